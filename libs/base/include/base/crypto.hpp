@@ -1,0 +1,68 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+
+namespace otto {
+
+/// Raw MAC bytes (20 and 32).
+std::string hmac_sha1(std::string_view key, std::string_view message);
+std::string hmac_sha256(std::string_view key, std::string_view message);
+/// Raw digest bytes.
+std::string sha256(std::string_view message);
+std::string sha1(std::string_view message);
+
+/// Standard alphabet with padding.
+std::string base64_encode(std::string_view bytes);
+/// Strict: standard alphabet, canonical padding, no white space; else nullopt.
+std::optional<std::string> base64_decode(std::string_view text);
+/// Strict base64url without padding (RFC 7515).
+std::optional<std::string> base64url_decode(std::string_view text);
+std::string base64url_encode(std::string_view bytes);
+std::string hex_encode(std::string_view bytes);
+std::optional<std::string> hex_decode(std::string_view text);
+
+/// Compares without telling by its duration where the texts differ. Different lengths are unequal.
+bool constant_time_equal(std::string_view a, std::string_view b);
+/// `count` bytes of the system's generator; throws Failure if it has none.
+std::string random_bytes(std::size_t count);
+
+/// RSASSA-PKCS1-v1_5 with SHA-256. A public key from a JWK's base64url-decoded modulus and exponent.
+class RsaPublicKey {
+public:
+    static Result<RsaPublicKey> from_components(std::string_view modulus, std::string_view exponent);
+    bool verify_sha256(std::string_view message, std::string_view signature) const;
+    RsaPublicKey(const RsaPublicKey&);
+    RsaPublicKey(RsaPublicKey&&) noexcept;
+    RsaPublicKey& operator=(RsaPublicKey) noexcept;
+    ~RsaPublicKey();
+
+private:
+    explicit RsaPublicKey(void* key) : key_(key) {}
+    void* key_;
+};
+
+/// Seals secrets at rest: AES-256-GCM, a random nonce, the key's id beside the text, and associated data (company and column), so that a
+/// sealed value moved to another row or column does not open. Text form: `v1.<key id>.<base64url nonce+ciphertext+tag>`.
+class KeyRing {
+public:
+    /// "id:base64,id:base64" (32 bytes each); the first seals, all open. OTTO_SECRET_KEYS.
+    static Result<KeyRing> parse(const Secret& spec);
+    std::string seal(const Secret& plain, std::string_view associated) const;
+    /// Error if the key is not on the ring, the text was changed, or it was sealed for another place.
+    Result<Secret> open(std::string_view sealed, std::string_view associated) const;
+
+private:
+    std::string sealing_id_;
+    std::map<std::string, Secret, std::less<>> keys_;
+};
+
+/// Associated data of a company's secret column.
+std::string seal_place(std::string_view company, std::string_view column);
+
+}  // namespace otto

@@ -1,0 +1,99 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace otto {
+
+/// A read-only look at one JSON value; valid while its JsonDocument lives. Looking never fails: what is absent or of another type is
+/// "nothing" (default-constructed view, nullopt). Of doubled keys the first counts.
+class JsonView {
+public:
+    JsonView() = default;
+    explicit JsonView(const void* value) : value_(value) {}
+    bool exists() const { return value_ != nullptr; }
+    bool is_null() const;
+    bool is_object() const;
+    bool is_array() const;
+    bool is_string() const;
+    bool is_number() const;
+    bool is_bool() const;
+    JsonView operator[](std::string_view key) const;
+    JsonView at(std::size_t index) const;
+    std::size_t size() const;
+    /// Member names in order of appearance.
+    std::vector<std::string_view> keys() const;
+    std::optional<std::string_view> string() const;
+    std::optional<std::int64_t> integer() const;  ///< whole numbers that fit
+    std::optional<double> number() const;
+    std::optional<bool> boolean() const;
+    /// Providers send numbers as text and text as numbers: strings as they are, numbers and booleans as their shortest text; "" and null are nullopt.
+    std::optional<std::string> loose_text() const;
+    std::optional<std::int64_t> loose_integer() const;  ///< also "13", 13.0
+    std::optional<bool> loose_boolean() const;          ///< also "true"/"false"/"yes"/"no"/"1"/"0"
+    /// The value written again as compact JSON.
+    std::string dump() const;
+
+private:
+    const void* value_ = nullptr;
+};
+
+/// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset).
+class JsonDocument {
+public:
+    static Result<JsonDocument> parse(std::string_view text);
+    JsonView root() const;
+    JsonDocument(JsonDocument&&) noexcept;
+    JsonDocument& operator=(JsonDocument&&) noexcept;
+    ~JsonDocument();
+
+private:
+    struct Impl;
+    explicit JsonDocument(std::unique_ptr<Impl>);
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Writes compact JSON front to back. Keys and texts are escaped; invalid UTF-8 becomes U+FFFD. Misuse (a value without a key) throws std::logic_error.
+class JsonWriter {
+public:
+    JsonWriter& begin_object();
+    JsonWriter& end_object();
+    JsonWriter& begin_array();
+    JsonWriter& end_array();
+    JsonWriter& key(std::string_view);
+    JsonWriter& value(std::string_view);
+    JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+    JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
+    JsonWriter& value(std::int64_t);
+    JsonWriter& value(int v) { return value(static_cast<std::int64_t>(v)); }
+    JsonWriter& value(std::size_t v) { return value(static_cast<std::int64_t>(v)); }
+    JsonWriter& value(double);
+    JsonWriter& value(bool);
+    JsonWriter& null();
+    /// A piece that is JSON already (a jsonb column); the caller vouches for it.
+    JsonWriter& raw(std::string_view json);
+    template <class T>
+    JsonWriter& value(const std::optional<T>& v) {
+        return v ? value(*v) : null();
+    }
+    template <class T>
+    JsonWriter& member(std::string_view k, const T& v) {
+        key(k);
+        return value(v);
+    }
+    const std::string& text() const { return out_; }
+    std::string take() { return std::move(out_); }
+
+private:
+    void separate();
+    std::string out_;
+    std::vector<char> open_;  // '{' object, '[' array; lower-case variants once they have an element
+    bool after_key_ = false;
+};
+
+}  // namespace otto

@@ -1,0 +1,84 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/text.hpp"
+#include "base/time.hpp"
+#include "telemetry/trace.hpp"
+
+namespace otto::http {
+
+enum class Method { get, head, post, put, patch, del, options };
+std::string_view to_text(Method);
+
+/// Header fields in order; names compare without case.
+class Headers {
+public:
+    void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
+    void set(std::string_view name, std::string value);
+    /// First value, "" if absent.
+    std::string_view get(std::string_view name) const;
+    bool has(std::string_view name) const;
+    std::size_t count(std::string_view name) const;
+    const std::vector<std::pair<std::string, std::string>>& items() const { return items_; }
+
+private:
+    std::vector<std::pair<std::string, std::string>> items_;
+};
+
+/// A request as the server understood it. `path` is percent-decoded and without query; `target` is what stood in the request line.
+struct Request {
+    Method method = Method::get;
+    std::string target, path, query;
+    Headers headers;
+    std::string body;
+    std::vector<std::pair<std::string, std::string>> path_params;
+    std::string client_address;   ///< the peer, or what a trusted proxy says
+    std::string request_id;       ///< the caller's X-Request-Id if it is sane, else ours
+    tel::TraceContext trace;
+    Instant received_at{};
+
+    std::string_view param(std::string_view name) const;  ///< {name} of the route's path
+    FormFields query_fields() const { return parse_form(query); }
+    std::string_view content_type() const;                ///< lower-case media type without parameters
+};
+
+struct Response {
+    int status = 200;
+    Headers headers;
+    std::string body;
+
+    static Response json(int status, std::string body);
+    static Response text(int status, std::string body, std::string content_type = "text/plain; charset=utf-8");
+    static Response empty(int status);
+};
+
+/// RFC 9457. `detail` says what to do next; `fields` name what is wrong in the request.
+struct Problem {
+    int status = 500;
+    std::string title, detail;
+    std::vector<std::pair<std::string, std::string>> fields;
+    std::string type = "about:blank";
+};
+Response problem(const Problem&, const Request&);
+
+/// Answers one request, once, from any thread; dropped without an answer it answers 500. Cheap to move.
+class Responder {
+public:
+    using Send = std::function<void(Response)>;
+    explicit Responder(Send send);
+    Responder(Responder&&) noexcept = default;
+    Responder& operator=(Responder&&) noexcept = default;
+    ~Responder();
+    void operator()(Response);
+
+private:
+    std::unique_ptr<Send> send_;
+};
+
+}  // namespace otto::http

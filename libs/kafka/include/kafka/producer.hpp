@@ -1,0 +1,50 @@
+#pragma once
+#include "kafka/record.hpp"
+
+namespace otto::kafka {
+
+struct ProducerOptions {
+    std::string brokers, client_id;
+    double linger_ms = 0.5;
+    Millis message_timeout{0};          ///< 0 = never give up
+    std::size_t max_message_bytes = 36u << 20;
+    std::size_t max_queued_kbytes = 262'144;
+};
+
+/// What became of one record.
+struct Delivery {
+    bool ok = false;
+    bool fatal = false;      ///< this producer can deliver nothing any more: make a new one
+    std::string error;
+    std::int32_t partition = -1;
+    std::int64_t offset = -1;
+};
+
+/// Idempotent (acks=all), partitioner murmur2_random, lz4. Thread-safe. Delivery callbacks run in serve(), on the thread that calls it;
+/// or, with own_thread, on a thread of the producer's.
+class Producer {
+public:
+    explicit Producer(ProducerOptions, bool own_thread = false);
+    ~Producer();  ///< purges what is in flight; its callbacks run with an error
+
+    using Report = std::function<void(const Delivery&)>;
+    /// Queues; false if the queue is full or the producer is dead (no callback then).
+    bool produce(Record, Report);
+    /// Readable when callbacks are due; for an event loop.
+    int event_fd() const;
+    /// Runs due callbacks, waiting up to `wait` for the first.
+    void serve(Millis wait = Millis{0});
+    /// Serves until nothing is in flight; false at the deadline.
+    bool flush(Millis deadline);
+    /// Drops everything queued and in flight; callbacks run with an error.
+    void purge();
+    /// Fetches metadata of these topics so that the first produce does not stall; the reason if the cluster does not answer in time.
+    Result<void> warm_up(const std::vector<std::string>& topics, Millis deadline);
+    std::size_t in_flight() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace otto::kafka

@@ -1,0 +1,66 @@
+#pragma once
+#include <optional>
+
+#include "kafka/record.hpp"
+
+namespace otto::kafka {
+
+struct SourceOptions {
+    std::string brokers, group, client_id;
+    std::vector<std::string> topics;
+    Millis session_timeout{10'000}, heartbeat{3'000};
+    int queued_max_kbytes = 4096;
+    std::size_t max_message_bytes = 36u << 20;
+};
+
+/// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off,
+/// auto.offset.reset is earliest (with an error line and a metric when it happens). Rebalances are eager; they happen inside poll().
+class Source {
+public:
+    explicit Source(SourceOptions);
+    ~Source();  ///< leaves the group
+
+    /// Called inside poll(). `assigned` returns for each partition where to start (its next offset), nullopt = the group's committed offset;
+    /// `revoked` comes before the partitions are given up, `lost` = somebody else may have them already.
+    struct Rebalance {
+        std::function<std::vector<std::optional<std::int64_t>>(const std::vector<TopicPartition>&)> assigned;
+        std::function<void(const std::vector<TopicPartition>&, bool lost)> revoked;
+    };
+    void on_rebalance(Rebalance);
+
+    /// Up to `max` records or `max_bytes` (at least one record), in order per partition, waiting up to `wait` for the first.
+    std::vector<Record> poll(std::size_t max, std::size_t max_bytes, Millis wait);
+    /// Synchronous; an error if the group refuses (this member is not the owner any more).
+    Result<void> commit(const TopicPartition&, std::int64_t next_offset);
+    void commit_async(const TopicPartition&, std::int64_t next_offset);
+    void seek(const TopicPartition&, std::int64_t offset);
+    void pause(const TopicPartition&);
+    void resume(const TopicPartition&);
+    /// Leaves the group and takes part again; used after a lane lost its fence.
+    void rejoin();
+    const std::vector<TopicPartition>& assignment() const;
+    void close();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Reads whole topics without a group, from the beginning and on: for compacted topics held in memory.
+class Reader {
+public:
+    Reader(std::string brokers, std::string client_id, std::vector<std::string> topics);
+    ~Reader();
+    std::vector<Record> poll(std::size_t max, Millis wait);
+    /// True once everything that was in the topics at the start (or at the last check) has been read.
+    bool caught_up() const;
+    /// Starts here instead of at the beginning (a snapshot's positions).
+    void start_at(const std::vector<std::pair<TopicPartition, std::int64_t>>&);
+    std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace otto::kafka

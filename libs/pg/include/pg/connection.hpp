@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/secret.hpp"
+#include "pg/tx.hpp"
+
+namespace otto::pg {
+
+/// Time-outs of a session. The server's own fire only while the server runs: `deadline` is the client's, for every answer.
+struct SessionLimits {
+    Millis idle_in_transaction{10'000}, lock{5'000}, statement{30'000}, deadline{35'000}, connect{5'000};
+};
+
+/// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use.
+class Connection {
+public:
+    /// `url` as libpq takes it; several hosts with target_session_attrs=read-write are fine. Connects at the first begin().
+    Connection(Secret url, std::string application, SessionLimits = {});
+    ~Connection();
+    Connection(Connection&&) noexcept;
+
+    /// BEGIN and the scope's settings travel with the first statement. Throws SqlFailure (transient) if the server cannot be reached.
+    Tx begin(const Scope&);
+    /// One statement outside a transaction (LISTEN, advisory locks, maintenance).
+    void execute(std::string_view sql);
+    /// Waits up to `wait` for a NOTIFY on a channel that this session listens to; true if one came. Needs an idle connection.
+    bool wait_notification(Millis wait);
+    /// Backend pid and start, for fencing (runtime.md §1); connects if need be.
+    struct Backend { int pid; std::string started; };
+    Backend backend();
+    void close() noexcept;
+
+private:
+    friend class Tx;
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+/// Connections for many short transactions of HTTP handlers. begin() waits for a free one up to `wait`, then throws SqlFailure (transient).
+class Pool {
+public:
+    Pool(Secret url, std::string application, std::size_t size, SessionLimits = {}, Millis wait = Millis{2'000});
+    ~Pool();
+    Tx begin(const Scope&);
+    /// Cheap round trip, for readiness; the reason if it fails.
+    otto::Result<void> ping();
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace otto::pg
