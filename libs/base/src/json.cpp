@@ -1,0 +1,271 @@
+#include "base/json.hpp"
+
+#define RAPIDJSON_HAS_STDSTRING 0
+#include <rapidjson/document.h>
+#include <rapidjson/error/en.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace otto {
+namespace {
+
+constexpr unsigned kMaxDepth = 64;
+
+const rapidjson::Value* value_of(const void* p) { return static_cast<const rapidjson::Value*>(p); }
+
+/// Depth as nested brackets outside strings, before anything is built.
+bool too_deep(std::string_view text) {
+    unsigned depth = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > kMaxDepth) return true;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            --depth;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+struct JsonDocument::Impl {
+    rapidjson::Document document;
+};
+
+Result<JsonDocument> JsonDocument::parse(std::string_view text) {
+    if (too_deep(text)) return Error("JSON nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    auto impl = std::make_unique<Impl>();
+    impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    if (impl->document.HasParseError())
+        return Error(std::string("not JSON: ") + rapidjson::GetParseError_En(impl->document.GetParseError()) + " at byte " +
+                     std::to_string(impl->document.GetErrorOffset()));
+    return JsonDocument(std::move(impl));
+}
+
+JsonDocument::JsonDocument(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
+JsonDocument& JsonDocument::operator=(JsonDocument&&) noexcept = default;
+JsonDocument::~JsonDocument() = default;
+JsonView JsonDocument::root() const { return JsonView(static_cast<const rapidjson::Value*>(&impl_->document)); }
+
+bool JsonView::is_null() const { return value_ && value_of(value_)->IsNull(); }
+bool JsonView::is_object() const { return value_ && value_of(value_)->IsObject(); }
+bool JsonView::is_array() const { return value_ && value_of(value_)->IsArray(); }
+bool JsonView::is_string() const { return value_ && value_of(value_)->IsString(); }
+bool JsonView::is_number() const { return value_ && value_of(value_)->IsNumber(); }
+bool JsonView::is_bool() const { return value_ && value_of(value_)->IsBool(); }
+
+JsonView JsonView::operator[](std::string_view key) const {
+    if (!is_object()) return {};
+    for (const auto& member : value_of(value_)->GetObject())
+        if (std::string_view(member.name.GetString(), member.name.GetStringLength()) == key) return JsonView(&member.value);
+    return {};
+}
+
+JsonView JsonView::at(std::size_t index) const {
+    if (!is_array() || index >= value_of(value_)->Size()) return {};
+    return JsonView(&(*value_of(value_))[static_cast<rapidjson::SizeType>(index)]);
+}
+
+std::size_t JsonView::size() const {
+    if (is_array()) return value_of(value_)->Size();
+    return is_object() ? value_of(value_)->MemberCount() : 0;
+}
+
+std::vector<std::string_view> JsonView::keys() const {
+    std::vector<std::string_view> out;
+    if (is_object())
+        for (const auto& member : value_of(value_)->GetObject()) out.emplace_back(member.name.GetString(), member.name.GetStringLength());
+    return out;
+}
+
+std::optional<std::string_view> JsonView::string() const {
+    if (!is_string()) return std::nullopt;
+    return std::string_view(value_of(value_)->GetString(), value_of(value_)->GetStringLength());
+}
+
+std::optional<std::int64_t> JsonView::integer() const {
+    if (!is_number() || !value_of(value_)->IsInt64()) return std::nullopt;
+    return value_of(value_)->GetInt64();
+}
+
+std::optional<double> JsonView::number() const {
+    if (!is_number()) return std::nullopt;
+    return value_of(value_)->GetDouble();
+}
+
+std::optional<bool> JsonView::boolean() const {
+    if (!is_bool()) return std::nullopt;
+    return value_of(value_)->GetBool();
+}
+
+std::optional<std::string> JsonView::loose_text() const {
+    if (auto text = string()) return text->empty() ? std::nullopt : std::optional<std::string>(*text);
+    if (is_number() || is_bool()) return dump();
+    return std::nullopt;
+}
+
+std::optional<std::int64_t> JsonView::loose_integer() const {
+    if (auto whole = integer()) return whole;
+    double real = 0;
+    if (auto n = number()) {
+        real = *n;
+    } else if (auto text = string()) {
+        auto digits = trim(*text);
+        auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), real);
+        if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+    } else {
+        return std::nullopt;
+    }
+    if (!std::isfinite(real) || std::abs(real) >= 9.0e15) return std::nullopt;
+    return static_cast<std::int64_t>(real);
+}
+
+std::optional<bool> JsonView::loose_boolean() const {
+    if (auto b = boolean()) return b;
+    auto text = loose_text();
+    if (!text) return std::nullopt;
+    auto word = lower(trim(*text));
+    if (word == "true" || word == "yes" || word == "1") return true;
+    if (word == "false" || word == "no" || word == "0") return false;
+    return std::nullopt;
+}
+
+std::string JsonView::dump() const {
+    if (!value_) return "null";
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    value_of(value_)->Accept(writer);
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+void JsonWriter::separate() {
+    if (after_key_) {
+        after_key_ = false;
+        return;
+    }
+    if (open_.empty()) {
+        if (!out_.empty()) throw std::logic_error("JsonWriter: a second value at the top");
+        return;
+    }
+    char& level = open_.back();
+    if (level == '{' || level == 'o') throw std::logic_error("JsonWriter: a value in an object needs a key");
+    if (level == 'a') out_ += ',';
+    level = 'a';
+}
+
+JsonWriter& JsonWriter::begin_object() {
+    separate();
+    out_ += '{';
+    open_.push_back('{');
+    return *this;
+}
+
+JsonWriter& JsonWriter::begin_array() {
+    separate();
+    out_ += '[';
+    open_.push_back('[');
+    return *this;
+}
+
+JsonWriter& JsonWriter::end_object() {
+    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_) throw std::logic_error("JsonWriter: no object to end");
+    open_.pop_back();
+    out_ += '}';
+    return *this;
+}
+
+JsonWriter& JsonWriter::end_array() {
+    if (open_.empty() || (open_.back() != '[' && open_.back() != 'a')) throw std::logic_error("JsonWriter: no array to end");
+    open_.pop_back();
+    out_ += ']';
+    return *this;
+}
+
+namespace {
+
+void append_quoted(std::string& out, std::string_view text) {
+    static constexpr char digits[] = "0123456789abcdef";
+    out += '"';
+    while (!text.empty()) {
+        auto c = static_cast<unsigned char>(text.front());
+        std::size_t taken = 1;
+        if (c == '"' || c == '\\') {
+            out.append({'\\', static_cast<char>(c)});
+        } else if (c == '\n') {
+            out += "\\n";
+        } else if (c == '\r') {
+            out += "\\r";
+        } else if (c == '\t') {
+            out += "\\t";
+        } else if (c < 0x20) {
+            out.append("\\u00").append({digits[c >> 4], digits[c & 15]});
+        } else if (c < 0x80) {
+            out += static_cast<char>(c);
+        } else {
+            taken = 0;
+            for (std::size_t n = 2; n <= 4 && n <= text.size() && taken == 0; ++n)
+                if (valid_utf8(text.substr(0, n))) taken = n;
+            if (taken == 0) {
+                out += "\xEF\xBF\xBD";
+                taken = 1;
+            } else {
+                out += text.substr(0, taken);
+            }
+        }
+        text.remove_prefix(taken);
+    }
+    out += '"';
+}
+
+}  // namespace
+
+JsonWriter& JsonWriter::key(std::string_view name) {
+    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_) throw std::logic_error("JsonWriter: a key belongs in an object");
+    if (open_.back() == 'o') out_ += ',';
+    open_.back() = 'o';
+    append_quoted(out_, name);
+    out_ += ':';
+    after_key_ = true;
+    return *this;
+}
+
+JsonWriter& JsonWriter::value(std::string_view text) {
+    separate();
+    append_quoted(out_, text);
+    return *this;
+}
+
+JsonWriter& JsonWriter::value(std::int64_t number) { return raw(std::to_string(number)); }
+
+JsonWriter& JsonWriter::value(double number) {
+    if (!std::isfinite(number)) return null();
+    char buffer[32];
+    auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, number);
+    return raw(error == std::errc{} ? std::string_view(buffer, static_cast<std::size_t>(end - buffer)) : std::string_view("null"));
+}
+
+JsonWriter& JsonWriter::value(bool b) { return raw(b ? "true" : "false"); }
+JsonWriter& JsonWriter::null() { return raw("null"); }
+
+JsonWriter& JsonWriter::raw(std::string_view json) {
+    separate();
+    out_ += json;
+    return *this;
+}
+
+}  // namespace otto

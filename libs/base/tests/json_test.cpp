@@ -1,0 +1,52 @@
+#include "base/json.hpp"
+
+#include "testing/catch.hpp"
+
+using namespace otto;
+
+TEST_CASE("looking into JSON never fails") {
+    auto document = JsonDocument::parse(R"({"id":766970532,"duration":"13","tags":["a","b"],"note":"","none":null,"yes":true,"f":13.0,"big":1e300,"id":2})").value();
+    auto root = document.root();
+    CHECK(root["id"].integer() == 766970532);  // of doubled keys the first counts
+    CHECK(root["id"].loose_text() == "766970532");
+    CHECK(root["duration"].loose_integer() == 13);
+    CHECK_FALSE(root["duration"].integer());
+    CHECK(root["f"].loose_integer() == 13);
+    CHECK_FALSE(root["big"].loose_integer());
+    CHECK(root["tags"].size() == 2);
+    CHECK(root["tags"].at(1).string() == "b");
+    CHECK_FALSE(root["tags"].at(2).exists());
+    CHECK_FALSE(root["note"].loose_text());
+    CHECK(root["none"].is_null());
+    CHECK(root["yes"].loose_boolean() == true);
+    CHECK_FALSE(root["absent"]["deeper"].exists());
+    CHECK(root["tags"].dump() == R"(["a","b"])");
+}
+
+TEST_CASE("bad JSON is refused, with the place") {
+    std::string deep(100'000, '[');
+    for (std::string bad : {std::string(""), std::string("{"), std::string(R"({"a":1}x)"), std::string("{\"a\":\"\xff\"}"), deep, std::string("nul")}) {
+        auto document = JsonDocument::parse(bad);
+        REQUIRE_FALSE(document);
+        CHECK_FALSE(document.error().message.empty());
+    }
+    CHECK(JsonDocument::parse(R"({"a":1,)").error().message.find("byte") != std::string::npos);
+    CHECK(JsonDocument::parse(std::string(64, '[') + std::string(64, ']')));
+    CHECK_FALSE(JsonDocument::parse(std::string(65, '[') + std::string(65, ']')));
+    CHECK(JsonDocument::parse(R"(["[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["])"));
+}
+
+TEST_CASE("what is written can be read, whatever the text") {
+    JsonWriter w;
+    w.begin_object().member("a", "q\"\\\n\x01\xff").key("list").begin_array().value(1).value(2.5).value(true).null().raw("{}").end_array();
+    w.key("o").begin_object().end_object().member("none", std::optional<std::string>{}).end_object();
+    CHECK(w.text() == "{\"a\":\"q\\\"\\\\\\n\\u0001\xEF\xBF\xBD\",\"list\":[1,2.5,true,null,{}],\"o\":{},\"none\":null}");
+    CHECK(JsonDocument::parse(w.text()));
+}
+
+TEST_CASE("misuse of the writer is a bug and says so") {
+    JsonWriter w;
+    w.begin_object();
+    CHECK_THROWS_AS(w.value(1), std::logic_error);
+    CHECK_THROWS_AS(w.end_array(), std::logic_error);
+}
