@@ -43,8 +43,6 @@ private:
     std::string one_, many_;
 };
 
-class Result;
-
 /// An open transaction. Writes are queued and go out in one pipeline with the next read or the commit; errors of queued writes surface there,
 /// as SqlFailure. Destroyed without commit() it rolls back. Not thread-safe; one transaction a connection.
 class Tx {

@@ -1,0 +1,408 @@
+#include "pg/connection.hpp"
+
+#include <poll.h>
+
+#include <array>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/time.hpp"
+#include "session.hpp"
+
+namespace otto::pg {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+std::string trimmed(const char* message) {
+    std::string text = message ? message : "";
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    return text;
+}
+
+}  // namespace
+
+SqlFailure::SqlFailure(std::string state, std::string message, std::string constraint, std::string statement)
+    : std::runtime_error((statement.empty() ? "" : statement + ": ") + message + (state.empty() ? "" : " [" + state + "]")),
+      state_(std::move(state)),
+      constraint_(std::move(constraint)) {}
+
+FailureClass SqlFailure::kind() const {
+    std::string_view s = state_;
+    if (s.empty()) return FailureClass::transient;
+    if (s == "40001" || s == "40P01" || s == "55P03") return FailureClass::contention;
+    if (s == "25006") return FailureClass::transient;
+    auto group = s.substr(0, 2);
+    for (auto transient : {"08", "40", "53", "58"})
+        if (group == transient) return FailureClass::transient;
+    if (s.starts_with("57P")) return FailureClass::transient;
+    if (group == "42" || group == "28" || group == "0A") return FailureClass::schema;
+    return FailureClass::data;
+}
+
+Scope Scope::company(const CompanyId& id) {
+    Scope s;
+    s.one_ = s.many_ = id.value();
+    return s;
+}
+
+Scope Scope::companies(const std::vector<CompanyId>& ids) {
+    Scope s;
+    for (const auto& id : ids) s.many_.append(s.many_.empty() ? "" : ",").append(id.value());
+    return s;
+}
+
+Scope Scope::none() { return {}; }
+
+void Connection::Impl::connect() {
+    if (healthy()) return;
+    close();
+    std::string timeout = std::to_string(std::max<std::int64_t>(2, (limits.connect.count() + 999) / 1000));
+    std::string options = "-c TimeZone=UTC -c DateStyle=ISO -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=" +
+                          std::to_string(limits.idle_in_transaction.count()) + " -c lock_timeout=" + std::to_string(limits.lock.count()) +
+                          " -c statement_timeout=" + std::to_string(limits.statement.count());
+    std::array<const char*, 8> keys{"application_name", "connect_timeout", "options", "client_encoding", "keepalives_idle", "dbname", nullptr};
+    std::array<const char*, 8> values{application.c_str(), timeout.c_str(), options.c_str(), "UTF8", "15", url.reveal().c_str(), nullptr};
+    conn = PQconnectdbParams(keys.data(), values.data(), 1);
+    if (!healthy()) {
+        std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");
+        close();
+        throw SqlFailure("", "Postgres cannot be reached: " + why, "", "");
+    }
+    PQsetnonblocking(conn, 1);
+}
+
+void Connection::Impl::close() noexcept {
+    if (conn) PQfinish(conn);
+    conn = nullptr;
+    in_tx = false;
+    expected_.clear();
+    prepared_.clear();
+    preparing_.clear();
+}
+
+void Connection::Impl::lost(const std::string& what) {
+    std::string why = conn ? trimmed(PQerrorMessage(conn)) : "";
+    close();
+    throw SqlFailure("", what + (why.empty() ? "" : ": " + why), "", "");
+}
+
+void Connection::Impl::wait(bool for_write, Steady::time_point deadline) {
+    auto left = std::chrono::duration_cast<Millis>(deadline - Steady::now()).count();
+    if (left <= 0) lost("Postgres gave no answer within " + std::to_string(limits.deadline.count()) + " ms");
+    pollfd p{PQsocket(conn), static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0};
+    int n = ::poll(&p, 1, static_cast<int>(std::min<std::int64_t>(left, 1'000'000)));
+    if (n < 0 && errno != EINTR) lost("waiting for Postgres failed");
+    if (n > 0 && (p.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn)) lost("the connection to Postgres is lost");
+}
+
+void Connection::Impl::send_all(Steady::time_point deadline) {
+    for (;;) {
+        int pending = PQflush(conn);
+        if (pending < 0) lost("the connection to Postgres is lost");
+        if (pending == 0) return;
+        wait(true, deadline);
+    }
+}
+
+ResultPtr Connection::Impl::next_result(Steady::time_point deadline) {
+    while (PQisBusy(conn)) wait(false, deadline);
+    return ResultPtr(PQgetResult(conn));
+}
+
+SqlFailure Connection::Impl::failure(const PGresult* r, const std::string& statement) const {
+    auto field = [&](int code) {
+        const char* text = PQresultErrorField(r, code);
+        return std::string(text ? text : "");
+    };
+    auto message = field(PG_DIAG_MESSAGE_PRIMARY);
+    return {field(PG_DIAG_SQLSTATE), message.empty() ? trimmed(PQresultErrorMessage(r)) : message, field(PG_DIAG_CONSTRAINT_NAME), statement};
+}
+
+void Connection::Impl::enter_pipeline() {
+    if (PQpipelineStatus(conn) == PQ_PIPELINE_OFF && !PQenterPipelineMode(conn)) lost("pipeline mode refused");
+}
+
+void Connection::Impl::leave_pipeline() noexcept {
+    if (conn && PQpipelineStatus(conn) != PQ_PIPELINE_OFF && !PQexitPipelineMode(conn)) close();
+}
+
+namespace {
+
+/// Parameters as libpq wants them.
+struct Bound {
+    std::vector<const char*> values;
+    explicit Bound(const Params& params) {
+        values.reserve(params.size());
+        for (const auto& p : params) values.push_back(p.text() ? p.text()->c_str() : nullptr);
+    }
+};
+
+}  // namespace
+
+void Connection::Impl::queue_text(const char* sql, const Params& params) {
+    Bound bound(params);
+    if (!PQsendQueryParams(conn, sql, static_cast<int>(params.size()), nullptr, bound.values.data(), nullptr, nullptr, 0))
+        lost("a statement could not be sent");
+    expected_.push_back({sql, false});
+}
+
+void Connection::Impl::queue(const Query& q, const Params& params) {
+    std::string name(q.name);
+    auto known = prepared_.find(name);
+    if (known != prepared_.end() && known->second != q.text) throw std::logic_error("two statements are named '" + name + "'");
+    if (known == prepared_.end() && preparing_.insert(name).second) {
+        if (!PQsendPrepare(conn, name.c_str(), std::string(q.text).c_str(), 0, nullptr)) lost("a statement could not be sent");
+        expected_.push_back({name, true});
+        prepared_texts_[name] = q.text;
+    }
+    Bound bound(params);
+    if (!PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(params.size()), bound.values.data(), nullptr, nullptr, 0))
+        lost("a statement could not be sent");
+    expected_.push_back({name, false});
+    if (PQflush(conn) < 0) lost("the connection to Postgres is lost");  // the server may begin while we go on queueing
+}
+
+void Connection::Impl::sync(ResultPtr* last) {
+    auto deadline = Steady::now() + limits.deadline;
+    if (!PQpipelineSync(conn)) lost("a Sync could not be sent");
+    send_all(deadline);
+    std::optional<SqlFailure> first;
+    while (!expected_.empty()) {
+        auto expected = std::move(expected_.front());
+        expected_.pop_front();
+        while (auto result = next_result(deadline)) {
+            auto status = PQresultStatus(result.get());
+            if (status == PGRES_FATAL_ERROR) {
+                if (!first) first = failure(result.get(), expected.statement);
+            } else if (status != PGRES_PIPELINE_ABORTED) {
+                if (expected.prepare) prepared_[expected.statement] = prepared_texts_[expected.statement];
+                else if (last) *last = std::move(result);
+            }
+            if (!conn || PQstatus(conn) != CONNECTION_OK) lost("the connection to Postgres is lost");
+        }
+    }
+    for (;;) {  // up to the Sync's own mark
+        auto mark = next_result(deadline);
+        if (mark && PQresultStatus(mark.get()) == PGRES_PIPELINE_SYNC) break;
+        if (!mark && PQstatus(conn) != CONNECTION_OK) lost("the connection to Postgres is lost");
+    }
+    preparing_.clear();
+    if (first) {
+        // 57P01 and the like: the server is about to close the session.
+        if (first->sqlstate().starts_with("57P")) close();
+        throw *first;
+    }
+}
+
+ResultPtr Connection::Impl::run(const std::string& sql) {
+    auto deadline = Steady::now() + limits.deadline;
+    if (!PQsendQuery(conn, sql.c_str())) lost("a statement could not be sent");
+    send_all(deadline);
+    ResultPtr last;
+    std::optional<SqlFailure> first;
+    while (auto result = next_result(deadline)) {
+        if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR && !first) first = failure(result.get(), "");
+        last = std::move(result);
+    }
+    if (PQstatus(conn) != CONNECTION_OK) lost("the connection to Postgres is lost");
+    if (first) throw *first;
+    return last;
+}
+
+Connection::Connection(Secret url, std::string application, SessionLimits limits)
+    : impl_(std::make_shared<Impl>(std::move(url), std::move(application), limits)) {}
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+
+Tx Connection::begin(const Scope& scope) {
+    if (impl_->in_tx) throw std::logic_error("a transaction is open on this connection already");
+    impl_->connect();
+    impl_->enter_pipeline();
+    impl_->queue_text("BEGIN");
+    impl_->queue_text("SELECT set_config('otto.company_id', $1, true), set_config('otto.company_ids', $2, true)", {scope.company_id(), scope.company_ids()});
+    impl_->in_tx = true;
+    auto tx = std::make_unique<Tx::Impl>();
+    tx->connection = impl_;
+    return Tx(std::move(tx));
+}
+
+void Connection::execute(std::string_view sql) {
+    if (impl_->in_tx) throw std::logic_error("execute() while a transaction is open");
+    impl_->connect();
+    impl_->run(std::string(sql));
+}
+
+bool Connection::wait_notification(Millis wait) {
+    auto& c = *impl_;
+    c.connect();
+    auto deadline = Steady::now() + wait;
+    for (;;) {
+        if (!PQconsumeInput(c.conn)) {
+            c.close();
+            throw SqlFailure("", "the connection to Postgres is lost", "", "");
+        }
+        bool came = false;
+        while (PGnotify* n = PQnotifies(c.conn)) {
+            PQfreemem(n);
+            came = true;
+        }
+        if (came) return true;
+        auto left = std::chrono::duration_cast<Millis>(deadline - Steady::now()).count();
+        if (left <= 0) return false;
+        pollfd p{PQsocket(c.conn), POLLIN, 0};
+        ::poll(&p, 1, static_cast<int>(left));
+    }
+}
+
+Connection::Backend Connection::backend() {
+    impl_->connect();
+    auto result = impl_->run("SELECT pg_backend_pid(), backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()");
+    return {std::stoi(PQgetvalue(result.get(), 0, 0)), PQgetvalue(result.get(), 0, 1)};
+}
+
+void Connection::close() noexcept { impl_->close(); }
+
+void Tx::Impl::finish() noexcept {
+    open = false;
+    connection->in_tx = false;
+    connection->leave_pipeline();
+    if (release) std::exchange(release, nullptr)();
+}
+
+Tx::Tx(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tx::Tx(Tx&&) noexcept = default;
+Tx::~Tx() {
+    if (impl_) rollback();
+}
+
+bool Tx::open() const { return impl_ && impl_->open; }
+
+void Tx::write(const Query& q, Params params) {
+    if (!open()) throw std::logic_error("write after the transaction ended");
+    impl_->connection->queue(q, params);
+}
+
+std::int64_t Tx::write_counted(const Query& q, Params params) {
+    write(q, std::move(params));
+    ResultPtr last;
+    impl_->connection->sync(&last);
+    return last ? std::atoll(PQcmdTuples(last.get())) : 0;
+}
+
+void Tx::each(const Query& q, Params params, const std::function<void(const Fields&)>& row) {
+    write(q, std::move(params));
+    ResultPtr last;
+    impl_->connection->sync(&last);
+    int rows = last ? PQntuples(last.get()) : 0;
+    for (int i = 0; i < rows; ++i) row(Fields(last.get(), i));
+}
+
+void Tx::flush() {
+    if (!open()) throw std::logic_error("flush after the transaction ended");
+    impl_->connection->sync();
+}
+
+void Tx::commit() {
+    if (!open()) throw std::logic_error("commit after the transaction ended");
+    auto& c = *impl_->connection;
+    c.queue_text("COMMIT");
+    ResultPtr last;
+    c.sync(&last);
+    // COMMIT of a failed transaction answers ROLLBACK and no error.
+    bool committed = last && std::string_view(PQcmdStatus(last.get())) == "COMMIT";
+    impl_->finish();
+    if (!committed) throw SqlFailure("25P02", "the transaction had failed before its commit", "", "COMMIT");
+}
+
+void Tx::rollback() noexcept {
+    if (!open()) return;
+    auto& c = *impl_->connection;
+    try {
+        if (c.healthy()) {
+            c.queue_text("ROLLBACK");
+            c.sync();
+        }
+    } catch (const SqlFailure&) {
+        // The queued writes failed first, or the connection is gone; a session whose state is not known is not used again.
+        if (c.healthy() && PQtransactionStatus(c.conn) != PQTRANS_IDLE) {
+            try {
+                c.queue_text("ROLLBACK");
+                c.sync();
+            } catch (...) {
+                c.close();
+            }
+        }
+    } catch (...) {
+        c.close();
+    }
+    impl_->finish();
+}
+
+void Tx::too_many(const Query& q) { throw std::logic_error("statement " + std::string(q.name) + " gave more than one row"); }
+void Tx::missing(const Query& q) { throw std::logic_error("statement " + std::string(q.name) + " gave no row"); }
+
+struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
+    Secret url;
+    std::string application;
+    std::size_t size;
+    SessionLimits limits;
+    Millis wait;
+    std::mutex lock;
+    std::condition_variable freed;
+    std::vector<std::unique_ptr<Connection>> idle;
+    std::size_t made = 0;
+
+    std::unique_ptr<Connection> take() {
+        std::unique_lock guard(lock);
+        if (!freed.wait_for(guard, wait, [&] { return !idle.empty() || made < size; }))
+            throw SqlFailure("", "all " + std::to_string(size) + " database connections are busy", "", "");
+        if (!idle.empty()) {
+            auto connection = std::move(idle.back());
+            idle.pop_back();
+            return connection;
+        }
+        ++made;
+        return std::make_unique<Connection>(url, application, limits);
+    }
+    void give(std::unique_ptr<Connection> connection) {
+        {
+            std::lock_guard guard(lock);
+            idle.push_back(std::move(connection));
+        }
+        freed.notify_one();
+    }
+};
+
+Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits limits, Millis wait) : impl_(std::make_shared<Impl>()) {
+    impl_->url = std::move(url);
+    impl_->application = std::move(application);
+    impl_->size = size;
+    impl_->limits = limits;
+    impl_->wait = wait;
+}
+Pool::~Pool() = default;
+
+Tx Pool::begin(const Scope& scope) {
+    auto connection = impl_->take();
+    try {
+        Tx tx = connection->begin(scope);
+        tx.impl_->release = [pool = impl_, c = std::make_shared<std::unique_ptr<Connection>>(std::move(connection))]() mutable { pool->give(std::move(*c)); };
+        return tx;
+    } catch (...) {
+        if (connection) impl_->give(std::move(connection));
+        throw;
+    }
+}
+
+otto::Result<void> Pool::ping() {
+    try {
+        auto tx = begin(Scope::none());
+        tx.commit();
+        return {};
+    } catch (const std::exception& e) {
+        return Error(e.what(), "is Postgres running, and does OTTO_PG_URL name it?");
+    }
+}
+
+}  // namespace otto::pg

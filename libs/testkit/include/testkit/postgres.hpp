@@ -1,0 +1,32 @@
+#pragma once
+#include <string>
+
+#include "base/secret.hpp"
+
+namespace otto::testkit {
+
+/// A private Postgres 15 cluster for this test process: started at first use in a temporary folder on a free port, stopped and deleted at exit.
+/// Nothing on it survives, so it does not wait for the disk. With OTTO_TEST_PG_URL set, that server is used instead.
+class TestPostgres {
+public:
+    static TestPostgres& shared();
+
+    /// A new empty database; the URL of its superuser.
+    Secret fresh_database();
+    /// The same server and database as another role (trusted locally).
+    static Secret as_role(const Secret& url, const std::string& role);
+
+private:
+    TestPostgres();
+    ~TestPostgres();
+    std::string folder_, base_;
+    int next_ = 0;
+};
+
+/// A free TCP port of the loopback interface, at the moment of asking.
+int free_port();
+
+/// Runs a shell command; throws std::runtime_error with its output if it fails.
+void run_command(const std::string& command);
+
+}  // namespace otto::testkit

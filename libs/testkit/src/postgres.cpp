@@ -1,0 +1,91 @@
+#include "testkit/postgres.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "pg/connection.hpp"
+
+namespace otto::testkit {
+
+int free_port() {
+    int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof a;
+    if (s < 0 || ::bind(s, reinterpret_cast<sockaddr*>(&a), size) != 0 || ::getsockname(s, reinterpret_cast<sockaddr*>(&a), &size) != 0)
+        throw std::runtime_error("no free port");
+    ::close(s);
+    return ntohs(a.sin_port);
+}
+
+void run_command(const std::string& command) {
+    std::FILE* out = ::popen(("(" + command + ") 2>&1 </dev/null").c_str(), "r");
+    if (!out) throw std::runtime_error("cannot run: " + command);
+    std::string text;
+    char buffer[4096];
+    while (std::size_t n = std::fread(buffer, 1, sizeof buffer, out)) text.append(buffer, n);
+    if (::pclose(out) != 0) throw std::runtime_error(command + " failed:\n" + text);
+}
+
+TestPostgres& TestPostgres::shared() {
+    static TestPostgres postgres;
+    return postgres;
+}
+
+namespace {
+
+constexpr const char* kBin = "/usr/lib/postgresql/15/bin/";
+
+/// Postgres refuses to run as root: its commands run as the user that its package made.
+std::string as_postgres(const std::string& command) { return ::geteuid() == 0 ? "runuser -u postgres -- " + command : command; }
+
+}  // namespace
+
+TestPostgres::TestPostgres() {
+    if (const char* url = std::getenv("OTTO_TEST_PG_URL"); url && *url) {
+        base_ = url;
+        return;
+    }
+    char name[] = "/tmp/otto-test-pg-XXXXXX";
+    if (!::mkdtemp(name)) throw std::runtime_error("no temporary folder");
+    folder_ = name;
+    auto port = std::to_string(free_port());
+    if (::geteuid() == 0) run_command("chown postgres " + folder_);
+    run_command(as_postgres(std::string(kBin) + "initdb -D " + folder_ + "/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync"));
+    run_command(as_postgres(std::string(kBin) + "pg_ctl -D " + folder_ + "/data -w -t 60 -l " + folder_ + "/log -o '-p " + port + " -k " + folder_ +
+                            " -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=100' start >/dev/null"));
+    base_ = "postgresql://postgres@127.0.0.1:" + port;
+}
+
+TestPostgres::~TestPostgres() {
+    if (folder_.empty()) return;
+    try {
+        run_command(as_postgres(std::string(kBin) + "pg_ctl -D " + folder_ + "/data -m immediate -w stop"));
+        run_command("rm -rf " + folder_);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+    }
+}
+
+Secret TestPostgres::fresh_database() {
+    auto name = "test_" + std::to_string(::getpid()) + "_" + std::to_string(next_++);
+    pg::Connection admin(Secret(base_ + "/postgres"), "testkit");
+    admin.execute("CREATE DATABASE " + name);
+    return Secret(base_ + "/" + name);
+}
+
+Secret TestPostgres::as_role(const Secret& url, const std::string& role) {
+    auto text = url.reveal();
+    auto at = text.find('@'), scheme = text.find("://");
+    if (at == std::string::npos || scheme == std::string::npos) throw std::runtime_error("the test database's URL names no user");
+    return Secret(text.substr(0, scheme + 3) + role + text.substr(at));
+}
+
+}  // namespace otto::testkit
