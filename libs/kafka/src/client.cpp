@@ -1,0 +1,70 @@
+#include "client.hpp"
+
+#include "telemetry/log.hpp"
+
+namespace otto::kafka {
+namespace {
+
+/// librdkafka's own log lines, as ours. What it says below warning is of no use to an operator.
+void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+    tel::log(level <= 3 ? tel::Level::error : level <= 5 ? tel::Level::warn : tel::Level::debug, "Kafka client",
+             {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
+}
+
+}  // namespace
+
+std::string_view Record::header(std::string_view name) const {
+    for (const auto& [field, text] : headers)
+        if (field == name) return text;
+    return {};
+}
+
+void set(rd_kafka_conf_t* conf, const char* name, const std::string& value) {
+    char why[256];
+    if (rd_kafka_conf_set(conf, name, value.c_str(), why, sizeof why) != RD_KAFKA_CONF_OK)
+        throw Failure(Error(std::string("Kafka setting ") + name + "=" + value + ": " + why));
+}
+
+ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std::size_t max_message_bytes) {
+    ConfPtr conf(rd_kafka_conf_new());
+    set(conf.get(), "bootstrap.servers", brokers);
+    set(conf.get(), "client.id", client_id);
+    set(conf.get(), "message.max.bytes", std::to_string(max_message_bytes));
+    set(conf.get(), "socket.nagle.disable", "true");
+    set(conf.get(), "reconnect.backoff.max.ms", "1000");  // a broker that is back is found within a second
+    set(conf.get(), "log.connection.close", "false");
+    set(conf.get(), "allow.auto.create.topics", "false");
+    rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    return conf;
+}
+
+rd_kafka_t* make_client(rd_kafka_type_t type, ConfPtr conf) {
+    char why[512];
+    rd_kafka_t* client = rd_kafka_new(type, conf.get(), why, sizeof why);
+    if (!client) throw Failure(Error(std::string("the Kafka client cannot start: ") + why, "check OTTO_KAFKA_BROKERS"));
+    conf.release();
+    return client;
+}
+
+Record to_record(rd_kafka_message_t& m) {
+    Record r;
+    r.topic = rd_kafka_topic_name(m.rkt);
+    r.partition = m.partition;
+    r.offset = m.offset;
+    if (m.key) r.key.assign(static_cast<const char*>(m.key), m.key_len);
+    if (m.payload)
+        r.value.assign(static_cast<const char*>(m.payload), m.len);
+    else
+        r.tombstone = true;
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(&m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+            r.headers.emplace_back(name, std::string(static_cast<const char*>(value), value ? size : 0));
+    }
+    return r;
+}
+
+}  // namespace otto::kafka

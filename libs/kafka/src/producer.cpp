@@ -1,0 +1,126 @@
+#include "kafka/producer.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "client.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::kafka {
+
+struct Producer::Impl {
+    rd_kafka_t* client = nullptr;
+    rd_kafka_queue_t* reports = nullptr;
+    int fd = -1;
+    std::atomic<std::size_t> in_flight{0};
+    std::atomic<bool> stop{false}, dead{false};
+    std::thread own;
+
+    static void on_report(rd_kafka_t* client, const rd_kafka_message_t* m, void* opaque) {
+        auto* self = static_cast<Impl*>(opaque);
+        std::unique_ptr<Report> report(static_cast<Report*>(m->_private));
+        Delivery d;
+        d.ok = m->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (!d.ok) {
+            d.error = rd_kafka_err2str(m->err);
+            d.fatal = rd_kafka_fatal_error(client, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+            if (d.fatal) self->dead = true;
+        }
+        d.partition = m->partition;
+        d.offset = m->offset;
+        self->in_flight.fetch_sub(1);
+        if (report && *report) (*report)(d);
+    }
+};
+
+Producer::Producer(ProducerOptions options, bool own_thread) : impl_(std::make_unique<Impl>()) {
+    auto conf = make_conf(options.brokers, options.client_id, options.max_message_bytes);
+    set(conf.get(), "enable.idempotence", "true");  // acks=all follows
+    set(conf.get(), "partitioner", "murmur2_random");
+    set(conf.get(), "compression.type", "lz4");
+    set(conf.get(), "linger.ms", std::to_string(options.linger_ms));
+    set(conf.get(), "message.timeout.ms", std::to_string(options.message_timeout.count()));
+    set(conf.get(), "queue.buffering.max.kbytes", std::to_string(options.max_queued_kbytes));
+    set(conf.get(), "queue.buffering.max.messages", "1000000");
+    rd_kafka_conf_set_dr_msg_cb(conf.get(), &Impl::on_report);
+    rd_kafka_conf_set_opaque(conf.get(), impl_.get());
+    impl_->client = make_client(RD_KAFKA_PRODUCER, std::move(conf));
+    impl_->fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    impl_->reports = rd_kafka_queue_get_main(impl_->client);
+    static constexpr std::uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(impl_->reports, impl_->fd, &one, sizeof one);
+    if (own_thread)
+        impl_->own = std::thread([this] {
+            while (!impl_->stop) rd_kafka_poll(impl_->client, 50);
+        });
+}
+
+Producer::~Producer() {
+    impl_->stop = true;
+    if (impl_->own.joinable()) impl_->own.join();
+    purge();
+    rd_kafka_queue_io_event_enable(impl_->reports, -1, nullptr, 0);
+    rd_kafka_queue_destroy(impl_->reports);
+    rd_kafka_destroy(impl_->client);
+    ::close(impl_->fd);
+}
+
+bool Producer::produce(Record record, Report report) {
+    if (impl_->dead) return false;
+    auto opaque = std::make_unique<Report>(std::move(report));
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
+    for (const auto& [name, value] : record.headers)
+        rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(), static_cast<ssize_t>(value.size()));
+    impl_->in_flight.fetch_add(1);
+    auto error = rd_kafka_producev(
+        impl_->client, RD_KAFKA_V_TOPIC(record.topic.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+        RD_KAFKA_V_VALUE(record.tombstone ? nullptr : record.value.data(), record.tombstone ? 0 : record.value.size()), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        impl_->in_flight.fetch_sub(1);
+        rd_kafka_headers_destroy(headers);
+        tel::warn("Kafka producer takes no record", {{"topic", record.topic}, {"bytes", record.value.size()}, {"why", rd_kafka_err2str(error)}});
+        return false;
+    }
+    opaque.release();  // on_report takes it
+    return true;
+}
+
+int Producer::event_fd() const { return impl_->fd; }
+
+void Producer::serve(Millis wait) {
+    std::uint64_t count = 0;
+    while (::read(impl_->fd, &count, sizeof count) > 0) {
+    }
+    int served = rd_kafka_poll(impl_->client, static_cast<int>(wait.count()));
+    while (served > 0) served = rd_kafka_poll(impl_->client, 0);
+}
+
+bool Producer::flush(Millis deadline) { return rd_kafka_flush(impl_->client, static_cast<int>(deadline.count())) == RD_KAFKA_RESP_ERR_NO_ERROR; }
+
+void Producer::purge() {
+    rd_kafka_purge(impl_->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (in_flight() > 0 && rd_kafka_poll(impl_->client, 100) >= 0 && rd_kafka_outq_len(impl_->client) > 0) {
+    }
+}
+
+Result<void> Producer::warm_up(const std::vector<std::string>& topics, Millis deadline) {
+    for (const auto& topic : topics) {
+        std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(rd_kafka_topic_new(impl_->client, topic.c_str(), nullptr));
+        const rd_kafka_metadata_t* metadata = nullptr;
+        auto error = rd_kafka_metadata(impl_->client, 0, handle.get(), &metadata, static_cast<int>(deadline.count()));
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error), "is it running, and does OTTO_KAFKA_BROKERS name it?");
+        bool there = metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topics[0].partition_cnt > 0;
+        rd_kafka_metadata_destroy(metadata);
+        if (!there) return Error("Kafka has no topic " + topic, "run: ottoctl topics apply");
+    }
+    return {};
+}
+
+std::size_t Producer::in_flight() const { return impl_->in_flight; }
+
+}  // namespace otto::kafka
