@@ -45,7 +45,7 @@ struct Request {
 
     std::string_view param(std::string_view name) const;  ///< {name} of the route's path
     FormFields query_fields() const { return parse_form(query); }
-    std::string_view content_type() const;                ///< lower-case media type without parameters
+    std::string content_type() const;                     ///< lower-case media type without parameters
 };
 
 struct Response {

@@ -1,0 +1,28 @@
+#pragma once
+#include "http/server.hpp"
+
+namespace otto::http {
+
+struct Route {
+    Method method;
+    std::string path;
+    std::vector<std::string> segments;  // "{name}" = any one segment
+    Handler handler;
+    AsyncHandler async;
+    RouteLimits limits;
+};
+
+/// What a request line leads to.
+struct Match {
+    const Route* route = nullptr;
+    std::vector<std::pair<std::string, std::string>> params;
+    std::string allow;  ///< with no route: the methods that the path has, "" = no such path
+};
+
+struct Router::Impl {
+    std::vector<Route> routes;
+    void add(Route);
+    Match match(Method, std::string_view raw_path) const;
+};
+
+}  // namespace otto::http

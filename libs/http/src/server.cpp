@@ -1,0 +1,490 @@
+#include "http/server.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <list>
+
+#include "base/uuid.hpp"
+#include "routes.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::http {
+namespace {
+
+namespace net = boost::asio;
+namespace beast = boost::beast;
+namespace wire = boost::beast::http;
+using net::ip::tcp;
+using Executor = net::io_context::executor_type;
+using Socket = net::basic_stream_socket<tcp, Executor>;
+using Stream = beast::basic_stream<tcp, Executor>;
+using boost::system::error_code;
+
+std::optional<Method> method_of(wire::verb v) {
+    switch (v) {
+        case wire::verb::get: return Method::get;
+        case wire::verb::head: return Method::head;
+        case wire::verb::post: return Method::post;
+        case wire::verb::put: return Method::put;
+        case wire::verb::patch: return Method::patch;
+        case wire::verb::delete_: return Method::del;
+        case wire::verb::options: return Method::options;
+        default: return std::nullopt;
+    }
+}
+
+/// A caller's request id is taken if it can stand in a log line and a header.
+bool sane_id(std::string_view id) {
+    return !id.empty() && id.size() <= 128 && id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") == std::string_view::npos;
+}
+
+/// Threads for handlers that block.
+class Workers {
+public:
+    explicit Workers(int count) {
+        for (int i = 0; i < count; ++i)
+            threads_.emplace_back([this] {
+                for (;;) {
+                    std::function<void()> job;
+                    {
+                        std::unique_lock guard(lock_);
+                        came_.wait(guard, [&] { return stop_ || !jobs_.empty(); });
+                        if (jobs_.empty()) return;
+                        job = std::move(jobs_.front());
+                        jobs_.pop_front();
+                    }
+                    job();
+                }
+            });
+    }
+    ~Workers() {
+        {
+            std::lock_guard guard(lock_);
+            stop_ = true;
+        }
+        came_.notify_all();
+        for (auto& t : threads_) t.join();
+    }
+    void post(std::function<void()> job) {
+        {
+            std::lock_guard guard(lock_);
+            jobs_.push_back(std::move(job));  // bounded by the connections: one request of each at a time
+        }
+        came_.notify_one();
+    }
+
+private:
+    std::mutex lock_;
+    std::condition_variable came_;
+    std::deque<std::function<void()>> jobs_;
+    std::vector<std::thread> threads_;
+    bool stop_ = false;
+};
+
+}  // namespace
+
+struct Server::Impl {
+    ServerOptions options;
+    std::shared_ptr<const Router> router;
+    net::io_context io;
+    net::executor_work_guard<Executor> work{io.get_executor()};
+    tcp::acceptor acceptor{io};
+    std::vector<std::thread> threads;
+    std::unique_ptr<Workers> workers;
+    std::vector<std::shared_ptr<net::posix::stream_descriptor>> watched;
+    std::atomic<bool> draining{false};
+    std::atomic<std::size_t> connections{0}, busy{0}, body_bytes{0};
+    unsigned short bound = 0;
+
+    struct Connection {
+        Stream stream;
+        bool idle = true;
+        explicit Connection(Socket s) : stream(std::move(s)) {}
+    };
+    std::mutex open_lock;
+    std::list<std::weak_ptr<Connection>> open;
+
+    net::awaitable<void> accept_loop();
+    net::awaitable<void> serve(std::shared_ptr<Connection>);
+    net::awaitable<bool> one_request(Connection&, beast::flat_buffer&);
+    net::awaitable<bool> reply(Connection&, const Request&, std::string route, Response, bool keep_alive);
+    net::awaitable<Response> run_handler(const Route&, Request&);
+    const Router::Impl& routes() const { return *router->impl_; }
+    void describe(Request&, const wire::fields&, std::string_view target, const tcp::endpoint&) const;
+    std::string client_of(const Headers&, const tcp::endpoint&) const;
+};
+
+namespace {
+
+/// Counts a thing while it lives.
+template <class T>
+struct Held {
+    std::atomic<T>& count;
+    T by;
+    Held(std::atomic<T>& c, T n) : count(c), by(n) { count += by; }
+    ~Held() { count -= by; }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+};
+
+}  // namespace
+
+std::string Server::Impl::client_of(const Headers& headers, const tcp::endpoint& peer) const {
+    auto trusted = [&](const std::string& address) {
+        return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) != options.trusted_proxies.end();
+    };
+    std::string client = peer.address().to_string();
+    if (!trusted(client)) return client;
+    std::string chain;
+    for (const auto& [name, value] : headers.items())
+        if (iequals(name, "x-forwarded-for")) chain += (chain.empty() ? "" : ",") + value;
+    auto hops = split_list(chain);
+    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
+        client = *hop;
+        if (!trusted(client)) break;
+    }
+    return client;
+}
+
+void Server::Impl::describe(Request& request, const wire::fields& fields, std::string_view target, const tcp::endpoint& peer) const {
+    request.target = std::string(target);
+    auto query = target.find('?');
+    request.path = percent_decode(target.substr(0, query), false);
+    if (query != std::string_view::npos) request.query = std::string(target.substr(query + 1));
+    for (const auto& f : fields) request.headers.add(std::string(f.name_string()), std::string(f.value()));
+    request.received_at = system_clock().now();
+    auto id = request.headers.get("x-request-id");
+    request.request_id = sane_id(id) ? std::string(id) : Uuid::v7(request.received_at).to_string();
+    auto trace = tel::TraceContext::parse(request.headers.get("traceparent"));
+    request.trace = trace ? trace->child() : tel::TraceContext::fresh();
+    request.client_address = client_of(request.headers, peer);
+}
+
+net::awaitable<bool> Server::Impl::reply(Connection& c, const Request& request, std::string route, Response response, bool keep_alive) {
+    keep_alive = keep_alive && !draining;
+    wire::response<wire::string_body> out;
+    out.version(11);
+    out.result(static_cast<unsigned>(response.status));
+    for (const auto& [name, value] : response.headers.items()) out.insert(name, value);
+    out.set("X-Request-Id", request.request_id);
+    out.set("traceparent", request.trace.traceparent());
+    out.keep_alive(keep_alive);
+    bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
+    bool head = request.method == Method::head;
+    auto size = response.body.size();
+    out.body() = std::move(response.body);
+    if (!bodiless) out.content_length(size);
+
+    tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests answered.",
+                          {{"route", route}, {"method", std::string(to_text(request.method))}, {"status", std::to_string(response.status)}})
+        .inc();
+    std::chrono::duration<double> took = system_clock().now() - request.received_at;
+    tel::Metrics::histogram(options.metrics_name + "_request_seconds", "From the head of a request to its answer.", {{"route", route}}).observe(took.count());
+
+    error_code error;
+    c.stream.expires_after(options.idle_timeout);
+    if (head) {
+        wire::response_serializer<wire::string_body> serializer(out);
+        co_await wire::async_write_header(c.stream, serializer, net::redirect_error(net::use_awaitable, error));
+    } else {
+        co_await wire::async_write(c.stream, out, net::redirect_error(net::use_awaitable, error));
+    }
+    co_return !error && keep_alive;
+}
+
+net::awaitable<Response> Server::Impl::run_handler(const Route& route, Request& request) {
+    struct Waiting {
+        net::steady_timer signal;
+        std::optional<Response> answer;
+        explicit Waiting(Executor e) : signal(e) {}
+    };
+    auto executor = io.get_executor();
+    auto waiting = std::make_shared<Waiting>(executor);
+    waiting->signal.expires_after(options.answer_timeout);
+    Responder responder([waiting, executor](Response r) {
+        net::post(executor, [waiting, answer = std::move(r)]() mutable {
+            waiting->answer = std::move(answer);
+            waiting->signal.cancel();
+        });
+    });
+    if (route.async) {
+        try {
+            route.async(request, std::move(responder));
+        } catch (const std::exception& e) {
+            tel::error("handler failed", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
+        }
+    } else {
+        auto shared = std::make_shared<Responder>(std::move(responder));
+        workers->post([&route, copy = request, shared] {
+            try {
+                (*shared)(route.handler(copy));
+            } catch (const std::exception& e) {
+                tel::error("handler failed", {{"path", copy.path}, {"request_id", copy.request_id}, {"why", e.what()}});
+                (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, copy));
+            }
+        });
+    }
+    error_code ignored;
+    if (!waiting->answer) co_await waiting->signal.async_wait(net::redirect_error(net::use_awaitable, ignored));
+    if (!waiting->answer) co_return problem({503, "No answer in time", "The request took too long; try again."}, request);
+    if (waiting->answer->status == 500 && waiting->answer->body.empty())
+        co_return problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, request);
+    co_return std::move(*waiting->answer);
+}
+
+net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) {
+    error_code error;
+    wire::request_parser<wire::empty_body> head;
+    head.header_limit(static_cast<std::uint32_t>(options.head_limit));
+    head.body_limit(boost::none);
+    c.idle = buffer.size() == 0;
+    c.stream.expires_after(c.idle ? options.idle_timeout : options.head_timeout);
+    if (c.idle) {
+        // An idle connection may stay long; from the first byte of a head on the clock is another one.
+        auto space = buffer.prepare(4096);
+        auto got = co_await c.stream.async_read_some(space, net::redirect_error(net::use_awaitable, error));
+        if (error) co_return false;
+        buffer.commit(got);
+        c.idle = false;
+        c.stream.expires_after(options.head_timeout);
+    }
+    Held<std::size_t> is_busy(busy, 1);
+    co_await wire::async_read_header(c.stream, buffer, head, net::redirect_error(net::use_awaitable, error));
+    auto peer = c.stream.socket().remote_endpoint();
+    Request request;
+    if (error == wire::error::header_limit) {
+        describe(request, {}, "/", peer);
+        auto answer = problem({431, "Request head too large", "Send a head of at most " + std::to_string(options.head_limit) + " bytes."}, request);
+        co_await reply(c, request, "-", std::move(answer), false);
+        co_return false;
+    }
+    if (error) {
+        if (error.category() != wire::make_error_code(wire::error::bad_method).category() || error == wire::error::end_of_stream || error == wire::error::partial_message)
+            co_return false;  // gone, or too slow
+        describe(request, {}, "/", peer);
+        auto answer = problem({400, "Malformed HTTP", "The request is not HTTP/1.1: " + error.message() + "."}, request);
+        co_await reply(c, request, "-", std::move(answer), false);
+        co_return false;
+    }
+    const auto& message = head.get();
+    auto target = std::string(message.target());
+    auto method = method_of(message.method());
+    if (method) request.method = *method;
+    describe(request, message.base(), target, peer);
+    bool keep_alive = head.keep_alive();
+    bool has_body = head.content_length().value_or(0) > 0 || head.chunked();
+
+    if (target.empty() || target.front() != '/' || (head.chunked() && message.count(wire::field::content_length) > 0) ||
+        message.count(wire::field::host) > 1 || message.count(wire::field::content_length) > 1 ||
+        message.count(wire::field::transfer_encoding) > 1 || (message.count(wire::field::transfer_encoding) > 0 && !head.chunked())) {
+        auto answer = problem({400, "Malformed HTTP", "The request line or the length of the body is ambiguous."}, request);
+        co_await reply(c, request, "-", std::move(answer), false);
+        co_return false;
+    }
+    auto match = method ? routes().match(*method, target.substr(0, target.find('?'))) : Match{};
+    if (!match.route) {
+        std::optional<Response> answer;
+        if (!match.allow.empty()) {
+            answer = problem({405, "Method not allowed", "This path takes " + match.allow + "."}, request);
+            answer->headers.add("Allow", match.allow);
+        } else {
+            answer = problem({404, "Not found", "There is no such path."}, request);
+        }
+        bool more = co_await reply(c, request, "-", std::move(*answer), keep_alive && !has_body);
+        co_return more;
+    }
+    const auto& route = *match.route;
+    request.path_params = std::move(match.params);
+    auto length = head.content_length();
+    if (length && *length > route.limits.body) {
+        auto answer = problem({413, "Body too large", "Send at most " + std::to_string(route.limits.body) + " bytes."}, request);
+        co_await reply(c, request, route.path, std::move(answer), false);
+        co_return false;
+    }
+    const auto& types = route.limits.content_types;
+    if (has_body && !types.empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
+        std::string list;
+        for (const auto& t : types) list += (list.empty() ? "" : ", ") + t;
+        auto answer = problem({415, "Unsupported media type", "Send " + list + ".", {{"Content-Type", "is not one of " + list}}}, request);
+        co_await reply(c, request, route.path, std::move(answer), false);
+        co_return false;
+    }
+    auto reserved = static_cast<std::size_t>(length.value_or(has_body ? route.limits.body : 0));
+    Held<std::size_t> reading(body_bytes, reserved);
+    if (has_body && body_bytes > options.bodies_limit) {
+        auto answer = problem({503, "Busy", "Too many bodies are being read; try again."}, request);
+        answer.headers.add("Retry-After", "1");
+        co_await reply(c, request, route.path, std::move(answer), false);
+        co_return false;
+    }
+    auto expect = request.headers.get("expect");
+    if (!expect.empty() && !iequals(expect, "100-continue")) {
+        auto answer = problem({417, "Expectation failed", "Only 100-continue can be expected."}, request);
+        co_await reply(c, request, route.path, std::move(answer), false);
+        co_return false;
+    }
+    if (has_body) {
+        if (!expect.empty()) {
+            wire::response<wire::empty_body> go_on(wire::status::continue_, 11);
+            co_await wire::async_write(c.stream, go_on, net::redirect_error(net::use_awaitable, error));
+            if (error) co_return false;
+        }
+        wire::request_parser<wire::string_body> whole(std::move(head));
+        whole.body_limit(route.limits.body);
+        c.stream.expires_after(options.body_timeout);
+        co_await wire::async_read(c.stream, buffer, whole, net::redirect_error(net::use_awaitable, error));
+        if (error == wire::error::body_limit) {
+            auto answer = problem({413, "Body too large", "Send at most " + std::to_string(route.limits.body) + " bytes."}, request);
+            co_await reply(c, request, route.path, std::move(answer), false);
+            co_return false;
+        }
+        if (error) co_return false;
+        request.body = std::move(whole.get().body());
+    }
+    c.stream.expires_never();
+    auto answer = co_await run_handler(route, request);
+    bool more = co_await reply(c, request, route.path, std::move(answer), keep_alive);
+    co_return more;
+}
+
+net::awaitable<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
+    Held<std::size_t> counted(connections, 1);
+    beast::flat_buffer buffer(options.head_limit + (64u << 10));
+    try {
+        bool more = true;
+        while (more && !draining) more = co_await one_request(*c, buffer);
+    } catch (const std::exception& e) {
+        tel::debug("connection ended", {{"why", e.what()}});
+    }
+    error_code ignored;
+    c->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    // What the client is still sending is read for a moment: closing at once would reset the connection before it has read the answer.
+    c->stream.expires_after(std::chrono::milliseconds(500));
+    for (std::size_t drained = 0; drained < (1u << 20);) {
+        buffer.clear();
+        auto space = buffer.prepare(16u << 10);
+        error_code error;
+        auto n = co_await c->stream.async_read_some(space, net::redirect_error(net::use_awaitable, error));
+        if (error) break;
+        drained += n;
+    }
+    c->stream.close();
+}
+
+net::awaitable<void> Server::Impl::accept_loop() {
+    while (acceptor.is_open()) {
+        error_code error;
+        Socket socket(io);
+        co_await acceptor.async_accept(socket, net::redirect_error(net::use_awaitable, error));
+        if (error == net::error::operation_aborted || error == net::error::bad_descriptor) co_return;
+        if (error) {  // out of descriptors: let some go before the next try
+            net::steady_timer pause(io, std::chrono::milliseconds(50));
+            error_code ignored;
+            co_await pause.async_wait(net::redirect_error(net::use_awaitable, ignored));
+            continue;
+        }
+        if (connections >= options.max_connections) continue;  // the socket closes
+        socket.set_option(tcp::no_delay(true), error);
+        auto connection = std::make_shared<Connection>(std::move(socket));
+        {
+            std::lock_guard guard(open_lock);
+            std::erase_if(open, [](const auto& weak) { return weak.expired(); });
+            open.push_back(connection);
+        }
+        net::co_spawn(io, serve(connection), net::detached);
+    }
+}
+
+Server::Server(ServerOptions options, std::shared_ptr<const Router> router) : impl_(std::make_unique<Impl>()) {
+    impl_->options = std::move(options);
+    impl_->router = std::move(router);
+}
+
+Server::~Server() {
+    drain(Millis{0});
+    impl_->work.reset();
+    impl_->io.stop();
+    for (auto& t : impl_->threads) t.join();
+    impl_->workers.reset();
+}
+
+Result<void> Server::start() {
+    auto& s = *impl_;
+    error_code error;
+    auto address = net::ip::make_address(s.options.address, error);
+    if (error) return Error("'" + s.options.address + "' is no address to listen on", "0.0.0.0 or 127.0.0.1");
+    tcp::endpoint endpoint(address, s.options.port);
+    s.acceptor.open(endpoint.protocol());
+    s.acceptor.set_option(tcp::acceptor::reuse_address(true));
+    s.acceptor.bind(endpoint, error);
+    if (error)
+        return Error("cannot listen on " + s.options.address + ":" + std::to_string(s.options.port) + ": " + error.message(), "is another program on this port? choose another");
+    s.acceptor.listen(4096);
+    s.bound = s.acceptor.local_endpoint().port();
+    s.workers = std::make_unique<Workers>(s.options.workers);
+    net::co_spawn(s.io, s.accept_loop(), net::detached);
+    for (int i = 0; i < s.options.io_threads; ++i) s.threads.emplace_back([&s] { s.io.run(); });
+    return {};
+}
+
+unsigned short Server::port() const { return impl_->bound; }
+
+void Server::watch(int fd, std::function<void()> ready) {
+    auto descriptor = std::make_shared<net::posix::stream_descriptor>(impl_->io, ::dup(fd));
+    impl_->watched.push_back(descriptor);
+    net::co_spawn(
+        impl_->io,
+        [](std::shared_ptr<net::posix::stream_descriptor> d, std::function<void()> job) -> net::awaitable<void> {
+            error_code error;
+            while (!error) {
+                co_await d->async_wait(net::posix::stream_descriptor::wait_read, net::redirect_error(net::use_awaitable, error));
+                if (!error) job();
+            }
+        }(descriptor, std::move(ready)),
+        net::detached);
+}
+
+void Server::every(Millis period, std::function<void()> job) {
+    net::co_spawn(
+        impl_->io,
+        [](net::io_context& io, Millis pause, std::function<void()> work) -> net::awaitable<void> {
+            net::steady_timer timer(io);
+            error_code error;
+            while (!error) {
+                timer.expires_after(pause);
+                co_await timer.async_wait(net::redirect_error(net::use_awaitable, error));
+                if (!error) work();
+            }
+        }(impl_->io, period, std::move(job)),
+        net::detached);
+}
+
+void Server::post(std::function<void()> job) { net::post(impl_->io, std::move(job)); }
+
+bool Server::drain(Millis deadline) {
+    auto& s = *impl_;
+    s.draining = true;
+    net::post(s.io, [&s] {
+        error_code ignored;
+        s.acceptor.close(ignored);
+        std::lock_guard guard(s.open_lock);
+        for (auto& weak : s.open)
+            if (auto c = weak.lock(); c && c->idle) c->stream.cancel();
+    });
+    auto until = std::chrono::steady_clock::now() + deadline;
+    while (s.busy > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return s.busy == 0;
+}
+
+}  // namespace otto::http

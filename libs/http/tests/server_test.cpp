@@ -1,0 +1,217 @@
+#include "http/server.hpp"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+#include "base/json.hpp"
+#include "testing/catch.hpp"
+
+using namespace otto;
+using http::Method;
+
+namespace {
+
+/// A connection that says exactly what it is told to.
+class Raw {
+public:
+    explicit Raw(unsigned short port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+        sockaddr_in a{};
+        a.sin_family = AF_INET;
+        a.sin_port = htons(port);
+        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        timeval patience{10, 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
+    }
+    ~Raw() { ::close(fd_); }
+    Raw& say(const std::string& text) {
+        (void)!::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+        return *this;
+    }
+    /// Reads until `marker` has come (it included), or the end.
+    std::string until(const std::string& marker) {
+        while (got_.find(marker) == std::string::npos) {
+            char buffer[4096];
+            auto n = ::recv(fd_, buffer, sizeof buffer, 0);
+            if (n <= 0) return std::exchange(got_, {});
+            got_.append(buffer, static_cast<std::size_t>(n));
+        }
+        auto end = got_.find(marker) + marker.size();
+        auto out = got_.substr(0, end);
+        got_.erase(0, end);
+        return out;
+    }
+    std::string to_end() { return until(std::string("\0never\0", 7)); }
+
+private:
+    int fd_;
+    std::string got_;
+};
+
+struct Fixture {
+    std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
+    std::unique_ptr<http::Server> server;
+    std::promise<void> slow_started, slow_may_end;
+    std::vector<http::Responder> dropped;
+
+    explicit Fixture(http::ServerOptions options = {}) {
+        router->add(Method::get, "/hello/{name}", [](const http::Request& r) { return http::Response::text(200, "hello " + std::string(r.param("name"))); });
+        router->add(Method::get, "/hello/world", [](const http::Request&) { return http::Response::text(200, "the world itself"); });
+        router->add(Method::post, "/echo", [](const http::Request& r) { return http::Response::text(200, r.body); }, {1000, {"application/json", "text/plain"}});
+        router->add(Method::get, "/slow", [this](const http::Request&) {
+            slow_started.set_value();
+            slow_may_end.get_future().wait();
+            return http::Response::text(200, "slow but done");
+        });
+        router->add(Method::get, "/throws", [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
+        router->add(Method::get, "/client", [](const http::Request& r) { return http::Response::text(200, r.client_address); });
+        router->add_async(Method::post, "/async", [](http::Request r, http::Responder answer) {
+            std::thread([body = r.body, a = std::move(answer)]() mutable { a(http::Response::text(202, body)); }).detach();
+        });
+        router->add_async(Method::get, "/dropped", [](http::Request, http::Responder) {});
+        server = std::make_unique<http::Server>(options, router);
+        REQUIRE(server->start());
+    }
+    Raw connect() { return Raw(server->port()); }
+    /// One request, the whole answer.
+    std::string ask(const std::string& text) {
+        auto c = connect();
+        return c.say(text).to_end();
+    }
+    std::string get(const std::string& path, const std::string& headers = "") { return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + headers + "\r\n"); }
+};
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string post(const std::string& path, const std::string& headers, const std::string& body) {
+    return "POST " + path + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n" + body;
+}
+
+}  // namespace
+
+TEST_CASE("routes: parameters, the exact path first, 404, 405 with Allow, HEAD", "[integration]") {
+    Fixture f;
+    CHECK(has(f.get("/hello/ann%2Fa"), "hello ann/a"));
+    CHECK(has(f.get("/hello/world?x=1"), "the world itself"));
+    auto missing = f.get("/nothing");
+    CHECK(missing.starts_with("HTTP/1.1 404"));
+    CHECK(has(missing, "application/problem+json"));
+    CHECK(f.get("/hello/").starts_with("HTTP/1.1 404"));
+    CHECK(f.get("/hello/a/").starts_with("HTTP/1.1 404"));
+    auto wrong = f.ask("DELETE /hello/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(wrong.starts_with("HTTP/1.1 405"));
+    CHECK(has(wrong, "Allow: GET, HEAD\r\n"));
+    auto head = f.ask("HEAD /hello/world HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(head.starts_with("HTTP/1.1 200"));
+    CHECK(has(head, "Content-Length: 16\r\n"));
+    CHECK(head.ends_with("\r\n\r\n"));
+}
+
+TEST_CASE("every answer carries a request id and the trace goes on", "[integration]") {
+    Fixture f;
+    CHECK(has(f.get("/hello/a", "X-Request-Id: mine-1\r\n"), "X-Request-Id: mine-1\r\n"));
+    auto odd = f.get("/nothing", "X-Request-Id: <script>\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n");
+    CHECK_FALSE(has(odd, "script"));
+    CHECK(has(odd, "X-Request-Id: "));
+    CHECK(has(odd, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+}
+
+TEST_CASE("bodies: echoed, chunked, too large, of the wrong type", "[integration]") {
+    Fixture f;
+    CHECK(has(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n", "12345")), "\r\n\r\n12345"));
+    CHECK(has(f.ask(post("/echo", "Content-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")), "\r\n\r\nabcde"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 10485760\r\n", std::string(100'000, 'x'))).starts_with("HTTP/1.1 413"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", "7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n")).starts_with("HTTP/1.1 413"));
+    auto type = f.ask(post("/echo", "Content-Type: text/html\r\nContent-Length: 2\r\n", "hi"));
+    CHECK(type.starts_with("HTTP/1.1 415"));
+    CHECK(has(type, "\"errors\""));
+    CHECK(has(f.ask(post("/async", "Content-Length: 2\r\nConnection: close\r\n", "hi")), "202"));
+}
+
+TEST_CASE("a request whose length is ambiguous is refused", "[integration]") {
+    Fixture f;
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")).starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n")).starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abcd")).starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: -1\r\n", "")).starts_with("HTTP/1.1 400"));
+    CHECK(f.ask("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+TEST_CASE("heads over the limit are 431, slow ones are dropped", "[integration]") {
+    http::ServerOptions options;
+    options.head_limit = 8u << 10;
+    options.head_timeout = Millis{200};
+    options.body_timeout = Millis{200};
+    Fixture f(options);
+    CHECK(f.get("/hello/a", "X-Long: " + std::string(10'000, 'x') + "\r\n").starts_with("HTTP/1.1 431"));
+    CHECK(f.ask("GET /hello/a HTTP/1.1\r\nHost:") == "");
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\n", "12")) == "");
+}
+
+TEST_CASE("keep-alive and pipelining: answers in the order of the requests", "[integration]") {
+    Fixture f;
+    auto c = f.connect();
+    std::string many;
+    for (int i = 0; i < 20; ++i) many += "GET /hello/n" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+    c.say(many);
+    for (int i = 0; i < 20; ++i) CHECK(has(c.until("hello n" + std::to_string(i)), "HTTP/1.1 200"));
+}
+
+TEST_CASE("Expect: 100-continue is answered when the body is wanted, and only then", "[integration]") {
+    Fixture f;
+    auto c = f.connect();
+    c.say(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n", ""));
+    CHECK(c.until("\r\n\r\n").starts_with("HTTP/1.1 100"));
+    CHECK(has(c.say("body").to_end(), "\r\n\r\nbody"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/html\r\nContent-Length: 4\r\nExpect: 100-continue\r\n", "")).starts_with("HTTP/1.1 415"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: magic\r\n", "")).starts_with("HTTP/1.1 417"));
+}
+
+TEST_CASE("a handler that throws or forgets to answer is a 500 that says nothing of the inside", "[integration]") {
+    Fixture f;
+    auto thrown = f.get("/throws");
+    CHECK(thrown.starts_with("HTTP/1.1 500"));
+    CHECK_FALSE(has(thrown, "secret"));
+    CHECK(f.get("/dropped").starts_with("HTTP/1.1 500"));
+}
+
+TEST_CASE("forwarded addresses are believed of trusted proxies only", "[integration]") {
+    {
+        Fixture f;
+        CHECK(has(f.get("/client", "X-Forwarded-For: 203.0.113.9\r\n"), "\r\n\r\n127.0.0.1"));
+    }
+    http::ServerOptions options;
+    options.trusted_proxies = {"127.0.0.1", "10.0.0.1"};
+    Fixture f(options);
+    CHECK(has(f.get("/client", "X-Forwarded-For: 1.1.1.1, 203.0.113.9, 10.0.0.1\r\n"), "\r\n\r\n203.0.113.9"));
+    CHECK(has(f.get("/client"), "\r\n\r\n127.0.0.1"));
+}
+
+TEST_CASE("draining finishes what is under way and takes no more", "[integration]") {
+    Fixture f;
+    auto idle = f.connect();
+    auto c = f.connect();
+    c.say("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+    f.slow_started.get_future().wait();
+    auto drained = std::async(std::launch::async, [&] { return f.server->drain(Millis{20'000}); });
+    CHECK(idle.to_end() == "");
+    f.slow_may_end.set_value();
+    auto answer = c.to_end();
+    CHECK(has(answer, "slow but done"));
+    CHECK(has(answer, "Connection: close"));
+    CHECK(drained.get());
+}
+
+TEST_CASE("a port that is taken is an error that names it", "[integration]") {
+    Fixture f;
+    http::ServerOptions options;
+    options.port = f.server->port();
+    http::Server second(options, f.router);
+    auto started = second.start();
+    REQUIRE_FALSE(started);
+    CHECK(has(started.error().message, std::to_string(f.server->port())));
+}
