@@ -1,0 +1,66 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "base/result.hpp"
+#include "http/server.hpp"
+
+namespace otto::app {
+
+/// One service while it is put together. wire() fills it, line by line: what it owns, what it serves, what must start, what it waits for.
+/// Everything owned lives until the process ends and goes in the reverse order.
+class Service {
+public:
+    const std::string& name() const;
+    const Settings& settings() const;
+
+    template <class T, class... Args>
+    T& own(Args&&... args) {
+        auto thing = std::make_shared<T>(std::forward<Args>(args)...);
+        T& reference = *thing;
+        keep(std::move(thing));
+        return reference;
+    }
+    /// The public routes; all services of a process share one port.
+    http::Router& routes();
+    /// OTTO_PG_URL_<SERVICE>, else OTTO_PG_URL.
+    Secret pg_url() const;
+
+    /// Runs when the process starts, in order of registration. Throwing ends the process with the reason.
+    void on_start(std::string what, std::function<void()>);
+    /// Runs when the process stops, in reverse order, after HTTP has drained; it should be done within the time given.
+    void on_stop(std::string what, std::function<void(Millis within)>);
+    /// Part of readiness; the error is shown in /readyz. Must not block for long.
+    void ready_when(std::string what, std::function<Result<void>()>);
+    /// A remark for /readyz and the start-up log that does not make the process unready.
+    void warn(std::string remark);
+    /// Runs on the HTTP thread when `fd` is readable, or every `period`.
+    void watch(int fd, std::function<void()>);
+    void every(Millis period, std::function<void()>);
+    /// Ends the process with an error: for a component that cannot go on. Any thread, any time after start.
+    void fail(std::string_view what, std::string_view why);
+
+private:
+    friend class Process;
+    struct Impl;
+    explicit Service(std::shared_ptr<Impl>);
+    void keep(std::shared_ptr<void>);
+    std::shared_ptr<Impl> impl_;
+};
+
+/// A service as main() names it.
+struct Definition {
+    std::string_view name, about;
+    Rows rows;                 ///< its own settings beside the common ones
+    void (*wire)(Service&);
+};
+
+/// Loads the settings, wires, starts, serves until SIGTERM or SIGINT, stops in reverse. The exit code: 0 after a clean stop, 1 with a reason on the
+/// log, 2 for settings that do not fit.
+int run(int argc, char** argv, std::string_view program, std::vector<Definition> services);
+
+}  // namespace otto::app

@@ -1,0 +1,260 @@
+#include "app/process.hpp"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <deque>
+#include <mutex>
+
+#include "app/common.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::app {
+namespace {
+
+struct StartStep { std::string service, what; std::function<void()> run; };
+struct StopStep { std::string service, what; std::function<void(Millis)> run; };
+struct Check { std::string service, what; std::function<Result<void>()> run; };
+
+std::string pg_setting(std::string_view service) { return "pg-url-" + std::string(service); }
+
+}  // namespace
+
+/// What the services of one process share.
+struct Shared {
+    Settings settings;
+    std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
+    std::vector<StartStep> starts;
+    std::vector<StopStep> stops;
+    std::vector<Check> checks;
+    std::vector<std::string> remarks;
+    std::vector<std::pair<int, std::function<void()>>> watches;
+    std::vector<std::pair<Millis, std::function<void()>>> periodic;
+    std::deque<std::shared_ptr<void>> owned;
+    std::atomic<bool> started{false}, stopping{false}, failed{false};
+
+    ~Shared() {
+        while (!owned.empty()) owned.pop_back();
+    }
+};
+
+struct Service::Impl {
+    std::string name;
+    std::shared_ptr<Shared> shared;
+};
+
+Service::Service(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+const std::string& Service::name() const { return impl_->name; }
+const Settings& Service::settings() const { return impl_->shared->settings; }
+http::Router& Service::routes() { return *impl_->shared->router; }
+void Service::keep(std::shared_ptr<void> thing) { impl_->shared->owned.push_back(std::move(thing)); }
+
+Secret Service::pg_url() const {
+    auto own = settings().get(secret(pg_setting(name()), ""));
+    return own.empty() ? settings().get(kPgUrl) : own;
+}
+
+void Service::on_start(std::string what, std::function<void()> f) { impl_->shared->starts.push_back({name(), std::move(what), std::move(f)}); }
+void Service::on_stop(std::string what, std::function<void(Millis)> f) { impl_->shared->stops.push_back({name(), std::move(what), std::move(f)}); }
+void Service::ready_when(std::string what, std::function<Result<void>()> f) { impl_->shared->checks.push_back({name(), std::move(what), std::move(f)}); }
+void Service::warn(std::string remark) { impl_->shared->remarks.push_back(name() + ": " + std::move(remark)); }
+void Service::watch(int fd, std::function<void()> f) { impl_->shared->watches.emplace_back(fd, std::move(f)); }
+void Service::every(Millis period, std::function<void()> f) { impl_->shared->periodic.emplace_back(period, std::move(f)); }
+
+void Service::fail(std::string_view what, std::string_view why) {
+    tel::error("a component cannot go on: the process ends", {{"component", what}, {"why", why}});
+    impl_->shared->failed = true;
+    ::kill(::getpid(), SIGTERM);
+}
+
+/// The one place that knows the order of starting and stopping.
+class Process {
+public:
+    Process(std::string_view program, Settings settings) : program_(program) { shared_->settings = std::move(settings); }
+
+    void wire(const Definition& d) {
+        auto impl = std::make_shared<Service::Impl>();
+        impl->name = d.name;
+        impl->shared = shared_;
+        Service service(impl);
+        tel::ServiceScope scope(d.name);
+        d.wire(service);
+    }
+
+    int run() {
+        // Before any thread is made, so that all of them leave these signals to us.
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+        ::signal(SIGPIPE, SIG_IGN);
+
+        announce();
+        auto admin = admin_server();
+        if (auto up = admin->start(); !up) return give_up("the admin port does not open", up.error().describe());
+        for (auto& step : shared_->starts) {
+            tel::ServiceScope scope(step.service);
+            try {
+                step.run();
+            } catch (const std::exception& e) {
+                stop_all(nullptr);
+                return give_up(step.what + " does not start", e.what());
+            }
+        }
+        std::unique_ptr<http::Server> server;
+        if (!shared_->router->entries().empty()) {
+            server = public_server();
+            if (auto up = server->start(); !up) {
+                stop_all(nullptr);
+                return give_up("the public port does not open", up.error().describe());
+            }
+        }
+        shared_->started = true;
+        tel::info("started", {{"port", server ? server->port() : 0}, {"admin_port", admin->port()}});
+
+        int received = 0;
+        while (::sigwait(&signals, &received) != 0) {
+        }
+        tel::info("stopping", {{"signal", received == SIGINT ? "SIGINT" : "SIGTERM"}});
+        shared_->stopping = true;
+        bool clean = stop_all(server.get());
+        server.reset();
+        tel::info("stopped", {{"clean", clean}});
+        return shared_->failed ? 1 : 0;
+    }
+
+private:
+    int give_up(const std::string& what, const std::string& why) {
+        tel::error("start failed: " + what, {{"why", why}});
+        std::fprintf(stderr, "%s: %s: %s\n", program_.c_str(), what.c_str(), why.c_str());
+        return 1;
+    }
+
+    void announce() {
+        const auto& s = shared_->settings;
+        JsonWriter w;
+        w.begin_object();
+        for (const auto& [name, value] : s.shown()) w.member(name, value);
+        w.end_object();
+        tel::info("settings", {tel::Field::json("settings", w.take())});
+        for (const auto& name : s.unknown())
+            if (!name.starts_with("OTTO_PG_URL_")) tel::debug("the environment has a setting that this program does not know", {{"name", name}});
+        for (const auto& remark : shared_->remarks) tel::warn(remark);
+    }
+
+    std::unique_ptr<http::Server> admin_server() {
+        auto routes = std::make_shared<http::Router>();
+        routes->add(http::Method::get, "/healthz", [](const http::Request&) { return http::Response::text(200, "ok\n"); });
+        routes->add(http::Method::get, "/metrics", [](const http::Request&) { return http::Response::text(200, tel::Metrics::expose(), "text/plain; version=0.0.4"); });
+        routes->add(http::Method::get, "/readyz", [this](const http::Request&) { return readiness(); });
+        http::ServerOptions o;
+        o.address = shared_->settings.get(kAdminAddress);
+        o.port = static_cast<unsigned short>(shared_->settings.get(kAdminPort));
+        o.workers = 2;
+        o.metrics_name = "admin";
+        return std::make_unique<http::Server>(o, routes);
+    }
+
+    std::unique_ptr<http::Server> public_server() {
+        const auto& s = shared_->settings;
+        http::ServerOptions o;
+        o.address = s.get(kAddress);
+        o.port = static_cast<unsigned short>(s.get(kPort));
+        o.io_threads = static_cast<int>(s.get(kHttpThreads));
+        o.workers = static_cast<int>(s.get(kHttpWorkers));
+        o.trusted_proxies = s.get(kTrustedProxies);
+        auto server = std::make_unique<http::Server>(o, shared_->router);
+        for (auto& [fd, f] : shared_->watches) server->watch(fd, f);
+        for (auto& [period, f] : shared_->periodic) server->every(period, f);
+        return server;
+    }
+
+    http::Response readiness() {
+        JsonWriter w;
+        bool ready = shared_->started && !shared_->stopping;
+        w.begin_object().member("state", shared_->stopping ? "stopping" : shared_->started ? "started" : "starting").key("checks").begin_array();
+        for (const auto& check : shared_->checks) {
+            auto result = check.run();
+            ready = ready && result.ok();
+            w.begin_object().member("service", check.service).member("name", check.what).member("ok", result.ok());
+            if (!result) w.member("why", result.error().describe());
+            w.end_object();
+        }
+        w.end_array().key("warnings").begin_array();
+        for (const auto& remark : shared_->remarks) w.value(remark);
+        w.end_array().member("ready", ready).end_object();
+        return http::Response::json(ready ? 200 : 503, w.take());
+    }
+
+    bool stop_all(http::Server* server) {
+        auto end = std::chrono::steady_clock::now() + shared_->settings.millis(kDrainMs);
+        auto left = [&] { return std::max(Millis{0}, std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now())); };
+        bool clean = !server || server->drain(left());
+        for (auto step = shared_->stops.rbegin(); step != shared_->stops.rend(); ++step) {
+            tel::ServiceScope scope(step->service);
+            try {
+                step->run(left());
+            } catch (const std::exception& e) {
+                tel::error("a component did not stop cleanly", {{"component", step->what}, {"why", e.what()}});
+                clean = false;
+            }
+        }
+        return clean;
+    }
+
+    std::string program_;
+    std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
+int run(int argc, char** argv, std::string_view program, std::vector<Definition> services) {
+    Rows rows = common_rows();
+    std::string about;
+    for (const auto& d : services) {
+        about.append(about.empty() ? "" : "\n").append(d.name).append(": ").append(d.about);
+        rows.insert(rows.end(), d.rows.begin(), d.rows.end());
+        rows.push_back(kPgUrl.row);
+        rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
+    }
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    for (const auto& a : arguments) {
+        if (a == "--help" || a == "-h") {
+            std::fputs(help_text(program, about, rows).c_str(), stdout);
+            return 0;
+        }
+        if (a == "--settings-page") {
+            std::fputs(settings_page(rows).c_str(), stdout);
+            return 0;
+        }
+    }
+    auto settings = Settings::load(rows, arguments, environment_of_process());
+    if (!settings) {
+        std::fprintf(stderr, "%s: %s (%s)\n", std::string(program).c_str(), settings.error().message.c_str(), settings.error().hint.c_str());
+        return 2;
+    }
+    auto level = settings->get(kLogLevel);
+    static const std::map<std::string, tel::Level> levels{{"debug", tel::Level::debug}, {"info", tel::Level::info}, {"warn", tel::Level::warn}, {"error", tel::Level::error}};
+    auto found = levels.find(level);
+    if (found == levels.end()) {
+        std::fprintf(stderr, "%s: OTTO_LOG_LEVEL is '%s' (it takes debug, info, warn or error)\n", std::string(program).c_str(), level.c_str());
+        return 2;
+    }
+    tel::configure_log(std::string(program), found->second, settings->get(kLogHashKey));
+    try {
+        Process process(program, std::move(*settings));
+        for (const auto& d : services) process.wire(d);
+        return process.run();
+    } catch (const std::exception& e) {
+        tel::error("start failed", {{"why", e.what()}});
+        std::fprintf(stderr, "%s: %s\n", std::string(program).c_str(), e.what());
+        return 1;
+    }
+}
+
+}  // namespace otto::app

@@ -1,0 +1,209 @@
+#include "app/settings.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/text.hpp"
+
+extern char** environ;
+
+namespace otto::app {
+namespace {
+
+Row row(std::string name, Kind kind, std::string fallback, std::string help, std::int64_t min = 0, std::int64_t max = 0) {
+    return {std::move(name), kind, std::move(fallback), std::move(help), min, max};
+}
+
+std::optional<std::int64_t> whole(std::string_view text) {
+    text = trim(text);
+    std::int64_t n = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return n;
+}
+
+std::optional<bool> truth(std::string_view text) {
+    auto word = lower(trim(text));
+    if (word == "true" || word == "1" || word == "yes" || word == "on") return true;
+    if (word == "false" || word == "0" || word == "no" || word == "off" || word.empty()) return false;
+    return std::nullopt;
+}
+
+/// What a row takes, for people.
+std::string takes(const Row& r) {
+    switch (r.kind) {
+        case Kind::number: return "a whole number from " + std::to_string(r.min) + " to " + std::to_string(r.max);
+        case Kind::flag: return "true or false";
+        case Kind::list: return "a comma list";
+        case Kind::secret: return "a secret; " + r.environment() + "_FILE names a file that holds it";
+        case Kind::text: return "a text";
+    }
+    return "";
+}
+
+Result<void> check(const Row& r, const std::string& value, const std::string& source) {
+    bool good = true;
+    if (r.kind == Kind::number) {
+        auto n = whole(value);
+        good = n && *n >= r.min && *n <= r.max;
+    } else if (r.kind == Kind::flag) {
+        good = truth(value).has_value();
+    }
+    if (good) return {};
+    return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + takes(r));
+}
+
+Result<std::string> file_text(const std::string& path, const std::string& setting) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return Error(setting + " names '" + path + "', which cannot be read", "check the path and its permissions");
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+std::string Row::environment() const {
+    std::string out = "OTTO_";
+    for (char c : name) out += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    return out;
+}
+
+Setting<std::string> text(std::string name, std::string fallback, std::string help) { return {row(std::move(name), Kind::text, std::move(fallback), std::move(help))}; }
+Setting<std::int64_t> number(std::string name, std::int64_t fallback, std::int64_t min, std::int64_t max, std::string help) {
+    return {row(std::move(name), Kind::number, std::to_string(fallback), std::move(help), min, max)};
+}
+Setting<bool> flag(std::string name, bool fallback, std::string help) { return {row(std::move(name), Kind::flag, fallback ? "true" : "false", std::move(help))}; }
+Setting<std::vector<std::string>> list(std::string name, std::string fallback, std::string help) {
+    return {row(std::move(name), Kind::list, std::move(fallback), std::move(help))};
+}
+Setting<Secret> secret(std::string name, std::string help) { return {row(std::move(name), Kind::secret, "", std::move(help))}; }
+
+Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
+    Settings s;
+    for (const auto& r : rows)
+        if (s.values_.emplace(r.name, r.fallback).second) s.rows_.push_back(r);
+    auto find = [&](std::string_view name) -> const Row* {
+        for (const auto& r : s.rows_)
+            if (r.name == name) return &r;
+        return nullptr;
+    };
+    auto by_environment = [&](std::string_view name) -> const Row* {
+        for (const auto& r : s.rows_)
+            if (r.environment() == name) return &r;
+        return nullptr;
+    };
+    auto set = [&](const Row& r, const std::string& value, const std::string& source) -> Result<void> {
+        auto good = check(r, value, source);
+        if (good) {
+            s.values_[r.name] = value;
+            s.given_[r.name] = true;
+        }
+        return good;
+    };
+
+    // least first: what comes later replaces
+    if (auto config = environment.find("OTTO_CONFIG"); config != environment.end() && !config->second.empty()) {
+        auto text = file_text(config->second, "OTTO_CONFIG");
+        if (!text) return text.error();
+        std::istringstream lines(*text);
+        std::string line;
+        for (int n = 1; std::getline(lines, line); ++n) {
+            auto content = trim(line);
+            if (content.empty() || content.front() == '#') continue;
+            auto equals = content.find('=');
+            std::string place = config->second + ":" + std::to_string(n);
+            if (equals == std::string_view::npos) return Error(place + " is no NAME=value line");
+            auto* r = by_environment(trim(content.substr(0, equals)));
+            if (!r) return Error(place + " sets '" + std::string(trim(content.substr(0, equals))) + "', which is no setting", "--help lists them");
+            if (auto done = set(*r, std::string(trim(content.substr(equals + 1))), place); !done) return done.error();
+        }
+    }
+    for (const auto& [name, value] : environment) {
+        if (!name.starts_with("OTTO_") || name == "OTTO_CONFIG") continue;
+        if (auto* r = by_environment(name)) {
+            if (auto done = set(*r, value, name); !done) return done.error();
+            continue;
+        }
+        if (name.ends_with("_FILE")) {
+            if (auto* r = by_environment(std::string_view(name).substr(0, name.size() - 5)); r && !environment.contains(r->environment())) {
+                auto text = file_text(value, name);
+                if (!text) return text.error();
+                if (auto done = set(*r, std::string(trim(*text)), name); !done) return done.error();
+                continue;
+            }
+        }
+        s.unknown_.push_back(name);
+    }
+    for (const auto& argument : arguments) {
+        auto equals = argument.find('=');
+        if (!argument.starts_with("--") || equals == std::string::npos) return Error("'" + argument + "' is no --name=value", "--help lists the settings");
+        auto name = argument.substr(2, equals - 2);
+        auto* r = find(name);
+        if (!r) return Error("there is no setting --" + name, "--help lists them");
+        if (auto done = set(*r, argument.substr(equals + 1), "--" + name); !done) return done.error();
+    }
+    return s;
+}
+
+const std::string& Settings::value(const Row& r) const {
+    auto found = values_.find(r.name);
+    if (found == values_.end()) throw std::logic_error("setting '" + r.name + "' is not in this process's table: add its row to the service's config.hpp");
+    return found->second;
+}
+
+std::string Settings::get(const Setting<std::string>& s) const { return value(s.row); }
+std::int64_t Settings::get(const Setting<std::int64_t>& s) const { return *whole(value(s.row)); }
+bool Settings::get(const Setting<bool>& s) const { return *truth(value(s.row)); }
+std::vector<std::string> Settings::get(const Setting<std::vector<std::string>>& s) const { return split_list(value(s.row)); }
+Secret Settings::get(const Setting<Secret>& s) const { return Secret(value(s.row)); }
+
+bool Settings::given(const Row& r) const { return given_.contains(r.name); }
+
+std::vector<std::pair<std::string, std::string>> Settings::shown() const {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const auto& r : rows_) {
+        const auto& v = values_.at(r.name);
+        out.emplace_back(r.name, r.kind == Kind::secret ? (v.empty() ? "not set" : "set") : v);
+    }
+    return out;
+}
+
+std::string help_text(std::string_view program, std::string_view about, const Rows& rows) {
+    std::string out = std::string("usage: ").append(program).append(" [--name=value …]\n\n").append(about).append("\n\nSettings (--name=value, or the environment, or a file of NAME=value lines named by OTTO_CONFIG):\n");
+    std::set<std::string> seen;
+    for (const auto& r : rows) {
+        if (!seen.insert(r.name).second) continue;
+        out.append("\n  --").append(r.name).append("  ").append(r.environment()).append("\n      ").append(r.help).append("\n      ").append(takes(r));
+        if (r.kind != Kind::secret) out.append("; default: ").append(r.fallback.empty() ? "empty" : r.fallback);
+        out += '\n';
+    }
+    return out;
+}
+
+std::string settings_page(const Rows& rows) {
+    std::string out = "# Settings\n\nGenerated from the tables of the services. Each is `--name=value`, or an environment variable, or a line of the file that OTTO_CONFIG names; secrets also `…_FILE`.\n\n"
+                      "| environment | meaning | takes | default |\n|---|---|---|---|\n";
+    std::set<std::string> seen;
+    for (const auto& r : rows)
+        if (seen.insert(r.name).second)
+            out.append("| `").append(r.environment()).append("` | ").append(r.help).append(" | ").append(r.kind == Kind::secret ? "a secret" : takes(r)).append(" | ").append(r.fallback.empty() ? "" : "`" + r.fallback + "`").append(" |\n");
+    return out;
+}
+
+std::map<std::string, std::string> environment_of_process() {
+    std::map<std::string, std::string> out;
+    for (char** e = environ; e && *e; ++e) {
+        std::string_view entry = *e;
+        auto equals = entry.find('=');
+        if (equals != std::string_view::npos) out.emplace(entry.substr(0, equals), entry.substr(equals + 1));
+    }
+    return out;
+}
+
+}  // namespace otto::app
