@@ -1,0 +1,14 @@
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "pg/migrate.hpp"
+
+/// The database as this build knows it: every migration of every lib and service, embedded, in the order of their timestamps.
+namespace otto::schema {
+
+std::span<const pg::Migration> all();
+/// The version that a service of this build needs; the gate of its start.
+std::string_view latest();
+
+}  // namespace otto::schema

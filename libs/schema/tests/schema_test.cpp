@@ -1,0 +1,116 @@
+#include "base/phone.hpp"
+#include "pg/connection.hpp"
+#include "schema/schema.hpp"
+#include "testing/catch.hpp"
+#include "testkit/postgres.hpp"
+
+using namespace otto;
+
+namespace {
+
+struct Text {
+    std::string value;
+    static Text from(const pg::Fields& f) { return {f.text("v")}; }
+};
+struct Number {
+    std::int64_t value;
+    static Number from(const pg::Fields& f) { return {f.integer("v")}; }
+};
+
+Secret migrated() {
+    static Secret url = [] {
+        auto fresh = testkit::TestPostgres::shared().fresh_database();
+        pg::Connection owner(fresh, "test");
+        auto done = pg::migrate(owner, schema::all());
+        REQUIRE(done.ok());
+        REQUIRE(*done > 0);
+        auto again = pg::migrate(owner, schema::all());
+        REQUIRE((again.ok() && *again == 0));
+        return fresh;
+    }();
+    return url;
+}
+
+pg::Connection as(const std::string& role) { return {testkit::TestPostgres::as_role(migrated(), role), "test"}; }
+
+std::int64_t count(pg::Tx& tx, const char* text) { return tx.one<Number>({text, text}).value; }
+
+}  // namespace
+
+TEST_CASE("SQL's e164() and base's normalize_phone() agree", "[integration]") {
+    pg::Connection db(migrated(), "test");
+    auto tx = db.begin(pg::Scope::none());
+    for (const char* text : {"+1 (202) 831-3219", "+12028313219", "12028313219", "2028313219", " 12028313219", " 442071838750", "+442071838750", "442071838750", "202-831-3219",
+                             "202.831.3219", "anonymous", "", " ", "+", "sip:bob@example.com", "55555", "+1202831321", "+1234567", "+1234567890123456", "22028313219",
+                             "202831321x", "(202) 831 3219 ", "\t2028313219", "+2028313219", "1-800-FLOWERS", "20283132191", "+0012028313219", "202/831-3219"}) {
+        auto mine = normalize_phone(text);
+        auto theirs = tx.one<Text>({"e164", "SELECT coalesce(e164($1), '') AS v"}, {text}).value;
+        INFO("'" << text << "'");
+        CHECK(theirs == (mine.e164 ? mine.text : std::string{}));
+    }
+}
+
+TEST_CASE("every table with a company is walled: forced row-level security, and no rows without a scope", "[integration]") {
+    pg::Connection db(migrated(), "test");
+    auto tx = db.begin(pg::Scope::none());
+    auto open = tx.many<Text>({"open", R"sql(
+        SELECT c.relname AS v FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'company_id'
+         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND NOT (c.relrowsecurity AND c.relforcerowsecurity) ORDER BY 1)sql"});
+    std::vector<std::string> names;
+    for (auto& t : open) names.push_back(t.value);
+    CHECK(names == std::vector<std::string>{"directory_state", "provider_calls"});  // the listed exceptions
+    auto both = tx.many<Text>({"both", R"sql(
+        SELECT p.tablename || ' ' || r AS v FROM pg_policies p, unnest(p.roles) r WHERE r <> 'public' GROUP BY p.tablename, r HAVING count(*) > 1)sql"});
+    CHECK(both.empty());  // two policies on one role would be OR-ed
+    CHECK(count(tx, "SELECT count(*) AS v FROM pg_views v JOIN pg_class c ON c.relname = v.viewname WHERE v.schemaname = 'public' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)") == 0);
+}
+
+TEST_CASE("a company's numbers follow its fields, and two companies cannot own one number", "[integration]") {
+    auto db = as("otto_company_service");
+    auto create = [&](const char* id, const char* number) {
+        auto tx = db.begin(pg::Scope::company(CompanyId{std::string(id)}));
+        tx.write({"create", "INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, $2)"}, {id, number});
+        tx.commit();
+    };
+    create("org_a", "(202) 831-3219");
+    {
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+        CHECK(tx.one<Text>({"n", "SELECT e164 || ' ' || valid_from AS v FROM company_numbers"}).value == "+12028313219 -infinity");
+        CHECK(tx.one<Number>({"d", "SELECT version AS v FROM directory_state WHERE company_id = 'org_a' AND dirty"}).value >= 1);
+    }
+    try {
+        create("org_b", "+1 202 831 3219");
+        FAIL("the second claimant was let in");
+    } catch (const pg::SqlFailure& e) {
+        CHECK(e.constraint() == "company_numbers_voice_owner");
+    }
+    {
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+        tx.write({"move", "UPDATE companies SET phone_number = '+12025550100' WHERE id = 'org_a'"});
+        tx.commit();
+    }
+    create("org_b", "+1 202 831 3219");  // released: the next one has it from the release on
+    auto tx = db.begin(pg::Scope::company(CompanyId{"org_b"}));
+    CHECK(count(tx, "SELECT count(*) AS v FROM company_numbers WHERE valid_from > '-infinity' AND valid_from <= now()") == 1);
+    CHECK(count(tx, "SELECT count(*) AS v FROM company_numbers") == 1);  // org_a's are not seen
+}
+
+TEST_CASE("seed 003's INSERT into user_phone_numbers and seed 002's SELECT from offices work as written", "[integration]") {
+    auto db = as("otto_maintenance");
+    auto tx = db.begin(pg::Scope::none());
+    tx.write({"company", "INSERT INTO companies (id, name) VALUES ('your-workspace-id', 'W')"});
+    tx.write({"insert", R"sql(INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled)
+                              VALUES ('your-workspace-id', 'your-user-id', '+15551234567', 'PNxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx', TRUE, TRUE))sql"});
+    CHECK(count(tx, "SELECT count(*) AS v FROM user_phone_numbers WHERE phone_number = '+15551234567' AND is_active = TRUE") == 1);
+    CHECK(count(tx, "SELECT count(*) AS v FROM (SELECT tenant_id, workflow_config, callrail_api_key FROM offices WHERE callrail_company_id IS NULL AND tenant_id = 'your-workspace-id' AND status = 'active') o") == 1);
+}
+
+TEST_CASE("query-service reads, sees one company only, and never a sealed secret", "[integration]") {
+    auto db = as("otto_query_service");
+    {
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+        CHECK_THROWS_AS(tx.many<Text>({"secret", "SELECT callrail_api_key AS v FROM companies"}), pg::SqlFailure);
+    }
+    auto second = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+    CHECK_THROWS_AS(second.write_counted({"write", "UPDATE companies SET name = 'x'"}), pg::SqlFailure);
+}
