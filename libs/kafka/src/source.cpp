@@ -39,6 +39,7 @@ struct Source::Impl {
     Rebalance rebalance;
     std::vector<TopicPartition> assignment;
 
+    void open();
     static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list, void* opaque) {
         auto& self = *static_cast<Impl*>(opaque);
         auto partitions = partitions_of(list);
@@ -58,7 +59,7 @@ struct Source::Impl {
     }
 };
 
-Source::Source(SourceOptions options) : impl_(std::make_unique<Impl>()) {
+void Source::Impl::open() {
     auto conf = make_conf(options.brokers, options.client_id, options.max_message_bytes);
     set(conf.get(), "group.id", options.group);
     set(conf.get(), "enable.auto.commit", "false");
@@ -74,14 +75,17 @@ Source::Source(SourceOptions options) : impl_(std::make_unique<Impl>()) {
     set(conf.get(), "fetch.wait.max.ms", "100");
     set(conf.get(), "receive.message.max.bytes", "104857600");
     rd_kafka_conf_set_rebalance_cb(conf.get(), &Impl::on_rebalance);
-    rd_kafka_conf_set_opaque(conf.get(), impl_.get());
-    impl_->client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
-    rd_kafka_poll_set_consumer(impl_->client);
+    rd_kafka_conf_set_opaque(conf.get(), this);
+    client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
+    rd_kafka_poll_set_consumer(client);
     std::vector<TopicPartition> topics;
     for (const auto& t : options.topics) topics.push_back({t, RD_KAFKA_PARTITION_UA});
-    auto list = list_of(topics);
+    if (auto error = rd_kafka_subscribe(client, list_of(topics).get())) throw Failure(kafka_error("cannot subscribe", error));
+}
+
+Source::Source(SourceOptions options) : impl_(std::make_unique<Impl>()) {
     impl_->options = std::move(options);
-    if (auto error = rd_kafka_subscribe(impl_->client, list.get())) throw Failure(kafka_error("cannot subscribe", error));
+    impl_->open();
 }
 
 Source::~Source() {
@@ -143,11 +147,11 @@ void Source::seek(const TopicPartition& p, std::int64_t offset) {
 void Source::pause(const TopicPartition& p) { rd_kafka_pause_partitions(impl_->client, list_of({p}).get()); }
 void Source::resume(const TopicPartition& p) { rd_kafka_resume_partitions(impl_->client, list_of({p}).get()); }
 
+/// A new client, not another subscription: librdkafka 2.0 aborts when a client is closed between unsubscribe and subscribe.
 void Source::rejoin() {
-    rd_kafka_unsubscribe(impl_->client);
-    std::vector<TopicPartition> topics;
-    for (const auto& t : impl_->options.topics) topics.push_back({t, RD_KAFKA_PARTITION_UA});
-    if (auto error = rd_kafka_subscribe(impl_->client, list_of(topics).get())) throw Failure(kafka_error("cannot subscribe", error));
+    close();
+    impl_->assignment.clear();
+    impl_->open();
 }
 
 const std::vector<TopicPartition>& Source::assignment() const { return impl_->assignment; }

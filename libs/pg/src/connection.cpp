@@ -280,8 +280,11 @@ bool Tx::open() const { return impl_ && impl_->open; }
 
 void Tx::write(const Query& q, Params params) {
     if (!open()) throw std::logic_error("write after the transaction ended");
+    ++impl_->statements;
     impl_->connection->queue(q, params);
 }
+
+std::size_t Tx::statements() const { return impl_ ? impl_->statements : 0; }
 
 std::int64_t Tx::write_counted(const Query& q, Params params) {
     write(q, std::move(params));

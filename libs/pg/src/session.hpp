@@ -62,6 +62,7 @@ private:
 struct Tx::Impl {
     std::shared_ptr<Connection::Impl> connection;
     bool open = true;
+    std::size_t statements = 0;
     std::function<void()> release;   ///< hands a pooled connection back
     void finish() noexcept;
 };

@@ -75,6 +75,8 @@ public:
     void commit();
     void rollback() noexcept;
     bool open() const;
+    /// How many statements have been queued so far.
+    std::size_t statements() const;
 
     Tx(Tx&&) noexcept;
     Tx& operator=(Tx&&) = delete;

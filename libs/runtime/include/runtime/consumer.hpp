@@ -1,0 +1,43 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "runtime/handler.hpp"
+
+namespace otto::rt {
+
+/// A consumer while it is put together: its name and its handlers. Topics follow from what the handlers take.
+///
+///     Consumer{"lead-pipeline"}.on<&Calls::record>(calls)
+///
+/// The name is the Kafka group and the inbox's name: never rename it. It is "<service>" or "<service>/<part>". Handlers that pass events on
+/// without rows (`Outcome (In<E>, Out<M…>&)`) make a pass-through; those and handlers with rows do not mix in one consumer.
+class Consumer {
+public:
+    explicit Consumer(std::string name) : name_(std::move(name)) {}
+
+    /// `self` must live as long as the process (Service::own).
+    template <auto Fn>
+    Consumer& on(const typename detail::Signature<decltype(Fn)>::Self& self, Policy policy = {}) {
+        handlers_.push_back(detail::make_handler<Fn>(self, policy));
+        return *this;
+    }
+    /// Takes the events for which a pass-through answered Outcome::aside(), as one batch in one transaction.
+    template <auto Fn>
+    Consumer& aside(const typename detail::Signature<decltype(Fn)>::Self& self, Policy policy = {}) {
+        asides_.push_back(detail::make_handler<Fn>(self, policy));
+        return *this;
+    }
+
+    const std::string& name() const { return name_; }
+    const std::vector<detail::Handler>& handlers() const { return handlers_; }
+    const std::vector<detail::Handler>& asides() const { return asides_; }
+    bool passes_through() const { return !handlers_.empty() && handlers_.front().shape == detail::Shape::pass; }
+    std::vector<std::string> topics() const;
+
+private:
+    std::string name_;
+    std::vector<detail::Handler> handlers_, asides_;
+};
+
+}  // namespace otto::rt

@@ -1,0 +1,71 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/process.hpp"
+#include "pg/connection.hpp"
+#include "runtime/consumer.hpp"
+
+namespace otto::rt {
+
+inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer; 0 = the machine's cores, at most the partitions");
+inline const app::Setting<std::int64_t> kInboxDays = app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
+inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities (calls to the outside) that one consumer runs at once");
+
+/// The settings of a service that has consumers.
+app::Rows runtime_rows();
+
+/// Emits events from outside of handlers (HTTP commands, periodic jobs), within the caller's transaction.
+template <class... M>
+class Emitter;
+
+class UntypedEmitter {
+public:
+    explicit UntypedEmitter(std::string consumer) : consumer_(std::move(consumer)) {}
+    void emit(pg::Tx&, const Envelope& cause, const google::protobuf::Message&, EmitOptions = {}) const;
+    /// An event without a cause: its id is new.
+    void emit(pg::Tx&, const google::protobuf::Message&, const tel::TraceContext&, EmitOptions = {}) const;
+
+private:
+    std::string consumer_;
+};
+
+template <class... M>
+class Emitter {
+public:
+    /// `service` is the name under which it is published, and the consumer part of derived ids.
+    explicit Emitter(std::string service) : emitter_(std::move(service)) {}
+    template <class E>
+        requires(std::same_as<E, M> || ...)
+    void emit(pg::Tx& tx, const Envelope& cause, const E& message, EmitOptions options = {}) const {
+        emitter_.emit(tx, cause, message, std::move(options));
+    }
+    template <class E>
+        requires(std::same_as<E, M> || ...)
+    void emit(pg::Tx& tx, const E& message, const tel::TraceContext& trace, EmitOptions options = {}) const {
+        emitter_.emit(tx, message, trace, std::move(options));
+    }
+
+private:
+    UntypedEmitter emitter_;
+};
+
+/// The consumers and background jobs of one service. Made once in wire(); starts and stops with the process: it waits at the schema gate, runs
+/// lanes, relays the service's outbox, trims what grows by age.
+class Runtime {
+public:
+    explicit Runtime(app::Service&);
+    ~Runtime();
+
+    Runtime& add(Consumer);
+    /// Runs `job` every `period` in one process of the deployment at a time (an advisory lock), and at once when the channel `wake_on` is notified.
+    /// The job opens its own transactions; an exception is logged and it runs again later.
+    Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on = {});
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace otto::rt

@@ -1,0 +1,682 @@
+#include "lane.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/json.hpp"
+#include "tables.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::rt {
+namespace {
+
+constexpr std::size_t kMaxBytes = 8u << 20;
+constexpr int kLastTry = 3;  ///< times that an event may be begun while its partition runs one by one
+constexpr std::size_t kMostUnconfirmed = 20'000;
+
+/// A batch must be run again one event per transaction.
+struct RunSingly {};
+/// Another lane owns the partition now.
+struct Fenced {};
+
+struct Standing {
+    std::int64_t epoch;
+    std::optional<std::int64_t> next;
+    bool clean;
+    static Standing from(const pg::Fields& f) { return {f.integer("epoch"), f.maybe_integer("next_offset"), f.boolean("clean")}; }
+};
+
+struct Holder {
+    std::optional<std::int64_t> pid;
+    std::string started;
+    static Holder from(const pg::Fields& f) { return {f.maybe_integer("backend_pid"), f.text("backend_start")}; }
+};
+
+Instant now() { return system_clock().now(); }
+
+}  // namespace
+
+void StopSignal::stop() {
+    {
+        std::lock_guard guard(lock_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+}
+
+bool StopSignal::wait(Millis time) {
+    std::unique_lock guard(lock_);
+    return wake_.wait_for(guard, time, [&] { return stopping_.load(); });
+}
+
+ConsumerMetrics::ConsumerMetrics(const std::string& consumer) : consumer_(consumer) {
+    const tel::Labels labels{{"consumer", consumer}};
+    batch_size = tel::Metrics::histogram("batch_size", "Events of one transaction.", labels, {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000});
+    batch_seconds = tel::Metrics::histogram("batch_seconds", "Time of one transaction, poll to commit.", labels);
+    age = tel::Metrics::histogram("event_age_seconds", "Age of the oldest event of a batch at commit.", labels, {.01, .05, .1, .25, .5, 1, 2, 5, 15, 60, 300, 3600, 86400});
+    parked = tel::Metrics::gauge("parked_events", "Keys with events that wait for another try.", labels);
+    owned = tel::Metrics::gauge("partitions_owned", "Partitions that this process serves.", labels);
+    dead = tel::Metrics::counter("dead_letters_total", "Events given up, for an operator.", labels);
+    rebalances_lost = tel::Metrics::counter("partitions_lost_total", "Partitions found to have another owner.", labels);
+    failures = tel::Metrics::counter("lane_failures_total", "Batches that have to run again because the database failed.", labels);
+}
+
+void ConsumerMetrics::handled(const std::string& type, const char* outcome, std::size_t n) {
+    auto found = handled_.find({type, outcome});
+    if (found == handled_.end())
+        found = handled_.emplace(std::pair{type, outcome}, tel::Metrics::counter("events_handled_total", "Events by what became of them.",
+                                                                                 {{"consumer", consumer_}, {"event", type}, {"outcome", outcome}})).first;
+    found->second.inc(static_cast<double>(n));
+}
+
+Lane::Lane(const Consumer& consumer, const LaneOptions& options, int index, StopSignal& stop)
+    : consumer_(consumer),
+      options_(options),
+      stop_(stop),
+      id_(consumer.name() + "-" + std::to_string(index)),
+      db_(options.pg_url, id_),
+      source_([&] {
+          kafka::SourceOptions o;
+          o.brokers = options.brokers;
+          o.group = consumer.name();
+          o.client_id = id_;
+          o.topics = consumer.topics();
+          return o;
+      }()),
+      publisher_(options.brokers, id_),
+      metrics_(consumer.name()),
+      batch_(consumer.handlers().front().policy.batch) {
+    source_.on_rebalance({[this](const std::vector<Tp>& tps) { return claim_all(tps); }, [this](const std::vector<Tp>& tps, bool lost) { give_back(tps, lost); }});
+}
+
+pg::Params Lane::at(const Tp& tp, std::initializer_list<pg::Param> more) const {
+    pg::Params p = at(tp);
+    p.insert(p.end(), more.begin(), more.end());
+    return p;
+}
+
+// ---- owning a partition
+
+std::vector<std::optional<std::int64_t>> Lane::claim_all(const std::vector<Tp>& tps) {
+    std::vector<std::optional<std::int64_t>> starts;
+    for (const auto& tp : tps) {
+        while (true) {
+            try {
+                Part part = claim(tp);
+                starts.push_back(part.next >= 0 ? std::optional(part.next) : std::nullopt);
+                metrics_.owned.add(1);
+                parts_[tp] = std::move(part);
+                break;
+            } catch (const pg::SqlFailure& e) {
+                back_off("claiming " + tp.topic + "/" + std::to_string(tp.partition) + ": " + e.what(), e.kind() == pg::FailureClass::schema);
+                if (stop_.stopping()) return std::vector<std::optional<std::int64_t>>(tps.size());
+            }
+        }
+    }
+    return starts;
+}
+
+Lane::Part Lane::claim(const Tp& tp) {
+    Standing mine{};
+    Part part;
+    for (int tries = 0;; ++tries) {
+        try {
+            auto tx = db_.begin(pg::Scope::none());
+            tx.write(sql::short_lock);
+            tx.write(sql::lane_row, at(tp));
+            mine = tx.one<Standing>(sql::claim, at(tp));
+            read_parked(tx, tp, part);
+            tx.commit();
+            break;
+        } catch (const pg::SqlFailure& e) {
+            if (e.sqlstate() != "55P03" || tries >= 3) throw;
+            // The former owner's transaction holds the row, perhaps in a stopped process: its session is ended.
+            auto tx = db_.begin(pg::Scope::none());
+            auto holder = tx.maybe<Holder>(sql::lane_holder, at(tp));
+            if (holder && holder->pid) {
+                tel::warn("a former owner does not let go of a partition: its session is ended", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+                tx.write(sql::end_session, {static_cast<int>(*holder->pid), holder->started});
+            }
+            tx.commit();
+        }
+    }
+    part.epoch = mine.epoch;
+    part.next = mine.next.value_or(-1);
+    part.careful = mine.clean ? 0 : 2 * batch_;
+    part.claimed_now = true;
+    if (!mine.clean && mine.next)
+        tel::info("the former owner of a partition did not stop cleanly: it runs one by one for a while", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", part.careful}});
+    drain_outbox(tp, part);
+    return part;
+}
+
+void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
+    if (!lost) publisher_.flush(Millis{5'000});  // what is not confirmed stays in the table, for the next owner
+    for (const auto& tp : tps) {
+        auto found = parts_.find(tp);
+        if (found == parts_.end()) continue;
+        try {
+            auto tx = db_.begin(pg::Scope::none());
+            if (!found->second.acked.empty()) {
+                std::vector<std::string> ids;
+                for (auto id : found->second.acked) ids.push_back(std::to_string(id));
+                tx.write(sql::outbox_delete, {pg::Param::array(ids)});
+            }
+            tx.write(sql::release, at(tp, {found->second.epoch}));
+            tx.commit();
+        } catch (const pg::SqlFailure& e) {
+            tel::warn("a partition could not be given back cleanly", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+        }
+        metrics_.owned.add(-1);
+        parts_.erase(found);
+    }
+}
+
+/// After a failure: a commit may or may not have happened. The table knows.
+bool Lane::recover(const Tp& tp, Part& part) {
+    auto tx = db_.begin(pg::Scope::none());
+    auto standing = tx.one<Standing>(sql::standing, at(tp));
+    if (standing.epoch != part.epoch) return false;
+    read_parked(tx, tp, part);
+    tx.commit();
+    drain_outbox(tp, part);
+    if (standing.next) {
+        part.next = *standing.next;
+        source_.seek(tp, part.next);
+    } else {
+        rejoin_ = true;  // nothing was ever committed here: the group's own offset counts
+    }
+    part.stale = false;
+    return true;
+}
+
+/// Publishes what the table still holds for this partition, lowest first, and waits for Kafka.
+void Lane::drain_outbox(const Tp& tp, Part& part) {
+    part.acked.clear();
+    while (!stop_.stopping()) {
+        auto tx = db_.begin(pg::Scope::none());
+        auto rows = tx.many<StoredRecord>(sql::outbox_of_lane, at(tp));
+        tx.commit();
+        if (rows.empty()) return;
+        auto done = std::make_shared<std::vector<std::string>>();
+        for (auto& row : rows) publisher_.publish(row.record, [done, id = row.id] { done->push_back(std::to_string(id)); });
+        while (!publisher_.flush(Millis{1'000}) && !stop_.stopping())
+            if (publisher_.take_failure()) break;
+        auto close = db_.begin(pg::Scope::none());
+        close.write(sql::outbox_delete, {pg::Param::array(*done)});
+        close.commit();
+    }
+}
+
+void Lane::read_parked(pg::Tx& tx, const Tp& tp, Part& part) {
+    part.blocked.clear();
+    part.parked_any = false;
+    tx.each(sql::parked_keys, at(tp), [&](const pg::Fields& f) {
+        part.parked_any = true;
+        if (f.boolean("blocks")) part.blocked.insert(f.text("key"));
+    });
+}
+
+// ---- batches
+
+/// Rows for operators: parked, to be tried again; or buried, with everything that is known.
+void Lane::park(pg::Tx& tx, const Tp& tp, const kafka::Record& r, const Decoded& d, bool blocks, int attempt, const std::string& error, Millis after) {
+    tx.write(sql::park, at(tp, {r.key, blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers), attempt,
+                                error, error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
+}
+
+void Lane::settle(pg::Tx& tx, const Tp& tp, Part& part, const kafka::Record& r, const Decoded& d, const Outcome& outcome) {
+    const auto& type = d.event.meta.type;
+    switch (outcome.kind()) {
+        case Outcome::Kind::retry: {
+            auto first = d.handler ? d.handler->policy.retry.pause.pause(0, std::hash<Uuid>{}(d.event.meta.id.value())) : Millis{500};
+            park(tx, tp, r, d, true, 1, outcome.why(), outcome.after().value_or(first));
+            part.blocked.insert(r.key);
+            part.parked_any = true;
+            metrics_.handled(type, "parked");
+            tel::warn("an event failed and is parked for another try", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
+                                                                        {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+            break;
+        }
+        case Outcome::Kind::later:
+            park(tx, tp, r, d, false, 0, "", outcome.after().value_or(Millis{1'000}));
+            part.parked_any = true;
+            metrics_.handled(type, "later");
+            break;
+        case Outcome::Kind::aside:
+        case Outcome::Kind::reject: {
+            pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
+            tx.write(sql::bury, at(tp, {r.offset, r.key, id, d.event.meta.company, type, pg::Param::bytes(r.value), headers_json(r.headers), outcome.why(), longer_history("[]", outcome.why(), now())}));
+            metrics_.dead.inc();
+            metrics_.handled(type, "dead");
+            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
+                                                     {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+            break;
+        }
+        case Outcome::Kind::ignored: metrics_.handled(type, "ignored"); break;
+        case Outcome::Kind::done: metrics_.handled(type, "done"); break;
+    }
+}
+
+std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, const Tp& tp, Sink& sink) {
+    pg::Columns columns(4);
+    bool to_shard = false;
+    for (const auto& item : sink.items()) {
+        if (item.cancel || item.options.not_before || item.options.replaces) {
+            write_to_shard(tx, consumer_.name(), item);
+            to_shard = true;
+            continue;
+        }
+        columns.row({item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value), headers_json(item.wire.headers)});
+    }
+    if (to_shard) tx.write(sql::outbox_notify, {consumer_.name()});
+    std::vector<std::int64_t> ids;
+    if (columns.rows() == 0) return ids;
+    auto params = at(tp);
+    for (auto& p : columns.params()) params.push_back(p);
+    tx.each(sql::outbox_insert, params, [&](const pg::Fields& f) { ids.push_back(f.integer("id")); });
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
+void Lane::publish(const Tp& tp, Part& part, Sink& sink, const std::vector<std::int64_t>& ids) {
+    std::size_t n = 0;
+    for (auto& item : sink.items()) {
+        if (item.cancel || item.options.not_before || item.options.replaces) continue;
+        auto id = ids[n++];
+        ++part.unconfirmed;
+        publisher_.publish(to_record(item.wire), [this, tp, epoch = part.epoch, id] {
+            auto found = parts_.find(tp);
+            if (found == parts_.end() || found->second.epoch != epoch) return;
+            found->second.acked.push_back(id);
+            --found->second.unconfirmed;
+        });
+    }
+}
+
+/// One transaction over some records of one partition. Throws SqlFailure, Fenced, RunSingly, or what a handler throws; nothing has happened then.
+void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> records, bool single, const Disposition* forced) {
+    auto started = std::chrono::steady_clock::now();
+    google::protobuf::Arena arena;
+    std::vector<Decoded> decoded;
+    decoded.reserve(records.size());
+    std::set<CompanyId> companies;
+    pg::Columns ids(2);
+    for (const auto& r : records) {
+        decoded.push_back(decode(r, consumer_.handlers(), arena));
+        auto& d = decoded.back();
+        if (!d.handler) continue;
+        if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
+        ids.row({d.event.meta.company, d.event.meta.id});
+    }
+
+    auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
+    tx.write(sql::fence, at(tp, {part.epoch, records.back().offset + 1}));
+    auto acked = part.acked;
+    if (!acked.empty()) {
+        std::vector<std::string> texts;
+        for (auto id : acked) texts.push_back(std::to_string(id));
+        tx.write(sql::outbox_delete, {pg::Param::array(texts)});
+    }
+    std::set<std::pair<std::string, Uuid>> fresh;
+    if (ids.rows() > 0) {
+        pg::Params params{consumer_.name()};
+        for (auto& p : ids.params()) params.push_back(p);
+        tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
+    }
+
+    Sink sink(consumer_.name());
+    bool intents = false;
+    std::size_t repeats = 0, skipped = 0;
+    std::vector<const detail::Event*> run;          // consecutive events of one batch handler
+    const detail::Handler* run_handler = nullptr;
+    auto finish_run = [&] {
+        if (run.empty()) return;
+        run_handler->batch(run, tx, sink);
+        metrics_.handled(run_handler->type->type, "done", run.size());
+        run.clear();
+    };
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        auto& d = decoded[i];
+        const auto& r = records[i];
+        if (!d.unreadable.empty() || forced) {
+            finish_run();
+            if (forced && d.handler && !fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()})) {
+                ++repeats;
+                continue;
+            }
+            settle(tx, tp, part, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable));
+            continue;
+        }
+        if (!d.handler) {
+            ++skipped;
+            continue;
+        }
+        if (!fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()})) {
+            ++repeats;
+            continue;
+        }
+        if (part.blocked.contains(r.key)) {  // behind what waits already
+            finish_run();
+            park(tx, tp, r, d, true, 0, "", Millis{0});
+            metrics_.handled(d.event.meta.type, "parked");
+            continue;
+        }
+        switch (d.handler->shape) {
+            case detail::Shape::batch:
+                if (run_handler != d.handler) finish_run();
+                run_handler = d.handler;
+                run.push_back(&d.event);
+                break;
+            case detail::Shape::activity: {
+                finish_run();
+                auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
+                tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
+                intents = true;
+                metrics_.handled(d.event.meta.type, "intended");
+                break;
+            }
+            default: {
+                finish_run();
+                auto written = tx.statements();
+                auto emitted = sink.size();
+                Outcome outcome = d.handler->one(d.event, &tx, sink);
+                if (!outcome.settled()) {
+                    sink.truncate(emitted);
+                    if (tx.statements() != written) {
+                        if (!single) throw RunSingly{};
+                        tx.rollback();
+                        Disposition answer{outcome, true};
+                        attempt(tp, part, records, true, &answer);
+                        return;
+                    }
+                }
+                settle(tx, tp, part, r, d, outcome);
+            }
+        }
+    }
+    finish_run();
+    auto outbox = write_outbox(tx, tp, sink);
+    tx.commit();
+
+    part.next = records.back().offset + 1;
+    part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked.size()));
+    source_.commit_async(tp, part.next);
+    publish(tp, part, sink, outbox);
+    if (intents && options_.poke_activities) options_.poke_activities();
+
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    Instant oldest = now();
+    for (const auto& d : decoded)
+        if (d.handler) oldest = std::min(oldest, d.event.meta.occurred_at);
+    metrics_.batch_size.observe(static_cast<double>(records.size()));
+    metrics_.batch_seconds.observe(took.count());
+    metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
+    metrics_.parked.set(static_cast<double>(part.blocked.size()));
+    if (repeats > 0) metrics_.handled("", "repeat", repeats);
+    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"repeats", repeats}, {"skipped", skipped},
+                        {"companies", companies.size()}, {"emitted", outbox.size()}, {"offset", part.next - 1}, {"ms", took.count() * 1e3}});
+}
+
+/// One event a transaction, so that only the guilty one is parked. `careful`: each begin is on record before the event is touched, so that one that
+/// kills the process is a dead letter after a few times.
+void Lane::singly(const Tp& tp, Part& part, std::span<const kafka::Record> records, bool careful) {
+    for (std::size_t i = 0; i < records.size() && !stop_.stopping(); ++i) {
+        auto one = records.subspan(i, 1);
+        if (careful) {
+            struct Count {
+                std::int64_t n;
+                static Count from(const pg::Fields& f) { return {f.integer("n")}; }
+            };
+            auto tx = db_.begin(pg::Scope::none());
+            auto tries = tx.maybe<Count>(sql::trying, at(tp, {part.epoch, one[0].offset}));
+            if (!tries) throw Fenced{};
+            tx.commit();
+            if (tries->n > kLastTry) {
+                Disposition dead{Outcome::reject("the process ended " + std::to_string(tries->n - 1) + " times while this event was handled"), false};
+                attempt(tp, part, one, true, &dead);
+                continue;
+            }
+        }
+        try {
+            attempt(tp, part, one, true, nullptr);
+        } catch (const pg::SqlFailure& e) {
+            if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+            Disposition parked{Outcome::retry(e.what()), true};
+            attempt(tp, part, one, true, &parked);
+        } catch (const Fenced&) {
+            throw;
+        } catch (const std::exception& e) {
+            Disposition parked{Outcome::retry(e.what()), true};
+            attempt(tp, part, one, true, &parked);
+        }
+        if (part.careful > 0) --part.careful;
+    }
+}
+
+void Lane::work(const Tp& tp, Part& part, std::vector<kafka::Record> records) {
+    std::erase_if(records, [&](const kafka::Record& r) { return r.offset < part.next; });
+    if (records.empty()) return;
+    if (part.careful > 0) {
+        singly(tp, part, records, true);
+        return;
+    }
+    try {
+        attempt(tp, part, records, false, nullptr);
+        part.contention = 0;
+        return;
+    } catch (const RunSingly&) {
+    } catch (const Fenced&) {
+        throw;
+    } catch (const pg::SqlFailure& e) {
+        if (e.sqlstate() == "OT001") throw;
+        bool contended = e.kind() == pg::FailureClass::contention && ++part.contention >= 5;
+        if (e.kind() != pg::FailureClass::data && !contended) throw;
+        tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+    } catch (const std::exception& e) {
+        tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+    }
+    part.contention = 0;
+    singly(tp, part, records, false);
+}
+
+// ---- parked events
+
+void Lane::run_parked(const Tp& tp, Part& part) {
+    auto clock = std::chrono::steady_clock::now();
+    if (clock < part.look_at_parked) return;
+    bool more = true;
+    while (more && !stop_.stopping()) {
+        std::vector<StoredRecord> due;
+        {
+            auto tx = db_.begin(pg::Scope::none());
+            tx.each(sql::parked_due, at(tp), [&](const pg::Fields& f) {
+                StoredRecord s;
+                s.id = f.integer("id");
+                s.record.topic = tp.topic;
+                s.record.partition = tp.partition;
+                s.record.key = f.text("key");
+                s.record.value = f.bytes("value");
+                s.record.headers = headers_from(f.text("headers"));
+                s.attempt = static_cast<int>(f.integer("attempt"));
+                s.history = f.text("history");
+                due.push_back(std::move(s));
+            });
+            read_parked(tx, tp, part);
+            tx.commit();
+        }
+        more = !due.empty();
+        for (const auto& s : due) {
+            if (stop_.stopping()) return;
+            one_parked(tp, part, s);
+        }
+    }
+    metrics_.parked.set(static_cast<double>(part.blocked.size()));
+    auto took = std::chrono::steady_clock::now() - clock;
+    part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked_any ? Millis{250} : Millis{2'000}, took * 20);
+}
+
+void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
+    int attempt_number = s.attempt + 1;
+    {
+        auto tx = db_.begin(pg::Scope::none());  // on record before the event is touched: one that kills the process is not tried for ever
+        tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+        tx.write(sql::parked_try, at(tp, {s.id}));
+        tx.commit();
+    }
+    google::protobuf::Arena arena;
+    auto d = decode(s.record, consumer_.handlers(), arena);
+    d.event.meta.attempt = attempt_number;
+    const Retry retry = d.handler ? d.handler->policy.retry : Retry{};
+    std::optional<Outcome> failure;
+    auto began = attempt_number > retry.attempts + kLastTry ? Outcome::reject("attempts used up") : Outcome::done();
+    try {
+        if (!began.settled()) failure = began;
+        else if (!d.handler) failure = Outcome::reject(d.unreadable.empty() ? "no handler takes " + d.event.meta.type : d.unreadable);
+        else {
+            auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
+            tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+            tx.write(sql::parked_delete, at(tp, {s.id}));
+            Sink sink(consumer_.name());
+            Outcome outcome = Outcome::done();
+            const detail::Event* event = &d.event;
+            if (d.handler->shape == detail::Shape::batch) d.handler->batch(std::span(&event, 1), tx, sink);
+            else if (d.handler->shape == detail::Shape::activity)
+                tx.write(sql::intend, {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id, d.event.meta.company, d.event.meta.type,
+                                       pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
+            else outcome = d.handler->one(d.event, &tx, sink);
+            if (outcome.settled()) {
+                auto ids = write_outbox(tx, tp, sink);
+                tx.commit();
+                publish(tp, part, sink, ids);
+                if (d.handler->shape == detail::Shape::activity && options_.poke_activities) options_.poke_activities();
+                metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
+                return;
+            }
+            failure = outcome;
+        }
+    } catch (const pg::SqlFailure& e) {
+        if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+        failure = Outcome::retry(e.what());
+    } catch (const std::exception& e) {
+        failure = Outcome::retry(e.what());
+    }
+    auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
+    tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+    auto history = failure->kind() == Outcome::Kind::later ? s.history : longer_history(s.history, failure->why(), now());
+    if (failure->kind() == Outcome::Kind::later) {
+        tx.write(sql::parked_failed, at(tp, {s.id, "", history, now() + failure->after().value_or(Millis{1'000}), s.attempt}));
+    } else if (failure->kind() == Outcome::Kind::reject || attempt_number >= retry.attempts) {
+        pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
+        tx.write(sql::bury, at(tp, {nullptr, s.record.key, id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(s.record.value), headers_json(s.record.headers), failure->why(), history}));
+        tx.write(sql::parked_delete, at(tp, {s.id}));
+        metrics_.dead.inc();
+        metrics_.handled(d.event.meta.type, "dead");
+        tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", d.event.meta.type},
+                                                 {"company_id", d.event.meta.company.value()}, {"attempts", attempt_number}, {"why", failure->why()}});
+    } else {
+        auto pause = failure->after().value_or(retry.pause.pause(attempt_number - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
+        tx.write(sql::parked_failed, at(tp, {s.id, failure->why(), history, now() + pause, attempt_number}));
+    }
+    tx.commit();
+}
+
+// ---- the loop
+
+void Lane::tidy(const Tp& tp, Part& part) {
+    if (part.acked.empty()) return;
+    auto tx = db_.begin(pg::Scope::none());
+    std::vector<std::string> ids;
+    for (auto id : part.acked) ids.push_back(std::to_string(id));
+    tx.write(sql::outbox_delete, {pg::Param::array(ids)});
+    tx.commit();
+    part.acked.clear();
+    (void)tp;
+}
+
+void Lane::back_off(const std::string& why, bool schema) {
+    metrics_.failures.inc();
+    Backoff pause{Millis{50}, Millis{2'000}, 2, 0.2};
+    auto wait = pause.pause(std::min(failures_++, 10), std::hash<std::string>{}(id_));
+    if (schema) {
+        tel::error("code and database do not fit: the lane waits, nothing is given up", {{"consumer", consumer_.name()}, {"why", why}});
+        wait = Millis{2'000};
+    } else {
+        tel::warn("the lane waits and tries again", {{"consumer", consumer_.name()}, {"why", why}, {"ms", wait.count()}});
+    }
+    db_.close();
+    stop_.wait(wait);
+}
+
+void Lane::run() {
+    tel::ServiceScope scope(options_.service);
+    std::size_t most = batch_;
+    while (!stop_.stopping()) {
+        bool waiting = publisher_.in_flight() > 0;
+        std::vector<kafka::Record> records;
+        try {
+            records = source_.poll(most, kMaxBytes, waiting ? Millis{5} : Millis{100});
+        } catch (const Fenced&) {
+            continue;
+        }
+        publisher_.serve(Millis{0});
+        if (publisher_.take_failure())
+            for (auto& [tp, part] : parts_) part.stale = true;
+        while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
+
+        std::map<Tp, std::vector<kafka::Record>> buckets;
+        for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
+        bool idle = records.empty();
+        std::vector<Tp> owned;
+        for (const auto& [tp, part] : parts_) owned.push_back(tp);
+        for (const auto& tp : owned) {
+            auto found = parts_.find(tp);
+            if (found == parts_.end() || stop_.stopping()) continue;
+            Part& part = found->second;
+            try {
+                if (part.claimed_now) {
+                    // The group must agree that the partition is ours before anything is done with it.
+                    if (part.next >= 0)
+                        if (auto confirmed = source_.commit(tp, part.next); !confirmed) throw Fenced{};
+                    part.claimed_now = false;
+                }
+                if (part.stale) {
+                    if (!recover(tp, part)) throw Fenced{};
+                    continue;  // what was polled is polled again, from the right place
+                }
+                run_parked(tp, part);
+                if (auto bucket = buckets.find(tp); bucket != buckets.end()) work(tp, part, std::move(bucket->second));
+                if (idle || part.acked.size() > 2'000) tidy(tp, part);
+                failures_ = 0;
+            } catch (const Fenced&) {
+                metrics_.rebalances_lost.inc();
+                tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+                rejoin_ = true;
+            } catch (const pg::SqlFailure& e) {
+                if (e.sqlstate() == "OT001") {
+                    metrics_.rebalances_lost.inc();
+                    tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+                    rejoin_ = true;
+                } else {
+                    part.stale = true;
+                    back_off(e.what(), e.kind() == pg::FailureClass::schema);
+                    for (auto& [other, state] : parts_)
+                        if (buckets.contains(other)) state.stale = true;  // their records are polled again after a look at the table
+                    break;
+                }
+            }
+        }
+        if (rejoin_) {
+            rejoin_ = false;
+            metrics_.owned.add(-static_cast<double>(parts_.size()));
+            parts_.clear();
+            source_.rejoin();
+        }
+    }
+    std::vector<Tp> owned;
+    for (const auto& [tp, part] : parts_) owned.push_back(tp);
+    give_back(owned, false);
+    source_.close();
+}
+
+}  // namespace otto::rt

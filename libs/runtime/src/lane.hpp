@@ -1,0 +1,118 @@
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kafka/source.hpp"
+#include "outbox.hpp"
+#include "pg/connection.hpp"
+#include "records.hpp"
+#include "runtime/consumer.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::rt {
+
+/// What a lane works with; the same for all lanes of a consumer.
+struct LaneOptions {
+    std::string service, brokers;
+    Secret pg_url;
+    std::function<void()> poke_activities;   ///< intents were written
+};
+
+/// Ends a wait early when the process stops.
+class StopSignal {
+public:
+    void stop();
+    bool stopping() const { return stopping_; }
+    /// Waits; true if stopped meanwhile.
+    bool wait(Millis);
+
+private:
+    std::mutex lock_;
+    std::condition_variable wake_;
+    std::atomic<bool> stopping_{false};
+};
+
+struct ConsumerMetrics {
+    explicit ConsumerMetrics(const std::string& consumer);
+    void handled(const std::string& type, const char* outcome, std::size_t n = 1);
+    tel::Histogram batch_size, batch_seconds, age;
+    tel::Gauge parked, owned;
+    tel::Counter dead, rebalances_lost, failures;
+
+private:
+    std::string consumer_;
+    std::map<std::pair<std::string, std::string>, tel::Counter> handled_;
+};
+
+/// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch of one partition at a
+/// time. The protocol is runtime.md §1–§3; the names of the steps are its names.
+class Lane {
+public:
+    Lane(const Consumer&, const LaneOptions&, int index, StopSignal&);
+    /// Until the signal; then the batch under way is finished and the partitions are given back cleanly.
+    void run();
+
+private:
+    /// What this lane knows of a partition that it owns.
+    struct Part {
+        std::int64_t epoch = 0;
+        std::int64_t next = -1;            ///< next offset; -1: where the group stands
+        std::set<std::string> blocked;     ///< keys that have parked events
+        bool parked_any = false;
+        std::size_t careful = 0;           ///< new events still to be run one by one, after an owner died
+        int contention = 0;                ///< failures of kind contention in a row
+        bool stale = false;                ///< what is in the table is not known: read it before going on
+        bool claimed_now = false;          ///< the group has not confirmed the claim yet
+        std::vector<std::int64_t> acked;   ///< outbox rows that Kafka has, to be deleted
+        std::size_t unconfirmed = 0;
+        std::chrono::steady_clock::time_point look_at_parked{};
+    };
+    using Tp = kafka::TopicPartition;
+    /// What is to be done with one event without asking its handler (again).
+    struct Disposition {
+        Outcome outcome;
+        bool asked;   ///< its handler was asked and this is the answer
+    };
+
+    std::vector<std::optional<std::int64_t>> claim_all(const std::vector<Tp>&);
+    Part claim(const Tp&);
+    void give_back(const std::vector<Tp>&, bool lost);
+    bool recover(const Tp&, Part&);
+    void drain_outbox(const Tp&, Part&);
+    void read_parked(pg::Tx&, const Tp&, Part&);
+
+    void work(const Tp&, Part&, std::vector<kafka::Record>);
+    void attempt(const Tp&, Part&, std::span<const kafka::Record>, bool single, const Disposition*);
+    void singly(const Tp&, Part&, std::span<const kafka::Record>, bool careful);
+    void run_parked(const Tp&, Part&);
+    void one_parked(const Tp&, Part&, const StoredRecord&);
+    void settle(pg::Tx&, const Tp&, Part&, const kafka::Record&, const Decoded&, const Outcome&);
+    void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error, Millis after);
+    std::vector<std::int64_t> write_outbox(pg::Tx&, const Tp&, Sink&);
+    void publish(const Tp&, Part&, Sink&, const std::vector<std::int64_t>& ids);
+    void tidy(const Tp&, Part&);
+    /// Says what failed, throws the session away, waits (growing, at most 2 s).
+    void back_off(const std::string& why, bool schema);
+    pg::Params at(const Tp& tp) const { return {consumer_.name(), tp.topic, tp.partition}; }
+    pg::Params at(const Tp& tp, std::initializer_list<pg::Param> more) const;
+
+    const Consumer& consumer_;
+    const LaneOptions& options_;
+    StopSignal& stop_;
+    std::string id_;
+    pg::Connection db_;
+    kafka::Source source_;
+    Publisher publisher_;
+    ConsumerMetrics metrics_;
+    std::map<Tp, Part> parts_;
+    std::size_t batch_;
+    int failures_ = 0;
+    bool rejoin_ = false;
+};
+
+}  // namespace otto::rt

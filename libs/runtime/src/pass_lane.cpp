@@ -1,0 +1,286 @@
+#include "pass_lane.hpp"
+
+#include <algorithm>
+
+#include "tables.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::rt {
+namespace {
+
+constexpr std::size_t kBatch = 1'000;
+constexpr std::size_t kMaxBytes = 8u << 20;
+constexpr std::size_t kMostUnconfirmed = 20'000;
+constexpr int kLastTry = 3;
+
+struct Claimed {
+    std::int64_t epoch;
+    bool clean;
+    static Claimed from(const pg::Fields& f) { return {f.integer("epoch"), f.boolean("clean")}; }
+};
+struct Count {
+    std::int64_t n;
+    static Count from(const pg::Fields& f) { return {f.integer("n")}; }
+};
+constexpr pg::Query kTryingAnyEpoch{"rt.trying_any_epoch", R"sql(
+UPDATE lanes SET trying_count = CASE WHEN trying_offset = $4 THEN trying_count + 1 ELSE 1 END, trying_offset = $4
+ WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING trying_count AS n)sql"};
+constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = true, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+
+}  // namespace
+
+PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int index, StopSignal& stop)
+    : consumer_(consumer),
+      options_(options),
+      stop_(stop),
+      id_(consumer.name() + "-" + std::to_string(index)),
+      db_(options.pg_url, id_),
+      source_([&] {
+          kafka::SourceOptions o;
+          o.brokers = options.brokers;
+          o.group = consumer.name();
+          o.client_id = id_;
+          o.topics = consumer.topics();
+          return o;
+      }()),
+      publisher_(options.brokers, id_),
+      metrics_(consumer.name()) {
+    kafka::Source::Rebalance r;
+    r.assigned = [this](const std::vector<Tp>& tps) {
+        for (const auto& tp : tps) {
+            parts_[tp].generation = ++generation_;
+            metrics_.owned.add(1);
+            // Did the former owner die over an event? Only this question needs the database; without it we go on carefully later.
+            try {
+                auto tx = db_.begin(pg::Scope::none());
+                tx.write(sql::lane_row, {consumer_.name(), tp.topic, tp.partition});
+                auto former = tx.one<Claimed>(sql::claim, {consumer_.name(), tp.topic, tp.partition});
+                tx.commit();
+                if (!former.clean) careful_left_[tp] = 2 * kBatch;
+            } catch (const pg::SqlFailure& e) {
+                tel::warn("a partition is taken without knowing how its former owner ended", {{"consumer", consumer_.name()}, {"partition", tp.partition}, {"why", e.what()}});
+            }
+        }
+        return std::vector<std::optional<std::int64_t>>(tps.size());  // where the group stands
+    };
+    r.revoked = [this](const std::vector<Tp>& tps, bool lost) {
+        if (!lost) publisher_.flush(Millis{5'000});
+        for (const auto& tp : tps) {
+            auto found = parts_.find(tp);
+            if (found == parts_.end()) continue;
+            if (!lost) {
+                advance(tp, found->second);
+                try {
+                    auto tx = db_.begin(pg::Scope::none());
+                    tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
+                    tx.commit();
+                } catch (const pg::SqlFailure&) {
+                    // The next owner is careful for a while; nothing else follows from it.
+                }
+            }
+            metrics_.owned.add(-1);
+            careful_left_.erase(tp);
+            parts_.erase(found);
+        }
+    };
+    source_.on_rebalance(std::move(r));
+}
+
+/// What cannot be skipped is tried until it works; the lane stands meanwhile.
+void PassLane::retry(const char* what, const std::function<void()>& action) {
+    Backoff pause{Millis{50}, Millis{2'000}, 2, 0.2};
+    for (int n = 0; !stop_.stopping(); ++n) {
+        try {
+            action();
+            return;
+        } catch (const pg::SqlFailure& e) {
+            if (e.kind() == pg::FailureClass::data) throw;
+            metrics_.failures.inc();
+            tel::warn("the lane waits and tries again", {{"consumer", consumer_.name()}, {"what", what}, {"why", e.what()}});
+            db_.close();
+            stop_.wait(pause.pause(std::min(n, 8), std::hash<std::string>{}(id_)));
+        }
+    }
+    throw std::runtime_error("stopped");
+}
+
+bool PassLane::safe_to_touch(const Tp& tp, const kafka::Record& r) {
+    auto left = careful_left_.find(tp);
+    if (left == careful_left_.end()) return true;
+    if (left->second-- == 0) {
+        careful_left_.erase(left);
+        return true;
+    }
+    std::int64_t tries = 0;
+    retry("counting tries", [&] {
+        auto tx = db_.begin(pg::Scope::none());
+        tries = tx.one<Count>(kTryingAnyEpoch, {consumer_.name(), tp.topic, tp.partition, r.offset}).n;
+        tx.commit();
+    });
+    if (tries <= kLastTry) return true;
+    bury(tp, r, {}, "the process ended " + std::to_string(tries - 1) + " times while this event was handled");
+    return false;
+}
+
+void PassLane::bury(const Tp& tp, const kafka::Record& r, const Decoded& d, const std::string& why) {
+    retry("writing a dead letter", [&] {
+        auto tx = db_.begin(pg::Scope::none());
+        pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
+        tx.write(sql::bury, {consumer_.name(), tp.topic, tp.partition, r.offset, r.key, id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value),
+                             headers_json(r.headers), why, longer_history("[]", why, system_clock().now())});
+        tx.commit();
+    });
+    metrics_.dead.inc();
+    metrics_.handled(d.event.meta.type, "dead");
+    tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"offset", r.offset}, {"why", why}});
+}
+
+/// One transaction for all that was put aside; if it fails over its data, one by one, and the guilty one is buried.
+void PassLane::put_aside(const Tp& tp, std::span<const Decoded> events, std::span<const kafka::Record* const> records) {
+    auto write = [&](std::span<const Decoded> some) {
+        retry("putting events aside", [&] {
+            std::set<CompanyId> companies;
+            std::vector<const detail::Event*> batch;
+            for (const auto& d : some) {
+                batch.push_back(&d.event);
+                if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
+            }
+            auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
+            Sink sink(consumer_.name());
+            for (const auto& aside : consumer_.asides()) {
+                std::vector<const detail::Event*> mine;
+                for (const auto* e : batch)
+                    if (e->meta.type == aside.type->type) mine.push_back(e);
+                if (!mine.empty()) aside.batch(mine, tx, sink);
+            }
+            for (const auto& item : sink.items()) write_to_shard(tx, consumer_.name(), item);
+            if (sink.size() > 0) tx.write(sql::outbox_notify, {consumer_.name()});
+            tx.commit();
+        });
+    };
+    try {
+        write(events);
+        return;
+    } catch (const pg::SqlFailure& e) {
+        tel::warn("putting events aside failed and runs again one by one", {{"consumer", consumer_.name()}, {"why", e.what()}});
+    }
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        try {
+            write(events.subspan(i, 1));
+        } catch (const pg::SqlFailure& e) {
+            bury(tp, *records[i], events[i], e.what());
+        }
+    }
+}
+
+void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& records) {
+    google::protobuf::Arena arena;
+    std::vector<Decoded> aside;
+    std::vector<const kafka::Record*> aside_records;
+    std::vector<std::pair<std::size_t, Sink>> produced;  // step index, events
+    for (auto& r : records) {
+        part.steps.push_back({r.offset + 1, 0});
+        if (!safe_to_touch(tp, r)) continue;
+        auto d = decode(r, consumer_.handlers(), arena);
+        if (!d.unreadable.empty()) {
+            bury(tp, r, d, d.unreadable);
+            continue;
+        }
+        if (!d.handler) continue;
+        Sink sink(consumer_.name());
+        Outcome outcome = Outcome::done();
+        try {
+            outcome = d.handler->one(d.event, nullptr, sink);
+        } catch (const std::exception& e) {
+            bury(tp, r, d, e.what());
+            continue;
+        }
+        switch (outcome.kind()) {
+            case Outcome::Kind::done:
+                metrics_.handled(d.event.meta.type, "done");
+                if (sink.size() > 0) produced.emplace_back(part.steps.size() - 1, std::move(sink));
+                break;
+            case Outcome::Kind::ignored: metrics_.handled(d.event.meta.type, "ignored"); break;
+            case Outcome::Kind::reject: bury(tp, r, d, outcome.why()); break;
+            default:
+                metrics_.handled(d.event.meta.type, "aside");
+                aside.push_back(std::move(d));
+                aside_records.push_back(&r);
+        }
+    }
+    if (!aside.empty()) put_aside(tp, aside, aside_records);
+    std::size_t emitted = 0;
+    for (auto& [step, sink] : produced) {
+        auto next = part.steps[step].next;
+        part.steps[step].unconfirmed = sink.size();
+        for (auto& item : sink.items()) {
+            ++emitted;
+            publisher_.publish(to_record(item.wire), [this, tp, generation = part.generation, next] {
+                auto found = parts_.find(tp);
+                if (found == parts_.end() || found->second.generation != generation) return;
+                auto& steps = found->second.steps;
+                auto at = std::lower_bound(steps.begin(), steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
+                if (at != steps.end() && at->next == next) --at->unconfirmed;
+            });
+        }
+    }
+    metrics_.batch_size.observe(static_cast<double>(records.size()));
+    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
+}
+
+void PassLane::advance(const Tp& tp, Part& part) {
+    std::int64_t next = -1;
+    while (!part.steps.empty() && part.steps.front().unconfirmed == 0) {
+        next = part.steps.front().next;
+        part.steps.pop_front();
+    }
+    if (next >= 0) source_.commit_async(tp, next);
+}
+
+/// After a failed delivery: from the oldest record that Kafka has not confirmed.
+void PassLane::start_again() {
+    for (auto& [tp, part] : parts_) {
+        advance(tp, part);
+        if (part.steps.empty()) continue;
+        source_.seek(tp, part.steps.front().next - 1);
+        part.steps.clear();
+        part.generation = ++generation_;
+    }
+}
+
+void PassLane::run() {
+    tel::ServiceScope scope(options_.service);
+    while (!stop_.stopping()) {
+        auto records = source_.poll(kBatch, kMaxBytes, publisher_.in_flight() > 0 ? Millis{1} : Millis{100});
+        publisher_.serve(Millis{0});
+        if (publisher_.take_failure()) {
+            start_again();
+            continue;
+        }
+        std::map<Tp, std::vector<kafka::Record>> buckets;
+        for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
+        try {
+            for (auto& [tp, bucket] : buckets)
+                if (auto found = parts_.find(tp); found != parts_.end()) handle(tp, found->second, bucket);
+        } catch (const std::exception& e) {
+            if (!stop_.stopping()) tel::error("a pass-through lane failed", {{"consumer", consumer_.name()}, {"why", e.what()}});
+            throw;
+        }
+        for (auto& [tp, part] : parts_) advance(tp, part);
+        while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
+    }
+    publisher_.flush(Millis{5'000});
+    for (auto& [tp, part] : parts_) advance(tp, part);
+    for (auto& [tp, part] : parts_) {
+        try {
+            auto tx = db_.begin(pg::Scope::none());
+            tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
+            tx.commit();
+        } catch (const pg::SqlFailure&) {
+            break;
+        }
+    }
+    source_.close();
+}
+
+}  // namespace otto::rt

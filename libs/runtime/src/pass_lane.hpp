@@ -1,0 +1,43 @@
+#pragma once
+#include <deque>
+
+#include "lane.hpp"
+
+namespace otto::rt {
+
+/// A lane of a pass-through: consume, a pure function, produce; the group's offset moves once Kafka has acknowledged what came out. At least once:
+/// the next inbox removes the repeats. It touches Postgres only for what its function puts aside.
+class PassLane {
+public:
+    PassLane(const Consumer&, const LaneOptions&, int index, StopSignal&);
+    void run();
+
+private:
+    using Tp = kafka::TopicPartition;
+    struct Step { std::int64_t next; std::size_t unconfirmed; };
+    struct Part {
+        std::uint64_t generation = 0;
+        std::deque<Step> steps;  ///< records in order; the front ones without anything unconfirmed are done
+    };
+    void handle(const Tp&, Part&, std::vector<kafka::Record>&);
+    bool safe_to_touch(const Tp&, const kafka::Record&);
+    void put_aside(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
+    void bury(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
+    void advance(const Tp&, Part&);
+    void start_again();
+    void retry(const char* what, const std::function<void()>&);
+
+    const Consumer& consumer_;
+    const LaneOptions& options_;
+    StopSignal& stop_;
+    std::string id_;
+    pg::Connection db_;
+    kafka::Source source_;
+    Publisher publisher_;
+    ConsumerMetrics metrics_;
+    std::map<Tp, Part> parts_;
+    std::uint64_t generation_ = 0;
+    std::map<Tp, std::size_t> careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
+};
+
+}  // namespace otto::rt

@@ -1,0 +1,98 @@
+#include "records.hpp"
+
+#include <google/protobuf/descriptor.h>
+
+#include "base/json.hpp"
+
+namespace otto::rt {
+
+std::string headers_json(const kafka::Headers& headers) {
+    JsonWriter w;
+    w.begin_array();
+    for (const auto& [name, value] : headers) w.begin_array().value(name).value(value).end_array();
+    return w.end_array().take();
+}
+
+kafka::Headers headers_from(const std::string& json) {
+    kafka::Headers out;
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed) return out;
+    auto root = parsed->root();
+    for (std::size_t i = 0; i < root.size(); ++i) {
+        auto pair = root.at(i);
+        out.emplace_back(std::string(pair.at(0).string().value_or("")), std::string(pair.at(1).string().value_or("")));
+    }
+    return out;
+}
+
+std::string longer_history(const std::string& history, std::string_view error, Instant now) {
+    JsonWriter w;
+    w.begin_array();
+    if (auto parsed = JsonDocument::parse(history))
+        for (std::size_t i = 0; i < parsed->root().size() && i < 100; ++i) w.raw(parsed->root().at(i).dump());
+    w.begin_object().member("at", to_rfc3339(now)).member("error", error).end_object();
+    return w.end_array().take();
+}
+
+namespace {
+
+std::string company_of(const google::protobuf::Message& m) {
+    const auto* field = m.GetDescriptor()->FindFieldByName("company_id");
+    if (!field || field->is_repeated() || field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) return {};
+    return m.GetReflection()->GetString(m, field);
+}
+
+}  // namespace
+
+Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers, google::protobuf::Arena& arena) {
+    Decoded d;
+    auto meta = events::read_meta(r.headers);
+    if (!meta) {
+        d.unreadable = meta.error().message;
+        return d;
+    }
+    d.event.meta.id = meta->id;
+    d.event.meta.type = meta->type;
+    d.event.meta.key = r.key;
+    d.event.meta.occurred_at = meta->time;
+    d.event.meta.caused_by = meta->cause;
+    d.event.meta.trace = meta->trace;
+    for (const auto& h : handlers) {
+        if (h.type->type != meta->type) continue;
+        auto* message = h.prototype->New(&arena);
+        if (r.tombstone || !events::parse_into(*message, r.value)) {
+            d.unreadable = "the value is no " + meta->type;
+            return d;
+        }
+        d.event.message = message;
+        d.event.meta.company = CompanyId{company_of(*message)};
+        if (d.event.meta.company.value().find(',') != std::string::npos) {
+            d.unreadable = "company_id holds a comma";
+            return d;
+        }
+        d.handler = &h;
+        return d;
+    }
+    return d;
+}
+
+StoredRecord StoredRecord::from(const pg::Fields& f) {
+    StoredRecord s;
+    s.id = f.integer("id");
+    s.record.topic = f.text("topic");
+    s.record.key = f.text("key");
+    s.record.value = f.bytes("value");
+    s.record.headers = headers_from(f.text("headers"));
+    return s;
+}
+
+kafka::Record to_record(const events::Wire& w) {
+    kafka::Record r;
+    r.topic = w.topic;
+    r.key = w.key;
+    r.value = w.value;
+    r.headers = w.headers;
+    return r;
+}
+
+}  // namespace otto::rt

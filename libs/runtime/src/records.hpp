@@ -1,0 +1,44 @@
+#pragma once
+// Events between Kafka, memory and rows: the conversions that lanes, parked events, intents and outbox share.
+#include <google/protobuf/arena.h>
+#include <google/protobuf/message.h>
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "kafka/record.hpp"
+#include "pg/query.hpp"
+#include "runtime/handler.hpp"
+
+namespace otto::rt {
+
+std::string headers_json(const kafka::Headers&);
+kafka::Headers headers_from(const std::string& json);
+/// `[{"at","error"}, …]` with one more.
+std::string longer_history(const std::string& history, std::string_view error, Instant now);
+
+/// One record as its handlers see it.
+struct Decoded {
+    detail::Event event;
+    const detail::Handler* handler = nullptr;  ///< null: no handler for this type
+    std::string unreadable;                    ///< why it cannot be an event
+};
+
+/// Reads headers and value; messages live in `arena`.
+Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, google::protobuf::Arena&);
+
+/// A row of outbox, parked or intents, as a record.
+struct StoredRecord {
+    std::int64_t id = 0;
+    kafka::Record record;
+    int attempt = 0;
+    std::string history, intent_key;
+    EventId event;
+    std::string company, type;
+    static StoredRecord from(const pg::Fields&);
+};
+
+kafka::Record to_record(const events::Wire&);
+
+}  // namespace otto::rt

@@ -1,0 +1,224 @@
+#include "runtime/runtime.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "activities.hpp"
+#include "app/common.hpp"
+#include "lane.hpp"
+#include "outbox.hpp"
+#include "pass_lane.hpp"
+#include "pg/migrate.hpp"
+#include "schema/schema.hpp"
+#include "tables.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::rt {
+
+app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kActivities.row}; }
+
+struct Runtime::Impl {
+    struct Job {
+        std::string name;
+        Millis period;
+        std::function<void(pg::Connection&)> run;
+        std::string wake_on;
+    };
+
+    explicit Impl(app::Service& s) : service(s), name(s.name()) {
+        options.service = name;
+        options.brokers = s.settings().get(app::kKafkaBrokers);
+        options.pg_url = s.pg_url();
+        auto wanted = s.settings().get(kLanes);
+        lanes = wanted > 0 ? static_cast<int>(wanted) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+        activity_threads = static_cast<int>(s.settings().get(kActivities));
+        inbox_days = s.settings().get(kInboxDays);
+    }
+
+    void start();
+    void stop(Millis within);
+    void run_job(const Job&);
+    void guarded(const std::string& what, const std::function<void()>& body);
+
+    app::Service service;
+    std::string name;
+    LaneOptions options;
+    int lanes = 1, activity_threads = 1;
+    std::int64_t inbox_days = 8;
+    StopSignal stop_signal;
+    std::deque<Consumer> consumers;
+    std::deque<LaneOptions> lane_options;
+    std::deque<Activities> activities;
+    std::deque<Job> jobs;
+    std::vector<std::thread> threads;
+    std::shared_ptr<Publisher> relay;
+    std::mutex lock;
+    std::condition_variable ended;
+    std::size_t running = 0;
+};
+
+/// A thread of the runtime never ends by itself: what it cannot handle ends the process, and the orchestrator begins anew.
+void Runtime::Impl::guarded(const std::string& what, const std::function<void()>& body) {
+    {
+        std::lock_guard guard(lock);
+        ++running;
+    }
+    threads.emplace_back([this, what, body] {
+        tel::ServiceScope scope(name);
+        try {
+            body();
+        } catch (const std::exception& e) {
+            if (!stop_signal.stopping()) service.fail(what, e.what());
+        }
+        std::lock_guard guard(lock);
+        --running;
+        ended.notify_all();
+    });
+}
+
+void Runtime::Impl::start() {
+    {
+        // A service never starts behind its schema.
+        pg::Connection db(options.pg_url, name + "-start");
+        Backoff pause{Millis{200}, Millis{2'000}, 2, 0.2};
+        for (int n = 0;; ++n) {
+            try {
+                pg::require_schema(db, schema::latest()).value();
+                break;
+            } catch (const pg::SqlFailure& e) {
+                if (n >= 30) throw;
+                tel::warn("the start waits for the database", {{"why", e.what()}});
+                db.close();
+                std::this_thread::sleep_for(pause.pause(std::min(n, 6)));
+            }
+        }
+    }
+    for (auto& consumer : consumers) {
+        lane_options.push_back(options);
+        auto& mine = lane_options.back();
+        bool acts = std::any_of(consumer.handlers().begin(), consumer.handlers().end(), [](const auto& h) { return h.shape == detail::Shape::activity; });
+        if (acts) {
+            auto& pool = activities.emplace_back(consumer, mine, activity_threads, stop_signal);
+            mine.poke_activities = [&pool] { pool.poke(); };
+            pool.start();
+        }
+        for (int i = 0; i < std::min(lanes, 12); ++i) {
+            guarded("a lane of " + consumer.name(), [this, &consumer, &mine, i] {
+                if (consumer.passes_through()) {
+                    PassLane(consumer, mine, i, stop_signal).run();
+                } else {
+                    Lane(consumer, mine, i, stop_signal).run();
+                }
+            });
+        }
+    }
+    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(job); });
+}
+
+void Runtime::Impl::run_job(const Job& job) {
+    pg::Connection db(options.pg_url, name + "-" + job.name);
+    Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
+    bool mine = false;
+    int failures = 0;
+    while (!stop_signal.stopping()) {
+        try {
+            if (!mine) {
+                auto tx = db.begin(pg::Scope::none());
+                tx.each(sql::try_lock, {name + "/" + job.name}, [&](const pg::Fields& f) { mine = f.boolean("got"); });
+                tx.commit();
+                if (!mine) {  // another process does it
+                    stop_signal.wait(std::min(job.period, Millis{2'000}));
+                    continue;
+                }
+                if (!job.wake_on.empty()) db.execute("LISTEN " + job.wake_on);
+            }
+            job.run(db);
+            failures = 0;
+            auto end = std::chrono::steady_clock::now() + job.period;
+            while (!stop_signal.stopping()) {
+                auto left = std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now());
+                if (left <= Millis{0}) break;
+                if (job.wake_on.empty()) {
+                    stop_signal.wait(left);
+                } else if (db.wait_notification(std::min(left, Millis{200}))) {
+                    break;
+                }
+            }
+        } catch (const std::exception& e) {
+            tel::warn("a periodic job failed and runs again", {{"job", job.name}, {"why", e.what()}});
+            db.close();  // and with the session the lock
+            mine = false;
+            stop_signal.wait(pause.pause(std::min(failures++, 8)));
+        }
+    }
+}
+
+void Runtime::Impl::stop(Millis within) {
+    stop_signal.stop();
+    for (auto& a : activities) a.poke();
+    {
+        std::unique_lock guard(lock);
+        if (!ended.wait_for(guard, within, [&] { return running == 0; })) {
+            // Hard stop: open transactions roll back with their sessions, unconfirmed events stay in the outbox.
+            tel::error("lanes did not finish in time: the process ends under them", {{"running", running}});
+            std::_Exit(1);
+        }
+    }
+    for (auto& t : threads) t.join();
+    threads.clear();
+    for (auto& a : activities) a.join();
+}
+
+Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service)) {
+    auto* impl = impl_.get();
+    impl->relay = std::make_shared<Publisher>(impl->options.brokers, impl->name + "-relay");
+    periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) {
+        while (true) {
+            auto tx = db.begin(pg::Scope::none());
+            auto rows = tx.many<StoredRecord>(sql::outbox_due);
+            tx.commit();
+            if (rows.empty()) return;
+            auto done = std::make_shared<std::vector<std::string>>();
+            for (auto& row : rows) relay->publish(row.record, [done, id = row.id] { done->push_back(std::to_string(id)); });
+            bool all = relay->flush(Millis{10'000});
+            if (!all) relay->take_failure();
+            if (!done->empty()) {
+                auto close = db.begin(pg::Scope::none());
+                close.write(sql::outbox_delete, {pg::Param::array(*done)});
+                close.commit();
+            }
+            if (!all) throw std::runtime_error("Kafka does not take the outbox's events");
+        }
+    }, "otto_outbox");
+    periodic("trim", Millis{600'000}, [days = impl->inbox_days](pg::Connection& db) {
+        auto tx = db.begin(pg::Scope::none());
+        tx.write(sql::trim_inbox, {days});
+        tx.write(sql::trim_intents);
+        tx.write(sql::trim_answers);
+        tx.commit();
+    });
+    service.on_start("consumers and jobs of " + impl->name, [i = impl_] { i->start(); });
+    service.on_stop("consumers and jobs of " + impl->name, [i = impl_](Millis within) { i->stop(within); });
+    service.ready_when("consumers", [i = impl_]() -> Result<void> {
+        std::lock_guard guard(i->lock);
+        if (i->running < i->threads.size() || i->threads.empty()) return Error("not all lanes and jobs run", "see the log");
+        return {};
+    });
+}
+
+Runtime::~Runtime() = default;
+
+Runtime& Runtime::add(Consumer consumer) {
+    if (consumer.handlers().empty()) throw std::logic_error("the consumer " + consumer.name() + " has no handler");
+    for (const auto& h : consumer.handlers())
+        if ((h.shape == detail::Shape::pass) != consumer.passes_through()) throw std::logic_error("the consumer " + consumer.name() + " mixes pass-through handlers with others");
+    impl_->consumers.push_back(std::move(consumer));
+    return *this;
+}
+
+Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on) {
+    impl_->jobs.push_back({std::move(name), period, std::move(job), std::move(wake_on)});
+    return *this;
+}
+
+}  // namespace otto::rt

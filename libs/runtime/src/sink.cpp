@@ -1,0 +1,85 @@
+#include <stdexcept>
+
+#include "records.hpp"
+#include "runtime/consumer.hpp"
+#include "runtime/handler.hpp"
+#include "runtime/runtime.hpp"
+#include "outbox.hpp"
+#include "tables.hpp"
+
+namespace otto::rt {
+namespace {
+
+/// Kafka refuses what is over 36 MiB; a record that can never leave must fail where it is made.
+constexpr std::size_t kLargest = 34u << 20;
+
+events::Wire encode_checked(const google::protobuf::Message& m, const events::Meta& meta) {
+    auto wire = events::encode(m, meta);
+    if (wire.value.size() > kLargest) throw std::length_error(meta.type + " is larger than Kafka takes (" + std::to_string(wire.value.size()) + " bytes)");
+    return wire;
+}
+
+}  // namespace
+
+void Sink::emit(const Envelope& cause, const google::protobuf::Message& m, EmitOptions options) {
+    const auto& type = events::type_info(*m.GetDescriptor()).type;
+    int ordinal = ordinals_[{cause.id, type}]++;
+    events::Meta meta;
+    meta.id = events::derived_event_id(cause.id, consumer_, type, ordinal);
+    meta.type = type;
+    meta.source = "/" + consumer_;
+    meta.time = cause.occurred_at;
+    meta.cause = cause.id;
+    meta.trace = cause.trace.child();
+    items_.push_back({encode_checked(m, meta), std::move(options), false});
+}
+
+void Sink::cancel(std::string_view replaces) {
+    Item item;
+    item.options.replaces = std::string(replaces);
+    item.cancel = true;
+    items_.push_back(std::move(item));
+}
+
+void Sink::truncate(std::size_t size) {
+    if (items_.size() > size) items_.resize(size);
+}
+
+std::vector<std::string> Consumer::topics() const {
+    std::vector<std::string> out;
+    for (const auto& h : handlers_)
+        if (std::find(out.begin(), out.end(), h.type->topic) == out.end()) out.push_back(h.type->topic);
+    return out;
+}
+
+int shard_of(std::string_view key) { return static_cast<int>(std::hash<std::string_view>{}(key) % 8); }
+
+void write_to_shard(pg::Tx& tx, const std::string& consumer, const Sink::Item& item) {
+    if (item.cancel) {
+        tx.write(sql::outbox_cancel, {consumer, item.options.replaces});
+        return;
+    }
+    const auto& w = item.wire;
+    tx.write(sql::outbox_insert_shard, {consumer, shard_of(w.key), w.topic, w.key, pg::Param::bytes(w.value), headers_json(w.headers), item.options.not_before, item.options.replaces});
+}
+
+void UntypedEmitter::emit(pg::Tx& tx, const Envelope& cause, const google::protobuf::Message& m, EmitOptions options) const {
+    Sink sink(consumer_);
+    sink.emit(cause, m, std::move(options));
+    write_to_shard(tx, consumer_, sink.items().front());
+    tx.write(sql::outbox_notify, {consumer_});
+}
+
+void UntypedEmitter::emit(pg::Tx& tx, const google::protobuf::Message& m, const tel::TraceContext& trace, EmitOptions options) const {
+    events::Meta meta;
+    auto now = system_clock().now();
+    meta.id = EventId{Uuid::v7(now)};
+    meta.type = events::type_info(*m.GetDescriptor()).type;
+    meta.source = "/" + consumer_;
+    meta.time = now;
+    meta.trace = trace.child();
+    write_to_shard(tx, consumer_, {encode_checked(m, meta), std::move(options), false});
+    tx.write(sql::outbox_notify, {consumer_});
+}
+
+}  // namespace otto::rt

@@ -1,0 +1,79 @@
+#pragma once
+// The runtime's statements; its tables are in migrations/.
+#include "pg/query.hpp"
+
+namespace otto::rt::sql {
+
+inline constexpr pg::Query lane_row{"rt.lane_row", "INSERT INTO lanes (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
+inline constexpr pg::Query lane_holder{"rt.lane_holder", "SELECT backend_pid, backend_start FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+inline constexpr pg::Query end_session{"rt.end_session", "SELECT otto_end_session($1, $2) AS ended"};
+inline constexpr pg::Query short_lock{"rt.short_lock", "SELECT set_config('lock_timeout', '2s', true)"};
+inline constexpr pg::Query claim{"rt.claim", R"sql(
+UPDATE lanes l SET epoch = l.epoch + 1, clean = false, backend_pid = pg_backend_pid(), updated_at = now(),
+       backend_start = (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())
+  FROM (SELECT clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE) former
+ WHERE l.consumer = $1 AND l.topic = $2 AND l.partition = $3
+RETURNING l.epoch, l.next_offset, former.clean)sql"};
+inline constexpr pg::Query standing{"rt.standing", "SELECT epoch, next_offset, true AS clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = true, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
+inline constexpr pg::Query fence{"rt.fence", "SELECT otto_fence($1, $2, $3, $4, $5)"};
+inline constexpr pg::Query trying{"rt.trying", R"sql(
+UPDATE lanes SET trying_count = CASE WHEN trying_offset = $5 THEN trying_count + 1 ELSE 1 END, trying_offset = $5
+ WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4 RETURNING trying_count AS n)sql"};
+
+inline constexpr pg::Query inbox_insert{"rt.inbox_insert", R"sql(
+INSERT INTO inbox (consumer, company_id, event_id) SELECT $1, c, e FROM unnest($2::text[], $3::uuid[]) AS i (c, e) ORDER BY c, e
+ON CONFLICT DO NOTHING RETURNING company_id, event_id)sql"};
+
+inline constexpr pg::Query outbox_insert{"rt.outbox_insert", R"sql(
+INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)
+SELECT $1, $2, $3, t, k, v, h FROM unnest($4::text[], $5::text[], $6::bytea[], $7::jsonb[]) WITH ORDINALITY AS o (t, k, v, h, n) ORDER BY n RETURNING id)sql"};
+inline constexpr pg::Query outbox_insert_shard{"rt.outbox_insert_shard", R"sql(
+WITH former AS (DELETE FROM outbox WHERE consumer = $1 AND replaces = $8)
+INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers, not_before, replaces) VALUES ($1, 'outbox', $2, $3, $4, $5, $6, $7, $8))sql"};
+inline constexpr pg::Query outbox_cancel{"rt.outbox_cancel", "DELETE FROM outbox WHERE consumer = $1 AND replaces = $2"};
+inline constexpr pg::Query outbox_notify{"rt.outbox_notify", "SELECT pg_notify('otto_outbox', $1)"};
+inline constexpr pg::Query outbox_delete{"rt.outbox_delete", "DELETE FROM outbox WHERE id = ANY ($1::bigint[])"};
+inline constexpr pg::Query outbox_of_lane{"rt.outbox_of_lane", R"sql(
+SELECT id, topic, key, value, headers FROM outbox WHERE consumer = $1 AND lane_topic = $2 AND lane_partition = $3 ORDER BY id LIMIT 500)sql"};
+inline constexpr pg::Query outbox_due{"rt.outbox_due", R"sql(
+SELECT id, topic, key, value, headers FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= now()) ORDER BY id LIMIT 500)sql"};
+
+inline constexpr pg::Query park{"rt.park", R"sql(
+INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, company_id, type, value, headers, attempt, error, history, next_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14))sql"};
+inline constexpr pg::Query parked_keys{"rt.parked_keys", "SELECT key, bool_or(blocks_key) AS blocks FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 GROUP BY key"};
+inline constexpr pg::Query parked_due{"rt.parked_due", R"sql(
+SELECT id, key, event_id, company_id, type, value, headers, attempt, history, parked_at
+  FROM (SELECT p.*, min(id) FILTER (WHERE blocks_key) OVER (PARTITION BY key) AS head FROM parked p WHERE consumer = $1 AND topic = $2 AND partition = $3) p
+ WHERE next_at <= now() AND (NOT blocks_key OR id = head) ORDER BY id LIMIT 50)sql"};
+inline constexpr pg::Query parked_try{"rt.parked_try", "UPDATE parked SET attempt = attempt + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
+inline constexpr pg::Query parked_delete{"rt.parked_delete", "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
+inline constexpr pg::Query parked_failed{"rt.parked_failed", R"sql(
+UPDATE parked SET error = $5, history = $6, next_at = $7, attempt = $8 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4)sql"};
+
+inline constexpr pg::Query bury{"rt.bury", R"sql(
+INSERT INTO dead_letters (consumer, topic, partition, "offset", key, event_id, company_id, type, value, headers, error, history)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12))sql"};
+
+inline constexpr pg::Query intend{"rt.intend", R"sql(
+INSERT INTO intents (consumer, intent_key, event_id, company_id, type, value, headers) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING)sql"};
+inline constexpr pg::Query lease{"rt.lease", R"sql(
+UPDATE intents SET state = 'running', attempt = attempt + 1, leased_until = now() + $2::bigint * interval '1 millisecond', next_at = now() + $2::bigint * interval '1 millisecond'
+ WHERE (consumer, intent_key) = (SELECT consumer, intent_key FROM intents WHERE consumer = $1 AND state IN ('pending', 'running') AND next_at <= now()
+                                  ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING intent_key, event_id, company_id, type, value, headers, attempt, history)sql"};
+inline constexpr pg::Query intent_done{"rt.intent_done", R"sql(
+UPDATE intents SET state = 'done', finished_at = now(), leased_until = NULL, error = '' WHERE consumer = $1 AND intent_key = $2 AND attempt = $3 AND state = 'running')sql"};
+inline constexpr pg::Query intent_again{"rt.intent_again", R"sql(
+UPDATE intents SET state = 'pending', leased_until = NULL, error = $4, history = $5, next_at = $6, attempt = $7
+ WHERE consumer = $1 AND intent_key = $2 AND attempt = $3 AND state = 'running')sql"};
+inline constexpr pg::Query intent_failed{"rt.intent_failed", R"sql(
+UPDATE intents SET state = 'failed', finished_at = now(), leased_until = NULL, error = $4, history = $5 WHERE consumer = $1 AND intent_key = $2 AND attempt = $3 AND state = 'running')sql"};
+
+inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
+inline constexpr pg::Query trim_inbox{"rt.trim_inbox", "DELETE FROM inbox WHERE applied_at < now() - $1::bigint * interval '1 day'"};
+inline constexpr pg::Query trim_intents{"rt.trim_intents", "DELETE FROM intents WHERE state = 'done' AND finished_at < now() - interval '90 days'"};
+inline constexpr pg::Query trim_answers{"rt.trim_answers", "DELETE FROM idempotency_keys WHERE created_at < now() - interval '48 hours'"};
+
+}  // namespace otto::rt::sql
