@@ -15,6 +15,7 @@ struct Producer::Impl {
     rd_kafka_t* client = nullptr;
     rd_kafka_queue_t* reports = nullptr;
     int fd = -1;
+    bool own_fd = true;
     std::atomic<std::size_t> in_flight{0};
     std::atomic<bool> stop{false}, dead{false};
     std::thread own;
@@ -48,7 +49,8 @@ Producer::Producer(ProducerOptions options, bool own_thread) : impl_(std::make_u
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &Impl::on_report);
     rd_kafka_conf_set_opaque(conf.get(), impl_.get());
     impl_->client = make_client(RD_KAFKA_PRODUCER, std::move(conf));
-    impl_->fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    impl_->own_fd = options.report_fd < 0;
+    impl_->fd = impl_->own_fd ? ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : options.report_fd;
     impl_->reports = rd_kafka_queue_get_main(impl_->client);
     static constexpr std::uint64_t one = 1;
     rd_kafka_queue_io_event_enable(impl_->reports, impl_->fd, &one, sizeof one);
@@ -65,7 +67,7 @@ Producer::~Producer() {
     rd_kafka_queue_io_event_enable(impl_->reports, -1, nullptr, 0);
     rd_kafka_queue_destroy(impl_->reports);
     rd_kafka_destroy(impl_->client);
-    ::close(impl_->fd);
+    if (impl_->own_fd) ::close(impl_->fd);
 }
 
 bool Producer::produce(Record record, Report report) {

@@ -29,6 +29,10 @@ void Publisher::publish(kafka::Record r, std::function<void()> acked) {
     ++in_flight_;
     while (!producer().produce(r, report)) {
         producer().serve(Millis{50});  // the queue is full: wait for room
+        if (in_flight_ == 1 && !failed_) {  // it is not full: this producer takes nothing any more
+            failed_ = fatal_ = true;
+            why_ = "the producer takes no record";
+        }
         if (failed_) {
             --in_flight_;
             return;

@@ -15,6 +15,7 @@ struct ClientOptions {
     double retry_budget = 0.2;                    ///< retries as a share of requests, so that a sick peer is not stormed
     std::size_t pool_per_host = 8;
     std::vector<std::string> private_addresses;   ///< host:port that may be reached although private (OTTO_PRIVATE_ADDRESSES)
+    std::string ca_file;                          ///< PEM of authorities to trust instead of the system's store; empty = the system's
     std::string metrics_name = "http_client";
 };
 

@@ -9,6 +9,7 @@ struct ProducerOptions {
     Millis message_timeout{0};          ///< 0 = never give up
     std::size_t max_message_bytes = 36u << 20;
     std::size_t max_queued_kbytes = 262'144;
+    int report_fd = -1;                 ///< an eventfd of the caller's to be written when reports are due; it outlives producers
 };
 
 /// What became of one record.

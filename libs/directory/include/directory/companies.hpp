@@ -1,0 +1,102 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "app/process.hpp"
+#include "base/crypto.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+
+namespace otto::directory {
+
+/// A number and when it is the company's. No bound = since ever, until further notice.
+struct Number {
+    std::string e164;
+    bool voice = false, text = false;
+    std::optional<Instant> from, to;
+    bool covers(Instant at) const { return (!from || *from <= at) && (!to || at < *to); }
+};
+
+/// A signing key, open. Former ones are valid for a while after a rotation.
+struct Key {
+    Secret secret;
+    std::optional<Instant> valid_to;
+};
+
+/// What routing and verification need to know of one company.
+struct Profile {
+    CompanyId id;
+    std::int64_t version = 0;
+    std::string name, timezone, call_provider, callrail_account_id;
+    bool active = true;
+    std::vector<Number> numbers;
+    std::vector<std::string> callrail_company_ids;
+    std::vector<Key> callrail_keys;
+    /// Keys valid at that moment, the newest first.
+    std::vector<Secret> keys_at(Instant) const;
+};
+using ProfilePtr = std::shared_ptr<const Profile>;
+
+enum class Purpose { voice, text };
+
+/// All companies, in memory, fed by the compacted topic otto.directory; with a snapshot on disk for a start without Kafka. Look-ups are cheap and
+/// thread-safe.
+class Companies {
+public:
+    struct Options {
+        std::string brokers, client_id;
+        std::string snapshot;      ///< file; "" = none
+        KeyRing keys;
+    };
+    explicit Companies(Options);
+    /// Starts and stops with the process; readiness waits until the topic has been read once (or the snapshot).
+    Companies(app::Service&, const std::string& snapshot_folder);
+    ~Companies();
+    Companies(const Companies&) = delete;
+
+    void start();
+    void stop();
+    bool ready() const { return caught_up_ || from_snapshot_; }
+    bool caught_up() const { return caught_up_; }
+
+    ProfilePtr find(const CompanyId&) const;
+    /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
+    std::vector<ProfilePtr> owners(std::string_view e164, Purpose, Instant at) const;
+    /// Active companies with one of these ids at CallRail (company ids or account id).
+    std::vector<ProfilePtr> by_callrail(const std::vector<std::string>& company_ids, std::string_view account_id) const;
+    std::size_t size() const;
+    /// Versions of all companies, to find what the topic is behind with.
+    std::map<std::string, std::int64_t> versions() const;
+    /// Rises with every change.
+    std::uint64_t generation() const { return generation_; }
+    /// Takes one record of the topic (also for tests); an empty value removes the company.
+    void apply(const std::string& company_id, std::string_view value);
+
+private:
+    void loop();
+    void load_snapshot();
+    void save_snapshot();
+    void drop_locked(const std::string& id);
+
+    Options options_;
+    mutable std::shared_mutex lock_;
+    std::map<std::string, ProfilePtr, std::less<>> profiles_;
+    std::map<std::string, std::string, std::less<>> raw_;  ///< what the topic says, for the snapshot
+    std::map<std::string, std::set<std::string>, std::less<>> by_number_, by_callrail_;
+    std::atomic<bool> caught_up_{false}, from_snapshot_{false}, stop_{false};
+    std::atomic<std::uint64_t> generation_{0};
+    std::thread thread_;
+    bool dirty_ = false;
+};
+
+}  // namespace otto::directory

@@ -1,0 +1,242 @@
+#include "directory/companies.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "app/common.hpp"
+#include "base/json.hpp"
+#include "events/event.hpp"
+#include "kafka/source.hpp"
+#include "otto/directory/v1/directory.pb.h"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::directory {
+namespace {
+
+std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys) {
+    otto::directory::v1::CompanyProfile m;
+    if (!events::parse_into(m, value)) return std::nullopt;
+    Profile p;
+    p.id = CompanyId{m.company_id()};
+    p.version = m.version();
+    p.name = m.name();
+    p.timezone = m.timezone();
+    p.call_provider = m.call_provider();
+    p.callrail_account_id = m.callrail_account_id();
+    p.active = m.status() == "active";
+    for (const auto& n : m.numbers()) {
+        Number number{n.e164(), false, false, {}, {}};
+        for (const auto& purpose : n.purposes()) (purpose == "voice" ? number.voice : number.text) = true;
+        if (n.has_valid_from_us()) number.from = from_micros(n.valid_from_us());
+        if (n.has_valid_to_us()) number.to = from_micros(n.valid_to_us());
+        p.numbers.push_back(std::move(number));
+    }
+    p.callrail_company_ids.assign(m.callrail_company_ids().begin(), m.callrail_company_ids().end());
+    for (const auto& k : m.callrail_signing_keys()) {
+        auto opened = keys.open(k.sealed(), seal_place(m.company_id(), k.column()));
+        if (!opened) {
+            tel::error("a company's signing key does not open", {{"company_id", m.company_id()}, {"why", opened.error().message}});
+            continue;
+        }
+        Key key{*opened, {}};
+        if (k.has_valid_to_us()) key.valid_to = from_micros(k.valid_to_us());
+        p.callrail_keys.push_back(std::move(key));
+    }
+    return p;
+}
+
+}  // namespace
+
+std::vector<Secret> Profile::keys_at(Instant at) const {
+    std::vector<Secret> out;
+    for (const auto& k : callrail_keys)
+        if (!k.valid_to || at < *k.valid_to) out.push_back(k.secret);
+    return out;
+}
+
+Companies::Companies(Options options) : options_(std::move(options)) {}
+
+Companies::Companies(app::Service& service, const std::string& snapshot_folder)
+    : options_{service.settings().get(app::kKafkaBrokers), service.name() + "-directory", snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
+               KeyRing::parse(service.settings().get(app::kSecretKeys)).value()} {
+    service.on_start("directory", [this] { start(); });
+    service.on_stop("directory", [this](Millis) { stop(); });
+    service.ready_when("directory", [this]() -> Result<void> {
+        if (ready()) return {};
+        return Error("the companies have not been read yet", "Kafka does not answer, or has no topic otto.directory (ottoctl topics apply), and there is no snapshot");
+    });
+}
+
+Companies::~Companies() { stop(); }
+
+void Companies::start() {
+    load_snapshot();
+    thread_ = std::thread([this] { loop(); });
+}
+
+void Companies::stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+}
+
+void Companies::loop() {
+    kafka::Reader reader(options_.brokers, options_.client_id, {"otto.directory"});
+    auto saved = std::chrono::steady_clock::now();
+    while (!stop_) {
+        for (const auto& r : reader.poll(1'000, Millis{100})) apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
+        if (!caught_up_ && reader.caught_up()) {
+            caught_up_ = true;
+            tel::info("the companies are known", {{"companies", size()}});
+        }
+        if (caught_up_ && dirty_ && std::chrono::steady_clock::now() - saved > std::chrono::seconds(1)) {
+            save_snapshot();
+            saved = std::chrono::steady_clock::now();
+        }
+    }
+    if (dirty_) save_snapshot();
+}
+
+void Companies::drop_locked(const std::string& id) {
+    auto former = profiles_.find(id);
+    if (former == profiles_.end()) return;
+    for (const auto& n : former->second->numbers) by_number_[n.e164].erase(id);
+    for (const auto& c : former->second->callrail_company_ids) by_callrail_[c].erase(id);
+    by_callrail_[former->second->callrail_account_id].erase(id);
+    profiles_.erase(former);
+}
+
+void Companies::apply(const std::string& company_id, std::string_view value) {
+    std::optional<Profile> fresh;
+    if (!value.empty()) {
+        fresh = profile_from(value, options_.keys);
+        if (!fresh) {
+            tel::error("a record of otto.directory is no company profile", {{"company_id", company_id}});
+            return;
+        }
+    }
+    std::unique_lock guard(lock_);
+    if (fresh) {
+        // Readers drop what is older: compaction may keep a late repeat.
+        auto former = profiles_.find(company_id);
+        if (former != profiles_.end() && former->second->version >= fresh->version) return;
+    }
+    drop_locked(company_id);
+    raw_.erase(company_id);
+    if (fresh) {
+        auto profile = std::make_shared<const Profile>(std::move(*fresh));
+        for (const auto& n : profile->numbers) by_number_[n.e164].insert(company_id);
+        for (const auto& c : profile->callrail_company_ids) by_callrail_[c].insert(company_id);
+        if (!profile->callrail_account_id.empty()) by_callrail_[profile->callrail_account_id].insert(company_id);
+        profiles_[company_id] = std::move(profile);
+        raw_[company_id] = std::string(value);
+    }
+    dirty_ = true;
+    ++generation_;
+}
+
+ProfilePtr Companies::find(const CompanyId& id) const {
+    std::shared_lock guard(lock_);
+    auto found = profiles_.find(id.value());
+    return found == profiles_.end() ? nullptr : found->second;
+}
+
+std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose, Instant at) const {
+    std::vector<ProfilePtr> out;
+    std::shared_lock guard(lock_);
+    auto ids = by_number_.find(e164);
+    if (ids == by_number_.end()) return out;
+    for (const auto& id : ids->second) {
+        const auto& p = profiles_.at(id);
+        if (!p->active) continue;
+        for (const auto& n : p->numbers)
+            if (n.e164 == e164 && (purpose == Purpose::voice ? n.voice : n.text) && n.covers(at)) {
+                out.push_back(p);
+                break;
+            }
+    }
+    return out;
+}
+
+std::vector<ProfilePtr> Companies::by_callrail(const std::vector<std::string>& company_ids, std::string_view account_id) const {
+    std::set<std::string> ids;
+    std::vector<ProfilePtr> out;
+    std::shared_lock guard(lock_);
+    auto add = [&](std::string_view key) {
+        if (key.empty()) return;
+        if (auto found = by_callrail_.find(key); found != by_callrail_.end()) ids.insert(found->second.begin(), found->second.end());
+    };
+    for (const auto& c : company_ids) add(c);
+    add(account_id);
+    for (const auto& id : ids)
+        if (const auto& p = profiles_.at(id); p->active) out.push_back(p);
+    return out;
+}
+
+std::size_t Companies::size() const {
+    std::shared_lock guard(lock_);
+    return profiles_.size();
+}
+
+std::map<std::string, std::int64_t> Companies::versions() const {
+    std::map<std::string, std::int64_t> out;
+    std::shared_lock guard(lock_);
+    for (const auto& [id, p] : profiles_) out[id] = p->version;
+    return out;
+}
+
+// The snapshot: one JSON line a company, `{"id","value"}` with the record in base64; written whole, renamed into place. Secrets in it are sealed.
+
+void Companies::load_snapshot() {
+    if (options_.snapshot.empty()) return;
+    std::ifstream in(options_.snapshot);
+    bool unsaved = dirty_;
+    std::string line;
+    std::size_t n = 0;
+    while (std::getline(in, line)) {
+        auto parsed = JsonDocument::parse(line);
+        if (!parsed) continue;
+        auto id = parsed->root()["id"].string();
+        auto value = base64_decode(parsed->root()["value"].string().value_or(""));
+        if (!id || !value) continue;
+        apply(std::string(*id), *value);
+        ++n;
+    }
+    if (n > 0) {
+        from_snapshot_ = true;
+        tel::info("the companies are known from the snapshot", {{"companies", n}});
+    }
+    dirty_ = unsaved;
+}
+
+void Companies::save_snapshot() {
+    if (options_.snapshot.empty()) return;
+    std::map<std::string, std::string, std::less<>> copy;
+    {
+        std::unique_lock guard(lock_);
+        copy = raw_;
+        dirty_ = false;
+    }
+    auto temporary = options_.snapshot + ".new";
+    std::FILE* f = std::fopen(temporary.c_str(), "w");
+    if (!f) {
+        tel::warn("the directory's snapshot cannot be written", {{"file", temporary}});
+        return;
+    }
+    ::fchmod(::fileno(f), 0600);
+    bool good = true;
+    for (const auto& [id, value] : copy) {
+        JsonWriter w;
+        w.begin_object().member("id", id).member("value", base64_encode(value)).end_object();
+        good = good && std::fprintf(f, "%s\n", w.text().c_str()) > 0;
+    }
+    good = good && std::fflush(f) == 0 && ::fsync(::fileno(f)) == 0;
+    good = std::fclose(f) == 0 && good;
+    if (!good || std::rename(temporary.c_str(), options_.snapshot.c_str()) != 0) tel::warn("the directory's snapshot cannot be written", {{"file", options_.snapshot}});
+}
+
+}  // namespace otto::directory
