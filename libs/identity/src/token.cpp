@@ -56,7 +56,7 @@ std::optional<Role> role_from(std::string_view claim) {
     auto name = lower(trim(claim));
     if (name.starts_with("org:")) name.erase(0, 4);
     if (name == "csr" || name == "customer_rep") return Role::csr;
-    if (name == "sales_rep" || name == "rep") return Role::sales_rep;
+    if (name == "sales_rep" || name == "rep" || name == "member" || name == "basic_member") return Role::sales_rep;
     if (name == "manager" || name == "admin") return Role::manager;
     if (name == "executive" || name == "exec") return Role::executive;
     return std::nullopt;

@@ -1,0 +1,275 @@
+#include "ingress/courier.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "kafka/producer.hpp"
+#include "spool.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::ingress {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+kafka::Record record_of(const events::Wire& w) {
+    kafka::Record r;
+    r.topic = w.topic;
+    r.key = w.key;
+    r.value = w.value;
+    r.headers = w.headers;
+    return r;
+}
+
+}  // namespace
+
+struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
+    struct Waiting {
+        events::Wire wire;
+        Done done;
+        Steady::time_point since;
+    };
+
+    explicit Impl(CourierOptions o) : options(std::move(o)), spool(options.spool_dir) {
+        fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        spooling = spool.rows() > 0;
+        rows = spool.rows();
+        new_producer();
+    }
+    ~Impl() {
+        producer.reset();
+        ::close(fd);
+    }
+
+    void new_producer() {
+        kafka::ProducerOptions p;
+        p.brokers = options.brokers;
+        p.client_id = options.client_id;
+        p.report_fd = fd;
+        producer = std::make_shared<kafka::Producer>(p);
+    }
+    void confirmed(std::uint64_t number, const kafka::Delivery&);
+    void to_spool_locked(const char* why);
+    void loop();
+    void append(std::deque<Waiting> batch);
+    void drain();
+
+    CourierOptions options;
+    int fd = -1;
+    std::mutex lock;                       // of everything below but `spool`, which belongs to the spool's thread once it runs
+    std::condition_variable wake;
+    std::map<std::uint64_t, Waiting> waiting;   // produced, not confirmed, in produce order
+    std::deque<Waiting> to_write;               // on their way to the spool
+    std::uint64_t next = 0;
+    bool spooling = false, stopping = false;
+    std::atomic<std::size_t> rows{0};
+    std::atomic<std::size_t> spool_size{0};
+    std::shared_ptr<kafka::Producer> producer;  // the direct one; made anew after each time in the spool
+    Spool spool;
+    std::thread thread;
+    tel::Gauge spooled_gauge = tel::Metrics::gauge("spool_rows", "Webhooks on disk that Kafka does not have yet.");
+    tel::Counter refused = tel::Metrics::counter("spool_refused_total", "Webhooks answered 503 because the spool is full or its disk fails.");
+    tel::Counter spooled_total = tel::Metrics::counter("spooled_total", "Webhooks that went through the spool.");
+};
+
+void Courier::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
+    Done done;
+    {
+        std::lock_guard guard(lock);
+        auto found = waiting.find(number);
+        if (found == waiting.end()) return;  // in the spool already; a repeat, with the same id
+        if (!d.ok) {
+            to_spool_locked(d.error.c_str());
+            return;
+        }
+        done = std::move(found->second.done);
+        waiting.erase(found);
+    }
+    done(Safe::kafka);
+}
+
+/// From now on everything goes through the spool, beginning with what waits, in its order.
+void Courier::Impl::to_spool_locked(const char* why) {
+    if (!spooling) tel::warn("Kafka does not confirm: webhooks go to the spool", {{"why", why}, {"waiting", waiting.size()}});
+    spooling = true;
+    for (auto& [number, w] : waiting) to_write.push_back(std::move(w));
+    waiting.clear();
+    wake.notify_all();
+}
+
+void Courier::Impl::append(std::deque<Waiting> batch) {
+    std::vector<const events::Wire*> wires;
+    std::size_t room = options.spool_bytes > spool.bytes() ? options.spool_bytes - spool.bytes() : 0, fits = 0, size = 0;
+    for (const auto& w : batch) {
+        size += w.wire.value.size() + w.wire.key.size() + 300;
+        if (size > room) break;
+        wires.push_back(&w.wire);
+        ++fits;
+    }
+    Result<void> written;
+    if (!wires.empty()) written = spool.append(wires);
+    rows = spool.rows();
+    spooled_gauge.set(static_cast<double>(spool.rows()));
+    if (!written) tel::error("the spool does not take webhooks: they are answered 503", {{"why", written.error().describe()}});
+    if (fits < batch.size()) tel::error("the spool is full: webhooks are answered 503", {{"bytes", spool.bytes()}, {"limit", options.spool_bytes}});
+    if (written) spooled_total.inc(static_cast<double>(fits));
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        bool safe = written && i < fits;
+        if (!safe) refused.inc();
+        batch[i].done(safe ? Safe::spool : Safe::refused);
+    }
+}
+
+/// The spool's own producer: what it confirms is deleted, lowest first.
+void Courier::Impl::drain() {
+    std::shared_ptr<kafka::Producer> direct;
+    {
+        std::lock_guard guard(lock);
+        direct.swap(producer);
+    }
+    if (direct) direct->purge();  // from here on the drain is the only producer
+    direct.reset();
+    kafka::ProducerOptions p;
+    p.brokers = options.brokers;
+    p.client_id = options.client_id + "-spool";
+    kafka::Producer out(p);
+    while (true) {
+        {
+            std::lock_guard guard(lock);
+            if (stopping || !to_write.empty()) return;  // first the ones that are waiting for an answer
+        }
+        auto batch = spool.lowest(500, 8u << 20);
+        if (batch.empty()) {
+            std::lock_guard guard(lock);
+            if (!to_write.empty()) return;
+            new_producer();
+            spooling = false;
+            rows = 0;
+            spooled_gauge.set(0);
+            tel::info("the spool is empty: webhooks go to Kafka directly again");
+            return;
+        }
+        std::size_t ok = 0, failed = 0;
+        for (auto& row : batch)
+            if (!out.produce(record_of(row.wire), [&](const kafka::Delivery& d) { ++(d.ok ? ok : failed); })) ++failed;
+        auto end = Steady::now() + std::chrono::seconds(10);
+        while (ok + failed < batch.size() && Steady::now() < end) {
+            out.serve(Millis{50});
+            std::lock_guard guard(lock);
+            if (!to_write.empty() || stopping) break;
+        }
+        if (ok < batch.size()) {
+            out.purge();  // some may be in Kafka: repeats, with the same ids
+            while (ok + failed < batch.size() && out.in_flight() > 0) out.serve(Millis{20});
+            return;
+        }
+        spool.remove_up_to(batch.back().id);
+        rows = spool.rows();
+        spooled_gauge.set(static_cast<double>(spool.rows()));
+    }
+}
+
+void Courier::Impl::loop() {
+    while (true) {
+        std::deque<Waiting> batch;
+        {
+            std::unique_lock guard(lock);
+            wake.wait_for(guard, Millis{spooling ? 100 : 1'000}, [&] { return stopping || !to_write.empty(); });
+            batch.swap(to_write);
+            if (stopping && batch.empty()) return;
+            if (batch.empty() && !spooling) continue;
+        }
+        try {
+            if (!batch.empty()) append(std::move(batch));
+            else drain();
+        } catch (const std::exception& e) {
+            tel::error("the spool fails", {{"why", e.what()}});
+            std::unique_lock guard(lock);
+            wake.wait_for(guard, Millis{500}, [&] { return stopping; });
+        }
+    }
+}
+
+Courier::Courier(CourierOptions options) : impl_(std::make_shared<Impl>(std::move(options))) {}
+
+Courier::~Courier() { stop(Millis{0}); }
+
+void Courier::start() {
+    auto& s = *impl_;
+    if (!s.options.topics.empty() && s.producer)
+        if (auto warm = s.producer->warm_up(s.options.topics, Millis{5'000}); !warm) tel::warn("Kafka is not there at the start", {{"why", warm.error().describe()}});
+    s.thread = std::thread([impl = impl_] { impl->loop(); });
+}
+
+void Courier::send(events::Wire wire, Done done) {
+    auto& s = *impl_;
+    std::lock_guard guard(s.lock);
+    Impl::Waiting w{std::move(wire), std::move(done), Steady::now()};
+    if (!s.spooling) {
+        auto number = s.next++;
+        auto record = record_of(w.wire);
+        s.waiting.emplace(number, std::move(w));
+        if (s.producer->produce(std::move(record), [impl = s.weak_from_this(), number](const kafka::Delivery& d) {
+                if (auto alive = impl.lock()) alive->confirmed(number, d);
+            }))
+            return;
+        s.to_spool_locked("the producer takes no record");
+        return;
+    }
+    s.to_write.push_back(std::move(w));
+    s.wake.notify_all();
+}
+
+int Courier::event_fd() const { return impl_->fd; }
+
+void Courier::serve() {
+    auto& s = *impl_;
+    std::shared_ptr<kafka::Producer> producer;
+    {
+        std::lock_guard guard(s.lock);
+        producer = s.producer;
+        if (!s.waiting.empty() && Steady::now() - s.waiting.begin()->second.since > s.options.patience) s.to_spool_locked("no confirmation in time");
+        if (s.spooling) {
+            std::uint64_t count = 0;
+            while (::read(s.fd, &count, sizeof count) > 0) {
+            }
+        }
+    }
+    if (producer) producer->serve(Millis{0});
+}
+
+void Courier::stop(Millis within) {
+    auto& s = *impl_;
+    {
+        std::unique_lock guard(s.lock);
+        if (s.stopping && !s.thread.joinable()) return;
+    }
+    auto end = Steady::now() + std::min(within, s.options.patience);
+    while (Steady::now() < end) {
+        std::shared_ptr<kafka::Producer> producer;
+        {
+            std::lock_guard guard(s.lock);
+            if (s.waiting.empty() || !s.producer) break;
+            producer = s.producer;
+        }
+        producer->serve(Millis{20});
+    }
+    {
+        std::lock_guard guard(s.lock);
+        if (!s.waiting.empty()) s.to_spool_locked("the process stops");
+        s.stopping = true;
+        s.wake.notify_all();
+    }
+    if (s.thread.joinable()) s.thread.join();
+}
+
+std::size_t Courier::spooled() const { return impl_->rows; }
+
+}  // namespace otto::ingress

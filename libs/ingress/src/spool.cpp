@@ -1,0 +1,118 @@
+#include "spool.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.hpp"
+
+namespace otto::ingress {
+namespace {
+
+struct Statement {
+    sqlite3_stmt* s = nullptr;
+    Statement(sqlite3* db, const char* sql) { sqlite3_prepare_v2(db, sql, -1, &s, nullptr); }
+    ~Statement() { sqlite3_finalize(s); }
+    bool step() { return sqlite3_step(s) == SQLITE_ROW; }
+    std::string blob(int column) {
+        return {static_cast<const char*>(sqlite3_column_blob(s, column)), static_cast<std::size_t>(sqlite3_column_bytes(s, column))};
+    }
+};
+
+std::string headers_text(const events::Wire& w) {
+    JsonWriter j;
+    j.begin_array();
+    for (const auto& [name, value] : w.headers) j.begin_array().value(name).value(value).end_array();
+    return j.end_array().take();
+}
+
+std::size_t size_of(const events::Wire& w) { return w.value.size() + w.key.size() + 300; }
+
+}  // namespace
+
+Spool::Spool(std::string dir) : dir_(std::move(dir)) {
+    ::mkdir(dir_.c_str(), 0700);
+    lock_fd_ = ::open((dir_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_fd_ < 0) throw Failure(Error("the spool directory '" + dir_ + "' cannot be used", "OTTO_SPOOL_DIR must name a directory that this user can write"));
+    if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0)
+        throw Failure(Error("the spool directory '" + dir_ + "' belongs to another process", "each ingress needs an OTTO_SPOOL_DIR of its own"));
+    if (sqlite3_open((dir_ + "/spool.db").c_str(), &db_) != SQLITE_OK) fail("the spool does not open");
+    run("PRAGMA journal_mode = WAL");
+    run("PRAGMA synchronous = FULL");
+    run("CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL)");
+    if (sqlite3_prepare_v2(db_, "INSERT INTO spool (topic, key, value, headers) VALUES (?, ?, ?, ?)", -1, &insert_, nullptr) != SQLITE_OK) fail("the spool does not open");
+    Statement count(db_, "SELECT count(*), coalesce(sum(length(value) + length(key) + 300), 0) FROM spool");
+    if (count.step()) {
+        rows_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 0));
+        bytes_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 1));
+    }
+}
+
+Spool::~Spool() {
+    sqlite3_finalize(insert_);
+    sqlite3_close(db_);
+    ::close(lock_fd_);
+}
+
+void Spool::fail(const std::string& what) { throw Failure(Error(what + ": " + (db_ ? sqlite3_errmsg(db_) : "no database"), "look at the disk under OTTO_SPOOL_DIR (" + dir_ + ")")); }
+
+void Spool::run(const char* sql) {
+    if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(std::string("the spool fails at ") + sql);
+}
+
+Result<void> Spool::append(const std::vector<const events::Wire*>& wires) {
+    try {
+        run("BEGIN IMMEDIATE");
+        std::size_t size = 0;
+        for (const auto* w : wires) {
+            auto headers = headers_text(*w);
+            sqlite3_reset(insert_);
+            sqlite3_bind_text(insert_, 1, w->topic.data(), static_cast<int>(w->topic.size()), SQLITE_STATIC);
+            sqlite3_bind_blob(insert_, 2, w->key.data(), static_cast<int>(w->key.size()), SQLITE_STATIC);
+            sqlite3_bind_blob(insert_, 3, w->value.data(), static_cast<int>(w->value.size()), SQLITE_STATIC);
+            sqlite3_bind_text(insert_, 4, headers.data(), static_cast<int>(headers.size()), SQLITE_TRANSIENT);
+            if (sqlite3_step(insert_) != SQLITE_DONE) fail("the spool takes no event");
+            size += size_of(*w);
+        }
+        sqlite3_reset(insert_);
+        run("COMMIT");
+        rows_ += wires.size();
+        bytes_ += size;
+        return {};
+    } catch (const Failure& e) {
+        sqlite3_reset(insert_);
+        sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+        return e.error();
+    }
+}
+
+std::vector<Spool::Row> Spool::lowest(std::size_t most, std::size_t bytes) {
+    std::vector<Row> out;
+    Statement s(db_, "SELECT id, topic, key, value, headers FROM spool ORDER BY id LIMIT ?");
+    sqlite3_bind_int64(s.s, 1, static_cast<sqlite3_int64>(most));
+    std::size_t size = 0;
+    while (size < bytes && s.step()) {
+        Row r{sqlite3_column_int64(s.s, 0), {s.blob(1), s.blob(2), s.blob(3), {}}};
+        if (auto parsed = JsonDocument::parse(s.blob(4)))
+            for (std::size_t i = 0; i < parsed->root().size(); ++i)
+                r.wire.headers.emplace_back(std::string(parsed->root().at(i).at(0).string().value_or("")), std::string(parsed->root().at(i).at(1).string().value_or("")));
+        size += size_of(r.wire);
+        out.push_back(std::move(r));
+    }
+    return out;
+}
+
+void Spool::remove_up_to(std::int64_t id) {
+    Statement sums(db_, "SELECT count(*), coalesce(sum(length(value) + length(key) + 300), 0) FROM spool WHERE id <= ?");
+    sqlite3_bind_int64(sums.s, 1, id);
+    if (!sums.step()) fail("the spool cannot be read");
+    auto n = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 0)), size = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 1));
+    Statement s(db_, "DELETE FROM spool WHERE id <= ?");
+    sqlite3_bind_int64(s.s, 1, id);
+    if (sqlite3_step(s.s) != SQLITE_DONE) fail("the spool cannot be emptied");
+    rows_ -= std::min(rows_, n);
+    bytes_ -= std::min(bytes_, size);
+}
+
+}  // namespace otto::ingress

@@ -1,0 +1,39 @@
+#pragma once
+#include <sqlite3.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "events/event.hpp"
+
+namespace otto::ingress {
+
+/// Events on disk in the order in which they came: one SQLite file in WAL mode with full sync, one thread.
+class Spool {
+public:
+    /// Throws Failure: another process has the directory, or the disk fails.
+    explicit Spool(std::string dir);
+    ~Spool();
+    Spool(const Spool&) = delete;
+
+    /// All of them or none, on disk when it returns.
+    Result<void> append(const std::vector<const events::Wire*>&);
+    struct Row { std::int64_t id; events::Wire wire; };
+    std::vector<Row> lowest(std::size_t most, std::size_t bytes);
+    void remove_up_to(std::int64_t id);
+    std::size_t rows() const { return rows_; }
+    std::size_t bytes() const { return bytes_; }
+
+private:
+    void run(const char* sql);
+    [[noreturn]] void fail(const std::string& what);
+    std::string dir_;
+    int lock_fd_ = -1;
+    sqlite3* db_ = nullptr;
+    sqlite3_stmt* insert_ = nullptr;
+    std::size_t rows_ = 0, bytes_ = 0;
+};
+
+}  // namespace otto::ingress

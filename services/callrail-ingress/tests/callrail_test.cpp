@@ -1,0 +1,205 @@
+#include "callrail.hpp"
+
+#include <fstream>
+#include <sstream>
+
+#include "base/crypto.hpp"
+#include "base/text.hpp"
+#include "otto/directory/v1/directory.pb.h"
+#include "otto/inbound/v1/inbound.pb.h"
+#include "testing/catch.hpp"
+
+using namespace otto;
+using namespace otto::callrail_ingress;
+namespace pb = otto::inbound::v1;
+
+namespace {
+
+http::Request post(const std::string& path, const std::string& body, const std::string& type = "application/json") {
+    http::Request r;
+    r.method = http::Method::post;
+    r.path = r.target = "/api/v1/callrail/" + path;
+    r.body = body;
+    r.headers.add("Content-Type", type);
+    return r;
+}
+pb::ProviderEvent said(const std::string& path, const std::string& body, const std::string& type = "application/json") { return *CallRail().normalize(post(path, body, type)).event; }
+
+std::string published() {
+    std::ifstream in(OTTO_SOURCE_DIR "/tests/sandbox/vectors/callrail_post_call.json", std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
+
+void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
+    otto::directory::v1::CompanyProfile m;
+    m.set_company_id(id);
+    m.set_version(1);
+    m.set_status("active");
+    if (!number.empty()) {
+        auto* n = m.add_numbers();
+        n->set_e164(number);
+        n->add_purposes("voice");
+    }
+    if (!callrail_company.empty()) m.add_callrail_company_ids(callrail_company);
+    for (const auto& key : keys) {
+        auto* k = m.add_callrail_signing_keys();
+        k->set_column("callrail_signing_key");
+        k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
+    }
+    all.apply(id, m.SerializeAsString());
+}
+
+ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key, bool allow_unsigned = false) {
+    auto request = post("call.completed", body);
+    if (!key.empty()) request.headers.add("Signature", base64_encode(hmac_sha1(key, body)));
+    CallRail provider;
+    return ingress::judge(provider, request, provider.normalize(request).candidates, all, allow_unsigned, system_clock().now());
+}
+
+}  // namespace
+
+TEST_CASE("the published Post-Call: a voicemail, all its type traps read") {
+    auto e = said("call.completed", published());
+    CHECK(e.kind() == "call.completed");
+    CHECK(e.not_understood().empty());
+    CHECK(e.key() == "+12148654559");
+    const auto& c = e.call();
+    CHECK(c.provider_call_id() == "766970532");
+    CHECK(c.stage() == pb::STAGE_POST_CALL);
+    CHECK(c.status() == "voicemail");
+    CHECK(c.duration_s() == 13);
+    CHECK(c.recording_duration_s() == 8);
+    CHECK(c.tracking_number() == "+14045558514");
+    CHECK(c.recording_url() == "https://app.callrail.com/calls/766970532/recording/redirect?access_key=aaaaccccddddeeee");
+    CHECK(to_rfc3339(from_micros(c.started_at_us())) == "2018-02-19T18:41:00.236000Z");
+    CHECK(c.customer_name() == "Kaylah Mills");
+    CHECK(c.source() == "Google AdWords");
+    CHECK(c.provider_company_ids(0) == "155920786");
+    CHECK_FALSE(c.has_note());
+    CHECK_FALSE(c.has_tags());
+}
+
+TEST_CASE("the seeds' own examples") {
+    auto a = said("call.completed", R"({"call_id": "test", "caller_number": "+15551234567", "tracking_number": "(202) 831-3219"})");
+    CHECK(a.call().provider_call_id() == "test");
+    CHECK(a.call().tracking_number() == "+12028313219");
+    CHECK(a.call().status() == "completed");
+    auto b = said("webhook", R"({"call_id":"CAL123456789","account_id":"AC987654321","company_id":"12345","caller_id":"+15551234567","called_number":"+15559876543","duration":"180",
+        "start_time":"2025-09-13T10:30:00Z","end_time":"2025-09-13T10:33:00Z","direction":"inbound","recording_url":"https://api.callrail.com/v3/a/AC987654321/calls/CAL123456789/recording.json",
+        "answered":true,"first_call":true,"value":"unknown","good_call":null,"tags":[],"note":"","business_phone_number":"+15559876543","customer_name":"","customer_phone_number":"+15551234567",
+        "tenant_id":"tenant_12345","callrail_company_id":"12345","lead_status":"good_lead"})");
+    CHECK(b.call().status() == "completed");
+    CHECK(b.call().duration_s() == 180);
+    CHECK(b.call().claimed_company_id() == "tenant_12345");
+    CHECK(b.call().tracking_number() == "+15559876543");
+    CHECK(b.call().ended_at_us() - b.call().started_at_us() == 180'000'000);
+    auto c = said("call.completed", R"({"call_id":"CAL019a4be69ef4764db2d8ac1d6b21ee00","caller_number":"+15551234567","tracking_number":"+15559876543",
+        "recording_url":"https://callrail.com/recordings/abc123.mp3","duration":180,"answered":true,"timestamp":"2025-01-15T10:30:00Z"})");
+    CHECK(c.call().recording_url() == "https://callrail.com/recordings/abc123.mp3");
+    CHECK(c.call().answered());
+}
+
+TEST_CASE("classified by payload, the path only where it cannot tell") {
+    const std::string pre = R"({"id":1,"customer_phone_number":"+12025550100","tracking_phone_number":"+12025550101","answered":false,"duration":0,"call_type":"missed","voicemail":false})";
+    CHECK(said("call.incoming", pre).call().status() == "ringing");
+    CHECK_FALSE(said("call.incoming", pre).call().has_answered());  // a Pre-Call's "answered: false" says nothing
+    CHECK(said("call.answered", pre).call().status() == "in_progress");
+    CHECK(said("call.completed", pre).call().status() == "missed");
+    CHECK(said("call.missed", pre).call().status() == "missed");
+    CHECK(said("call.modified", pre).call().status() == "missed");
+    CHECK(said("webhook", pre).call().status() == "missed");
+    const std::string done = R"({"id":1,"answered":true,"duration":"61","tracking_phone_number":"+12025550101"})";
+    for (const char* path : {"call.incoming", "call.answered", "call.completed", "call.missed", "webhook"}) {
+        INFO(path);
+        CHECK(said(path, done).call().status() == "completed");
+        CHECK(said(path, done).call().stage() == pb::STAGE_POST_CALL);
+    }
+    CHECK(said("call.missed", done).kind() == "call.missed");
+    CHECK(said("call.completed", R"({"id":1,"changes":["note","tags"],"note":"","tags":[]})").call().stage() == pb::STAGE_MODIFIED);
+    auto changed = said("call.modified", R"({"id":1,"changes":["note","tags","recording"],"note":"","tags":[]})").call();
+    CHECK(changed.changed_size() == 3);
+    CHECK(changed.has_tags());
+    CHECK(changed.status().empty());
+}
+
+TEST_CASE("form bodies, and JSON under a form's content type") {
+    auto f = said("call.completed", "id=77&customer_phone_number=%2B12025550100&tracking_phone_number=2025550101&duration=12&answered=true&tags=roof,%20leak", "application/x-www-form-urlencoded");
+    CHECK(f.call().duration_s() == 12);
+    CHECK(f.call().tags_size() == 2);
+    CHECK(f.call().tracking_number() == "+12025550101");
+    CHECK(said("call.completed", R"({"id":5})", "application/x-www-form-urlencoded").call().provider_call_id() == "5");
+}
+
+TEST_CASE("what cannot be understood says why and is never refused") {
+    for (const char* body : {"", "   ", "{", "[1,2]", "\"text\"", "{\"id\": 1} trailing", "{\"a\":\"\xff\xfe\"}", "{}", "{\"duration\": 5}"}) {
+        INFO(body);
+        auto e = said("call.completed", body);
+        CHECK_FALSE(e.not_understood().empty());
+        CHECK_FALSE(e.key().empty());
+    }
+    CHECK_FALSE(said("call.completed", std::string(200'000, '[')).not_understood().empty());
+    CHECK_FALSE(said("call.completed", "a=\xff", "application/x-www-form-urlencoded").not_understood().empty());
+}
+
+TEST_CASE("odd values are dropped or kept as text, never trusted") {
+    auto c = [](const std::string& fields) { return said("call.completed", "{\"id\":1,\"answered\":true," + fields + "}").call(); };
+    CHECK_FALSE(c(R"("duration":-5)").has_duration_s());
+    CHECK_FALSE(c(R"("duration":99999999999999)").has_duration_s());
+    CHECK_FALSE(c(R"("duration":"soon")").has_duration_s());
+    CHECK(c(R"("duration":12,"duration":99)").duration_s() == 12);
+    CHECK_FALSE(c(R"("start_time":"yesterday")").has_started_at_us());
+    CHECK(c(R"("datetime":"2018-02-19 18:41:00")").started_at_us() == c(R"("start_time":"2018-02-19T13:41:00-05:00")").started_at_us());
+    CHECK_FALSE(c(R"j("recording":"javascript:alert(1)")j").has_recording_url());
+    for (const char* caller : {"Anonymous", "sip:bob@example.com", "74483", "Restricted"}) {
+        INFO(caller);
+        auto r = c("\"customer_phone_number\":\"" + std::string(caller) + "\"");
+        CHECK_FALSE(r.customer_phone_callable());
+        CHECK(r.customer_phone() == lower(caller));
+    }
+    CHECK(c(R"("customer_phone_number":"+442071838750")").customer_phone_callable());
+    CHECK(said("call.completed", R"({"id":1,"customer_phone_number":"Anonymous"})").key() == "1");
+}
+
+TEST_CASE("whose key proves it: number, provider's company, claim; forged, open, unsigned") {
+    directory::Companies all({"", "t", "", ring()});
+    add_company(all, "org_a", "+12025550101", {"key a", "former a"}, "COMA");
+    add_company(all, "org_b", "+12025550102", {});
+    const std::string to_a = R"({"id":1,"tracking_phone_number":"+12025550101"})", to_b = R"({"id":1,"tracking_phone_number":"+12025550102"})", to_nobody = R"({"id":1,"tracking_phone_number":"+12025550199"})";
+    CHECK(judged(all, to_a, "key a").company.value() == "org_a");
+    CHECK(judged(all, to_a, "former a").verdict == ingress::Verdict::authentic);  // a rotation
+    CHECK(judged(all, to_a, "wrong").verdict == ingress::Verdict::forged);
+    CHECK(judged(all, to_a, "wrong").why == "no key matched");
+    CHECK(judged(all, to_a, "").why == "the header Signature is missing");
+    CHECK(judged(all, to_b, "").verdict == ingress::Verdict::open);                 // its owner has no key yet
+    CHECK(judged(all, to_b, "", true).company.value() == "org_b");                  // the deployment allows it
+    CHECK(judged(all, to_a, "", true).verdict == ingress::Verdict::forged);         // an owner with a key is always verified
+    CHECK(judged(all, to_nobody, "").verdict == ingress::Verdict::open);
+    CHECK(judged(all, to_nobody, "anything").verdict == ingress::Verdict::open);
+    // A pool number that nobody registered, but CallRail's company id is known and its key verifies.
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","company_resource_id":"COMA"})", "key a").company.value() == "org_a");
+    // A claim in the body counts only with that company's own key.
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","tenant_id":"org_a"})", "key a").company.value() == "org_a");
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102","tenant_id":"org_a"})", "key b").verdict == ingress::Verdict::forged);
+    CHECK(judged(all, "no json", "key a").verdict == ingress::Verdict::open);
+}
+
+TEST_CASE("unverified webhooks are limited by client and in all") {
+    ingress::OpenLimits limits;
+    limits.per_second = 2;
+    limits.events = 5;
+    limits.days = 1;
+    ingress::OpenBudget budget(limits);
+    auto now = system_clock().now();
+    CHECK(budget.take("1.1.1.1", 100, now));
+    CHECK(budget.take("1.1.1.1", 100, now));
+    CHECK_FALSE(budget.take("1.1.1.1", 100, now));
+    CHECK(budget.take("2.2.2.2", 100, now));
+    CHECK(budget.take("1.1.1.1", 100, now + Millis{1'000}));
+    CHECK(budget.take("3.3.3.3", 100, now));
+    CHECK_FALSE(budget.take("4.4.4.4", 100, now));
+    CHECK(budget.take("4.4.4.4", 100, now + std::chrono::hours(24)));
+}
