@@ -1,0 +1,122 @@
+#include "handlers.hpp"
+
+#include "base/json.hpp"
+#include "routing.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+#include "tenant-router/sql.hpp"
+
+namespace otto::tenant_router {
+namespace {
+
+namespace pb = otto::inbound::v1;
+const std::string kName = "tenant-router";
+
+const char* verdict_text(pb::Verdict v) { return v == pb::VERDICT_AUTHENTIC ? "authentic" : v == pb::VERDICT_UNSIGNED ? "unsigned" : "open"; }
+
+std::string headers_json(const pb::Receipt& r) {
+    JsonWriter w;
+    w.begin_array();
+    for (const auto& h : r.headers()) w.begin_array().value(h.name()).value(h.value()).end_array();
+    return w.end_array().take();
+}
+
+struct HeldRow {
+    Uuid id;
+    std::string reason, record, traceparent;
+    Instant received_at;
+    static HeldRow from(const pg::Fields& f) { return {f.uuid("event_id"), f.text("reason"), f.bytes("record"), f.text("traceparent"), *f.time("received_at")}; }
+};
+
+}  // namespace
+
+rt::Outcome Router::route(rt::In<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
+    auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
+    auto* company = std::get_if<CompanyId>(&decision);
+    if (!company) return rt::Outcome::aside();
+    out.emit(routed(in.event, *company));
+    return rt::Outcome::done();
+}
+
+void Router::hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx, rt::Out<>&) const {
+    for (const auto& in : ins) {
+        const auto& receipt = in.event.receipt();
+        auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
+        // Between routing and holding the owner may have become known: the next release takes it on.
+        Held held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", in.event.call().tracking_number()};
+        std::string record;
+        in.event.SerializeToString(&record);
+        pg::Param number = held.number.empty() ? pg::Param(nullptr) : pg::Param(held.number);
+        pg::Param proven = receipt.proven_company_id().empty() ? pg::Param(nullptr) : pg::Param(receipt.proven_company_id());
+        tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number, verdict_text(receipt.verdict()), proven, receipt.request_target(),
+                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us())});
+        auto shown = held.reason;  // the number goes into the log as its last digits and hash only
+        if (!held.number.empty())
+            if (auto at = shown.find(held.number); at != std::string::npos) shown.replace(at, held.number.size(), "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
+        tel::warn(shown, {{"held", true}, {"provider", receipt.provider()}, {"kind", in.event.kind()}, {"event_id", in.meta.id.value().to_string()},
+                          tel::phone("tracking_number", held.number), {"trace_id", in.meta.trace.trace_id_hex()}, {"cure", held.cure}});
+    }
+}
+
+void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx, rt::Out<>&) const {
+    pg::Columns calls(4);
+    std::map<std::pair<std::string, std::string>, std::pair<std::string, Instant>> seen;
+    for (const auto& in : ins) {
+        const auto& e = in.event;
+        for (const auto& alias : e.call().aliases()) calls.row({e.receipt().provider(), alias, e.company_id(), e.phone()});
+        const auto& number = e.call().tracking_number();
+        auto company = companies_.find(CompanyId{e.company_id()});
+        if (!company || !number.starts_with('+')) continue;
+        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&](const auto& n) { return n.e164 == number; });
+        if (!registered) seen[{e.company_id(), number}] = {e.receipt().provider(), from_micros(e.receipt().received_at_us())};
+    }
+    if (calls.rows() > 0) tx.write(sql::remember_calls, calls.params());
+    for (const auto& [key, value] : seen) tx.write(sql::saw_number, {key.first, key.second, value.first, value.second});
+}
+
+bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& after, Uuid& after_id) const {
+    static auto released = tel::Metrics::counter("held_released_total", "Held events that went on.");
+    rt::Emitter<routed::v1::CallReported> emitter(kName);
+    auto tx = db.begin(pg::Scope::none());
+    auto rows = tx.many<HeldRow>(query, {after, after_id});
+    int n = 0;
+    for (const auto& row : rows) {
+        after = row.received_at;
+        after_id = row.id;
+        pb::ProviderEvent event;
+        if (!events::parse_into(event, row.record)) continue;
+        auto decision = tenant_router::route(event, companies_, allow_unsigned_);
+        if (auto* held = std::get_if<Held>(&decision)) {
+            if (held->reason != row.reason) tx.write(sql::explain_again, {row.id, held->reason, held->cure});
+            continue;
+        }
+        const auto& company = std::get<CompanyId>(decision);
+        rt::Envelope cause;
+        cause.id = EventId{row.id};
+        cause.occurred_at = row.received_at;
+        cause.trace = tel::TraceContext::parse(row.traceparent).value_or(tel::TraceContext::fresh());
+        emitter.emit(tx, cause, routed(event, company));  // the id that it would have had at once: v5 of the same cause
+        tx.write(sql::release, {row.id, company});
+        ++n;
+        tel::info("a held event flows on", {{"event_id", row.id.to_string()}, {"company_id", company.value()}, {"kind", event.kind()}, {"trace_id", cause.trace.trace_id_hex()}});
+    }
+    tx.commit();
+    released.inc(n);
+    return rows.size() == 200;
+}
+
+void Router::release(pg::Connection& db) const {
+    auto generation = companies_.generation();
+    auto now = std::chrono::steady_clock::now();
+    bool all = generation != tried_generation_ || now - tried_all_ > std::chrono::seconds(60);
+    Instant after{};
+    Uuid after_id;
+    while (release_page(db, all ? sql::held_page : sql::held_recently, after, after_id)) {
+    }
+    if (all) {
+        tried_generation_ = generation;
+        tried_all_ = now;
+    }
+}
+
+}  // namespace otto::tenant_router

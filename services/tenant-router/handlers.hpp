@@ -1,0 +1,28 @@
+#pragma once
+#include "directory/companies.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
+#include "otto/routed/v1/routed.pb.h"
+#include "runtime/runtime.hpp"
+
+namespace otto::tenant_router {
+
+/// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
+class Router {
+public:
+    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)) {}
+    rt::Outcome route(rt::In<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
+    void hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<>&) const;
+    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered.
+    void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<>&) const;
+    /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
+    void release(pg::Connection&) const;
+
+private:
+    bool release_page(pg::Connection&, const pg::Query&, Instant& after, Uuid& after_id) const;
+    const directory::Companies& companies_;
+    std::vector<std::string> allow_unsigned_;
+    mutable std::uint64_t tried_generation_ = 0;
+    mutable std::chrono::steady_clock::time_point tried_all_{};
+};
+
+}  // namespace otto::tenant_router

@@ -1,0 +1,28 @@
+-- name: hold
+INSERT INTO held_events (event_id, provider, kind, reason, cure, number, verdict, proven_company_id, request_target, content_type, signature_headers, raw_body, record, traceparent, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (event_id) DO NOTHING
+
+-- name: held_page
+-- The waiting ones in order of arrival, after a position.
+SELECT event_id, reason, record, received_at, traceparent FROM held_events
+ WHERE released_at IS NULL AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200
+
+-- name: held_recently
+-- Held a moment ago, perhaps by a router that did not know yet.
+SELECT event_id, reason, record, received_at, traceparent FROM held_events
+ WHERE released_at IS NULL AND held_at > now() - interval '15 seconds' AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200
+
+-- name: release
+UPDATE held_events SET released_at = now(), released_to = $2 WHERE event_id = $1 AND released_at IS NULL
+
+-- name: explain_again
+UPDATE held_events SET reason = $2, cure = $3 WHERE event_id = $1 AND released_at IS NULL
+
+-- name: remember_calls
+INSERT INTO provider_calls (provider, provider_call_id, company_id, phone)
+SELECT DISTINCT ON (p, c, o) p, c, o, t FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS i (p, c, o, t) ORDER BY p, c, o
+ON CONFLICT DO NOTHING
+
+-- name: saw_number
+INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
+ON CONFLICT (company_id, e164) DO UPDATE SET last_seen_at = greatest(seen_numbers.last_seen_at, excluded.last_seen_at), first_seen_at = least(seen_numbers.first_seen_at, excluded.first_seen_at)
