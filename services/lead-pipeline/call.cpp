@@ -1,0 +1,127 @@
+#include "call.hpp"
+
+#include <algorithm>
+
+#include "contact.hpp"
+
+namespace otto::lead_pipeline {
+namespace {
+
+namespace pb = otto::inbound::v1;
+
+bool names(const pb::CallReport& r, std::string_view field) { return std::find(r.changed().begin(), r.changed().end(), field) != r.changed().end(); }
+
+/// The later statement wins; absent or empty never clears, unless the provider says that the field changed.
+template <class T, class V>
+void take(Call& call, std::string_view field, std::optional<T>& slot, bool stated, V&& value, bool cleared, const Order& order) {
+    if (!stated && !cleared) return;
+    if (!call.origins.take(field, order)) return;
+    if (stated) slot = std::forward<V>(value);
+    else slot.reset();
+}
+
+template <class T>
+void take_other(Call& call, const Call& other, std::string_view field, T Call::*slot) {
+    auto theirs = other.origins.of(field);
+    if (theirs && call.origins.take(field, *theirs)) call.*slot = other.*slot;
+}
+
+template <class T, class Pick>
+void fold(std::optional<T>& mine, const std::optional<T>& theirs, Pick pick) {
+    if (!theirs) return;
+    mine = mine ? pick(*mine, *theirs) : *theirs;
+}
+
+constexpr auto earliest = [](Instant a, Instant b) { return std::min(a, b); };
+
+/// Rank first, then order: within a rank the later statement counts, and a lower rank never undoes a higher one.
+void take_status(Call& call, const std::string& status, const Order& order) {
+    if (status.empty()) return;
+    auto mine = call.origins.of("status");
+    bool wins = !mine || rank(status) > rank(call.reported_status) || (rank(status) == rank(call.reported_status) && order >= *mine);
+    if (!wins) return;
+    call.reported_status = status;
+    call.origins.set("status", order);
+}
+
+}  // namespace
+
+int rank(std::string_view status) {
+    if (status == "ringing") return 0;
+    if (status == "in_progress") return 1;
+    return 2;
+}
+
+Order order_of(const pb::CallReport& r, Instant received_at, const std::string& event_id) { return {static_cast<int>(r.stage()), to_micros(received_at), event_id}; }
+
+std::string Call::status() const {
+    if (reported_status.empty()) return "ringing";
+    if (reported_status == "missed" && ever_answered) return "completed";
+    return reported_status;
+}
+
+bool Call::answered() const { return ever_answered && reported_status != "voicemail"; }
+
+bool Call::missed_call() const {
+    auto s = status();
+    return direction_or_inbound() == "inbound" && (s == "missed" || s == "voicemail");
+}
+
+void merge(Call& call, const pb::CallReport& r, const Order& order) {
+    auto received = from_micros(order.received_us);
+    call.received_at = call.received_at == Instant{} ? received : std::min(call.received_at, received);
+    if (!r.customer_phone().empty() && call.origins.take("phone_number", order)) {
+        call.phone_number = r.customer_phone();
+        call.phone_callable = r.customer_phone_callable();
+    }
+    take(call, "tracking_number", call.tracking_number, !r.tracking_number().empty(), r.tracking_number(), false, order);
+    take(call, "direction", call.direction, r.has_direction(), r.direction(), false, order);
+    take_status(call, r.status(), order);
+    call.ever_answered = call.ever_answered || (r.has_answered() && r.answered());
+    take(call, "duration", call.duration_s, r.has_duration_s(), r.duration_s(), false, order);
+    take(call, "recording_url", call.recording_url, r.has_recording_url(), r.recording_url(), names(r, "recording_url"), order);
+    if (r.has_started_at_us()) fold(call.started_at, std::optional(from_micros(r.started_at_us())), earliest);
+    take(call, "ended_at", call.ended_at, r.has_ended_at_us(), from_micros(r.ended_at_us()), false, order);
+    take(call, "source", call.source, r.has_source(), r.source(), names(r, "source"), order);
+    take(call, "campaign", call.campaign, r.has_campaign(), r.campaign(), names(r, "campaign"), order);
+    take(call, "keywords", call.keywords, r.has_keywords(), r.keywords(), names(r, "keywords"), order);
+    take(call, "note", call.note, r.has_note(), r.note(), names(r, "note"), order);
+    take(call, "value", call.value, r.has_value(), r.value(), names(r, "value"), order);
+    take(call, "lead_status", call.lead_status, r.has_lead_status(), r.lead_status(), names(r, "lead_status"), order);
+    take(call, "first_call", call.first_call, r.has_first_call(), r.first_call(), false, order);
+    take(call, "owner_email", call.owner_email, r.has_agent_email(), r.agent_email(), false, order);
+    take(call, "customer_name", call.customer_name, split_name(r.customer_name()).has_value(), r.customer_name(), false, order);
+    take(call, "customer_city", call.customer_city, r.has_customer_city(), r.customer_city(), false, order);
+    take(call, "customer_state", call.customer_state, r.has_customer_state(), r.customer_state(), false, order);
+    if (r.has_tags() && call.origins.take("tags", order)) call.tags.assign(r.tags().begin(), r.tags().end());
+}
+
+void merge(Call& call, const Call& other) {
+    call.received_at = call.received_at == Instant{} ? other.received_at : std::min(call.received_at, other.received_at);
+    if (auto theirs = other.origins.of("phone_number"); theirs && call.origins.take("phone_number", *theirs)) {
+        call.phone_number = other.phone_number;
+        call.phone_callable = other.phone_callable;
+    }
+    take_other(call, other, "tracking_number", &Call::tracking_number);
+    take_other(call, other, "direction", &Call::direction);
+    if (auto theirs = other.origins.of("status")) take_status(call, other.reported_status, *theirs);
+    call.ever_answered = call.ever_answered || other.ever_answered;
+    take_other(call, other, "duration", &Call::duration_s);
+    take_other(call, other, "recording_url", &Call::recording_url);
+    fold(call.started_at, other.started_at, earliest);
+    take_other(call, other, "ended_at", &Call::ended_at);
+    take_other(call, other, "source", &Call::source);
+    take_other(call, other, "campaign", &Call::campaign);
+    take_other(call, other, "keywords", &Call::keywords);
+    take_other(call, other, "note", &Call::note);
+    take_other(call, other, "value", &Call::value);
+    take_other(call, other, "lead_status", &Call::lead_status);
+    take_other(call, other, "first_call", &Call::first_call);
+    take_other(call, other, "owner_email", &Call::owner_email);
+    take_other(call, other, "customer_name", &Call::customer_name);
+    take_other(call, other, "customer_city", &Call::customer_city);
+    take_other(call, other, "customer_state", &Call::customer_state);
+    take_other(call, other, "tags", &Call::tags);
+}
+
+}  // namespace otto::lead_pipeline

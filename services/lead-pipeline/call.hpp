@@ -1,0 +1,42 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "order.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
+
+namespace otto::lead_pipeline {
+
+/// A call as its reports say it is. Pure: any order, repetition and grouping of merges ends in the same call (runtime.md §8; tested over all permutations).
+struct Call {
+    std::optional<std::string> phone_number, tracking_number, direction, recording_url, source, campaign, keywords, note, value, lead_status, owner_email;
+    std::optional<std::string> customer_name, customer_city, customer_state;   ///< for the contact card
+    bool phone_callable = false;
+    std::string reported_status;            ///< the winning statement; see status()
+    bool ever_answered = false;             ///< `answered: true` beats missed, in any order
+    std::optional<std::int64_t> duration_s;
+    std::optional<bool> first_call;
+    std::vector<std::string> tags;
+    std::optional<Instant> started_at, ended_at;
+    Instant received_at{};                  ///< of the first report
+    Origins origins;
+
+    /// Derived, never stored apart from what they follow from.
+    std::string status() const;
+    bool answered() const;
+    bool missed_call() const;               ///< inbound, and nobody spoke to the customer: missed or voicemail
+    std::string direction_or_inbound() const { return direction.value_or("inbound"); }
+};
+
+/// Statuses only climb: ringing < in_progress < {missed, voicemail, completed, failed}.
+int rank(std::string_view status);
+
+Order order_of(const inbound::v1::CallReport&, Instant received_at, const std::string& event_id);
+/// What one more report makes of it.
+void merge(Call&, const inbound::v1::CallReport&, const Order&);
+/// Two rows that prove to be one call.
+void merge(Call&, const Call& other);
+
+}  // namespace otto::lead_pipeline

@@ -1,0 +1,35 @@
+#pragma once
+#include <compare>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace otto::lead_pipeline {
+
+/// Where a statement about a call stands among all others: the stage of its report, when it was received (stamped once at ingress), its event's id.
+/// The later one wins, in whatever order they are processed (runtime.md §8).
+struct Order {
+    int stage = 0;
+    std::int64_t received_us = 0;
+    std::string id;
+    auto operator<=>(const Order&) const = default;
+};
+
+/// Which report each field of a row comes from; kept beside the row as compact JSON. A field without an entry was never stated.
+class Origins {
+public:
+    static Origins parse(const std::string& text);
+    std::string text() const;
+    /// Whether a statement of this order about the field wins; if so it is noted.
+    bool take(std::string_view field, const Order&);
+    /// Notes it whatever stood there, for fields with a rule of their own.
+    void set(std::string_view field, const Order&);
+    std::optional<Order> of(std::string_view field) const;
+
+private:
+    std::map<std::string, Order, std::less<>> fields_;
+};
+
+}  // namespace otto::lead_pipeline

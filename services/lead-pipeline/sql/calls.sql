@@ -1,0 +1,85 @@
+-- name: known_aliases
+SELECT a.company_id, a.provider, a.alias, a.call_id FROM call_aliases a
+  JOIN unnest($1::text[], $2::text[], $3::text[]) AS i (company_id, provider, alias) USING (company_id, provider, alias)
+
+-- name: new_call_ids
+SELECT nextval('call_id_seq') AS call_id FROM generate_series(1, $1::int)
+
+-- name: ensure_contacts
+-- Cards of callable numbers; sorted, so that two batches never wait for each other crosswise.
+INSERT INTO contact_cards (company_id, id, primary_phone)
+SELECT company_id, id, phone FROM unnest($1::text[], $2::uuid[], $3::text[]) AS i (company_id, id, phone) ORDER BY company_id, phone
+ON CONFLICT (company_id, primary_phone) WHERE primary_phone IS NOT NULL DO NOTHING
+
+-- name: ensure_nameless_contacts
+INSERT INTO contact_cards (company_id, id) SELECT company_id, id FROM unnest($1::text[], $2::uuid[]) AS i (company_id, id) ORDER BY company_id, id
+ON CONFLICT DO NOTHING
+
+-- name: lock_contacts
+SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address, c.city, c.state, c.merge_state FROM contact_cards c
+ WHERE (c.company_id, c.primary_phone) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY c.company_id, c.primary_phone FOR UPDATE
+
+-- name: lock_contacts_by_id
+SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address, c.city, c.state, c.merge_state FROM contact_cards c
+ WHERE (c.company_id, c.id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY c.company_id, c.id FOR UPDATE
+
+-- name: lock_calls
+SELECT *, to_jsonb(tags) AS tags_json FROM calls WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) ORDER BY company_id, call_id FOR UPDATE
+
+-- name: leads_of
+-- Open leads of contacts, and the leads that calls belong to.
+SELECT company_id, id, contact_card_id, status, source, source_at, source_call, last_contacted_at FROM leads
+ WHERE (company_id, contact_card_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')
+UNION
+SELECT company_id, id, contact_card_id, status, source, source_at, source_call, last_contacted_at FROM leads
+ WHERE (company_id, id) IN (SELECT * FROM unnest($3::text[], $4::uuid[]))
+
+-- name: add_leads
+INSERT INTO leads (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[])
+
+-- name: touch_leads
+UPDATE leads l SET source = i.source, source_at = i.source_at, source_call = i.source_call, last_contacted_at = i.last_contacted_at, version = l.version + 1, updated_at = now()
+  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[]) AS i (company_id, id, source, source_at, source_call, last_contacted_at)
+ WHERE l.company_id = i.company_id AND l.id = i.id
+
+-- name: name_contacts
+UPDATE contact_cards c SET first_name = i.first_name, last_name = i.last_name, city = i.city, state = i.state, merge_state = i.merge_state, version = c.version + 1, updated_at = now()
+  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS i (company_id, id, first_name, last_name, city, state, merge_state)
+ WHERE c.company_id = i.company_id AND c.id = i.id
+
+-- name: save_calls
+-- tags travel as JSON: a column of arrays would have to be of one length.
+INSERT INTO calls AS c (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
+                   contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent)
+SELECT company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
+       contact_card_id, lead_id, source, campaign, keywords, ARRAY(SELECT jsonb_array_elements_text(tags)), note, value, lead_status, first_call, received_at, merge_state, version, traceparent
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[], $10::boolean[], $11::int[], $12::text[], $13::timestamptz[], $14::timestamptz[],
+              $15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::text[], $23::text[], $24::boolean[], $25::timestamptz[], $26::text[], $27::bigint[], $28::text[])
+       AS i (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
+             contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent)
+ ORDER BY company_id, call_id
+ON CONFLICT (company_id, call_id) DO UPDATE SET provider_call_id = excluded.provider_call_id, contact_card_id = excluded.contact_card_id, lead_id = excluded.lead_id,
+  phone_number = excluded.phone_number, tracking_number = excluded.tracking_number, direction = excluded.direction, status = excluded.status, missed_call = excluded.missed_call,
+  answered = excluded.answered, duration = excluded.duration, recording_url = excluded.recording_url, started_at = excluded.started_at, ended_at = excluded.ended_at, source = excluded.source,
+  campaign = excluded.campaign, keywords = excluded.keywords, tags = excluded.tags, note = excluded.note, value = excluded.value, lead_status = excluded.lead_status, first_call = excluded.first_call,
+  received_at = excluded.received_at, merge_state = excluded.merge_state, version = excluded.version, updated_at = now()
+
+-- name: add_aliases
+-- No ON CONFLICT: if another batch has just given the call a row under one of these ids, this batch must read it and begin again.
+INSERT INTO call_aliases (company_id, provider, alias, call_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS i (company_id, provider, alias, call_id) ORDER BY company_id, provider, alias
+
+-- name: fold_call
+-- The younger of two rows that are one call goes; its ids lead to the older.
+WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND call_id = $2)
+DELETE FROM calls WHERE company_id = $1 AND call_id = $2
+
+-- name: drop_orphan_lead
+-- A lead and card that stood for a caller without a number, once the number is known.
+DELETE FROM leads l WHERE company_id = $1 AND id = $2 AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = l.company_id AND c.lead_id = l.id)
+
+-- name: drop_orphan_contact
+DELETE FROM contact_cards k WHERE company_id = $1 AND id = $2 AND primary_phone IS NULL
+   AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = k.company_id AND c.contact_card_id = k.id)
+   AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id)
