@@ -41,6 +41,7 @@ std::string takes(const Row& r) {
         case Kind::flag: return "true or false";
         case Kind::list: return "a comma list";
         case Kind::secret: return "a secret; " + r.environment() + "_FILE names a file that holds it";
+        case Kind::duration: return "a duration such as 500ms, 120s, 15m, 24h or 7d";
         case Kind::text: return "a text";
     }
     return "";
@@ -53,6 +54,8 @@ Result<void> check(const Row& r, const std::string& value, const std::string& so
         good = n && *n >= r.min && *n <= r.max;
     } else if (r.kind == Kind::flag) {
         good = truth(value).has_value();
+    } else if (r.kind == Kind::duration) {
+        good = parse_duration(value).has_value();
     }
     if (good) return {};
     return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + takes(r));
@@ -78,6 +81,20 @@ Setting<std::string> text(std::string name, std::string fallback, std::string he
 Setting<std::int64_t> number(std::string name, std::int64_t fallback, std::int64_t min, std::int64_t max, std::string help) {
     return {row(std::move(name), Kind::number, std::to_string(fallback), std::move(help), min, max)};
 }
+Setting<Millis> duration(std::string name, std::string fallback, std::string help) { return {row(std::move(name), Kind::duration, std::move(fallback), std::move(help))}; }
+
+std::optional<Millis> parse_duration(std::string_view text) {
+    text = trim(text);
+    auto digits = text.find_first_not_of("0123456789");
+    auto n = whole(text.substr(0, digits));
+    if (!n || *n > 1'000'000'000) return std::nullopt;
+    auto unit = digits == std::string_view::npos ? std::string_view("s") : text.substr(digits);
+    static const std::map<std::string_view, std::int64_t> units{{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+    auto found = units.find(unit);
+    if (found == units.end()) return std::nullopt;
+    return Millis{*n * found->second};
+}
+
 Setting<bool> flag(std::string name, bool fallback, std::string help) { return {row(std::move(name), Kind::flag, fallback ? "true" : "false", std::move(help))}; }
 Setting<std::vector<std::string>> list(std::string name, std::string fallback, std::string help) {
     return {row(std::move(name), Kind::list, std::move(fallback), std::move(help))};
@@ -161,6 +178,7 @@ std::string Settings::get(const Setting<std::string>& s) const { return value(s.
 std::int64_t Settings::get(const Setting<std::int64_t>& s) const { return *whole(value(s.row)); }
 bool Settings::get(const Setting<bool>& s) const { return *truth(value(s.row)); }
 std::vector<std::string> Settings::get(const Setting<std::vector<std::string>>& s) const { return split_list(value(s.row)); }
+Millis Settings::get(const Setting<Millis>& setting) const { return *parse_duration(value(setting.row)); }
 Secret Settings::get(const Setting<Secret>& s) const { return Secret(value(s.row)); }
 
 bool Settings::given(const Row& r) const { return given_.contains(r.name); }

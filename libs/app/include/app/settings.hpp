@@ -20,7 +20,7 @@
 /// named by OTTO_CONFIG, else the default.
 namespace otto::app {
 
-enum class Kind { text, number, flag, list, secret };
+enum class Kind { text, number, flag, list, secret, duration };
 
 struct Row {
     std::string name;       ///< "kafka-brokers"
@@ -38,6 +38,9 @@ struct Setting {
 
 Setting<std::string> text(std::string name, std::string fallback, std::string help);
 Setting<std::int64_t> number(std::string name, std::int64_t fallback, std::int64_t min, std::int64_t max, std::string help);
+/// "500ms", "120s", "15m", "24h", "7d"; a bare number is seconds.
+Setting<Millis> duration(std::string name, std::string fallback, std::string help);
+std::optional<Millis> parse_duration(std::string_view text);
 Setting<bool> flag(std::string name, bool fallback, std::string help);
 /// Comma list, newest first where things rotate.
 Setting<std::vector<std::string>> list(std::string name, std::string fallback, std::string help);
@@ -58,6 +61,7 @@ public:
     bool get(const Setting<bool>&) const;
     std::vector<std::string> get(const Setting<std::vector<std::string>>&) const;
     Secret get(const Setting<Secret>&) const;
+    Millis get(const Setting<Millis>&) const;
     /// A number of milliseconds.
     Millis millis(const Setting<std::int64_t>& s) const { return Millis{get(s)}; }
     /// True if somebody set it (also to nothing).

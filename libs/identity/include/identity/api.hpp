@@ -1,0 +1,63 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/process.hpp"
+#include "http/server.hpp"
+#include "identity/authenticator.hpp"
+#include "pg/connection.hpp"
+
+namespace otto::identity {
+
+/// Ends a request with this problem, from anywhere inside its handler; what was written is rolled back.
+struct Refusal {
+    http::Problem problem;
+};
+[[noreturn]] void refuse(int status, std::string title, std::string detail, std::vector<std::pair<std::string, std::string>> fields = {});
+/// 422 that names one field.
+[[noreturn]] void refuse_field(const std::string& field, const std::string& message);
+/// 404: not there, or another company's, which is the same to the caller.
+[[noreturn]] void not_found(const std::string& what);
+
+/// One authenticated request on its way through a handler. The tenant is the token's and nothing else's.
+class Context {
+public:
+    const http::Request& request;
+    const Principal& who;
+
+    /// The company of the token; 403 if it has none.
+    const CompanyId& company() const;
+    /// The request's transaction, in the scope of that company; begun at first use, committed after a 2xx answer.
+    pg::Tx& tx();
+    /// The same, in another company's scope: for who creates one. Before the first tx().
+    pg::Tx& tx_as(const CompanyId&);
+    /// {"success":true,"data":…,"meta":{request_id,timestamp}}
+    http::Response ok(std::string data_json, int status = 200) const;
+
+    Context(const http::Request& r, const Principal& w, pg::Pool& pool) : request(r), who(w), pool_(pool) {}
+
+private:
+    friend class Api;
+    pg::Pool& pool_;
+    std::unique_ptr<pg::Tx> tx_;
+};
+
+/// The authenticated routes of one service: method, path, roles, handler. Errors are problem details; the database away is 503 with the cause; writes
+/// take Idempotency-Key: the same key and body give the same answer, another body 409 (http-api.md). Errors of the server's own are never kept.
+class Api {
+public:
+    using Handler = std::function<http::Response(Context&)>;
+    Api(app::Service&, const Authenticator&, std::size_t connections);
+    void get(const std::string& path, Roles, Handler);
+    void write(http::Method, const std::string& path, Roles, Handler, http::RouteLimits = {});
+    pg::Pool& pool();
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace otto::identity

@@ -1,0 +1,39 @@
+#pragma once
+#include "base/crypto.hpp"
+#include "config.hpp"
+#include "http/client.hpp"
+#include "identity/api.hpp"
+#include "otto/changes/v1/changes.pb.h"
+#include "runtime/runtime.hpp"
+
+namespace otto::company_service {
+
+/// What people command: companies, their numbers, their credentials.
+class Commands {
+public:
+    Commands(const app::Settings&, http::Client&);
+    http::Response create(identity::Context&) const;
+    http::Response update(identity::Context&) const;
+    http::Response set_api_key(identity::Context&) const;
+    http::Response set_account_id(identity::Context&) const;
+    http::Response set_signing_key(identity::Context&) const;
+    http::Response connect_callrail(identity::Context&) const;
+    http::Response add_number(identity::Context&) const;
+    http::Response change_number(identity::Context&) const;
+    http::Response end_number(identity::Context&) const;
+
+private:
+    struct Credentials { std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key; };
+    void store(identity::Context&, const Credentials&, bool connects) const;
+    std::string organisation_at_clerk(const identity::Context&, const std::string& name) const;
+    void drop_organisation(const identity::Context&, const std::string& id) const;
+
+    KeyRing keys_;
+    Millis key_grace_;
+    std::string clerk_api_, public_url_;
+    Secret clerk_key_;
+    http::Client& client_;
+    rt::Emitter<changes::v1::CallRailConnected> emitter_{"company-service"};
+};
+
+}  // namespace otto::company_service

@@ -1,0 +1,64 @@
+#include "service.hpp"
+
+#include "app/common.hpp"
+#include "commands.hpp"
+#include "directory.hpp"
+#include "identity/api.hpp"
+#include "signing_key.hpp"
+
+namespace otto::company_service {
+namespace {
+
+using identity::Context;
+using identity::Role;
+using identity::Roles;
+
+void wire(app::Service& service) {
+    const auto& settings = service.settings();
+    http::ClientOptions outside;
+    outside.private_addresses = settings.get(app::kPrivateAddresses);
+    auto& client = service.own<http::Client>(outside);                                         // Clerk's and CallRail's APIs
+    auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
+    auto& api = service.own<identity::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>(settings, client);                                  // what people command
+    auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
+    auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
+    auto& signing_keys = service.own<SigningKeyReader>(settings, client, api.pool());          // the webhook key, from CallRail
+
+    constexpr Roles managers{Role::manager};
+    auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
+        api.write(method, path, roles, [&commands, command](Context& c) { return (commands.*command)(c); });
+    };
+    using http::Method;
+    for (std::string family : {"/api/v1/company", "/company"}) {
+        for (std::string end : {"", "/"}) route(Method::post, family + end, Roles::any_signed_in(), &Commands::create);
+        route(Method::put, family + "/{id}", managers, &Commands::update);
+        route(Method::post, family + "/set-callrail-api-key/{id}", managers, &Commands::set_api_key);
+        route(Method::post, family + "/set-callrail-account-id/{id}", managers, &Commands::set_account_id);
+        route(Method::post, family + "/set-callrail-signing-key/{id}", managers, &Commands::set_signing_key);
+    }
+    route(Method::post, "/api/v1/onboarding/callrail/connect", managers, &Commands::connect_callrail);
+    route(Method::post, "/api/v1/numbers", managers, &Commands::add_number);
+    route(Method::patch, "/api/v1/numbers/{id}", managers, &Commands::change_number);
+    route(Method::del, "/api/v1/numbers/{id}", managers, &Commands::end_number);
+
+    rt::Policy patient;
+    patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
+    service.own<rt::Runtime>(service)
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient))
+        .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
+        .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
+}
+
+app::Rows rows() {
+    auto all = rt::runtime_rows();
+    for (auto& r : identity::identity_rows()) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row}) all.push_back(r);
+    return all;
+}
+
+}  // namespace
+
+app::Definition definition() { return {"company-service", "companies, their numbers, users and credentials; publishes otto.directory", rows(), &wire}; }
+
+}  // namespace otto::company_service
