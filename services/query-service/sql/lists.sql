@@ -1,0 +1,93 @@
+-- name: calls_page
+-- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table (page.cpp); everything else is a parameter.
+SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
+       /*sort*/c.created_at AS sort_at
+  FROM calls c
+  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
+  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+ WHERE c.company_id = $1
+   AND ($2::timestamptz IS NULL OR (/*sort*/c.created_at, c.call_id) /*cmp*/< ($2, $3::bigint))
+   AND ($6::text[] IS NULL OR c.status = ANY ($6))
+   AND ($7::boolean IS NULL OR c.missed_call = $7)
+   AND ($8::text[] IS NULL OR c.direction = ANY ($8))
+   AND ($9::text[] IS NULL OR c.provider = ANY ($9))
+   AND ($10::date IS NULL OR c.happened_at >= $10::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($11::date IS NULL OR c.happened_at < ($11::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($12::text IS NULL OR c.phone_number = $12)
+   AND ($13::uuid IS NULL OR c.lead_id = $13)
+   AND ($14::uuid IS NULL OR c.contact_card_id = $14)
+   AND ($15::text[] IS NULL OR c.owner_id = ANY ($15))
+   AND ($16::text IS NULL OR k.first_name ILIKE $16 OR k.last_name ILIKE $16 OR c.phone_number ILIKE $16 OR c.tracking_number ILIKE $16 OR c.note ILIKE $16 OR c.provider_call_id ILIKE $16)
+   AND ($17::text IS NULL OR l.assigned_rep_id = $17)
+   AND ($18::text[] IS NULL)
+ ORDER BY /*sort*/c.created_at /*dir*/DESC, c.call_id /*dir*/DESC LIMIT $4 OFFSET $5
+
+-- name: calls_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM calls c
+  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
+  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+ WHERE c.company_id = $1
+   AND ($2::text[] IS NULL OR c.status = ANY ($2))
+   AND ($3::boolean IS NULL OR c.missed_call = $3)
+   AND ($4::text[] IS NULL OR c.direction = ANY ($4))
+   AND ($5::text[] IS NULL OR c.provider = ANY ($5))
+   AND ($6::date IS NULL OR c.happened_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($7::date IS NULL OR c.happened_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($8::text IS NULL OR c.phone_number = $8)
+   AND ($9::uuid IS NULL OR c.lead_id = $9)
+   AND ($10::uuid IS NULL OR c.contact_card_id = $10)
+   AND ($11::text[] IS NULL OR c.owner_id = ANY ($11))
+   AND ($12::text IS NULL OR k.first_name ILIKE $12 OR k.last_name ILIKE $12 OR c.phone_number ILIKE $12 OR c.tracking_number ILIKE $12 OR c.note ILIKE $12 OR c.provider_call_id ILIKE $12)
+   AND ($13::text IS NULL OR l.assigned_rep_id = $13)
+   AND ($14::text[] IS NULL)
+ LIMIT 10001) counted
+
+-- name: leads_page
+SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.city AS contact_city, k.state AS contact_state, /*sort*/l.created_at AS sort_at
+  FROM leads l
+  JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
+ WHERE l.company_id = $1
+   AND ($2::timestamptz IS NULL OR (/*sort*/l.created_at, l.id) /*cmp*/< ($2, $3::uuid))
+   AND ($6::text[] IS NULL OR l.status = ANY ($6))
+   AND ($7::text[] IS NULL OR l.pool_status = ANY ($7))
+   AND ($8::text[] IS NULL OR l.assigned_rep_id = ANY ($8))
+   AND ($9::text[] IS NULL OR l.source = ANY ($9))
+   AND ($10::date IS NULL OR l.created_at >= $10::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($11::date IS NULL OR l.created_at < ($11::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($12::text IS NULL OR k.first_name ILIKE $12 OR k.last_name ILIKE $12 OR k.primary_phone ILIKE $12 OR l.source ILIKE $12)
+   AND ($13::text IS NULL OR l.assigned_rep_id = $13)
+ ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC LIMIT $4 OFFSET $5
+
+-- name: leads_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM leads l
+  JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
+ WHERE l.company_id = $1
+   AND ($2::text[] IS NULL OR l.status = ANY ($2))
+   AND ($3::text[] IS NULL OR l.pool_status = ANY ($3))
+   AND ($4::text[] IS NULL OR l.assigned_rep_id = ANY ($4))
+   AND ($5::text[] IS NULL OR l.source = ANY ($5))
+   AND ($6::date IS NULL OR l.created_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($7::date IS NULL OR l.created_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($8::text IS NULL OR k.first_name ILIKE $8 OR k.last_name ILIKE $8 OR k.primary_phone ILIKE $8 OR l.source ILIKE $8)
+   AND ($9::text IS NULL OR l.assigned_rep_id = $9)
+ LIMIT 10001) counted
+
+-- name: contacts_page
+SELECT k.*, /*sort*/k.created_at AS sort_at FROM contact_cards k
+ WHERE k.company_id = $1
+   AND ($2::timestamptz IS NULL OR (/*sort*/k.created_at, k.id) /*cmp*/< ($2, $3::uuid))
+   AND ($6::text IS NULL OR k.first_name ILIKE $6 OR k.last_name ILIKE $6 OR k.primary_phone ILIKE $6 OR k.city ILIKE $6)
+   AND ($7::text IS NULL OR k.primary_phone = $7)
+   AND ($8::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $8))
+ ORDER BY /*sort*/k.created_at /*dir*/DESC, k.id /*dir*/DESC LIMIT $4 OFFSET $5
+
+-- name: contacts_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM contact_cards k
+ WHERE k.company_id = $1
+   AND ($2::text IS NULL OR k.first_name ILIKE $2 OR k.last_name ILIKE $2 OR k.primary_phone ILIKE $2 OR k.city ILIKE $2)
+   AND ($3::text IS NULL OR k.primary_phone = $3)
+   AND ($4::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $4))
+ LIMIT 10001) counted
