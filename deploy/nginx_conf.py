@@ -1,0 +1,66 @@
+"""Writes nginx's configuration for services on one machine, from deploy/routes.txt and the ports in the environment."""
+
+import os
+import pathlib
+
+here = pathlib.Path(__file__).parent
+rules, services = [], []
+for line in (here / "routes.txt").read_text().splitlines():
+    if not line.strip() or line.startswith("#"):
+        continue
+    methods, path, service = line.split()
+    if service not in services:
+        services.append(service)
+    if methods == "*":
+        method = "[A-Z]+"
+    elif methods.startswith("!"):
+        method = "(?!(?:" + methods[1:].replace(",", "|") + ") )[A-Z]+"
+    else:
+        method = "(?:" + methods.replace(",", "|") + ")"
+    rules.append((f"~^{method} {path.removeprefix('^')}", service.replace("-", "_")))
+
+
+def port(kind: str, service: str) -> str:
+    return os.environ[f"{kind}_{service.replace('-', '_').upper()}"]
+
+
+upstreams = "\n".join(f"  upstream {s.replace('-', '_')} {{ server 127.0.0.1:{port('OTTO_PORT', s)} max_fails=0; keepalive 64; }}" for s in services)
+mapping = "\n".join(f'    "{pattern}" {target};' for pattern, target in rules)
+admin = port("OTTO_ADMIN_PORT", "query-service")
+print(f"""daemon off;
+pid nginx.pid;
+worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  server_tokens off;
+  client_max_body_size 33m;
+  client_body_buffer_size 1m;
+  large_client_header_buffers 8 32k;
+  merge_slashes off;
+  keepalive_timeout 75s;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+{upstreams}
+  map "$request_method $uri" $otto_service {{
+{mapping}
+    default query_service;
+  }}
+  server {{
+    listen 127.0.0.1:{os.environ['OTTO_PORT']} backlog=4096;
+    location / {{
+      proxy_pass http://$otto_service;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_read_timeout 65s;
+      proxy_request_buffering on;
+    }}
+  }}
+  server {{
+    listen 127.0.0.1:{os.environ['OTTO_ADMIN_PORT']};
+    location = /healthz {{ return 200 "ok\\n"; }}
+    location = /readyz {{ proxy_pass http://127.0.0.1:{admin}; }}
+    location = /metrics {{ proxy_pass http://127.0.0.1:{admin}; }}
+  }}
+}}""")
