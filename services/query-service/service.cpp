@@ -2,6 +2,7 @@
 
 #include "app/common.hpp"
 #include "identity/api.hpp"
+#include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "reads.hpp"
 #include "schema/schema.hpp"
@@ -21,6 +22,9 @@ void wire(app::Service& service) {
         pg::Connection db(url, "query-service-start");
         pg::require_schema(db, schema::latest()).value();
     });
+
+    service.routes().add(http::Method::get, "/openapi.json", [](const http::Request&) { return http::Response::json(200, std::string(openapi_json())); });
+    service.routes().add(http::Method::get, "/docs", [](const http::Request&) { return http::Response::text(200, std::string(openapi_page()), "text/html; charset=utf-8"); });
 
     constexpr Roles office{Role::csr, Role::manager, Role::executive}, everybody{Role::csr, Role::sales_rep, Role::manager, Role::executive}, managers{Role::manager, Role::executive}, only_managers{Role::manager};
     auto get = [&](const std::string& path, Roles roles, http::Response (Reads::*read)(Context&) const) {

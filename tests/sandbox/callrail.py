@@ -24,7 +24,7 @@ def sign(key: str, body: bytes) -> str:
 
 def e164(number: str) -> str:
     digits = re.sub(r"\D", "", number)
-    return number if not digits else ("+1" + digits if len(digits) == 10 else "+" + digits)
+    return number if len(digits) < 8 else "+1" + digits if len(digits) == 10 else "+" + digits
 
 
 def dashed(number: str) -> str:

@@ -21,7 +21,7 @@ class State:
         self.lock = threading.RLock()
         self.requests: collections.deque[dict[str, typing.Any]] = collections.deque(maxlen=10_000)
         self.faults: list[dict[str, typing.Any]] = []
-        self.data: dict[str, typing.Any] = {"organizations": {}, "users": {}, "memberships": [], "accounts": {}, "next_call": 766_970_532}
+        self.data: dict[str, typing.Any] = {"organizations": {}, "users": {}, "memberships": [], "accounts": {}, "next_call": 800_000_001}
         if (folder / "state.json").exists():
             self.data.update(json.loads((folder / "state.json").read_text()))
         self.keys = {name: self._key(name) for name in ("clerk", "operator", "stranger")}

@@ -82,6 +82,7 @@ void Api::write(http::Method method, const std::string& path, Roles roles, Handl
 }
 
 http::Response Api::Impl::answer(const http::Request& request, const std::string& route, Roles roles, bool write, const Handler& handler) {
+    tel::ServiceScope scope(service);
     auto who = authenticator.authenticate(request);
     if (!who) {
         auto r = http::problem({401, "Not signed in", "Send a valid session token: " + who.error().message + "."}, request);

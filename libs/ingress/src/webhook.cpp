@@ -116,6 +116,7 @@ Instant Endpoint::Impl::stamp() {
 }
 
 void Endpoint::Impl::take(http::Request request, http::Responder respond) {
+    tel::ServiceScope scope(service);
     auto received = stamp();
     auto normalized = provider->normalize(request);
     auto& event = *normalized.event;

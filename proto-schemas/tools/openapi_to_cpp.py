@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Embeds openapi.yaml: as JSON for GET /openapi.json, and as a page to read for GET /docs. References within operations are resolved, so that any tool can read the result."""
+import html
+import json
+import pathlib
+import sys
+
+import yaml
+
+
+def resolve(document, node):
+    if isinstance(node, dict):
+        ref = node.get("$ref", "")
+        if ref.startswith("#/components/x-"):
+            target = document
+            for part in ref[2:].split("/"):
+                target = target[part]
+            return resolve(document, target)
+        return {k: resolve(document, v) for k, v in node.items()}
+    return [resolve(document, v) for v in node] if isinstance(node, list) else node
+
+
+def page(document):
+    out = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(document['info']['title'])}</title>",
+           "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}code{background:#f3f3f3;padding:.1em .3em}"
+           "details{border-bottom:1px solid #ddd;padding:.4rem 0}summary{cursor:pointer}.m{display:inline-block;width:4.5rem;font-weight:600}.r{color:#666}table{border-collapse:collapse}td{padding:.1rem .8rem .1rem 0;vertical-align:top}</style>",
+           f"<h1>{html.escape(document['info']['title'])}</h1><p>{html.escape(document['info']['description'])}</p><p><a href='/openapi.json'>openapi.json</a></p>"]
+    for tag in document["tags"]:
+        out.append(f"<h2>{html.escape(tag['name'])}</h2><p>{html.escape(tag['description'])}</p>")
+        for path, item in document["paths"].items():
+            for method, op in item.items():
+                if method == "parameters" or tag["name"] not in op.get("tags", []):
+                    continue
+                out.append(f"<details><summary><span class='m'>{method.upper()}</span><code>{html.escape(path)}</code> {html.escape(op['summary'])} <span class='r'>{', '.join(op['x-roles'])}</span></summary>")
+                if op.get("description"):
+                    out.append(f"<p>{html.escape(op['description'])}</p>")
+                rows = []
+                for p in item.get("parameters", []) + op.get("parameters", []):
+                    if "$ref" in p:
+                        p = document["components"]["parameters"][p["$ref"].rsplit("/", 1)[1]]
+                    rows.append(f"<tr><td><code>{html.escape(p['name'])}</code></td><td>{p['in']}</td><td>{html.escape(p.get('description', ''))}</td></tr>")
+                if rows:
+                    out.append("<table>" + "".join(rows) + "</table>")
+                out.append("<p>Answers: " + ", ".join(f"<code>{c}</code>" for c in op["responses"]) + "</p></details>")
+    return "".join(out) + "</html>"
+
+
+def literal(text):
+    return "\n".join(f'    R"text({text[i:i + 8000]})text"' for i in range(0, len(text), 8000))
+
+
+source, out = map(pathlib.Path, sys.argv[1:3])
+document = yaml.safe_load(source.read_text())
+document = resolve(document, document)
+document["components"] = {k: v for k, v in document["components"].items() if not k.startswith("x-")}
+if len(sys.argv) > 3:
+    pathlib.Path(sys.argv[3]).write_text(json.dumps(document))
+out.parent.mkdir(parents=True, exist_ok=True)
+out.write_text("// Generated from openapi.yaml.\n#include \"openapi.hpp\"\n\nnamespace otto {\n"
+               f"std::string_view openapi_json() {{\n  return\n{literal(json.dumps(document, separators=(',', ':')))};\n}}\n"
+               f"std::string_view openapi_page() {{\n  return\n{literal(page(document))};\n}}\n}}  // namespace otto\n")

@@ -1,0 +1,153 @@
+"""One stack for all end-to-end and contract tests: own run directory, own ports, own database; a stack of deploy/up is left alone."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import typing
+import uuid
+
+import httpx
+import psycopg
+import pytest
+
+REPO = pathlib.Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def eventually(check: typing.Callable[[], typing.Any], within: float = 30, what: str = "it") -> typing.Any:
+    """What `check` returns once that is true; fails after a while with what it was last."""
+    end = time.monotonic() + within
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come about within {within} s; last: {value!r}")
+        time.sleep(0.05)
+
+
+class Stack:
+    def __init__(self, folder: pathlib.Path, *options: str) -> None:
+        self.folder = folder
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OTTO_")}
+        self.env["OTTO_RUN_DIR"] = str(folder)
+        for name in ("OTTO_BIN", "OTTO_VENV"):
+            if os.environ.get(name):
+                self.env[name] = os.environ[name]
+        for name in ("OTTO_PORT", "OTTO_ADMIN_PORT", "OTTO_SANDBOX_PORT", "OTTO_PG_PORT", "OTTO_KAFKA_PORT"):
+            self.env[name] = str(free_port())
+        self.options = options
+        self.url = f"http://127.0.0.1:{self.env['OTTO_PORT']}"
+        self.sandbox = f"http://127.0.0.1:{self.env['OTTO_SANDBOX_PORT']}"
+        self.admin = f"http://127.0.0.1:{self.env['OTTO_ADMIN_PORT']}"
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=300)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def up(self) -> None:
+        self.run("deploy/up", *self.options)
+
+    def down(self) -> None:
+        self.run("deploy/down", "--purge", check=False)
+
+    def sql(self, statement: str, *params: typing.Any) -> list[tuple[typing.Any, ...]]:
+        """As the maintenance role, which sees all rows."""
+        url = next(line.split("=", 1)[1] for line in (self.folder / "env").read_text().splitlines() if line.startswith("OTTO_PG_URL_MAINTENANCE="))
+        with psycopg.connect(url, autocommit=True) as db:
+            cursor = db.execute(statement, params)
+            return cursor.fetchall() if cursor.description else []
+
+    def token(self, role: str = "manager", company: str | None = None, **more: typing.Any) -> str:
+        body = {"role": role, **({"company": company} if company else {}), **more}
+        return str(httpx.post(self.sandbox + "/sandbox/clerk/token", json=body).json()["token"])
+
+    def get(self, path: str, token: str, **params: typing.Any) -> httpx.Response:
+        return self.http.get(path, headers={"Authorization": f"Bearer {token}"}, params=params)
+
+    def place_call(self, to: str, **more: typing.Any) -> dict[str, typing.Any]:
+        body = {"to": to, "from": new_number(), "otto_url": self.url, **more}
+        answer = httpx.post(self.sandbox + "/sandbox/callrail/place-call", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return {**answer.json(), "from": body["from"]}
+
+
+def new_number() -> str:
+    n = uuid.uuid4().int
+    return f"+1{200 + n % 700}555{n // 1000 % 10000:04d}" if n % 2 else f"+1{200 + n % 700}{200 + n // 7 % 700}{n // 1000 % 10000:04d}"
+
+
+class Company:
+    """A company that is connected to CallRail, its key known to the ingress."""
+
+    def __init__(self, stack: Stack, signing_key: str | None = "a signing key of a test") -> None:
+        self.stack = stack
+        self.number = new_number()
+        self.key = f"{signing_key} {uuid.uuid4()}" if signing_key else None
+        user = f"user_{uuid.uuid4().hex}"
+        made = stack.http.post("/api/v1/company/", params={"name": "Roofers & Sons", "phone_number": self.number, "timezone": "America/Phoenix"},
+                               headers={"Authorization": f"Bearer {stack.token('manager', user=user)}"})
+        assert made.status_code == 200, made.text
+        self.id = made.json()["company_id"]
+        self.user = user
+        self.manager = stack.token("manager", self.id, user=user)
+        self.csr = stack.token("csr", self.id)
+        if self.key:
+            self.post(f"/api/v1/company/set-callrail-signing-key/{self.id}", data={"signing_key": self.key})
+            eventually(lambda: self.verifies(), what="the key's way to the ingress")
+
+    def verifies(self) -> bool:
+        """An unsigned webhook is refused once the ingress knows the key."""
+        return self.stack.http.post("/api/v1/callrail/call.incoming", json={"id": 1, "tracking_phone_number": self.number}).status_code == 401
+
+    def post(self, path: str, **kwargs: typing.Any) -> httpx.Response:
+        answer = self.stack.http.post(path, headers={"Authorization": f"Bearer {self.manager}", **kwargs.pop("headers", {})}, **kwargs)
+        assert answer.status_code // 100 == 2, answer.text
+        return answer
+
+    def call(self, **more: typing.Any) -> dict[str, typing.Any]:
+        return self.stack.place_call(self.number, signing_key=self.key, **more)
+
+    def calls(self, **params: typing.Any) -> list[dict[str, typing.Any]]:
+        answer = self.stack.get("/api/v1/calls", self.csr, **params)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["data"]["items"])
+
+    def settled_call(self, placed: dict[str, typing.Any], status: str) -> dict[str, typing.Any]:
+        return eventually(lambda: next((c for c in self.calls(phone=placed["from"]) if c["status"] == status), None), what=f"a call with status {status}")
+
+
+def started(*options: str) -> typing.Iterator[Stack]:
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="otto-e2e-"))
+    stack = Stack(folder, *options)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        if (folder / "logs").exists() and os.environ.get("OTTO_KEEP_LOGS"):
+            shutil.copytree(folder / "logs", os.environ["OTTO_KEEP_LOGS"], dirs_exist_ok=True)
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack() -> typing.Iterator[Stack]:
+    yield from started(*os.environ.get("OTTO_E2E_OPTIONS", "").split())
+
+
+@pytest.fixture(scope="session")
+def company(stack: Stack) -> Company:
+    return Company(stack)

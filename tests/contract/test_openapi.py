@@ -1,0 +1,150 @@
+"""Every route of openapi.yaml, called; status, headers and body against the contract."""
+
+import httpx
+import jsonschema
+import pytest
+
+from conftest import REPO, Company, eventually, new_number
+
+
+@pytest.fixture(scope="session")
+def document(stack):
+    return stack.http.get("/openapi.json").json()
+
+
+@pytest.fixture(scope="session")
+def world(stack):
+    company = Company(stack)
+    call = company.settled_call(company.call(), "completed")
+    number = company.post("/api/v1/numbers", json={"e164": new_number()}).json()["data"]["id"]
+    return company, {"call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number}
+
+
+def operations(document):
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield path, method, operation
+
+
+def check(document, operation, answer):
+    """The answer is one that the contract knows, with the body it promises."""
+    responses = operation["responses"]
+    expected = responses.get(str(answer.status_code)) or responses.get("default")
+    assert expected, f"{answer.status_code} is not in the contract: {answer.text[:300]}"
+    if "$ref" in expected:
+        expected = document["components"]["responses"][expected["$ref"].rsplit("/", 1)[1]]
+    media = answer.headers["Content-Type"].split(";")[0]
+    assert media in expected["content"], f"{media} for {answer.status_code}"
+    assert answer.headers["X-Request-Id"] and answer.headers["traceparent"].startswith("00-")
+    if "json" in media:
+        schema = {"components": document["components"], **expected["content"][media]["schema"]}
+        jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(answer.json())
+    if answer.status_code >= 400:
+        problem = answer.json()
+        assert problem["status"] == answer.status_code and problem["request_id"] == answer.headers["X-Request-Id"]
+        assert not any(word in answer.text for word in ("SELECT", "INSERT", "/src/", "libpq"))
+
+
+def call(stack, path, method, token, where, **kwargs):
+    filled = path
+    for name, value in where.items():
+        filled = filled.replace("{" + name + "}", str(value))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return stack.http.request(method.upper(), filled, headers=headers, **kwargs)
+
+
+def places(path, company, ids):
+    return {**ids, "id": ids["number"] if "/numbers/" in path else company.id}
+
+
+def arguments(path, method):
+    if method == "get":
+        return {}
+    if "callrail/c" in path and "onboarding" in path:
+        return {"json": {"api_key": "an api key", "account_id": "ACC1"}}
+    if path.startswith("/api/v1/callrail"):
+        return {"content": b'{"id": 1}', "headers": {}}
+    if "/numbers" in path:
+        return {"json": {"e164": new_number(), "voicemail_enabled": False}}
+    if "set-callrail" in path:
+        return {"data": {"api_key": "some api key", "account_id": "ACC1", "signing_key": "some signing key"}}
+    return {"json": {"name": "A name"}}
+
+
+def test_the_document_is_valid_openapi_31(document):
+    from openapi_spec_validator import validate
+
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert all(op["x-roles"] for _, _, op in operations(document))
+
+
+def test_every_route_answers_a_manager_as_promised(stack, document, world):
+    company, ids = world
+    for path, method, operation in operations(document):
+        args = arguments(path, method)
+        args.pop("headers", None)
+        answer = call(stack, path, method, company.manager, places(path, company, ids), **args)
+        assert answer.status_code != 404 or "company" in path, f"{method} {path}: {answer.status_code} {answer.text[:200]}"
+        check(document, operation, answer)
+
+
+def test_every_guarded_route_is_401_without_a_token_and_403_for_the_wrong_role(stack, document, world):
+    company, ids = world
+    for path, method, operation in operations(document):
+        roles = operation["x-roles"]
+        if roles in (["nobody"], ["provider"]):
+            continue
+        answer = call(stack, path, method, None, places(path, company, ids))
+        assert answer.status_code == 401, f"{method} {path}"
+        check(document, operation, answer)
+        for role in ("csr", "sales_rep", "manager", "executive"):
+            if roles != ["any"] and role not in roles:
+                answer = call(stack, path, method, stack.token(role, company.id), places(path, company, ids), **{k: v for k, v in arguments(path, method).items() if k != "headers"})
+                assert answer.status_code == 403, f"{role} {method} {path}: {answer.status_code}"
+                check(document, operation, answer)
+
+
+def test_every_role_that_the_contract_names_is_let_in(stack, document, world):
+    company, ids = world
+    for path, method, operation in operations(document):
+        if method != "get" or operation["x-roles"] == ["nobody"]:
+            continue
+        for role in operation["x-roles"]:
+            answer = call(stack, path, method, stack.token(role, company.id), places(path, company, ids))
+            assert answer.status_code in (200, 404), f"{role} {path}: {answer.status_code}"
+
+
+def test_ids_that_are_none_are_404_and_nothing_breaks(stack, document, world):
+    company, _ = world
+    for path, method, operation in operations(document):
+        if "{" not in path:
+            continue
+        for odd in ("0", "99999999999999999999", "x", "..%2F..", "%00", "'%20OR%201=1", "00000000-0000-0000-0000-000000000000"):
+            args = {k: v for k, v in arguments(path, method).items() if k != "headers"}
+            answer = stack.http.request(method.upper(), path[: path.index("{")] + odd + path[path.index("}") + 1:], headers={"Authorization": f"Bearer {company.manager}"}, **args)
+            assert answer.status_code in (404, 400, 422), f"{method} {path} {odd}: {answer.status_code}"
+
+
+def test_unknown_paths_and_methods(stack):
+    assert stack.http.get("/api/v1/nothing").status_code == 404
+    answer = stack.http.request("DELETE", "/api/v1/calls")
+    assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
+
+
+def test_the_page_to_read(stack):
+    assert "<h1>Otto</h1>" in stack.http.get("/docs").text
+
+
+def test_every_mentioned_service_in_the_route_table_exists():
+    services = {line.split()[2] for line in (REPO / "deploy" / "routes.txt").read_text().splitlines() if line and not line.startswith("#")}
+    assert all((REPO / "services" / s / "service.cpp").exists() for s in services)
+
+
+def test_readiness_and_metrics_are_on_the_admin_port_only(stack):
+    ready = httpx.get(stack.admin + "/readyz")
+    assert ready.status_code == 200 and ready.json()["ready"] is True
+    assert "# TYPE" in httpx.get(stack.admin + "/metrics").text
+    assert stack.http.get("/metrics").status_code == 404
+    eventually(lambda: httpx.get(stack.admin + "/healthz").status_code == 200)
