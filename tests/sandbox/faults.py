@@ -1,0 +1,157 @@
+"""Faults on demand, and the record of what the providers were asked."""
+
+import asyncio
+import random
+import socket
+import struct
+import typing
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .commands import one_of, read_command, refuse, whole_number
+from .state import Json, State
+
+PROVIDERS = ("callrail", "clerk")
+
+_connections: dict[tuple[str, int], asyncio.Transport] = {}
+
+
+def provider_of(path: str) -> str | None:
+    """Whose stand-in serves a path; None for the sandbox's own."""
+    if path.startswith(("/v3/", "/calls/")):
+        return "callrail"
+    if path.startswith("/v1/") or path.endswith("/.well-known/jwks.json"):
+        return "clerk"
+    return None
+
+
+class ResettableProtocol(H11Protocol):
+    """HTTP/1.1 whose connections can be found by the peer's address, so that a fault can cut one: ASGI itself has no word for that."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.peer = transport.get_extra_info("peername")[:2]
+        _connections[self.peer] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _connections.pop(self.peer, None)
+        super().connection_lost(exc)
+
+
+async def reset(scope: Scope, receive: Receive) -> None:
+    """Ends the connection with a TCP reset, without an answer."""
+    transport = _connections.get(tuple(scope.get("client") or ()))
+    if transport is None:
+        raise ConnectionResetError("a fault that was asked for")
+    # Lingering for 0 seconds is what makes the kernel send RST in place of FIN.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await receive()  # http.disconnect
+
+
+class Faults:
+    """The faults that are set, oldest first; the first one that fits a request counts."""
+
+    def __init__(self) -> None:
+        self.active: list[Json] = []
+
+    def take(self, provider: str, path: str) -> Json | None:
+        for fault in self.active:
+            if fault["provider"] != provider or fault.get("path", "") not in path or fault.get("times") == 0:
+                continue
+            if random.random() >= fault.get("rate", 1):
+                continue
+            if "times" in fault:
+                fault["times"] -= 1
+            return fault
+        return None
+
+    def routes(self) -> list[Route]:
+        async def faults(request: Request) -> Response:
+            if request.method == "DELETE":
+                self.active.clear()
+            elif request.method == "POST":
+                self.active.append(await read_fault(request))
+            return JSONResponse(self.active)
+
+        return [Route("/sandbox/faults", faults, methods=["GET", "POST", "DELETE"])]
+
+
+async def read_fault(request: Request) -> Json:
+    fault = await read_command(request, {"provider"}, {"path", "status", "retry_after", "delay_ms", "reset", "rate", "times"})
+    one_of(fault, "provider", PROVIDERS)
+    if not isinstance(fault.get("path", ""), str):
+        refuse("path must be a text that the request's path contains")
+    if "status" in fault and not 200 <= whole_number(fault, "status", 0) <= 599:
+        refuse("status must be an HTTP status of 200 to 599")
+    if "rate" in fault and (isinstance(fault["rate"], bool) or not isinstance(fault["rate"], (int, float)) or not 0 <= fault["rate"] <= 1):
+        refuse("rate must be a share of 0 to 1")
+    for name in ("status", "delay_ms", "times"):
+        if name in fault:
+            fault[name] = whole_number(fault, name, 0, 0)
+    if not isinstance(fault.get("reset", False), bool):
+        refuse("reset must be true or false")
+    if not (fault.get("status") or fault.get("delay_ms") or fault.get("reset")):
+        refuse("a fault needs status, delay_ms or reset")
+    return fault
+
+
+class Gate:
+    """In front of the providers' routes: notes each request with its answer, and commits the faults that are set."""
+
+    def __init__(self, app: ASGIApp, state: State, faults: Faults) -> None:
+        self.app, self.state, self.faults = app, state, faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        provider = provider_of(scope["path"]) if scope["type"] == "http" else None
+        if provider is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        status, answer = 0, bytearray()
+        unread = True
+
+        async def replay() -> Message:
+            nonlocal unread
+            if not unread:
+                return await receive()
+            unread = False
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body" and len(answer) < 65_536:
+                answer.extend(message.get("body", b""))
+            await send(message)
+
+        fault = self.faults.take(provider, scope["path"]) or {}
+        try:
+            if fault.get("delay_ms"):
+                await asyncio.sleep(fault["delay_ms"] / 1000)
+            if fault.get("reset"):
+                await reset(scope, receive)
+            elif fault.get("status"):
+                headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else None
+                await JSONResponse({"error": "a fault that was asked for"}, fault["status"], headers)(scope, replay, watch)
+            else:
+                await self.app(scope, replay, watch)
+        finally:
+            self.state.note("received", provider, request.method, str(request.url), request.headers, body, status, bytes(answer))
+
+
+def record_routes(state: State) -> list[Route]:
+    async def requests(request: Request) -> Response:
+        provider, path = request.query_params.get("provider"), request.query_params.get("path", "")
+        with state.lock:
+            if request.method == "DELETE":
+                state.requests.clear()
+            return JSONResponse([r for r in state.requests if provider in (None, "", r["provider"]) and path in r["url"]])
+
+    return [Route("/sandbox/requests", requests, methods=["GET", "DELETE"])]
