@@ -1,5 +1,7 @@
 #include "identity/token.hpp"
 
+#include <algorithm>
+
 #include "base/json.hpp"
 #include "base/text.hpp"
 
@@ -7,6 +9,7 @@ namespace otto::identity {
 namespace {
 
 constexpr std::size_t kLongest = 16u << 10;
+constexpr std::size_t kLongestId = 200;
 
 struct Parts { std::string_view header, payload, signature; };
 
@@ -30,6 +33,39 @@ std::optional<Instant> moment(const JsonView& v) {
     auto n = v.number();
     if (!n || *n < 0 || *n > 1e11) return std::nullopt;
     return Instant{} + std::chrono::microseconds(static_cast<std::int64_t>(*n * 1e6));
+}
+
+/// A claim that may be absent (null counts as that) but if it is there must be a text.
+Result<std::optional<std::string_view>> optional_text(const JsonView& claims, const char* name) {
+    auto v = claims[name];
+    if (!v.exists() || v.is_null()) return std::optional<std::string_view>{};
+    if (!v.is_string()) return Error(std::string("the token's ") + name + " is not a text");
+    return v.string();
+}
+
+/// Ids end up in rows, headers and lists with commas.
+bool plain_id(std::string_view id) {
+    return id.size() <= kLongestId && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 127 && c != ','; });
+}
+
+/// The organisation that the user acts in, and the role there. Version 2 has an object `o`, which is absent without an organisation; version 1 flat claims.
+/// Flat claims of a version 2 token are not Clerk's but the instance's own custom ones, and count for nothing.
+Result<void> read_organisation(const JsonView& claims, Principal& who) {
+    auto version = claims["v"];
+    if (version.exists() && !version.is_null() && !version.integer()) return Error("the token's v is not a whole number");
+    auto o = claims["o"];
+    bool nested = o.exists() && !o.is_null();
+    if (nested && !o.is_object()) return Error("the token's o is not an object");
+    bool flat = !nested && version.integer().value_or(1) < 2;
+    auto source = nested ? o : flat ? claims : JsonView{};
+    auto company = optional_text(source, nested ? "id" : "org_id"), role = optional_text(source, nested ? "rol" : "org_role");
+    if (!company) return company.error();
+    if (!role) return role.error();
+    if (!*company || (*company)->empty()) return {};
+    if (!plain_id(**company)) return Error("the token's organisation is malformed");
+    who.company = CompanyId{std::string(**company)};
+    if (*role) who.role = role_from(**role);
+    return {};
 }
 
 bool audience_fits(const JsonView& aud, const std::string& wanted) {
@@ -93,43 +129,45 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     auto payload = json_part(parts->payload, "payload");
     if (!payload) return payload.error();
     auto p = payload->root();
-    if (p["iss"].string() != rules.issuer) return Error("the token comes from another issuer");
+    // No configured issuer means that nobody comes in, not who claims to come from nowhere.
+    if (rules.issuer.empty() || p["iss"].string() != rules.issuer) return Error("the token comes from another issuer");
     auto sub = p["sub"].string();
     if (!sub || trim(*sub).empty()) return Error("the token names no user");
+    if (!plain_id(*sub)) return Error("the token's user is malformed");
     auto exp = moment(p["exp"]);
     if (!exp) return Error("the token has no expiry");
     if (*exp <= now - rules.leeway) return Error("the token has expired");
     for (const char* claim : {"nbf", "iat"}) {
         if (!p[claim].exists()) continue;
         auto at = moment(p[claim]);
-        if (!at || *at > now + rules.leeway) return Error("the token is not valid yet");
+        if (!at) return Error(std::string("the token's ") + claim + " is not a time");
+        if (*at > now + rules.leeway) return Error("the token is not valid yet");
     }
+    auto azp = optional_text(p, "azp");
+    if (!azp) return azp.error();
     if (!rules.authorized_parties.empty()) {
-        auto azp = p["azp"].string();
-        bool known = azp && std::find(rules.authorized_parties.begin(), rules.authorized_parties.end(), *azp) != rules.authorized_parties.end();
+        bool known = *azp && std::find(rules.authorized_parties.begin(), rules.authorized_parties.end(), **azp) != rules.authorized_parties.end();
         if (!known) return Error("the token was made for another application");
     }
     if (!rules.audience.empty() && p["aud"].exists() && !audience_fits(p["aud"], rules.audience)) return Error("the token was made for another audience");
-    if (p["sts"].string() == "pending") return Error("the sign-in is not finished");
+    auto status = optional_text(p, "sts"), session = optional_text(p, "sid");
+    if (!status) return status.error();
+    if (!session) return session.error();
+    if (*status == "pending") return Error("the sign-in is not finished");
+    auto actor = p["act"];
+    bool impersonated = actor.exists() && !actor.is_null();
+    if (impersonated && !actor.is_object()) return Error("the token's act is not an object");
 
     Principal who;
     who.user = UserId{std::string(*sub)};
     who.issuer = rules.issuer;
-    who.session = std::string(p["sid"].string().value_or(""));
-    who.impersonated = p["act"].exists() && !p["act"].is_null();
+    who.session = std::string(session->value_or(""));
+    who.impersonated = impersonated;
     if (rules.operators) {
-        who.role = Role::operator_;
+        who.role = Role::operator_;   // of no company, whatever else the token says
         return who;
     }
-    // Version 2 has an object `o`; version 1 flat claims.
-    auto o = p["o"];
-    auto company = o.is_object() ? o["id"].string() : p["org_id"].string();
-    auto role = o.is_object() ? o["rol"].string() : p["org_role"].string();
-    if (company && !company->empty()) {
-        if (company->find_first_of(", \t\r\n") != std::string_view::npos || company->size() > 200) return Error("the token's organisation is malformed");
-        who.company = CompanyId{std::string(*company)};
-        if (role) who.role = role_from(*role);
-    }
+    if (auto read = read_organisation(p, who); !read) return read.error();
     return who;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -17,30 +19,42 @@ namespace otto::identity {
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
 Fetch fetch_with(http::Client&);
 
-/// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again by one caller while the others go
-/// on with the former one, which stays until a fetch succeeds. An unknown key causes a fetch at most every ten seconds, so that tokens with
-/// made-up key ids do not become a storm. Thread-safe.
+/// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the background while all go
+/// on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one caller, others wait for that fetch at most
+/// `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up key ids do not become a storm; after failures the pauses
+/// double up to `longest_pause`. Failures count in `jwks_fetch_failures_total` and are logged. Thread-safe.
 class Jwks {
 public:
     struct Options {
         std::string url;
-        Millis max_age{300'000}, least_pause{10'000};
+        Millis max_age{300'000}, least_pause{10'000}, longest_pause{60'000};
+        Millis wait{500};   ///< real time, whatever the clock says
     };
     Jwks(Options, Fetch, const Clock& = system_clock());
-    ~Jwks();
+    ~Jwks();   ///< waits for a fetch in the background
+    /// The error tells a key that the issuer does not have from keys that cannot be had at the moment.
     Result<RsaPublicKey> find(std::string_view kid);
 
 private:
-    bool refresh();   ///< by one thread at a time; false if it failed
-    Options options_;
-    Fetch fetch_;
+    using Keys = std::map<std::string, RsaPublicKey, std::less<>>;
+    Result<Keys> fetch_keys() const;
+    bool may_fetch(Instant now) const;                       ///< under lock_
+    bool old(Instant now) const;                             ///< under lock_
+    void refresh_in_background();                            ///< under lock_
+    void refresh(std::unique_lock<std::mutex>&);             ///< released while the network is waited for
+
+    const Options options_;
+    const Fetch fetch_;
     const Clock& clock_;
-    std::mutex lock_, fetching_;
-    std::map<std::string, RsaPublicKey, std::less<>> keys_;
-    Instant fetched_{}, tried_{};
-    std::string why_;
+    std::mutex lock_;
+    std::condition_variable fetch_ended_;
+    Keys keys_;
+    Instant fetched_{};
+    std::optional<Instant> tried_;
+    Millis pause_;            ///< until the next fetch, from tried_
+    int failures_ = 0;        ///< in a row
+    bool fetching_ = false;
     std::thread background_;
-    bool background_runs_ = false;
 };
 
 }  // namespace otto::identity
