@@ -17,7 +17,8 @@ for line in (here / "routes.txt").read_text().splitlines():
         method = "(?!(?:" + methods[1:].replace(",", "|") + ") )[A-Z]+"
     else:
         method = "(?:" + methods.replace(",", "|") + ")"
-    rules.append((f"~^{method} {path.removeprefix('^')}", service.replace("-", "_")))
+    # Matched against the request as it came, with its query, so that nothing is decoded twice.
+    rules.append((f"~^{method} {path.removeprefix('^').replace('(/|$)', '(/|[?]|$)')}", service.replace("-", "_")))
 
 
 def port(kind: str, service: str) -> str:
@@ -41,7 +42,7 @@ http {{
   keepalive_timeout 75s;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
 {upstreams}
-  map "$request_method $uri" $otto_service {{
+  map "$request_method $request_uri" $otto_service {{
 {mapping}
     default query_service;
   }}

@@ -82,9 +82,9 @@ public:
         auto impl = std::make_shared<Service::Impl>();
         impl->name = d.name;
         impl->shared = shared_;
-        Service service(impl);
+        services_.push_back(Service(impl));  // as long as the process: what is wired may refer to it
         tel::ServiceScope scope(d.name);
-        d.wire(service);
+        d.wire(services_.back());
     }
 
     int run() {
@@ -211,6 +211,7 @@ private:
 
     std::string program_;
     std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+    std::deque<Service> services_;
 };
 
 int run(int argc, char** argv, std::string_view program, std::vector<Definition> services) {

@@ -370,8 +370,9 @@ net::awaitable<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
     error_code ignored;
     c->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     // What the client is still sending is read for a moment: closing at once would reset the connection before it has read the answer.
-    c->stream.expires_after(std::chrono::milliseconds(500));
-    for (std::size_t drained = 0; drained < (1u << 20);) {
+    // A proxy sends all of a body that is too large before it looks for an answer.
+    c->stream.expires_after(std::chrono::milliseconds(2'000));
+    for (std::size_t drained = 0; drained < (64u << 20);) {
         buffer.clear();
         auto space = buffer.prepare(16u << 10);
         error_code error;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/backoff.hpp"
 #include "kafka/producer.hpp"
 #include "spool.hpp"
 #include "telemetry/log.hpp"
@@ -41,25 +42,28 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
         fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         spooling = spool.rows() > 0;
         rows = spool.rows();
-        new_producer();
+        producer = make_producer();
     }
     ~Impl() {
         producer.reset();
         ::close(fd);
     }
 
-    void new_producer() {
+    std::shared_ptr<kafka::Producer> make_producer() const {
         kafka::ProducerOptions p;
         p.brokers = options.brokers;
         p.client_id = options.client_id;
         p.report_fd = fd;
-        producer = std::make_shared<kafka::Producer>(p);
+        return std::make_shared<kafka::Producer>(p);
     }
     void confirmed(std::uint64_t number, const kafka::Delivery&);
     void to_spool_locked(const char* why);
+    struct Drain;
     void loop();
     void append(std::deque<Waiting> batch);
-    void drain();
+    void drain(Drain&);
+    void leave_spool(Drain&);
+    void direct_locked(Waiting);
 
     CourierOptions options;
     int fd = -1;
@@ -95,6 +99,16 @@ void Courier::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
     done(Safe::kafka);
 }
 
+void Courier::Impl::direct_locked(Waiting w) {
+    auto number = next++;
+    auto record = record_of(w.wire);
+    waiting.emplace(number, std::move(w));
+    bool taken = producer->produce(std::move(record), [impl = weak_from_this(), number](const kafka::Delivery& d) {
+        if (auto alive = impl.lock()) alive->confirmed(number, d);
+    });
+    if (!taken) to_spool_locked("the producer takes no record");
+}
+
 /// From now on everything goes through the spool, beginning with what waits, in its order.
 void Courier::Impl::to_spool_locked(const char* why) {
     if (!spooling) tel::warn("Kafka does not confirm: webhooks go to the spool", {{"why", why}, {"waiting", waiting.size()}});
@@ -127,73 +141,103 @@ void Courier::Impl::append(std::deque<Waiting> batch) {
     }
 }
 
-/// The spool's own producer: what it confirms is deleted, lowest first.
-void Courier::Impl::drain() {
-    std::shared_ptr<kafka::Producer> direct;
-    {
-        std::lock_guard guard(lock);
-        direct.swap(producer);
-    }
-    if (direct) direct->purge();  // from here on the drain is the only producer
-    direct.reset();
-    kafka::ProducerOptions p;
-    p.brokers = options.brokers;
-    p.client_id = options.client_id + "-spool";
-    kafka::Producer out(p);
-    while (true) {
+/// What of the spool is on its way to Kafka.
+struct Courier::Impl::Drain {
+    std::shared_ptr<kafka::Producer> out;   ///< the only producer while anything is in the spool
+    std::int64_t last = 0;                  ///< id of the last row under way
+    std::size_t rows = 0, ok = 0, failed = 0;
+    Steady::time_point since{}, not_before{};
+    int failures = 0;
+};
+
+/// One step: sends the lowest rows, or deletes those that Kafka has confirmed. Never waits long: webhooks wait behind it for their place on disk.
+void Courier::Impl::drain(Drain& d) {
+    if (!d.out) {
+        std::shared_ptr<kafka::Producer> direct;
         {
             std::lock_guard guard(lock);
-            if (stopping || !to_write.empty()) return;  // first the ones that are waiting for an answer
+            direct.swap(producer);
         }
+        if (direct) direct->purge();
+        direct.reset();
+        d.out = make_producer();
+    }
+    auto now = Steady::now();
+    if (d.rows == 0) {
+        if (now < d.not_before) return;
         auto batch = spool.lowest(500, 8u << 20);
-        if (batch.empty()) {
-            std::lock_guard guard(lock);
-            if (!to_write.empty()) return;
-            new_producer();
-            spooling = false;
-            rows = 0;
-            spooled_gauge.set(0);
-            tel::info("the spool is empty: webhooks go to Kafka directly again");
-            return;
-        }
-        std::size_t ok = 0, failed = 0;
+        if (batch.empty()) return;
+        d.rows = batch.size();
+        d.ok = d.failed = 0;
+        d.last = batch.back().id;
+        d.since = now;
         for (auto& row : batch)
-            if (!out.produce(record_of(row.wire), [&](const kafka::Delivery& d) { ++(d.ok ? ok : failed); })) ++failed;
-        auto end = Steady::now() + std::chrono::seconds(10);
-        while (ok + failed < batch.size() && Steady::now() < end) {
-            out.serve(Millis{50});
-            std::lock_guard guard(lock);
-            if (!to_write.empty() || stopping) break;
-        }
-        if (ok < batch.size()) {
-            out.purge();  // some may be in Kafka: repeats, with the same ids
-            while (ok + failed < batch.size() && out.in_flight() > 0) out.serve(Millis{20});
-            return;
-        }
-        spool.remove_up_to(batch.back().id);
-        rows = spool.rows();
-        spooled_gauge.set(static_cast<double>(spool.rows()));
+            if (!d.out->produce(record_of(row.wire), [&d](const kafka::Delivery& delivery) { ++(delivery.ok ? d.ok : d.failed); })) ++d.failed;
+    }
+    d.out->serve(Millis{10});
+    if (d.ok == d.rows) {
+        spool.remove_up_to(d.last);
+        d.rows = 0;
+        d.failures = 0;
+    } else if (d.failed > 0 || now - d.since > std::chrono::seconds(10)) {
+        d.out->purge();  // some may be in Kafka: repeats, with the same ids
+        while (d.ok + d.failed < d.rows && d.out->in_flight() > 0) d.out->serve(Millis{20});
+        d.rows = 0;
+        d.out = make_producer();
+        d.not_before = now + Backoff{Millis{100}, Millis{2'000}, 2, 0.2}.pause(std::min(d.failures++, 6));
+    }
+    rows = spool.rows();
+    spooled_gauge.set(static_cast<double>(spool.rows()));
+}
+
+/// The spool is empty: what has come meanwhile goes to Kafka directly, in its order, and so does everything after it.
+void Courier::Impl::leave_spool(Drain& d) {
+    std::lock_guard guard(lock);
+    if (stopping) return;
+    producer = std::move(d.out);  // it is connected and has its id: the first one that goes directly does not wait for that
+    spooling = false;
+    rows = 0;
+    spooled_gauge.set(0);
+    tel::info("the spool is empty: webhooks go to Kafka directly again");
+    std::deque<Waiting> late;
+    late.swap(to_write);
+    for (auto& w : late) {
+        if (spooling) to_write.push_back(std::move(w));  // it failed at once: the rest stays in order behind
+        else direct_locked(std::move(w));
     }
 }
 
 void Courier::Impl::loop() {
+    Drain d;
     while (true) {
         std::deque<Waiting> batch;
+        bool through_spool = false;
         {
             std::unique_lock guard(lock);
-            wake.wait_for(guard, Millis{spooling ? 100 : 1'000}, [&] { return stopping || !to_write.empty(); });
+            if (!spooling) wake.wait_for(guard, Millis{1'000}, [&] { return stopping || spooling; });
+            else if (d.rows == 0 && Steady::now() < d.not_before) wake.wait_for(guard, Millis{20}, [&] { return stopping || !to_write.empty(); });
+            through_spool = spooling;
+            if (through_spool && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < 1'000 && d.failures == 0) {
+                guard.unlock();
+                leave_spool(d);
+                continue;
+            }
             batch.swap(to_write);
-            if (stopping && batch.empty()) return;
-            if (batch.empty() && !spooling) continue;
+            if (stopping && batch.empty()) break;
         }
+        if (!through_spool) continue;
         try {
             if (!batch.empty()) append(std::move(batch));
-            else drain();
+            drain(d);
         } catch (const std::exception& e) {
             tel::error("the spool fails", {{"why", e.what()}});
             std::unique_lock guard(lock);
             wake.wait_for(guard, Millis{500}, [&] { return stopping; });
         }
+    }
+    if (d.out) {
+        d.out->purge();
+        while (d.out->in_flight() > 0) d.out->serve(Millis{20});
     }
 }
 
@@ -213,14 +257,7 @@ void Courier::send(events::Wire wire, Done done) {
     std::lock_guard guard(s.lock);
     Impl::Waiting w{std::move(wire), std::move(done), Steady::now()};
     if (!s.spooling) {
-        auto number = s.next++;
-        auto record = record_of(w.wire);
-        s.waiting.emplace(number, std::move(w));
-        if (s.producer->produce(std::move(record), [impl = s.weak_from_this(), number](const kafka::Delivery& d) {
-                if (auto alive = impl.lock()) alive->confirmed(number, d);
-            }))
-            return;
-        s.to_spool_locked("the producer takes no record");
+        s.direct_locked(std::move(w));
         return;
     }
     s.to_write.push_back(std::move(w));

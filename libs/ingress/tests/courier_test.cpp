@@ -1,0 +1,188 @@
+// Receipt under faults, on real Kafka: what was answered as safe is in Kafka in the end, once or more, in order of first occurrence.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "ingress/courier.hpp"
+#include "kafka/source.hpp"
+#include "spool.hpp"
+#include "testing/catch.hpp"
+#include "testkit/kafka.hpp"
+
+using namespace otto;
+using namespace otto::ingress;
+
+namespace {
+
+struct Folder {
+    std::string path;
+    Folder() {
+        char name[] = "/tmp/otto-spool-XXXXXX";
+        path = ::mkdtemp(name);
+    }
+    ~Folder() { std::filesystem::remove_all(path); }
+};
+
+events::Wire wire(const std::string& topic, int n, std::size_t size = 10) {
+    return {topic, "key", std::to_string(n) + ":" + std::string(size, 'x'), {{"ce_id", std::to_string(n)}}};
+}
+
+/// A courier with the thread that serves it, as the HTTP server does.
+class Post {
+public:
+    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30) : courier_([&] {
+        CourierOptions o;
+        o.brokers = brokers;
+        o.client_id = "test";
+        o.spool_dir = folder;
+        o.spool_bytes = bytes;
+        if (!topic.empty()) o.topics = {topic};
+        o.patience = Millis{topic.empty() ? 600 : 1'500};  // a broker that has just started answers its first producer late
+        return o;
+    }()) {
+        courier_.start();
+        thread_ = std::thread([this] {
+            while (!stop_) {
+                courier_.serve();
+                std::this_thread::sleep_for(Millis{2});
+            }
+        });
+    }
+    ~Post() {
+        stop_ = true;
+        thread_.join();
+        courier_.stop(Millis{500});
+    }
+    void send(events::Wire w) {
+        courier_.send(std::move(w), [this](Courier::Safe safe) {
+            std::lock_guard guard(lock_);
+            ++answers_[static_cast<std::size_t>(safe)];
+            ++all_;
+            wake_.notify_all();
+        });
+    }
+    /// Waits until so many are answered; how many in each way.
+    std::array<int, 3> answered(int n, Millis within = Millis{20'000}) {
+        std::unique_lock guard(lock_);
+        REQUIRE(wake_.wait_for(guard, within, [&] { return all_ >= n; }));
+        return answers_;
+    }
+    Courier& courier() { return courier_; }
+
+private:
+    Courier courier_;
+    std::thread thread_;
+    std::atomic<bool> stop_{false};
+    std::mutex lock_;
+    std::condition_variable wake_;
+    std::array<int, 3> answers_{};
+    int all_ = 0;
+};
+
+/// First occurrences, in order.
+std::vector<int> firsts(const std::string& brokers, const std::string& topic, std::size_t at_least) {
+    kafka::Reader reader(brokers, "test-reader", {topic});
+    std::vector<int> out;
+    std::set<int> seen;
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (out.size() < at_least && std::chrono::steady_clock::now() < end)
+        for (const auto& r : reader.poll(1'000, Millis{200})) {
+            int n = std::stoi(r.value);
+            if (seen.insert(n).second) out.push_back(n);
+        }
+    return out;
+}
+
+std::vector<int> counting(int n) {
+    std::vector<int> out;
+    for (int i = 0; i < n; ++i) out.push_back(i);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("with Kafka there, an event is safe once Kafka has it", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    Post post(kafka.brokers(), folder.path, topic);
+    for (int i = 0; i < 200; ++i) post.send(wire(topic, i));
+    CHECK(post.answered(200)[0] == 200);
+    CHECK(post.courier().spooled() == 0);
+    CHECK(firsts(kafka.brokers(), topic, 200) == counting(200));
+}
+
+TEST_CASE("Kafka away: answered from the spool within a second, drained in order once it is back, and direct again", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    if (!kafka.can_stop()) return;
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    Post post(kafka.brokers(), folder.path, topic);
+    for (int i = 0; i < 50; ++i) post.send(wire(topic, i));
+    post.answered(50);
+    kafka.stop();
+    auto began = std::chrono::steady_clock::now();
+    for (int i = 50; i < 150; ++i) post.send(wire(topic, i));
+    auto answers = post.answered(150);
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(3));
+    CHECK(answers[1] == 100);
+    CHECK(answers[2] == 0);
+    for (int i = 150; i < 200; ++i) post.send(wire(topic, i));
+    post.answered(200);
+    kafka.start();
+    CHECK(firsts(kafka.brokers(), topic, 200) == counting(200));
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (post.courier().spooled() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis{20});
+    CHECK(post.courier().spooled() == 0);
+    auto before = post.answered(200)[0];
+    for (int i = 200; i < 210; ++i) post.send(wire(topic, i));
+    CHECK(post.answered(210)[0] == before + 10);
+}
+
+TEST_CASE("what is in the spool when the process ends is drained by the next one", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    {
+        Post post("127.0.0.1:1", folder.path);
+        for (int i = 0; i < 30; ++i) post.send(wire(topic, i));
+        CHECK(post.answered(30)[1] == 30);
+    }
+    Post post(kafka.brokers(), folder.path, topic);
+    post.send(wire(topic, 30));
+    CHECK(firsts(kafka.brokers(), topic, 31) == counting(31));
+}
+
+TEST_CASE("a full spool refuses, and one directory has one process") {
+    Folder folder;
+    Post post("127.0.0.1:1", folder.path, "", 100'000);
+    for (int i = 0; i < 40; ++i) post.send(wire("t", i, 10'000));
+    auto answers = post.answered(40);
+    CHECK(answers[1] > 5);
+    CHECK(answers[2] > 20);
+    CHECK_THROWS_AS(Spool(folder.path), Failure);
+}
+
+TEST_CASE("the spool keeps order, bytes and headers over a restart") {
+    Folder folder;
+    {
+        Spool spool(folder.path);
+        auto a = wire("t", 1), b = wire("t", 2);
+        a.value = std::string("\0\xff bytes", 8);
+        REQUIRE(spool.append({&a, &b}).ok());
+        CHECK(spool.rows() == 2);
+    }
+    Spool spool(folder.path);
+    auto rows = spool.lowest(10, 1u << 20);
+    REQUIRE(rows.size() == 2);
+    CHECK(rows[0].wire.value == std::string("\0\xff bytes", 8));
+    CHECK(rows[1].wire.headers == std::vector<std::pair<std::string, std::string>>{{"ce_id", "2"}});
+    spool.remove_up_to(rows[0].id);
+    CHECK(spool.rows() == 1);
+    CHECK(spool.lowest(10, 1u << 20)[0].wire.value.starts_with("2:"));
+}
