@@ -67,7 +67,9 @@ struct Child {
             if (!std::freopen(log.c_str(), "w", stdout) || !std::freopen((log + ".err").c_str(), "w", stderr)) ::_exit(99);
             std::vector<char*> argv;
             for (auto& a : all) argv.push_back(a.data());
-            std::_Exit(app::run(static_cast<int>(argv.size()), argv.data(), "program", {{"test-service", "a service for the test", {kWord.row}, &wire}}));
+            int code = app::run(static_cast<int>(argv.size()), argv.data(), "program", {{"test-service", "a service for the test", {kWord.row}, &wire}});
+            std::fflush(nullptr);
+            std::_Exit(code);
         }
     }
     static std::string text(const std::string& path) {

@@ -37,4 +37,7 @@ private:
     std::string why_;
 };
 
+/// One round of a service's own shards: publishes what is due, lowest first, and deletes what Kafka has confirmed. Throws if Kafka does not take it.
+void relay_round(pg::Connection&, Publisher&);
+
 }  // namespace otto::rt

@@ -1,4 +1,6 @@
 #include "outbox.hpp"
+#include "records.hpp"
+#include "tables.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -65,6 +67,25 @@ bool Publisher::take_failure() {
     if (fatal_) producer_.reset();
     failed_ = fatal_ = false;
     return true;
+}
+
+void relay_round(pg::Connection& db, Publisher& publisher) {
+    while (true) {
+        auto tx = db.begin(pg::Scope::none());
+        auto rows = tx.many<StoredRecord>(sql::outbox_due);
+        tx.commit();
+        if (rows.empty()) return;
+        auto done = std::make_shared<std::vector<std::string>>();
+        for (auto& row : rows) publisher.publish(row.record, [done, id = row.id] { done->push_back(std::to_string(id)); });
+        bool all = publisher.flush(Millis{10'000});
+        if (!all) publisher.take_failure();
+        if (!done->empty()) {
+            auto close = db.begin(pg::Scope::none());
+            close.write(sql::outbox_delete, {pg::Param::array(*done)});
+            close.commit();
+        }
+        if (!all) throw std::runtime_error("Kafka does not take the outbox's events");
+    }
 }
 
 }  // namespace otto::rt

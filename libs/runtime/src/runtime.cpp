@@ -172,24 +172,7 @@ void Runtime::Impl::stop(Millis within) {
 Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service)) {
     auto* impl = impl_.get();
     impl->relay = std::make_shared<Publisher>(impl->options.brokers, impl->name + "-relay");
-    periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) {
-        while (true) {
-            auto tx = db.begin(pg::Scope::none());
-            auto rows = tx.many<StoredRecord>(sql::outbox_due);
-            tx.commit();
-            if (rows.empty()) return;
-            auto done = std::make_shared<std::vector<std::string>>();
-            for (auto& row : rows) relay->publish(row.record, [done, id = row.id] { done->push_back(std::to_string(id)); });
-            bool all = relay->flush(Millis{10'000});
-            if (!all) relay->take_failure();
-            if (!done->empty()) {
-                auto close = db.begin(pg::Scope::none());
-                close.write(sql::outbox_delete, {pg::Param::array(*done)});
-                close.commit();
-            }
-            if (!all) throw std::runtime_error("Kafka does not take the outbox's events");
-        }
-    }, "otto_outbox");
+    periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) { relay_round(db, *relay); }, "otto_outbox");
     periodic("trim", Millis{600'000}, [days = impl->inbox_days](pg::Connection& db) {
         auto tx = db.begin(pg::Scope::none());
         tx.write(sql::trim_inbox, {days});

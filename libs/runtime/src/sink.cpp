@@ -55,10 +55,8 @@ std::vector<std::string> Consumer::topics() const {
 int shard_of(std::string_view key) { return static_cast<int>(std::hash<std::string_view>{}(key) % 8); }
 
 void write_to_shard(pg::Tx& tx, const std::string& consumer, const Sink::Item& item) {
-    if (item.cancel) {
-        tx.write(sql::outbox_cancel, {consumer, item.options.replaces});
-        return;
-    }
+    if (item.options.replaces) tx.write(sql::outbox_cancel, {consumer, item.options.replaces});
+    if (item.cancel) return;
     const auto& w = item.wire;
     tx.write(sql::outbox_insert_shard, {consumer, shard_of(w.key), w.topic, w.key, pg::Param::bytes(w.value), headers_json(w.headers), item.options.not_before, item.options.replaces});
 }

@@ -29,7 +29,6 @@ inline constexpr pg::Query outbox_insert{"rt.outbox_insert", R"sql(
 INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)
 SELECT $1, $2, $3, t, k, v, h FROM unnest($4::text[], $5::text[], $6::bytea[], $7::jsonb[]) WITH ORDINALITY AS o (t, k, v, h, n) ORDER BY n RETURNING id)sql"};
 inline constexpr pg::Query outbox_insert_shard{"rt.outbox_insert_shard", R"sql(
-WITH former AS (DELETE FROM outbox WHERE consumer = $1 AND replaces = $8)
 INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers, not_before, replaces) VALUES ($1, 'outbox', $2, $3, $4, $5, $6, $7, $8))sql"};
 inline constexpr pg::Query outbox_cancel{"rt.outbox_cancel", "DELETE FROM outbox WHERE consumer = $1 AND replaces = $2"};
 inline constexpr pg::Query outbox_notify{"rt.outbox_notify", "SELECT pg_notify('otto_outbox', $1)"};

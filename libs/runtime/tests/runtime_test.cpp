@@ -15,6 +15,7 @@
 #include "pg/migrate.hpp"
 #include "runtime/runtime.hpp"
 #include "schema/schema.hpp"
+#include "telemetry/log.hpp"
 #include "testing/catch.hpp"
 #include "testkit/kafka.hpp"
 #include "testkit/postgres.hpp"
@@ -151,6 +152,7 @@ struct Notes {
         if (note == "throw") throw std::runtime_error("thrown");
         if (note == "divide") tx.write(kBroken, {0});
         if (note == "reject") return Outcome::reject("not wanted");
+        if (note == "later" && system_clock().now() - in.meta.occurred_at < Millis{1'500}) return Outcome::later(Millis{200});
         if (note == "once" && in.meta.attempt == 0) return Outcome::retry("first time", Millis{100});
         tx.write(kNote, {company, in.meta.id.value().to_string(), note});
         if (note == "write then retry" && in.meta.attempt == 0) return Outcome::retry("after a write", Millis{100});
@@ -360,4 +362,179 @@ TEST_CASE("an activity runs outside of transactions, again after a failure, and 
     CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'done' AND company_id = '" + notes.company + "'") == 2; }));
     CHECK(notes_of(notes.company) == 2);
     CHECK(notes.calls == 3);
+}
+
+namespace {
+
+/// How many records with this key stand on a topic; waits for at least `wanted`.
+std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted) {
+    static std::atomic<int> n{0};
+    kafka::Reader reader(World::shared().brokers, "count-" + std::to_string(++n), {topic});
+    std::size_t seen = 0;
+    eventually([&] {
+        for (const auto& r : reader.poll(500, Millis{100}))
+            if (r.key == key) ++seen;
+        return seen >= wanted && reader.caught_up();
+    });
+    return seen;
+}
+
+std::vector<std::string> notes_in_order(const std::string& company) {
+    static pg::Connection db(World::shared().owner, "notes");
+    struct Note {
+        std::string text;
+        static Note from(const pg::Fields& f) { return {f.text("note")}; }
+    };
+    auto tx = db.begin(pg::Scope::none());
+    std::vector<std::string> out;
+    for (auto& n : tx.many<Note>({"test.notes_in_order", "SELECT note FROM notes WHERE company_id = $1 ORDER BY ctid"}, {company})) out.push_back(n.text);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("events behind a parked one of their key wait for it, in order", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    Running lane(Consumer{consumer_of(notes.company)}.on<&Notes::one>(notes));
+    send({report(notes.company, "+1", "once"), report(notes.company, "+1", "second"), report(notes.company, "+1", "third")});
+    CHECK(eventually([&] { return notes_of(notes.company) == 3; }));
+    CHECK(notes_in_order(notes.company) == std::vector<std::string>{"once", "second", "third"});
+}
+
+TEST_CASE("later parks only the event, and uses up no attempt", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    Policy strict;
+    strict.retry = {1, Backoff{Millis{10}, Millis{10}, 1, 0}};
+    Running lane(Consumer{name}.on<&Notes::one>(notes, strict));
+    send({report(notes.company, "+1", "later"), report(notes.company, "+1", "at once")});
+    CHECK(eventually([&] { return notes_of(notes.company) == 2; }));
+    CHECK(notes_in_order(notes.company) == std::vector<std::string>{"at once", "later"});
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 0);
+}
+
+TEST_CASE("code and database do not fit: the lane waits, nothing is given up, and it goes on once they do", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    pg::Connection owner(World::shared().owner, "owner");
+    owner.execute("REVOKE ALL ON notes FROM otto_lead_pipeline");
+    std::size_t loud = 0;
+    tel::set_log_sink([&](std::string_view line) { loud += line.find("code and database do not fit") != std::string_view::npos; });
+    Running lane(Consumer{name}.on<&Notes::one>(notes));
+    send({report(notes.company, "+1", "n")});
+    CHECK(eventually([&] { return loud >= 1; }));
+    tel::set_log_sink({});
+    CHECK(count("SELECT count(*) AS n FROM parked WHERE consumer = '" + name + "'") == 0);
+    owner.execute("GRANT ALL ON notes TO otto_lead_pipeline");
+    CHECK(eventually([&] { return notes_of(notes.company) == 1; }));
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 0);
+}
+
+TEST_CASE("what a dead owner left in the outbox is published by the next one", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    {
+        Running lane(Consumer{name}.on<&Notes::one>(notes));
+        send({report(notes.company, "+1", "n")});
+        REQUIRE(eventually([&] { return notes_of(notes.company) == 1; }));
+    }
+    auto key = notes.company + ":left";
+    pg::Connection db(World::shared().owner, "left");
+    for (int partition = 0; partition < 12; ++partition)
+        db.execute("INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) VALUES ('" + name + "', 'otto.routed', " + std::to_string(partition) + ", 'otto.calls', '" + key + "', 'x', '[]')");
+    Running lane(Consumer{name}.on<&Notes::one>(notes));
+    CHECK(on_topic("otto.calls", key, 12) == 12);
+    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + name + "'") == 0; }));
+}
+
+TEST_CASE("a former owner that does not let go, stopped in the middle of its transaction, has its session ended", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    {
+        Running lane(Consumer{name}.on<&Notes::one>(notes));
+        send({report(notes.company, "+1", "n")});
+        REQUIRE(eventually([&] { return notes_of(notes.company) == 1; }));
+    }
+    pg::Connection zombie(World::shared().role, "zombie");
+    auto tx = zombie.begin(pg::Scope::none());
+    pg::Connection owner(World::shared().owner, "owner");
+    tx.write({"test.hold", "UPDATE lanes SET clean = true WHERE consumer = $1"}, {name});
+    tx.write({"test.mine", "UPDATE lanes SET backend_pid = pg_backend_pid(), backend_start = (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE consumer = $1"}, {name});
+    tx.flush();
+    // Others must be able to read whose session it is: as after the zombie's own claim, which was committed.
+    pg::Connection probe(World::shared().role, "probe");
+    tx.commit();
+    auto again = zombie.begin(pg::Scope::none());
+    again.write({"test.hold", "UPDATE lanes SET clean = true WHERE consumer = $1"}, {name});
+    again.flush();
+    send({report(notes.company, "+1", "n")});
+    Running lane(Consumer{name}.on<&Notes::one>(notes));
+    CHECK(eventually([&] { return notes_of(notes.company) == 2; }, Millis{60'000}));
+    CHECK_THROWS_AS(again.commit(), pg::SqlFailure);
+}
+
+TEST_CASE("events from outside of lanes leave through the service's own shards; timers wait, are replaced and cancelled", "[integration]") {
+    World::shared();
+    auto company = fresh_company();
+    pg::Connection db(World::shared().role, "commands");
+    Publisher publisher(World::shared().brokers, "relay-test");
+    UntypedEmitter emitter(consumer_of(company));
+    auto emit = [&](const std::string& phone, EmitOptions options) {
+        auto tx = db.begin(pg::Scope::none());
+        CallRecorded m;
+        m.set_company_id(company);
+        m.set_phone(phone);
+        emitter.emit(tx, m, tel::TraceContext::fresh(), std::move(options));
+        tx.commit();
+    };
+    auto soon = system_clock().now() + std::chrono::hours(1);
+    emit("now", {});
+    emit("timer", {soon, "t1"});
+    emit("timer again", {soon, "t1"});
+    emit("cancelled", {soon, "t2"});
+    {
+        auto tx = db.begin(pg::Scope::none());
+        Sink sink(consumer_of(company));
+        sink.cancel("t2");
+        write_to_shard(tx, consumer_of(company), sink.items().front());
+        tx.commit();
+    }
+    auto rolled_back = db.begin(pg::Scope::none());
+    CallRecorded never;
+    never.set_company_id(company);
+    never.set_phone("never");
+    emitter.emit(rolled_back, never, tel::TraceContext::fresh());
+    rolled_back.rollback();
+    relay_round(db, publisher);
+    CHECK(on_topic("otto.calls", company + ":now", 1) == 1);
+    CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 1);
+    pg::Connection owner(World::shared().owner, "owner");
+    owner.execute("UPDATE outbox SET not_before = now() WHERE consumer = '" + consumer_of(company) + "'");
+    relay_round(db, publisher);
+    CHECK(on_topic("otto.calls", company + ":timer again", 1) == 1);
+    CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 0);
+}
+
+TEST_CASE("Kafka away: what was committed leaves once it is back, and nothing twice in the rows", "[integration]") {
+    World::shared();
+    auto& kafka = testkit::TestKafka::shared();
+    if (!kafka.can_stop()) return;
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    Running lane(Consumer{name}.on<&Notes::one>(notes), 2);
+    std::vector<events::Wire> wires;
+    for (int i = 0; i < 100; ++i) wires.push_back(report(notes.company, "+" + std::to_string(i % 20), "n"));
+    send(wires);
+    REQUIRE(eventually([&] { return notes_of(notes.company) >= 10; }));
+    kafka.stop();
+    kafka.start();
+    CHECK(eventually([&] { return notes_of(notes.company) == 100; }, Millis{60'000}));
+    send({report(notes.company, "+1", "after")});
+    CHECK(eventually([&] { return notes_of(notes.company) == 101; }, Millis{60'000}));
+    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + name + "'") == 0; }, Millis{60'000}));
 }
