@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include <openssl/err.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/connect.hpp>
@@ -65,6 +66,13 @@ public:
     ~Peer() { close(); }
 
     tcp::socket& socket() { return secure_ ? secure_->next_layer() : *plain_; }
+
+    /// Whether an idle connection can still be used: nothing may wait on it, neither its end nor words that nobody asked for.
+    bool quiet() {
+        char byte;
+        auto got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
 
     /// Runs one operation to its end or to the deadline.
     template <class Start>
@@ -183,7 +191,7 @@ std::unique_ptr<Peer> Client::Impl::pooled(const std::string& place) {
     while (!peers.empty()) {
         auto entry = std::move(peers.back());
         peers.pop_back();
-        if (Steady::now() - entry.since < std::chrono::seconds(30)) return std::move(entry.peer);
+        if (Steady::now() - entry.since < std::chrono::seconds(30) && entry.peer->quiet()) return std::move(entry.peer);
     }
     return nullptr;
 }

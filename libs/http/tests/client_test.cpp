@@ -40,6 +40,7 @@ public:
     std::string place() const { return "127.0.0.1:" + std::to_string(port_); }
     std::string url() const { return "http://" + place() + "/"; }
     int served() const { return served_; }
+    int closed() const { return closed_; }
 
 private:
     void loop() {
@@ -59,12 +60,13 @@ private:
             }
             ::send(c, answer.data(), answer.size(), MSG_NOSIGNAL);
             ::close(c);
+            ++closed_;
         }
     }
     std::vector<std::string> answers_;
     std::vector<int> held_;
     int fd_ = -1, port_ = 0;
-    std::atomic<int> served_{0};
+    std::atomic<int> served_{0}, closed_{0};
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };
@@ -177,6 +179,17 @@ TEST_CASE("idempotent requests are tried again, others are not") {
         for (int i = 0; i < 20; ++i) CHECK(client.send({Method::get, peer.url(), {}, "", {}}).ok());
         CHECK(peer.served() < 20 + 20);
     }
+}
+
+TEST_CASE("a kept connection that the peer has closed meanwhile is not used again, also not for a POST") {
+    RawPeer peer({ok("one"), ok("two")});  // says nothing of closing, and closes
+    Client client(reaching(peer.place()));
+    REQUIRE(client.send({Method::post, peer.url(), {}, "x", {}}).ok());
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (peer.closed() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    auto second = client.send({Method::post, peer.url(), {}, "x", {}});
+    REQUIRE(second.ok());
+    CHECK(second->body == "two");
 }
 
 TEST_CASE("line breaks in headers or URL never leave") {
