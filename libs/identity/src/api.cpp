@@ -84,6 +84,12 @@ void Api::write(http::Method method, const std::string& path, Roles roles, Handl
 http::Response Api::Impl::answer(const http::Request& request, const std::string& route, Roles roles, bool write, const Handler& handler) {
     tel::ServiceScope scope(service);
     auto who = authenticator.authenticate(request);
+    if (!who && who.error().message == kKeysUnavailable) {
+        // Not 401: a client would sign its user out for our trouble.
+        auto r = http::problem({503, "Identity provider unavailable", "The identity provider's keys cannot be had at the moment; try again shortly."}, request);
+        r.headers.add("Retry-After", "2");
+        return r;
+    }
     if (!who) {
         auto r = http::problem({401, "Not signed in", "Send a valid session token: " + who.error().message + "."}, request);
         r.headers.add("WWW-Authenticate", "Bearer");

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMostKeys = 100;   // an issuer has two or three
 
 Error unknown_key() { return Error("the token's key is not one of its issuer's"); }
-Error unavailable() { return Error("the issuer's keys cannot be had at the moment", "try again in some seconds"); }
+Error unavailable() { return Error(std::string(kKeysUnavailable), "try again in some seconds"); }
 
 /// A key that may verify RS256; others of the set (encryption, other algorithms, too short) are not ours to use.
 std::optional<RsaPublicKey> signing_key(const JsonView& jwk) {

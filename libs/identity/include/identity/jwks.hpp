@@ -19,6 +19,9 @@ namespace otto::identity {
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
 Fetch fetch_with(http::Client&);
 
+/// The message of the error that is nobody's fault but the issuer's: the caller may be signed in, it cannot be told at the moment.
+inline constexpr std::string_view kKeysUnavailable = "the issuer's keys cannot be had at the moment";
+
 /// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the background while all go
 /// on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one caller, others wait for that fetch at most
 /// `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up key ids do not become a storm; after failures the pauses
