@@ -72,6 +72,12 @@ struct Child {
             std::_Exit(code);
         }
     }
+    ~Child() {
+        if (pid > 0) {
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, nullptr, 0);
+        }
+    }
     static std::string text(const std::string& path) {
         std::ifstream in(path);
         std::stringstream s;
@@ -97,6 +103,7 @@ struct Child {
     int wait() {
         int status = 0;
         ::waitpid(pid, &status, 0);
+        pid = -1;
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
     Result<http::Response> ask(int to, const std::string& path, http::Method method = http::Method::get) {
