@@ -113,10 +113,13 @@ void Router::release(pg::Connection& db) const {
     Uuid after_id;
     while (release_page(db, all ? sql::held_page : sql::held_recently, after, after_id)) {
     }
-    if (all) {
-        tried_generation_ = generation;
-        tried_all_ = now;
-    }
+    if (!all) return;
+    tried_generation_ = generation;
+    tried_all_ = now;
+    static auto held = tel::Metrics::gauge("held_events", "Events that nobody owns, or nobody's key proves.");
+    auto tx = db.begin(pg::Scope::none());
+    tx.each(sql::count_held, {}, [](const pg::Fields& f) { held.set(f.number("n")); });
+    tx.commit();
 }
 
 }  // namespace otto::tenant_router

@@ -156,6 +156,12 @@ void Source::rejoin() {
 
 const std::vector<TopicPartition>& Source::assignment() const { return impl_->assignment; }
 
+std::int64_t Source::end_of(const TopicPartition& tp) const {
+    std::int64_t low = -1, high = -1;
+    if (!impl_->client || rd_kafka_get_watermark_offsets(impl_->client, tp.topic.c_str(), tp.partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) return -1;
+    return high;
+}
+
 struct Reader::Impl {
     rd_kafka_t* client = nullptr;
     std::vector<std::string> topics;

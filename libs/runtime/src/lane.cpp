@@ -69,6 +69,14 @@ void ConsumerMetrics::handled(const std::string& type, const char* outcome, std:
     found->second.inc(static_cast<double>(n));
 }
 
+void ConsumerMetrics::lag(const kafka::TopicPartition& tp, std::int64_t events) {
+    auto found = lag_.find(tp);
+    if (found == lag_.end())
+        found = lag_.emplace(tp, tel::Metrics::gauge("partition_lag", "Events of a partition that are still to be done, as of the last fetch.",
+                                                     {{"consumer", consumer_}, {"topic", tp.topic}, {"partition", std::to_string(tp.partition)}})).first;
+    found->second.set(static_cast<double>(std::max<std::int64_t>(0, events)));
+}
+
 Lane::Lane(const Consumer& consumer, const LaneOptions& options, int index, StopSignal& stop)
     : consumer_(consumer),
       options_(options),
@@ -413,6 +421,7 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
     metrics_.parked.set(static_cast<double>(part.blocked.size()));
+    if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
     if (repeats > 0) metrics_.handled("", "repeat", repeats);
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"repeats", repeats}, {"skipped", skipped},
                         {"companies", companies.size()}, {"emitted", outbox.size()}, {"offset", part.next - 1}, {"ms", took.count() * 1e3}});

@@ -40,6 +40,8 @@ private:
 struct ConsumerMetrics {
     explicit ConsumerMetrics(const std::string& consumer);
     void handled(const std::string& type, const char* outcome, std::size_t n = 1);
+    /// Events of a partition that are still to be done.
+    void lag(const kafka::TopicPartition&, std::int64_t events);
     tel::Histogram batch_size, batch_seconds, age;
     tel::Gauge parked, owned;
     tel::Counter dead, rebalances_lost, failures;
@@ -47,6 +49,7 @@ struct ConsumerMetrics {
 private:
     std::string consumer_;
     std::map<std::pair<std::string, std::string>, tel::Counter> handled_;
+    std::map<kafka::TopicPartition, tel::Gauge> lag_;
 };
 
 /// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch of one partition at a

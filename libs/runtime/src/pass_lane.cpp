@@ -225,6 +225,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         }
     }
     metrics_.batch_size.observe(static_cast<double>(records.size()));
+    if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - records.back().offset - 1);
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
 }
 

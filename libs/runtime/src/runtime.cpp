@@ -12,6 +12,7 @@
 #include "schema/schema.hpp"
 #include "tables.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace otto::rt {
 
@@ -173,6 +174,16 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     auto* impl = impl_.get();
     impl->relay = std::make_shared<Publisher>(impl->options.brokers, impl->name + "-relay");
     periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) { relay_round(db, *relay); }, "otto_outbox");
+    periodic("gauges", Millis{5'000}, [labels = tel::Labels{{"service", impl->name}}](pg::Connection& db) {
+        auto tx = db.begin(pg::Scope::none());
+        tx.each(sql::standing_of_service, {}, [&](const pg::Fields& f) {
+            tel::Metrics::gauge("outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", labels).set(f.number("oldest"));
+            tel::Metrics::gauge("parked_total", "Events that wait for another try.", labels).set(f.number("parked"));
+            tel::Metrics::gauge("dead_letters", "Events given up, for an operator.", labels).set(f.number("dead"));
+            tel::Metrics::gauge("intents_open", "Calls to the outside that are still to be made.", labels).set(f.number("intents"));
+        });
+        tx.commit();
+    });
     periodic("trim", Millis{600'000}, [days = impl->inbox_days](pg::Connection& db) {
         auto tx = db.begin(pg::Scope::none());
         tx.write(sql::trim_inbox, {days});

@@ -71,6 +71,9 @@ inline constexpr pg::Query intent_failed{"rt.intent_failed", R"sql(
 UPDATE intents SET state = 'failed', finished_at = now(), leased_until = NULL, error = $4, history = $5 WHERE consumer = $1 AND intent_key = $2 AND attempt = $3 AND state = 'running')sql"};
 
 inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
+inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(
+SELECT coalesce(extract(epoch FROM now() - (SELECT min(created_at) FROM outbox WHERE not_before IS NULL)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,
+       (SELECT count(*) FROM dead_letters) AS dead, (SELECT count(*) FROM intents WHERE state IN ('pending', 'running')) AS intents)sql"};
 inline constexpr pg::Query trim_inbox{"rt.trim_inbox", "DELETE FROM inbox WHERE applied_at < now() - $1::bigint * interval '1 day'"};
 inline constexpr pg::Query trim_intents{"rt.trim_intents", "DELETE FROM intents WHERE state = 'done' AND finished_at < now() - interval '90 days'"};
 inline constexpr pg::Query trim_answers{"rt.trim_answers", "DELETE FROM idempotency_keys WHERE created_at < now() - interval '48 hours'"};

@@ -11,6 +11,7 @@
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
+#include "testkit/rig.hpp"
 
 using namespace otto;
 using namespace otto::lead_pipeline;
@@ -296,4 +297,20 @@ TEST_CASE("every query of the service fits the schema and the role's grants", "[
         CHECK_NOTHROW(Db::shared().role->execute("PREPARE probe AS " + std::string(q.text)));
         Db::shared().role->execute("DEALLOCATE probe");
     }
+}
+
+TEST_CASE("one report: the call is recorded and told to whoever wants to know", "[integration]") {
+    Calls calls;
+    testkit::Rig rig(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls));
+    auto event = routed_event("org_rig", report(pb::STAGE_POST_CALL, "missed"), 1).message;
+    CHECK(rig.when(event).settled());
+    auto told = rig.emitted<calls::v1::CallRecorded>();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].missed_call());
+    CHECK(told[0].version() == 1);
+    CHECK(rig.emitted<changes::v1::RowChanged>().size() == 2);  // the call and its new lead
+    CHECK(rig.rows<Text>({"status", "SELECT status AS v FROM calls"}).at(0).v == "missed");
+    event.set_company_id("org_rig_other");
+    CHECK(rig.when(event).settled());
+    CHECK(rig.rows<Text>({"status", "SELECT status AS v FROM calls"}).size() == 1);  // the former one was rolled back
 }

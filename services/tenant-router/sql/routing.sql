@@ -26,3 +26,6 @@ ON CONFLICT DO NOTHING
 -- name: saw_number
 INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
 ON CONFLICT (company_id, e164) DO UPDATE SET last_seen_at = greatest(seen_numbers.last_seen_at, excluded.last_seen_at), first_seen_at = least(seen_numbers.first_seen_at, excluded.first_seen_at)
+
+-- name: count_held
+SELECT count(*) AS n FROM held_events WHERE released_at IS NULL

@@ -39,6 +39,8 @@ public:
     /// Leaves the group and takes part again; used after a lane lost its fence.
     void rejoin();
     const std::vector<TopicPartition>& assignment() const;
+    /// Where the partition ended when it was last fetched from; -1 = not known yet. Asks nobody.
+    std::int64_t end_of(const TopicPartition&) const;
     void close();
 
 private:
