@@ -1,69 +1,149 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # what is set here is used by the commands that source this file
 # What the commands of deploy/ share: where things are, the chosen settings, starting and stopping processes. Sourced, not run.
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-run=${OTTO_RUN_DIR:-$repo/.run}
-mkdir -p "$run"
-run=$(cd "$run" && pwd)
+run=$(realpath -m "${OTTO_RUN_DIR:-$repo/.run}")
 pids="$run/pids" logs="$run/logs"
 services="company-service callrail-ingress tenant-router lead-pipeline query-service"
+database_users="company-service tenant-router lead-pipeline query-service maintenance" # callrail-ingress has no database
+pg_bin=/usr/lib/postgresql/15/bin
 
-# Settings: what the caller's environment says (also an empty value), else what an earlier `up` chose, else a default.
-declare -A chosen=()
-load_env() {
-  local line name
+# ---- settings
+# .run/env has two parts. `chosen` was chosen once or given by a caller and is kept; `derived` follows from it and is made anew by each
+# `up`, so that a changed port also changes the addresses that hold it. The caller's environment beats both, also with an empty value.
+declare -A chosen=() derived=()
+derived_mark='# Follows from the above; made anew by each deploy/up.'
+quoted() { # a value as a shell reads it
+  case "$1" in *[!A-Za-z0-9_@%+=:,./-]*) printf "'%s'" "${1//\'/\'\\\'\'}" ;; *) printf '%s' "$1" ;; esac
+}
+unquoted() {
+  local value=$1
+  case "$value" in \'*\') value=${value#\'}; value=${value%\'}; value=${value//\'\\\'\'/\'} ;; esac
+  printf '%s' "$value"
+}
+read_env() { # fills chosen and derived from .run/env
+  local line name part=chosen
   [ -e "$run/env" ] || return 0
   while IFS= read -r line; do
+    [ "$line" != "$derived_mark" ] || part=derived
     name=${line%%=*}
     case "$name" in ''|\#*) continue ;; esac
-    chosen[$name]=${line#*=}
-    [ -n "${!name+set}" ] || export "$name=${line#*=}"
+    if [ $part = chosen ]; then chosen[$name]=$(unquoted "${line#*=}"); else derived[$name]=$(unquoted "${line#*=}"); fi
   done < "$run/env"
-}
-choose() { # choose NAME DEFAULT…: the default is computed only if it is needed
-  local name=$1; shift
-  if [ -z "${!name+set}" ]; then export "$name=$("$@")"; fi
-  chosen[$name]=${!name}
 }
 save_env() {
   local name
-  (umask 077; for name in "${!chosen[@]}"; do printf '%s=%s\n' "$name" "${chosen[$name]}"; done | sort > "$run/env.new")
+  (
+    umask 077
+    {
+      echo "# What deploy/up chose and what its caller gave; kept over deploy/down and deploy/up."
+      for name in "${!chosen[@]}"; do printf '%s=%s\n' "$name" "$(quoted "${chosen[$name]}")"; done | sort
+      echo "$derived_mark"
+      for name in "${!derived[@]}"; do printf '%s=%s\n' "$name" "$(quoted "${derived[$name]}")"; done | sort
+    } > "$run/env.new"
+  )
   mv "$run/env.new" "$run/env"
 }
-need_stack() {
-  load_env
-  [ -e "$run/env" ] || { echo "${0##*/}: there is no stack in $run yet; start it with deploy/up" >&2; exit 1; }
+need_stack() { # for every command but `up`: the settings of the stack that is there
+  local name
+  [ -e "$run/env" ] || { echo "deploy/${0##*/}: there is no stack in $run yet; start it with deploy/up" >&2; exit 1; }
+  read_env
+  for name in "${!chosen[@]}"; do [ -n "${!name+set}" ] || export "$name=${chosen[$name]}"; done
+  for name in "${!derived[@]}"; do [ -n "${!name+set}" ] || export "$name=${derived[$name]}"; done
 }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-password() { openssl rand -hex 16; }
+role_of() { echo "otto_${1//-/_}"; }
+upper() { local t=${1//-/_}; echo "${t^^}"; }
 
+# ---- processes
+# Beside a process id stands when that process started, so that an id which the system has given to another is not mistaken for ours.
+started_at() { local stat; stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1; stat=${stat##*) }; set -- $stat; [ "$1" != Z ] && echo "${20}"; }
 pid_of() { # the process id of a component, if it runs
   local pid
-  if [ "$1" = postgres ]; then pid=$(head -n 1 "$run/postgres/postmaster.pid" 2>/dev/null) || return 1
-  else pid=$(cat "$pids/$1" 2>/dev/null) || return 1
+  if [ "$1" = postgres ]; then
+    pid=$(head -n 1 "$run/postgres/postmaster.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ] && echo "$pid"
+  else
+    pid=$(cat "$pids/$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(started_at "$pid")" = "$(cat "$pids/.$1.start" 2>/dev/null)" ] && echo "$pid"
   fi
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && [ "$(ps -o stat= -p "$pid" | cut -c1)" != Z ] && echo "$pid"
 }
 launch() { # launch NAME COMMAND…: in the background, apart from this terminal
   local name=$1; shift
   mkdir -p "$pids" "$logs"
   setsid nohup "$@" >> "$logs/$name.log" 2>&1 < /dev/null &
+  started_at $! > "$pids/.$name.start" || true
   echo $! > "$pids/$name"
 }
-stop() { # stop NAME SECONDS
-  local pid waited=0
-  pid=$(pid_of "$1") || { rm -f "$pids/$1"; return 0; }
-  kill -TERM "$pid" 2>/dev/null || true
-  while kill -0 "$pid" 2>/dev/null && [ $waited -lt $(($2 * 10)) ]; do sleep 0.1; waited=$((waited + 1)); done
-  kill -KILL "$pid" 2>/dev/null || true
-  rm -f "$pids/$1"
+stop() { # stop NAME SECONDS: politely, then by force
+  local pid signal=TERM waited=0
+  if pid=$(pid_of "$1"); then
+    [ "$1" != nginx ] || signal=QUIT # it answers what it has begun
+    kill -$signal "$pid" 2>/dev/null || true
+    while pid_of "$1" >/dev/null && [ $waited -lt $(($2 * 10)) ]; do sleep 0.1; waited=$((waited + 1)); done
+    if pid_of "$1" >/dev/null; then
+      echo "$1 (process $pid) did not end within $2 s and is killed" >&2
+      kill -KILL "$pid" 2>/dev/null || true
+      while pid_of "$1" >/dev/null; do sleep 0.1; done
+    fi
+  fi
+  rm -f "$pids/$1" "$pids/.$1.start"
+}
+stop_otto() {
+  local name
+  for name in nginx callrail-ingress query-service company-service tenant-router lead-pipeline all-in-one; do
+    ! pid_of "$name" >/dev/null || echo "stopping $name"
+    stop "$name" 40
+  done
+}
+stop_all() {
+  local name
+  stop_otto
+  for name in sandbox kafka; do
+    ! pid_of "$name" >/dev/null || echo "stopping $name"
+    stop "$name" 40
+  done
+  if pid_of postgres >/dev/null; then
+    echo "stopping postgres"
+    as_postgres "$pg_bin/pg_ctl" -D "$(readlink -f "$run/postgres")" -m fast -w -t 60 stop >/dev/null
+  fi
+}
+purge_data() { # what `up` made, and nothing else that may lie in the folder
+  local data
+  data=$(readlink -f "$run/postgres" 2>/dev/null || true)
+  case "$data" in /var/lib/postgresql/otto-*|"$run"/pgdata) rm -rf "$data" ;; esac
+  rm -rf "$run"/{postgres,kafka,spool,sandbox,nginx,nginx.conf,pids,logs,version} "$run"/*.log
+}
+lock_stack() { # lock_stack SECONDS: one `up` or `down` at a time; held through file 8, which no child may inherit
+  exec 8> "$run/.lock"
+  flock -w "$1" 8 || { echo "deploy/${0##*/}: another deploy/up or deploy/down is at work in $run; wait for its end" >&2; exit 1; }
 }
 as_postgres() { # Postgres refuses to run as root
   if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
-pg_bin=/usr/lib/postgresql/15/bin
-role_of() { echo "otto_${1//-/_}"; }
-upper() { local t=${1//-/_}; echo "${t^^}"; }
-json_get() { python3 -c 'import json, sys
-v = json.load(sys.stdin)
-for k in sys.argv[1].split("."): v = v[int(k)] if isinstance(v, list) else v.get(k) if v is not None else None
-print("" if v is None else v if isinstance(v, str) else json.dumps(v))' "$1"; }
-sandbox_post() { curl -sS --fail-with-body -H 'Content-Type: application/json' -d "$2" "http://127.0.0.1:$OTTO_SANDBOX_PORT$1"; }
+
+# ---- talking
+psql_as() { # psql_as URL [ARGS…]: the password stands in the environment, not in the list of processes
+  local url=$1 bare password=""; shift
+  case "$url" in
+    postgres*://*:*@*)
+      bare=$(sed -E 's|^([a-z]+://[^:/@]*):[^@]*@|\1@|' <<< "$url")
+      password=$(sed -E 's|^[a-z]+://[^:/@]*:([^@]*)@.*|\1|' <<< "$url")
+      case "$password" in *%*) ;; *) PGPASSWORD=$password exec psql "$bare" "$@" ;; esac ;;
+  esac
+  exec psql "$url" "$@"
+}
+json_get() { # json_get a.b.0: that member of the JSON on standard input; nothing if there is none
+  python3 -c 'import json, sys
+try: v = json.load(sys.stdin)
+except ValueError: v = None
+for k in sys.argv[1].split("."):
+    v = v[int(k)] if isinstance(v, list) and k.isdigit() and int(k) < len(v) else v.get(k) if isinstance(v, dict) else None
+print("" if v is None else v if isinstance(v, str) else json.dumps(v))' "$1"
+}
+sandbox_post() { # sandbox_post PATH JSON: prints the answer; what is refused is said with its reason
+  local answer status
+  answer=$(curl -sS --noproxy '*' -m 120 -w '\n%{http_code}' -H 'Content-Type: application/json' -d "$2" "http://127.0.0.1:$OTTO_SANDBOX_PORT$1") || {
+    echo "deploy/${0##*/}: the sandbox does not answer on port $OTTO_SANDBOX_PORT; deploy/status says what runs, deploy/up brings back what does not" >&2
+    return 1
+  }
+  status=${answer##*$'\n'} answer=${answer%$'\n'*}
+  case "$status" in 2*) printf '%s\n' "$answer" ;; *) echo "deploy/${0##*/}: the sandbox refused ($status): $answer" >&2; return 1 ;; esac
+}

@@ -28,8 +28,11 @@ def port(kind: str, service: str) -> str:
 upstreams = "\n".join(f"  upstream {s.replace('-', '_')} {{ server 127.0.0.1:{port('OTTO_PORT', s)} max_fails=0; keepalive 64; }}" for s in services)
 mapping = "\n".join(f'    "{pattern}" {target};' for pattern, target in rules)
 admin = port("OTTO_ADMIN_PORT", "query-service")
+# Started by root, its workers would be nobody's and could not write large bodies into the run directory.
+user = "user root;\n" if os.geteuid() == 0 else ""
+away = '{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The service behind this path does not answer; try again."}'
 print(f"""daemon off;
-pid nginx.pid;
+{user}pid nginx.pid;
 worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{
@@ -56,6 +59,14 @@ http {{
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_read_timeout 65s;
       proxy_request_buffering on;
+    }}
+    # A service that is away, or too slow: as Otto says it, so that providers try again.
+    error_page 502 504 =503 @away;
+    location @away {{
+      internal;
+      default_type application/problem+json;
+      add_header Retry-After 1 always;
+      return 503 '{away}';
     }}
   }}
   server {{
