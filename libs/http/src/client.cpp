@@ -1,10 +1,10 @@
 #include "http/client.hpp"
 
-#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/backoff.hpp"
+#include "resolve.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace otto::http {
@@ -29,26 +30,8 @@ using tcp = net::ip::tcp;
 using boost::system::error_code;
 using Steady = std::chrono::steady_clock;
 
-bool in_v4(const net::ip::address_v4& a, std::uint32_t network, int bits) { return (a.to_uint() >> (32 - bits)) == (network >> (32 - bits)); }
-
-bool is_public(const net::ip::address_v4& a) {
-    static constexpr std::pair<std::uint32_t, int> closed[] = {
-        {0x00000000, 8},  {0x0A000000, 8},  {0x64400000, 10}, {0x7F000000, 8},  {0xA9FE0000, 16}, {0xAC100000, 12}, {0xC0000000, 24},
-        {0xC0000200, 24}, {0xC0586300, 24}, {0xC0A80000, 16}, {0xC6120000, 15}, {0xC6336400, 24}, {0xCB007100, 24}, {0xE0000000, 4}, {0xF0000000, 4}};
-    return std::none_of(std::begin(closed), std::end(closed), [&](const auto& net) { return in_v4(a, net.first, net.second); });
-}
-
-bool is_public(const net::ip::address& address) {
-    if (address.is_v4()) return is_public(address.to_v4());
-    auto b = address.to_v6().to_bytes();
-    auto v4_at = [&](std::size_t i) { return net::ip::address_v4({b[i], b[i + 1], b[i + 2], b[i + 3]}); };
-    bool zeros10 = std::all_of(b.begin(), b.begin() + 10, [](auto x) { return x == 0; });
-    if (zeros10 && b[10] == 0xff && b[11] == 0xff) return is_public(v4_at(12));                              // v4-mapped
-    if (b[0] == 0x20 && b[1] == 0x02) return is_public(v4_at(2));                                            // 6to4
-    if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b) return is_public(v4_at(12));           // NAT64
-    if (b[0] == 0x20 && b[1] == 0x01 && (b[2] == 0x00 || (b[2] == 0x0d && b[3] == 0xb8))) return false;      // Teredo, documentation
-    return (b[0] & 0xe0) == 0x20;  // global unicast and nothing else
-}
+constexpr auto kIdleLife = std::chrono::seconds(30);  ///< shorter than what servers commonly grant
+constexpr double kBudgetMost = 10;                    ///< what a client may spend at once
 
 /// One connection and the loop that drives it; used by one call at a time. Every operation has a deadline; a late one closes the socket.
 class Peer {
@@ -56,9 +39,14 @@ public:
     Peer(const Url& url, ssl::context* tls) {
         if (tls) {
             secure_.emplace(io_, *tls);
-            SSL_set_tlsext_host_name(secure_->native_handle(), url.host.c_str());
             secure_->set_verify_mode(ssl::verify_peer);
-            secure_->set_verify_callback(ssl::host_name_verification(url.host));
+            // OpenSSL compares the name itself, and so can say that it was the name. An address is compared as one and has no SNI.
+            auto* handle = secure_->native_handle();
+            if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(handle), url.host.c_str()) != 1) {
+                SSL_set_hostflags(handle, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+                if (SSL_set1_host(handle, url.host.c_str()) != 1 || SSL_set_tlsext_host_name(handle, url.host.c_str()) != 1)
+                    throw Failure(Error("'" + url.host + "' cannot be checked against a certificate", "use its registered name"));
+            }
         } else {
             plain_.emplace(io_);
         }
@@ -67,8 +55,10 @@ public:
 
     tcp::socket& socket() { return secure_ ? secure_->next_layer() : *plain_; }
 
-    /// Whether an idle connection can still be used: nothing may wait on it, neither its end nor words that nobody asked for.
+    /// Whether an idle connection can still be used: nothing may wait on it, neither its end nor words that nobody asked for,
+    /// which would be taken for the answer to the next request.
     bool quiet() {
+        if (buffer_.size() > 0) return false;
         char byte;
         auto got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
@@ -116,6 +106,11 @@ public:
         error_code ignored;
         socket().close(ignored);
     }
+    /// What is wrong with the peer's certificate; "" if nothing is known to be.
+    std::string certificate_fault() {
+        auto code = secure_ ? SSL_get_verify_result(secure_->native_handle()) : X509_V_OK;
+        return code == X509_V_OK ? "" : X509_verify_cert_error_string(code);
+    }
 
 private:
     net::io_context io_;
@@ -126,53 +121,83 @@ private:
 
 bool idempotent(Method m) { return m == Method::get || m == Method::head || m == Method::put || m == Method::del || m == Method::options; }
 
-bool clean(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+/// "host:port" as it is written in OTTO_PRIVATE_ADDRESSES and in messages.
+std::string place_of(const Url& url) { return (url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]") + ":" + url.port; }
+
+std::string milliseconds(Millis t) { return std::to_string(t.count()) + " ms"; }
+
+/// Refuses what would end a line, or say a second time how long the request is.
+std::optional<Error> fault_of(const Headers& headers) {
+    for (const auto& [name, value] : headers.items()) {
+        auto letter = [](unsigned char c) { return std::isalnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos; };
+        if (name.empty() || !std::all_of(name.begin(), name.end(), letter)) return Error("a header's name holds what no name may hold", "letters, digits and - only");
+        auto control = [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; };
+        if (std::any_of(value.begin(), value.end(), control)) return Error("the header '" + name + "' holds a line break or another control character", "remove it");
+        for (auto ours : {"Host", "Content-Length", "Transfer-Encoding"})
+            if (iequals(name, ours)) return Error("the header '" + name + "' is the client's own to set", "leave it out; it follows from the URL and the body");
+    }
+    return std::nullopt;
 }
 
-/// Seconds or an HTTP date.
+/// Seconds or an HTTP date; what is neither is as if it were not there.
 std::optional<Millis> retry_after(const Response& r) {
     auto text = r.headers.get("retry-after");
     if (text.empty()) return std::nullopt;
-    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) && text.size() < 7) return Millis{std::stoll(std::string(text)) * 1000};
+    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        return Millis{text.size() > 9 ? 1'000'000'000'000 : std::stoll(std::string(text)) * 1000};
     std::tm tm{};
-    if (!::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm)) return std::nullopt;
+    auto* end = ::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    if (!end) return std::nullopt;
     auto at = std::chrono::system_clock::from_time_t(::timegm(&tm));
     return std::max(Millis{0}, std::chrono::duration_cast<Millis>(at - std::chrono::system_clock::now()));
 }
+
+/// Why an attempt brought no answer.
+struct Failed {
+    Error error;
+    bool again;                  ///< another attempt may fare better
+    bool before_answer = false;  ///< the connection ended without one byte of an answer
+};
 
 }  // namespace
 
 struct Client::Impl {
     explicit Impl(ClientOptions o) : options(std::move(o)) {
         tls.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+        error_code error;
         if (options.ca_file.empty()) {
-            tls.set_default_verify_paths();
+            tls.set_default_verify_paths(error);
+            if (error) throw Failure(Error("the system's store of certificate authorities cannot be read: " + error.message(), "install ca-certificates"));
         } else {
-            error_code error;
             tls.load_verify_file(options.ca_file, error);
             if (error) throw Failure(Error("'" + options.ca_file + "' holds no certificates: " + error.message(), "give a PEM file"));
         }
     }
 
-    struct Failed { Error error; bool before_answer; };  ///< before_answer: not one byte of an answer came
+    using PeerPtr = std::unique_ptr<Peer>;
     using Attempt = std::variant<Response, Failed>;
 
     Attempt once(const ClientRequest&, const Url&, Steady::time_point deadline);
     Attempt exchange(Peer&, const ClientRequest&, const Url&, Steady::time_point deadline, bool& keep);
-    std::variant<std::unique_ptr<Peer>, Failed> connect(const Url&, Steady::time_point deadline);
-    std::unique_ptr<Peer> pooled(const std::string& place);
-    void give_back(const std::string& place, std::unique_ptr<Peer>);
+    std::variant<PeerPtr, Failed> connect(const Url&, Steady::time_point deadline);
+    PeerPtr pooled(const std::string& place);
+    void give_back(const std::string& place, PeerPtr);
+    void earn_budget();
     bool take_budget();
     void count(const ClientRequest&, const std::string& outcome);
 
-    ClientOptions options;
+    const ClientOptions options;
     ssl::context tls{ssl::context::tls_client};
-    std::mutex lock;
-    struct Idle { std::unique_ptr<Peer> peer; Steady::time_point since; };
-    std::map<std::string, std::deque<Idle>> idle;
-    double budget = 10;  ///< retries that may be made; a request adds a share, a retry takes one
+    struct Idle { PeerPtr peer; Steady::time_point since; };
+    std::mutex lock;                               ///< guards what follows; never held across I/O
+    std::map<std::string, std::deque<Idle>> idle;  ///< by scheme, host and port; the last given back is taken first
+    double budget = kBudgetMost;                   ///< retries that may be made: a request adds a share, a retry takes one
 };
+
+void Client::Impl::earn_budget() {
+    std::lock_guard guard(lock);
+    budget = std::min(kBudgetMost, budget + options.retry_budget);
+}
 
 bool Client::Impl::take_budget() {
     std::lock_guard guard(lock);
@@ -185,104 +210,149 @@ void Client::Impl::count(const ClientRequest& r, const std::string& outcome) {
     tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests to the outside by what came of them.", {{"method", std::string(to_text(r.method))}, {"outcome", outcome}}).inc();
 }
 
-std::unique_ptr<Peer> Client::Impl::pooled(const std::string& place) {
+Client::Impl::PeerPtr Client::Impl::pooled(const std::string& place) {
+    std::vector<PeerPtr> spent;  // closed after the lock is released
     std::lock_guard guard(lock);
-    auto& peers = idle[place];
-    while (!peers.empty()) {
+    auto found = idle.find(place);
+    if (found == idle.end()) return nullptr;
+    auto& peers = found->second;
+    PeerPtr chosen;
+    while (!peers.empty() && !chosen) {
         auto entry = std::move(peers.back());
         peers.pop_back();
-        if (Steady::now() - entry.since < std::chrono::seconds(30) && entry.peer->quiet()) return std::move(entry.peer);
+        if (Steady::now() - entry.since < kIdleLife && entry.peer->quiet())
+            chosen = std::move(entry.peer);
+        else
+            spent.push_back(std::move(entry.peer));
     }
-    return nullptr;
+    if (peers.empty()) idle.erase(found);
+    return chosen;
 }
 
-void Client::Impl::give_back(const std::string& place, std::unique_ptr<Peer> peer) {
+void Client::Impl::give_back(const std::string& place, PeerPtr peer) {
+    std::vector<PeerPtr> spent;
     std::lock_guard guard(lock);
-    auto& peers = idle[place];
-    peers.push_back({std::move(peer), Steady::now()});
-    while (peers.size() > options.pool_per_host) peers.pop_front();
+    auto now = Steady::now();
+    idle[place].push_back({std::move(peer), now});
+    // All hosts are looked through, not this one alone: one that is never asked again would keep its connections for ever.
+    for (auto host = idle.begin(); host != idle.end();) {
+        auto& peers = host->second;
+        while (!peers.empty() && (peers.size() > options.pool_per_host || now - peers.front().since >= kIdleLife)) {
+            spent.push_back(std::move(peers.front().peer));
+            peers.pop_front();
+        }
+        host = peers.empty() ? idle.erase(host) : std::next(host);
+    }
 }
 
-std::variant<std::unique_ptr<Peer>, Client::Impl::Failed> Client::Impl::connect(const Url& url, Steady::time_point deadline) {
-    auto place = url.host + ":" + url.port;
+std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url, Steady::time_point deadline) {
+    auto place = place_of(url);
     bool allowed = std::find(options.private_addresses.begin(), options.private_addresses.end(), place) != options.private_addresses.end();
-    net::io_context io;
-    tcp::resolver resolver(io);
-    error_code error;
-    auto host = url.host;
-    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    auto found = resolver.resolve(host, url.port, error);
-    if (error) return Failed{Error("'" + url.host + "' has no address: " + error.message(), "check the host name and the machine's DNS"), true};
-    bool refused = false;
-    error_code last = net::error::host_not_found;
     auto until = std::min(deadline, Steady::now() + options.connect_timeout);
-    for (const auto& entry : found) {
-        // The very address that is checked is connected to: a second look at the name could give another.
-        if (!allowed && !is_public(entry.endpoint().address())) {
-            refused = true;
-            continue;
-        }
-        auto peer = std::make_unique<Peer>(url, url.scheme == "https" ? &tls : nullptr);
-        last = peer->connect(entry.endpoint(), until);
-        if (!last) return peer;
+    auto resolved = resolve(url.host, until);
+    if (auto* none = std::get_if<NoAddress>(&resolved)) return Failed{none->error, none->passing};
+
+    // The very addresses that are judged are connected to: a second look at the name could give others.
+    auto addresses = std::get<std::vector<std::string>>(std::move(resolved));
+    auto found = addresses.size();
+    if (!allowed) std::erase_if(addresses, [](const auto& a) { return !is_public(a); });
+    if (addresses.empty()) {
+        if (found == 0) return Failed{Error("'" + url.host + "' has no address", "check the host name"), false};
+        return Failed{Error("'" + place + "' is a private address", "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"), false};
     }
-    if (refused && last == net::error::host_not_found)
-        return Failed{Error("'" + place + "' is a private address", "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"), true};
-    if (last.category() == net::error::get_ssl_category() || last.category() == ssl::error::get_stream_category())
-        return Failed{Error("no TLS connection to " + place + ": " + last.message(), "its certificate must be valid for '" + url.host + "' and come from an authority that is trusted"), true};
-    return Failed{Error("no connection to " + place + ": " + last.message(), "is the peer up and reachable from here?"), true};
+    std::optional<Failed> last;
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        auto now = Steady::now();
+        if (last && now >= until) break;
+        auto peer = std::make_unique<Peer>(url, url.scheme == "https" ? &tls : nullptr);
+        // Each gets its share of the time, so that one that swallows packets does not hide the next.
+        auto share = now + (until - now) / static_cast<long>(addresses.size() - i);
+        tcp::endpoint endpoint(net::ip::make_address(addresses[i]), static_cast<unsigned short>(std::stoi(url.port)));
+        auto error = peer->connect(endpoint, share);
+        if (!error) return peer;
+        if (auto fault = peer->certificate_fault(); !fault.empty())
+            return Failed{Error("no TLS connection to " + place + ": its certificate is refused: " + fault, "it must be valid for '" + url.host + "' and come from an authority that is trusted"), false};
+        if (error.category() == net::error::get_ssl_category() || error.category() == ssl::error::get_stream_category())
+            last = Failed{Error("no TLS connection to " + place + ": " + error.message(), "the peer must speak TLS 1.2 or later on this port"), false};
+        else if (error == net::error::timed_out)
+            last = Failed{Error("no connection to " + place + " within " + milliseconds(options.connect_timeout), "is the peer up and reachable from here?"), true};
+        else
+            last = Failed{Error("no connection to " + place + ": " + error.message(), "is the peer up and reachable from here?"), true};
+    }
+    return *last;
 }
 
 Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r, const Url& url, Steady::time_point deadline, bool& keep) {
     static const std::map<Method, wire::verb> verbs{{Method::get, wire::verb::get}, {Method::head, wire::verb::head}, {Method::post, wire::verb::post}, {Method::put, wire::verb::put},
                                                     {Method::patch, wire::verb::patch}, {Method::del, wire::verb::delete_}, {Method::options, wire::verb::options}};
+    auto place = place_of(url);
     wire::request<wire::string_body> out(verbs.at(r.method), url.target, 11);
-    bool standard_port = (url.scheme == "https" && url.port == "443") || (url.scheme == "http" && url.port == "80");
-    out.set(wire::field::host, standard_port ? url.host : url.host + ":" + url.port);
-    out.set(wire::field::user_agent, "otto");
-    out.set("traceparent", r.trace.traceparent());
-    for (const auto& [name, value] : r.headers.items()) out.set(name, value);
+    bool standard_port = url.port == (url.scheme == "https" ? "443" : "80");
+    out.set(wire::field::host, standard_port ? place.substr(0, place.rfind(':')) : place);
+    for (const auto& [name, value] : r.headers.items()) out.insert(name, value);
+    if (!r.headers.has("User-Agent")) out.set(wire::field::user_agent, "otto");
+    out.set("traceparent", (r.trace.trace_id == tel::TraceContext{}.trace_id ? tel::TraceContext::fresh() : r.trace).traceparent());
     out.body() = r.body;
     if (!r.body.empty() || r.method == Method::post || r.method == Method::put || r.method == Method::patch) out.content_length(r.body.size());
-    auto place = url.host + ":" + url.port;
-    if (auto error = peer.write(out, deadline)) return Failed{Error("the request to " + place + " did not get through: " + error.message(), "try again"), true};
-    wire::response_parser<wire::string_body> in;
-    in.body_limit(options.body_limit);
-    in.header_limit(64u << 10);
-    if (r.method == Method::head) in.skip(true);
-    auto too_large = [&] { return Failed{Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes", "the limit is ours; ask for less"), false}; };
-    if (auto error = peer.read_header(in, deadline)) {
-        if (error == wire::error::body_limit) return too_large();
-        bool none = !in.got_some();
-        return Failed{Error(place + (error == net::error::timed_out ? " did not answer in time" : " broke off before its answer: " + error.message()), "try again"), none && error != net::error::timed_out};
-    }
-    if (!in.is_done())
-        if (auto error = peer.read(in, deadline)) {
-            if (error == wire::error::body_limit) return too_large();
-            return Failed{Error(place + " broke off within its answer: " + error.message(), "try again"), false};
+
+    auto late = [&](const char* what) {
+        return Failed{Error(place + " did not " + what + " in time; " + milliseconds(options.total_timeout) + " are granted", "is the peer slow, or is that too little for this request?"), false};
+    };
+    auto unwritten = peer.write(out, deadline);
+    if (unwritten == net::error::timed_out) return late("take the request");
+    // A peer that refuses a large body may answer and hang up before it has it all: its answer is looked for all the same.
+
+    std::optional<wire::response_parser<wire::string_body>> in;
+    auto fault = [&](error_code error) -> Failed {
+        if (error == net::error::timed_out) return late(in->got_some() ? "finish its answer" : "answer");
+        if (error == wire::error::body_limit)
+            return {Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes", "that is this client's limit (body_limit); ask for less"), false};
+        if (error == wire::error::header_limit) return {Error("the headers of the answer of " + place + " are larger than 64 KiB", "the peer is not as it should be"), false};
+        bool over = error == wire::error::end_of_stream || error == wire::error::partial_message;
+        if (error.category() == make_error_code(wire::error::bad_version).category() && !over)
+            return {Error("the answer of " + place + " is no HTTP: " + error.message(), "is the port that of an HTTP server, and the scheme right?"), false};
+        if (in->is_header_done()) return {Error(place + " broke off within its answer: " + error.message(), "see the peer's log"), true};
+        return {Error(place + " broke off before its answer: " + (unwritten ? unwritten : error).message(), "see the peer's log"), true, !in->got_some()};
+    };
+    // Interim answers (100, 103) come before the one that counts; to take one for it would pair every later answer with the wrong request.
+    for (int interim = 0;; ++interim) {
+        in.emplace();
+        in->body_limit(options.body_limit);
+        in->header_limit(64u << 10);
+        if (r.method == Method::head) in->skip(true);
+        if (auto error = peer.read_header(*in, deadline)) {
+            auto failed = fault(error);
+            failed.before_answer = failed.before_answer && interim == 0;
+            return failed;
         }
+        auto status = in->get().result_int();
+        if (status >= 200) break;
+        if (status == 101 || interim == 8) return Failed{Error(place + " answers with status " + std::to_string(status) + " and no end", "the peer is not as it should be"), false};
+    }
+    if (!in->is_done())
+        if (auto error = peer.read(*in, deadline)) return fault(error);
+    auto message = in->release();
+    keep = message.keep_alive() && out.keep_alive() && !unwritten;
     Response response;
-    auto message = in.release();
     response.status = static_cast<int>(message.result_int());
     for (const auto& f : message.base()) response.headers.add(std::string(f.name_string()), std::string(f.value()));
     response.body = std::move(message.body());
-    keep = message.keep_alive();
     return response;
 }
 
 Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url, Steady::time_point deadline) {
-    auto place = url.scheme + "://" + url.host + ":" + url.port;
+    auto place = url.scheme + "://" + place_of(url);
     if (auto peer = pooled(place)) {
         bool keep = false;
         auto answer = exchange(*peer, r, url, deadline, keep);
         if (keep) give_back(place, std::move(peer));
         auto* failed = std::get_if<Failed>(&answer);
-        // A kept connection may have died while it was idle; nobody has seen the request then, as far as we can tell.
+        // A kept connection may end at the very moment it is used again. The peer may have seen the request even so: only what may be done twice is.
         if (!failed || !failed->before_answer || !idempotent(r.method)) return answer;
     }
     auto made = connect(url, deadline);
     if (auto* failed = std::get_if<Failed>(&made)) return std::move(*failed);
-    auto peer = std::move(std::get<std::unique_ptr<Peer>>(made));
+    auto peer = std::move(std::get<PeerPtr>(made));
     bool keep = false;
     auto answer = exchange(*peer, r, url, deadline, keep);
     if (keep) give_back(place, std::move(peer));
@@ -294,25 +364,21 @@ Client::~Client() = default;
 
 Result<Response> Client::send(const ClientRequest& request) {
     auto& self = *impl_;
-    auto url = Url::parse(request.url);
+    auto url = Url::parse(request.url);  // refuses line breaks, white space and control characters
     if (!url) return url.error();
-    if (!clean(request.url)) return Error("the URL holds a line break", "percent-encode it");
-    for (const auto& [name, value] : request.headers.items())
-        if (!clean(name) || !clean(value) || name.empty()) return Error("the header '" + name + "' holds a line break", "remove it");
+    if (auto fault = fault_of(request.headers)) return *fault;
     auto deadline = Steady::now() + self.options.total_timeout;
-    {
-        std::lock_guard guard(self.lock);
-        self.budget = std::min(10.0, self.budget + self.options.retry_budget);
-    }
+    self.earn_budget();
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     for (int attempt = 0;; ++attempt) {
         auto answer = self.once(request, *url, deadline);
         auto* response = std::get_if<Response>(&answer);
-        auto* failed = std::get_if<Impl::Failed>(&answer);
+        auto* failed = std::get_if<Failed>(&answer);
         bool sick = response && (response->status == 429 || (response->status >= 502 && response->status <= 504));
         auto wait = pause.pause(attempt, std::hash<std::string>{}(request.url));
         if (sick) wait = retry_after(*response).value_or(wait);
-        bool again = attempt < self.options.retries && idempotent(request.method) && (sick || failed) && Steady::now() + wait < deadline && self.take_budget();
+        bool in_time = wait < deadline - Steady::now();
+        bool again = attempt < self.options.retries && idempotent(request.method) && (sick || (failed && failed->again)) && in_time && self.take_budget();
         if (!again) {
             self.count(request, failed ? "failed" : std::to_string(response->status / 100) + "xx");
             if (failed) return failed->error;

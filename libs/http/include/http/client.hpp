@@ -9,28 +9,34 @@
 namespace otto::http {
 
 struct ClientOptions {
-    Millis connect_timeout{5'000}, total_timeout{15'000};
-    std::size_t body_limit = 8u << 20;
+    Millis connect_timeout{5'000};                ///< for one connection: looking the name up, connecting, TLS
+    Millis total_timeout{15'000};                 ///< for one send(), its retries and pauses included
+    std::size_t body_limit = 8u << 20;            ///< bytes of an answer's body; a larger one is an Error
     int retries = 2;                              ///< of idempotent methods, on connection loss, 429, 502–504
-    double retry_budget = 0.2;                    ///< retries as a share of requests, so that a sick peer is not stormed
-    std::size_t pool_per_host = 8;
-    std::vector<std::string> private_addresses;   ///< host:port that may be reached although private (OTTO_PRIVATE_ADDRESSES)
+    double retry_budget = 0.2;                    ///< retries as a share of requests (and 10 at once), so that a sick peer is not stormed
+    std::size_t pool_per_host = 8;                ///< idle connections kept per scheme, host and port, for 30 s
+    std::vector<std::string> private_addresses;   ///< host:port ([host]:port for IPv6) that may be reached although private (OTTO_PRIVATE_ADDRESSES)
     std::string ca_file;                          ///< PEM of authorities to trust instead of the system's store; empty = the system's
-    std::string metrics_name = "http_client";
+    std::string metrics_name = "http_client";     ///< counts in <metrics_name>_requests_total{method,outcome}; outcome is 2xx … 5xx or failed
 };
 
 struct ClientRequest {
     Method method = Method::get;
-    std::string url;
-    Headers headers;
+    std::string url;          ///< http or https, percent-encoded
+    Headers headers;          ///< Host, Content-Length and Transfer-Encoding are the client's own and refused here
     std::string body;
-    tel::TraceContext trace;
+    tel::TraceContext trace;  ///< sent as traceparent; empty = a new journey
 };
 
-/// Blocking calls over pooled keep-alive connections; TLS with verification against the system's store. Refuses addresses that are loopback,
-/// private, link-local or otherwise not public, after resolution and again at connect. Redirects are not followed. Thread-safe.
+/// Blocking calls over pooled keep-alive connections. Thread-safe; callers do not wait for one another. One client is made and kept: its pool, its retry
+/// budget and the trusted authorities are its own.
+/// TLS is 1.2 or later and always verified, authority and name. Addresses that are loopback, private, link-local or otherwise not public are refused: each
+/// is judged after the name is looked up, and that very one is connected to. Redirects are not followed: a 3xx is a Response like others.
+/// A `Retry-After` (seconds or date) is the pause before a retry; one that would not end within the total time-out is not begun, and the answer that asked
+/// for it is returned. A kept connection that ends before the first byte of an answer is replaced once for an idempotent method, whatever the budget.
 class Client {
 public:
+    /// Throws Failure if `ca_file` or the system's store cannot be read.
     explicit Client(ClientOptions);
     ~Client();
     /// Any HTTP status is a Response; an Error says what kept one from coming.
