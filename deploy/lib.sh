@@ -72,8 +72,13 @@ launch() { # launch NAME COMMAND…: in the background, apart from this terminal
   started_at $! > "$pids/.$name.start" || true
   echo $! > "$pids/$name"
 }
+orphans() { # orphans NAME: what a killed nginx leaves behind, its workers, who still hold its ports
+  local leader
+  [ "$1" = nginx ] && leader=$(cat "$pids/$1" 2>/dev/null) && [ -n "$leader" ] && [ ! -e "/proc/$leader" ] && pgrep -x -g "$leader" nginx
+}
 stop() { # stop NAME SECONDS: politely, then by force
   local pid signal=TERM waited=0
+  for pid in $(orphans "$1" || true); do kill -KILL "$pid" 2>/dev/null || true; done
   if pid=$(pid_of "$1"); then
     [ "$1" != nginx ] || signal=QUIT # it answers what it has begun
     kill -$signal "$pid" 2>/dev/null || true
@@ -140,7 +145,7 @@ print("" if v is None else v if isinstance(v, str) else json.dumps(v))' "$1"
 }
 sandbox_post() { # sandbox_post PATH JSON: prints the answer; what is refused is said with its reason
   local answer status
-  answer=$(curl -sS --noproxy '*' -m 120 -w '\n%{http_code}' -H 'Content-Type: application/json' -d "$2" "http://127.0.0.1:$OTTO_SANDBOX_PORT$1") || {
+  answer=$(curl -s --noproxy '*' -m 120 -w '\n%{http_code}' -H 'Content-Type: application/json' -d "$2" "http://127.0.0.1:$OTTO_SANDBOX_PORT$1") || {
     echo "deploy/${0##*/}: the sandbox does not answer on port $OTTO_SANDBOX_PORT; deploy/status says what runs, deploy/up brings back what does not" >&2
     return 1
   }
