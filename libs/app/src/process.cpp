@@ -144,8 +144,10 @@ private:
         for (const auto& [name, value] : s.shown()) w.member(name, value);
         w.end_object();
         tel::info("settings", {tel::Field::json("settings", w.take())});
+        std::string unknown;
         for (const auto& name : s.unknown())
-            if (!name.starts_with("OTTO_PG_URL_")) tel::debug("the environment has a setting that this program does not know", {{"name", name}});
+            if (!name.starts_with("OTTO_PG_")) unknown.append(unknown.empty() ? "" : " ").append(name);
+        if (!unknown.empty()) tel::warn("the environment has settings that this program does not know", {{"names", unknown}});
         for (const auto& remark : shared_->remarks) tel::warn(remark);
     }
 
