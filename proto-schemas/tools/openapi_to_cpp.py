@@ -37,6 +37,25 @@ def literal(text):
     return "\n".join(f'    R"text({text[i:i + 8000]})text"' for i in range(0, len(text), 8000))
 
 
+def standalone(node):
+    """A schema as draft 4 takes it: references laid in, nullability and constants as enumerations."""
+    if isinstance(node, list):
+        return [standalone(n) for n in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return standalone(document["components"]["schemas"][node["$ref"].rsplit("/", 1)[1]])
+    return {k: standalone(v) for k, v in node.items() if k != "description"}
+
+
+def schemas():
+    """The schemas by which services check what they are given: those marked x-checked."""
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("x-checked"):
+            plain = standalone({k: v for k, v in schema.items() if k != "x-checked"})
+            yield f'  if (name == "{name}") return R"text({json.dumps(plain, separators=(",", ":"))})text";\n'
+
+
 source, out = map(pathlib.Path, sys.argv[1:3])
 document = yaml.safe_load(source.read_text())
 if len(sys.argv) > 3:
@@ -44,4 +63,5 @@ if len(sys.argv) > 3:
 out.parent.mkdir(parents=True, exist_ok=True)
 out.write_text("// Generated from openapi.yaml.\n#include \"openapi.hpp\"\n\nnamespace otto {\n"
                f"std::string_view openapi_json() {{\n  return\n{literal(json.dumps(document, separators=(',', ':')))};\n}}\n"
-               f"std::string_view openapi_page() {{\n  return\n{literal(page(document))};\n}}\n}}  // namespace otto\n")
+               f"std::string_view openapi_page() {{\n  return\n{literal(page(document))};\n}}\n"
+               f"std::string_view openapi_schema(std::string_view name) {{\n{''.join(schemas())}  return {{}};\n}}\n}}  // namespace otto\n")

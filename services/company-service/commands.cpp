@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "inputs.hpp"
+#include "openapi.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
@@ -90,6 +91,10 @@ std::optional<std::string> provider(const Inputs& in) {
     return p;
 }
 
+void refuse_validity(const Inputs& in) {
+    for (auto field : {"valid_from", "valid_to"}) in.refuse(field, "is set by POST (since the number is free) and DELETE (from now on)");
+}
+
 Uuid number_id(const identity::Context& c) {
     auto id = Uuid::parse(c.request.param("id"));
     if (!id) identity::not_found("number");
@@ -171,6 +176,7 @@ http::Response Commands::create(identity::Context& c) const {
 }
 
 http::Response Commands::update(identity::Context& c) const {
+    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")), any_object(R"({"type":"object"})");
     must_be_own(c);
     auto in = Inputs::of(c.request);
     auto timezone = in.text("timezone", 100);
@@ -179,7 +185,7 @@ http::Response Commands::update(identity::Context& c) const {
         if (in.has(f)) fields.emplace_back(f);
     if (fields.empty()) identity::refuse_field("body", "names nothing to change");
     pg::Params params{c.company(), in.text("name", 200), in.phone("phone_number"), in.phone("primary_tracking_number"), in.text("address"), timezone, in.text("callrail_company_id", 100),
-                      in.json("service_area"), in.json("call_flow"), in.json("workflow_config")};
+                      in.json("service_area", service_area), in.json("call_flow", call_flow), in.json("workflow_config", any_object)};
     check_timezone(c.tx(), timezone);
     guarding_numbers(number_fields(in), [&] {
         if (c.tx().write_counted(sql::update_company, params) == 0) identity::not_found("company");
@@ -262,6 +268,7 @@ http::Response Commands::connect_callrail(identity::Context& c) const {
 
 http::Response Commands::add_number(identity::Context& c) const {
     auto in = Inputs::of(c.request);
+    refuse_validity(in);
     auto field = in.has("e164") ? "e164" : "phone_number";
     auto number = in.phone(field);
     if (!number) identity::refuse_field("e164", "is missing");
@@ -276,6 +283,8 @@ http::Response Commands::add_number(identity::Context& c) const {
 http::Response Commands::change_number(identity::Context& c) const {
     auto id = number_id(c);
     auto in = Inputs::of(c.request);
+    for (auto field : {"e164", "phone_number"}) in.refuse(field, "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers");
+    refuse_validity(in);
     pg::Params params{c.company(), id, purposes_json(in), provider(in), in.text("provider_sid", 100), in.truth("is_active"), in.truth("voicemail_enabled")};
     std::string row;
     guarding_numbers({"e164"}, [&] { c.tx().each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });

@@ -78,4 +78,15 @@ std::optional<std::string> Inputs::json(std::string_view name) const {
     return found->second.text;
 }
 
+std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema& schema) const {
+    auto given = json(name);
+    if (!given) return std::nullopt;
+    if (auto misfit = schema.misfit(JsonDocument::parse(*given).value().root())) identity::refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
+    return given;
+}
+
+void Inputs::refuse(std::string_view name, const std::string& cure) const {
+    if (has(name)) identity::refuse_field(std::string(name), cure);
+}
+
 }  // namespace otto::company_service

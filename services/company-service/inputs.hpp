@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "http/message.hpp"
 
 namespace otto::company_service {
@@ -22,6 +23,10 @@ public:
     std::optional<bool> truth(std::string_view name) const;
     /// A piece of JSON: object or array, as it was given.
     std::optional<std::string> json(std::string_view name) const;
+    /// A piece of JSON that fits `schema`; 422 that says where it does not.
+    std::optional<std::string> json(std::string_view name, const JsonSchema& schema) const;
+    /// 422 for what a command does not change, with the cure.
+    void refuse(std::string_view name, const std::string& cure) const;
     bool has(std::string_view name) const { return values_.contains(name); }
 
 private:

@@ -26,7 +26,7 @@ void wire(app::Service& service) {
     service.routes().add(http::Method::get, "/openapi.json", [](const http::Request&) { return http::Response::json(200, std::string(openapi_json())); });
     service.routes().add(http::Method::get, "/docs", [](const http::Request&) { return http::Response::text(200, std::string(openapi_page()), "text/html; charset=utf-8"); });
 
-    constexpr Roles office{Role::csr, Role::manager, Role::executive}, everybody{Role::csr, Role::sales_rep, Role::manager, Role::executive}, managers{Role::manager, Role::executive}, only_managers{Role::manager};
+    constexpr Roles office{Role::csr, Role::manager, Role::executive}, everybody{Role::csr, Role::sales_rep, Role::manager, Role::executive}, managers{Role::manager};
     auto get = [&](const std::string& path, Roles roles, http::Response (Reads::*read)(Context&) const) {
         api.get(path, roles, [&reads, read](Context& c) { return (reads.*read)(c); });
     };
@@ -37,8 +37,8 @@ void wire(app::Service& service) {
     get("/api/v1/leads/{lead_id}", everybody, &Reads::lead);
     get("/api/v1/contacts", everybody, &Reads::contacts);
     get("/api/v1/contacts/{contact_id}", everybody, &Reads::contact);
-    get("/api/v1/company/{id}", only_managers, &Reads::company);
-    get("/company/{id}", only_managers, &Reads::company);
+    get("/api/v1/company/{id}", managers, &Reads::company);
+    get("/company/{id}", managers, &Reads::company);
     get("/api/v1/numbers", managers, &Reads::numbers);
     get("/api/v1/metrics/csr/overview", office, &Reads::csr_overview);
     get("/api/v1/metrics/csr/overview/self", office, &Reads::csr_overview_self);

@@ -38,8 +38,9 @@ def test_a_number_is_found_in_the_logs_by_its_hash(stack, company):
     assert "CallRail call.completed webhook" in stack.run("deploy/logs", "--filter", "callrail", "--tail", "50").stdout
 
 
-def test_the_seeds_statements_run_as_written(stack, company):
+def test_the_seeds_statements_run_as_written(stack):
     """Seed 001 §4.2 "Immediate", seed 003 §4."""
+    company = Company(stack)
     placed = company.call()
     call = company.settled_call(placed, "completed")
     psql = lambda statement: stack.run("deploy/psql", "-X", "-A", "-t", "-c", statement).stdout.strip()  # noqa: E731

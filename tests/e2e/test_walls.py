@@ -126,3 +126,27 @@ def test_creating_companies(stack):
     assert stack.http.post("/api/v1/company/", json={"name": "X"}, headers={"Authorization": f"Bearer {csr}"}).status_code == 403
     taken = stack.token("manager", "org_takes_this_id")
     assert stack.http.post("/api/v1/company/", params={"name": "X"}, headers={"Authorization": f"Bearer {taken}"}).json()["company_id"] == "org_takes_this_id"
+
+
+def test_what_a_company_may_not_become(stack):
+    company = Company(stack)
+    headers = {"Authorization": f"Bearer {company.manager}"}
+    put = lambda **body: stack.http.put(f"/api/v1/company/{company.id}", json=body, headers=headers)  # noqa: E731
+    flow = {"hours": {"mon": [["08:00", "18:00"]]}, "open": [{"dial": ["+12025550100"], "timeout_s": 20}], "closed": [{"voicemail": {}}]}
+    assert put(call_flow=flow, service_area={"states": ["AZ"], "postal_codes": ["850*"]}).status_code == 200
+    assert stack.get(f"/api/v1/company/{company.id}", company.manager).json()["data"]["call_flow"] == flow
+    for field, value in (("call_flow", {"opne": []}), ("call_flow", {"open": [{"fax": "1"}]}), ("service_area", {"states": ["Arizona"]}), ("workflow_config", [1])):
+        answer = put(**{field: value})
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
+    assert stack.get(f"/api/v1/company/{company.id}", company.manager).json()["data"]["call_flow"] == flow
+    number = stack.http.post("/api/v1/numbers", json={"e164": new_number()}, headers=headers).json()["data"]
+    for field in ("e164", "valid_from", "valid_to"):
+        answer = stack.http.patch(f"/api/v1/numbers/{number['id']}", json={field: "2030-01-01T00:00:00Z"}, headers=headers)
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field
+    answer = stack.http.put(f"/api/v1/company/{company.id}", content=b"<name>x</name>", headers={**headers, "Content-Type": "application/xml"})
+    assert answer.status_code == 415 and "application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("role", ["csr", "sales_rep", "executive"])
+def test_numbers_are_for_managers(stack, company, role):
+    assert stack.get("/api/v1/numbers", stack.token(role, company.id)).status_code == 403

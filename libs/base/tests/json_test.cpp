@@ -50,3 +50,15 @@ TEST_CASE("misuse of the writer is a bug and says so") {
     CHECK_THROWS_AS(w.value(1), std::logic_error);
     CHECK_THROWS_AS(w.end_array(), std::logic_error);
 }
+
+TEST_CASE("a schema says what does not fit, and where") {
+    JsonSchema schema(R"({"type":"object","required":["a"],"properties":{"a":{"type":"array","items":{"type":"string","pattern":"^(x|y)[0-9]{2}$"}}},"additionalProperties":false})");
+    auto misfit = [&](const char* json) { return schema.misfit(JsonDocument::parse(json).value().root()).value_or("fits"); };
+    CHECK(misfit(R"({"a":["x12","y00"]})") == "fits");
+    CHECK(misfit(R"({"a":["x12","z00"]})") == "/a/1 breaks pattern");
+    CHECK(misfit(R"({"a":["x123"]})") == "/a/0 breaks pattern");
+    CHECK(misfit("{}") == "the whole breaks required");
+    CHECK(misfit(R"({"a":[],"b":1})").ends_with("additionalProperties"));
+    CHECK_THROWS_AS(JsonSchema("[1"), std::invalid_argument);
+    CHECK(schema.misfit(JsonView()));
+}

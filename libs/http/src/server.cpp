@@ -313,7 +313,7 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
         co_return false;
     }
     const auto& types = route.limits.content_types;
-    if (has_body && !types.empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
+    if (has_body && !types.empty() && !request.content_type().empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
         std::string list;
         for (const auto& t : types) list += (list.empty() ? "" : ", ") + t;
         auto answer = problem({415, "Unsupported media type", "Send " + list + ".", {{"Content-Type", "is not one of " + list}}}, request);

@@ -78,6 +78,7 @@ void Api::get(const std::string& path, Roles roles, Handler handler) {
 
 void Api::write(http::Method method, const std::string& path, Roles roles, Handler handler, http::RouteLimits limits) {
     auto route = std::string(http::to_text(method)) + " " + path;
+    if (limits.content_types.empty()) limits.content_types = {"application/json", "application/x-www-form-urlencoded"};
     impl_->routes.add(method, path, [impl = impl_, route, roles, handler = std::move(handler)](const http::Request& r) { return impl->answer(r, route, roles, true, handler); }, limits);
 }
 

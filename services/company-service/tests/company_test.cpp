@@ -1,6 +1,7 @@
 #include "company-service/sql.hpp"
 #include "identity/api.hpp"
 #include "inputs.hpp"
+#include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"
 #include "signing_key.hpp"
@@ -55,6 +56,20 @@ TEST_CASE("what is wrong with it is named") {
     CHECK(refused([] { (void)Inputs::of(asking("", "{\"name\": [1]}")).text("name"); }) == "name");
     CHECK(refused([] { (void)Inputs::of(asking("phone_number=five")).phone("phone_number"); }) == "phone_number");
     CHECK(refused([] { (void)Inputs::of(asking("is_active=perhaps")).truth("is_active"); }) == "is_active");
+}
+
+TEST_CASE("a call flow and a service area must fit their schemas") {
+    const JsonSchema flow(openapi_schema("CallFlow")), area(openapi_schema("ServiceArea"));
+    auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}")); };
+    for (auto good : {R"({})", R"({"consent_notice":"recorded","hours":{"mon":[["08:00","12:00"],["13:00","24:00"]]},"open":[{"dial":["+12025550100"],"timeout_s":20},{"voicemail":{"greeting":"hi","max_s":120}}],"closed":[{"say":"closed"}],"no_answer":[{"stream":"wss://a.example"}],"missed_call_text":{"enabled":false,"body":"x"}})"})
+        CHECK_NOTHROW(given(good).json("f", flow));
+    for (auto bad : {R"([])", R"({"opne":[]})", R"({"hours":{"monday":[]}})", R"({"hours":{"mon":[["8","12:00"]]}})", R"({"hours":{"mon":[["25:00","26:00"]]}})", R"({"open":[{"fax":"1"}]})", R"({"open":[{"say":"a","dial":["+12025550100"]}]})",
+                     R"({"open":[{"dial":[]}]})", R"({"open":[{"stream":"http://a"}]})", R"({"missed_call_text":{}})"}) {
+        INFO(bad);
+        CHECK(refused([&] { (void)given(bad).json("f", flow); }) == "f");
+    }
+    CHECK_NOTHROW(given(R"({"states":["AZ"],"cities":["Phoenix"],"postal_codes":["850*"]})").json("f", area));
+    for (auto bad : {R"({"states":["Arizona"]})", R"({"states":"AZ"})", R"({"city":["Phoenix"]})"}) CHECK(refused([&] { (void)given(bad).json("f", area); }) == "f");
 }
 
 TEST_CASE("the signing key among CallRail's integrations") {

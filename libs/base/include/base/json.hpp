@@ -38,6 +38,7 @@ public:
     std::optional<bool> loose_boolean() const;          ///< also "true"/"false"/"yes"/"no"/"1"/"0"
     /// The value written again as compact JSON.
     std::string dump() const;
+    const void* pointer() const { return value_; }  ///< for this library
 
 private:
     const void* value_ = nullptr;
@@ -55,6 +56,21 @@ public:
 private:
     struct Impl;
     explicit JsonDocument(std::unique_ptr<Impl>);
+    std::unique_ptr<Impl> impl_;
+};
+
+/// A JSON Schema of draft 4, without references. Compiled once; checking is thread-safe.
+class JsonSchema {
+public:
+    /// Throws std::invalid_argument for what is no JSON object: schemas are part of the build.
+    explicit JsonSchema(std::string_view schema);
+    ~JsonSchema();
+    JsonSchema(JsonSchema&&) noexcept;
+    /// The first thing that does not fit, as "/open/0/timeout_s breaks minimum"; nullopt if all fits.
+    std::optional<std::string> misfit(JsonView) const;
+
+private:
+    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

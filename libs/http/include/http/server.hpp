@@ -15,7 +15,7 @@ using Handler = std::function<Response(const Request&)>;
 
 struct RouteLimits {
     std::size_t body = 1u << 20;                          ///< 413 above
-    std::vector<std::string> content_types = {};          ///< 415 for a body of another type; empty = any
+    std::vector<std::string> content_types = {};          ///< 415 for a body that says another type; empty = any
 };
 
 /// One table of method, path ("/api/v1/calls/{call_id}"), handler. Fixed before the server starts. HEAD is served by GET. A path that is there with

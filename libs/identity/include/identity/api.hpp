@@ -52,6 +52,7 @@ public:
     using Handler = std::function<http::Response(Context&)>;
     Api(app::Service&, const Authenticator&, std::size_t connections);
     void get(const std::string& path, Roles, Handler);
+    /// Bodies are JSON or forms (415) unless the limits name other content types.
     void write(http::Method, const std::string& path, Roles, Handler, http::RouteLimits = {});
     pg::Pool& pool();
 
