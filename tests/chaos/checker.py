@@ -1,0 +1,197 @@
+"""What must be true once everything has arrived: every 2xx is exactly one set of rows, and nothing else exists."""
+
+import collections
+import dataclasses
+import typing
+
+import confluent_kafka
+
+from .cluster import Cluster
+from .load import Call, Load
+
+FINAL = {"completed": "completed", "missed": "missed"}
+
+
+@dataclasses.dataclass(slots=True)
+class Record:
+    partition: int
+    offset: int
+    key: str
+    id: str
+    cause: str
+    time: str
+
+
+def scan(brokers: str, topic: str) -> list[Record]:
+    """Every record of a topic, by partition and offset."""
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": "chaos-checker", "enable.auto.commit": False, "enable.partition.eof": False, "queued.max.messages.kbytes": 65536})
+    try:
+        partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, p), timeout=20) for p in partitions}
+        left = {p: high for p, (low, high) in ends.items() if high > low}
+        consumer.assign([confluent_kafka.TopicPartition(topic, p, ends[p][0]) for p in left])
+        out: list[Record] = []
+        while left:
+            batch = consumer.consume(5_000, timeout=20)
+            if not batch:
+                raise AssertionError(f"{topic}: no more records, {left} still to come")
+            for m in batch:
+                if m.error():
+                    raise AssertionError(f"{topic}: {m.error()}")
+                headers = {k: v.decode(errors="replace") for k, v in (m.headers() or []) if v is not None}
+                out.append(Record(m.partition(), m.offset(), (m.key() or b"").decode(errors="replace"), headers.get("ce_id", ""), headers.get("ce_causationid", ""), headers.get("ce_time", "")))
+                if m.offset() + 1 >= left.get(m.partition(), 1 << 62):
+                    left.pop(m.partition())
+        out.sort(key=lambda r: (r.partition, r.offset))
+        return out
+    finally:
+        consumer.close()
+
+
+class Findings:
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.counts: dict[str, int] = {}
+
+    def count(self, name: str, value: int) -> None:
+        self.counts[name] = value
+
+    def expect(self, good: bool, what: str) -> None:
+        if not good:
+            self.faults.append(what)
+
+    def same(self, what: str, seen: typing.Iterable[typing.Any], least: typing.Iterable[typing.Any], most: typing.Iterable[typing.Any] | None = None) -> None:
+        """`seen` holds each of `least` once and nothing beyond `most`."""
+        counted = collections.Counter(seen)
+        must = set(least)
+        may = must if most is None else must | set(most)
+        lost, doubled, strange = must - set(counted), [k for k, n in counted.items() if n > 1], set(counted) - may
+        for name, found in (("lost", lost), ("doubled", doubled), ("from nowhere", strange)):
+            self.expect(not found, f"{what}: {len(found)} {name}, such as {sorted(map(str, found))[:3]}")
+
+
+def status_of(call: Call, events: set[str]) -> str:
+    return "missed" if "missed" in events or ("modified" in events and call.missed) else "completed" if events & {"completed", "modified"} else "in_progress" if "answered" in events else "ringing"
+
+
+def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = []) -> Findings:
+    """`orderless`: times (since, until) in which more than one ingress stamped webhooks, or the clock stood elsewhere: their order is nobody's promise."""
+    f = Findings()
+    good = [c for c in load.calls if c.kind == "good"]
+    companies = {c.id: c for c in load.companies}
+    taken = {w.event_id: w for c in load.calls for w in c.taken}
+    f.count("webhooks sent", len(load.sends))
+    f.count("answered 2xx", sum(s.status // 100 == 2 for s in load.sends))
+    f.count("refused 401", sum(s.status == 401 for s in load.sends))
+    f.count("other answers", sum(s.status // 100 != 2 and s.status not in (0, 401) for s in load.sends))
+    f.count("no answer", sum(s.status == 0 for s in load.sends))
+    f.expect(len(taken) == sum(len(c.taken) for c in load.calls), "two webhooks got one event id")
+
+    # -- rows
+    rows = cluster.sql("SELECT company_id, provider_call_id, status, note, contact_card_id, lead_id, phone_number FROM calls WHERE company_id = ANY(%s)", list(companies))
+    f.count("calls", len(rows))
+    must = {(c.company.id, str(c.id)) for c in good if c.taken and c.company}
+    may = {(c.company.id, str(c.id)) for c in good if c.perhaps and c.company}
+    alias = {}  # CallRail's masked id is the better name
+    from sandbox.callrail import resource_id
+
+    for c in good:
+        alias[resource_id("CAL", c.id)] = str(c.id)
+    named = [(company, alias.get(call, call)) for company, call, *_ in rows]
+    f.same("calls", named, must, may)
+    by_call = dict(zip(named, rows))
+
+    # -- topics
+    inbound, routed = scan(cluster.brokers, "otto.inbound"), scan(cluster.brokers, "otto.routed")
+    first: dict[str, Record] = {}
+    for r in inbound:
+        first.setdefault(r.id, r)
+    f.count("records on otto.inbound", len(inbound))
+    f.count("repeats among them", len(inbound) - len(first))
+    f.count("records on otto.routed", len(routed))
+    f.expect(not (set(taken) - set(first)), f"{len(set(taken) - set(first))} webhooks answered 2xx are not on otto.inbound")
+
+    wrong_status, wrong_note = [], []
+    for c in good:
+        row = by_call.get((c.company.id if c.company else "", str(c.id)))
+        if row is None:
+            continue
+        sure, perhaps = {w.event for w in c.taken}, {w.event for w in c.perhaps}
+        if row[2] not in ({status_of(c, sure | p) for p in subsets(perhaps)}):
+            wrong_status.append((c.id, row[2], sorted(sure)))
+        notes = [w for w in c.taken if w.note]
+        if notes and not [w for w in c.perhaps if w.note]:
+            last = max(notes, key=lambda w: (first[w.event_id].time, w.event_id) if w.event_id in first else ("", ""))
+            if row[3] != last.note:
+                wrong_note.append((c.id, row[3], last.note))
+    f.expect(not wrong_status, f"{len(wrong_status)} calls have a wrong status, such as {wrong_status[:3]}")
+    f.expect(not wrong_note, f"{len(wrong_note)} calls have not the last note, such as {wrong_note[:3]}")
+
+    # -- people and leads
+    contacts = cluster.sql("SELECT company_id, primary_phone FROM contact_cards WHERE company_id = ANY(%s)", list(companies))
+    f.same("contacts", contacts, {(c.company.id, c.customer) for c in good if c.taken and c.company}, {(c.company.id, c.customer) for c in good if c.perhaps and c.company})
+    f.same("open leads", cluster.sql("SELECT company_id, contact_card_id FROM leads WHERE company_id = ANY(%s) AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')", list(companies)),
+           {(company, contact) for company, _, _, _, contact, _, _ in rows})
+    f.expect(all(r[5] for r in rows), "there are calls without a lead")
+
+    # -- once
+    causes = {r.id: r.cause for r in routed}
+    applied = [causes.get(str(i), f"? {i}") for (i,) in cluster.sql("SELECT event_id FROM inbox WHERE consumer = 'lead-pipeline' AND company_id = ANY(%s)", list(companies))]
+    seen = {r.id for r in inbound}
+    authentic = {i for i, w in taken.items() if w.call.kind == "good"}
+    f.same("events applied by lead-pipeline", applied, authentic, seen)
+    f.count("events applied", len(applied))
+
+    # -- forged and unknown
+    strangers = {str(c.id) for c in load.calls if c.kind == "forged"}
+    forged_taken = [c.id for c in load.calls if c.kind == "forged" and c.taken]
+    f.expect(not forged_taken, f"{len(forged_taken)} forged webhooks were taken")
+    f.expect(not [n for n in named if n[1] in strangers], "there are rows of forged calls")
+    held = [str(i) for (i,) in cluster.sql("SELECT event_id FROM held_events WHERE number = ANY(%s)", load.unowned)]
+    unknown = {w.event_id for c in load.calls if c.kind == "unknown" for w in c.taken}
+    f.same("held events", held, unknown, seen)
+    f.count("held", len(held))
+    f.count("forged", len(strangers))
+    f.expect(len(seen) - len(taken) <= sum(len(c.perhaps) for c in load.calls) + len({r.id for r in inbound if r.key not in set(load.customers)}),
+             "otto.inbound holds events that nobody sent")
+
+    # -- order
+    def apart(time: str) -> bool:
+        import datetime
+
+        at = datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+        return any(since <= at <= until for since, until in orderless)
+
+    ours = set(load.customers)
+    late: dict[str, str] = {}
+    disordered = []
+    for r in first.values():
+        if r.key not in ours or apart(r.time):
+            continue
+        if r.time < late.get(r.key, ""):
+            disordered.append((r.key[-4:], r.time, late[r.key]))
+        late[r.key] = max(late.get(r.key, ""), r.time)
+    f.expect(not disordered, f"otto.inbound: {len(disordered)} events stand before earlier ones of their customer, such as {disordered[:3]}")
+    position = {id_: n for n, id_ in enumerate(first)}
+    latest: dict[str, int] = {}
+    done: set[str] = set()
+    overtaken = []
+    for r in routed:
+        if r.id in done or r.cause not in position:
+            continue
+        done.add(r.id)
+        if position[r.cause] < latest.get(r.key, -1):
+            overtaken.append((r.key[-4:], r.cause))
+        latest[r.key] = max(latest.get(r.key, -1), position[r.cause])
+    f.expect(not overtaken, f"otto.routed: {len(overtaken)} events were overtaken by later ones of their customer, such as {overtaken[:3]}")
+    f.expect(not (set(applied) - {"?"} - seen), "events were applied that otto.inbound does not hold")
+    standing = cluster.standing()
+    f.expect(not any(standing.values()), f"something is still on its way: {standing}")
+    return f
+
+
+def subsets(of: set[str]) -> list[set[str]]:
+    out: list[set[str]] = [set()]
+    for x in of:
+        out += [s | {x} for s in out]
+    return out

@@ -1,0 +1,3 @@
+"""Many, slow and greedy clients."""
+
+FAULTS: list = []
