@@ -25,7 +25,8 @@ struct HeldRow {
     Uuid id;
     std::string reason, record, traceparent;
     Instant received_at;
-    static HeldRow from(const pg::Fields& f) { return {f.uuid("event_id"), f.text("reason"), f.bytes("record"), f.text("traceparent"), *f.time("received_at")}; }
+    bool asked;  // by an operator, who waits for the answer
+    static HeldRow from(const pg::Fields& f) { return {f.uuid("event_id"), f.text("reason"), f.bytes("record"), f.text("traceparent"), *f.time("received_at"), f.boolean("asked")}; }
 };
 
 }  // namespace
@@ -87,7 +88,7 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
         if (!events::parse_into(event, row.record)) continue;
         auto decision = tenant_router::route(event, companies_, allow_unsigned_);
         if (auto* held = std::get_if<Held>(&decision)) {
-            if (held->reason != row.reason) tx.write(sql::explain_again, {row.id, held->reason, held->cure});
+            if (held->reason != row.reason || row.asked) tx.write(sql::explain_again, {row.id, held->reason, held->cure});
             continue;
         }
         const auto& company = std::get<CompanyId>(decision);

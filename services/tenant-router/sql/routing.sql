@@ -4,19 +4,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CON
 
 -- name: held_page
 -- The waiting ones in order of arrival, after a position.
-SELECT event_id, reason, record, received_at, traceparent FROM held_events
+SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked FROM held_events
  WHERE released_at IS NULL AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200
 
 -- name: held_recently
--- Held a moment ago, perhaps by a router that did not know yet.
-SELECT event_id, reason, record, received_at, traceparent FROM held_events
- WHERE released_at IS NULL AND held_at > now() - interval '15 seconds' AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200
+-- Held a moment ago, perhaps by a router that did not know yet; and what an operator asks for.
+SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked FROM held_events
+ WHERE released_at IS NULL AND (held_at > now() - interval '15 seconds' OR asked_at IS NOT NULL) AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200
 
 -- name: release
-UPDATE held_events SET released_at = now(), released_to = $2 WHERE event_id = $1 AND released_at IS NULL
+UPDATE held_events SET released_at = now(), released_to = $2, asked_at = NULL WHERE event_id = $1 AND released_at IS NULL
 
 -- name: explain_again
-UPDATE held_events SET reason = $2, cure = $3 WHERE event_id = $1 AND released_at IS NULL
+-- Tried, and it cannot go on: why. An operator's wish is answered by that.
+UPDATE held_events SET reason = $2, cure = $3, asked_at = NULL WHERE event_id = $1 AND released_at IS NULL
 
 -- name: remember_calls
 INSERT INTO provider_calls (provider, provider_call_id, company_id, phone)

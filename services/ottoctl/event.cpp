@@ -1,0 +1,233 @@
+// event: everything that is known of one event.
+#include <cstdio>
+
+#include "app/common.hpp"
+#include "base/text.hpp"
+#include "commands.hpp"
+#include "database.hpp"
+#include "events/json.hpp"
+#include "flight.hpp"
+#include "kafka/offsets.hpp"
+#include "kafka/source.hpp"
+#include "mask.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
+#include "otto/routed/v1/routed.pb.h"
+#include "ottoctl/sql.hpp"
+
+namespace otto::ottoctl {
+namespace {
+
+const std::vector<std::string> kTopics{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes"};
+
+/// What a provider reported, from wherever it is still kept.
+struct Reported {
+    inbound::v1::Receipt receipt;
+    inbound::v1::CallReport call;
+    std::string kind, not_understood, company;
+    std::string json;  ///< the whole message
+};
+
+std::optional<Reported> from_inbound(std::string_view bytes) {
+    inbound::v1::ProviderEvent e;
+    if (!events::parse_into(e, bytes)) return std::nullopt;
+    return Reported{e.receipt(), e.call(), e.kind(), e.not_understood(), "", events::to_json(e).value_or("{}")};
+}
+
+std::optional<Reported> from_routed(std::string_view bytes) {
+    routed::v1::CallReported e;
+    if (!events::parse_into(e, bytes)) return std::nullopt;
+    return Reported{e.receipt(), e.call(), e.kind(), "", e.company_id(), events::to_json(e).value_or("{}")};
+}
+
+const char* verdict_text(inbound::v1::Verdict v) {
+    switch (v) {
+        case inbound::v1::VERDICT_AUTHENTIC: return "authentic";
+        case inbound::v1::VERDICT_OPEN: return "open";
+        case inbound::v1::VERDICT_UNSIGNED: return "unsigned";
+        default: return "";
+    }
+}
+
+struct Search {
+    Sightings sightings;
+    std::optional<Reported> inbound, routed;
+    std::vector<std::string> notes;
+};
+
+/// Reads the newest records of each topic, or those since a time, and says on standard error how far it is.
+void search_topics(const Call& call, const std::set<Uuid>& ids, Search& search) {
+    auto brokers = call.settings().get(app::kKafkaBrokers);
+    auto limit = call.number("limit", 100'000, 1, 100'000'000);
+    auto extents = kafka::extents(brokers, kTopics, Millis{10'000});
+    if (!extents) {
+        search.notes.push_back("The topics were not searched: " + extents.error().message + (extents.error().hint.empty() ? "" : "; " + extents.error().hint));
+        return;
+    }
+    std::vector<kafka::TopicPartition> all;
+    for (const auto& e : *extents) all.push_back(e.at);
+    std::vector<std::optional<std::int64_t>> since(all.size());
+    if (call.has("since")) {
+        auto offsets = kafka::offsets_from(brokers, all, system_clock().now() - call.duration("since", Millis{0}), Millis{10'000});
+        if (!offsets) throw Failure(offsets.error());
+        since = *offsets;
+    }
+    std::map<std::string, std::int64_t> partitions, older;
+    for (const auto& p : all) ++partitions[p.topic];
+    std::vector<std::pair<kafka::TopicPartition, std::int64_t>> starts;
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < extents->size(); ++i) {
+        const auto& e = (*extents)[i];
+        auto wanted = call.has("since") ? since[i].value_or(e.end) : e.begin;
+        auto start = std::max(wanted, e.end - std::max<std::int64_t>(1, limit / partitions[e.at.topic]));
+        older[e.at.topic] += start - wanted;
+        total += e.end - start;
+        starts.emplace_back(e.at, start);
+    }
+    kafka::Reader reader(brokers, "ottoctl", kTopics);
+    reader.start_at(starts);
+    auto end = std::chrono::steady_clock::now() + call.duration("patience", Millis{60'000});
+    auto told = std::chrono::steady_clock::now();
+    std::int64_t read = 0;
+    while (!reader.caught_up()) {
+        for (const auto& r : reader.poll(2'000, Millis{200})) {
+            ++read;
+            if (!search.sightings.add(r)) continue;
+            if (r.topic != "otto.inbound" && r.topic != "otto.routed") continue;
+            auto id = Uuid::parse(r.header("ce_id"));
+            auto cause = Uuid::parse(r.header("ce_causationid"));
+            if (!(id && ids.contains(*id)) && !(cause && ids.contains(*cause))) continue;
+            if (r.topic == "otto.inbound") search.inbound = from_inbound(r.value);
+            else search.routed = from_routed(r.value);
+        }
+        auto now = std::chrono::steady_clock::now();
+        if (now > end) {
+            search.notes.push_back("The search ended after " + std::to_string(read) + " of " + std::to_string(total) + " records: give it more time with --patience.");
+            break;
+        }
+        if (now - told > std::chrono::seconds(1)) {
+            std::fprintf(stderr, "searched %lld of %lld records\n", static_cast<long long>(read), static_cast<long long>(total));
+            told = now;
+        }
+    }
+    for (const auto& [topic, n] : older)
+        if (n > 0) search.notes.push_back(std::to_string(n) + " older records of " + topic + " were not searched: --limit takes more.");
+}
+
+std::vector<std::string> texts(const std::set<Uuid>& ids) {
+    std::vector<std::string> out;
+    for (const auto& id : ids) out.push_back(id.to_string());
+    return out;
+}
+
+std::string at(const Record& r, const char* name) {
+    const auto* c = find(r, name);
+    return c ? c->text : std::string{};
+}
+
+}  // namespace
+
+int event(const Call& call) {
+    bool persons = call.has("show-persons");
+    auto id = id_of(call.operands().front());
+    auto db = operators_database(call.settings());
+    // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading topics.
+    std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value()};
+    Search search;
+    if (!call.has("no-topics")) search_topics(call, ids, search);
+    auto sightings = search.sightings.family(ids);
+
+    auto tx = db.begin(pg::Scope::none());
+    auto all = pg::Param::array(texts(ids));
+    auto held = records(tx, sql::event_held, {all});
+    std::set<std::string> companies;
+    tx.each(sql::event_held_record, {all}, [&](const pg::Fields& f) {
+        if (!search.inbound) search.inbound = from_inbound(f.bytes("record"));
+        if (auto to = f.maybe_text("released_to")) companies.insert(*to);
+    });
+    auto parked = records(tx, sql::event_parked, {all});
+    auto dead = records(tx, sql::event_dead, {all});
+    auto outbox = records(tx, sql::event_outbox, {all});
+    auto intents = records(tx, sql::event_intents, {all});
+    auto actions = records(tx, sql::event_actions, {all});
+    const auto& report_of = search.routed ? search.routed : search.inbound;
+    if (search.routed) companies.insert(search.routed->company);
+    for (const auto* list : {&parked, &dead})
+        for (const auto& r : *list) companies.insert(at(r, "company_id"));
+    companies.erase("");
+    auto inbox = companies.empty() ? records(tx, sql::inbox_of_any, {all}) : records(tx, sql::inbox_of_company, {pg::Param::array(std::vector<std::string>(companies.begin(), companies.end())), all});
+    for (const auto& r : inbox) companies.insert(at(r, "company_id"));
+    std::vector<Record> calls;
+    if (report_of) {
+        std::vector<std::string> aliases(report_of->call.aliases().begin(), report_of->call.aliases().end());
+        aliases.push_back(report_of->call.provider_call_id());
+        for (const auto& company : companies)
+            for (auto& r : records(tx, sql::event_calls, {company, report_of->receipt.provider(), pg::Param::array(aliases)})) calls.push_back(std::move(r));
+    }
+    tx.commit();
+
+    Report report;
+    if (sightings.empty() && held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() && actions.empty()) {
+        report.note("Nothing is known of " + id.to_string() + ": it is in no topic that was searched and in no table. Topics keep events for 7 days; a refused webhook (401) leaves only a log line.");
+        for (auto& n : search.notes) report.note(n);
+        print(call, report);
+        return kRefused;
+    }
+    Record head{{"event_id", id.to_string()}};
+    if (report_of) {
+        const auto& r = *report_of;
+        put(head, "provider", r.receipt.provider());
+        put(head, "kind", r.kind);
+        put(head, "received_at", from_micros(r.receipt.received_at_us()));
+        put(head, "path", r.receipt.request_target().substr(0, r.receipt.request_target().find('?')));
+        put(head, "body_bytes", r.receipt.raw_body().size());
+        put(head, "verdict", verdict_text(r.receipt.verdict()));
+        put(head, "proven_company_id", r.receipt.proven_company_id());
+        put(head, "routed_to", search.routed ? Cell(search.routed->company) : !held.empty() ? find(held.front(), "released_to") ? *find(held.front(), "released_to") : Cell() : Cell());
+        put(head, "tracking_number", r.call.tracking_number());
+        put(head, "customer", persons ? r.call.customer_phone() : mask_number(r.call.customer_phone()));
+        put(head, "provider_call_id", r.call.provider_call_id());
+        if (!r.not_understood.empty()) put(head, "not_understood", r.not_understood);
+        Cell payload;
+        payload.json = persons ? r.json : mask_event(JsonDocument::parse(r.json).value().root());
+        payload.text = payload.json;
+        if (call.json() || persons) put(head, "payload", payload);
+    }
+    report.one("event", std::move(head));
+    std::vector<Record> seen;
+    for (const auto& s : sightings)
+        seen.push_back({{"topic", s.at.topic}, {"partition", static_cast<std::int64_t>(s.at.partition)}, {"offset", s.offset}, {"type", s.type}, {"event_id", s.id.to_string()},
+                        {"caused_by", s.cause ? Cell(s.cause->to_string()) : Cell()}, {"by", s.source}, {"time", s.time}});
+    std::string conclusion;
+    if (!dead.empty()) conclusion = "The consumer " + at(dead.back(), "consumer") + " gave it up: " + (persons ? at(dead.back(), "error") : scrub(at(dead.back(), "error"))) + ". Cure: ottoctl dead-letters show " + at(dead.back(), "id");
+    else if (!parked.empty()) conclusion = "The consumer " + at(parked.back(), "consumer") + " tries it again at " + at(parked.back(), "next_at") + ": " + (persons ? at(parked.back(), "error") : scrub(at(parked.back(), "error")));
+    else if (!actions.empty() && at(actions.back(), "action") == "dead_letter.discard")
+        conclusion = at(actions.back(), "operator") + " discarded it at " + at(actions.back(), "at") + ": " + at(actions.back(), "reason") + ".";
+    else if (!held.empty() && at(held.front(), "released_at").empty()) conclusion = "It is held: " + at(held.front(), "reason") + ". Cure: " + at(held.front(), "cure");
+    else if (!calls.empty()) conclusion = "It is applied: call " + at(calls.back(), "call_id") + " of " + at(calls.back(), "company_id") + " stands at " + at(calls.back(), "status") + ".";
+    else if (!inbox.empty()) conclusion = "It is applied by " + at(inbox.back(), "consumer") + " at " + at(inbox.back(), "applied_at") + ".";
+    else conclusion = "It is on its way: no consumer has applied it yet (ottoctl lag).";
+    report.many("topics", std::move(seen), {"topic", "partition", "offset", "type", "event_id", "time"}, "in no topic that was searched");
+    auto masked = [&](std::vector<Record> list, bool keep_reason = false) {
+        if (persons) return list;
+        for (auto& r : list) {
+            Cell reason = find(r, "reason") ? *find(r, "reason") : Cell();
+            mask_persons(r);
+            if (keep_reason) put(r, "reason", reason);
+        }
+        return list;
+    };
+    if (!held.empty()) report.many("held", masked(std::move(held), true), {"held_at", "reason", "released_at", "released_to"});
+    report.many("inbox", std::move(inbox), {"consumer", "event_id", "company_id", "applied_at"}, "no consumer has applied it");
+    if (!parked.empty()) report.many("parked", masked(std::move(parked)), {"consumer", "event_id", "attempt", "error", "next_at"});
+    if (!dead.empty()) report.many("dead_letters", masked(std::move(dead)), {"id", "consumer", "dead_at", "error"});
+    if (!outbox.empty()) report.many("outbox", std::move(outbox));
+    if (!intents.empty()) report.many("intents", masked(std::move(intents)), {"consumer", "event_id", "state", "attempt", "error"});
+    if (!actions.empty()) report.many("operators", std::move(actions));
+    if (!calls.empty()) report.many("rows", masked(std::move(calls)));
+    for (auto& n : search.notes) report.note(n);
+    report.note(conclusion);
+    print(call, report);
+    return kDone;
+}
+
+}  // namespace otto::ottoctl
