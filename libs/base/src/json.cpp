@@ -18,26 +18,38 @@ constexpr unsigned kMaxDepth = 64;
 
 const rapidjson::Value* value_of(const void* p) { return static_cast<const rapidjson::Value*>(p); }
 
-/// Depth as nested brackets outside strings, before anything is built.
-bool too_deep(std::string_view text) {
+/// The second half of a surrogate pair as an escape, "\udc00" to "\udfff", and the first, "\ud800" to "\udbff".
+bool is_escape(std::string_view text, char lowest, char highest) {
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd') return false;
+    char digit = text[3] >= 'A' && text[3] <= 'F' ? static_cast<char>(text[3] | 0x20) : text[3];
+    return digit >= lowest && digit <= highest;
+}
+
+/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings, and half a surrogate pair, of which it would
+/// make invalid UTF-8 (a first half alone it refuses itself).
+std::optional<std::string> unfit(std::string_view text) {
     unsigned depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
         if (in_string) {
-            if (c == '\\')
-                ++i;
-            else if (c == '"')
+            if (c == '\\') {
+                auto rest = text.substr(i);
+                if (is_escape(rest, 'c', 'f')) return "not JSON: half a surrogate pair at byte " + std::to_string(i);
+                bool pair = is_escape(rest, '8', 'b') && is_escape(rest.substr(6), 'c', 'f');
+                i += pair ? 11 : 1;
+            } else if (c == '"') {
                 in_string = false;
+            }
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > kMaxDepth) return true;
+            if (++depth > kMaxDepth) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
         } else if ((c == '}' || c == ']') && depth > 0) {
             --depth;
         }
     }
-    return false;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -47,7 +59,7 @@ struct JsonDocument::Impl {
 };
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
-    if (too_deep(text)) return Error("JSON nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    if (auto why = unfit(text)) return Error(*why);
     auto impl = std::make_unique<Impl>();
     impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (impl->document.HasParseError())

@@ -1,0 +1,18 @@
+// What strangers send to break a parser.
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "base/time.hpp"
+#include "testing/catch.hpp"
+
+using namespace otto;
+
+TEST_CASE("half a surrogate pair is no JSON: it would become invalid UTF-8, and an event that cannot be read again") {
+    for (auto bad : {R"("\udc00")", R"("\uDFFF")", R"("a\ud800")", R"("\ud800\u0041")", R"({"\udead":1})", R"("\ud83c\udfe0\udfe0")", R"("\\\udc00")"}) {
+        INFO(bad);
+        CHECK_FALSE(JsonDocument::parse(bad));
+    }
+    CHECK(JsonDocument::parse(R"("\ud83c\udfe0")").value().root().string() == "\xf0\x9f\x8f\xa0");
+    CHECK(JsonDocument::parse(R"("\uD83C\uDFE0")").value().root().string() == "\xf0\x9f\x8f\xa0");
+    CHECK(JsonDocument::parse(R"("\\udc00")").value().root().string() == R"(\udc00)");  // an escaped backslash
+    CHECK(JsonDocument::parse(R"("\ud7ff\ue000")"));
+}
