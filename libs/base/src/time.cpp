@@ -106,9 +106,9 @@ std::optional<Instant> parse_time(std::string_view text) {
     if (!take(text, '+') && !take(text, '-')) return std::nullopt;
     auto offset_hours = number(text, 2);
     if (!offset_hours || *offset_hours > 23) return std::nullopt;
-    take(text, ':');
+    bool colon = take(text, ':');
     int offset_minutes = 0;
-    if (!text.empty()) {
+    if (colon || !text.empty()) {
         auto read = number(text, 2);
         if (!read || *read > 59 || !text.empty()) return std::nullopt;
         offset_minutes = *read;

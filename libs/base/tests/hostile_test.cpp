@@ -16,3 +16,11 @@ TEST_CASE("half a surrogate pair is no JSON: it would become invalid UTF-8, and 
     CHECK(JsonDocument::parse(R"("\\udc00")").value().root().string() == R"(\udc00)");  // an escaped backslash
     CHECK(JsonDocument::parse(R"("\ud7ff\ue000")"));
 }
+
+TEST_CASE("half a zone is no time") {
+    for (auto bad : {"2025-01-15T10:30:00-00:", "2025-01-15T10:30:00+05:", "2025-01-15T10:30:00+", "2025-01-15T10:30:00+5"}) {
+        INFO(bad);
+        CHECK_FALSE(parse_time(bad));
+    }
+    CHECK(parse_time("2025-01-15T10:30:00+05") == parse_time("2025-01-15T05:30:00Z"));
+}
