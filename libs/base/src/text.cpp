@@ -78,6 +78,19 @@ std::string clip_utf8(std::string_view s, std::size_t bytes) {
     return std::string(s.substr(0, end));
 }
 
+std::string mend_utf8(std::string_view s) {
+    if (valid_utf8(s)) return std::string(s);
+    std::string out;
+    out.reserve(s.size());
+    while (!s.empty()) {
+        auto n = sequence(s);
+        if (n == 0) out += "\xEF\xBF\xBD";
+        else out += s.substr(0, n);
+        s.remove_prefix(std::max<std::size_t>(n, 1));
+    }
+    return out;
+}
+
 std::string percent_decode(std::string_view text, bool plus_is_space) {
     std::string out;
     out.reserve(text.size());
@@ -155,9 +168,15 @@ Result<Url> Url::parse(std::string_view text) {
     } else {
         url.port = url.scheme == "https" ? "443" : "80";
     }
-    if (authority.size() > 2 && authority.front() == '[' && authority.back() == ']') authority = authority.substr(1, authority.size() - 2);
+    // What else a host could hold would mean one thing here and another to whoever reads the Host header.
+    std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789-._";
+    if (authority.size() > 2 && authority.front() == '[' && authority.back() == ']') {
+        authority = authority.substr(1, authority.size() - 2);
+        allowed = "abcdef0123456789:.";
+    }
     url.host = lower(authority);
     if (url.host.empty() || url.host.size() > 253) return bad("it has no host");
+    if (url.host.find_first_not_of(allowed) != std::string::npos) return bad("its host is neither a name nor an address ([…] around IPv6)");
     return url;
 }
 

@@ -24,3 +24,18 @@ TEST_CASE("half a zone is no time") {
     }
     CHECK(parse_time("2025-01-15T10:30:00+05") == parse_time("2025-01-15T05:30:00Z"));
 }
+
+TEST_CASE("a URL's host is a name or an address and nothing else") {
+    for (auto bad : {"http://api.callr]il.com/", "http://[::1/", "http://::1/", "http://a:b:80/", "http://a\\b/", "http://a%00b/", "http://[a b]/", "http://[name]/", "http://\"/", "http://h\xc3\xab/"}) {
+        INFO(bad);
+        CHECK_FALSE(Url::parse(bad));
+    }
+    CHECK(Url::parse("http://a-1.b_c.example./").value().host == "a-1.b_c.example.");
+    CHECK(Url::parse("http://[::FFFF:127.0.0.1]:80/").value().host == "::ffff:127.0.0.1");
+}
+
+TEST_CASE("broken UTF-8 is mended byte by byte") {
+    CHECK(mend_utf8("Zo\xc3\xab") == "Zo\xc3\xab");
+    CHECK(mend_utf8("a\xff\xc3z") == "a\xEF\xBF\xBD\xEF\xBF\xBDz");
+    CHECK(mend_utf8("") == "");
+}

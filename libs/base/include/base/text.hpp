@@ -15,6 +15,8 @@ bool iequals(std::string_view a, std::string_view b);
 /// Parts between separators, trimmed, empty ones dropped: "a, b,," → {a, b}.
 std::vector<std::string> split_list(std::string_view text, char separator = ',');
 bool valid_utf8(std::string_view);
+/// Each byte that belongs to no well-formed character becomes U+FFFD; valid text stays as it is.
+std::string mend_utf8(std::string_view);
 /// At most `bytes` bytes, cut between characters.
 std::string clip_utf8(std::string_view text, std::size_t bytes);
 
