@@ -48,6 +48,22 @@ Judgement judge(const Provider& provider, const http::Request& request, const Ca
     return {Verdict::open, {}, ""};
 }
 
+void fill_receipt(pb::Receipt& receipt, const Provider& provider, const http::Request& request, const Judgement& judgement, Instant received) {
+    receipt.set_provider(std::string(provider.name()));
+    receipt.set_request_target(mend_utf8(request.target));
+    receipt.set_content_type(mend_utf8(request.headers.get("content-type")));
+    for (const auto& [name, value] : provider.signature_headers(request)) {
+        auto& h = *receipt.add_headers();
+        h.set_name(name);
+        h.set_value(mend_utf8(value));
+    }
+    receipt.set_raw_body(request.body);
+    receipt.set_received_at_us(to_micros(received));
+    receipt.set_verdict(judgement.verdict == Verdict::authentic ? pb::VERDICT_AUTHENTIC : judgement.verdict == Verdict::unsigned_ ? pb::VERDICT_UNSIGNED : pb::VERDICT_OPEN);
+    receipt.set_proven_company_id(judgement.company.value());
+    receipt.set_client_address(mend_utf8(request.client_address));
+}
+
 bool OpenBudget::take(const std::string& client, std::size_t bytes, Instant now) {
     auto fill = [&](Bucket& b, double by, double most, double seconds) {
         if (b.at != Instant{}) b.level = std::max(0.0, b.level - std::chrono::duration<double>(now - b.at).count() * most / seconds);
@@ -150,20 +166,7 @@ void Endpoint::Impl::take(http::Request request, http::Responder respond) {
     }
     count(std::string(to_text(judgement.verdict)).c_str());
 
-    auto& receipt = *event.mutable_receipt();
-    receipt.set_provider(std::string(provider->name()));
-    receipt.set_request_target(request.target);
-    receipt.set_content_type(std::string(request.headers.get("content-type")));
-    for (const auto& [name, value] : provider->signature_headers(request)) {
-        auto& h = *receipt.add_headers();
-        h.set_name(name);
-        h.set_value(value);
-    }
-    receipt.set_raw_body(request.body);
-    receipt.set_received_at_us(to_micros(received));
-    receipt.set_verdict(judgement.verdict == Verdict::authentic ? pb::VERDICT_AUTHENTIC : judgement.verdict == Verdict::unsigned_ ? pb::VERDICT_UNSIGNED : pb::VERDICT_OPEN);
-    receipt.set_proven_company_id(judgement.company.value());
-    receipt.set_client_address(request.client_address);
+    fill_receipt(*event.mutable_receipt(), *provider, request, judgement, received);
 
     events::Meta meta;
     meta.id = id;

@@ -14,6 +14,7 @@
 
 namespace otto::inbound::v1 {
 class ProviderEvent;
+class Receipt;
 }
 
 /// The webhook endpoint that all providers share: limits, verdict, receipt, answer. What differs between providers is a Provider.
@@ -61,6 +62,10 @@ struct Judgement {
 /// Architecture G4. Candidates are the number's owner, the owner of the provider's company or account, and the company that the body claims to be for;
 /// whose key verifies, owns. None has a key: open. One has a key and none verifies: forged.
 Judgement judge(const Provider&, const http::Request&, const Candidates&, const directory::Companies&, bool allow_unsigned, Instant now);
+
+/// What is kept of a request beside its event: the body as it came, byte for byte; target, headers and client with whatever is no UTF-8 in them mended,
+/// for an event with such a text could be written and acknowledged, but never read again.
+void fill_receipt(inbound::v1::Receipt&, const Provider&, const http::Request&, const Judgement&, Instant received);
 
 /// Unverified events are limited, so that strangers cannot fill the disk.
 struct OpenLimits {
