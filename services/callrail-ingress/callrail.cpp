@@ -19,6 +19,13 @@ constexpr std::string_view kPrefix = "/api/v1/callrail/";
 constexpr std::size_t kLongestText = 64u << 10;  ///< normalized parts do not repeat what is larger; the raw body has it
 constexpr std::int64_t kLongestCall = 7 * 86'400;
 
+/// A text as rows can keep it: Postgres knows no NUL, which JSON and forms may hold, and one row that cannot be written would stop all that are with it.
+std::string keepable(std::string_view text, std::size_t most) {
+    auto out = clip_utf8(text, most);
+    std::erase(out, '\0');
+    return out;
+}
+
 /// The same questions to a JSON object and to a form. Of several names for one thing the first that says something counts.
 class Body {
 public:
@@ -46,7 +53,9 @@ public:
             } else if (auto field = form_value(form_, name)) {
                 value = std::string(*field);
             }
-            if (value && !trim(*value).empty()) return clip_utf8(*value, kLongestText);
+            if (!value) continue;
+            auto kept = keepable(*value, kLongestText);
+            if (!trim(kept).empty()) return kept;
         }
         return std::nullopt;
     }
@@ -81,7 +90,7 @@ public:
             std::vector<std::string> out;
             auto items = json_->root()[name];
             for (std::size_t i = 0; i < items.size() && out.size() < 200; ++i)
-                if (auto t = items.at(i).loose_text()) out.push_back(clip_utf8(*t, 1'000));
+                if (auto tag = keepable(items.at(i).loose_text().value_or(""), 1'000); !tag.empty()) out.push_back(std::move(tag));
             return out;
         }
         return split_list(text({name}).value_or(""));
@@ -91,7 +100,7 @@ public:
         std::vector<std::string> out;
         auto add = [&](std::string_view name) {
             static const std::vector<std::pair<std::string_view, std::string_view>> ours{{"recording", "recording_url"}, {"customer_name", "customer_name"}, {"transcription_text", ""}, {"call_summary", ""}};
-            std::string mine(name);
+            auto mine = keepable(name, 200);
             for (const auto& [theirs, word] : ours)
                 if (theirs == name) mine = word;
             if (!mine.empty()) out.push_back(mine);

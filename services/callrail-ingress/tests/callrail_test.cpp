@@ -164,6 +164,28 @@ TEST_CASE("odd values are dropped or kept as text, never trusted") {
     CHECK(said("call.completed", R"({"id":1,"customer_phone_number":"Anonymous"})").key() == "1");
 }
 
+TEST_CASE("a NUL, which no row can hold, is left out of every text") {
+    const std::string nul("\0", 1);
+    auto e = said("call.completed", R"({"id":"CAL\u00001","customer_name":"An\u0000n","note":"\u0000","tags":["a\u0000b","\u0000"],"changes":["no\u0000te"],"customer_phone_number":"anon\u0000"})");
+    CHECK(e.SerializeAsString().find(nul) == std::string::npos);
+    CHECK(e.call().provider_call_id() == "CAL1");
+    CHECK(e.call().customer_name() == "Ann");
+    CHECK_FALSE(e.call().has_note());
+    REQUIRE(e.call().tags_size() == 1);
+    CHECK(e.call().tags(0) == "ab");
+    CHECK(e.call().changed(0) == "note");
+    CHECK(e.key() == "CAL1");
+    auto f = said("call.completed", "id=7%00&customer_name=A%00", "application/x-www-form-urlencoded");
+    CHECK(f.call().provider_call_id() == "7");
+    CHECK(f.call().customer_name() == "A");
+}
+
+TEST_CASE("half a surrogate pair: the body is held as not understood, the event can be read again") {
+    auto e = said("call.completed", R"({"id":1,"customer_name":"\udc00"})");
+    CHECK(e.not_understood().find("surrogate") != std::string::npos);
+    CHECK(pb::ProviderEvent().ParseFromString(e.SerializeAsString()));
+}
+
 TEST_CASE("whose key proves it: number, provider's company, claim; forged, open, unsigned") {
     directory::Companies all({"", "t", "", ring()});
     add_company(all, "org_a", "+12025550101", {"key a", "former a"}, "COMA");
