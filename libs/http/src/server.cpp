@@ -12,6 +12,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <future>
 #include <list>
 
 #include "base/uuid.hpp"
@@ -104,18 +105,21 @@ struct Server::Impl {
     std::unique_ptr<Workers> workers;
     std::vector<std::shared_ptr<net::posix::stream_descriptor>> watched;
     std::atomic<bool> draining{false};
-    std::atomic<std::size_t> connections{0}, busy{0}, body_bytes{0};
+    std::atomic<std::size_t> connections{0}, unheard{0}, busy{0}, body_bytes{0};
     unsigned short bound = 0;
 
     struct Connection {
         Stream stream;
         bool idle = true;
+        bool heard = false;  // its first request has begun
         explicit Connection(Socket s) : stream(std::move(s)) {}
     };
     std::mutex open_lock;
     std::list<std::weak_ptr<Connection>> open;
 
     net::awaitable<void> accept_loop();
+    void welcome(Socket);
+    void close_idle(bool unheard_too);
     net::awaitable<void> serve(std::shared_ptr<Connection>);
     net::awaitable<bool> one_request(Connection&, beast::flat_buffer&);
     net::awaitable<bool> reply(Connection&, const Request&, std::string route, Response, bool keep_alive);
@@ -126,6 +130,9 @@ struct Server::Impl {
 };
 
 namespace {
+
+/// How long a drain waits for the first request of a connection that was opened just before.
+constexpr std::chrono::milliseconds kFirstRequest{1'000};
 
 /// Counts a thing while it lives.
 template <class T>
@@ -260,6 +267,10 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
         c.stream.expires_after(options.head_timeout);
     }
     Held<std::size_t> is_busy(busy, 1);
+    if (!c.heard) {
+        c.heard = true;
+        --unheard;
+    }
     co_await wire::async_read_header(c.stream, buffer, head, net::redirect_error(net::use_awaitable, error));
     auto peer = c.stream.socket().remote_endpoint();
     Request request;
@@ -361,12 +372,14 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
 net::awaitable<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
     Held<std::size_t> counted(connections, 1);
     beast::flat_buffer buffer(options.head_limit + (64u << 10));
+    ++unheard;
     try {
         bool more = true;
-        while (more && !draining) more = co_await one_request(*c, buffer);
+        while (more && !(draining && c->heard)) more = co_await one_request(*c, buffer);
     } catch (const std::exception& e) {
         tel::debug("connection ended", {{"why", e.what()}});
     }
+    if (!c->heard) --unheard;
     error_code ignored;
     c->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     // What the client is still sending is read for a moment: closing at once would reset the connection before it has read the answer.
@@ -395,15 +408,31 @@ net::awaitable<void> Server::Impl::accept_loop() {
             co_await pause.async_wait(net::redirect_error(net::use_awaitable, ignored));
             continue;
         }
-        if (connections >= options.max_connections) continue;  // the socket closes
-        socket.set_option(tcp::no_delay(true), error);
-        auto connection = std::make_shared<Connection>(std::move(socket));
-        {
-            std::lock_guard guard(open_lock);
-            std::erase_if(open, [](const auto& weak) { return weak.expired(); });
-            open.push_back(connection);
-        }
-        net::co_spawn(io, serve(connection), net::detached);
+        welcome(std::move(socket));
+    }
+}
+
+void Server::Impl::welcome(Socket socket) {
+    if (connections >= options.max_connections) return;  // the socket closes
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    auto connection = std::make_shared<Connection>(std::move(socket));
+    {
+        std::lock_guard guard(open_lock);
+        std::erase_if(open, [](const auto& weak) { return weak.expired(); });
+        open.push_back(connection);
+    }
+    net::co_spawn(io, serve(connection), net::detached);
+}
+
+/// Ends connections on which nothing has come; a request whose first bytes are here already is served.
+void Server::Impl::close_idle(bool unheard_too) {
+    std::lock_guard guard(open_lock);
+    for (auto& weak : open) {
+        auto c = weak.lock();
+        if (!c || !c->idle || (!c->heard && !unheard_too)) continue;
+        error_code ignored;
+        if (c->stream.socket().available(ignored) == 0) c->stream.cancel();
     }
 }
 
@@ -475,16 +504,27 @@ void Server::post(std::function<void()> job) { net::post(impl_->io, std::move(jo
 
 bool Server::drain(Millis deadline) {
     auto& s = *impl_;
-    s.draining = true;
-    net::post(s.io, [&s] {
-        error_code ignored;
-        s.acceptor.close(ignored);
-        std::lock_guard guard(s.open_lock);
-        for (auto& weak : s.open)
-            if (auto c = weak.lock(); c && c->idle) c->stream.cancel();
+    if (s.draining.exchange(true)) return s.busy == 0;
+    auto now = [] { return std::chrono::steady_clock::now(); };
+    auto until = now() + deadline, patience = std::min(until, now() + kFirstRequest);
+    auto accepted = std::make_shared<std::promise<void>>();
+    net::post(s.io, [&s, accepted] {
+        // Who stands in the listening queue has a connection as far as he knows, and may have sent his request.
+        error_code error;
+        s.acceptor.non_blocking(true, error);
+        while (s.acceptor.is_open() && !error) {
+            Socket socket(s.io);
+            s.acceptor.accept(socket, error);
+            if (!error) s.welcome(std::move(socket));
+        }
+        s.acceptor.close(error);
+        s.close_idle(false);
+        accepted->set_value();
     });
-    auto until = std::chrono::steady_clock::now() + deadline;
-    while (s.busy > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (!s.threads.empty()) accepted->get_future().wait_until(until);
+    while ((s.busy > 0 || s.unheard > 0) && now() < patience) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    net::post(s.io, [&s] { s.close_idle(true); });
+    while (s.busy > 0 && now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return s.busy == 0;
 }
 

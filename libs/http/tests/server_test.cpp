@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <list>
 #include <thread>
 
 #include "base/json.hpp"
@@ -203,6 +204,20 @@ TEST_CASE("draining finishes what is under way and takes no more", "[integration
     auto answer = c.to_end();
     CHECK(has(answer, "slow but done"));
     CHECK(has(answer, "Connection: close"));
+    CHECK(drained.get());
+}
+
+TEST_CASE("who was connected when the drain began is still served once", "[integration]") {
+    Fixture f;
+    std::list<Raw> connected;
+    for (int i = 0; i < 50; ++i) connected.emplace_back(f.server->port());  // some of them still in the listening queue
+    auto drained = std::async(std::launch::async, [&] { return f.server->drain(Millis{20'000}); });
+    for (auto& c : connected) {
+        c.say("GET /hello/world HTTP/1.1\r\nHost: h\r\n\r\n");
+        auto answer = c.to_end();
+        CHECK(answer.starts_with("HTTP/1.1 200"));
+        CHECK(has(answer, "Connection: close"));
+    }
     CHECK(drained.get());
 }
 

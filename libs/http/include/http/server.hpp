@@ -59,7 +59,8 @@ public:
     /// Runs `job` on the I/O thread every `period`.
     void every(Millis period, std::function<void()> job);
     void post(std::function<void()> job);
-    /// Stops accepting, lets what is under way finish until `deadline`, then closes. False if something had to be cut off.
+    /// Stops accepting, lets what is under way finish until `deadline`, then closes; a connection on which nothing has come yet may send its first
+    /// request for another second. False if something had to be cut off.
     bool drain(Millis deadline);
 
 private:
