@@ -12,6 +12,10 @@ int main(int count, char** words) {
     std::vector<std::filesystem::path> files;
     for (int i = 1; i < count; ++i) {
         if (!std::filesystem::is_directory(words[i])) {
+            if (!std::filesystem::exists(words[i])) {
+                std::cerr << words[i] << ": no such file or folder\n";
+                return 2;
+            }
             files.emplace_back(words[i]);
             continue;
         }
