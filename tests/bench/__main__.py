@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,12 +35,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each measure; the median counts (default 5)")
     parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("bench.json"), help="where the report goes, beside the table (default ./bench.json)")
     parser.add_argument("--keep", action="store_true", help="leave the stack running and its folder in place")
+    parser.add_argument("--profile", type=pathlib.Path, metavar="FOLDER", help="also write there where the CPU of each measured process goes (perf); the figures then do not count")
     args = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)  # inherited by all that is started: Kafka, Postgres, Otto, the limits and the load
     folder = pathlib.Path(tempfile.mkdtemp(prefix="otto-bench-"))
     programs = pathlib.Path(os.environ["OTTO_BIN"]).resolve()
     bench = Bench(folder, programs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped run leaves nothing behind
+    bench.profiles = args.profile and args.profile.resolve()
     began, rows, faults = time.monotonic(), [], []
     say(f"seed {SEED}, cores {cores}, load average {os.getloadavg()[0]:.2f}, run folder {folder}")
     try:

@@ -41,7 +41,8 @@ def wrk(port: int, requests: pathlib.Path, seconds: float) -> dict[str, typing.A
 def loaded(bench: Bench, name: str, port: int, requests: pathlib.Path) -> dict[str, typing.Any]:
     """wrk against one server: requests a second, and the server's CPU per request."""
     cpu = Cpu(bench, name, "kafka")
-    out = wrk(port, requests, WRK_S)
+    with bench.profiled(name):
+        out = wrk(port, requests, WRK_S)
     used = cpu.used()
     return out | {"requests_per_s": out["requests"] / out["seconds"], "cpu_us": used[name] / out["requests"] * 1e6, "cores": cpu.shares()}
 
@@ -96,7 +97,8 @@ def router(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
             before = ends.total()
             starting()
             cpu = Cpu(bench, process, "kafka", "postgres")
-            seconds, counted = follow(ends.total, before, events, 0.02, 180, process)
+            with bench.profiled(process):
+                seconds, counted = follow(ends.total, before, events, 0.02, 180, process)
         return {"events_per_s": counted / seconds, "seconds": seconds, "cores": cpu.shares(), "cpu_us": cpu.used()[process] / events * 1e6}
 
     def relay_on() -> None:
@@ -173,7 +175,8 @@ def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         before = done()
         bench.start("lead-pipeline")
         cpu = Cpu(bench, "lead-pipeline", "kafka", "postgres")
-        seconds, counted = follow(done, before, events, 0.05, 240, "lead-pipeline")
+        with bench.profiled("lead-pipeline"):
+            seconds, counted = follow(done, before, events, 0.05, 240, "lead-pipeline")
         ours.append({"events_per_s": counted / seconds, "seconds": seconds, "cores": cpu.shares(), "cpu_us": cpu.used()["lead-pipeline"] / events * 1e6, "postgres_us": cpu.used()["postgres"] / events * 1e6})
         bench.stop("lead-pipeline")
         say(f"pipeline {n + 1}/{rounds}: libpq {limit[-1]['events_per_s']:.0f}/s {limit[-1]['cores']}, lead-pipeline {ours[-1]['events_per_s']:.0f}/s {ours[-1]['cpu_us']:.1f} µs {ours[-1]['cores']}")

@@ -93,6 +93,7 @@ class Bench(Stack):
         super().__init__(folder, "--split")
         self.programs = programs
         self.extra: dict[str, subprocess.Popen[bytes]] = {}  # processes that deploy/ knows nothing of
+        self.profiles: pathlib.Path | None = None            # where perf's findings go, if they are wanted
 
     def up(self) -> None:
         super().up()
@@ -164,12 +165,34 @@ class Bench(Stack):
             raise RuntimeError(f"bench-{name} ended with {done.returncode}: {done.stderr[-2000:]}")
         return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
+    @contextlib.contextmanager
+    def profiled(self, name: str) -> typing.Iterator[None]:
+        """Where its CPU goes meanwhile, as text. Costs a few per cent, so not while figures count."""
+        pid = self.pid(name)
+        if self.profiles is None or pid is None:
+            yield
+            return
+        self.profiles.mkdir(parents=True, exist_ok=True)
+        data = self.folder / f"{name}.perf"
+        who = ["-p", str(pid)] if name != "postgres" else ["-a"]  # each session of Postgres is a process of its own
+        with subprocess.Popen(["perf", "record", "-q", "-F", "499", *who, "-o", str(data)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as perf:
+            try:
+                yield
+            finally:
+                perf.send_signal(signal.SIGINT)
+        only = ["--comm", "postgres"] if name == "postgres" else []
+        with (self.profiles / f"{name}.txt").open("w") as out:
+            for order in ("dso", "comm,dso,symbol"):
+                subprocess.run(["perf", "report", "-i", str(data), "--stdio", "--percent-limit", "0.2", "--sort", order, *only], stdout=out, stderr=subprocess.DEVNULL, timeout=120)
+        data.unlink()
+
     # -- Kafka
 
     def make_topic(self, name: str) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        for made in AdminClient({"bootstrap.servers": self.brokers}).create_topics([NewTopic(name, PARTITIONS, 1)]).values():
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        for made in admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
             made.result(20)
 
     def end_of(self, topic: str) -> int:

@@ -1,0 +1,114 @@
+"""Measures of query-service: flat from ten thousand calls to a million, and reads a second against libpq."""
+
+import datetime
+import pathlib
+import time
+import typing
+
+from .harness import Bench, Company, Cpu, Row, limited_by, median, say
+
+HERE = pathlib.Path(__file__).resolve().parent
+SIZES = {"bench_small": 10_000, "bench_large": 1_000_000}
+READ_S = 3
+TABLES = ("contact_cards", "leads", "calls")
+
+
+def fill(bench: Bench, database: str, calls: int, now: datetime.datetime) -> None:
+    """Otto's schema with so many calls. Indexes are made after the rows, foreign keys are not checked row by row: it is the same data, sooner."""
+    import psycopg
+
+    url = bench.make_database(database)
+    with psycopg.connect(url) as db:
+        db.execute("SET session_replication_role = replica")
+        db.execute("SET maintenance_work_mem = '512MB'")
+        names = db.execute("""SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
+                               WHERE i.indrelid::regclass::text = ANY (%s) AND c.oid IS NULL""", [list(TABLES)]).fetchall()
+        for name, _ in names:
+            db.execute(typing.cast(typing.Any, f"DROP INDEX {name}"))
+        for statement in (HERE / "fill.sql").read_text().format(calls=calls, now=now.isoformat()).split(";\n"):
+            if statement.strip():
+                db.execute(typing.cast(typing.Any, statement))
+        for _, definition in names:
+            db.execute(typing.cast(typing.Any, definition))
+        # Triggers did not run: what they keep is made from the rows.
+        db.execute("SELECT pending_leads_recount()")
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("VACUUM (ANALYZE)")
+
+
+class Reading:
+    """A query-service for each of the two sets, and tokens of their companies."""
+
+    _made: dict[int, "Reading"] = {}
+
+    @classmethod
+    def of(cls, bench: Bench) -> "Reading":
+        if id(bench) not in cls._made:
+            cls._made[id(bench)] = cls(bench)
+        return cls._made[id(bench)]
+
+    def __init__(self, bench: Bench) -> None:
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        self.window = (now - datetime.timedelta(days=60)).date(), (now - datetime.timedelta(days=51)).date()
+        self.ports: dict[str, int] = {}
+        self.urls: dict[str, str] = {}
+        for database, calls in SIZES.items():
+            start = time.monotonic()
+            fill(bench, database, calls, now)
+            say(f"{calls} calls in {database} after {time.monotonic() - start:.0f} s")
+        for database in SIZES:
+            self.urls[database] = bench.settings["OTTO_PG_URL_QUERY_SERVICE"].rsplit("/", 1)[0] + "/" + database
+            self.ports[database] = bench.start(f"query-service-{database}", "query-service", OTTO_PG_URL_QUERY_SERVICE=self.urls[database])
+        # The largest company in every second request, else one of the others.
+        self.companies = [f"org_bench_{n:03d}" for pair in ((1, 2 + i * 7) for i in range(14)) for n in pair]
+        self.tokens = {c: bench.token("manager", c, ttl_s=3600) for c in dict.fromkeys(self.companies)}
+
+
+def load(bench: Bench, reading: Reading, database: str, targets: list[str], companies: list[str], connections: int, seconds: float = READ_S) -> dict[str, typing.Any]:
+    name = f"query-service-{database}"
+    cpu = Cpu(bench, name, "postgres")
+    args = [w for t in targets for w in ("--target", t)] + [w for c in companies for w in ("--token", reading.tokens[c])]
+    with bench.profiled(name):
+        out = bench.report("reads", "--port", reading.ports[database], "--connections", connections, "--seconds", seconds, *args)
+    if out["not_2xx"] or out["errors"]:
+        raise RuntimeError(f"reads of {targets}: not every answer was good: {out}")
+    return out | {"cpu_us": cpu.used()[name] / out["requests"] * 1e6, "postgres_us": cpu.used()["postgres"] / out["requests"] * 1e6, "cores": cpu.shares()}
+
+
+def growth(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
+    bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
+    reading = Reading.of(bench)
+    first, last = reading.window
+    asked = {
+        "calls": ["/api/v1/calls", "/api/v1/calls?status=missed", "/api/v1/calls?limit=20&direction=inbound&missed_call=false"],
+        "leads": ["/api/v1/leads", "/api/v1/leads?status=new,warm,hot", "/api/v1/leads?pool_status=in_pool&limit=20"],
+        "metrics/csr/overview": [f"/api/v1/metrics/csr/overview?date_from={first}&date_to={last}"],
+    }
+    rows = []
+    for what, targets in asked.items():
+        companies = reading.companies if len(targets) > 1 else ["org_bench_001"]
+        small, large = [], []
+        for database in SIZES:
+            load(bench, reading, database, targets, companies, 2, 1)  # plans and pages are there
+        for n in range(rounds):
+            small.append(load(bench, reading, "bench_small", targets, companies, 2))
+            large.append(load(bench, reading, "bench_large", targets, companies, 2))
+            say(f"{what} {n + 1}/{rounds}: p99 {small[-1]['p99_ms']:.2f} ms at 10⁴ ({small[-1]['requests_per_s']:.0f}/s), {large[-1]['p99_ms']:.2f} ms at 10⁶ ({large[-1]['requests_per_s']:.0f}/s)")
+        both = [{"ours": o, "limit": li} for o, li in zip(large, small)]
+        rows.append(Row(f"GET /{what}: p99 at 10⁶ calls over 10⁴", median(large, "p99_ms"), "ms", median(small, "p99_ms"), 3, 1.5, "less", limited_by(large, names={n: n.replace("-bench_large", "") for n in large[0]["cores"]}), both))
+    return rows
+
+
+def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
+    bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
+    reading = Reading.of(bench)
+    ours, limit = [], []
+    target, company = "/api/v1/calls?limit=50", "org_bench_001"
+    load(bench, reading, "bench_large", [target], [company], 8, 1)
+    for n in range(rounds):
+        cpu = Cpu(bench, "postgres")
+        limit.append(bench.report("reads-limit", "--url", reading.urls["bench_large"], "--company", company, "--connections", 2, "--seconds", READ_S) | {"cores": cpu.shares()})
+        ours.append(load(bench, reading, "bench_large", [target], [company], 8))
+        say(f"reads {n + 1}/{rounds}: libpq {limit[-1]['reads_per_s']:.0f}/s {limit[-1]['cores']}, query-service {ours[-1]['requests_per_s']:.0f}/s {ours[-1]['cpu_us']:.0f} µs + Postgres {ours[-1]['postgres_us']:.0f} µs {ours[-1]['cores']}")
+    both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
+    return [Row("GET /calls?limit=50 at 10⁶ calls: reads/s", median(ours, "requests_per_s"), "/s", median(limit, "reads_per_s"), 0.5, 0.8, "more", limited_by(ours), both)]
