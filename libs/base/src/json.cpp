@@ -25,9 +25,10 @@ bool is_escape(std::string_view text, char lowest, char highest) {
     return digit >= lowest && digit <= highest;
 }
 
-/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings, and half a surrogate pair, of which it would
-/// make invalid UTF-8 (a first half alone it refuses itself).
+/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair, of which it would
+/// make invalid UTF-8 (a first half alone it refuses itself); a NUL, which it takes for the end, whatever comes after.
 std::optional<std::string> unfit(std::string_view text) {
+    if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
     unsigned depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -61,7 +62,7 @@ struct JsonDocument::Impl {
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
     if (auto why = unfit(text)) return Error(*why);
     auto impl = std::make_unique<Impl>();
-    impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag>(text.data(), text.size());
     if (impl->document.HasParseError())
         return Error(std::string("not JSON: ") + rapidjson::GetParseError_En(impl->document.GetParseError()) + " at byte " +
                      std::to_string(impl->document.GetErrorOffset()));

@@ -17,6 +17,22 @@ TEST_CASE("half a surrogate pair is no JSON: it would become invalid UTF-8, and 
     CHECK(JsonDocument::parse(R"("\ud7ff\ue000")"));
 }
 
+TEST_CASE("a NUL does not end a document") {
+    using namespace std::string_literals;
+    for (auto bad : {"{}\0"s, "{\"id\":1}\0 and more"s, "\0"s, "[1,\0 2]"s, "\"a\0b\""s}) CHECK_FALSE(JsonDocument::parse(bad));
+    CHECK(JsonDocument::parse(R"("\u0000")").value().root().string() == std::string_view("\0", 1));
+}
+
+TEST_CASE("a number is read exactly: what is written again is the same number") {
+    for (auto text : {"[18446744073709751615]", "[123456789012345678901234567890]", "[0.1]", "[2.2250738585072014e-308]", "[9007199254740993.0]"}) {
+        INFO(text);
+        auto first = JsonDocument::parse(text).value();
+        CHECK(first.root().at(0).number() == std::stod(std::string(text).substr(1)));
+        auto again = JsonDocument::parse(first.root().dump()).value();
+        CHECK(again.root().at(0).number() == first.root().at(0).number());
+    }
+}
+
 TEST_CASE("half a zone is no time") {
     for (auto bad : {"2025-01-15T10:30:00-00:", "2025-01-15T10:30:00+05:", "2025-01-15T10:30:00+", "2025-01-15T10:30:00+5"}) {
         INFO(bad);
