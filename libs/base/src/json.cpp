@@ -53,6 +53,20 @@ std::optional<std::string> unfit(std::string_view text) {
     return std::nullopt;
 }
 
+/// RapidJSON refuses most numbers that are too big, but some just past the end of double come out infinite, and what is written of them is cut off there.
+bool finite(const rapidjson::Value& v) {
+    if (v.IsObject()) {
+        for (const auto& member : v.GetObject())
+            if (!finite(member.value)) return false;
+    } else if (v.IsArray()) {
+        for (const auto& item : v.GetArray())
+            if (!finite(item)) return false;
+    } else if (v.IsDouble()) {
+        return std::isfinite(v.GetDouble());
+    }
+    return true;
+}
+
 }  // namespace
 
 struct JsonDocument::Impl {
@@ -62,10 +76,12 @@ struct JsonDocument::Impl {
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
     if (auto why = unfit(text)) return Error(*why);
     auto impl = std::make_unique<Impl>();
-    impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag>(text.data(), text.size());
+    // Not with its flag for full precision: that reads 0.01e-323 as -2e307.
+    impl->document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (impl->document.HasParseError())
         return Error(std::string("not JSON: ") + rapidjson::GetParseError_En(impl->document.GetParseError()) + " at byte " +
                      std::to_string(impl->document.GetErrorOffset()));
+    if (!finite(impl->document)) return Error("not JSON: a number is too big to be stored in double");
     return JsonDocument(std::move(impl));
 }
 

@@ -23,14 +23,13 @@ TEST_CASE("a NUL does not end a document") {
     CHECK(JsonDocument::parse(R"("\u0000")").value().root().string() == std::string_view("\0", 1));
 }
 
-TEST_CASE("a number is read exactly: what is written again is the same number") {
-    for (auto text : {"[18446744073709751615]", "[123456789012345678901234567890]", "[0.1]", "[2.2250738585072014e-308]", "[9007199254740993.0]"}) {
-        INFO(text);
-        auto first = JsonDocument::parse(text).value();
-        CHECK(first.root().at(0).number() == std::stod(std::string(text).substr(1)));
-        auto again = JsonDocument::parse(first.root().dump()).value();
-        CHECK(again.root().at(0).number() == first.root().at(0).number());
+TEST_CASE("a number is finite or refused") {
+    for (auto bad : {"[1.8e308]", "{\"a\":{\"b\":[1,1.7976931348623159e308]}}", "-1.8e308", "[17976931348623159e292]", "1e400"}) {
+        INFO(bad);
+        CHECK_FALSE(JsonDocument::parse(bad));
     }
+    for (auto tiny : {"0.01e-323", "1e-400", "0.0000001e-317"}) CHECK(JsonDocument::parse(tiny).value().root().number() == 0.0);
+    CHECK(JsonDocument::parse("[1.7976931348623157e308]").value().root().at(0).number() == 1.7976931348623157e308);
 }
 
 TEST_CASE("half a zone is no time") {

@@ -30,7 +30,7 @@ public:
     std::vector<std::string_view> keys() const;
     std::optional<std::string_view> string() const;
     std::optional<std::int64_t> integer() const;  ///< whole numbers that fit
-    std::optional<double> number() const;
+    std::optional<double> number() const;          ///< always finite; of more than 15 digits or beyond 1e±22 the last places may be off
     std::optional<bool> boolean() const;
     /// Providers send numbers as text and text as numbers: strings as they are, numbers and booleans as their shortest text; "" and null are nullopt.
     std::optional<std::string> loose_text() const;
