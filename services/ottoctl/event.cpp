@@ -197,12 +197,20 @@ int event(const Call& call) {
     for (const auto& s : sightings)
         seen.push_back({{"topic", s.at.topic}, {"partition", static_cast<std::int64_t>(s.at.partition)}, {"offset", s.offset}, {"type", s.type}, {"event_id", s.id.to_string()},
                         {"caused_by", s.cause ? Cell(s.cause->to_string()) : Cell()}, {"by", s.source}, {"time", s.time}});
+    // Applied is what a consumer took and nobody discarded afterwards.
+    std::set<std::string> appliers;
+    for (const auto& r : inbox) appliers.insert(at(r, "consumer"));
+    std::string discarded;
+    for (const auto& r : actions)
+        if (at(r, "action") == "dead_letter.discard") {
+            appliers.erase(at(r, "consumer"));
+            discarded = at(r, "operator") + " discarded it for " + at(r, "consumer") + " at " + at(r, "at") + ": " + at(r, "reason") + ".";
+        }
     std::string conclusion;
     if (!dead.empty()) conclusion = "The consumer " + at(dead.back(), "consumer") + " gave it up: " + (persons ? at(dead.back(), "error") : scrub(at(dead.back(), "error"))) + ". Cure: ottoctl dead-letters show " + at(dead.back(), "id");
     else if (!parked.empty()) conclusion = "The consumer " + at(parked.back(), "consumer") + " tries it again at " + at(parked.back(), "next_at") + ": " + (persons ? at(parked.back(), "error") : scrub(at(parked.back(), "error")));
-    else if (!actions.empty() && at(actions.back(), "action") == "dead_letter.discard")
-        conclusion = at(actions.back(), "operator") + " discarded it at " + at(actions.back(), "at") + ": " + at(actions.back(), "reason") + ".";
     else if (!held.empty() && at(held.front(), "released_at").empty()) conclusion = "It is held: " + at(held.front(), "reason") + ". Cure: " + at(held.front(), "cure");
+    else if (!discarded.empty() && appliers.empty()) conclusion = std::exchange(discarded, {});
     else if (!calls.empty()) conclusion = "It is applied: call " + at(calls.back(), "call_id") + " of " + at(calls.back(), "company_id") + " stands at " + at(calls.back(), "status") + ".";
     else if (!inbox.empty()) conclusion = "It is applied by " + at(inbox.back(), "consumer") + " at " + at(inbox.back(), "applied_at") + ".";
     else conclusion = "It is on its way: no consumer has applied it yet (ottoctl lag).";
@@ -225,6 +233,7 @@ int event(const Call& call) {
     if (!actions.empty()) report.many("operators", std::move(actions));
     if (!calls.empty()) report.many("rows", masked(std::move(calls)));
     for (auto& n : search.notes) report.note(n);
+    if (!discarded.empty()) report.note(discarded);
     report.note(conclusion);
     print(call, report);
     return kDone;

@@ -90,7 +90,7 @@ std::string mask_event(JsonView event) {
 
 void mask_persons(Record& record) {
     for (auto& [name, cell] : record) {
-        if (cell.text.empty()) continue;
+        if (cell.json == "null" || cell.json == "\"\"") continue;
         if (among(kNumbers, name)) cell = Cell(mask_number(cell.text));
         else if (name == "key") cell = Cell(mask_key(cell.text));
         else if (among(kErrors, name)) cell = Cell(scrub(cell.text));

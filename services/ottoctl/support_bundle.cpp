@@ -9,7 +9,6 @@
 #include "base/text.hpp"
 #include "commands.hpp"
 #include "database.hpp"
-#include "ingress/spool_report.hpp"
 #include "ingress/webhook.hpp"
 #include "lag.hpp"
 #include "log_lines.hpp"
@@ -17,6 +16,7 @@
 #include "ottoctl/sql.hpp"
 #include "runtime/runtime.hpp"
 #include "schema/schema.hpp"
+#include "spool.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::ottoctl {
@@ -142,8 +142,11 @@ int support_bundle(const Call& call) {
     else lags.note("The lag is not known: " + lag.error().message);
     lags.many("waiting", std::move(waiting));
     bundle.write("lag.json", lags.json() + "\n");
-    if (auto spool = ingress::read_spool(call.settings().get(ingress::kSpoolDir)); spool && spool->exists)
-        bundle.part("spool", {{{"rows", spool->rows}, {"bytes", spool->bytes}, {"oldest_at", spool->oldest}}});
+    if (auto spools = spools_under(call.settings().get(ingress::kSpoolDir)); spools && !spools->empty()) {
+        std::vector<Record> list;
+        for (const auto& [dir, s] : *spools) list.push_back({{"dir", dir}, {"rows", s.rows}, {"bytes", s.bytes}, {"oldest_at", s.oldest}});
+        bundle.part("spools", std::move(list));
+    }
     bundle.part("settings", {std::move(settings)});
 
     std::string remark;

@@ -59,7 +59,7 @@ SELECT pg_notify('otto_outbox', '')
 -- name: redriven
 -- What became of redriven events: parked still, dead again, published or done.
 SELECT json_build_object('event_id', i.event_id, 'consumer', i.consumer,
-         'outcome', CASE WHEN d.id IS NOT NULL THEN 'dead again' WHEN p.id IS NOT NULL AND p.attempt > 0 THEN 'failed, tried again' WHEN p.id IS NOT NULL OR o.id IS NOT NULL THEN 'waits'
+         'outcome', CASE WHEN d.id IS NOT NULL THEN 'dead again' WHEN p.error <> '' THEN 'failed, tried again' WHEN p.id IS NOT NULL OR o.id IS NOT NULL THEN 'waits'
                          WHEN i.through THEN 'published again' ELSE 'done' END,
          'dead_letter', d.id, 'error', coalesce(d.error, nullif(p.error, '')), 'next_at', p.next_at) AS j
   FROM unnest($1::text[], $2::uuid[], $3::boolean[]) AS i (consumer, event_id, through)

@@ -39,7 +39,7 @@ SELECT json_build_object('event_id', event_id, 'received_at', received_at, 'held
 SELECT event_id, record, released_to FROM held_events WHERE event_id = ANY ($1::uuid[])
 
 -- name: event_actions
-SELECT json_build_object('at', at, 'operator', operator, 'action', action, 'target', target, 'reason', reason) AS j
+SELECT json_build_object('at', at, 'operator', operator, 'action', action, 'target', target, 'consumer', detail ->> 'consumer', 'reason', reason) AS j
   FROM operator_actions WHERE event_id = ANY ($1::uuid[]) OR target = ANY ($1::uuid[]) ORDER BY at, id
 
 -- name: event_calls
