@@ -26,9 +26,10 @@ bool is_escape(std::string_view text, char lowest, char highest) {
 }
 
 /// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair, of which it would
-/// make invalid UTF-8 (a first half alone it refuses itself); a NUL, which it takes for the end, whatever comes after.
+/// make invalid UTF-8 (a first half alone it refuses itself); a NUL, which it takes for the end, whatever comes after; and parts of a byte order mark, which it skips one by one.
 std::optional<std::string> unfit(std::string_view text) {
     if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
+    if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with("\xEF\xBB\xBF")) return "not JSON: an unexpected character at byte 0";
     unsigned depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -23,6 +23,11 @@ TEST_CASE("a NUL does not end a document") {
     CHECK(JsonDocument::parse(R"("\u0000")").value().root().string() == std::string_view("\0", 1));
 }
 
+TEST_CASE("a byte order mark is whole or refused") {
+    for (auto bad : {"\xBF{}", "\xEF{}", "\xBB\xBF{}", "\xEF\xBF{}", "\xEF\xBB\xBF", "{}\xEF\xBB\xBF"}) CHECK_FALSE(JsonDocument::parse(bad));
+    CHECK(JsonDocument::parse("\xEF\xBB\xBF{}"));
+}
+
 TEST_CASE("a number is finite or refused") {
     for (auto bad : {"[1.8e308]", "{\"a\":{\"b\":[1,1.7976931348623159e308]}}", "-1.8e308", "[17976931348623159e292]", "1e400"}) {
         INFO(bad);
