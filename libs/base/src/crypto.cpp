@@ -9,6 +9,8 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include <array>
+#include <cstring>
 #include <memory>
 
 #include "base/text.hpp"
@@ -27,19 +29,58 @@ struct Freed {
 using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 
-std::string hmac(const EVP_MD* md, std::string_view key, std::string_view message) {
-    unsigned char out[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    if (!HMAC(md, key.data(), static_cast<int>(key.size()), bytes_of(message), message.size(), out, &size))
-        throw Failure(Error("HMAC failed", "is OpenSSL's provider configuration sound?"));
-    return {reinterpret_cast<char*>(out), size};
+[[noreturn]] void unsound(const char* what) { throw Failure(Error(std::string(what) + " failed", "is OpenSSL's provider configuration sound?")); }
+
+/// An algorithm fetched once: EVP_sha1() and its like are looked up among the providers at every use, which costs as much as hashing a short text.
+struct Digests {
+    EVP_MD *sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr), *sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+};
+const Digests& fetched() {
+    static const Digests d;  // for the whole process
+    return d;
 }
 
+/// A context for one thread and one digest; keying it is most of the work for a short message, and many come under one key.
+class Keyed {
+public:
+    explicit Keyed(const char* digest) : context_(EVP_MAC_CTX_new(fetched().hmac)), digest_(digest) {}
+    ~Keyed() {
+        EVP_MAC_CTX_free(context_);
+        OPENSSL_cleanse(key_.data(), key_.size());
+    }
+    Keyed(const Keyed&) = delete;
+    Keyed& operator=(const Keyed&) = delete;
+    std::string mac(std::string_view key, std::string_view message) {
+        if (!ready_ || !constant_time_equal(key, key_)) {
+            char name[16] = {};
+            digest_.copy(name, sizeof name - 1);
+            OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+            static constexpr unsigned char none = 0;
+            ready_ = EVP_MAC_init(context_, key.empty() ? &none : bytes_of(key), key.size(), params) == 1;
+            if (!ready_) unsound("HMAC");
+            OPENSSL_cleanse(key_.data(), key_.size());
+            key_ = key;
+        } else if (EVP_MAC_init(context_, nullptr, 0, nullptr) != 1) {
+            unsound("HMAC");
+        }
+        unsigned char out[EVP_MAX_MD_SIZE];
+        std::size_t size = 0;
+        if (EVP_MAC_update(context_, bytes_of(message), message.size()) != 1 || EVP_MAC_final(context_, out, &size, sizeof out) != 1) unsound("HMAC");
+        return {reinterpret_cast<char*>(out), size};
+    }
+
+private:
+    EVP_MAC_CTX* context_;
+    std::string digest_, key_;
+    bool ready_ = false;
+};
+
 std::string digest(const EVP_MD* md, std::string_view message) {
+    static thread_local MdCtx context(EVP_MD_CTX_new());
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
-    if (!EVP_Digest(message.data(), message.size(), out, &size, md, nullptr))
-        throw Failure(Error("digest failed", "is OpenSSL's provider configuration sound?"));
+    if (!EVP_DigestInit_ex2(context.get(), md, nullptr) || !EVP_DigestUpdate(context.get(), message.data(), message.size()) || !EVP_DigestFinal_ex(context.get(), out, &size)) unsound("digest");
     return {reinterpret_cast<char*>(out), size};
 }
 
@@ -84,10 +125,16 @@ constexpr std::size_t kNonce = 12, kTag = 16;
 
 }  // namespace
 
-std::string hmac_sha1(std::string_view key, std::string_view message) { return hmac(EVP_sha1(), key, message); }
-std::string hmac_sha256(std::string_view key, std::string_view message) { return hmac(EVP_sha256(), key, message); }
-std::string sha256(std::string_view message) { return digest(EVP_sha256(), message); }
-std::string sha1(std::string_view message) { return digest(EVP_sha1(), message); }
+std::string hmac_sha1(std::string_view key, std::string_view message) {
+    static thread_local Keyed keyed("SHA1");
+    return keyed.mac(key, message);
+}
+std::string hmac_sha256(std::string_view key, std::string_view message) {
+    static thread_local Keyed keyed("SHA256");
+    return keyed.mac(key, message);
+}
+std::string sha256(std::string_view message) { return digest(fetched().sha256, message); }
+std::string sha1(std::string_view message) { return digest(fetched().sha1, message); }
 
 std::string base64_encode(std::string_view bytes) { return encode64(bytes, kStandard, true); }
 std::string base64url_encode(std::string_view bytes) { return encode64(bytes, kUrl, false); }
@@ -128,9 +175,25 @@ bool constant_time_equal(std::string_view a, std::string_view b) {
 }
 
 std::string random_bytes(std::size_t count) {
+    // Ids take a few bytes each, and a call costs the same for few as for many: a thread keeps some in stock, and each is given out once.
+    static thread_local std::array<char, 1024> stock;
+    static thread_local std::size_t used = stock.size();
+    auto fill = [](char* to, std::size_t n) {
+        if (RAND_bytes(reinterpret_cast<unsigned char*>(to), static_cast<int>(n)) != 1)
+            throw Failure(Error("the system gives no random bytes", "check /dev/urandom and OpenSSL's configuration"));
+    };
     std::string out(count, '\0');
-    if (RAND_bytes(bytes_of(out), static_cast<int>(count)) != 1)
-        throw Failure(Error("the system gives no random bytes", "check /dev/urandom and OpenSSL's configuration"));
+    if (count > 64) {
+        fill(out.data(), count);
+        return out;
+    }
+    if (stock.size() - used < count) {
+        fill(stock.data(), stock.size());
+        used = 0;
+    }
+    std::memcpy(out.data(), stock.data() + used, count);
+    OPENSSL_cleanse(stock.data() + used, count);
+    used += count;
     return out;
 }
 

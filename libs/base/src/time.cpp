@@ -1,7 +1,7 @@
 #include "base/time.hpp"
 
 #include <charconv>
-#include <cstdio>
+#include <cstdlib>
 
 namespace otto {
 namespace {
@@ -51,16 +51,32 @@ std::string to_rfc3339(Instant t) {
     auto day = floor<days>(t);
     year_month_day date{day};
     hh_mm_ss<microseconds> clock{t - day};
-    char buffer[48];
-    int n = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", int(date.year()), unsigned(date.month()),
-                          unsigned(date.day()), int(clock.hours().count()), int(clock.minutes().count()),
-                          int(clock.seconds().count()));
-    std::string out(buffer, static_cast<std::size_t>(n));
+    std::string out;
+    out.reserve(28);
+    auto digits = [&out](std::int64_t value, int count) {
+        auto at = out.size();
+        out.append(static_cast<std::size_t>(count), '0');
+        for (auto i = at + static_cast<std::size_t>(count); i-- > at; value /= 10) out[i] = static_cast<char>('0' + value % 10);
+    };
+    int year = int(date.year());
+    if (year < 0) out += '-';
+    digits(std::abs(year), std::abs(year) > 9999 ? 5 : 4);
+    out += '-';
+    digits(unsigned(date.month()), 2);
+    out += '-';
+    digits(unsigned(date.day()), 2);
+    out += 'T';
+    digits(clock.hours().count(), 2);
+    out += ':';
+    digits(clock.minutes().count(), 2);
+    out += ':';
+    digits(clock.seconds().count(), 2);
     if (auto micros = clock.subseconds().count(); micros != 0) {
-        n = std::snprintf(buffer, sizeof buffer, ".%06d", int(micros));
-        out.append(buffer, static_cast<std::size_t>(n));
+        out += '.';
+        digits(micros, 6);
     }
-    return out + 'Z';
+    out += 'Z';
+    return out;
 }
 
 std::optional<Instant> parse_time(std::string_view text) {

@@ -14,6 +14,7 @@
 #include <boost/beast/http.hpp>
 #include <future>
 #include <list>
+#include <unordered_map>
 
 #include "base/uuid.hpp"
 #include "routes.hpp"
@@ -31,6 +32,13 @@ using Executor = net::io_context::executor_type;
 using Socket = net::basic_stream_socket<tcp, Executor>;
 using Stream = beast::basic_stream<tcp, Executor>;
 using boost::system::error_code;
+using Acceptor = net::basic_socket_acceptor<tcp, Executor>;
+using Descriptor = net::posix::basic_stream_descriptor<Executor>;
+using Timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Executor>;
+/// Coroutines of the one kind of executor there is; the default one, of any kind, costs at every step.
+template <class T>
+using Task = net::awaitable<T, Executor>;
+constexpr net::use_awaitable_t<Executor> use_task{};
 
 std::optional<Method> method_of(wire::verb v) {
     switch (v) {
@@ -100,10 +108,10 @@ struct Server::Impl {
     std::shared_ptr<const Router> router;
     net::io_context io;
     net::executor_work_guard<Executor> work{io.get_executor()};
-    tcp::acceptor acceptor{io};
+    Acceptor acceptor{io};
     std::vector<std::thread> threads;
     std::unique_ptr<Workers> workers;
-    std::vector<std::shared_ptr<net::posix::stream_descriptor>> watched;
+    std::vector<std::shared_ptr<Descriptor>> watched;
     std::atomic<bool> draining{false};
     std::atomic<std::size_t> connections{0}, unheard{0}, busy{0}, body_bytes{0};
     unsigned short bound = 0;
@@ -117,13 +125,14 @@ struct Server::Impl {
     std::mutex open_lock;
     std::list<std::weak_ptr<Connection>> open;
 
-    net::awaitable<void> accept_loop();
+    Task<void> accept_loop();
     void welcome(Socket);
     void close_idle(bool unheard_too);
-    net::awaitable<void> serve(std::shared_ptr<Connection>);
-    net::awaitable<bool> one_request(Connection&, beast::flat_buffer&);
-    net::awaitable<bool> reply(Connection&, const Request&, std::string route, Response, bool keep_alive);
-    net::awaitable<Response> run_handler(const Route&, Request&);
+    Task<void> serve(std::shared_ptr<Connection>);
+    Task<bool> one_request(Connection&, beast::flat_buffer&);
+    Task<bool> reply(Connection&, const Request&, std::string_view route, Response, bool keep_alive);
+    Task<Response> run_handler(const Route&, Request&);
+    void measure(const Request&, std::string_view route, int status);
     const Router::Impl& routes() const { return *router->impl_; }
     void describe(Request&, const wire::fields&, std::string_view target, const tcp::endpoint&) const;
     std::string client_of(const Headers&, const tcp::endpoint&) const;
@@ -178,7 +187,25 @@ void Server::Impl::describe(Request& request, const wire::fields& fields, std::s
     request.client_address = client_of(request.headers, peer);
 }
 
-net::awaitable<bool> Server::Impl::reply(Connection& c, const Request& request, std::string route, Response response, bool keep_alive) {
+/// Looking a series up by its labels costs more than a small request: each thread remembers those it has used.
+void Server::Impl::measure(const Request& request, std::string_view route, int status) {
+    struct Series { tel::Counter count; tel::Histogram seconds; };
+    static thread_local std::unordered_map<std::string, Series> known;
+    static thread_local std::string name;
+    name.assign(options.metrics_name).append(to_text(request.method)).append(" ").append(route).append(" ").append(std::to_string(status));
+    auto found = known.find(name);
+    if (found == known.end()) {
+        std::string path(route);
+        auto count = tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests answered.", {{"route", path}, {"method", std::string(to_text(request.method))}, {"status", std::to_string(status)}});
+        auto seconds = tel::Metrics::histogram(options.metrics_name + "_request_seconds", "From the head of a request to its answer.", {{"route", path}});
+        found = known.emplace(name, Series{count, seconds}).first;
+    }
+    std::chrono::duration<double> took = system_clock().now() - request.received_at;
+    found->second.count.inc();
+    found->second.seconds.observe(took.count());
+}
+
+Task<bool> Server::Impl::reply(Connection& c, const Request& request, std::string_view route, Response response, bool keep_alive) {
     keep_alive = keep_alive && !draining;
     wire::response<wire::string_body> out;
     out.version(11);
@@ -193,26 +220,22 @@ net::awaitable<bool> Server::Impl::reply(Connection& c, const Request& request, 
     out.body() = std::move(response.body);
     if (!bodiless) out.content_length(size);
 
-    tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests answered.",
-                          {{"route", route}, {"method", std::string(to_text(request.method))}, {"status", std::to_string(response.status)}})
-        .inc();
-    std::chrono::duration<double> took = system_clock().now() - request.received_at;
-    tel::Metrics::histogram(options.metrics_name + "_request_seconds", "From the head of a request to its answer.", {{"route", route}}).observe(took.count());
+    measure(request, route, response.status);
 
     error_code error;
     c.stream.expires_after(options.idle_timeout);
     if (head) {
         wire::response_serializer<wire::string_body> serializer(out);
-        co_await wire::async_write_header(c.stream, serializer, net::redirect_error(net::use_awaitable, error));
+        co_await wire::async_write_header(c.stream, serializer, net::redirect_error(use_task, error));
     } else {
-        co_await wire::async_write(c.stream, out, net::redirect_error(net::use_awaitable, error));
+        co_await wire::async_write(c.stream, out, net::redirect_error(use_task, error));
     }
     co_return !error && keep_alive;
 }
 
-net::awaitable<Response> Server::Impl::run_handler(const Route& route, Request& request) {
+Task<Response> Server::Impl::run_handler(const Route& route, Request& request) {
     struct Waiting {
-        net::steady_timer signal;
+        Timer signal;
         std::optional<Response> answer;
         explicit Waiting(Executor e) : signal(e) {}
     };
@@ -225,32 +248,40 @@ net::awaitable<Response> Server::Impl::run_handler(const Route& route, Request& 
             waiting->signal.cancel();
         });
     });
+    // What the answer still needs stays here; the rest, its body too, is the handler's.
+    Request given = std::move(request);
+    request = Request();
+    request.method = given.method;
+    request.path = given.path;
+    request.request_id = given.request_id;
+    request.trace = given.trace;
+    request.received_at = given.received_at;
     if (route.async) {
         try {
-            route.async(request, std::move(responder));
+            route.async(std::move(given), std::move(responder));
         } catch (const std::exception& e) {
             tel::error("handler failed", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
         }
     } else {
         auto shared = std::make_shared<Responder>(std::move(responder));
-        workers->post([&route, copy = request, shared] {
+        workers->post([&route, given = std::move(given), shared] {
             try {
-                (*shared)(route.handler(copy));
+                (*shared)(route.handler(given));
             } catch (const std::exception& e) {
-                tel::error("handler failed", {{"path", copy.path}, {"request_id", copy.request_id}, {"why", e.what()}});
-                (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, copy));
+                tel::error("handler failed", {{"path", given.path}, {"request_id", given.request_id}, {"why", e.what()}});
+                (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, given));
             }
         });
     }
     error_code ignored;
-    if (!waiting->answer) co_await waiting->signal.async_wait(net::redirect_error(net::use_awaitable, ignored));
+    if (!waiting->answer) co_await waiting->signal.async_wait(net::redirect_error(use_task, ignored));
     if (!waiting->answer) co_return problem({503, "No answer in time", "The request took too long; try again."}, request);
     if (waiting->answer->status == 500 && waiting->answer->body.empty())
         co_return problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, request);
     co_return std::move(*waiting->answer);
 }
 
-net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) {
+Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) {
     error_code error;
     wire::request_parser<wire::empty_body> head;
     head.header_limit(static_cast<std::uint32_t>(options.head_limit));
@@ -260,7 +291,7 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
     if (c.idle) {
         // An idle connection may stay long; from the first byte of a head on the clock is another one.
         auto space = buffer.prepare(4096);
-        auto got = co_await c.stream.async_read_some(space, net::redirect_error(net::use_awaitable, error));
+        auto got = co_await c.stream.async_read_some(space, net::redirect_error(use_task, error));
         if (error) co_return false;
         buffer.commit(got);
         c.idle = false;
@@ -271,7 +302,7 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
         c.heard = true;
         --unheard;
     }
-    co_await wire::async_read_header(c.stream, buffer, head, net::redirect_error(net::use_awaitable, error));
+    co_await wire::async_read_header(c.stream, buffer, head, net::redirect_error(use_task, error));
     auto peer = c.stream.socket().remote_endpoint();
     Request request;
     if (error == wire::error::header_limit) {
@@ -348,13 +379,13 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
     if (has_body) {
         if (!expect.empty()) {
             wire::response<wire::empty_body> go_on(wire::status::continue_, 11);
-            co_await wire::async_write(c.stream, go_on, net::redirect_error(net::use_awaitable, error));
+            co_await wire::async_write(c.stream, go_on, net::redirect_error(use_task, error));
             if (error) co_return false;
         }
         wire::request_parser<wire::string_body> whole(std::move(head));
         whole.body_limit(route.limits.body);
         c.stream.expires_after(options.body_timeout);
-        co_await wire::async_read(c.stream, buffer, whole, net::redirect_error(net::use_awaitable, error));
+        co_await wire::async_read(c.stream, buffer, whole, net::redirect_error(use_task, error));
         if (error == wire::error::body_limit) {
             auto answer = problem({413, "Body too large", "Send at most " + std::to_string(route.limits.body) + " bytes."}, request);
             co_await reply(c, request, route.path, std::move(answer), false);
@@ -369,7 +400,7 @@ net::awaitable<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer
     co_return more;
 }
 
-net::awaitable<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
+Task<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
     Held<std::size_t> counted(connections, 1);
     beast::flat_buffer buffer(options.head_limit + (64u << 10));
     ++unheard;
@@ -389,23 +420,23 @@ net::awaitable<void> Server::Impl::serve(std::shared_ptr<Connection> c) {
         buffer.clear();
         auto space = buffer.prepare(16u << 10);
         error_code error;
-        auto n = co_await c->stream.async_read_some(space, net::redirect_error(net::use_awaitable, error));
+        auto n = co_await c->stream.async_read_some(space, net::redirect_error(use_task, error));
         if (error) break;
         drained += n;
     }
     c->stream.close();
 }
 
-net::awaitable<void> Server::Impl::accept_loop() {
+Task<void> Server::Impl::accept_loop() {
     while (acceptor.is_open()) {
         error_code error;
         Socket socket(io);
-        co_await acceptor.async_accept(socket, net::redirect_error(net::use_awaitable, error));
+        co_await acceptor.async_accept(socket, net::redirect_error(use_task, error));
         if (error == net::error::operation_aborted || error == net::error::bad_descriptor) co_return;
         if (error) {  // out of descriptors: let some go before the next try
-            net::steady_timer pause(io, std::chrono::milliseconds(50));
+            Timer pause(io, std::chrono::milliseconds(50));
             error_code ignored;
-            co_await pause.async_wait(net::redirect_error(net::use_awaitable, ignored));
+            co_await pause.async_wait(net::redirect_error(use_task, ignored));
             continue;
         }
         welcome(std::move(socket));
@@ -456,7 +487,7 @@ Result<void> Server::start() {
     if (error) return Error("'" + s.options.address + "' is no address to listen on", "0.0.0.0 or 127.0.0.1");
     tcp::endpoint endpoint(address, s.options.port);
     s.acceptor.open(endpoint.protocol());
-    s.acceptor.set_option(tcp::acceptor::reuse_address(true));
+    s.acceptor.set_option(net::socket_base::reuse_address(true));
     s.acceptor.bind(endpoint, error);
     if (error)
         return Error("cannot listen on " + s.options.address + ":" + std::to_string(s.options.port) + ": " + error.message(), "is another program on this port? choose another");
@@ -471,14 +502,14 @@ Result<void> Server::start() {
 unsigned short Server::port() const { return impl_->bound; }
 
 void Server::watch(int fd, std::function<void()> ready) {
-    auto descriptor = std::make_shared<net::posix::stream_descriptor>(impl_->io, ::dup(fd));
+    auto descriptor = std::make_shared<Descriptor>(impl_->io, ::dup(fd));
     impl_->watched.push_back(descriptor);
     net::co_spawn(
         impl_->io,
-        [](std::shared_ptr<net::posix::stream_descriptor> d, std::function<void()> job) -> net::awaitable<void> {
+        [](std::shared_ptr<Descriptor> d, std::function<void()> job) -> Task<void> {
             error_code error;
             while (!error) {
-                co_await d->async_wait(net::posix::stream_descriptor::wait_read, net::redirect_error(net::use_awaitable, error));
+                co_await d->async_wait(Descriptor::wait_read, net::redirect_error(use_task, error));
                 if (!error) job();
             }
         }(descriptor, std::move(ready)),
@@ -488,12 +519,12 @@ void Server::watch(int fd, std::function<void()> ready) {
 void Server::every(Millis period, std::function<void()> job) {
     net::co_spawn(
         impl_->io,
-        [](net::io_context& io, Millis pause, std::function<void()> work) -> net::awaitable<void> {
-            net::steady_timer timer(io);
+        [](net::io_context& io, Millis pause, std::function<void()> work) -> Task<void> {
+            Timer timer(io);
             error_code error;
             while (!error) {
                 timer.expires_after(pause);
-                co_await timer.async_wait(net::redirect_error(net::use_awaitable, error));
+                co_await timer.async_wait(net::redirect_error(use_task, error));
                 if (!error) work();
             }
         }(impl_->io, period, std::move(job)),

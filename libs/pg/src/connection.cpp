@@ -14,6 +14,11 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+// Every transaction begins and ends with these: prepared, so that they are parsed and planned once a session.
+constexpr Query kBegin{"pg.begin", "BEGIN"};
+constexpr Query kScope{"pg.scope", "SELECT set_config('otto.company_id', $1, true), set_config('otto.company_ids', $2, true)"};
+constexpr Query kCommit{"pg.commit", "COMMIT"};
+
 std::string trimmed(const char* message) {
     std::string text = message ? message : "";
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
@@ -219,8 +224,8 @@ Tx Connection::begin(const Scope& scope) {
     if (impl_->in_tx) throw std::logic_error("a transaction is open on this connection already");
     impl_->connect();
     impl_->enter_pipeline();
-    impl_->queue_text("BEGIN");
-    impl_->queue_text("SELECT set_config('otto.company_id', $1, true), set_config('otto.company_ids', $2, true)", {scope.company_id(), scope.company_ids()});
+    impl_->queue(kBegin, {});
+    impl_->queue(kScope, {scope.company_id(), scope.company_ids()});
     impl_->in_tx = true;
     auto tx = std::make_unique<Tx::Impl>();
     tx->connection = impl_;
@@ -309,7 +314,7 @@ void Tx::flush() {
 void Tx::commit() {
     if (!open()) throw std::logic_error("commit after the transaction ended");
     auto& c = *impl_->connection;
-    c.queue_text("COMMIT");
+    c.queue(kCommit, {});
     ResultPtr last;
     c.sync(&last);
     // COMMIT of a failed transaction answers ROLLBACK and no error.

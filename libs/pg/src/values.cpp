@@ -57,8 +57,12 @@ Params Columns::params() const {
 
 int Fields::index(std::string_view column) const {
     int n = PQnfields(result_of(result_));
-    for (int i = 0; i < n; ++i)
-        if (column == PQfname(result_of(result_), i)) return i;
+    for (int tried = 0, i = next_; tried < n; ++tried, ++i) {
+        if (i >= n) i = 0;
+        if (column != PQfname(result_of(result_), i)) continue;
+        next_ = i + 1;
+        return i;
+    }
     throw std::logic_error("the result has no column '" + std::string(column) + "'");
 }
 
@@ -68,6 +72,12 @@ std::optional<std::string> Fields::maybe_text(std::string_view column) const {
     int i = index(column);
     if (PQgetisnull(result_of(result_), row_, i)) return std::nullopt;
     return std::string(PQgetvalue(result_of(result_), row_, i), static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
+}
+
+std::optional<std::string_view> Fields::view(std::string_view column) const {
+    int i = index(column);
+    if (PQgetisnull(result_of(result_), row_, i)) return std::nullopt;
+    return std::string_view(PQgetvalue(result_of(result_), row_, i), static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
 }
 
 std::string Fields::text(std::string_view column) const { return maybe_text(column).value_or(""); }

@@ -44,10 +44,9 @@ constexpr std::string_view name(Level level) {
 
 Field Field::json(std::string_view key, std::string json) { return Field(key, Raw{std::move(json)}); }
 
-std::string Field::render() const {
-    JsonWriter w;
+void Field::write(JsonWriter& w) const {
     if (auto text = std::get_if<std::string>(&value_))
-        w.value(clip_utf8(*text, kLongestText));
+        text->size() <= kLongestText ? w.value(*text) : w.value(clip_utf8(*text, kLongestText));
     else if (auto flag = std::get_if<bool>(&value_))
         w.value(*flag);
     else if (auto whole = std::get_if<std::int64_t>(&value_))
@@ -56,21 +55,21 @@ std::string Field::render() const {
         w.value(*real);
     else
         w.raw(std::get<Raw>(value_).json);
-    return w.take();
 }
 
-std::string phone_hash(std::string_view number) {
-    return hex_encode(hmac_sha256(state().phone_key.reveal(), normalize_phone(number).text)).substr(0, 12);
-}
+namespace {
+std::string hash_of_normal(std::string_view number) { return hex_encode(std::string_view(hmac_sha256(state().phone_key.reveal(), number)).substr(0, 6)); }
+}  // namespace
+
+std::string phone_hash(std::string_view number) { return hash_of_normal(normalize_phone(number).text); }
 
 Field phone(std::string_view key, std::string_view number) {
     auto normal = normalize_phone(number);
-    JsonWriter w;
-    w.begin_object();
     // Only a callable number has last digits worth showing; a SIP address or a name is a person's own word.
-    w.member("last4", normal.e164 ? normal.text.substr(normal.text.size() - 4) : std::string{});
-    w.member("hash", phone_hash(number)).end_object();
-    return Field::json(key, w.take());
+    std::string json = R"({"last4":")";
+    if (normal.e164) json.append(normal.text, normal.text.size() - 4);
+    json.append(R"(","hash":")").append(hash_of_normal(normal.text)).append(R"("})");
+    return Field::json(key, std::move(json));
 }
 
 void log(Level level, std::string_view message, std::initializer_list<Field> fields) {
@@ -82,7 +81,10 @@ void log(Level level, std::string_view message, std::initializer_list<Field> fie
     w.member("level", name(level));
     w.member("service", thread_service.empty() ? s.service : thread_service);
     w.member("message", message);
-    for (const auto& field : fields) w.key(field.key()).raw(field.render());
+    for (const auto& field : fields) {
+        w.key(field.key());
+        field.write(w);
+    }
     w.end_object();
     std::string line = w.take();
     {

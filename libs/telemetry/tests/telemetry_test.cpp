@@ -19,6 +19,14 @@ struct Lines {
 };
 }  // namespace
 
+namespace {
+std::string json(const tel::Field& field) {
+    JsonWriter w;
+    field.write(w);
+    return w.take();
+}
+}  // namespace
+
 TEST_CASE("a log line is one JSON object with its fields") {
     tel::configure_log("test", tel::Level::info, Secret("key"));
     Lines caught;
@@ -38,11 +46,11 @@ TEST_CASE("a log line is one JSON object with its fields") {
 
 TEST_CASE("a phone number shows its last four digits and a keyed hash, the same for every way to write it") {
     tel::configure_log("test", tel::Level::info, Secret("key"));
-    auto shown = tel::phone("from", "+12148654559").render();
-    CHECK(shown == tel::phone("from", "(214) 865-4559").render());
+    auto shown = json(tel::phone("from", "+12148654559"));
+    CHECK(shown == json(tel::phone("from", "(214) 865-4559")));
     CHECK(shown.find("\"last4\":\"4559\"") != std::string::npos);
     CHECK(shown.find("8654") == std::string::npos);
-    CHECK(tel::phone("from", "sip:jane@example.com").render().find("jane") == std::string::npos);
+    CHECK(json(tel::phone("from", "sip:jane@example.com")).find("jane") == std::string::npos);
     auto hash = tel::phone_hash("+12148654559");
     CHECK(hash.size() == 12);
     tel::configure_log("test", tel::Level::info, Secret("another key"));

@@ -70,6 +70,7 @@ public:
     bool is_null(std::string_view column) const;
     std::string text(std::string_view column) const;  ///< "" for null
     std::optional<std::string> maybe_text(std::string_view column) const;
+    std::optional<std::string_view> view(std::string_view column) const;  ///< as long as the result lives: within the row's callback
     std::int64_t integer(std::string_view column) const;  ///< 0 for null
     std::optional<std::int64_t> maybe_integer(std::string_view column) const;
     double number(std::string_view column) const;
@@ -84,6 +85,7 @@ private:
     int index(std::string_view column) const;
     const void* result_;
     int row_;
+    mutable int next_ = 0;  ///< columns are mostly asked for in their order: the search goes on behind the last one found
 };
 
 /// A struct that knows how to read itself: `static R from(const pg::Fields&)`.

@@ -9,6 +9,10 @@
 
 #include "base/secret.hpp"
 
+namespace otto {
+class JsonWriter;
+}
+
 /// Structured logs: one JSON line an event, on standard output, written by one write(2).
 ///
 ///     tel::warn("No company found for tracking number", {{"provider", "callrail"}, tel::phone("tracking_number", number)});
@@ -33,8 +37,8 @@ public:
     static Field json(std::string_view key, std::string json);
 
     std::string_view key() const { return key_; }
-    /// The value as JSON.
-    std::string render() const;
+    /// The value, where the writer expects one.
+    void write(JsonWriter&) const;
 
 private:
     struct Raw { std::string json; };
