@@ -147,7 +147,9 @@ int support_bundle(const Call& call) {
         for (const auto& [dir, s] : *spools) list.push_back({{"dir", dir}, {"rows", s.rows}, {"bytes", s.bytes}, {"oldest_at", s.oldest}});
         bundle.part("spools", std::move(list));
     }
-    bundle.part("settings", {std::move(settings)});
+    Report shown;
+    shown.one("settings", std::move(settings));
+    bundle.write("settings.json", shown.json() + "\n");
 
     std::string remark;
     std::size_t log_lines = 0;

@@ -1,7 +1,6 @@
 """The operators' command against a running stack: what is held, what is dead, what is behind, and what support gets."""
 
 import json
-import os
 import pathlib
 import sqlite3
 import subprocess
@@ -167,6 +166,7 @@ def test_a_dead_letter_is_listed_shown_edited_and_redriven(ottoctl, stack, compa
     rows = company.calls(phone=phone)
     assert len(rows) == 1 and rows[0]["duration"] == 35
     assert not dead_of(stack, event_id)
+    assert stack.sql("SELECT company_id FROM inbox WHERE consumer = 'lead-pipeline' AND event_id = %s", event_id) == [(company.id,)]
     gone = ottoctl("dead-letters", "show", letter, code=REFUSED)
     assert [a["action"] for a in gone["operators"]] == ["dead_letter.edit", "dead_letter.edit", "dead_letter.redrive"]
     # The other consumer of the topic could not read it either, and has a letter of its own.
@@ -350,5 +350,3 @@ def test_a_support_bundle_has_what_support_asks_for_and_no_secret_and_no_person(
     assert "exists already" in ottoctl(*command, js=False, code=FAILED)
     assert "no company" in ottoctl("support-bundle", "--company", "org_nobody", "--number", company.number, "--at", moment, js=False, code=REFUSED)
     assert "takes a time" in ottoctl("support-bundle", "--company", company.id, "--number", company.number, "--at", "noon", js=False, code=USAGE)
-    if os.environ.get("OTTO_KEEP_BUNDLE"):
-        os.rename(out, os.environ["OTTO_KEEP_BUNDLE"])

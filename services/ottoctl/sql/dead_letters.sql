@@ -42,8 +42,10 @@ INSERT INTO operator_actions (operator, action, target, event_id, company_id, re
 SELECT $1, 'dead_letter.redrive', id, event_id, company_id, $3, json_build_object('consumer', consumer, 'type', type, 'error', error) FROM dead_letters WHERE id = ANY ($2::uuid[])
 
 -- name: redrive
--- Back to the lane of its partition. It waits for itself alone (blocks_key false): its key went on without it when it died.
-WITH dead AS (DELETE FROM dead_letters WHERE id = ANY ($1::uuid[]) RETURNING *)
+-- Back to the lane of its partition. It waits for itself alone (blocks_key false): its key went on without it when it died. A parked event has its
+-- inbox row; one that could not be read when it died has none yet.
+WITH dead AS (DELETE FROM dead_letters WHERE id = ANY ($1::uuid[]) RETURNING *),
+     seen AS (INSERT INTO inbox (consumer, company_id, event_id) SELECT consumer, company_id, event_id FROM dead ORDER BY 2, 3 ON CONFLICT DO NOTHING)
 INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, company_id, type, value, headers, attempt, error, history, next_at)
 SELECT consumer, topic, partition, key, false, event_id, company_id, type, value, headers, 0, '', history || $2::jsonb, now() FROM dead ORDER BY dead_at, id
 
