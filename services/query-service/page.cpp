@@ -139,30 +139,189 @@ std::string Page::cursor(Instant at, const std::string& id) const {
     return base64url_encode(w.take());
 }
 
-Ordered::Ordered(const pg::Query& base, std::map<std::string, std::string> columns) {
+namespace {
+
+/// Calls `each(number, at, size)` for every `$n` of a line.
+template <class Each>
+void placeholders(std::string_view line, Each&& each) {
+    for (std::size_t at = 0; (at = line.find('$', at)) != std::string_view::npos;) {
+        std::size_t end = at + 1, n = 0;
+        while (end < line.size() && line[end] >= '0' && line[end] <= '9') n = n * 10 + static_cast<std::size_t>(line[end++] - '0');
+        if (end > at + 1) each(n, at, end - at);
+        at = end;
+    }
+}
+
+std::string_view word(std::string_view line, int n) {
+    line = trim(line);
+    for (; n > 0; --n) {
+        auto space = line.find(' ');
+        line = space == std::string_view::npos ? std::string_view{} : trim(line.substr(space));
+    }
+    return line.substr(0, line.find(' '));
+}
+
+}  // namespace
+
+Cut cut(std::string_view text, const std::vector<bool>& given) {
+    std::vector<std::string> lines;
+    auto is_given = [&](std::size_t n) { return n >= given.size() || given[n]; };
+    while (!text.empty()) {
+        auto end = text.find('\n');
+        std::string line(text.substr(0, end));
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        std::size_t first = 0;
+        placeholders(line, [&](std::size_t n, std::size_t, std::size_t) { first = first ? first : n; });
+        constexpr std::string_view kOr = " IS NULL OR ", kNull = " IS NULL)";
+        bool optional = word(line, 0) == "AND" && word(line, 1).starts_with("($") && line.find(" IS NULL") != std::string::npos;
+        if ((optional || word(line, 0) == "OFFSET") && !is_given(first)) continue;
+        if (optional) {
+            auto condition = line.find(kOr);
+            if (condition != std::string::npos) line = "   AND (" + line.substr(condition + kOr.size());
+            else if (line.find(kNull) != std::string::npos) line = "   AND false";  // nothing can have what is asked for
+        }
+        lines.push_back(std::move(line));
+    }
+    std::erase_if(lines, [&](const std::string& line) {
+        if (word(line, 0) != "JOIN") return false;
+        auto alias = std::string(word(line, 2)) + ".";
+        return std::none_of(lines.begin(), lines.end(), [&](const std::string& other) {
+            if (&other == &line || word(other, 0) == "JOIN") return false;
+            for (std::size_t at = 0; (at = other.find(alias, at)) != std::string::npos; ++at)
+                if (at == 0 || std::string_view(" (,/").find(other[at - 1]) != std::string_view::npos) return true;
+            return false;
+        });
+    });
+    Cut out;
+    std::map<std::size_t, std::size_t> number;
+    for (const auto& line : lines) {
+        if (!out.text.empty()) out.text += '\n';
+        std::size_t copied = 0;
+        placeholders(line, [&](std::size_t n, std::size_t at, std::size_t size) {
+            auto [mine, fresh] = number.try_emplace(n, out.used.size() + 1);
+            if (fresh) out.used.push_back(n);
+            out.text.append(line, copied, at - copied).append("$").append(std::to_string(mine->second));
+            copied = at + size;
+        });
+        out.text.append(line, copied);
+    }
+    return out;
+}
+
+ListQueries::ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns)
+    : page_name_(page.name), count_name_(count.name), count_text_(count.text) {
     for (const auto& [sort, column] : columns)
         for (bool descending : {true, false}) {
-            auto v = std::make_unique<Variant>();
-            v->text = std::string(base.text);
-            auto placeholder = v->text.substr(v->text.find("/*sort*/"));
+            std::string text(page.text);
+            auto placeholder = text.substr(text.find("/*sort*/"));
             placeholder = placeholder.substr(0, placeholder.find_first_of(" ,"));
-            replace_all(v->text, placeholder, column);
+            replace_all(text, placeholder, column);
             if (!descending) {
-                replace_all(v->text, "/*dir*/DESC", "ASC");
-                replace_all(v->text, "/*cmp*/<", ">");
+                replace_all(text, "/*dir*/DESC", "ASC");
+                replace_all(text, "/*cmp*/<", ">");
             }
-            v->name = std::string(base.name) + "." + sort + (descending ? ".desc" : ".asc");
-            v->query = {v->name, v->text};
-            variants_[{sort, descending}] = std::move(v);
+            pages_[{sort, descending}] = std::move(text);
         }
 }
 
-const pg::Query& Ordered::in(const Page& p) const { return variants_.at({p.sort, p.descending})->query; }
+const ListQueries::Form& ListQueries::form(const std::string& name, const std::string& whole, const std::vector<bool>& given, const std::string& limit) const {
+    std::string key = name + (limit.empty() ? "" : "." + limit) + ".";
+    for (bool g : given) key += g ? '1' : '0';
+    std::lock_guard guard(lock_);
+    auto found = forms_.find(key);
+    bool all = false;
+    if (found == forms_.end() && forms_.size() >= kMostForms) {
+        key = name + ".all";
+        all = true;
+        found = forms_.find(key);
+    }
+    if (found != forms_.end()) return *found->second;
+    auto f = std::make_unique<Form>();
+    f->name = key;
+    if (all) {
+        f->text = whole;
+        for (std::size_t n = 1; n < given.size(); ++n) f->used.push_back(n);
+    } else {
+        auto text = whole;
+        // As a number, not a parameter: a plan made for any limit would be one for a tenth of all rows.
+        if (!limit.empty()) replace_all(text, "LIMIT $4", "LIMIT " + limit);
+        auto part = cut(text, given);
+        f->text = std::move(part.text);
+        f->used = std::move(part.used);
+    }
+    f->query = {f->name, f->text};
+    return *forms_.emplace(key, std::move(f)).first->second;
+}
 
-std::vector<pg::Query> Ordered::all() const {
+Statement ListQueries::run(const std::string& name, const std::string& whole, const pg::Params& all, std::size_t filters_from, const std::string& limit) const {
+    std::vector<bool> given(all.size() + 1, true);
+    bool values_matter = false;
+    for (std::size_t n = 1; n <= all.size(); ++n) {
+        given[n] = all[n - 1].text().has_value();
+        // How many rows a date range or a search leaves, decides between a walk along the order and a search of its own.
+        if (n >= filters_from && given[n]) {
+            auto mark = "$" + std::to_string(n) + "::";
+            values_matter = values_matter || whole.find(mark + "date") != std::string::npos || whole.find("ILIKE $" + std::to_string(n)) != std::string::npos;
+        }
+    }
+    const auto& f = form(name, whole, given, limit);
+    Statement s{&f.query, {}, values_matter};
+    for (auto n : f.used) s.params.push_back(all[n - 1]);
+    return s;
+}
+
+Statement ListQueries::page(const CompanyId& company, const Page& p, const pg::Params& filters) const {
+    pg::Params all{company, p.after, p.after ? pg::Param(p.after_id) : pg::Param(nullptr), p.limit + 1, p.offset > 0 ? pg::Param(p.offset) : pg::Param(nullptr)};
+    all.insert(all.end(), filters.begin(), filters.end());
+    // Few limits, so few statements: the caller leaves what is over.
+    const char* limit = p.limit <= 25 ? "26" : p.limit <= 50 ? "51" : p.limit <= 100 ? "101" : "201";
+    return run(page_name_ + "." + p.sort + (p.descending ? ".desc" : ".asc"), pages_.at({p.sort, p.descending}), all, 6, limit);
+}
+
+Statement ListQueries::count(const CompanyId& company, const pg::Params& filters) const {
+    pg::Params all{company};
+    all.insert(all.end(), filters.begin(), filters.end());
+    return run(count_name_, count_text_, all, 2, "");
+}
+
+std::vector<pg::Query> ListQueries::all() const {
     std::vector<pg::Query> out;
-    for (const auto& [key, v] : variants_) out.push_back(v->query);
+    auto add = [&](const std::string& name, const std::string& whole, std::size_t filters_from, const std::string& limit) {
+        std::size_t most = 0;
+        placeholders(whole, [&](std::size_t n, std::size_t, std::size_t) { most = std::max(most, n); });
+        for (std::size_t alone = filters_from - 1; alone <= most + 1; ++alone) {  // one before: none of them; one behind: all
+            std::vector<bool> given(most + 1, alone > most);
+            for (std::size_t n = 0; n < filters_from; ++n) given[n] = true;
+            if (alone >= filters_from && alone <= most) given[alone] = true;
+            out.push_back(form(name, whole, given, limit).query);
+        }
+    };
+    for (const auto& [order, text] : pages_) add(page_name_ + "." + order.first + (order.second ? ".desc" : ".asc"), text, 6, "51");
+    add(count_name_, count_text_, 2, "");
     return out;
+}
+
+std::string LongLists::key(const CompanyId& company, std::string_view list, const pg::Params& filters) {
+    std::string out = company.value() + '\n' + std::string(list);
+    for (const auto& f : filters) {
+        out += '\n';
+        if (f.text()) out.append(std::to_string(f.text()->size())).append(":").append(*f.text());  // so that no text reads as two
+    }
+    return out;
+}
+
+bool LongLists::knows(const CompanyId& company, std::string_view list, const pg::Params& filters) const {
+    auto k = key(company, list, filters);
+    std::lock_guard guard(lock_);
+    auto found = until_.find(k);
+    return found != until_.end() && std::chrono::steady_clock::now() < found->second;
+}
+
+void LongLists::remember(const CompanyId& company, std::string_view list, const pg::Params& filters) {
+    auto k = key(company, list, filters);
+    std::lock_guard guard(lock_);
+    if (until_.size() >= 10'000) until_.clear();  // bounded; what is still long is soon known again
+    until_[std::move(k)] = std::chrono::steady_clock::now() + std::chrono::minutes(1);
 }
 
 }  // namespace otto::query_service

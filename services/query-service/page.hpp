@@ -1,9 +1,13 @@
 #pragma once
+#include <chrono>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.hpp"
@@ -44,16 +48,56 @@ struct Page {
     std::string cursor(Instant at, const std::string& id) const;
 };
 
-/// A list query in every order that it can be asked for.
-class Ordered {
+/// A statement with what it is given.
+struct Statement {
+    const pg::Query* query;
+    pg::Params params;
+    bool plan_anew;   ///< its best plan depends on the values: Postgres shall not settle on one for all
+};
+
+/// A text without the lines of parameters that are not given: `AND ($6::text[] IS NULL OR c.status = ANY ($6))` stays as its condition or goes, as do
+/// an OFFSET that is none and a JOIN whose table no other line names. The rest of the parameters are numbered anew; `used` are their former numbers.
+/// `given[n]` is of $n; Postgres then plans what is asked, not every question that could be.
+struct Cut {
+    std::string text;
+    std::vector<std::size_t> used;
+};
+Cut cut(std::string_view text, const std::vector<bool>& given);
+
+/// A list: one page of it and the count of all, in every order that it can be asked for, with the filters that are given. Each form that is asked for
+/// becomes a statement of its own, prepared once a session; after kMostForms of them the rest share the one that holds all filters. Thread-safe.
+class ListQueries {
 public:
-    Ordered(const pg::Query& base, std::map<std::string, std::string> columns);
-    const pg::Query& in(const Page&) const;
+    static constexpr std::size_t kMostForms = 300;
+    ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns);
+    /// Fetches at least one row more than the page holds.
+    Statement page(const CompanyId&, const Page&, const pg::Params& filters) const;
+    Statement count(const CompanyId&, const pg::Params& filters) const;
+    /// Whole, bare, and with each filter alone, in every order: for the test that prepares each.
     std::vector<pg::Query> all() const;
 
 private:
-    struct Variant { std::string name, text; pg::Query query; };
-    std::map<std::pair<std::string, bool>, std::unique_ptr<Variant>> variants_;
+    struct Form { std::string name, text; std::vector<std::size_t> used; pg::Query query; };
+    const Form& form(const std::string& name, const std::string& whole, const std::vector<bool>& given, const std::string& limit) const;
+    Statement run(const std::string& name, const std::string& whole, const pg::Params& all, std::size_t filters_from, const std::string& limit) const;
+
+    std::string page_name_, count_name_, count_text_;
+    std::map<std::pair<std::string, bool>, std::string> pages_;  ///< by sort column and descending
+    mutable std::mutex lock_;
+    mutable std::map<std::string, std::unique_ptr<Form>> forms_;
+};
+
+/// Lists, each with its filters, that were found to hold more than is counted. Counting ten thousand rows again for each page would cost far more than the
+/// page; rows seldom go, so for a minute it is taken to be still so. Thread-safe.
+class LongLists {
+public:
+    bool knows(const CompanyId&, std::string_view list, const pg::Params& filters) const;
+    void remember(const CompanyId&, std::string_view list, const pg::Params& filters);
+
+private:
+    static std::string key(const CompanyId&, std::string_view list, const pg::Params& filters);
+    mutable std::mutex lock_;
+    std::unordered_map<std::string, std::chrono::steady_clock::time_point> until_;
 };
 
 }  // namespace otto::query_service

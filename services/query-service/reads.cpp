@@ -15,15 +15,30 @@ struct Number {
     static Number from(const Fields& f) { return {f.integer("n")}; }
 };
 
-void times(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto c : columns) {
-        w.key(c);
-        if (auto at = f.time(c)) w.value(to_rfc3339(*at));
-        else w.null();
+/// Postgres's "2026-11-21 01:02:03.5+00" as RFC 3339: the same digits, so they are copied. Anything else (infinity, a year of five digits) is read and written.
+void time_value(JsonWriter& w, const Fields& f, std::string_view column) {
+    auto text = f.view(column);
+    if (!text) {
+        w.null();
+        return;
     }
+    if (text->size() >= 22 && text->size() <= 29 && (*text)[10] == ' ' && text->ends_with("+00")) {
+        char out[] = "YYYY-MM-DDThh:mm:ss.000000Z";
+        text->copy(out, text->size() - 3);
+        out[10] = 'T';
+        bool micros = text->size() > 22;
+        if (!micros) out[19] = 'Z';
+        w.value(std::string_view(out, micros ? 27 : 20));
+        return;
+    }
+    if (auto at = f.time(column)) w.value(to_rfc3339(*at));
+    else w.null();
+}
+void times(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
+    for (auto c : columns) time_value(w.key(c), f, c);
 }
 void texts(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto c : columns) w.member(c, f.maybe_text(c));
+    for (auto c : columns) w.member(c, f.view(c));
 }
 
 /// A call's own columns; our own address for its recording (the provider's may carry a key).
@@ -36,25 +51,24 @@ void call_columns(JsonWriter& w, const Fields& f) {
     else w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
     times(w, f, {"started_at", "ended_at"});
     texts(w, f, {"contact_card_id", "lead_id", "owner_id", "source", "campaign", "keywords"});
-    w.key("tags").raw(f.text("tags_json"));
+    w.key("tags").raw(f.view("tags_json").value_or("[]"));
     texts(w, f, {"note", "value", "lead_status"});
     w.member("first_call", f.maybe_boolean("first_call")).key("booking_status").null();
     times(w, f, {"created_at", "updated_at"});
 }
 
 void nested_contact(JsonWriter& w, const Fields& f) {
-    w.key("contact").begin_object().member("id", f.maybe_text("contact_card_id")).member("primary_phone", f.maybe_text("contact_phone"));
-    w.member("first_name", f.maybe_text("contact_first_name")).member("last_name", f.maybe_text("contact_last_name")).end_object();
+    w.key("contact").begin_object().member("id", f.view("contact_card_id")).member("primary_phone", f.view("contact_phone"));
+    w.member("first_name", f.view("contact_first_name")).member("last_name", f.view("contact_last_name")).end_object();
 }
 
-std::string call_json(const Fields& f, bool detail) {
-    JsonWriter w;
+void call_value(JsonWriter& w, const Fields& f, bool detail) {
     w.begin_object();
     call_columns(w, f);
     nested_contact(w, f);
-    w.key("lead").begin_object().member("id", f.maybe_text("lead_id")).member("status", f.maybe_text("lead_state")).member("assigned_rep_id", f.maybe_text("lead_rep")).end_object();
+    w.key("lead").begin_object().member("id", f.view("lead_id")).member("status", f.view("lead_state")).member("assigned_rep_id", f.view("lead_rep")).end_object();
     if (detail) w.key("analysis").null();
-    return w.end_object().take();
+    w.end_object();
 }
 
 void lead_columns(JsonWriter& w, const Fields& f) {
@@ -70,41 +84,48 @@ void contact_columns(JsonWriter& w, const Fields& f) {
 /// A rep's own; nobody else is narrowed.
 std::optional<std::string> only_of(const Context& c) { return c.who.role == identity::Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
 
-pg::Param text_or_null(const std::string& s) { return s.empty() ? pg::Param(nullptr) : pg::Param(s); }
+/// For the rest of the transaction Postgres plans with the values at hand.
+constexpr pg::Query kPlanAnew{"query_service.plan_anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"};
 
 /// One page of a list: items, exact total up to 10,000, the cursor of what follows.
 template <class Item>
-http::Response list(Context& c, const Page& page, const pg::Query& query, const pg::Query& count, const pg::Params& filters, const char* id_column, Item&& item) {
+http::Response list(Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column, Item&& item) {
     auto& tx = c.tx();
-    pg::Params params{c.company(), page.after, text_or_null(page.after_id), page.limit + 1, page.offset};
-    params.insert(params.end(), filters.begin(), filters.end());
+    auto statement = queries.page(c.company(), page, filters);
+    if (statement.plan_anew) tx.write(kPlanAnew);
     JsonWriter w;
     w.begin_object().key("items").begin_array();
     std::int64_t n = 0;
-    std::optional<std::string> next;
+    std::string next;
     Instant last{};
     std::string last_id;
-    tx.each(query, params, [&](const Fields& f) {
+    tx.each(*statement.query, statement.params, [&](const Fields& f) {
         if (++n > page.limit) {
-            next = page.cursor(last, last_id);
+            if (next.empty()) next = page.cursor(last, last_id);
             return;
         }
-        last = f.time("sort_at").value_or(Instant{});
-        last_id = f.text(id_column);
-        w.raw(item(f));
+        if (n == page.limit) {
+            last = f.time("sort_at").value_or(Instant{});
+            last_id = f.text(id_column);
+        }
+        item(w, f);
     });
     w.end_array();
+    n = std::min(n, page.limit + 1);
     std::int64_t total = page.offset + n;
-    bool whole = !page.after && page.offset == 0 && !next;  // all of it is here
-    if (!whole) {
-        pg::Params counted{c.company()};
-        counted.insert(counted.end(), filters.begin(), filters.end());
-        total = tx.one<Number>(count, counted).n;
+    bool whole = !page.after && page.offset == 0 && next.empty();  // all of it is here
+    bool more = !whole && long_lists.knows(c.company(), name, filters);
+    if (!whole && !more) {
+        auto count = queries.count(c.company(), filters);
+        total = tx.one<Number>(*count.query, count.params).n;
+        more = total > 10'000;
+        if (more) long_lists.remember(c.company(), name, filters);
     }
-    bool more = total > 10'000;
     w.member("total", more ? std::int64_t{10'000} : total);
     if (more) w.member("total_is_lower_bound", true);
-    w.member("limit", page.limit).member("offset", page.offset).member("next_cursor", next);
+    w.member("limit", page.limit).member("offset", page.offset).key("next_cursor");
+    if (next.empty()) w.null();
+    else w.value(next);
     return c.ok(w.end_object().take());
 }
 
@@ -151,15 +172,21 @@ std::string moments_json(std::vector<Moment> moments) {
 }  // namespace
 
 Reads::Reads()
-    : calls_(sql::calls_page, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}),
-      leads_(sql::leads_page, {{"created_at", "l.created_at"}}),
-      contacts_(sql::contacts_page, {{"created_at", "k.created_at"}}) {}
+    : calls_(sql::calls_page, sql::calls_count, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}),
+      leads_(sql::leads_page, sql::leads_count, {{"created_at", "l.created_at"}}),
+      contacts_(sql::contacts_page, sql::contacts_count, {{"created_at", "k.created_at"}}) {}
 
-std::vector<pg::Query> Reads::ordered_queries() const {
+std::vector<pg::Query> Reads::list_queries() const {
     std::vector<pg::Query> out;
-    for (const auto* o : {&calls_, &leads_, &contacts_})
-        for (auto& q : o->all()) out.push_back(q);
+    for (const auto* l : {&calls_, &leads_, &contacts_})
+        for (auto& q : l->all()) out.push_back(q);
     return out;
+}
+
+Statement Reads::newest_calls(const CompanyId& company, std::int64_t limit) const {
+    Page page;
+    page.limit = limit;
+    return calls_.page(company, page, pg::Params(13, nullptr));
 }
 
 http::Response Reads::calls(Context& c) const {
@@ -168,14 +195,14 @@ http::Response Reads::calls(Context& c) const {
     pg::Params filters{asked.any_of("status", kCallStatuses), asked.truth("missed_call"), asked.any_of("direction", {"inbound", "outbound"}), asked.any_of("provider", {"callrail", "twilio"}),
                        asked.date("date_from"), asked.date("date_to"), asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), asked.search(), only_of(c),
                        asked.any_of("booking_status", kBooking)};
-    return list(c, page, calls_.in(page), sql::calls_count, filters, "call_id", [](const Fields& f) { return call_json(f, false); });
+    return list(c, page, calls_, long_lists_, "calls", filters, "call_id", [](JsonWriter& w, const Fields& f) { call_value(w, f, false); });
 }
 
 http::Response Reads::call(Context& c) const {
-    std::string body;
-    c.tx().each(sql::one_call, {c.company(), call_id(c), only_of(c)}, [&](const Fields& f) { body = call_json(f, true); });
-    if (body.empty()) identity::not_found("call");
-    return c.ok(body);
+    JsonWriter w;
+    c.tx().each(sql::one_call, {c.company(), call_id(c), only_of(c)}, [&](const Fields& f) { call_value(w, f, true); });
+    if (w.text().empty()) identity::not_found("call");
+    return c.ok(w.take());
 }
 
 http::Response Reads::call_timeline(Context& c) const {
@@ -197,12 +224,11 @@ http::Response Reads::leads(Context& c) const {
     auto page = Page::of(asked, {"created_at"}, true);
     pg::Params filters{asked.any_of("status", kLeadStatuses), asked.any_of("pool_status", {"in_pool", "assigned", "closed", "archived"}), asked.any_of("rep_id"), asked.any_of("source"),
                        asked.date("date_from"), asked.date("date_to"), asked.search(), only_of(c)};
-    return list(c, page, leads_.in(page), sql::leads_count, filters, "id", [](const Fields& f) {
-        JsonWriter w;
+    return list(c, page, leads_, long_lists_, "leads", filters, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
         lead_columns(w, f);
         nested_contact(w, f);
-        return w.end_object().take();
+        w.end_object();
     });
 }
 
@@ -229,11 +255,10 @@ http::Response Reads::lead(Context& c) const {
 http::Response Reads::contacts(Context& c) const {
     Asked asked(c.request, {"search", "phone"});
     auto page = Page::of(asked, {"created_at"}, true);
-    return list(c, page, contacts_.in(page), sql::contacts_count, {asked.search(), asked.phone("phone"), only_of(c)}, "id", [](const Fields& f) {
-        JsonWriter w;
+    return list(c, page, contacts_, long_lists_, "contacts", {asked.search(), asked.phone("phone"), only_of(c)}, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
         contact_columns(w, f);
-        return w.end_object().take();
+        w.end_object();
     });
 }
 

@@ -20,11 +20,14 @@ public:
     http::Response csr_overview(identity::Context&) const;
     http::Response csr_overview_self(identity::Context&) const;
     /// For the test that prepares each.
-    std::vector<pg::Query> ordered_queries() const;
+    std::vector<pg::Query> list_queries() const;
+    /// What `GET /api/v1/calls?limit=…` runs, for whoever wants to run just that.
+    Statement newest_calls(const CompanyId&, std::int64_t limit) const;
 
 private:
     http::Response overview(identity::Context&, bool self) const;
-    Ordered calls_, leads_, contacts_;
+    ListQueries calls_, leads_, contacts_;
+    mutable LongLists long_lists_;
 };
 
 }  // namespace otto::query_service

@@ -12,10 +12,10 @@ import tempfile
 import time
 import typing
 
-from . import flow
+from . import flow, reads
 from .harness import SEED, Bench, Company, Row, say
 
-MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline}
+MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "growth": reads.growth, "reads": reads.reads}
 COMPANIES = 8
 
 

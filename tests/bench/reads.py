@@ -10,6 +10,7 @@ from .harness import Bench, Company, Cpu, Row, limited_by, median, say
 HERE = pathlib.Path(__file__).resolve().parent
 SIZES = {"bench_small": 10_000, "bench_large": 1_000_000}
 READ_S = 3
+CONNECTIONS = 8  # of HTTP, and of libpq: enough to keep both cores busy
 TABLES = ("contact_cards", "leads", "calls")
 
 
@@ -104,11 +105,11 @@ def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     reading = Reading.of(bench)
     ours, limit = [], []
     target, company = "/api/v1/calls?limit=50", "org_bench_001"
-    load(bench, reading, "bench_large", [target], [company], 8, 1)
+    load(bench, reading, "bench_large", [target], [company], CONNECTIONS, 1)
     for n in range(rounds):
         cpu = Cpu(bench, "postgres")
-        limit.append(bench.report("reads-limit", "--url", reading.urls["bench_large"], "--company", company, "--connections", 2, "--seconds", READ_S) | {"cores": cpu.shares()})
-        ours.append(load(bench, reading, "bench_large", [target], [company], 8))
+        limit.append(bench.report("reads-limit", "--url", reading.urls["bench_large"], "--company", company, "--connections", CONNECTIONS, "--seconds", READ_S) | {"cores": cpu.shares()})
+        ours.append(load(bench, reading, "bench_large", [target], [company], CONNECTIONS))
         say(f"reads {n + 1}/{rounds}: libpq {limit[-1]['reads_per_s']:.0f}/s {limit[-1]['cores']}, query-service {ours[-1]['requests_per_s']:.0f}/s {ours[-1]['cpu_us']:.0f} µs + Postgres {ours[-1]['postgres_us']:.0f} µs {ours[-1]['cores']}")
     both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
     return [Row("GET /calls?limit=50 at 10⁶ calls: reads/s", median(ours, "requests_per_s"), "/s", median(limit, "reads_per_s"), 0.5, 0.8, "more", limited_by(ours), both)]

@@ -42,7 +42,7 @@ SELECT NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL
 -- name: csr_overview
 -- Inbound calls of the window; the owner's own and those that nobody owns, if an owner is given.
 SELECT count(*) AS total_calls, count(*) FILTER (WHERE c.missed_call) AS missed_calls, count(*) FILTER (WHERE c.answered) AS answered_calls,
-       (SELECT count(*) FROM leads l WHERE l.company_id = $1 AND l.pool_status = 'in_pool' AND l.status NOT IN ('closed_won', 'closed_lost', 'abandoned')) AS pending_leads
+       (SELECT coalesce(sum(t.pending), 0) FROM pending_leads t WHERE t.company_id = $1) AS pending_leads
   FROM calls c
  WHERE c.company_id = $1 AND c.direction = 'inbound'
    AND c.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND c.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4

@@ -1,7 +1,8 @@
 -- name: calls_page
--- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table (page.cpp); everything else is a parameter.
-SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
-       /*sort*/c.created_at AS sort_at
+-- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table, and of the lines with "$n IS NULL OR" only those of given filters are run (page.cpp).
+SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
+       c.contact_card_id, c.lead_id, c.owner_id, c.source, c.campaign, c.keywords, to_jsonb(c.tags) AS tags_json, c.note, c.value, c.lead_status, c.first_call, c.created_at, c.updated_at,
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/c.created_at AS sort_at
   FROM calls c
   JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
   JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
@@ -20,7 +21,9 @@ SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.f
    AND ($16::text IS NULL OR k.first_name ILIKE $16 OR k.last_name ILIKE $16 OR c.phone_number ILIKE $16 OR c.tracking_number ILIKE $16 OR c.note ILIKE $16 OR c.provider_call_id ILIKE $16)
    AND ($17::text IS NULL OR l.assigned_rep_id = $17)
    AND ($18::text[] IS NULL)
- ORDER BY /*sort*/c.created_at /*dir*/DESC, c.call_id /*dir*/DESC LIMIT $4 OFFSET $5
+ ORDER BY /*sort*/c.created_at /*dir*/DESC, c.call_id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
 
 -- name: calls_count
 SELECT count(*) AS n FROM (
@@ -44,7 +47,8 @@ SELECT 1 FROM calls c
  LIMIT 10001) counted
 
 -- name: leads_page
-SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.city AS contact_city, k.state AS contact_state, /*sort*/l.created_at AS sort_at
+SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, /*sort*/l.created_at AS sort_at
   FROM leads l
   JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
  WHERE l.company_id = $1
@@ -57,7 +61,9 @@ SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name
    AND ($11::date IS NULL OR l.created_at < ($11::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
    AND ($12::text IS NULL OR k.first_name ILIKE $12 OR k.last_name ILIKE $12 OR k.primary_phone ILIKE $12 OR l.source ILIKE $12)
    AND ($13::text IS NULL OR l.assigned_rep_id = $13)
- ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC LIMIT $4 OFFSET $5
+ ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
 
 -- name: leads_count
 SELECT count(*) AS n FROM (
@@ -75,13 +81,16 @@ SELECT 1 FROM leads l
  LIMIT 10001) counted
 
 -- name: contacts_page
-SELECT k.*, /*sort*/k.created_at AS sort_at FROM contact_cards k
+SELECT k.id, k.company_id, k.primary_phone, k.first_name, k.last_name, k.address, k.city, k.state, k.created_at, k.updated_at, /*sort*/k.created_at AS sort_at
+  FROM contact_cards k
  WHERE k.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/k.created_at, k.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text IS NULL OR k.first_name ILIKE $6 OR k.last_name ILIKE $6 OR k.primary_phone ILIKE $6 OR k.city ILIKE $6)
    AND ($7::text IS NULL OR k.primary_phone = $7)
    AND ($8::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $8))
- ORDER BY /*sort*/k.created_at /*dir*/DESC, k.id /*dir*/DESC LIMIT $4 OFFSET $5
+ ORDER BY /*sort*/k.created_at /*dir*/DESC, k.id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
 
 -- name: contacts_count
 SELECT count(*) AS n FROM (

@@ -1,5 +1,8 @@
 #include "reads.hpp"
 
+#include <bit>
+#include <set>
+
 #include "base/crypto.hpp"
 #include "pg/migrate.hpp"
 #include "query-service/sql.hpp"
@@ -77,6 +80,132 @@ TEST_CASE("a search's own wildcards are letters") {
     CHECK(Asked(request, {"search"}).search() == "%50\\%\\_a\\\\%");
 }
 
+TEST_CASE("a list's statement holds only what is asked for") {
+    constexpr std::string_view text =
+        "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN leads l ON l.id = c.lead\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (c.at, c.id) < ($2, $3::bigint))\n"
+        "   AND ($4::text IS NULL OR c.phone = $4)\n   AND ($5::text IS NULL OR l.rep = $5)\n   AND ($6::text[] IS NULL)\n ORDER BY c.at\n LIMIT $7\n OFFSET $8";
+    auto given = [](std::set<std::size_t> some) {
+        std::vector<bool> out(9, false);
+        for (auto n : some) out[n] = true;
+        return out;
+    };
+    auto bare = cut(text, given({1, 7}));
+    CHECK(bare.text == "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n WHERE c.company_id = $1\n ORDER BY c.at\n LIMIT $2");
+    CHECK(bare.used == std::vector<std::size_t>{1, 7});
+    auto some = cut(text, given({1, 2, 3, 5, 7, 8}));
+    CHECK(some.text ==
+          "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN leads l ON l.id = c.lead\n WHERE c.company_id = $1\n   AND ((c.at, c.id) < ($2, $3::bigint))\n   AND (l.rep = $4)\n"
+          " ORDER BY c.at\n LIMIT $5\n OFFSET $6");
+    CHECK(some.used == std::vector<std::size_t>{1, 2, 3, 5, 7, 8});
+    CHECK(cut(text, given({1, 6, 7})).text.find("AND false") != std::string::npos);
+}
+
+TEST_CASE("forms of a list are bounded, and each asks the same question") {
+    static constexpr pg::Query page{"t.page", "SELECT /*sort*/c.at FROM calls c\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (/*sort*/c.at, c.id) /*cmp*/< ($2, $3::bigint))\n"
+                                              "   AND ($6::text IS NULL OR c.f0 = $6)\n   AND ($7::text IS NULL OR c.f1 = $7)\n   AND ($8::date IS NULL OR c.day >= $8::date)\n"
+                                              " ORDER BY /*sort*/c.at /*dir*/DESC\n LIMIT $4\n OFFSET $5"};
+    static constexpr pg::Query count{"t.count", "SELECT count(*) FROM calls c\n WHERE c.company_id = $1\n   AND ($2::text IS NULL OR c.f0 = $2)"};
+    ListQueries queries(page, count, {{"at", "c.at"}});
+    Page p;
+    p.sort = "at";
+    CompanyId company{"org_a"};
+    auto plain = queries.page(company, p, {nullptr, nullptr, nullptr});
+    CHECK(plain.query->text == "SELECT c.at FROM calls c\n WHERE c.company_id = $1\n ORDER BY c.at /*dir*/DESC\n LIMIT 51");
+    REQUIRE(plain.params.size() == 1);
+    CHECK_FALSE(plain.plan_anew);
+    auto same = queries.page(CompanyId{"org_b"}, p, {nullptr, nullptr, nullptr});
+    CHECK(same.query == plain.query);  // prepared once
+    p.limit = 51;
+    p.offset = 7;
+    auto filtered = queries.page(company, p, {nullptr, "x", "2026-11-21"});
+    CHECK(filtered.query->text == "SELECT c.at FROM calls c\n WHERE c.company_id = $1\n   AND (c.f1 = $2)\n   AND (c.day >= $3::date)\n ORDER BY c.at /*dir*/DESC\n LIMIT 101\n OFFSET $4");
+    REQUIRE(filtered.params.size() == 4);
+    CHECK(filtered.params[1].text() == "x");
+    CHECK(filtered.params[3].text() == "7");
+    CHECK(filtered.plan_anew);
+    CHECK(filtered.query->name != plain.query->name);
+
+    // More forms than are kept: columns enough for 2^9 of them.
+    std::string wide = "SELECT count(*) FROM calls c\n WHERE c.company_id = $1";
+    for (int n = 2; n <= 10; ++n) wide += "\n   AND ($" + std::to_string(n) + "::text IS NULL OR c.f = $" + std::to_string(n) + ")";
+    pg::Query wide_count{"t.wide", wide};
+    ListQueries many(page, wide_count, {{"at", "c.at"}});
+    std::set<std::string_view> names;
+    for (unsigned bits = 0; bits < 512; ++bits) {
+        pg::Params filters;
+        for (unsigned n = 0; n < 9; ++n) filters.push_back(bits >> n & 1 ? pg::Param("x") : pg::Param(nullptr));
+        auto statement = many.count(company, filters);
+        names.insert(statement.query->name);
+        std::size_t asked = 0;
+        for (const auto& param : statement.params) asked += param.text() == "x";
+        CHECK(asked == static_cast<std::size_t>(std::popcount(bits)));
+    }
+    CHECK(names.size() == ListQueries::kMostForms + 1);
+}
+
+TEST_CASE("a long list is remembered by company, list and filters") {
+    LongLists lists;
+    CompanyId a{"org_a"}, b{"org_b"};
+    lists.remember(a, "calls", {nullptr, "missed"});
+    CHECK(lists.knows(a, "calls", {nullptr, "missed"}));
+    CHECK_FALSE(lists.knows(a, "calls", {nullptr, nullptr}));
+    CHECK_FALSE(lists.knows(a, "calls", {"missed", nullptr}));
+    CHECK_FALSE(lists.knows(a, "calls", {nullptr, "missed\n"}));
+    CHECK_FALSE(lists.knows(a, "leads", {nullptr, "missed"}));
+    CHECK_FALSE(lists.knows(b, "calls", {nullptr, "missed"}));
+}
+
+TEST_CASE("pending leads are right without being counted", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection writer(testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test");
+    pg::Connection reader(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
+    struct Number {
+        std::int64_t n;
+        static Number from(const pg::Fields& f) { return {f.integer("n")}; }
+    };
+    auto pending = [&](const char* company) {
+        auto tx = reader.begin(pg::Scope::company(CompanyId{std::string(company)}));
+        auto kept = tx.one<Number>({"kept", "SELECT coalesce(sum(pending), 0) AS n FROM pending_leads WHERE company_id = $1"}, {company}).n;
+        auto counted = tx.one<Number>({"counted", "SELECT count(*) AS n FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)"}, {company}).n;
+        CHECK(kept == counted);
+        return kept;
+    };
+    auto write = [&](const char* text, bool commit = true) {
+        auto tx = writer.begin(pg::Scope::companies({CompanyId{"org_a"}, CompanyId{"org_b"}}));
+        tx.write({text, text});
+        if (commit) tx.commit();
+    };
+    CHECK(pending("org_a") == 0);
+    write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
+    write("INSERT INTO leads (company_id, id, contact_card_id, pool_status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'in_pool' ELSE 'assigned' END "
+          "FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
+    CHECK(pending("org_a") == 20);
+    CHECK(pending("org_b") == 20);
+    write("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM generate_series(1, 5) n)");
+    CHECK(pending("org_a") == 15);
+    write("UPDATE leads SET pool_status = 'in_pool' WHERE pool_status = 'assigned' AND company_id = 'org_b'");
+    CHECK(pending("org_b") == 30);
+    write("UPDATE leads SET last_contacted_at = now()");
+    write("DELETE FROM leads WHERE company_id = 'org_b' AND id = md5('org_b1')::uuid");
+    CHECK(pending("org_b") == 29);
+    write("UPDATE leads SET status = 'abandoned'", false);  // rolled back
+    CHECK(pending("org_b") == 29);
+    for (auto company : {"org_a", "org_b"}) {
+        auto tx = writer.begin(pg::Scope::companies({CompanyId{std::string(company)}}));
+        tx.write({"fold", "SELECT pending_leads_fold($1)"}, {company});
+        tx.commit();
+    }
+    CHECK(pending("org_a") == 15);
+    CHECK(pending("org_b") == 29);
+    auto rows = owner.begin(pg::Scope::none());
+    CHECK(rows.one<Number>({"rows", "SELECT count(*) AS n FROM pending_leads"}).n == 2);
+    rows.write({"recount", "SELECT pending_leads_recount()"});
+    rows.commit();
+    CHECK(pending("org_a") == 15);
+}
+
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
     auto url = testkit::TestPostgres::shared().fresh_database();
     pg::Connection owner(url, "test");
@@ -89,7 +218,7 @@ TEST_CASE("every query of the service fits the schema and the role's grants", "[
     };
     for (const auto& q : sql::all) check(q);
     Reads reads;
-    for (const auto& q : reads.ordered_queries()) {
+    for (const auto& q : reads.list_queries()) {
         CHECK(q.text.find("/*sort*/") == std::string_view::npos);
         check(q);
     }
