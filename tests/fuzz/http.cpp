@@ -2,6 +2,7 @@
 // and what the client reads back are checked. TCP keeps the real code under test, its limits and its closing included; it takes some 100 µs an input.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,7 +67,8 @@ public:
         int fd = connect();
         for (std::size_t sent = 0; sent < input.size();) {
             auto n = ::send(fd, input.data() + sent, input.size() - sent, MSG_NOSIGNAL);
-            if (n <= 0) break;  // the server has had enough
+            if (n < 0 && errno == EINTR) continue;  // libFuzzer's alarm
+            if (n <= 0) break;                      // the server has had enough
             sent += static_cast<std::size_t>(n);
         }
         ::shutdown(fd, SHUT_WR);
@@ -74,6 +76,7 @@ public:
         char buffer[16'384];
         for (;;) {
             auto n = ::recv(fd, buffer, sizeof buffer, 0);
+            if (n < 0 && errno == EINTR) continue;
             OTTO_EXPECT(n >= 0 || errno == ECONNRESET, "the server neither answers nor closes");
             if (n <= 0) break;
             got.append(buffer, static_cast<std::size_t>(n));
@@ -101,7 +104,13 @@ private:
         OTTO_EXPECT(::bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof from) == 0, "no local address");
         to.sin_port = htons(server_->port());
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        OTTO_EXPECT(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0, "the server takes no connection");
+        int failed = ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+        if (failed != 0 && errno == EINTR) {  // it goes on by itself
+            pollfd ready{fd, POLLOUT, 0};
+            while (::poll(&ready, 1, 15'000) < 0 && errno == EINTR) {}
+            failed = ready.revents & POLLOUT ? 0 : -1;
+        }
+        OTTO_EXPECT(failed == 0, "the server takes no connection");
         return fd;
     }
     std::unique_ptr<http::Server> server_;
@@ -212,8 +221,10 @@ void fuzz(std::string_view input) {
     }
     OTTO_EXPECT(ok == handled.size(), std::to_string(ok) + " answers of " + std::to_string(handled.size()) + " requests");
     for (const auto& request : handled) at = check_handled(request, input, at);
-    // A whole head that announces no body is answered, whatever it says.
+    // A whole head that announces no body is answered, whatever else it says.
     auto words = lower(input);
-    if (input.starts_with("GET ") && input.find("\r\n\r\n") != std::string_view::npos && words.find("content-length") == std::string::npos && words.find("transfer-encoding") == std::string::npos)
+    auto first = input.substr(0, input.find("\r\n"));
+    if (first.starts_with("GET ") && first.ends_with(" HTTP/1.1") && input.find("\r\n\r\n") != std::string_view::npos && words.find("content-length") == std::string::npos &&
+        words.find("transfer-encoding") == std::string::npos)
         OTTO_EXPECT(answers > 0, "no answer");
 }
