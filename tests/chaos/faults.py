@@ -29,6 +29,7 @@ class World:
     load: Load
     reads: "Reader"
     orderless: list[tuple[float, float]]
+    events_rate: float = 0  # of lead-pipeline, as measured on the way
 
     def all_taken(self, since: float, within: float | None = None) -> Seen:
         """Every authentic webhook of this time was answered 2xx."""

@@ -1,13 +1,14 @@
 """Many, slow and greedy clients, and a consumer far behind."""
 
 import asyncio
-import functools
 import resource
 import subprocess
 import time
 import typing
 
-from conftest import REPO, Company, eventually
+from conftest import Company, eventually
+
+from sandbox.callrail import resource_id
 
 from .cluster import Instance, NotRun
 
@@ -132,6 +133,74 @@ def many_connections(w: "World", n: int = 100_000) -> "Seen":
     return {"connections": connected} | watch.bounded(100) | w.all_taken(since)
 
 
+# ---- a consumer far behind, and a greedy company
+
+
+def behind(w: "World", company: Company, calls: int, first: int) -> tuple[float, float, float]:
+    """lead-pipeline is away while three reports of each call come; then it catches up. Events a second, its memory at the start and at most, in MiB."""
+    c = w.cluster
+    program = c.binaries / "bench-backlog"
+    if not program.exists():
+        raise NotRun(f"{program.name} is not built")
+    c.stop(c.one("lead-pipeline"))
+    done = subprocess.run([program, "--brokers", c.brokers, "--topic", "otto.routed", "--company", f"{company.id},{company.number},{company.key}", "--seed", "7", "--calls", str(calls), "--numbers", "20000",
+                           "--first-call", str(first), "--start-us", str(int(time.time() * 1e6))], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise AssertionError(f"{program.name}: {done.stdout}{done.stderr}")
+    consumer = c.restart("lead-pipeline")
+    before, begun, most = c.rows_applied(), time.monotonic(), consumer.rss_mb()
+    small = most
+    while True:
+        time.sleep(0.5)
+        most = max(most, consumer.rss_mb())
+        applied = c.rows_applied() - before
+        if applied >= calls * 3:
+            return applied / (time.monotonic() - begun), small, most
+        assert time.monotonic() - begun < 400, f"only {applied} of {calls * 3} events in 400 s"
+
+
+def far_behind(w: "World", calls: int = 333_334) -> "Seen":
+    """10⁶ events behind: memory bounded, at 80 % or more of the rate of a small backlog."""
+    w.load.rate, former = 50, w.load.rate
+    company = Company(w.cluster)
+    rate, _, _ = behind(w, company, 66_667, 0)
+    w.events_rate = rate
+    large, small, most = behind(w, company, calls, 100_000)
+    w.load.rate = former
+    assert most - small <= 200, f"memory grew from {small:.0f} to {most:.0f} MiB"
+    assert large >= 0.8 * rate, f"{large:.0f} events/s where a small backlog gives {rate:.0f}"
+    return {"events": calls * 3, "events/s": f"{large:.0f} (a backlog of 200,001: {rate:.0f})", "memory": f"{small:.0f} MiB, at most {most:.0f}"}
+
+
+def greedy_company(w: "World", seconds: float = 30) -> "Seen":
+    """One company sends 50 times what all others do, together 60 % of the rate measured before; the others wait less than 2 s."""
+    c = w.cluster
+    make, send = c.binaries / "bench-make-webhooks", c.binaries / "bench-open-loop"
+    if not make.exists() or not send.exists():
+        raise NotRun("the programs of tests/bench are not built")
+    total = 0.6 * (w.events_rate or 2_000)
+    greedy = Company(c)
+    requests = c.folder / "greedy"
+    count = int(total * seconds) + 1_000
+    subprocess.run([make, "--seed", "8", "--count", str(count), "--start-us", str(int(time.time() * 1e6)), "--out", requests, "--company", f"{greedy.id},{greedy.number},{greedy.key}"], check=True, capture_output=True)
+    w.load.rate, former = max(total / 51, 20), w.load.rate
+    time.sleep(3)
+    since = time.time()
+    done = subprocess.run([send, "--port", str(c.one("callrail-ingress").port), "--requests", requests, "--rate", f"{total * 50 / 51:.0f}", "--seconds", f"{seconds:.0f}", "--connections", "128"], capture_output=True,
+                          text=True, timeout=seconds + 120)
+    until = time.time()
+    w.load.rate = former
+    time.sleep(3)
+    calls = [x for x in w.load.calls if x.kind == "good" and x.taken and x.company and since < min(s.at for h in x.webhooks for s in h.sends) < until - 1]
+    made = {(company, str(n)): at.timestamp() for company, n, at in c.sql("SELECT company_id, provider_call_id, created_at FROM calls WHERE company_id = ANY(%s) AND created_at > now() - interval '5 minutes'",
+                                                                         [x.id for x in w.load.companies])}
+    waited = sorted(made.get((x.company.id, resource_id("CAL", x.id)), until + 60) - min(s.at for h in x.webhooks for s in h.sends if s.status // 100 == 2) for x in calls if x.company)
+    assert waited, "nobody else called"
+    p99 = waited[int(len(waited) * 0.99)]
+    assert p99 < 2, f"the others' calls were there only after {p99:.2f} s (p99)"
+    return {"of the greedy one": f"{total * 50 / 51:.0f}/s", "calls of others": len(waited), "p99 until there": f"{p99:.2f} s", "sender": done.stdout.strip()[-200:]}
+
+
 def allow_descriptors(n: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < n:
@@ -144,4 +213,6 @@ FAULTS: list[tuple[str, typing.Callable[["World"], "Seen"]]] = [
     ("1,000 idle connections", idle_connections),
     ("200 slow senders", slow_senders),
     ("100,000 connections opened and closed", many_connections),
+    ("lead-pipeline 1,000,000 events behind", far_behind),
+    ("one company sends 50 times the rest", greedy_company),
 ]
