@@ -31,11 +31,13 @@ struct HeldRow {
 
 }  // namespace
 
-rt::Outcome Router::route(rt::In<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
+rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
     auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
     auto* company = std::get_if<CompanyId>(&decision);
     if (!company) return rt::Outcome::aside();
-    out.emit(routed(in.event, *company));
+    static thread_local routed::v1::CallReported message;
+    hand_over(in.event, *company, message);
+    out.emit(message);
     return rt::Outcome::done();
 }
 
@@ -85,7 +87,10 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
         after = row.received_at;
         after_id = row.id;
         pb::ProviderEvent event;
-        if (!events::parse_into(event, row.record)) continue;
+        if (!events::parse_into(event, row.record)) {
+            tx.write(sql::explain_again, {row.id, "Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record."});
+            continue;
+        }
         auto decision = tenant_router::route(event, companies_, allow_unsigned_);
         if (auto* held = std::get_if<Held>(&decision)) {
             if (held->reason != row.reason || row.asked) tx.write(sql::explain_again, {row.id, held->reason, held->cure});

@@ -10,7 +10,7 @@ namespace otto::tenant_router {
 class Router {
 public:
     Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)) {}
-    rt::Outcome route(rt::In<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
+    rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
     void hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<>&) const;
     /// Which company each call went to, and numbers that proven webhooks showed but nobody registered.
     void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<>&) const;

@@ -68,15 +68,19 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
     return Held{"The signature does not match the key of the owner of tracking number " + told(number), "Check the signing key against CallRail's webhook settings; if it is right, the event is forged: discard it.", number};
 }
 
-routed::v1::CallReported routed(const pb::ProviderEvent& event, const CompanyId& company) {
-    routed::v1::CallReported out;
+void hand_over(pb::ProviderEvent& event, const CompanyId& company, routed::v1::CallReported& out) {
     out.set_company_id(company.value());
     out.set_phone(event.call().customer_phone_callable() ? event.call().customer_phone() : event.call().provider_call_id());
-    *out.mutable_receipt() = event.receipt();
+    out.mutable_receipt()->Swap(event.mutable_receipt());
     if (out.receipt().verdict() == pb::VERDICT_OPEN) out.mutable_receipt()->set_verdict(pb::VERDICT_AUTHENTIC);
     out.mutable_receipt()->set_proven_company_id(company.value());
-    *out.mutable_call() = event.call();
+    out.mutable_call()->Swap(event.mutable_call());
     out.set_kind(event.kind());
+}
+
+routed::v1::CallReported routed(pb::ProviderEvent event, const CompanyId& company) {
+    routed::v1::CallReported out;
+    hand_over(event, company, out);
     return out;
 }
 

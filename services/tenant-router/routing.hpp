@@ -20,6 +20,8 @@ using Decision = std::variant<CompanyId, Held>;
 Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned);
 
 /// The event as it goes on.
-routed::v1::CallReported routed(const inbound::v1::ProviderEvent&, const CompanyId&);
+routed::v1::CallReported routed(inbound::v1::ProviderEvent, const CompanyId&);
+/// The same into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next one can use.
+void hand_over(inbound::v1::ProviderEvent& event, const CompanyId&, routed::v1::CallReported& out);
 
 }  // namespace otto::tenant_router

@@ -16,9 +16,11 @@ void wire(app::Service& service) {
         if (!companies.ready()) throw Failure(Error("the companies cannot be read from Kafka", "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
     });
     auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned));  // number -> company
+    rt::Policy known_already;
+    known_already.once = false;  // a call that is remembered stays as it is
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).aside<&Router::hold>(router))
-        .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router))
+        .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router, known_already))
         .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db) { router.release(db); });
 }
 

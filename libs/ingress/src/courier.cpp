@@ -217,7 +217,7 @@ void Courier::Impl::loop() {
             if (!spooling) wake.wait_for(guard, Millis{1'000}, [&] { return stopping || spooling; });
             else if (d.rows == 0 && Steady::now() < d.not_before) wake.wait_for(guard, Millis{20}, [&] { return stopping || !to_write.empty(); });
             through_spool = spooling;
-            if (through_spool && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < 1'000 && d.failures == 0) {
+            if (through_spool && !stopping && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < 1'000 && d.failures == 0) {
                 guard.unlock();
                 leave_spool(d);
                 continue;

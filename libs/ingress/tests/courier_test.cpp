@@ -158,6 +158,22 @@ TEST_CASE("what is in the spool when the process ends is drained by the next one
     CHECK(firsts(kafka.brokers(), topic, 31) == counting(31));
 }
 
+TEST_CASE("a stop while the spool runs empty ends", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    for (int i = 0; i < 12; ++i) {
+        {
+            Post post("127.0.0.1:1", folder.path);
+            post.send(wire(topic, i));
+            CHECK(post.answered(1)[1] == 1);
+        }
+        Post post(kafka.brokers(), folder.path, topic);
+        firsts(kafka.brokers(), topic, static_cast<std::size_t>(i) + 1);  // it has left the spool, or is just about to
+    }
+    CHECK(firsts(kafka.brokers(), topic, 12) == counting(12));
+}
+
 TEST_CASE("a full spool refuses, and one directory has one process") {
     Folder folder;
     Post post("127.0.0.1:1", folder.path, "", 100'000);

@@ -293,7 +293,7 @@ void Lane::publish(const Tp& tp, Part& part, Sink& sink, const std::vector<std::
         if (item.cancel || item.options.not_before || item.options.replaces) continue;
         auto id = ids[n++];
         ++part.unconfirmed;
-        publisher_.publish(to_record(item.wire), [this, tp, epoch = part.epoch, id] {
+        publisher_.publish(to_record(std::move(item.wire)), [this, tp, epoch = part.epoch, id] {
             auto found = parts_.find(tp);
             if (found == parts_.end() || found->second.epoch != epoch) return;
             found->second.acked.push_back(id);
@@ -315,8 +315,12 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
         auto& d = decoded.back();
         if (!d.handler) continue;
         if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
-        ids.row({d.event.meta.company, d.event.meta.id});
+        if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
     }
+    // New to this consumer, as far as it asks.
+    auto first_time = [](std::set<std::pair<std::string, Uuid>>& fresh, const Decoded& d) {
+        return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0;
+    };
 
     auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
     tx.write(sql::fence, at(tp, {part.epoch, records.back().offset + 1}));
@@ -349,7 +353,7 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
         const auto& r = records[i];
         if (!d.unreadable.empty() || forced) {
             finish_run();
-            if (forced && d.handler && !fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()})) {
+            if (forced && d.handler && !first_time(fresh, d)) {
                 ++repeats;
                 continue;
             }
@@ -360,7 +364,7 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
             ++skipped;
             continue;
         }
-        if (!fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()})) {
+        if (!first_time(fresh, d)) {
             ++repeats;
             continue;
         }

@@ -181,7 +181,12 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     for (auto& r : records) {
         part.steps.push_back({r.offset + 1, 0});
         if (!safe_to_touch(tp, r)) continue;
-        auto d = decode(r, consumer_.handlers(), arena);
+        // One message for all: parsing into a used one reuses its memory.
+        auto d = decode(r, consumer_.handlers(), [this](const detail::Handler& h) {
+            auto& message = scratch_[&h];
+            if (!message) message.reset(h.prototype->New());
+            return message.get();
+        });
         if (!d.unreadable.empty()) {
             bury(tp, r, d, d.unreadable);
             continue;
@@ -204,6 +209,11 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
             case Outcome::Kind::reject: bury(tp, r, d, outcome.why()); break;
             default:
                 metrics_.handled(d.event.meta.type, "aside");
+                {
+                    auto* kept = d.event.message->New(&arena);
+                    kept->CopyFrom(*d.event.message);
+                    d.event.message = kept;
+                }
                 aside.push_back(std::move(d));
                 aside_records.push_back(&r);
         }
@@ -215,7 +225,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         part.steps[step].unconfirmed = sink.size();
         for (auto& item : sink.items()) {
             ++emitted;
-            publisher_.publish(to_record(item.wire), [this, tp, generation = part.generation, next] {
+            publisher_.publish(to_record(std::move(item.wire)), [this, tp, generation = part.generation, next] {
                 auto found = parts_.find(tp);
                 if (found == parts_.end() || found->second.generation != generation) return;
                 auto& steps = found->second.steps;

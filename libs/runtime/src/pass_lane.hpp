@@ -37,6 +37,7 @@ private:
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
     std::uint64_t generation_ = 0;
+    std::map<const detail::Handler*, std::unique_ptr<google::protobuf::Message>> scratch_;
     std::map<Tp, std::size_t> careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
 };
 

@@ -45,6 +45,10 @@ std::string company_of(const google::protobuf::Message& m) {
 }  // namespace
 
 Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers, google::protobuf::Arena& arena) {
+    return decode(r, handlers, [&arena](const detail::Handler& h) { return h.prototype->New(&arena); });
+}
+
+Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers, const std::function<google::protobuf::Message*(const detail::Handler&)>& room) {
     Decoded d;
     auto meta = events::read_meta(r.headers);
     if (!meta) {
@@ -59,7 +63,7 @@ Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handl
     d.event.meta.trace = meta->trace;
     for (const auto& h : handlers) {
         if (h.type->type != meta->type) continue;
-        auto* message = h.prototype->New(&arena);
+        auto* message = room(h);
         if (r.tombstone || !events::parse_into(*message, r.value)) {
             d.unreadable = "the value is no " + meta->type;
             return d;
@@ -86,12 +90,12 @@ StoredRecord StoredRecord::from(const pg::Fields& f) {
     return s;
 }
 
-kafka::Record to_record(const events::Wire& w) {
+kafka::Record to_record(events::Wire w) {
     kafka::Record r;
-    r.topic = w.topic;
-    r.key = w.key;
-    r.value = w.value;
-    r.headers = w.headers;
+    r.topic = std::move(w.topic);
+    r.key = std::move(w.key);
+    r.value = std::move(w.value);
+    r.headers = std::move(w.headers);
     return r;
 }
 

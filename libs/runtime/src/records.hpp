@@ -25,7 +25,8 @@ struct Decoded {
     std::string unreadable;                    ///< why it cannot be an event
 };
 
-/// Reads headers and value; messages live in `arena`.
+/// Reads headers and value, into the message that `room` gives for a handler.
+Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, const std::function<google::protobuf::Message*(const detail::Handler&)>& room);
 Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, google::protobuf::Arena&);
 
 /// A row of outbox, parked or intents, as a record.
@@ -39,6 +40,6 @@ struct StoredRecord {
     static StoredRecord from(const pg::Fields&);
 };
 
-kafka::Record to_record(const events::Wire&);
+kafka::Record to_record(events::Wire);
 
 }  // namespace otto::rt

@@ -50,7 +50,9 @@ rt::Outcome Rig::run(const google::protobuf::Message& message, const std::string
     for (const auto& h : impl_->consumer.handlers()) {
         if (h.type->type != type) continue;
         rt::detail::Event event;
-        event.message = &message;
+        std::unique_ptr<google::protobuf::Message> own(message.New());  // a handler may take its event apart
+        own->CopyFrom(message);
+        event.message = own.get();
         event.meta.id = EventId{Uuid::v7(system_clock().now())};
         event.meta.type = type;
         event.meta.key = events::key_of(message);

@@ -39,6 +39,14 @@ struct In {
     const Envelope& meta;
 };
 
+/// For pass-throughs: the event may be taken apart, so that what goes on is moved and not copied. Not before the outcome is settled: what is put aside
+/// must still be whole.
+template <class E>
+struct Take {
+    E& event;
+    const Envelope& meta;
+};
+
 /// What became of an event. Exceptions are for bugs and lost connections.
 class [[nodiscard]] Outcome {
 public:
@@ -130,13 +138,14 @@ struct Retry {
 struct Policy {
     Retry retry{};
     std::size_t batch = 250;      ///< events of one transaction, at most
+    bool once = true;             ///< false: repeats do no harm (rows that are there already stay), and the inbox is not kept
     Millis timeout{60'000};       ///< lease of an activity
 };
 
 namespace detail {
 
 struct Event {
-    const google::protobuf::Message* message = nullptr;
+    google::protobuf::Message* message = nullptr;
     Envelope meta;
 };
 
@@ -205,6 +214,23 @@ struct Signature<Outcome (S::*)(In<E>, Out<M...>&) const> {
         h.one = [&self](const Event& e, pg::Tx*, Sink& sink) {
             Out<M...> out(sink, &e.meta);
             return (self.*Fn)(In<E>{static_cast<const E&>(*e.message), e.meta}, out);
+        };
+        h.emits = {&events::type_of<M>()...};
+        return h;
+    }
+};
+
+template <class S, class E, class... M>
+struct Signature<Outcome (S::*)(Take<E>, Out<M...>&) const> {
+    static constexpr Shape shape = Shape::pass;
+    using Self = S;
+    using Consumed = E;
+    template <auto Fn>
+    static Handler make(const S& self) {
+        Handler h;
+        h.one = [&self](const Event& e, pg::Tx*, Sink& sink) {
+            Out<M...> out(sink, &e.meta);
+            return (self.*Fn)(Take<E>{static_cast<E&>(*e.message), e.meta}, out);
         };
         h.emits = {&events::type_of<M>()...};
         return h;
