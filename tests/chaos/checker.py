@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import time
 import typing
 
 import confluent_kafka
@@ -31,9 +32,12 @@ def scan(brokers: str, topic: str) -> list[Record]:
         left = {p: high for p, (low, high) in ends.items() if high > low}
         consumer.assign([confluent_kafka.TopicPartition(topic, p, ends[p][0]) for p in left])
         out: list[Record] = []
+        last = time.monotonic()
         while left:
-            batch = consumer.consume(5_000, timeout=20)
-            if not batch:
+            batch = consumer.consume(5_000, timeout=0.3)
+            if batch:
+                last = time.monotonic()
+            elif time.monotonic() - last > 20:
                 raise AssertionError(f"{topic}: no more records, {left} still to come")
             for m in batch:
                 if m.error():

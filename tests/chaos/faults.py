@@ -259,7 +259,7 @@ def kafka_disk_full(w: World) -> Seen:
 def spool_disk_full(w: World) -> Seen:
     """Kafka is away and the spool's disk is full: 503, loudly, and what was taken is kept."""
     c = w.cluster
-    disk = c.small_disk("spool-disk", 6)
+    disk = c.small_disk("spool-disk", 16)
     old = c.one("callrail-ingress")
     new = c.start("callrail-ingress", OTTO_SPOOL_DIR=str(disk))
     since = time.time()
@@ -270,7 +270,7 @@ def spool_disk_full(w: World) -> Seen:
     c.kafka_end(signal.SIGKILL)
     eventually(lambda: any(s.status == 503 for s in w.load.during(since, time.time())), within=90, what="a 503")
     time.sleep(3)
-    full = new.metric("spool_full_total") + new.metric("webhooks_total", verdict="refused_spool_full")
+    full = new.metric("spool_refused_total")
     refused = [s for s in w.load.during(since, time.time()) if s.status == 503]
     taken = [s for s in w.load.during(since, time.time()) if s.status // 100 == 2]
     spooled = int(new.metric("spool_rows"))

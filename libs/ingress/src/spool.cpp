@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/json.hpp"
+#include "telemetry/log.hpp"
 
 namespace otto::ingress {
 namespace {
@@ -40,6 +44,8 @@ Spool::Spool(std::string dir) : dir_(std::move(dir)) {
     if (sqlite3_open((dir_ + "/spool.db").c_str(), &db_) != SQLITE_OK) fail("the spool does not open");
     run("PRAGMA journal_mode = WAL");
     run("PRAGMA synchronous = FULL");
+    run("PRAGMA wal_autocheckpoint = 128");
+    run("PRAGMA journal_size_limit = 1048576");
     run("CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL)");
     if (sqlite3_prepare_v2(db_, "INSERT INTO spool (topic, key, value, headers) VALUES (?, ?, ?, ?)", -1, &insert_, nullptr) != SQLITE_OK) fail("the spool does not open");
     Statement count(db_, "SELECT count(*), coalesce(sum(length(value) + length(key) + 300), 0) FROM spool");
@@ -47,6 +53,24 @@ Spool::Spool(std::string dir) : dir_(std::move(dir)) {
         rows_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 0));
         bytes_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 1));
     }
+    if (!make_reserve()) tel::warn("the spool's disk has no room for a reserve", {{"dir", dir_}});
+}
+
+/// An eighth of what is free, at most 8 MiB: emptying the spool in steps needs less.
+bool Spool::make_reserve() {
+    auto path = dir_ + "/reserve";
+    struct statvfs disk {};
+    if (::statvfs(dir_.c_str(), &disk) != 0) return false;
+    auto free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+    struct stat there {};
+    if (::stat(path.c_str(), &there) == 0 && there.st_size > 0) return true;
+    auto size = std::clamp<std::uint64_t>(free / 8, 128u << 10, 8u << 20);
+    int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    bool made = ::posix_fallocate(fd, 0, static_cast<off_t>(size)) == 0;
+    ::close(fd);
+    if (!made) ::unlink(path.c_str());
+    return made;
 }
 
 Spool::~Spool() {
@@ -62,6 +86,7 @@ void Spool::run(const char* sql) {
 }
 
 Result<void> Spool::append(const std::vector<const events::Wire*>& wires) {
+    if (starved_) return Error("the spool's disk is full", "give it room; it takes events again once it is empty");
     try {
         run("BEGIN IMMEDIATE");
         std::size_t size = 0;
@@ -108,11 +133,45 @@ void Spool::remove_up_to(std::int64_t id) {
     sqlite3_bind_int64(sums.s, 1, id);
     if (!sums.step()) fail("the spool cannot be read");
     auto n = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 0)), size = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 1));
-    Statement s(db_, "DELETE FROM spool WHERE id <= ?");
-    sqlite3_bind_int64(s.s, 1, id);
-    if (sqlite3_step(s.s) != SQLITE_DONE) fail("the spool cannot be emptied");
+    sqlite3_reset(sums.s);  // an open reading would hold the log of changes as it is
+    if (!delete_up_to(id)) {
+        if (!starved_) {
+            tel::error("the spool's disk is full: its reserve is given up, and nothing new is taken until it is empty", {{"dir", dir_}, {"rows", rows_}, {"why", sqlite3_errmsg(db_)}});
+            starved_ = true;
+            ::unlink((dir_ + "/reserve").c_str());
+        }
+        sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+        Statement least(db_, "SELECT min(id) FROM spool");
+        auto lowest_id = least.step() ? sqlite3_column_int64(least.s, 0) : id;
+        sqlite3_reset(least.s);
+        for (auto at = lowest_id; at <= id; at += 10) {
+            if (!delete_up_to(std::min<std::int64_t>(at + 9, id))) fail("the spool cannot be emptied");
+            sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+        }
+    }
     rows_ -= std::min(rows_, n);
     bytes_ -= std::min(bytes_, size);
+    if (rows_ == 0) shrink();
+}
+
+bool Spool::delete_up_to(std::int64_t id) {
+    Statement s(db_, "DELETE FROM spool WHERE id <= ?");
+    sqlite3_bind_int64(s.s, 1, id);
+    return sqlite3_step(s.s) == SQLITE_DONE;
+}
+
+/// An outage long gone must not hold the disk it once needed.
+void Spool::shrink() {
+    Statement pages(db_, "PRAGMA page_count");
+    bool large = pages.step() && sqlite3_column_int64(pages.s, 0) > 4'096;
+    sqlite3_reset(pages.s);
+    if (!large && !starved_) return;
+    sqlite3_exec(db_, "VACUUM", nullptr, nullptr, nullptr);
+    sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    if (starved_ && make_reserve()) {
+        starved_ = false;
+        tel::info("the spool takes events again", {{"dir", dir_}});
+    }
 }
 
 }  // namespace otto::ingress

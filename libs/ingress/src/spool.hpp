@@ -11,6 +11,9 @@
 namespace otto::ingress {
 
 /// Events on disk in the order in which they came: one SQLite file in WAL mode with full sync, one thread.
+///
+/// Taking events out needs room too, for the log of the change. So beside the file lies a reserve; on a full disk it is given up, what can go to Kafka
+/// goes in small steps, and nothing new is taken until the spool is empty and the reserve is there again.
 class Spool {
 public:
     /// Throws Failure: another process has the directory, or the disk fails.
@@ -28,12 +31,16 @@ public:
 
 private:
     void run(const char* sql);
+    bool delete_up_to(std::int64_t id);
+    bool make_reserve();
+    void shrink();
     [[noreturn]] void fail(const std::string& what);
     std::string dir_;
     int lock_fd_ = -1;
     sqlite3* db_ = nullptr;
     sqlite3_stmt* insert_ = nullptr;
     std::size_t rows_ = 0, bytes_ = 0;
+    bool starved_ = false;  ///< the reserve is in use
 };
 
 }  // namespace otto::ingress

@@ -1,4 +1,6 @@
 // Receipt under faults, on real Kafka: what was answered as safe is in Kafka in the end, once or more, in order of first occurrence.
+#include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,6 +184,38 @@ TEST_CASE("a full spool refuses, and one directory has one process") {
     CHECK(answers[1] > 5);
     CHECK(answers[2] > 20);
     CHECK_THROWS_AS(Spool(folder.path), Failure);
+}
+
+TEST_CASE("a spool on a full disk can still be emptied, and then takes events again") {
+    Folder folder;
+    if (::mount("tmpfs", folder.path.c_str(), "tmpfs", 0, "size=16m") != 0) {
+        WARN("mounting is not allowed here: not run");
+        return;
+    }
+    {
+        Spool spool(folder.path);
+        std::size_t taken = 0;
+        auto w = wire("t", 1, 2'000);
+        while (spool.append({&w})) ++taken;
+        CHECK(taken > 200);
+        // Somebody else takes what is left.
+        int fd = ::open((folder.path + "/filler").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        std::string block(4'096, 'x');
+        while (::write(fd, block.data(), block.size()) > 0) {
+        }
+        ::close(fd);
+        std::size_t emptied = 0;
+        while (spool.rows() > 0) {
+            auto rows = spool.lowest(500, 8u << 20);
+            REQUIRE_FALSE(rows.empty());
+            REQUIRE_NOTHROW(spool.remove_up_to(rows.back().id));
+            emptied += rows.size();
+        }
+        CHECK(emptied == taken);
+        CHECK(spool.append({&w}));
+        CHECK(spool.rows() == 1);
+    }
+    ::umount2(folder.path.c_str(), MNT_DETACH);
 }
 
 TEST_CASE("the spool keeps order, bytes and headers over a restart") {
