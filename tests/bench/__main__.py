@@ -15,7 +15,8 @@ import typing
 from . import flow, reads
 from .harness import SEED, Bench, Company, Row, say
 
-MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "growth": reads.growth, "reads": reads.reads}
+MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "visible": flow.visible,
+                                                                         "growth": reads.growth, "reads": reads.reads, "memory": flow.memory}
 COMPANIES = 8
 
 
@@ -49,7 +50,7 @@ def main() -> int:
     try:
         bench.up()
         companies = [Company(bench) for _ in range(COMPANIES)]
-        for name in args.only or MEASURES:
+        for name in (n for n in MEASURES if not args.only or n in args.only):
             start = time.monotonic()
             try:
                 rows += MEASURES[name](bench, companies, args.rounds)

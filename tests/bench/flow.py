@@ -1,5 +1,6 @@
 """Measures of the way of an event: ingress, tenant-router, lead-pipeline."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -7,7 +8,7 @@ import subprocess
 import time
 import typing
 
-from .harness import SEED, Bench, Company, Cpu, Ends, Row, cpu_of, eventually, follow, free_port, limited_by, median, running, say
+from .harness import SEED, SERVICES, Bench, Company, Cpu, Ends, Row, eventually, follow, free_port, limited_by, median, pss_mb, say
 
 CONNECTIONS = 256
 WRK_S = 4
@@ -21,6 +22,16 @@ def company_args(companies: list[Company]) -> list[str]:
 
 def now_us() -> int:
     return int(time.time() * 1e6)
+
+
+def warm_up(once: typing.Callable[[], float], most: int = 12) -> None:
+    """Until the rate no longer rises: a broker that has just started still compiles its own code, and costs several times what it will."""
+    last = once()
+    for _ in range(most - 1):
+        now = once()
+        if now < last * 1.05:
+            return
+        last = now
 
 
 # ---- ingress
@@ -54,7 +65,7 @@ def ingress(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     subprocess.run(bench.program("make-webhooks", "--seed", SEED, "--count", DISTINCT, "--start-us", now_us(), "--out", requests, *company_args(companies)), check=True)
     bare_port = free_port()
     bench.extra["bare-server"] = subprocess.Popen(bench.program("bare-server", "--port", bare_port))
-    wrk(ours_port, requests, 2)  # connections, topic metadata and caches are warm
+    warm_up(lambda: wrk(ours_port, requests, 2)["requests"])
     ours, limit = [], []
     for n in range(rounds):
         limit.append(loaded(bench, "bare-server", bare_port, requests))
@@ -104,12 +115,9 @@ def router(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     def relay_on() -> None:
         bench.extra["relay"] = subprocess.Popen(bench.program("relay", "--brokers", bench.brokers, "--from", "otto.inbound", "--to", topic, "--group", "bench-relay", "--threads", lanes))
 
-    # What the ingress measure has left is not part of it.
-    bench.start("tenant-router")
-    relay_on()
-    settled(bench, "tenant-router", "otto.inbound")
-    settled(bench, "bench-relay", "otto.inbound")
-    bench.stop("tenant-router", "relay")
+    skip(bench)
+    with Ends(bench.brokers, "otto.inbound", "bench-relay") as ends:
+        ends.commit_all()
     ours, limit = [], []
     for n in range(rounds):
         events = bench.report("backlog", "--brokers", bench.brokers, "--topic", "otto.inbound", "--seed", SEED + 1, "--calls", ROUTER_CALLS, "--numbers", 20_000, "--first-call", n * ROUTER_CALLS,
@@ -127,19 +135,18 @@ def router(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
 
 def settled(bench: Bench, group: str, topic: str) -> None:
     """Waits until the group has committed all of the topic."""
-    import confluent_kafka
+    with Ends(bench.brokers, topic, group) as ends:
+        eventually(lambda: ends.lag() == 0, within=240, what=f"{group} at the end of {topic}")
 
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bench.brokers, "group.id": group, "enable.auto.commit": False})
-    partitions = [confluent_kafka.TopicPartition(topic, p) for p in range(12)]
 
-    def lag() -> int:
-        ends = [consumer.get_watermark_offsets(p, timeout=10) for p in partitions]
-        return sum(max(0, end - max(at.offset, low)) for at, (low, end) in zip(consumer.committed(partitions, timeout=10), ends))
-
-    try:
-        eventually(lambda: lag() == 0, within=240, what=f"{group} at the end of {topic}")
-    finally:
-        consumer.close()
+def skip(bench: Bench) -> None:
+    """What other measures have left in the topics is nobody's work: every consumer goes on from the end. None may run."""
+    for consumer, topic in {"tenant-router": "otto.inbound", "tenant-router/calls": "otto.routed", "lead-pipeline": "otto.routed"}.items():
+        with Ends(bench.brokers, topic, consumer) as ends:
+            ends.commit_all()
+            for partition, end in enumerate(ends.each()):
+                bench.sql("INSERT INTO lanes (consumer, topic, partition, next_offset) VALUES (%s, %s, %s, %s) ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, clean = true",
+                          consumer, topic, partition, end)
 
 
 # ---- lead-pipeline
@@ -157,10 +164,7 @@ def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     def done() -> int:
         return int(bench.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = 'lead-pipeline'")[0][0])
 
-    # Others' events on the topic are worked off first, so that the counted ones are the only ones.
-    bench.start("lead-pipeline")
-    caught_up(bench, done)
-    bench.stop("lead-pipeline")
+    skip(bench)
     ours, limit = [], []
     for n in range(rounds):
         load = ["--seed", SEED + 2, "--calls", PIPELINE_CALLS, "--numbers", PIPELINE_NUMBERS, "--first-call", 10_000_000 + n * PIPELINE_CALLS, "--first-number", 100_000 + n * PIPELINE_NUMBERS,
@@ -184,6 +188,66 @@ def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     return [Row("lead-pipeline: events/s from a backlog", median(ours, "events_per_s"), "/s", median(limit, "events_per_s"), 0.4, 0.6, "more", limited_by(ours), both)]
 
 
-def caught_up(bench: Bench, done: typing.Callable[[], int], within: float = 300) -> None:
-    end = bench.end_of("otto.routed")
-    eventually(lambda: end == 0 or done() >= end, within=within, what="lead-pipeline at the end of otto.routed")
+# ---- from webhook to dashboard
+
+VISIBLE_COMPANIES = 5
+VISIBLE_S = 5
+
+
+def visible(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
+    """500 webhooks a second through the gateway; how long until the newest page of their company's calls shows each."""
+    bench.keep_only()
+    skip(bench)
+    bench.all_up()
+    some = companies[:VISIBLE_COMPANIES]
+    tokens = [word for c in some for word in ("--token", bench.token("csr", c.id, ttl_s=3600))]
+
+    fresh = itertools.count(20_000_000, 100_000)  # no call is sent twice
+
+    def once(seconds: float, strict: bool = True) -> dict[str, typing.Any]:
+        cpu = Cpu(bench, *SERVICES, "nginx", "kafka", "postgres")
+        out = bench.report("visible", "--port", bench.env["OTTO_PORT"], "--seed", SEED + 3, "--first", next(fresh), "--rate", 500, "--seconds", seconds, "--poll-ms", 40, "--limit", 100,
+                           "--start-us", now_us(), *company_args(some), *tokens)
+        if strict and (out["not_2xx"] or out["errors"] or out["unseen"]):
+            raise RuntimeError(f"not every webhook was answered 2xx and seen: {out}")
+        return out | {"cores": cpu.shares()}
+
+    # The first rows, then statistics about them: on tables that were never analyzed the first plans are poor ones.
+    once(2, strict=False)
+    bench.sql_as_owner("ANALYZE")
+    warm_up(lambda: 1 / max(once(2, strict=False)["p99_ms"], 1), 4)
+    ours = []
+    for n in range(rounds):
+        ours.append(once(VISIBLE_S))
+        say(f"visible {n + 1}/{rounds}: {ours[-1]}")
+    return [Row("webhook sent → visible by GET /calls at 500/s: p99", median(ours, "p99_ms"), "ms", None, 400, 200, "less", limited_by(ours), ours)]
+
+
+# ---- memory
+
+MEMORY_CALLS = 333_334
+
+
+def memory(bench: Bench, companies: list[Company], _: int) -> list[Row]:
+    """A million events from otto.routed, then quiet; what Otto's processes hold then. Once for each way of running."""
+    bench.keep_only()
+    rows = []
+    for n, (what, must, aim) in enumerate((("--split", 300, 150), ("all-in-one", 120, 60))):
+        skip(bench)
+        if what == "--split":
+            bench.all_up()
+            names: tuple[str, ...] = SERVICES
+        else:
+            bench.keep_only("sandbox")
+            bench.start("all-in-one")
+            names = ("all-in-one",)
+        before = bench.sql("SELECT consumer, sum(next_offset) FROM lanes WHERE topic = 'otto.routed' GROUP BY consumer ORDER BY consumer")
+        events = bench.report("backlog", "--brokers", bench.brokers, "--topic", "otto.routed", "--seed", SEED + 4, "--calls", MEMORY_CALLS, "--numbers", 100_000, "--first-call", 30_000_000 + n * MEMORY_CALLS,
+                              "--first-number", 1_000_000 + n * 100_000, "--start-us", now_us() - 1_200_000_000, *company_args(companies), timeout=600)["events"]
+        wanted = [(consumer, at + events) for consumer, at in before]
+        eventually(lambda: bench.sql("SELECT consumer, sum(next_offset) FROM lanes WHERE topic = 'otto.routed' GROUP BY consumer ORDER BY consumer") == wanted, within=600, what="the end of a million events")
+        time.sleep(10)  # idle: what is given back is given back by then
+        each = {name: round(pss_mb(typing.cast(int, bench.pid(name))), 1) for name in names}
+        say(f"memory, {what}: {each}")
+        rows.append(Row(f"memory (PSS), idle after {events} events, {what}", sum(each.values()), "MB", None, must, aim, "less", ", ".join(f"{k} {v:.0f}" for k, v in sorted(each.items(), key=lambda x: -x[1])), [each]))
+    return rows

@@ -195,10 +195,6 @@ class Bench(Stack):
         for made in admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
             made.result(20)
 
-    def end_of(self, topic: str) -> int:
-        with Ends(self.brokers, topic) as ends:
-            return ends.total()
-
     # -- databases
 
     def make_database(self, name: str) -> str:
@@ -218,11 +214,11 @@ class Bench(Stack):
 
 
 class Ends:
-    """Where a topic's partitions end."""
+    """Where a topic's partitions end, and where a group stands in them."""
 
-    def __init__(self, brokers: str, topic: str) -> None:
-        self.consumer = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": "bench-ends", "enable.auto.commit": False})
-        self.topic = topic
+    def __init__(self, brokers: str, topic: str, group: str = "bench-ends") -> None:
+        self.consumer = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False})
+        self.partitions = [confluent_kafka.TopicPartition(topic, p) for p in range(PARTITIONS)]
 
     def __enter__(self) -> "Ends":
         return self
@@ -230,8 +226,19 @@ class Ends:
     def __exit__(self, *_: object) -> None:
         self.consumer.close()
 
+    def each(self) -> list[int]:
+        return [self.consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions]
+
     def total(self) -> int:
-        return sum(self.consumer.get_watermark_offsets(confluent_kafka.TopicPartition(self.topic, p), timeout=10)[1] for p in range(PARTITIONS))
+        return sum(self.each())
+
+    def lag(self) -> int:
+        return sum(end - max(0, at.offset) for at, end in zip(self.consumer.committed(self.partitions, timeout=10), self.each()))
+
+    def commit_all(self) -> None:
+        """The group, none of whose members may run, goes on from the end."""
+        ends = [confluent_kafka.TopicPartition(p.topic, p.partition, end) for p, end in zip(self.partitions, self.each())]
+        self.consumer.commit(offsets=ends, asynchronous=False)
 
 
 def follow(count: typing.Callable[[], int], start: int, expected: int, pause: float, within: float, what: str) -> tuple[float, int]:
@@ -280,14 +287,4 @@ def limited_by(rounds: list[dict[str, typing.Any]], key: str = "cores", names: d
     return f"{busy} ({total:.2f} cores: {parts})"
 
 
-@contextlib.contextmanager
-def running(command: list[str]) -> typing.Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-__all__ = ["Bench", "Company", "Cpu", "Ends", "Row", "SEED", "SERVICES", "cpu_of", "eventually", "follow", "free_port", "limited_by", "median", "pss_mb", "running", "say"]
+__all__ = ["Bench", "Company", "Cpu", "Ends", "Row", "SEED", "SERVICES", "eventually", "follow", "free_port", "limited_by", "median", "pss_mb", "say"]

@@ -46,7 +46,12 @@ class Reading:
     def of(cls, bench: Bench) -> "Reading":
         if id(bench) not in cls._made:
             cls._made[id(bench)] = cls(bench)
-        return cls._made[id(bench)]
+        made = cls._made[id(bench)]
+        for database in SIZES:
+            name = f"query-service-{database}"
+            if bench.pid(name) is None:
+                made.ports[database] = bench.start(name, "query-service", OTTO_PG_URL_QUERY_SERVICE=made.urls[database])
+        return made
 
     def __init__(self, bench: Bench) -> None:
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -59,7 +64,6 @@ class Reading:
             say(f"{calls} calls in {database} after {time.monotonic() - start:.0f} s")
         for database in SIZES:
             self.urls[database] = bench.settings["OTTO_PG_URL_QUERY_SERVICE"].rsplit("/", 1)[0] + "/" + database
-            self.ports[database] = bench.start(f"query-service-{database}", "query-service", OTTO_PG_URL_QUERY_SERVICE=self.urls[database])
         # The largest company in every second request, else one of the others.
         self.companies = [f"org_bench_{n:03d}" for pair in ((1, 2 + i * 7) for i in range(14)) for n in pair]
         self.tokens = {c: bench.token("manager", c, ttl_s=3600) for c in dict.fromkeys(self.companies)}
@@ -81,8 +85,8 @@ def growth(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     reading = Reading.of(bench)
     first, last = reading.window
     asked = {
-        "calls": ["/api/v1/calls", "/api/v1/calls?status=missed", "/api/v1/calls?limit=20&direction=inbound&missed_call=false"],
-        "leads": ["/api/v1/leads", "/api/v1/leads?status=new,warm,hot", "/api/v1/leads?pool_status=in_pool&limit=20"],
+        "calls": ["/api/v1/calls", "/api/v1/calls?limit=200", "/api/v1/calls?sort=started_at"],
+        "leads": ["/api/v1/leads", "/api/v1/leads?limit=200", "/api/v1/leads?sort=created_at"],
         "metrics/csr/overview": [f"/api/v1/metrics/csr/overview?date_from={first}&date_to={last}"],
     }
     rows = []
