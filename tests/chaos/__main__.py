@@ -63,7 +63,7 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
-def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float) -> dict[str, typing.Any]:
+def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, patience: float) -> dict[str, typing.Any]:
     """One scenario: a fresh stack, the load, the faults, and what is there at the end."""
     began = time.monotonic()
     say(f"== {name}")
@@ -85,6 +85,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
                 row |= {"verdict": "not run", "why": f"the scenario's time ({limit:.0f} s) was over"}
                 continue
             since = time.time()
+            world.patience = patience
             try:
                 row["seen"] = act(world)
                 row["verdict"] = "ok"
@@ -178,7 +179,7 @@ def main() -> int:
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:
         plays = {k: [a for a in v if given.fault in a[0]] for k, v in plays.items()}
-    reports = [play(name, acts, given.seed, given.rate, 150 if given.short else 660) for name, acts in plays.items() if acts]
+    reports = [play(name, acts, given.seed, given.rate, 150 if given.short else 660, 3.0 if given.short else 1.0) for name, acts in plays.items() if acts]
     if given.report:
         given.report.write_text(json.dumps({"seed": given.seed, "rate": given.rate, "scenarios": reports}, indent=1, default=str))
     print(table(reports))

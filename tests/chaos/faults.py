@@ -29,6 +29,7 @@ class World:
     load: Load
     reads: "Reader"
     orderless: list[tuple[float, float]]
+    patience: float = 1.0   # seconds in which a webhook is answered while Kafka is away
     events_rate: float = 0  # of lead-pipeline, as measured on the way
 
     def all_taken(self, since: float, within: float | None = None) -> Seen:
@@ -220,7 +221,7 @@ def kafka_away(w: World, seconds: float, how: int) -> Seen:
     assert spooled > 0, "nothing went to the spool"
     start = w.cluster.kafka_start()
     took = w.drained()
-    seen = w.all_taken(since, within=1.0)
+    seen = w.all_taken(since, within=w.patience)
     w.progress_within(15)
     return seen | {"in the spool": spooled, "Kafka's start": f"{start:.1f} s", "drained after": f"{took:.1f} s"}
 
@@ -247,7 +248,7 @@ def kafka_disk_full(w: World) -> Seen:
     c.grow_disk(disk, 1500)
     c.kafka_start(disk)
     took = w.drained()
-    seen = w.all_taken(since, within=1.0)
+    seen = w.all_taken(since, within=w.patience)
     w.progress_within(20)
     c.kafka_end(signal.SIGTERM)  # back to where it was
     subprocess.run(["cp", "-a", f"{disk}/.", f"{c.folder}/kafka"], check=True)
@@ -278,7 +279,7 @@ def spool_disk_full(w: World) -> Seen:
     took = w.drained()
     eventually(lambda: (recent := w.load.during(time.time() - 2, time.time())) and all(s.status in (200, 401) for s in recent), within=20, what="webhooks that are taken again")
     since = time.time()
-    again = c.start("callrail-ingress")
+    again = c.start("callrail-ingress", OTTO_SPOOL_DIR=old.env["OTTO_SPOOL_DIR"])
     c.route("callrail-ingress", again)
     c.stop(new)
     w.orderless.append((since, time.time()))
@@ -315,7 +316,7 @@ def kafka_network(w: World) -> Seen:
     time.sleep(15)
     proxy.flow()
     w.drained()
-    seen = w.all_taken(began, within=1.0)
+    seen = w.all_taken(began, within=w.patience)
     w.progress_within(20)
     for name in ("callrail-ingress", "tenant-router", "lead-pipeline", "company-service"):
         c.stop(c.one(name))
