@@ -40,7 +40,7 @@ functional future initializer_list iomanip ios iosfwd iostream istream iterator 
 ranges ratio regex scoped_allocator semaphore set shared_mutex source_location span sstream stack stdexcept stop_token streambuf string string_view strstream syncstream system_error
 thread tuple type_traits typeindex typeinfo unordered_map unordered_set utility valarray variant vector version cxxabi.h
 arpa/inet.h assert.h ctype.h dirent.h dlfcn.h endian.h errno.h execinfo.h fcntl.h fenv.h float.h glob.h grp.h ifaddrs.h inttypes.h limits.h locale.h math.h net/if.h netdb.h netinet/in.h
-netinet/tcp.h poll.h pthread.h pwd.h sched.h semaphore.h setjmp.h signal.h spawn.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sysexits.h syslog.h termios.h
+malloc.h netinet/tcp.h poll.h pthread.h pwd.h sched.h semaphore.h setjmp.h signal.h spawn.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sysexits.h syslog.h termios.h
 time.h ucontext.h unistd.h utime.h wchar.h""".split())
 STD_FOLDERS = ("sys/", "linux/", "bits/")
 

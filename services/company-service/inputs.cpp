@@ -81,6 +81,7 @@ std::optional<std::string> Inputs::json(std::string_view name) const {
 std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema& schema) const {
     auto given = json(name);
     if (!given) return std::nullopt;
+    if (given->find("\\u0000") != std::string::npos) identity::refuse_field(std::string(name), "holds a NUL character");
     if (auto misfit = schema.misfit(JsonDocument::parse(*given).value().root())) identity::refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
     return given;
 }

@@ -328,9 +328,9 @@ Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) 
     bool has_body = head.content_length().value_or(0) > 0 || head.chunked();
 
     if (target.empty() || target.front() != '/' || (head.chunked() && message.count(wire::field::content_length) > 0) ||
-        message.count(wire::field::host) > 1 || message.count(wire::field::content_length) > 1 ||
-        message.count(wire::field::transfer_encoding) > 1 || (message.count(wire::field::transfer_encoding) > 0 && !head.chunked())) {
-        auto answer = problem({400, "Malformed HTTP", "The request line or the length of the body is ambiguous."}, request);
+        message.count(wire::field::host) > 1 || (message.version() >= 11 && message.count(wire::field::host) == 0) || message.count(wire::field::content_length) > 1 ||
+        message.count(wire::field::transfer_encoding) > 1 || (message.count(wire::field::transfer_encoding) > 0 && !iequals(message[wire::field::transfer_encoding], "chunked"))) {
+        auto answer = problem({400, "Malformed HTTP", "Send one Host, and the length of the body in one way: Content-Length, or Transfer-Encoding: chunked."}, request);
         co_await reply(c, request, "-", std::move(answer), false);
         co_return false;
     }

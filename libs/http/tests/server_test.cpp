@@ -207,6 +207,13 @@ TEST_CASE("draining finishes what is under way and takes no more", "[integration
     CHECK(drained.get());
 }
 
+TEST_CASE("a request without Host, or with a body in a coding that is not understood, is refused", "[integration]") {
+    Fixture f;
+    CHECK(f.ask("GET /hello/a HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400"));
+    CHECK(f.ask("GET /hello/a HTTP/1.0\r\n\r\n").find(" 200 ") != std::string::npos);
+    CHECK(f.ask("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
 TEST_CASE("who was connected when the drain began is still served once", "[integration]") {
     Fixture f;
     std::list<Raw> connected;

@@ -134,19 +134,23 @@ void Connection::Impl::leave_pipeline() noexcept {
 
 namespace {
 
-/// Parameters as libpq wants them.
+/// Parameters as libpq wants them. It would cut a text at a NUL, which Postgres has no text for.
 struct Bound {
     std::vector<const char*> values;
-    explicit Bound(const Params& params) {
+    Bound(const Params& params, std::string_view statement) {
         values.reserve(params.size());
-        for (const auto& p : params) values.push_back(p.text() ? p.text()->c_str() : nullptr);
+        for (const auto& p : params) {
+            if (p.text() && p.text()->find('\0') != std::string::npos)
+                throw SqlFailure("22021", "parameter " + std::to_string(values.size() + 1) + " holds a NUL character", "", std::string(statement));
+            values.push_back(p.text() ? p.text()->c_str() : nullptr);
+        }
     }
 };
 
 }  // namespace
 
 void Connection::Impl::queue_text(const char* sql, const Params& params) {
-    Bound bound(params);
+    Bound bound(params, sql);
     if (!PQsendQueryParams(conn, sql, static_cast<int>(params.size()), nullptr, bound.values.data(), nullptr, nullptr, 0))
         lost("a statement could not be sent");
     expected_.push_back({sql, false});
@@ -154,6 +158,7 @@ void Connection::Impl::queue_text(const char* sql, const Params& params) {
 
 void Connection::Impl::queue(const Query& q, const Params& params) {
     std::string name(q.name);
+    Bound bound(params, name);
     auto known = prepared_.find(name);
     if (known != prepared_.end() && known->second != q.text) throw std::logic_error("two statements are named '" + name + "'");
     if (known == prepared_.end() && preparing_.insert(name).second) {
@@ -161,7 +166,6 @@ void Connection::Impl::queue(const Query& q, const Params& params) {
         expected_.push_back({name, true});
         prepared_texts_[name] = q.text;
     }
-    Bound bound(params);
     if (!PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(params.size()), bound.values.data(), nullptr, nullptr, 0))
         lost("a statement could not be sent");
     expected_.push_back({name, false});

@@ -129,6 +129,20 @@ TEST_CASE("values come back as they went in", "[integration]") {
     CHECK(rows == 1);
 }
 
+TEST_CASE("a text that Postgres cannot hold is refused as such, not cut", "[integration]") {
+    Database db;
+    static constexpr pg::Query query{"test.nul", "SELECT length($1::text) AS n"};
+    auto tx = db.connection.begin(pg::Scope::none());
+    try {
+        tx.each(query, {std::string("a\0b", 3)}, [](const pg::Fields&) {});
+        FAIL("it was taken");
+    } catch (const pg::SqlFailure& e) {
+        CHECK(e.kind() == pg::FailureClass::data);
+        CHECK(std::string(e.what()).find("NUL") != std::string::npos);
+    }
+    tx.each(query, {"ab"}, [](const pg::Fields& f) { CHECK(f.integer("n") == 2); });
+}
+
 TEST_CASE("a scope is what row-level security sees, in its transaction only", "[integration]") {
     Database db;
     db.connection.execute(
