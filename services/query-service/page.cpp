@@ -184,7 +184,8 @@ Cut cut(std::string_view text, const std::vector<bool>& given) {
     }
     std::erase_if(lines, [&](const std::string& line) {
         if (word(line, 0) != "JOIN") return false;
-        auto alias = std::string(word(line, 2)) + ".";
+        auto before = std::string_view(line).substr(0, line.rfind(" ON "));
+        auto alias = std::string(before.substr(before.rfind(' ') + 1)) + ".";
         return std::none_of(lines.begin(), lines.end(), [&](const std::string& other) {
             if (&other == &line || word(other, 0) == "JOIN") return false;
             for (std::size_t at = 0; (at = other.find(alias, at)) != std::string::npos; ++at)

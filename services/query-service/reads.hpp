@@ -21,7 +21,7 @@ public:
     http::Response csr_overview_self(identity::Context&) const;
     /// For the test that prepares each.
     std::vector<pg::Query> list_queries() const;
-    /// What `GET /api/v1/calls?limit=…` runs, for whoever wants to run just that.
+    /// What `GET /api/v1/calls?limit=…` runs, for whoever wants to run just that; its query lives as long as this.
     Statement newest_calls(const CompanyId&, std::int64_t limit) const;
 
 private:

@@ -93,7 +93,7 @@ def ingress(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
 
 # ---- tenant-router
 
-ROUTER_CALLS = 100_000
+ROUTER_CALLS = 60_000
 
 
 def router(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:

@@ -2,13 +2,14 @@
 SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.created_at AS contact_created_at,
        l.status AS lead_state, l.assigned_rep_id AS lead_rep, l.created_at AS lead_created_at
   FROM calls c
-  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
-  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name, created_at FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT status, assigned_rep_id, created_at FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
  WHERE c.company_id = $1 AND c.call_id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3)
 
 -- name: one_lead
-SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.city AS contact_city, k.state AS contact_state
-  FROM leads l JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
+SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
+  FROM leads l
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1 AND l.id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3)
 
 -- name: one_contact

@@ -1,11 +1,13 @@
 -- name: calls_page
+-- Cards and leads are looked up row by row, by their whole key (LATERAL … LIMIT): of a company that is newer than the statistics the planner believes that it has one
+-- row of each, and a plain join would then read all of them again for each call.
 -- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table, and of the lines with "$n IS NULL OR" only those of given filters are run (page.cpp).
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, c.source, c.campaign, c.keywords, to_jsonb(c.tags) AS tags_json, c.note, c.value, c.lead_status, c.first_call, c.created_at, c.updated_at,
        k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/c.created_at AS sort_at
   FROM calls c
-  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
-  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
  WHERE c.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/c.created_at, c.call_id) /*cmp*/< ($2, $3::bigint))
    AND ($6::text[] IS NULL OR c.status = ANY ($6))
@@ -28,8 +30,8 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
 -- name: calls_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM calls c
-  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
-  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
  WHERE c.company_id = $1
    AND ($2::text[] IS NULL OR c.status = ANY ($2))
    AND ($3::boolean IS NULL OR c.missed_call = $3)
@@ -50,7 +52,7 @@ SELECT 1 FROM calls c
 SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
        k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, /*sort*/l.created_at AS sort_at
   FROM leads l
-  JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/l.created_at, l.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text[] IS NULL OR l.status = ANY ($6))
@@ -68,7 +70,7 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status,
 -- name: leads_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM leads l
-  JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1
    AND ($2::text[] IS NULL OR l.status = ANY ($2))
    AND ($3::text[] IS NULL OR l.pool_status = ANY ($3))

@@ -82,7 +82,7 @@ TEST_CASE("a search's own wildcards are letters") {
 
 TEST_CASE("a list's statement holds only what is asked for") {
     constexpr std::string_view text =
-        "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN leads l ON l.id = c.lead\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (c.at, c.id) < ($2, $3::bigint))\n"
+        "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN LATERAL (SELECT rep FROM leads WHERE id = c.lead LIMIT 1) l ON true\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (c.at, c.id) < ($2, $3::bigint))\n"
         "   AND ($4::text IS NULL OR c.phone = $4)\n   AND ($5::text IS NULL OR l.rep = $5)\n   AND ($6::text[] IS NULL)\n ORDER BY c.at\n LIMIT $7\n OFFSET $8";
     auto given = [](std::set<std::size_t> some) {
         std::vector<bool> out(9, false);
@@ -94,7 +94,7 @@ TEST_CASE("a list's statement holds only what is asked for") {
     CHECK(bare.used == std::vector<std::size_t>{1, 7});
     auto some = cut(text, given({1, 2, 3, 5, 7, 8}));
     CHECK(some.text ==
-          "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN leads l ON l.id = c.lead\n WHERE c.company_id = $1\n   AND ((c.at, c.id) < ($2, $3::bigint))\n   AND (l.rep = $4)\n"
+          "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN LATERAL (SELECT rep FROM leads WHERE id = c.lead LIMIT 1) l ON true\n WHERE c.company_id = $1\n   AND ((c.at, c.id) < ($2, $3::bigint))\n   AND (l.rep = $4)\n"
           " ORDER BY c.at\n LIMIT $5\n OFFSET $6");
     CHECK(some.used == std::vector<std::size_t>{1, 2, 3, 5, 7, 8});
     CHECK(cut(text, given({1, 6, 7})).text.find("AND false") != std::string::npos);
@@ -204,6 +204,36 @@ TEST_CASE("pending leads are right without being counted", "[integration]") {
     rows.write({"recount", "SELECT pending_leads_recount()"});
     rows.commit();
     CHECK(pending("org_a") == 15);
+}
+
+TEST_CASE("pages of a company that statistics do not know find cards and leads by their keys", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    auto fill = [&](const std::string& company) {
+        owner.execute("INSERT INTO contact_cards (company_id, id) SELECT '" + company + "', md5('" + company + "' || n)::uuid FROM generate_series(1, 2000) n");
+        owner.execute("INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = '" + company + "'");
+        owner.execute("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) "
+                      "SELECT company_id, nextval('call_id_seq'), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, now(), '{}' FROM contact_cards WHERE company_id = '" + company + "'");
+    };
+    fill("org_known");
+    owner.execute("ANALYZE");
+    fill("org_new");
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
+    struct Line {
+        std::string text;
+        static Line from(const pg::Fields& f) { return {f.text("QUERY PLAN")}; }
+    };
+    Reads reads;
+    auto statement = reads.newest_calls(CompanyId{"org_new"}, 50);
+    auto tx = db.begin(pg::Scope::company(CompanyId{"org_new"}));
+    std::string text = "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) " + std::string(statement.query->text);
+    std::string plan;
+    for (const auto& line : tx.many<Line>({"explained", text}, statement.params)) plan += line.text + "\n";
+    INFO(plan);
+    CHECK(plan.find("Rows Removed") == std::string::npos);
+    CHECK(plan.find("Index Cond: ((company_id = c.company_id) AND (id = c.contact_card_id))") != std::string::npos);
+    CHECK(plan.find("Index Cond: ((company_id = c.company_id) AND (id = c.lead_id))") != std::string::npos);
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {

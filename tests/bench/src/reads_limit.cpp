@@ -13,7 +13,8 @@
 int main(int argc, char** argv) {
     using namespace otto;
     bench::Args args(argc, argv, "url company connections seconds");
-    auto page = query_service::Reads().newest_calls(CompanyId{args.text("company")}, 50);
+    query_service::Reads reads;
+    auto page = reads.newest_calls(CompanyId{args.text("company")}, 50);
     auto until = std::chrono::steady_clock::now() + std::chrono::seconds(args.number("seconds"));
     auto began = std::chrono::steady_clock::now();
     std::atomic<std::size_t> done{0};
