@@ -1,6 +1,7 @@
 """tests/chaos/run: the scenarios, one after another, and the report."""
 
 import argparse
+import collections
 import functools
 import json
 import os
@@ -98,6 +99,8 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
                 report["broken"].append(title)
             sends = load.during(since, time.time())
             answered = sorted(s.seconds for s in sends if s.status // 100 == 2)
+            if strange := collections.Counter(s.status for s in sends if s.status not in (0, 200, 401, 503)):
+                row["seen"] = row.get("seen", {}) | {"other answers": dict(strange)}
             row |= {"seconds": round(time.time() - since, 1), "webhooks": len(sends), "2xx": len(answered), "401": sum(s.status == 401 for s in sends), "503": sum(s.status == 503 for s in sends),
                     "other": sum(s.status // 100 != 2 and s.status not in (0, 401, 503) for s in sends), "no answer": sum(s.status == 0 for s in sends),
                     "p99 ms": round(answered[int(len(answered) * 0.99)] * 1000) if answered else 0, "max ms": round(answered[-1] * 1000) if answered else 0}

@@ -66,7 +66,8 @@ void fill_receipt(pb::Receipt& receipt, const Provider& provider, const http::Re
 
 bool OpenBudget::take(const std::string& client, std::size_t bytes, Instant now) {
     auto fill = [&](Bucket& b, double by, double most, double seconds) {
-        if (b.at != Instant{}) b.level = std::max(0.0, b.level - std::chrono::duration<double>(now - b.at).count() * most / seconds);
+        // A clock that steps back must not fill the bucket: it would stand full until that time comes again.
+        if (b.at != Instant{}) b.level = std::max(0.0, b.level - std::max(0.0, std::chrono::duration<double>(now - b.at).count()) * most / seconds);
         b.at = now;
         return b.level + by <= most;
     };
