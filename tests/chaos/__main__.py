@@ -175,9 +175,10 @@ def main() -> int:
     options.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario (may be repeated)")
     options.add_argument("--fault", help="only faults whose name holds this")
     options.add_argument("--seed", type=int, default=20261121)
-    options.add_argument("--rate", type=float, default=300, help="webhooks a second")
+    options.add_argument("--rate", type=float, help="webhooks a second (300; short: 150)")
     options.add_argument("--report", type=pathlib.Path, help="the report as JSON")
     given = options.parse_args()
+    given.rate = given.rate or (150 if given.short else 300)
     say(f"seed {given.seed}, {given.rate:.0f} webhooks/s, load average {os.getloadavg()[0]:.1f}")
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:

@@ -172,7 +172,7 @@ class Cluster(Stack):
         os.kill(pid, signal.SIGHUP)
         eventually(lambda: set(children(pid)) - workers, what="nginx's new worker")
         # The former workers still answer whom they had accepted, by the former table.
-        eventually(lambda: not set(children(pid)) & workers, within=20, what="the end of nginx's former workers")
+        eventually(lambda: not set(children(pid)) & workers, within=40, what="the end of nginx's former workers")
 
     # -- Kafka
 

@@ -37,14 +37,14 @@ events::Wire wire(const std::string& topic, int n, std::size_t size = 10) {
 /// A courier with the thread that serves it, as the HTTP server does.
 class Post {
 public:
-    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30) : courier_([&] {
+    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30, Millis patience = Millis{1'500}) : courier_([&] {
         CourierOptions o;
         o.brokers = brokers;
         o.client_id = "test";
         o.spool_dir = folder;
         o.spool_bytes = bytes;
         if (!topic.empty()) o.topics = {topic};
-        o.patience = Millis{topic.empty() ? 600 : 1'500};  // a broker that has just started answers its first producer late
+        o.patience = topic.empty() ? Millis{600} : patience;  // a broker that has just started answers its first producer late
         return o;
     }()) {
         courier_.start();
@@ -112,7 +112,7 @@ TEST_CASE("with Kafka there, an event is safe once Kafka has it", "[integration]
     auto& kafka = testkit::TestKafka::shared();
     auto topic = kafka.fresh_topic();
     Folder folder;
-    Post post(kafka.brokers(), folder.path, topic);
+    Post post(kafka.brokers(), folder.path, topic, 1u << 30, Millis{15'000});
     for (int i = 0; i < 200; ++i) post.send(wire(topic, i));
     CHECK(post.answered(200)[0] == 200);
     CHECK(post.courier().spooled() == 0);
