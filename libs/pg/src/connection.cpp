@@ -272,6 +272,13 @@ Connection::Backend Connection::backend() {
 
 void Connection::close() noexcept { impl_->close(); }
 
+void Connection::close_if_ended() noexcept {
+    if (!impl_->conn) return;
+    // Nobody has asked anything, so whatever the server says now is its farewell, or as good as one.
+    pollfd socket{PQsocket(impl_->conn), POLLIN, 0};
+    if (::poll(&socket, 1, 0) > 0) impl_->close();
+}
+
 void Tx::Impl::finish() noexcept {
     open = false;
     connection->in_tx = false;
@@ -372,6 +379,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
         if (!idle.empty()) {
             auto connection = std::move(idle.back());
             idle.pop_back();
+            guard.unlock();
+            connection->close_if_ended();
             return connection;
         }
         ++made;

@@ -31,6 +31,8 @@ public:
     struct Backend { int pid; std::string started; };
     Backend backend();
     void close() noexcept;
+    /// Closes a session that the server has ended meanwhile, so that the next begin() makes a new one. For idle connections; costs no round trip.
+    void close_if_ended() noexcept;
 
 private:
     friend class Tx;
