@@ -174,25 +174,29 @@ bool constant_time_equal(std::string_view a, std::string_view b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+namespace {
+void fill_random(char* to, std::size_t count) {
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(to), static_cast<int>(count)) != 1)
+        throw Failure(Error("the system gives no random bytes", "check /dev/urandom and OpenSSL's configuration"));
+}
+}  // namespace
+
 std::string random_bytes(std::size_t count) {
-    // Ids take a few bytes each, and a call costs the same for few as for many: a thread keeps some in stock, and each is given out once.
+    std::string out(count, '\0');
+    fill_random(out.data(), count);
+    return out;
+}
+
+std::string id_bytes(std::size_t count) {
+    // A call costs the same for few bytes as for many, so a thread keeps some in stock; each is given out once.
     static thread_local std::array<char, 1024> stock;
     static thread_local std::size_t used = stock.size();
-    auto fill = [](char* to, std::size_t n) {
-        if (RAND_bytes(reinterpret_cast<unsigned char*>(to), static_cast<int>(n)) != 1)
-            throw Failure(Error("the system gives no random bytes", "check /dev/urandom and OpenSSL's configuration"));
-    };
-    std::string out(count, '\0');
-    if (count > 64) {
-        fill(out.data(), count);
-        return out;
-    }
+    if (count > stock.size()) return random_bytes(count);
     if (stock.size() - used < count) {
-        fill(stock.data(), stock.size());
+        fill_random(stock.data(), stock.size());
         used = 0;
     }
-    std::memcpy(out.data(), stock.data() + used, count);
-    OPENSSL_cleanse(stock.data() + used, count);
+    std::string out(stock.data() + used, count);
     used += count;
     return out;
 }

@@ -50,7 +50,7 @@ Uuid Uuid::v5(const Uuid& space, std::string_view name) {
 }
 
 Uuid Uuid::v7(Instant now) {
-    std::string random = random_bytes(10);
+    std::string random = id_bytes(10);
     std::array<std::uint8_t, 16> bytes{};
     auto millis = static_cast<std::uint64_t>(to_micros(now) / 1000);
     for (int i = 0; i < 6; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(millis >> (40 - 8 * i));

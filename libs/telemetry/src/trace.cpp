@@ -10,7 +10,7 @@ namespace {
 template <std::size_t N>
 void fill_random(std::array<std::uint8_t, N>& bytes) {
     do {
-        auto random = random_bytes(N);
+        auto random = id_bytes(N);
         std::copy(random.begin(), random.end(), bytes.begin());
     } while (std::all_of(bytes.begin(), bytes.end(), [](auto b) { return b == 0; }));
 }

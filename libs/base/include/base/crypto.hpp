@@ -31,6 +31,8 @@ std::optional<std::string> hex_decode(std::string_view text);
 bool constant_time_equal(std::string_view a, std::string_view b);
 /// `count` bytes of the system's generator; throws Failure if it has none.
 std::string random_bytes(std::size_t count);
+/// Random bytes for ids that are made by the thousand; not for keys and nonces: a forked process would give out the same ones.
+std::string id_bytes(std::size_t count);
 
 /// RSASSA-PKCS1-v1_5 with SHA-256. A public key from a JWK's base64url-decoded modulus and exponent.
 class RsaPublicKey {
