@@ -6,6 +6,18 @@
 #include "identity/api.hpp"
 
 namespace otto::company_service {
+namespace {
+
+bool holds_nul(JsonView v) {
+    if (auto text = v.string()) return text->find('\0') != std::string_view::npos;
+    for (std::size_t i = 0; v.is_array() && i < v.size(); ++i)
+        if (holds_nul(v.at(i))) return true;
+    for (auto key : v.keys())
+        if (key.find('\0') != std::string_view::npos || holds_nul(v[key])) return true;
+    return false;
+}
+
+}  // namespace
 
 Inputs Inputs::of(const http::Request& request) {
     Inputs in;
@@ -81,8 +93,9 @@ std::optional<std::string> Inputs::json(std::string_view name) const {
 std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema& schema) const {
     auto given = json(name);
     if (!given) return std::nullopt;
-    if (given->find("\\u0000") != std::string::npos) identity::refuse_field(std::string(name), "holds a NUL character");
-    if (auto misfit = schema.misfit(JsonDocument::parse(*given).value().root())) identity::refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
+    auto parsed = JsonDocument::parse(*given).value();
+    if (holds_nul(parsed.root())) identity::refuse_field(std::string(name), "holds a NUL character, which no text in the database can");
+    if (auto misfit = schema.misfit(parsed.root())) identity::refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
     return given;
 }
 

@@ -72,6 +72,13 @@ TEST_CASE("a call flow and a service area must fit their schemas") {
     for (auto bad : {R"({"states":["Arizona"]})", R"({"states":"AZ"})", R"({"city":["Phoenix"]})"}) CHECK(refused([&] { (void)given(bad).json("f", area); }) == "f");
 }
 
+TEST_CASE("what Postgres has no text for is refused, its escape written out is not") {
+    const JsonSchema any(R"({"type":"object"})");
+    auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}")); };
+    for (auto bad : {R"({"a":"x\u0000y"})", R"({"a\u0000":1})", R"({"a":[{"b":"\u0000"}]})"}) CHECK(refused([&] { (void)given(bad).json("f", any); }) == "f");
+    CHECK_NOTHROW(given(R"({"a":"\\u0000 is how NUL is written"})").json("f", any));
+}
+
 TEST_CASE("the signing key among CallRail's integrations") {
     CHECK(key_among(R"({"integrations":[{"type":"Webhooks","signing_key":"k1","company_id":"COM1"}]})", {}).key == "k1");
     CHECK_FALSE(key_among(R"({"integrations":[]})", {}).key);
