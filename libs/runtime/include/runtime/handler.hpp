@@ -203,8 +203,9 @@ struct Signature<void (S::*)(std::span<const In<E>>, pg::Tx&, Out<M...>&) const>
     }
 };
 
-template <class S, class E, class... M>
-struct Signature<Outcome (S::*)(In<E>, Out<M...>&) const> {
+/// A pass-through looks at its event (In) or takes it apart (Take).
+template <template <class> class View, class S, class E, class... M>
+struct PassThrough {
     static constexpr Shape shape = Shape::pass;
     using Self = S;
     using Consumed = E;
@@ -213,29 +214,16 @@ struct Signature<Outcome (S::*)(In<E>, Out<M...>&) const> {
         Handler h;
         h.one = [&self](const Event& e, pg::Tx*, Sink& sink) {
             Out<M...> out(sink, &e.meta);
-            return (self.*Fn)(In<E>{static_cast<const E&>(*e.message), e.meta}, out);
+            return (self.*Fn)(View<E>{static_cast<E&>(*e.message), e.meta}, out);
         };
         h.emits = {&events::type_of<M>()...};
         return h;
     }
 };
-
 template <class S, class E, class... M>
-struct Signature<Outcome (S::*)(Take<E>, Out<M...>&) const> {
-    static constexpr Shape shape = Shape::pass;
-    using Self = S;
-    using Consumed = E;
-    template <auto Fn>
-    static Handler make(const S& self) {
-        Handler h;
-        h.one = [&self](const Event& e, pg::Tx*, Sink& sink) {
-            Out<M...> out(sink, &e.meta);
-            return (self.*Fn)(Take<E>{static_cast<E&>(*e.message), e.meta}, out);
-        };
-        h.emits = {&events::type_of<M>()...};
-        return h;
-    }
-};
+struct Signature<Outcome (S::*)(In<E>, Out<M...>&) const> : PassThrough<In, S, E, M...> {};
+template <class S, class E, class... M>
+struct Signature<Outcome (S::*)(Take<E>, Out<M...>&) const> : PassThrough<Take, S, E, M...> {};
 
 template <class S, class E, class... M>
 struct Signature<Outcome (S::*)(Call<E>, Out<M...>&) const> {
