@@ -73,6 +73,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
     std::deque<Waiting> to_write;               // on their way to the spool
     std::uint64_t next = 0;
     bool spooling = false, stopping = false;
+    Steady::time_point stop_begun{}, stop_by{};
     std::atomic<std::size_t> rows{0};
     std::atomic<std::size_t> spool_size{0};
     std::shared_ptr<kafka::Producer> producer;  // the direct one; made anew after each time in the spool
@@ -146,7 +147,7 @@ struct Courier::Impl::Drain {
     std::shared_ptr<kafka::Producer> out;   ///< the only producer while anything is in the spool
     std::int64_t last = 0;                  ///< id of the last row under way
     std::size_t rows = 0, ok = 0, failed = 0;
-    Steady::time_point since{}, not_before{};
+    Steady::time_point since{}, not_before{}, progress{};
     int failures = 0;
 };
 
@@ -179,6 +180,7 @@ void Courier::Impl::drain(Drain& d) {
         spool.remove_up_to(d.last);
         d.rows = 0;
         d.failures = 0;
+        d.progress = now;
     } else if (d.failed > 0 || now - d.since > std::chrono::seconds(10)) {
         d.out->purge();  // some may be in Kafka: repeats, with the same ids
         while (d.ok + d.failed < d.rows && d.out->in_flight() > 0) d.out->serve(Millis{20});
@@ -223,7 +225,8 @@ void Courier::Impl::loop() {
                 continue;
             }
             batch.swap(to_write);
-            if (stopping && batch.empty()) break;
+            // A pod that is not coming back soon should leave nothing on its disk, if Kafka takes it; what stays is drained by the next start.
+            if (stopping && batch.empty() && (!spooling || spool.rows() == 0 || d.failures > 0 || Steady::now() > std::min(stop_by, std::max(stop_begun, d.progress) + options.patience))) break;
         }
         if (!through_spool) continue;
         try {
@@ -288,7 +291,8 @@ void Courier::stop(Millis within) {
         std::unique_lock guard(s.lock);
         if (s.stopping && !s.thread.joinable()) return;
     }
-    auto end = Steady::now() + std::min(within, s.options.patience);
+    const auto begun = Steady::now();
+    auto end = begun + std::min(within, s.options.patience);
     while (Steady::now() < end) {
         std::shared_ptr<kafka::Producer> producer;
         {
@@ -302,6 +306,8 @@ void Courier::stop(Millis within) {
         std::lock_guard guard(s.lock);
         if (!s.waiting.empty()) s.to_spool_locked("the process stops");
         s.stopping = true;
+        s.stop_begun = begun;
+        s.stop_by = begun + within;
         s.wake.notify_all();
     }
     if (s.thread.joinable()) s.thread.join();

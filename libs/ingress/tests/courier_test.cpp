@@ -160,6 +160,30 @@ TEST_CASE("what is in the spool when the process ends is drained by the next one
     CHECK(firsts(kafka.brokers(), topic, 31) == counting(31));
 }
 
+TEST_CASE("a stop leaves nothing in the spool that Kafka takes in time", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    {
+        Post post("127.0.0.1:1", folder.path);
+        for (int i = 0; i < 3'000; ++i) post.send(wire(topic, i));
+        CHECK(post.answered(3'000)[1] == 3'000);
+    }
+    {
+        CourierOptions o;
+        o.brokers = kafka.brokers();
+        o.client_id = "test";
+        o.spool_dir = folder.path;
+        o.topics = {topic};
+        o.patience = Millis{15'000};
+        Courier courier(o);
+        courier.start();
+        courier.stop(Millis{30'000});
+        CHECK(courier.spooled() == 0);
+    }
+    CHECK(firsts(kafka.brokers(), topic, 3'000) == counting(3'000));
+}
+
 TEST_CASE("a stop while the spool runs empty ends", "[integration]") {
     auto& kafka = testkit::TestKafka::shared();
     auto topic = kafka.fresh_topic();

@@ -31,7 +31,7 @@ public:
     void send(events::Wire, Done);
 
     void start();
-    /// Confirms what can be confirmed in time; what is in the spool stays there for the next start.
+    /// Confirms what can be confirmed in time, and drains the spool as long as Kafka takes it; what is left there is drained by the next start.
     void stop(Millis within);
     /// Readable when Kafka's reports are due; call serve() then, and every 20 ms.
     int event_fd() const;
