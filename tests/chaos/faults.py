@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -118,12 +119,22 @@ def rolling(w: World, name: str) -> Seen:
     if served:
         w.cluster.route(name, new)
     time.sleep(1)
-    if name == "callrail-ingress":
+    if name == "callrail-ingress":  # the pod comes back with its disk, and the other one leaves
+        again = w.cluster.start(name, OTTO_SPOOL_DIR=old.env["OTTO_SPOOL_DIR"])
+        w.cluster.route(name, again)
+        w.drained()
+        w.cluster.stop(new)
+        assert rows_in(folder) == 0, "the one that left has webhooks on its disk"
         w.orderless.append((since, time.time()))
     seen |= w.all_taken(since)
     bad = [a for a in w.reads.during(since, time.time()) if a[1] != 200]
     assert not bad, f"{len(bad)} reads failed, such as {bad[:2]}"
     return seen
+
+
+def rows_in(spool: pathlib.Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{spool}/spool.db?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM spool").fetchone()[0])
 
 
 def rebalance(w: World, name: str) -> Seen:
@@ -283,6 +294,7 @@ def spool_disk_full(w: World) -> Seen:
     c.route("callrail-ingress", again)
     c.stop(new)
     w.orderless.append((since, time.time()))
+    assert rows_in(disk) == 0, "the one that left has webhooks on its disk"
     assert full > 0, "no metric says that the spool is full"
     return {"taken": len(taken), "refused 503": len(refused), "in the spool": spooled, "drained after": f"{took:.1f} s"}
 
