@@ -22,6 +22,7 @@ Secret migrated() {
         auto fresh = testkit::TestPostgres::shared().fresh_database();
         pg::Connection owner(fresh, "test");
         auto done = pg::migrate(owner, schema::all());
+        INFO((done.ok() ? std::string() : done.error().describe()));
         REQUIRE(done.ok());
         REQUIRE(*done > 0);
         auto again = pg::migrate(owner, schema::all());
