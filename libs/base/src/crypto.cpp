@@ -136,6 +136,29 @@ std::string hmac_sha256(std::string_view key, std::string_view message) {
 std::string sha256(std::string_view message) { return digest(fetched().sha256, message); }
 std::string sha1(std::string_view message) { return digest(fetched().sha1, message); }
 
+struct Sha256::State {
+    MdCtx context{EVP_MD_CTX_new()};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+    if (EVP_DigestInit_ex2(state_->context.get(), fetched().sha256, nullptr) != 1) unsound("digest");
+}
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Sha256::~Sha256() = default;
+
+void Sha256::update(std::string_view piece) {
+    if (EVP_DigestUpdate(state_->context.get(), piece.data(), piece.size()) != 1) unsound("digest");
+}
+
+std::string Sha256::digest() const {
+    State copy;
+    unsigned char out[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    if (EVP_MD_CTX_copy_ex(copy.context.get(), state_->context.get()) != 1 || EVP_DigestFinal_ex(copy.context.get(), out, &size) != 1) unsound("digest");
+    return {reinterpret_cast<char*>(out), size};
+}
+
 std::string base64_encode(std::string_view bytes) { return encode64(bytes, kStandard, true); }
 std::string base64url_encode(std::string_view bytes) { return encode64(bytes, kUrl, false); }
 
@@ -288,6 +311,14 @@ Result<Secret> KeyRing::open(std::string_view sealed, std::string_view associate
         EVP_DecryptFinal_ex(context.get(), bytes_of(plain) + plain.size(), &size) != 1)
         return Error("a sealed value does not open here", "it was changed, or copied from another company or column");
     return Secret(std::move(plain));
+}
+
+std::vector<Secret> KeyRing::derived(std::string_view purpose) const {
+    std::vector<Secret> out;
+    out.emplace_back(hmac_sha256(keys_.at(sealing_id_).reveal(), purpose));
+    for (const auto& [id, key] : keys_)
+        if (id != sealing_id_) out.emplace_back(hmac_sha256(key.reveal(), purpose));
+    return out;
 }
 
 std::string seal_place(std::string_view company, std::string_view column) {

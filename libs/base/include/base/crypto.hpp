@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,22 @@ std::string hmac_sha256(std::string_view key, std::string_view message);
 /// Raw digest bytes.
 std::string sha256(std::string_view message);
 std::string sha1(std::string_view message);
+
+/// SHA-256 of what comes piece by piece.
+class Sha256 {
+public:
+    Sha256();
+    Sha256(Sha256&&) noexcept;
+    Sha256& operator=(Sha256&&) noexcept;
+    ~Sha256();
+    void update(std::string_view piece);
+    /// Raw digest of all pieces so far; more may follow.
+    std::string digest() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
 
 /// Standard alphabet with padding.
 std::string base64_encode(std::string_view bytes);
@@ -58,6 +75,8 @@ public:
     std::string seal(const Secret& plain, std::string_view associated) const;
     /// Error if the key is not on the ring, the text was changed, or it was sealed for another place.
     Result<Secret> open(std::string_view sealed, std::string_view associated) const;
+    /// A key for another purpose, made of each key on the ring, that of the sealing one first; it tells nothing of the ring.
+    std::vector<Secret> derived(std::string_view purpose) const;
 
 private:
     std::string sealing_id_;

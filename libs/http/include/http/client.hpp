@@ -1,6 +1,10 @@
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -28,6 +32,31 @@ struct ClientRequest {
     tel::TraceContext trace;  ///< sent as traceparent; empty = a new journey
 };
 
+struct DownloadOptions {
+    Millis total_timeout{600'000};             ///< for one download(), connecting included
+    Millis idle_timeout{30'000};               ///< until the answer begins, and from each piece of it to the next
+    std::uint64_t byte_limit = 1ull << 30;     ///< bytes of a body that goes to the sink
+};
+
+/// Takes a body piece by piece, in order; false = no more is wanted.
+using Sink = std::function<bool(std::string_view)>;
+
+/// How a download ended.
+struct Download {
+    enum class End {
+        answered,   ///< `response` is what the peer said; a 2xx body is in the sink, whole
+        stopped,    ///< the sink wanted no more
+        too_large,  ///< the body is over the byte limit, or says that it will be
+        broken,     ///< no connection, out of time, or less than the whole body: another attempt may fare better
+        refused,    ///< a URL, a header or a private address that this client does not use: another attempt fares no better
+    };
+    End end = End::broken;
+    Response response;             ///< status and headers if any came; the body of a status other than 2xx, its first `body_limit` bytes at most
+    std::uint64_t bytes = 0;       ///< that the sink was given
+    std::optional<Error> error;    ///< unless answered
+    bool answered() const { return end == End::answered; }
+};
+
 /// Blocking calls over pooled keep-alive connections. Thread-safe; callers do not wait for one another. One client is made and kept: its pool, its retry
 /// budget and the trusted authorities are its own.
 /// TLS is 1.2 or later and always verified, authority and name. Addresses that are loopback, private, link-local or otherwise not public are refused: each
@@ -41,6 +70,10 @@ public:
     ~Client();
     /// Any HTTP status is a Response; an Error says what kept one from coming.
     Result<Response> send(const ClientRequest&);
+    /// A body of any size in constant memory: that of a 2xx answer goes to `sink`, on the caller's thread. One attempt: what has reached the sink cannot be
+    /// taken back, so only the caller can begin again. The time-outs are those of `options`, not the client's own.
+    /// A body that says neither its length nor its end ends with the connection; whether it is whole, nobody can tell.
+    Download download(const ClientRequest&, const Sink& sink, const DownloadOptions& options = {});
 
 private:
     struct Impl;

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -48,14 +49,38 @@ struct Request {
     std::string content_type() const;                     ///< lower-case media type without parameters
 };
 
+/// Part of an open file that is an answer's body. The file stays readable although it is removed meanwhile.
+class FileBody {
+public:
+    /// Takes the descriptor over.
+    FileBody(int descriptor, std::uint64_t offset, std::uint64_t length) : descriptor_(descriptor), offset_(offset), length_(length) {}
+    ~FileBody();
+    FileBody(const FileBody&) = delete;
+    FileBody& operator=(const FileBody&) = delete;
+    int descriptor() const { return descriptor_; }
+    std::uint64_t offset() const { return offset_; }
+    std::uint64_t length() const { return length_; }
+
+private:
+    int descriptor_;
+    std::uint64_t offset_, length_;
+};
+
 struct Response {
     int status = 200;
     Headers headers;
     std::string body;
+    std::shared_ptr<const FileBody> file_body;  ///< sent instead of `body`, in constant memory, if it is set
 
     static Response json(int status, std::string body);
     static Response text(int status, std::string body, std::string content_type = "text/plain; charset=utf-8");
     static Response empty(int status);
+    /// A file as the request asks for it: whole, or one range (206; 416 if the file ends before it; several ranges are answered with the whole), and 304 for
+    /// an If-None-Match that names `etag`. If-Range is minded. `etag` is opaque text without quotes that changes with the content; "" = none is said.
+    /// Opens the file, so it belongs on a worker; one that is not there is a 404, one that cannot be read a 500.
+    static Response file(const Request&, const std::string& path, std::string content_type, std::string etag = {});
+    /// Likewise of a file that is open; takes the descriptor over.
+    static Response file(const Request&, int descriptor, std::string content_type, std::string etag = {});
 };
 
 /// RFC 9457. `detail` says what to do next; `fields` name what is wrong in the request.

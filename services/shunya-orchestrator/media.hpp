@@ -1,0 +1,16 @@
+#pragma once
+#include "base/time.hpp"
+#include "http/server.hpp"
+#include "providers/media_links.hpp"
+#include "providers/object_store.hpp"
+
+namespace otto::shunya_orchestrator {
+
+/// `GET /media/{token}`: the object that a link names, with ranges, for providers that fetch it (no bearer token). A link that is wrong or over, and an
+/// object that is not there, are 404 alike. `store`, `links` and `clock` must outlive the server.
+void add_media(http::Router&, const providers::ObjectStore& store, const providers::MediaLinks& links, const Clock& clock = system_clock());
+
+/// "audio/mpeg" of a key that ends in ".mp3", "audio/wav" of ".wav", else "application/octet-stream".
+std::string media_type_of(std::string_view object_key);
+
+}  // namespace otto::shunya_orchestrator
