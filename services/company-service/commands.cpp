@@ -4,12 +4,14 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
-#include "inputs.hpp"
+#include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
 namespace {
+
+using identity::Inputs;
 
 struct Name {
     std::string name;

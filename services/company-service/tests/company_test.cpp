@@ -1,6 +1,6 @@
 #include "company-service/sql.hpp"
 #include "identity/api.hpp"
-#include "inputs.hpp"
+#include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"
@@ -10,6 +10,7 @@
 
 using namespace otto;
 using namespace otto::company_service;
+using identity::Inputs;
 
 namespace {
 
@@ -32,32 +33,6 @@ std::string refused(const std::function<void()>& f) {
 
 }  // namespace
 
-TEST_CASE("a command is given by query, form or JSON, and by a form that calls itself JSON") {
-    CHECK(Inputs::of(asking("api_key=k")).required("api_key") == "k");
-    CHECK(Inputs::of(asking("", "api_key=k&x=1")).required("api_key") == "k");
-    CHECK(Inputs::of(asking("", "{\"api_key\": \"k\"}")).required("api_key") == "k");
-    CHECK(Inputs::of(asking("", "{\"duration\": 5}")).required("duration") == "5");
-    CHECK(Inputs::of(asking("api_key=query", "{\"api_key\": \"body\"}")).required("api_key") == "body");
-    CHECK(Inputs::of(asking("name=AZ%20Roof%20Demo&phone_number=%2B12028313219")).phone("phone_number") == "+12028313219");
-    CHECK(Inputs::of(asking("phone_number=+12028313219")).phone("phone_number") == "+12028313219");  // a plus that arrived as a space
-    CHECK(Inputs::of(asking("phone_number=+442071838750")).phone("phone_number") == "+442071838750");
-    CHECK_FALSE(Inputs::of(asking("name=%20")).text("name"));
-    CHECK_FALSE(Inputs::of(asking("", "{\"name\": null}")).text("name"));
-}
-
-TEST_CASE("what is wrong with it is named") {
-    CHECK(refused([] { Inputs::of(asking("", "{\"a\": ")); }) == "body");
-    CHECK(refused([] { Inputs::of(asking("", "[1]")); }) == "body");
-    CHECK(refused([] { Inputs::of(asking("", "just words")); }) == "body");
-    CHECK(refused([] { Inputs::of(asking("a=%ff")); }) == "query");
-    CHECK(refused([] { (void)Inputs::of(asking("")).required("name"); }) == "name");
-    CHECK(refused([] { (void)Inputs::of(asking("name=" + std::string(600, 'x'))).text("name"); }) == "name");
-    CHECK(refused([] { (void)Inputs::of(asking("name=a%00b")).text("name"); }) == "name");
-    CHECK(refused([] { (void)Inputs::of(asking("", "{\"name\": [1]}")).text("name"); }) == "name");
-    CHECK(refused([] { (void)Inputs::of(asking("phone_number=five")).phone("phone_number"); }) == "phone_number");
-    CHECK(refused([] { (void)Inputs::of(asking("is_active=perhaps")).truth("is_active"); }) == "is_active");
-}
-
 TEST_CASE("a call flow and a service area must fit their schemas") {
     const JsonSchema flow(openapi_schema("CallFlow")), area(openapi_schema("ServiceArea"));
     auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}")); };
@@ -70,13 +45,6 @@ TEST_CASE("a call flow and a service area must fit their schemas") {
     }
     CHECK_NOTHROW(given(R"({"states":["AZ"],"cities":["Phoenix"],"postal_codes":["850*"]})").json("f", area));
     for (auto bad : {R"({"states":["Arizona"]})", R"({"states":"AZ"})", R"({"city":["Phoenix"]})"}) CHECK(refused([&] { (void)given(bad).json("f", area); }) == "f");
-}
-
-TEST_CASE("what Postgres has no text for is refused, its escape written out is not") {
-    const JsonSchema any(R"({"type":"object"})");
-    auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}")); };
-    for (auto bad : {R"({"a":"x\u0000y"})", R"({"a\u0000":1})", R"({"a":[{"b":"\u0000"}]})"}) CHECK(refused([&] { (void)given(bad).json("f", any); }) == "f");
-    CHECK_NOTHROW(given(R"({"a":"\\u0000 is how NUL is written"})").json("f", any));
 }
 
 TEST_CASE("the signing key among CallRail's integrations") {

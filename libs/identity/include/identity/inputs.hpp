@@ -1,13 +1,17 @@
 #pragma once
+#include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/json.hpp"
+#include "base/time.hpp"
+#include "base/uuid.hpp"
 #include "http/message.hpp"
 
-namespace otto::company_service {
+namespace otto::identity {
 
 /// What a command was given: query, form or JSON body, whichever the caller used; the body beats the query. A form under a JSON content type (the
 /// seeds' curl lines) is understood too.
@@ -21,6 +25,13 @@ public:
     /// E.164; 422 if it is no callable number.
     std::optional<std::string> phone(std::string_view name) const;
     std::optional<bool> truth(std::string_view name) const;
+    std::optional<std::int64_t> integer(std::string_view name, std::int64_t least, std::int64_t most) const;
+    std::optional<Uuid> uuid(std::string_view name) const;
+    /// RFC 3339.
+    std::optional<Instant> time(std::string_view name) const;
+    std::optional<std::string> one_of(std::string_view name, std::initializer_list<std::string_view> words) const;
+    /// Given as null or empty: the value is to be taken away.
+    bool clears(std::string_view name) const;
     /// A piece of JSON: object or array, as it was given.
     std::optional<std::string> json(std::string_view name) const;
     /// A piece of JSON that fits `schema`; 422 that says where it does not.
@@ -34,4 +45,4 @@ private:
     std::map<std::string, Value, std::less<>> values_;
 };
 
-}  // namespace otto::company_service
+}  // namespace otto::identity
