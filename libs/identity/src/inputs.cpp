@@ -24,14 +24,14 @@ bool holds_nul(JsonView v) {
 Inputs Inputs::of(const http::Request& request) {
     Inputs in;
     for (auto& [name, value] : request.query_fields()) {
-        if (!valid_utf8(name) || !valid_utf8(value)) refuse(422, "Invalid request", "The query is no valid UTF-8.", {{"query", "is no valid UTF-8"}});
+        if (!valid_utf8(name) || !valid_utf8(value)) identity::refuse(422, "Invalid request", "The query is no valid UTF-8.", {{"query", "is no valid UTF-8"}});
         in.values_.insert_or_assign(name, Value{value, false});
     }
     auto body = trim(request.body);
     if (body.empty()) return in;
     if (body.front() == '{') {
         auto parsed = JsonDocument::parse(body);
-        if (!parsed) refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".", {{"body", parsed.error().message}});
+        if (!parsed) identity::refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".", {{"body", parsed.error().message}});
         auto root = parsed->root();
         for (auto key : root.keys()) {
             auto v = root[key];
@@ -40,9 +40,9 @@ Inputs Inputs::of(const http::Request& request) {
         }
         return in;
     }
-    if (body.find('=') == std::string_view::npos || body.front() == '[') refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
+    if (body.find('=') == std::string_view::npos || body.front() == '[') identity::refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
     for (auto& [name, value] : parse_form(body)) {
-        if (!valid_utf8(name) || !valid_utf8(value)) refuse(422, "Invalid request", "The form is no valid UTF-8.", {{"body", "is no valid UTF-8"}});
+        if (!valid_utf8(name) || !valid_utf8(value)) identity::refuse(422, "Invalid request", "The form is no valid UTF-8.", {{"body", "is no valid UTF-8"}});
         in.values_.insert_or_assign(name, Value{value, false});
     }
     return in;
