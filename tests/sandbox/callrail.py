@@ -4,11 +4,9 @@ import base64
 import datetime
 import hashlib
 import hmac
-import io
 import json
 import re
 import typing
-import wave
 
 import httpx
 from starlette.concurrency import run_in_threadpool
@@ -16,14 +14,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from . import recordings
 from .commands import read_command, read_object, refuse, whole_number
-from .state import DEFAULT_SIGNING_KEY, Json, State
+from .recordings import ACCESS_KEY
+from .shunya_scripts import Scripts, read_script
+from .state import DEFAULT_SIGNING_KEY, Json, State, e164, resource_id
 
 EVENTS = ("incoming", "answered", "completed", "missed", "modified")
 RESOURCES = ("calls", "recordings", "trackers", "companies", "integrations")
 DEFAULT_COMPANY = "COM8154748ae6bd4e278a7cddd38a662f4f"
-ACCESS_KEY = "aaaaccccddddeeee"
 ZONE = datetime.timezone(datetime.timedelta(hours=-7))  # America/Phoenix, which has no summer time
+RETENTION = datetime.timedelta(days=25 * 31)
 
 # What the API tells of a call that names no `fields`.
 DEFAULT_FIELDS = ("answered", "business_phone_number", "customer_city", "customer_country", "customer_name", "customer_phone_number", "customer_state", "direction", "duration", "id", "recording",
@@ -42,14 +43,6 @@ def sign(key: str, body: bytes) -> str:
     return base64.b64encode(hmac.new(key.encode(), body, hashlib.sha1).digest()).decode()
 
 
-def e164(number: str) -> str:
-    """A number as CallRail writes it; what is none (Anonymous, a short code, SIP) stays as it is."""
-    digits = re.sub(r"\D", "", number)
-    if re.search(r"[^\d\s()+.\-]", number) or len(digits) < 10:
-        return number
-    return "+1" + digits if len(digits) == 10 and not number.strip().startswith("+") else "+" + digits
-
-
 def dashed(number: str) -> str:
     digits = re.sub(r"\D", "", number)
     return f"{digits[-10:-7]}-{digits[-7:-4]}-{digits[-4:]}" if re.fullmatch(r"\+1\d{10}", number) else number
@@ -57,11 +50,6 @@ def dashed(number: str) -> str:
 
 def spoken(seconds: int) -> str:
     return f"{seconds // 60}m {seconds % 60}s" if seconds >= 60 else f"{seconds}s"
-
-
-def resource_id(kind: str, number: int) -> str:
-    """The masked id that goes with a numeric one, always the same."""
-    return kind + hashlib.sha256(f"{kind}{number}".encode()).hexdigest()[:32]
 
 
 # -- a placed call ----------------------------------------------------------------------------------------------------
@@ -84,10 +72,14 @@ def read_facts(state: State, wanted: Json, call: int) -> Json:
     recording = wanted.get("recording", answered or voicemail)
     if isinstance(recording, bool):
         recording = f"{state.base}/calls/{call}/recording/redirect?access_key={ACCESS_KEY}" if recording else ""
+    listed = wanted.get("listed", {})
+    if listed is not False and not isinstance(listed, dict):
+        refuse("listed must be a JSON object of members that the API tells otherwise, or false for a call that it does not know")
     account = account_of_number(state, str(wanted["to"])) or {}
     company = wanted.get("callrail_company_id") or account.get("company_id") or DEFAULT_COMPANY
     return {"call": call, "answered": answered, "voicemail": voicemail, "duration": duration, "started": started, "recording": str(recording), "to": e164(str(wanted["to"])),
-            "from": e164(str(wanted["from"])), "name": str(wanted.get("name", "Kaylah Mills")), "company": company, "account": account.get("account_id")}
+            "from": e164(str(wanted["from"])), "name": str(wanted.get("name", "Kaylah Mills")), "company": company, "account": account.get("account_id"),
+            "agent_email": wanted.get("agent_email"), "listed": listed, **recordings.read_sound(wanted)}
 
 
 def call_object(facts: Json) -> Json:
@@ -144,19 +136,22 @@ def read_place_call(wanted: Json) -> Json:
         refuse("otto_url must be Otto's public address, such as http://127.0.0.1:8080")
     missed = bool(wanted.get("missed")) and not wanted.get("voicemail")
     events = wanted.setdefault("events", ["incoming", "missed"] if missed else ["incoming", "completed"] if wanted.get("voicemail") else ["incoming", "answered", "completed"])
-    if not isinstance(events, list) or not events or not set(map(str, events)) <= set(EVENTS):
-        refuse(f"events must be a list of {', '.join(EVENTS)}")
+    if not isinstance(events, list) or not set(map(str, events)) <= set(EVENTS):
+        refuse(f"events must be a list of {', '.join(EVENTS)}; an empty one for webhooks that never come")
     for name in ("fields", "paths"):
         if not isinstance(wanted.get(name, {}), dict):
             refuse(f"{name} must be a JSON object")
     return wanted
 
 
-def place(state: State, wanted: Json) -> Json:
+def place(state: State, scripts: Scripts, wanted: Json) -> Json:
     """Posts the webhooks one after another, as CallRail does: once each, whatever is answered."""
+    script = read_script(wanted["shunya"] if isinstance(wanted["shunya"], dict) else {"outcome": wanted["shunya"]}) if "shunya" in wanted else None
     call = state.next_call(whole_number(wanted, "id", 0, 1) if "id" in wanted else None)
     facts = read_facts(state, wanted, call)
     state.remember_call(call, facts)
+    if script is not None:
+        scripts.add({**script, "callrail_call": str(call)})
     key = str(wanted.get("signing_key") or (account_of_number(state, facts["to"]) or {}).get("signing_key") or DEFAULT_SIGNING_KEY)
     posted = []
     with httpx.Client(timeout=30, trust_env=False) as client:
@@ -190,7 +185,9 @@ def shown_call(state: State, account: str, facts: Json, fields: str | None) -> J
     call = resource_id("CAL", facts["call"])
     shown = {name: None if body.get(name) == "" else body.get(name) for name in (*DEFAULT_FIELDS, *MORE_FIELDS)}
     shown.update(id=call, duration=facts["duration"], company_id=body["company_resource_id"], tracker_id=body["tracker_resource_id"], source=body["formatted_tracking_source"],
-                 recording=f"{state.base}/v3/a/{account}/calls/{call}/recording.json" if facts["recording"] else None, **facts.get("changed", {}))
+                 agent_email=facts["agent_email"],
+                 recording=f"{state.base}/v3/a/{account}/calls/{call}/recording.json" if facts["recording"] else None)
+    shown.update(facts.get("changed", {}) | facts["listed"])
     asked = [f for f in (fields or "").split(",") if f]
     for name in asked:
         if name not in shown:
@@ -198,21 +195,24 @@ def shown_call(state: State, account: str, facts: Json, fields: str | None) -> J
     return {name: shown[name] for name in dict.fromkeys((*DEFAULT_FIELDS, *asked))}
 
 
-def tone(seconds: float = 1) -> bytes:
-    """A short quiet WAV: 8 kHz, 16 bit, mono, a square wave of 400 Hz."""
-    out = io.BytesIO()
-    with wave.open(out, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes((b"\x00\x04" * 10 + b"\x00\xfc" * 10) * int(400 * seconds))
-    return out.getvalue()
+def boundary(text: str, name: str, *, first: bool) -> datetime.datetime | None:
+    """A day or a time of a query, in the company's zone unless it names its own; a day means all of it."""
+    if not text:
+        return None
+    try:
+        # A "+" that was not escaped arrives as a space.
+        at = datetime.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError:
+        refuse(f"{name} must be a day such as 2026-02-19, or a time such as 2026-02-19T13:41:00-05:00")
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=ZONE)
+    return at + datetime.timedelta(days=1, microseconds=-1) if len(text) == 10 and not first else at
 
 
 Handler = typing.Callable[[Request, Json], typing.Awaitable[Response]]
 
 
-def routes(state: State) -> list[Route]:
+def routes(state: State, scripts: Scripts) -> list[Route]:
     def denied() -> Response:
         return JSONResponse({"error": "HTTP Token: Access denied."}, 401)
 
@@ -249,7 +249,7 @@ def routes(state: State) -> list[Route]:
         """A registered account sees the calls to its numbers, any other all those that nobody registered."""
         known = owner["account_id"] if owner["account_id"] in state.data["accounts"] else None
         with state.lock:
-            return [facts for facts in state.calls.values() if facts["account"] == known]
+            return [facts for facts in state.calls.values() if facts["account"] == known and facts["listed"] is not False]
 
     def find_call(request: Request, owner: Json) -> Json | None:
         wanted = request.path_params["call"]
@@ -264,8 +264,10 @@ def routes(state: State) -> list[Route]:
             found = [f for f in found if query["direction"] == "inbound"]
         if "company_id" in query:
             found = [f for f in found if query["company_id"] in (str(f["company"]), call_object(f)["company_resource_id"])]
-        first, last = query.get("start_date", ""), query.get("end_date", "")  # a day or a time; compared as far as it is given
-        found = [f for f in found if f["started"].isoformat()[:len(first)] >= first and f["started"].isoformat()[:len(last)] <= last]
+        first, last = boundary(query.get("start_date", ""), "start_date", first=True), boundary(query.get("end_date", ""), "end_date", first=False)
+        if first is not None and first < datetime.datetime.now(ZONE) - RETENTION:
+            return JSONResponse({"error": "start_date must lie within the last 25 months"}, 400)
+        found = [f for f in found if (first is None or f["started"] >= first) and (last is None or f["started"] <= last)]
         return paged(request, "calls", [shown_call(state, owner["account_id"], f, query.get("fields")) for f in found])
 
     async def call(request: Request, owner: Json) -> Response:
@@ -281,18 +283,12 @@ def routes(state: State) -> list[Route]:
 
     async def recording(request: Request, owner: Json) -> Response:
         facts = find_call(request, owner)
-        if facts is None:
+        if facts is None or recordings.is_missing(facts):
             return not_found()
-        return JSONResponse({"url": facts["recording"]} if facts["recording"] else {})
-
-    async def recording_by_key(request: Request) -> Response:
-        """The address that webhooks carry; it needs no API key, only its own."""
-        if request.query_params.get("access_key") != ACCESS_KEY:
-            return denied()
-        return RedirectResponse(f"/calls/{request.path_params['call']}/recording.wav?access_key={ACCESS_KEY}", 302)
-
-    async def audio(request: Request) -> Response:
-        return Response(tone(), media_type="audio/wav") if request.query_params.get("access_key") == ACCESS_KEY else denied()
+        fault = facts["recording_fault"] or {}
+        if fault.get("kind") in ("elsewhere", "private") and fault.get("at") == "api":
+            return RedirectResponse(recordings.target_of(state, facts), 302)
+        return JSONResponse({"url": facts["recording"]} if facts["recording"] and fault.get("kind") != "no_url" else {})
 
     async def trackers(request: Request, owner: Json) -> Response:
         company = {"id": owner.get("company_id", DEFAULT_COMPANY), "name": "Sandbox Roofing"}
@@ -348,8 +344,9 @@ def routes(state: State) -> list[Route]:
         return JSONResponse(body)
 
     async def place_call(request: Request) -> Response:
-        wanted = await read_command(request, {"to", "from", "otto_url"}, {"missed", "voicemail", "signing_key", "callrail_company_id", "name", "duration", "recording", "events", "id", "start_time", "fields", "paths"})
-        return JSONResponse(await run_in_threadpool(place, state, read_place_call(wanted)))
+        wanted = await read_command(request, {"to", "from", "otto_url"}, {"missed", "voicemail", "signing_key", "callrail_company_id", "name", "duration", "recording", "events", "id", "start_time", "fields", "paths",
+                                             "agent_email", "listed", "sound", "recording_bytes", "recording_fault", "shunya"})
+        return JSONResponse(await run_in_threadpool(place, state, scripts, read_place_call(wanted)))
 
     def api(path: str, handler: Handler, *methods: str) -> Route:
         async def guarded(request: Request) -> Response:
@@ -365,5 +362,5 @@ def routes(state: State) -> list[Route]:
         Route("/sandbox/callrail/accounts", register, methods=["POST"]), Route("/sandbox/callrail/place-call", place_call, methods=["POST"]),
         api("calls.json", calls), api("calls/{call}/recording.json", recording), api("calls/{call}.json", call, "GET", "PUT"), api("trackers.json", trackers), api("companies.json", companies),
         api("integrations.json", integrations, "GET", "POST"), api("integrations/{id}.json", integration, "GET", "PUT", "DELETE"),
-        Route("/calls/{call}/recording/redirect", recording_by_key), Route("/calls/{call}/recording.wav", audio),
+        *recordings.routes(state),
     ]

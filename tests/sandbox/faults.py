@@ -15,42 +15,57 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from .commands import one_of, read_command, refuse, whole_number
 from .state import Json, State
 
-PROVIDERS = ("callrail", "clerk")
+PROVIDERS = ("callrail", "clerk", "shunya")
 
-_connections: dict[tuple[str, int], asyncio.Transport] = {}
+_connections: dict[tuple[tuple[str, int], ...], asyncio.Transport] = {}
 
 
 def provider_of(path: str) -> str | None:
     """Whose stand-in serves a path; None for the sandbox's own."""
-    if path.startswith(("/v3/", "/calls/")):
+    if path.startswith(("/v3/", "/calls/", "/elsewhere/")):
         return "callrail"
+    if path.startswith("/api/v1/") or path in ("/health", "/info"):
+        return "shunya"
     if path.startswith("/v1/") or path.endswith("/.well-known/jwks.json"):
         return "clerk"
     return None
 
 
 class ResettableProtocol(H11Protocol):
-    """HTTP/1.1 whose connections can be found by the peer's address, so that a fault can cut one: ASGI itself has no word for that."""
+    """HTTP/1.1 whose connections can be found by their two addresses, so that a fault can cut one: ASGI itself has no word for that."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.peer = transport.get_extra_info("peername")[:2]
-        _connections[self.peer] = transport
+        self.ends = tuple(tuple(transport.get_extra_info(name)[:2]) for name in ("peername", "sockname"))
+        _connections[self.ends] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        _connections.pop(self.peer, None)
+        _connections.pop(self.ends, None)
         super().connection_lost(exc)
+
+
+def connection_of(scope: Scope) -> asyncio.Transport:
+    transport = _connections.get((tuple(scope.get("client") or ()), tuple(scope.get("server") or ())))
+    if transport is None:
+        raise ConnectionResetError("the connection of a fault that was asked for has ended already")
+    return transport
 
 
 async def reset(scope: Scope, receive: Receive) -> None:
     """Ends the connection with a TCP reset, without an answer."""
-    transport = _connections.get(tuple(scope.get("client") or ()))
-    if transport is None:
-        raise ConnectionResetError("a fault that was asked for")
+    transport = connection_of(scope)
     # Lingering for 0 seconds is what makes the kernel send RST in place of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     await receive()  # http.disconnect
+
+
+async def cut(scope: Scope, receive: Receive) -> None:
+    """Ends the connection after what was sent, as a server does that dies in mid-answer."""
+    transport = connection_of(scope)
+    transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Faults:
@@ -82,7 +97,7 @@ class Faults:
 
 
 async def read_fault(request: Request) -> Json:
-    fault = await read_command(request, {"provider"}, {"path", "status", "retry_after", "delay_ms", "reset", "rate", "times"})
+    fault = await read_command(request, {"provider"}, {"path", "status", "retry_after", "delay_ms", "reset", "after", "rate", "times"})
     one_of(fault, "provider", PROVIDERS)
     if not isinstance(fault.get("path", ""), str):
         refuse("path must be a text that the request's path contains")
@@ -93,8 +108,11 @@ async def read_fault(request: Request) -> Json:
     for name in ("status", "delay_ms", "times"):
         if name in fault:
             fault[name] = whole_number(fault, name, 0, 0)
-    if not isinstance(fault.get("reset", False), bool):
-        refuse("reset must be true or false")
+    for name in ("reset", "after"):
+        if not isinstance(fault.get(name, False), bool):
+            refuse(f"{name} must be true or false")
+    if fault.get("after") and not (fault.get("status") or fault.get("reset")):
+        refuse("after needs status or reset: what becomes of the answer once the request was carried out")
     if not (fault.get("status") or fault.get("delay_ms") or fault.get("reset")):
         refuse("a fault needs status, delay_ms or reset")
     return fault
@@ -103,8 +121,8 @@ async def read_fault(request: Request) -> Json:
 class Gate:
     """In front of the providers' routes: notes each request with its answer, and commits the faults that are set."""
 
-    def __init__(self, app: ASGIApp, state: State, faults: Faults) -> None:
-        self.app, self.state, self.faults = app, state, faults
+    def __init__(self, app: ASGIApp, state: State, faults: Faults, refusal: typing.Callable[[str, int, Json], Response]) -> None:
+        self.app, self.state, self.faults, self.refusal = app, state, faults, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         provider = provider_of(scope["path"]) if scope["type"] == "http" else None
@@ -131,15 +149,19 @@ class Gate:
                 answer.extend(message.get("body", b""))
             await send(message)
 
+        async def lose(_: Message) -> None:
+            pass
+
         fault = self.faults.take(provider, scope["path"]) or {}
         try:
             if fault.get("delay_ms"):
                 await asyncio.sleep(fault["delay_ms"] / 1000)
+            if fault.get("after"):
+                await self.app(scope, replay, lose)
             if fault.get("reset"):
                 await reset(scope, receive)
             elif fault.get("status"):
-                headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else None
-                await JSONResponse({"error": "a fault that was asked for"}, fault["status"], headers)(scope, replay, watch)
+                await self.refusal(provider, fault["status"], fault)(scope, replay, watch)
             else:
                 await self.app(scope, replay, watch)
         finally:
@@ -148,10 +170,10 @@ class Gate:
 
 def record_routes(state: State) -> list[Route]:
     async def requests(request: Request) -> Response:
-        provider, path = request.query_params.get("provider"), request.query_params.get("path", "")
+        provider, path, host = (request.query_params.get(name, "") for name in ("provider", "path", "host"))
         with state.lock:
             if request.method == "DELETE":
                 state.requests.clear()
-            return JSONResponse([r for r in state.requests if provider in (None, "", r["provider"]) and path in r["url"]])
+            return JSONResponse([r for r in state.requests if provider in ("", r["provider"]) and path in r["url"] and host in ("", r["host"])])
 
     return [Route("/sandbox/requests", requests, methods=["GET", "DELETE"])]

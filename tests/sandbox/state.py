@@ -1,12 +1,15 @@
 """What the sandbox remembers: on disk what must survive a restart, in memory what passed through it."""
 
 import collections
+import hashlib
 import json
 import os
 import pathlib
+import re
 import threading
 import time
 import typing
+import urllib.parse
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -16,6 +19,20 @@ Json = dict[str, typing.Any]
 DEFAULT_SIGNING_KEY = "072e77e426f92738a72fe23c4d1953b4"  # of CallRail's published example
 KEPT_REQUESTS = 10_000
 KEPT_CALLS = 10_000
+KEPT_BYTES = 65_536  # of a body
+
+
+def e164(number: str) -> str:
+    """A number as CallRail writes it; what is none (Anonymous, a short code, SIP) stays as it is."""
+    digits = re.sub(r"\D", "", number)
+    if re.search(r"[^\d\s()+.\-]", number) or len(digits) < 10:
+        return number
+    return "+1" + digits if len(digits) == 10 and not number.strip().startswith("+") else "+" + digits
+
+
+def resource_id(kind: str, number: int) -> str:
+    """The masked id that goes with a numeric one, always the same."""
+    return kind + hashlib.sha256(f"{kind}{number}".encode()).hexdigest()[:32]
 
 
 class State:
@@ -24,10 +41,11 @@ class State:
     Handlers run on one event loop, a placed call on a worker thread: both take `lock` to change anything.
     """
 
-    def __init__(self, folder: pathlib.Path, base: str) -> None:
+    def __init__(self, folder: pathlib.Path, base: str, elsewhere: str | None = None, private: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.base = base  # scheme, host and port: the tokens' issuer, the start of recordings' addresses
+        self.elsewhere, self.private = elsewhere or base, private or base  # the same service as other hosts, which redirects lead to
         self.lock = threading.RLock()
         self.requests: collections.deque[Json] = collections.deque(maxlen=KEPT_REQUESTS)
         self.calls: collections.OrderedDict[int, Json] = collections.OrderedDict()
@@ -59,11 +77,18 @@ class State:
             while len(self.calls) > KEPT_CALLS:
                 self.calls.popitem(last=False)
 
-    def note(self, direction: str, provider: str, method: str, url: str, headers: typing.Mapping[str, str], body: bytes, status: int, answer: bytes) -> None:
-        """One request that was received or sent; status 0 if no answer came."""
+    def find_call(self, wanted: str) -> Json | None:
+        """A placed call by either of its ids."""
         with self.lock:
-            self.requests.append({"at": time.time(), "direction": direction, "provider": provider, "method": method, "url": url, "headers": dict(headers),
-                                  "body": body.decode("utf-8", "replace"), "status": status, "answer": answer[:65_536].decode("utf-8", "replace")})
+            if wanted.isdigit():
+                return self.calls.get(int(wanted))
+            return next((f for f in self.calls.values() if resource_id("CAL", f["call"]) == wanted), None)
+
+    def note(self, direction: str, provider: str, method: str, url: str, headers: typing.Mapping[str, str], body: bytes, status: int, answer: bytes) -> None:
+        """One request that was received or sent; status 0 if no answer came. Of a long body only the beginning is kept."""
+        with self.lock:
+            self.requests.append({"at": time.time(), "direction": direction, "provider": provider, "method": method, "url": url, "host": urllib.parse.urlsplit(url).netloc, "headers": dict(headers),
+                                  "body": body[:KEPT_BYTES].decode("utf-8", "replace"), "body_bytes": len(body), "status": status, "answer": answer[:KEPT_BYTES].decode("utf-8", "replace")})
 
     def _key(self, name: str) -> rsa.RSAPrivateKey:
         path = self.folder / f"{name}.pem"

@@ -1,99 +1,20 @@
 """The sandbox as its users meet it, over HTTP, against the providers' published vectors and their own libraries."""
 
-import contextlib
 import hashlib
-import http.server
 import json
 import pathlib
 import subprocess
 import sys
-import threading
 import time
 import typing
 
 import httpx
 import jwt
 import pytest
+from peers import API_KEY, SAMPLE, SECRET_KEY, VECTORS, otto, place, running, sandbox, shared  # noqa: F401
 
 from sandbox.callrail import sign
 from sandbox.state import DEFAULT_SIGNING_KEY
-
-VECTORS = pathlib.Path(__file__).parent.parent / "vectors"
-SAMPLE = (VECTORS / "callrail_post_call.json").read_bytes()
-API_KEY = {"Authorization": 'Token token="any key"'}
-SECRET_KEY = {"Authorization": "Bearer sk_test"}
-
-
-@contextlib.contextmanager
-def running(folder: pathlib.Path, port: int = 0) -> typing.Iterator[httpx.Client]:
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--state-dir", str(folder)]
-    with subprocess.Popen(command, cwd=pathlib.Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            base = process.stdout.readline().removeprefix("sandbox: ").removesuffix("/sandbox\n")
-            with httpx.Client(base_url=base, timeout=20, trust_env=False) as client:
-                yield client
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[httpx.Client]:
-    with running(tmp_path_factory.mktemp("state")) as client:
-        yield client
-
-
-@pytest.fixture
-def sandbox(shared: httpx.Client) -> httpx.Client:
-    shared.delete("/sandbox/faults")
-    shared.delete("/sandbox/requests")
-    return shared
-
-
-class Otto:
-    """Notes the webhooks that it gets."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, str, bytes]] = []
-        self.status = 200
-        noted = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                noted.seen.append((self.path, self.headers["Signature"], body))
-                self.send_response(noted.status)
-                self.end_headers()
-                self.wfile.write(b'{"success":true}')
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def paths(self) -> list[str]:
-        return [path.removeprefix("/api/v1/callrail/") for path, _, _ in self.seen]
-
-    def bodies(self) -> list[dict[str, typing.Any]]:
-        return [json.loads(body) for _, _, body in self.seen]
-
-
-@pytest.fixture
-def otto() -> typing.Iterator[Otto]:
-    made = Otto()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-def place(sandbox: httpx.Client, otto: Otto, **more: typing.Any) -> dict[str, typing.Any]:
-    answer = sandbox.post("/sandbox/callrail/place-call", json={"to": "+14045550100", "from": "+12148654559", "otto_url": otto.url, **more})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
 
 # -- Clerk ------------------------------------------------------------------------------------------------------------
 
