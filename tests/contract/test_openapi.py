@@ -17,7 +17,8 @@ def world(stack):
     company = Company(stack)
     call = company.settled_call(company.call(), "completed")
     number = company.post("/api/v1/numbers", json={"e164": new_number()}).json()["data"]["id"]
-    return company, {"call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number}
+    task = company.post("/api/v1/tasks", json={"description": "Call back", "lead_id": call["lead_id"]}).json()["data"]["id"]
+    return company, {"call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number, "task_id": task}
 
 
 def operations(document):
@@ -65,6 +66,9 @@ def arguments(path, method):
         return {"json": {"api_key": "an api key", "account_id": "ACC1"}}
     if path.startswith("/api/v1/callrail"):
         return {"content": b'{"id": 1}', "headers": {}}
+    if "/tasks" in path or "/leads" in path:
+        bodies = {("post", "/api/v1/tasks"): {"description": "Call back"}, ("patch", "/api/v1/tasks/{task_id}"): {"priority": "high"}, ("patch", "/api/v1/leads/{lead_id}"): {"status": "nurturing"}}
+        return {"json": bodies[method, path]} if (method, path) in bodies else {}
     if "/numbers" in path:
         return {"json": {"e164": new_number(), "voicemail_enabled": False}}
     if "set-callrail" in path:
