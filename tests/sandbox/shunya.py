@@ -23,7 +23,7 @@ from . import shunya_scripts as scripts_of
 from .commands import one_of, read_command, read_object, refuse, whole_number
 from .shunya_scripts import STEPS, VARIANTS, Scripts, behaviour_of, merged, read_script
 from .shunya_webhooks import Sender, envelope, malformed, now_text, sorted_json
-from .state import Json, State
+from .state import Json, State, trust
 
 DEFAULT_TOKEN_SECRET = "sandbox_shunya_token_secret_0123456789"
 DEFAULT_WEBHOOK_SECRET = "test_webhook_secret_key_12345"  # of the published values
@@ -221,7 +221,7 @@ class Shunya:
         got: Json = {"url": url, "status": 0, "content_type": None, "bytes": 0, "sha256": None, "header": None, "error": None}
         digest, head, begun = hashlib.sha256(), b"", time.monotonic()
         try:
-            async with httpx.AsyncClient(timeout=30, trust_env=False, follow_redirects=True, max_redirects=5) as client, client.stream("GET", url) as answer:
+            async with httpx.AsyncClient(timeout=30, trust_env=False, verify=trust(), follow_redirects=True, max_redirects=5) as client, client.stream("GET", url) as answer:
                 got.update(status=answer.status_code, content_type=answer.headers.get("Content-Type"))
                 async for piece in answer.aiter_bytes():
                     digest.update(piece)

@@ -31,7 +31,7 @@ class Client:
     """As §6.2 says: a token, headers, a signature over what it sends."""
 
     def __init__(self, sandbox, company=None):
-        self.http, self.company = sandbox, company or f"org_{uuid.uuid4().hex}"
+        self.http, self.company, self.secret = sandbox, company or f"org_{uuid.uuid4().hex}", DEFAULT_WEBHOOK_SECRET
 
     def token(self, secret=DEFAULT_TOKEN_SECRET, algorithm="HS256", without=(), **claims):
         now = int(time.time())
@@ -45,7 +45,7 @@ class Client:
             headers.update({"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"})
         if body is not None:
             content = json.dumps(body).encode()
-            headers["X-Signature"] = hmac.new(DEFAULT_WEBHOOK_SECRET.encode(), f"{stamp}:{json.dumps(body, sort_keys=True)}".encode(), hashlib.sha256).hexdigest()
+            headers["X-Signature"] = hmac.new(self.secret.encode(), f"{stamp}:{json.dumps(body, sort_keys=True)}".encode(), hashlib.sha256).hexdigest()
         for name, value in changed.items():
             headers[name.replace("_", "-")] = value
         return self.http.request(method, "/api/v1/" + path, content=content, headers={k: v for k, v in headers.items() if v is not None})
@@ -169,11 +169,11 @@ def test_a_booked_call(shunya, otto):
 @pytest.mark.parametrize(("variant", "settings"), [("timestamp_dot_body", {}), ("sorted_json", {"signature": "sorted_json"}), ("uwc", {"signature": "uwc", "webhook_secret": "another, older"})])
 def test_each_way_of_signing(shunya, otto, call, variant, settings):
     shunya.http.post("/sandbox/shunya/settings", json=settings)
+    shunya.secret = secret = settings.get("webhook_secret", DEFAULT_WEBHOOK_SECRET).split(",")[0]
     shunya.transcribe(*call)
     otto.results(1)
     prefix = "X-UWC-" if variant == "uwc" else "X-Shunya-"
     at, body = otto.headers[0][prefix + "Timestamp"], otto.seen[0][2]
-    secret = settings.get("webhook_secret", DEFAULT_WEBHOOK_SECRET).split(",")[0]
     message = {"timestamp_dot_body": f"{at}.".encode() + body, "sorted_json": f"{at}:{json.dumps(json.loads(body), sort_keys=True)}".encode(), "uwc": f"{at}.{hashlib.sha256(body).hexdigest()}".encode()}[variant]
     assert otto.headers[0][prefix + "Signature"] == hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
     assert abs(int(at) / (1 if variant == "uwc" else 1000) - time.time()) < 30
