@@ -1,7 +1,7 @@
 #include "base/json.hpp"
 
-#define RAPIDJSON_HAS_STDSTRING 0
-#include <rapidjson/document.h>
+#include "rapidjson.hpp"
+
 #include <rapidjson/error/en.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "base/text.hpp"
 
@@ -16,6 +17,7 @@ namespace otto {
 namespace {
 
 constexpr unsigned kMaxDepth = 64;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 const rapidjson::Value* value_of(const void* p) { return static_cast<const rapidjson::Value*>(p); }
 
@@ -26,32 +28,50 @@ bool is_escape(std::string_view text, char lowest, char highest) {
     return digit >= lowest && digit <= highest;
 }
 
-/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair, of which it would
-/// make invalid UTF-8 (a first half alone it refuses itself); a NUL, which it takes for the end, whatever comes after; and parts of a byte order mark, which it skips one by one.
-std::optional<std::string> unfit(std::string_view text) {
-    if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
-    if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with("\xEF\xBB\xBF")) return "not JSON: an unexpected character at byte 0";
+/// Whether a `\\u` escape stands for half a surrogate pair: RapidJSON refuses a first half alone, and of a second one it would make invalid UTF-8.
+std::optional<std::string> half_a_pair(std::string_view text) {
+    for (auto at = text.find('\\'); at != std::string_view::npos;) {
+        auto rest = text.substr(at);
+        if (is_escape(rest, 'c', 'f')) return "not JSON: half a surrogate pair at byte " + std::to_string(at);
+        bool pair = is_escape(rest, '8', 'b') && is_escape(rest.substr(6), 'c', 'f');
+        at = text.find('\\', at + (pair ? 12 : 2));
+    }
+    return std::nullopt;
+}
+
+/// More nested brackets than RapidJSON's recursion may follow. Few texts have so many brackets at all, strings included; only those are read one by one.
+bool too_deep(std::string_view text) {
+    auto exceeds = [&](char bracket, unsigned& seen) {
+        for (auto at = text.find(bracket); at != std::string_view::npos && seen <= kMaxDepth; at = text.find(bracket, at + 1)) ++seen;
+        return seen > kMaxDepth;
+    };
+    unsigned brackets = 0;
+    if (!exceeds('{', brackets) && !exceeds('[', brackets)) return false;
     unsigned depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
         if (in_string) {
-            if (c == '\\') {
-                auto rest = text.substr(i);
-                if (is_escape(rest, 'c', 'f')) return "not JSON: half a surrogate pair at byte " + std::to_string(i);
-                bool pair = is_escape(rest, '8', 'b') && is_escape(rest.substr(6), 'c', 'f');
-                i += pair ? 11 : 1;
-            } else if (c == '"') {
-                in_string = false;
-            }
+            if (c == '\\') ++i;
+            else if (c == '"') in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > kMaxDepth) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
+            if (++depth > kMaxDepth) return true;
         } else if ((c == '}' || c == ']') && depth > 0) {
             --depth;
         }
     }
+    return false;
+}
+
+/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair; a NUL, which it takes
+/// for the end, whatever comes after; and parts of a byte order mark, which it skips one by one.
+std::optional<std::string> unfit(std::string_view text) {
+    if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
+    if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark)) return "not JSON: an unexpected character at byte 0";
+    if (auto half = half_a_pair(text)) return half;
+    if (too_deep(text)) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
     return std::nullopt;
 }
 
@@ -73,7 +93,8 @@ bool finite(const rapidjson::Value& v) {
 
 struct JsonDocument::Impl {
     /// Memory in pieces that fit the text: the library's own, 64 KiB each, cost more than the parsing of a webhook.
-    explicit Impl(std::size_t text) : pool(std::clamp<std::size_t>(text * 4, 1'024, 65'536)), document(&pool, 4'096) {}
+    explicit Impl(std::size_t text) : pool(std::clamp<std::size_t>(text * 2, 1'024, 65'536)), document(&pool, 4'096) {}
+    std::unique_ptr<char[]> in_place;  // in which the strings of a document stand that was parsed in place
     rapidjson::MemoryPoolAllocator<> pool;
     rapidjson::Document document;
 };
@@ -81,11 +102,23 @@ struct JsonDocument::Impl {
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
     if (auto why = unfit(text)) return Error(*why);
     auto impl = std::make_unique<Impl>(text.size());
-    // Not with its flag for full precision: that reads 0.01e-323 as -2e307.
-    impl->document.Parse<rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
+    // Neither way with its flag for full precision: that reads 0.01e-323 as -2e307.
+    std::size_t skipped = 0;
+    if (valid_utf8(text)) {
+        // In place, in a copy of ours, whole registers at a time: several times as fast as letter by letter into strings of their own.
+        skipped = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+        constexpr std::size_t past_the_end = 16;  // as far as such a register may read
+        auto size = text.size() - skipped;
+        impl->in_place.reset(new char[size + past_the_end]);
+        std::memcpy(impl->in_place.get(), text.data() + skipped, size);
+        std::memset(impl->in_place.get() + size, 0, past_the_end);
+        impl->document.ParseInsitu(impl->in_place.get());
+    } else {
+        impl->document.Parse<rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());  // it says where
+    }
     if (impl->document.HasParseError())
         return Error(std::string("not JSON: ") + rapidjson::GetParseError_En(impl->document.GetParseError()) + " at byte " +
-                     std::to_string(impl->document.GetErrorOffset()));
+                     std::to_string(impl->document.GetErrorOffset() + skipped));
     if (!finite(impl->document)) return Error("not JSON: a number is too big to be stored in double");
     return JsonDocument(std::move(impl));
 }

@@ -1,4 +1,5 @@
-#include <rapidjson/document.h>
+#include "rapidjson.hpp"
+
 #include <rapidjson/schema.h>
 #include <rapidjson/stringbuffer.h>
 

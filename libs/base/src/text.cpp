@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 
 namespace otto {
 namespace {
@@ -64,6 +66,14 @@ std::vector<std::string> split_list(std::string_view text, char separator) {
 
 bool valid_utf8(std::string_view s) {
     while (!s.empty()) {
+        // Most of most texts is ASCII: eight bytes at a time.
+        std::uint64_t eight = 0;
+        while (s.size() >= sizeof eight) {
+            std::memcpy(&eight, s.data(), sizeof eight);
+            if ((eight & 0x8080808080808080u) != 0) break;
+            s.remove_prefix(sizeof eight);
+        }
+        if (s.empty()) break;
         auto n = sequence(s);
         if (n == 0) return false;
         s.remove_prefix(n);

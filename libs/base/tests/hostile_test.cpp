@@ -59,3 +59,32 @@ TEST_CASE("broken UTF-8 is mended byte by byte") {
     CHECK(mend_utf8("a\xff\xc3z") == "a\xEF\xBF\xBD\xEF\xBF\xBDz");
     CHECK(mend_utf8("") == "");
 }
+
+TEST_CASE("texts are parsed in place as they would be letter by letter") {
+    // Brackets in strings nest nothing; escapes shorten a string within its own place; what follows the end is not looked at.
+    std::string many(200, '{');
+    auto parsed = JsonDocument::parse(R"({"text":")" + many + many + R"(","escaped":"a\"\\\/\b\u00e9\ud83d\ude00z","next":[1,"x"]})");
+    REQUIRE(parsed.ok());
+    CHECK(parsed->root()["text"].string() == many + many);
+    CHECK(parsed->root()["escaped"].string() == "a\"\\/\b\xC3\xA9\xF0\x9F\x98\x80z");
+    CHECK(parsed->root()["next"].at(1).string() == "x");
+    CHECK_FALSE(JsonDocument::parse(std::string(65, '[') + R"("[")" + std::string(65, ']')).ok());
+    CHECK(JsonDocument::parse(std::string(64, '[') + R"("\\[")" + std::string(64, ']')).ok());
+    auto marked = JsonDocument::parse("\xEF\xBB\xBF{\"a\":?}");
+    REQUIRE_FALSE(marked.ok());
+    CHECK(marked.error().message == "not JSON: Invalid value. at byte 8");
+    for (std::size_t size = 1; size < 80; ++size) {
+        std::string text(size, 'a');
+        text[size / 2] = size % 3 == 0 ? '\n' : 'b';
+        auto whole = JsonDocument::parse("[\"" + text + "\"]");
+        CHECK(whole.ok() == (size % 3 != 0));
+        if (whole.ok()) CHECK(whole->root().at(0).string() == text);
+        CHECK_FALSE(JsonDocument::parse("[\"" + text).ok());
+    }
+    for (std::string part : {"\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xED\xA0\x80"})
+        for (std::size_t before = 0; before < 20; ++before) {
+            CHECK_FALSE(JsonDocument::parse("[\"" + std::string(before, 'a') + part + "\"]").ok());
+            CHECK_FALSE(valid_utf8(std::string(before, 'a') + part));
+            CHECK(valid_utf8(std::string(before, 'a') + "\xF0\x9F\x98\x80" + std::string(before, 'b')));
+        }
+}
