@@ -1,0 +1,219 @@
+#include "call.hpp"
+
+#include "shunya-orchestrator/sql.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::shunya_orchestrator {
+namespace {
+
+Uuid named(const CompanyId& company, CallId call, std::string_view what) {
+    static const Uuid space = *Uuid::parse("6f74746f-7368-5975-a900-000000000001");
+    return Uuid::v5(space, company.value() + "\n" + std::to_string(call.value()) + "\n" + std::string(what));
+}
+
+std::optional<Job> job_from(const pg::Fields& f, const std::string& p) {
+    auto id = f.maybe_uuid(p + "id");
+    if (!id) return std::nullopt;
+    Job j;
+    j.id = *id;
+    j.status = job_status_from(f.text(p + "job_status"));
+    j.shunya_job_id = f.text(p + "shunya_job_id");
+    j.round = static_cast<int>(f.integer(p + "round"));
+    j.retries = static_cast<int>(f.integer(p + "retry_count"));
+    j.asks = static_cast<int>(f.integer(p + "asks"));
+    j.posted_at = f.time(p + "posted_at");
+    j.asked_at = f.time(p + "asked_at");
+    j.reported_at = f.time(p + "reported_at");
+    j.next_retry_at = f.time(p + "next_retry_at");
+    j.link_until = f.time(p + "link_until");
+    j.started_at = f.time(p + "started_at");
+    j.finished_at = f.time(p + "finished_at");
+    j.error = f.maybe_text(p + "error_message");
+    return j;
+}
+
+struct Stored {
+    std::string raw, provider;
+    static Stored from(const pg::Fields& f) { return {f.text("raw"), f.text("provider")}; }
+};
+
+struct Version {
+    std::int64_t version;
+    static Version from(const pg::Fields& f) { return {f.integer("version")}; }
+};
+
+/// jsonb keeps members in an order of its own.
+Analysis comparable(Analysis a) {
+    for (auto* json : {&a.entities, &a.objections})
+        if (auto parsed = JsonDocument::parse(*json)) *json = canonical(parsed->root());
+    return a;
+}
+
+Corrections corrections_of(pg::Tx& tx, const CompanyId& company, CallId call) {
+    Corrections out;
+    tx.each(sql::corrections_of, {company, call}, [&](const pg::Fields& f) { out[f.text("field")] = f.maybe_text("value"); });
+    return out;
+}
+
+}  // namespace
+
+Uuid recording_id(const CompanyId& company, CallId call) { return named(company, call, "recording"); }
+
+Call Call::from(const pg::Fields& f) {
+    Call c;
+    c.now = *f.time("now");
+    c.company = CompanyId{f.text("company_id")};
+    c.id = CallId{f.integer("call_id")};
+    c.provider = f.text("provider");
+    c.provider_call_id = f.text("provider_call_id");
+    c.phone = f.text("phone");
+    c.status = f.text("call_status");
+    c.contact_card_id = f.text("contact_card_id");
+    c.lead_id = f.text("lead_id");
+    c.owner_id = f.text("owner_id");
+    c.recording_url = f.text("recording_url");
+    c.started_at = f.time("call_started_at");
+    c.received_at = *f.time("received_at");
+    c.paused = f.time("paused_since").has_value();
+    c.trace = tel::TraceContext::parse(f.text("traceparent")).value_or(tel::TraceContext::fresh());
+    c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"), f.time("r_next_at")};
+    c.object_key = f.text("object_key");
+    c.state.transcription = job_from(f, "t_");
+    c.state.analysis = job_from(f, "a_");
+    c.hashes_[0] = f.maybe_text("t_hash");
+    c.hashes_[1] = f.maybe_text("a_hash");
+    c.state.has_transcript = f.boolean("has_transcript");
+    c.state.has_analysis = f.boolean("has_analysis");
+    c.transcript_at = f.time("x_received_at");
+    c.analysis_at = f.time("n_received_at");
+    return c;
+}
+
+std::optional<Call> Call::lock(pg::Tx& tx, const CompanyId& company, CallId id) {
+    tx.write(sql::lock_call, {company, id});
+    return tx.maybe<Call>(sql::call_state, {company, id});
+}
+
+std::optional<Call> Call::look(pg::Tx& tx, const CompanyId& company, CallId id) { return tx.maybe<Call>(sql::call_state, {company, id}); }
+
+Job& Call::job(Step step) {
+    auto& slot = state.job(step);
+    if (!slot) {
+        slot.emplace();
+        slot->id = named(company, id, to_text(step));
+    }
+    return *slot;
+}
+
+void Call::save_job(pg::Tx& tx, Step step) const {
+    const auto& j = *state.job(step);
+    tx.write(sql::save_job, {company, j.id, to_text(step), job_type(), to_text(j.status), j.shunya_job_id, id, j.retries, j.error, j.next_retry_at, j.posted_at, j.started_at, j.finished_at, j.round, j.asks,
+                             j.asked_at, j.reported_at, j.link_until, hashes_[static_cast<int>(step)]});
+}
+
+template <class M>
+M Call::about() const {
+    M m;
+    m.set_company_id(company.value());
+    m.set_phone(phone);
+    m.set_call_id(id.value());
+    return m;
+}
+
+Outgoing Call::submitted(Step step) const {
+    auto m = about<analysis::v1::JobSubmitted>();
+    m.set_shunya_job_id(state.job(step) ? state.job(step)->shunya_job_id : "");
+    return m;
+}
+
+void Call::tell_change(std::int64_t version, std::vector<Outgoing>& out) const {
+    changes::v1::RowChanged m;
+    m.set_company_id(company.value());
+    m.set_kind("analysis");
+    m.set_id(std::to_string(id.value()));
+    m.set_version(version);
+    out.emplace_back(std::move(m));
+}
+
+void Call::tell_failure(std::string_view step, const std::string& why, std::vector<Outgoing>& out) const {
+    auto m = about<analysis::v1::AnalysisFailed>();
+    m.set_step(std::string(step));
+    m.set_why(why);
+    out.emplace_back(std::move(m));
+    tell_change(0, out);
+}
+
+bool Call::take_transcript(pg::Tx& tx, const Transcript& t, const std::string& hash, Instant received, std::vector<Outgoing>& out) {
+    auto& j = job(Step::transcription);
+    auto& known = hashes_[static_cast<int>(Step::transcription)];
+    bool news = !(state.has_transcript && (known == hash || (transcript_at && received < *transcript_at)));
+    if (news) {
+        news = tx.write_counted(sql::save_transcript, {company, id, t.text, t.speaker_labels, t.confidence, t.language, t.words, received}) == 1;
+        known = hash;
+    }
+    if (j.status != JobStatus::succeeded) succeeded(j, now);
+    if (!j.started_at) j.started_at = now;
+    save_job(tx, Step::transcription);
+    if (!news) return false;
+    state.has_transcript = true;
+    transcript_at = received;
+    if (!state.has_analysis && !state.analysis) {  // what comes next stands there from now on
+        job(Step::analysis);
+        save_job(tx, Step::analysis);
+    }
+    auto m = about<analysis::v1::TranscriptReady>();
+    m.set_contact_card_id(contact_card_id);
+    m.set_lead_id(lead_id);
+    out.emplace_back(std::move(m));
+    tell_change(0, out);
+    return true;
+}
+
+bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, Instant received, std::vector<Outgoing>& out) {
+    auto& j = job(Step::analysis);
+    auto& known = hashes_[static_cast<int>(Step::analysis)];
+    bool news = !(state.has_analysis && (known == hash || (analysis_at && received < *analysis_at)));
+    if (j.status != JobStatus::succeeded) succeeded(j, now);
+    if (!j.started_at) j.started_at = now;
+    std::optional<Analysis> machine;
+    if (news) {
+        machine = read_analysis(content);
+        known = hash;
+        if (state.has_analysis)
+            if (auto stored = tx.maybe<Stored>(sql::analysis_of, {company, id}))
+                if (auto former = JsonDocument::parse(stored->raw)) news = !(comparable(read_analysis(analysis_in(former->root()))) == comparable(*machine));
+    }
+    save_job(tx, Step::analysis);
+    if (!news) return false;
+    for (const auto& unknown : machine->unknown) {
+        tel::Metrics::counter("analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {{"field", unknown.substr(0, unknown.find('='))}}).inc();
+        tel::warn("Shunya sent a value that is not known", {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
+    }
+    publish_analysis(tx, *machine, storable(content), "shunya", received, corrections_of(tx, company, id), out);
+    state.has_analysis = true;
+    return true;
+}
+
+void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::string& raw, const std::string& by, Instant received, const Corrections& corrections, std::vector<Outgoing>& out) {
+    auto counts = corrected(machine, corrections);
+    auto version = tx.one<Version>(sql::save_analysis, {company, id, counts.booking_status, counts.lead_quality, counts.call_outcome_category, counts.objections,
+                                                        counts.sop_compliance_score,
+                                                        counts.sentiment_score, counts.entities, counts.summary, by, counts.model_version, raw,
+                                                        pg::Param::array(counts.unknown), received})
+                       .version;
+    analysis_at = received;
+    auto m = about<analysis::v1::AnalysisCompleted>();
+    m.set_contact_card_id(contact_card_id);
+    m.set_lead_id(lead_id);
+    m.set_version(version);
+    m.set_received_at_us(to_micros(received));
+    m.set_call_started_at_us(to_micros(started_at.value_or(received_at)));
+    m.set_corrected(!corrections.empty());
+    if (!owner_id.empty()) m.set_owner_id(owner_id);
+    describe(counts, m);
+    out.emplace_back(std::move(m));
+    tell_change(version, out);
+}
+
+}  // namespace otto::shunya_orchestrator

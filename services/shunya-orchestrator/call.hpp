@@ -1,0 +1,63 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "analysis.hpp"
+#include "base/ids.hpp"
+#include "machine.hpp"
+#include "otto/analysis/v1/analysis.pb.h"
+#include "otto/changes/v1/changes.pb.h"
+#include "pg/tx.hpp"
+#include "telemetry/trace.hpp"
+
+/// A call in its rows: what is known of it, where it stands, and how results become rows and events. Whoever changes anything holds the call's row.
+namespace otto::shunya_orchestrator {
+
+/// What may follow from a step.
+using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>;
+
+class Call {
+public:
+    /// As it stands, with its row locked until the transaction ends; nullopt if it is not known here.
+    static std::optional<Call> lock(pg::Tx&, const CompanyId&, CallId);
+    /// As it stands, for looking only.
+    static std::optional<Call> look(pg::Tx&, const CompanyId&, CallId);
+    static Call from(const pg::Fields&);
+
+    CompanyId company;
+    CallId id{};
+    std::string provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, object_key;
+    std::optional<Instant> started_at, transcript_at, analysis_at;
+    Instant received_at{}, now{};               ///< `now` is the database's, so that all processes agree
+    bool paused = false;
+    tel::TraceContext trace;
+    State state;
+
+    /// The job of that step, made if there is none. Its id is a name: whoever makes it makes the same.
+    Job& job(Step);
+    void save_job(pg::Tx&, Step) const;
+
+    /// The result of a step. False if it is what was there already, or is older: then nothing was written but the job's end. `received_at`: when it was told.
+    bool take_transcript(pg::Tx&, const Transcript&, const std::string& hash, Instant received, std::vector<Outgoing>&);
+    bool take_analysis(pg::Tx&, JsonView, const std::string& hash, Instant received, std::vector<Outgoing>&);
+    /// What counts is written and told anew, after a machine's or a person's word. `raw` is the machine's, "{}" if there is none.
+    void publish_analysis(pg::Tx&, const Analysis& machine, const std::string& raw, const std::string& provider, Instant received, const Corrections&, std::vector<Outgoing>&);
+
+    Outgoing submitted(Step) const;
+    /// A step was given up.
+    void tell_failure(std::string_view step, const std::string& why, std::vector<Outgoing>&) const;
+
+private:
+    std::string job_type() const { return status == "voicemail" ? "voicemail" : "csr_call"; }
+    template <class M>
+    M about() const;
+    void tell_change(std::int64_t version, std::vector<Outgoing>&) const;
+    std::optional<std::string> hashes_[2];
+};
+
+/// Ids of rows are names, so that a transaction that runs again makes the same ones.
+Uuid recording_id(const CompanyId&, CallId);
+
+}  // namespace otto::shunya_orchestrator

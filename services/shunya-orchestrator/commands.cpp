@@ -1,0 +1,113 @@
+#include "commands.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "identity/inputs.hpp"
+#include "shunya-orchestrator/sql.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::shunya_orchestrator {
+namespace {
+
+constexpr std::string_view kFields[] = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"};
+
+CallId call_of(const identity::Context& c) {
+    auto text = c.request.param("call_id");
+    std::int64_t id = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc{} || end != text.data() + text.size() || id <= 0) identity::not_found("call");
+    return CallId{id};
+}
+
+/// A time as people and Shunya write it: RFC 3339, or without a zone, which is then the company's.
+std::optional<std::string> appointment_date(const identity::Inputs& in) {
+    auto text = in.text("appointment_date", 40);
+    if (!text) return std::nullopt;
+    bool shaped = text->size() >= 16 && (*text)[4] == '-' && (*text)[7] == '-' && ((*text)[10] == 'T' || (*text)[10] == ' ') && (*text)[13] == ':';
+    if (!shaped || !parse_time(*text)) identity::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with a zone");
+    return text;
+}
+
+Corrections corrections_in(const http::Request& request) {
+    auto in = identity::Inputs::of(request);
+    // A misspelt field must not pass for a correction that was made.
+    if (auto body = JsonDocument::parse(request.body); body && body->root().is_object())
+        for (auto key : body->root().keys())
+            if (std::find(std::begin(kFields), std::end(kFields), key) == std::end(kFields))
+                identity::refuse_field(clip_utf8(key, 100), "cannot be corrected; booking_status, lead_quality, call_outcome_category, summary, appointment_date, service_type and address can");
+    Corrections out;
+    auto give = [&](std::string_view field, std::optional<std::string> value) {
+        if (value || in.clears(field)) out.emplace(field, std::move(value));
+    };
+    give("booking_status", in.one_of("booking_status", {"booked", "not_booked", "service_not_offered"}));
+    give("lead_quality", in.one_of("lead_quality", {"hot", "warm", "cold", "unqualified"}));
+    give("call_outcome_category", in.one_of("call_outcome_category", {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}));
+    give("summary", in.text("summary", 10'000));
+    give("appointment_date", appointment_date(in));
+    give("service_type", in.text("service_type", 500));
+    give("address", in.text("address", 500));
+    if (out.empty()) identity::refuse_field("body", "names nothing to correct; booking_status, lead_quality, call_outcome_category, summary, appointment_date, service_type and address can be corrected");
+    return out;
+}
+
+struct Stored {
+    std::string raw, provider;
+    Instant received_at;
+    static Stored from(const pg::Fields& f) { return {f.text("raw"), f.text("provider"), *f.time("received_at")}; }
+};
+
+std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call, const Corrections& corrections) {
+    JsonWriter w;
+    tx.each(sql::analysis_row, {company, call}, [&](const pg::Fields& f) {
+        w.begin_object().member("call_id", f.integer("call_id"));
+        for (auto column : {"booking_status", "lead_quality", "call_outcome_category", "summary", "provider", "model_version"}) w.member(column, f.maybe_text(column));
+        for (auto column : {"sop_compliance_score", "sentiment_score"}) {
+            if (f.is_null(column)) w.key(column).null();
+            else w.member(column, f.number(column));
+        }
+        for (auto column : {"objections", "entities", "unknown_values"}) w.key(column).raw(f.text(column));
+        w.member("version", f.integer("version"));
+        for (auto column : {"received_at", "created_at", "updated_at"}) w.member(column, to_rfc3339(*f.time(column)));
+        w.key("corrected_fields").begin_array();
+        for (const auto& [field, value] : corrections) w.value(field);
+        w.end_array().end_object();
+    });
+    return w.take();
+}
+
+}  // namespace
+
+http::Response Commands::correct(identity::Context& c) const {
+    auto id = call_of(c);
+    auto given = corrections_in(c.request);
+    auto& tx = c.tx();
+    auto call = Call::lock(tx, c.company(), id);
+    if (!call) identity::not_found("call with a recording");
+    auto stored = tx.maybe<Stored>(sql::analysis_of, {c.company(), id});
+    Corrections all;
+    tx.each(sql::corrections_of, {c.company(), id}, [&](const pg::Fields& f) { all[f.text("field")] = f.maybe_text("value"); });
+
+    // The machine's own values stand in `raw`; where it has said nothing yet, the person's word is all there is.
+    auto raw = stored ? stored->raw : std::string("{}");
+    auto parsed = JsonDocument::parse(raw);
+    auto machine = parsed ? read_analysis(parsed->root()) : Analysis{};
+    auto former = corrected(machine, all);
+    JsonWriter fields;
+    fields.begin_object().key("fields").begin_array();
+    for (const auto& [field, value] : given) {
+        tx.write(sql::add_correction, {c.company(), id, field, value, value_of(former, field), c.who.user});
+        all[field] = value;
+        fields.value(field);
+    }
+    tx.write(sql::audit, {c.company(), c.who.user, "analysis.correct", std::to_string(id.value()), fields.end_array().end_object().take()});
+    std::vector<Outgoing> events;
+    call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all, events);
+    for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
+    tel::info("an analysis was corrected", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"fields", given.size()}});
+    return c.ok(analysis_json(tx, c.company(), id, all));
+}
+
+}  // namespace otto::shunya_orchestrator

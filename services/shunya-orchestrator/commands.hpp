@@ -1,0 +1,18 @@
+#pragma once
+#include "call.hpp"
+#include "identity/api.hpp"
+#include "runtime/runtime.hpp"
+
+namespace otto::shunya_orchestrator {
+
+/// What people command: corrections of what a call meant.
+class Commands {
+public:
+    /// PATCH /api/v1/calls/{call_id}/analysis. A person's word wins over the machine's, now and after later machine results.
+    http::Response correct(identity::Context&) const;
+
+private:
+    rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> emitter_{"shunya-orchestrator"};
+};
+
+}  // namespace otto::shunya_orchestrator

@@ -1,0 +1,350 @@
+#include "driver.hpp"
+
+#include <cmath>
+
+#include "base/text.hpp"
+#include "shunya-orchestrator/sql.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::shunya_orchestrator {
+namespace {
+
+using namespace providers::shunya;
+
+constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
+constexpr Millis kStoreTroubled{30'000};
+
+Instant clock_now() { return system_clock().now(); }
+
+/// Spreads those that wait for the same moment.
+Millis spread(CallId call, Millis by) { return Millis{static_cast<std::int64_t>(std::hash<CallId>{}(call) * 0x9E3779B97F4A7C15ull >> 33) % std::max<std::int64_t>(by.count(), 1)}; }
+
+std::string_view name_of(const Next& next) { return next.action == Action::fetch_recording ? "recording" : to_text(next.step); }
+
+/// Where a transcript's content stands in an answer.
+JsonView transcript_in(JsonView root) { return root["data"].is_object() ? root["data"] : root["result"].is_object() ? root["result"] : root; }
+
+}  // namespace
+
+/// A lease that the process keeps alive while it is here.
+class Driver::Held {
+public:
+    Held(Driver& d, Uuid id) : driver_(d), id_(id) {
+        std::lock_guard guard(driver_.lock_);
+        driver_.held_.insert(id_);
+    }
+    ~Held() {
+        std::lock_guard guard(driver_.lock_);
+        driver_.held_.erase(id_);
+    }
+
+private:
+    Driver& driver_;
+    Uuid id_;
+};
+
+Driver::Driver(Outside outside, Options options)
+    : outside_(std::move(outside)), options_(std::move(options)), shunya_budget_({options_.shunya_budget}), callrail_budget_(options_.callrail_budget) {}
+
+std::optional<Driver::Lease> Driver::take(pg::Pool& pool) {
+    std::optional<Lease> lease;
+    auto id = Uuid::v7(clock_now());
+    auto tx = pool.begin(pg::Scope::none());
+    tx.each(sql::take_work, {id, static_cast<std::int64_t>(options_.lease.count())}, [&](const pg::Fields& f) { lease = Lease{CompanyId{f.text("company_id")}, CallId{f.integer("call_id")}, id}; });
+    tx.commit();
+    return lease;
+}
+
+bool Driver::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
+    auto lease = take(pool);
+    if (!lease) return false;
+    Held held(*this, lease->id);
+    while (step(pool, *lease, stopping)) {
+        if (!stopping()) continue;
+        auto tx = pool.begin(pg::Scope::none());
+        tx.write(sql::put_back, {lease->company, lease->call, lease->id, clock_now()});
+        tx.commit();
+        break;
+    }
+    return true;
+}
+
+void Driver::renew(pg::Connection& db) {
+    std::vector<std::string> ids;
+    {
+        std::lock_guard guard(lock_);
+        for (const auto& id : held_) ids.push_back(id.to_string());
+    }
+    if (ids.empty()) return;
+    auto tx = db.begin(pg::Scope::none());
+    tx.write(sql::renew_leases, {pg::Param::array(ids), static_cast<std::int64_t>(options_.lease.count())});
+    tx.commit();
+}
+
+void Driver::emit(pg::Tx& tx, const Call& call, const std::vector<Outgoing>& events) const {
+    for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, call.trace); }, event);
+}
+
+/// Says when the call's next step is due, and gives it back until then. True: it is due now and still ours.
+bool Driver::conclude(pg::Tx& tx, const Lease& lease, Call& call) {
+    auto next = next_step(call.state, call.now, options_.rules);
+    if (next.action == Action::none) {
+        tx.write(sql::work_done, {lease.company, lease.call, lease.id});
+        return false;
+    }
+    if (next.at <= call.now) return true;
+    tx.write(sql::put_back, {lease.company, lease.call, lease.id, next.at});
+    return false;
+}
+
+/// Whether the outside must be left alone for now; then the call was given back.
+bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& next, bool& let_through) {
+    auto now = clock_now();
+    if (next.action == Action::fetch_recording) {
+        auto who = outside_.credentials(call.company);
+        if (who.api_key.empty() || who.account_id.empty()) return false;
+        auto wait = callrail_budget_.take(who.account_id, now);
+        if (!wait) return false;
+        auto until = call.now + *wait + spread(call.id, *wait / 4);
+        tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, "waits its turn: the CallRail account has been asked as often as it allows", until});
+        tx.write(sql::put_back, {lease.company, lease.call, lease.id, until});
+        return true;
+    }
+    std::string why;
+    Millis wait{};
+    bool paused = true;
+    if (!options_.shunya_known) {
+        why = "paused: OTTO_SHUNYA_TOKEN_SECRET is not set";
+        wait = kUnknownHere;
+    } else if (auto shut = breaker_.ask(now)) {
+        why = "paused: Shunya cannot be reached";
+        wait = *shut + spread(call.id, Millis{5'000});
+    } else {
+        let_through = true;
+        auto full = shunya_budget_.take(call.company.value(), now, next.action == Action::ask ? 2 : 1);
+        if (!full) return false;
+        why = "waits its turn: the company's requests to Shunya are used up (OTTO_SHUNYA_BUDGET)";
+        wait = *full + spread(call.id, *full / 4);
+        paused = false;
+    }
+    auto& job = call.job(next.step);
+    held_up(job, call.now + wait, why);
+    call.save_job(tx, next.step);
+    if (paused) tx.write(sql::pause_call, {call.company, call.id, why.substr(why.find(": ") + 2)});
+    tx.write(sql::put_back, {lease.company, lease.call, lease.id, call.now + wait});
+    return true;
+}
+
+/// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told. nullopt: it was given back.
+std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next, bool& let_through) {
+    auto tx = pool.begin(pg::Scope::company(lease.company));
+    auto call = Call::lock(tx, lease.company, lease.call);
+    if (tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 0) return std::nullopt;
+    if (!call) {
+        tx.write(sql::work_done, {lease.company, lease.call, lease.id});
+        tx.commit();
+        return std::nullopt;
+    }
+    bool go = conclude(tx, lease, *call);
+    if (go) {
+        next = next_step(call->state, call->now, options_.rules);
+        go = !not_now(tx, lease, *call, next, let_through);
+    }
+    if (go && next.action == Action::post) {
+        posting(call->job(next.step), next.step, call->now, options_.rules);
+        call->save_job(tx, next.step);
+        emit(tx, *call, {call->submitted(next.step)});
+    }
+    tx.commit();
+    if (!go) return std::nullopt;
+    return call;
+}
+
+template <class T>
+const Reply<T>& Driver::judged(const Reply<T>& reply) {
+    static auto standing = tel::Metrics::gauge("shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: it is being tried; 0: all is well.");
+    auto* trouble = std::get_if<Trouble>(&reply);
+    if (trouble && (trouble->kind == Trouble::Kind::no_answer || trouble->kind == Trouble::Kind::broken)) breaker_.failed(clock_now());
+    else breaker_.worked();
+    standing.set(breaker_.standing(clock_now()));
+    return reply;
+}
+
+void Driver::ask(const Call& call, const Next& next, Found& found) {
+    auto& shunya = outside_.shunya;
+    const Caller caller{call.company, "customer_rep", call.trace};
+    Job job = *call.state.job(next.step);  // a copy to think with; what counts is settled under the lock
+    bool transcription = next.step == Step::transcription;
+    if (next.action == Action::post) {
+        if (transcription) {
+            auto link = outside_.links.url_until(call.company.value(), call.object_key, *job.link_until);
+            found.accepted = judged(shunya.transcribe(caller, call.id, link, "csr_call", job.key()));
+        } else {
+            found.accepted = judged(shunya.start_analysis(caller, call.id, job.key()));
+        }
+        return;
+    }
+    // A transcription has a state that can be asked for; an analysis is there or is not, except while nobody knows whether it was begun.
+    if (!job.reported_at && (transcription || job.open())) {
+        found.told = judged(transcription ? shunya.transcription_status(caller, call.id) : shunya.analysis_status(caller, call.id));
+        told(job, *found.told, call.now, options_.rules);
+        if (!job.reported_at || job.over()) return;
+    }
+    found.content = judged(transcription ? shunya.transcript(caller, call.id) : shunya.analysis(caller, call.id));
+}
+
+void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
+    auto source = outside_.credentials(call.company);
+    source.provider_call_id = call.provider_call_id;
+    source.url = call.recording_url;
+    found.recording = outside_.fetch(source, call.trace, stopping);
+    auto* fetched = std::get_if<Fetched>(&*found.recording);
+    if (!fetched) return;
+    auto key = recording_key(call.company.value(), call.id.value(), fetched->format);
+    if (auto put = outside_.store.put(key, std::move(fetched->file)); !put) {
+        tel::error("a recording could not be stored", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", put.error().describe()}});
+        found.recording = Again{"it could not be stored: " + put.error().message, kStoreTroubled};
+        return;
+    }
+    found.stored_key = std::move(key);
+}
+
+std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before, const Found& found, std::vector<Outgoing>& events) {
+    auto& r = call.state.recording;
+    if (r.status != Recording::Status::pending) return "known already";
+    const auto& give_up = options_.rules.give_up;
+    auto age = std::chrono::duration_cast<Millis>(call.now - r.since);
+    auto given_up = [&](Recording::Status status, const std::string& why) {
+        r.status = status;
+        tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url});
+        call.tell_failure("recording", why, events);
+        tel::warn("a recording cannot be had", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"status", to_text(status)}, {"why", why}, {"trace_id", call.trace.trace_id_hex()}});
+    };
+    auto again = [&](const std::string& why, Millis pause) {
+        ++r.attempts;
+        r.next_at = call.now + pause;
+        tx.write(sql::recording_again, {call.company, call.id, r.attempts, why, *r.next_at});
+    };
+    if (auto* fetched = std::get_if<Fetched>(&*found.recording)) {
+        r.status = Recording::Status::stored;
+        std::optional<std::int64_t> seconds;
+        if (fetched->seconds) seconds = std::llround(*fetched->seconds);
+        tx.write(sql::recording_stored, {call.company, call.id, found.stored_key, shunya_orchestrator::to_text(fetched->format), static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
+        call.object_key = found.stored_key;
+        if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
+            call.job(Step::transcription);
+            call.save_job(tx, Step::transcription);
+        }
+        return "stored";
+    }
+    if (auto* never = std::get_if<Never>(&*found.recording)) {
+        if (call.recording_url != before.recording_url) {  // another address came meanwhile
+            again(never->why, Millis{0});
+            return "again";
+        }
+        given_up(Recording::Status::unavailable, never->why + (never->cure.empty() ? "" : ": " + never->cure));
+        return "unavailable";
+    }
+    if (auto* not_yet = std::get_if<NotYet>(&*found.recording)) {
+        auto pause = recording_pause(r.attempts + 1, age, give_up);
+        if (!pause) {
+            given_up(Recording::Status::manual_review, not_yet->why);
+            return "manual review";
+        }
+        again(not_yet->why, *pause);
+        return "not there yet";
+    }
+    const auto& failure = std::get<Again>(*found.recording);
+    if (age >= give_up) {
+        given_up(Recording::Status::manual_review, failure.why);
+        return "manual review";
+    }
+    again(failure.why, std::max(failure.after.value_or(Millis{0}), pause_after(r.attempts)));
+    return "again";
+}
+
+std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call& before, const Found& found, std::vector<Outgoing>& events) {
+    if (next.action == Action::fetch_recording) return settle_recording(tx, call, before, found, events);
+    auto step = next.step;
+    bool transcription = step == Step::transcription;
+    if (call.state.has_result(step)) return "known already";  // a webhook was faster
+    auto& job = call.job(step);
+
+    // A result counts whatever has become of the job meanwhile.
+    if (found.content && std::holds_alternative<Content>(*found.content)) {
+        auto parsed = JsonDocument::parse(std::get<Content>(*found.content).json);
+        auto root = parsed ? parsed->root() : JsonView{};
+        bool taken = false;
+        if (transcription) {
+            if (auto t = read_transcript(root)) taken = call.take_transcript(tx, *t, output_hash(transcript_in(root)), call.now, events);
+        } else if (auto analysis = analysis_in(root); analysis.exists()) {
+            taken = call.take_analysis(tx, analysis, output_hash(analysis), call.now, events);
+        }
+        if (taken) {
+            if (call.paused) tx.write(sql::resume_call, {call.company, call.id});
+            return "taken";
+        }
+    }
+    if (job.over() || job.round != before.state.job(step)->round) return "over already";
+    auto known_as = job.shunya_job_id;
+    Turn turn;
+    if (found.accepted) turn = posted(job, step, *found.accepted, call.now, options_.rules);
+    if (found.told) turn = told(job, *found.told, call.now, options_.rules);
+    if (found.content && !job.over()) {
+        if (auto* trouble = std::get_if<Trouble>(&*found.content)) turn = failed(job, *trouble, call.now, options_.rules);
+        else turn = missed(job, call.now, options_.rules, std::string("what Shunya sent holds no ") + (transcription ? "transcript" : "analysis"));
+    }
+    call.save_job(tx, step);
+    if (!job.shunya_job_id.empty() && job.shunya_job_id != known_as) events.push_back(call.submitted(step));
+    if (turn.gave_up) {
+        call.tell_failure(to_text(step), job.error.value_or(""), events);
+        tel::warn("a step is given up", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"step", to_text(step)}, {"why", job.error.value_or("")}, {"trace_id", call.trace.trace_id_hex()}});
+    }
+    if (!turn.paused.empty()) tx.write(sql::pause_call, {call.company, call.id, turn.paused});
+    else if (call.paused) tx.write(sql::resume_call, {call.company, call.id});
+    return turn.outcome;
+}
+
+/// One step. True: the next one is due at once.
+bool Driver::step(pg::Pool& pool, const Lease& lease, const std::function<bool()>& stopping) {
+    Next next;
+    bool let_through = false;
+    struct Spare {
+        Breaker& breaker;
+        bool& mine;
+        ~Spare() {
+            if (mine) breaker.spared();
+        }
+    } spare{breaker_, let_through};
+    auto before = begin(pool, lease, next, let_through);
+    if (!before) return false;
+    auto started = std::chrono::steady_clock::now();
+    Found found;
+    if (next.action == Action::fetch_recording) {
+        fetch(*before, found, stopping);
+    } else {
+        ask(*before, next, found);
+        let_through = false;  // it was judged
+    }
+
+    auto tx = pool.begin(pg::Scope::company(lease.company));
+    auto call = Call::lock(tx, lease.company, lease.call);
+    // Whoever holds the lease now goes on from the rows; what was found here is dropped, and found again.
+    bool ours = tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 1;
+    std::string outcome = "lease lost";
+    bool more = false;
+    if (ours && call) {
+        std::vector<Outgoing> events;
+        outcome = settle(tx, *call, next, *before, found, events);
+        emit(tx, *call, events);
+        more = conclude(tx, lease, *call);
+        tx.commit();
+    }
+    tel::Metrics::counter("analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {{"step", std::string(name_of(next))}, {"outcome", outcome}}).inc();
+    tel::info("analysis step", {{"company_id", lease.company.value()}, {"call_id", lease.call.value()}, {"step", name_of(next)}, {"action", next.action == Action::post ? "post" : next.action == Action::ask ? "ask" : "fetch"},
+                                {"outcome", outcome}, {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()}, {"trace_id", before->trace.trace_id_hex()}});
+    return more;
+}
+
+}  // namespace otto::shunya_orchestrator

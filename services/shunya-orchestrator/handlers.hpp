@@ -1,0 +1,29 @@
+#pragma once
+#include "call.hpp"
+#include "otto/calls/v1/calls.pb.h"
+#include "otto/routed/v1/routed.pb.h"
+#include "runtime/consumer.hpp"
+
+namespace otto::shunya_orchestrator {
+
+/// Whether a call, as it stands, has something to analyse: it is over, somebody or a machine spoke, and the provider has a recording.
+bool has_recording(std::string_view status, std::string_view recording_url);
+
+/// Calls as lead-pipeline records them: one with a recording is to be worked on, once.
+class Calls {
+public:
+    void record(std::span<const rt::In<calls::v1::CallRecorded>>, pg::Tx&, rt::Out<>&) const;
+};
+
+/// Shunya's own reports: results, failures, and that something is done and may be fetched.
+class Reports {
+public:
+    explicit Reports(Rules rules) : rules_(std::move(rules)) {}
+    rt::Outcome take(rt::In<routed::v1::JobReported>, pg::Tx&,
+                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
+
+private:
+    Rules rules_;
+};
+
+}  // namespace otto::shunya_orchestrator

@@ -1,0 +1,109 @@
+#include "service.hpp"
+
+#include "app/common.hpp"
+#include "commands.hpp"
+#include "config.hpp"
+#include "directory/companies.hpp"
+#include "handlers.hpp"
+#include "identity/settings.hpp"
+#include "media.hpp"
+#include "providers/settings.hpp"
+#include "runtime/runtime.hpp"
+#include "workers.hpp"
+
+namespace otto::shunya_orchestrator {
+namespace {
+
+Rules rules_of(const app::Settings& settings) {
+    Rules rules;
+    rules.poll_after = parse_polls(settings.get(kPollAfter)).value();
+    rules.give_up = settings.get(kGiveUpAfter);
+    rules.link_valid = settings.get(kMediaLink);
+    return rules;
+}
+
+Driver::Options options_of(const app::Settings& settings) {
+    Driver::Options o;
+    o.rules = rules_of(settings);
+    o.shunya_budget = {static_cast<double>(settings.get(kShunyaBudget)), Millis{60'000}};
+    o.callrail_budget = {{static_cast<double>(settings.get(kCallRailBudget)), Millis{3'600'000}}, {static_cast<double>(settings.get(kCallRailDailyBudget)), Millis{86'400'000}}};
+    o.shunya_known = !settings.get(providers::kShunyaTokenSecret).empty();
+    return o;
+}
+
+providers::shunya::Options shunya_of(const app::Settings& settings) {
+    providers::shunya::Options o;
+    o.api = settings.get(providers::kShunyaApi);
+    o.token_secret = settings.get(providers::kShunyaTokenSecret);
+    o.signing_secret = settings.get(providers::kShunyaWebhookSecret);
+    o.private_addresses = settings.get(app::kPrivateAddresses);
+    return o;
+}
+
+FetchOptions fetch_of(const app::Settings& settings) {
+    FetchOptions o;
+    o.callrail_api = settings.get(providers::kCallRailApi);
+    o.private_addresses = settings.get(app::kPrivateAddresses);
+    o.byte_limit = static_cast<std::uint64_t>(settings.get(kRecordingMegabytes)) << 20;
+    return o;
+}
+
+/// A store is made by a function that may fail; owned things are made in place.
+struct Store {
+    explicit Store(const std::string& spec) : it(providers::make_object_store(spec).value()) {}
+    std::unique_ptr<providers::ObjectStore> it;
+};
+
+RecordingSource credentials_of(const directory::Companies& companies, const CompanyId& company) {
+    RecordingSource source;
+    auto profile = companies.find(company);
+    if (!profile || !profile->callrail_api_key) return source;
+    source.api_key = *profile->callrail_api_key;
+    source.account_id = profile->callrail_account_id;
+    return source;
+}
+
+void wire(app::Service& service) {
+    const auto& settings = service.settings();
+    auto rules = rules_of(settings);
+    auto& companies = service.own<directory::Companies>(service, "");                                                  // who has what at CallRail
+    auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;                                       // recordings
+    auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys), settings.get(app::kSecretKeys)).value());
+    auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));                                        // its API
+    auto& fetcher = service.own<RecordingFetcher>(fetch_of(settings), store);                                          // recordings, from CallRail
+    auto& driver = service.own<Driver>(
+        Driver::Outside{shunya, [&fetcher](const RecordingSource& s, const tel::TraceContext& t, const std::function<bool()>& stopping) { return fetcher.fetch(s, t, stopping); },
+                        [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links},
+        options_of(settings));                                                                                         // a call's next step
+    auto& calls = service.own<Calls>();                                                                                // calls with a recording
+    auto& reports = service.own<Reports>(rules);                                                                       // what Shunya reports
+    auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
+    auto& api = service.own<identity::Api>(service, authenticator, 4);
+    auto& commands = service.own<Commands>();                                                                          // what people correct
+
+    add_media(service.routes(), store, links);
+    api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.correct(c); });
+
+    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Reports::take>(reports));
+
+    auto threads = static_cast<int>(settings.get(rt::kActivities));
+    auto& pool = service.own<pg::Pool>(service.pg_url(), service.name() + "-work", static_cast<std::size_t>(std::min(threads, 4)), pg::SessionLimits{}, Millis{30'000});
+    service.own<Workers>(service, driver, pool, threads);
+    if (settings.get(providers::kShunyaTokenSecret).empty()) service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");
+}
+
+app::Rows rows() {
+    auto all = rt::runtime_rows();
+    for (auto& r : identity::identity_rows()) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, app::kPrivateAddresses.row, providers::kCallRailApi.row, providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row,
+                    providers::kShunyaApi.row, providers::kShunyaTokenSecret.row, providers::kShunyaWebhookSecret.row, kPollAfter.row, kShunyaBudget.row, kCallRailBudget.row, kCallRailDailyBudget.row, kGiveUpAfter.row,
+                    kMediaLink.row})
+        all.push_back(r);
+    return all;
+}
+
+}  // namespace
+
+app::Definition definition() { return {"shunya-orchestrator", "fetches recordings, has Shunya transcribe and analyse them, and keeps what it found", rows(), &wire}; }
+
+}  // namespace otto::shunya_orchestrator

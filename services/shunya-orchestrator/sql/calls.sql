@@ -1,0 +1,80 @@
+-- name: save_calls
+-- Calls of a batch, each in its newest version. Those without a recording only change what is known of a call that had one. A call that is new here, or whose recording could not
+-- be had and has another address now, is to be worked on; those come back.
+WITH given AS (
+  SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
+                       $15::uuid[], $16::boolean[])
+    AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded)
+), saved AS (
+  INSERT INTO recorded_calls AS k (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent)
+  SELECT company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent FROM given g
+   WHERE recorded OR EXISTS (SELECT FROM recorded_calls r WHERE r.company_id = g.company_id AND r.call_id = g.call_id)
+   ORDER BY company_id, call_id
+  ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, provider = excluded.provider, provider_call_id = excluded.provider_call_id, phone = excluded.phone, status = excluded.status,
+    contact_card_id = coalesce(excluded.contact_card_id, k.contact_card_id), lead_id = coalesce(excluded.lead_id, k.lead_id), owner_id = coalesce(excluded.owner_id, k.owner_id),
+    recording_url = CASE WHEN excluded.recording_url = '' THEN k.recording_url ELSE excluded.recording_url END, started_at = coalesce(excluded.started_at, k.started_at),
+    received_at = excluded.received_at, updated_at = now()
+  WHERE k.version < excluded.version
+  RETURNING company_id, call_id, recording_url
+), asked AS (
+  INSERT INTO recordings AS r (company_id, id, call_id, source_url)
+  SELECT s.company_id, g.recording_id, s.call_id, s.recording_url FROM saved s JOIN given g USING (company_id, call_id) ORDER BY s.company_id, s.call_id
+  ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE
+     SET source_url = excluded.source_url, updated_at = now(), status = 'pending', attempts = 0, error = NULL, next_at = NULL, created_at = now()
+   WHERE r.status IN ('unavailable', 'manual_review') AND r.source_url IS DISTINCT FROM excluded.source_url
+  RETURNING company_id, call_id
+)
+INSERT INTO orchestrator_work AS w (company_id, call_id, due_at) SELECT company_id, call_id, now() FROM asked ORDER BY company_id, call_id
+ON CONFLICT (company_id, call_id) DO UPDATE SET due_at = now()
+RETURNING company_id, call_id
+
+-- name: lock_call
+SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
+
+-- name: call_state
+-- Everything that decides what is to be done next. One row.
+SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider_call_id, k.phone, k.status AS call_status, k.contact_card_id, k.lead_id, k.owner_id, k.recording_url, k.started_at AS call_started_at,
+       k.received_at, k.paused_since, k.traceparent,
+       r.status AS r_status, r.attempts AS r_attempts, r.created_at AS r_since, r.next_at AS r_next_at, r.object_key,
+       t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,
+       t.reported_at AS t_reported_at, t.next_retry_at AS t_next_retry_at, t.link_until AS t_link_until, t.started_at AS t_started_at, t.finished_at AS t_finished_at, t.error_message AS t_error_message,
+       t.processed_output_hash AS t_hash,
+       a.id AS a_id, a.job_status AS a_job_status, a.shunya_job_id AS a_shunya_job_id, a.round AS a_round, a.retry_count AS a_retry_count, a.asks AS a_asks, a.posted_at AS a_posted_at, a.asked_at AS a_asked_at,
+       a.reported_at AS a_reported_at, a.next_retry_at AS a_next_retry_at, a.link_until AS a_link_until, a.started_at AS a_started_at, a.finished_at AS a_finished_at, a.error_message AS a_error_message,
+       a.processed_output_hash AS a_hash,
+       x.call_id IS NOT NULL AS has_transcript, x.received_at AS x_received_at,
+       n.call_id IS NOT NULL AND n.provider <> 'person' AS has_analysis, n.received_at AS n_received_at
+  FROM recorded_calls k
+  JOIN recordings r ON r.company_id = k.company_id AND r.call_id = k.call_id
+  LEFT JOIN shunya_jobs t ON t.company_id = k.company_id AND t.call_id = k.call_id AND t.step = 'transcription'
+  LEFT JOIN shunya_jobs a ON a.company_id = k.company_id AND a.call_id = k.call_id AND a.step = 'analysis'
+  LEFT JOIN call_transcripts x ON x.company_id = k.company_id AND x.call_id = k.call_id
+  LEFT JOIN call_analyses n ON n.company_id = k.company_id AND n.call_id = k.call_id
+ WHERE k.company_id = $1 AND k.call_id = $2
+
+-- name: call_of_job
+SELECT call_id, step FROM shunya_jobs WHERE company_id = $1 AND shunya_job_id = $2 AND call_id IS NOT NULL ORDER BY created_at DESC LIMIT 1
+
+-- name: pause_call
+UPDATE recorded_calls SET paused_since = coalesce(paused_since, now()), paused_why = $3 WHERE company_id = $1 AND call_id = $2
+
+-- name: resume_call
+UPDATE recorded_calls SET paused_since = NULL, paused_why = NULL WHERE company_id = $1 AND call_id = $2 AND paused_since IS NOT NULL
+
+-- name: recording_stored
+UPDATE recordings SET status = 'stored', object_key = $3, format = $4, bytes = $5, sha256 = $6, duration = $7, source_url = $8, attempts = attempts + 1, error = NULL, next_at = NULL, updated_at = now()
+ WHERE company_id = $1 AND call_id = $2
+
+-- name: recording_again
+UPDATE recordings SET attempts = $3, error = $4, next_at = $5, updated_at = now() WHERE company_id = $1 AND call_id = $2
+
+-- name: recording_given_up
+UPDATE recordings SET status = $3, error = $4, source_url = $5, attempts = attempts + 1, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2
+
+-- name: save_job
+INSERT INTO shunya_jobs (company_id, id, step, job_type, job_status, shunya_job_id, call_id, retry_count, error_message, next_retry_at, posted_at, started_at, finished_at, round, asks, asked_at, reported_at, link_until,
+                         processed_output_hash)
+VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+ON CONFLICT (company_id, id) DO UPDATE SET job_status = excluded.job_status, shunya_job_id = excluded.shunya_job_id, retry_count = excluded.retry_count, error_message = excluded.error_message,
+  next_retry_at = excluded.next_retry_at, posted_at = excluded.posted_at, started_at = excluded.started_at, finished_at = excluded.finished_at, round = excluded.round, asks = excluded.asks,
+  asked_at = excluded.asked_at, reported_at = excluded.reported_at, link_until = excluded.link_until, processed_output_hash = excluded.processed_output_hash, updated_at = now()

@@ -1,0 +1,30 @@
+-- name: take_work
+-- One call that is due and that nobody is at. The lease ends by itself if its holder does.
+UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond'
+  FROM (SELECT company_id, call_id FROM orchestrator_work WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) d
+ WHERE w.company_id = d.company_id AND w.call_id = d.call_id
+RETURNING w.company_id, w.call_id
+
+-- name: hold_lease
+-- Still ours? Then for another while. No row: somebody else's.
+UPDATE orchestrator_work SET leased_until = now() + $4::bigint * interval '1 millisecond' WHERE company_id = $1 AND call_id = $2 AND lease = $3
+
+-- name: renew_leases
+UPDATE orchestrator_work SET leased_until = now() + $2::bigint * interval '1 millisecond' WHERE lease = ANY ($1::uuid[])
+
+-- name: put_back
+UPDATE orchestrator_work SET due_at = $4, lease = NULL, leased_until = NULL WHERE company_id = $1 AND call_id = $2 AND lease = $3
+
+-- name: work_done
+DELETE FROM orchestrator_work WHERE company_id = $1 AND call_id = $2 AND lease = $3
+
+-- name: want_work
+INSERT INTO orchestrator_work (company_id, call_id, due_at) VALUES ($1, $2, $3) ON CONFLICT (company_id, call_id) DO UPDATE SET due_at = excluded.due_at
+
+-- name: wake_workers
+SELECT pg_notify('otto_work', '')
+
+-- name: standing
+SELECT count(*) FILTER (WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now())) AS due, count(*) AS open,
+       coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest, coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE leased_until IS NULL OR leased_until <= now())), 0) AS overdue
+  FROM orchestrator_work
