@@ -26,12 +26,41 @@ struct HeldRow {
     std::string reason, record, traceparent;
     Instant received_at;
     bool asked;  // by an operator, who waits for the answer
-    static HeldRow from(const pg::Fields& f) { return {f.uuid("event_id"), f.text("reason"), f.bytes("record"), f.text("traceparent"), *f.time("received_at"), f.boolean("asked")}; }
+    bool known;  // false: the job that it waits for is not on record, and its record was not read
+    static HeldRow from(const pg::Fields& f) {
+        bool known = f.boolean("known");
+        return {f.uuid("event_id"), f.text("reason"), known ? f.bytes("record") : "", f.text("traceparent"), *f.time("received_at"), f.boolean("asked"), known};
+    }
+};
+
+/// What provider_calls knows of many reports, asked once.
+class Jobs {
+public:
+    void ask(const pb::ProviderEvent& event) {
+        if (!event.has_job()) return;
+        for (auto& name : names_of(event.job())) names_.insert(std::move(name));
+    }
+    void look_up(pg::Tx& tx) {
+        if (names_.empty()) return;
+        tx.each(sql::known_jobs, {pg::Param::array(std::vector<std::string>(names_.begin(), names_.end()))},
+                [this](const pg::Fields& f) { known_[f.text("provider_call_id")].push_back({CompanyId{f.text("company_id")}, f.text("phone")}); });
+    }
+    JobDecision route(const pb::ProviderEvent& event, const directory::Companies& companies) const {
+        KnownJob known;
+        for (const auto& name : names_of(event.job()))
+            if (auto found = known_.find(name); found != known_.end()) (name.starts_with("job:") ? known.by_job : known.by_call) = found->second;
+        return route_job(event, known, companies);
+    }
+
+private:
+    std::set<std::string> names_;
+    std::map<std::string, std::vector<JobOwner>> known_;
 };
 
 }  // namespace
 
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
+    if (in.event.has_job()) return rt::Outcome::aside();  // its company stands in a table
     auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
     auto* company = std::get_if<CompanyId>(&decision);
     if (!company) return rt::Outcome::aside();
@@ -41,18 +70,33 @@ rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, rt::Out<routed::v1::Ca
     return rt::Outcome::done();
 }
 
-void Router::hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx, rt::Out<>&) const {
+void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx, rt::Out<routed::v1::JobReported>& out) const {
+    Jobs jobs;
+    for (const auto& in : ins) jobs.ask(in.event);
+    jobs.look_up(tx);
     for (const auto& in : ins) {
         const auto& receipt = in.event.receipt();
-        auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
-        // Between routing and holding the owner may have become known: the next release takes it on.
-        Held held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", in.event.call().tracking_number()};
+        Held held;
+        pg::Param waits_for = nullptr;
+        if (in.event.has_job()) {
+            auto decision = jobs.route(in.event, companies_);
+            if (auto* owner = std::get_if<JobOwner>(&decision)) {
+                out.emit(in.meta, routed_job(in.event, *owner));
+                continue;
+            }
+            held = std::get<Held>(std::move(decision));
+            if (in.event.not_understood().empty()) waits_for = pg::Param::array(names_of(in.event.job()));
+        } else {
+            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
+            // Between routing and holding the owner may have become known: the next release takes it on.
+            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", in.event.call().tracking_number()};
+        }
         std::string record;
         in.event.SerializeToString(&record);
         pg::Param number = held.number.empty() ? pg::Param(nullptr) : pg::Param(held.number);
         pg::Param proven = receipt.proven_company_id().empty() ? pg::Param(nullptr) : pg::Param(receipt.proven_company_id());
         tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number, verdict_text(receipt.verdict()), proven, receipt.request_target(),
-                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us())});
+                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for});
         auto shown = held.reason;  // the number goes into the log as its last digits and hash only
         if (!held.number.empty())
             if (auto at = shown.find(held.number); at != std::string::npos) shown.replace(at, held.number.size(), "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
@@ -77,38 +121,87 @@ void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg:
     for (const auto& [key, value] : seen) tx.write(sql::saw_number, {key.first, key.second, value.first, value.second});
 }
 
+void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> ins, pg::Tx& tx, rt::Out<>&) const {
+    pg::Columns rows(4);
+    std::set<std::string> names;
+    auto remember = [&](std::string name, const analysis::v1::JobSubmitted& e) {
+        rows.row({"shunya", name, e.company_id(), e.phone()});
+        names.insert(std::move(name));
+    };
+    for (const auto& in : ins) {
+        if (!in.event.shunya_job_id().empty()) remember("job:" + in.event.shunya_job_id(), in.event);
+        if (in.event.call_id() != 0) remember("call:" + std::to_string(in.event.call_id()), in.event);
+    }
+    if (rows.rows() == 0) return;
+    tx.write(sql::remember_calls, rows.params());
+    tx.write(sql::wake_held, {pg::Param::array(std::vector<std::string>(names.begin(), names.end()))});
+}
+
 bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& after, Uuid& after_id) const {
     static auto released = tel::Metrics::counter("held_released_total", "Held events that went on.");
-    rt::Emitter<routed::v1::CallReported> emitter(kName);
+    rt::Emitter<routed::v1::CallReported, routed::v1::JobReported> emitter(kName);
     auto tx = db.begin(pg::Scope::none());
     auto rows = tx.many<HeldRow>(query, {after, after_id});
+    if (rows.empty()) return false;
+    std::vector<std::optional<pb::ProviderEvent>> events_of(rows.size());
+    Jobs jobs;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        pb::ProviderEvent event;
+        if (!rows[i].known || !events::parse_into(event, rows[i].record)) continue;
+        jobs.ask(event);
+        events_of[i] = std::move(event);
+        std::string().swap(rows[i].record);
+    }
+    jobs.look_up(tx);
     int n = 0;
-    for (const auto& row : rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto& row = rows[i];
         after = row.received_at;
         after_id = row.id;
-        pb::ProviderEvent event;
-        if (!events::parse_into(event, row.record)) {
+        if (!row.known) {
+            if (row.asked) tx.write(sql::stays_held, {row.id});
+            continue;
+        }
+        if (!events_of[i]) {
             tx.write(sql::explain_again, {row.id, "Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record."});
             continue;
         }
-        auto decision = tenant_router::route(event, companies_, allow_unsigned_);
-        if (auto* held = std::get_if<Held>(&decision)) {
-            if (held->reason != row.reason || row.asked) tx.write(sql::explain_again, {row.id, held->reason, held->cure});
-            continue;
-        }
-        const auto& company = std::get<CompanyId>(decision);
+        auto& event = *events_of[i];
         rt::Envelope cause;
         cause.id = EventId{row.id};
         cause.occurred_at = row.received_at;
         cause.trace = tel::TraceContext::parse(row.traceparent).value_or(tel::TraceContext::fresh());
-        emitter.emit(tx, cause, routed(event, company));  // the id that it would have had at once: v5 of the same cause
+        auto stays = [&](const Held& held) {
+            if (held.reason != row.reason || row.asked) tx.write(sql::explain_again, {row.id, held.reason, held.cure});
+        };
+        const auto kind = event.kind();
+        CompanyId company;
+        // Each goes on under the id that it would have had at once: v5 of the same cause.
+        if (event.has_job()) {
+            auto decision = jobs.route(event, companies_);
+            if (auto* held = std::get_if<Held>(&decision)) {
+                stays(*held);
+                continue;
+            }
+            company = std::get<JobOwner>(decision).company;
+            emitter.emit(tx, cause, routed_job(std::move(event), std::get<JobOwner>(decision)));
+        } else {
+            auto decision = tenant_router::route(event, companies_, allow_unsigned_);
+            if (auto* held = std::get_if<Held>(&decision)) {
+                stays(*held);
+                continue;
+            }
+            company = std::get<CompanyId>(decision);
+            emitter.emit(tx, cause, routed(std::move(event), company));
+        }
+        events_of[i].reset();
         tx.write(sql::release, {row.id, company});
         ++n;
-        tel::info("a held event flows on", {{"event_id", row.id.to_string()}, {"company_id", company.value()}, {"kind", event.kind()}, {"trace_id", cause.trace.trace_id_hex()}});
+        tel::info("a held event flows on", {{"event_id", row.id.to_string()}, {"company_id", company.value()}, {"kind", kind}, {"trace_id", cause.trace.trace_id_hex()}});
     }
     tx.commit();
     released.inc(n);
-    return rows.size() == 200;
+    return true;
 }
 
 void Router::release(pg::Connection& db) const {

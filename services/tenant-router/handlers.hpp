@@ -1,5 +1,6 @@
 #pragma once
 #include "directory/companies.hpp"
+#include "otto/analysis/v1/analysis.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "runtime/runtime.hpp"
@@ -11,9 +12,12 @@ class Router {
 public:
     Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
-    void hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<>&) const;
+    /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
+    void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
     /// Which company each call went to, and numbers that proven webhooks showed but nobody registered.
     void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<>&) const;
+    /// Whose job it is that was handed to Shunya; reports of it that came before flow on with the next release.
+    void remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>>, pg::Tx&, rt::Out<>&) const;
     /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
     void release(pg::Connection&) const;
 

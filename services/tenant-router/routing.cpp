@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "providers/callrail.hpp"
 
 namespace otto::tenant_router {
@@ -66,6 +67,43 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
     if (keyless && !refuted)
         return Held{"The owner of tracking number " + told(number) + " has set no signing key", "Set it (POST /api/v1/company/set-callrail-signing-key/{id}); the event then flows on by itself.", number};
     return Held{"The signature does not match the key of the owner of tracking number " + told(number), "Check the signing key against CallRail's webhook settings; if it is right, the event is forged: discard it.", number};
+}
+
+std::vector<std::string> names_of(const pb::JobReport& job) {
+    std::vector<std::string> out;
+    if (!job.shunya_job_id().empty()) out.push_back("job:" + job.shunya_job_id());
+    if (job.call_id() != 0) out.push_back("call:" + std::to_string(job.call_id()));
+    return out;
+}
+
+JobDecision route_job(const pb::ProviderEvent& event, const KnownJob& known, const directory::Companies& companies) {
+    if (!event.not_understood().empty())
+        return Held{"Not understood: " + event.not_understood(), "Look at the raw body; release it once a version that understands it runs, or discard it.", ""};
+    const auto& job = event.job();
+    auto name = job.shunya_job_id().empty() ? "of call " + std::to_string(job.call_id()) : job.shunya_job_id();
+    std::vector<JobOwner> owners;
+    for (const auto* list : {&known.by_job, &known.by_call})
+        for (const auto& owner : *list)
+            if (std::none_of(owners.begin(), owners.end(), [&](const auto& o) { return o.company == owner.company; })) owners.push_back(owner);
+    if (owners.empty())
+        return Held{"No job " + name + " is known", "It flows on by itself once its call is on record as handed to Shunya. If that never comes, the job is another deployment's: discard it.", ""};
+    if (owners.size() > 1) return Held{"The job " + name + " and its call belong to several companies", "Compare shunya_jobs of both; release the report once one of them is corrected, or discard it.", ""};
+    if (!job.claimed_company_id().empty() && job.claimed_company_id() != owners.front().company.value())
+        return Held{"The job is another company's: " + name + " was not submitted for company_id " + clip_utf8(job.claimed_company_id(), 200), "Ask Shunya why it reports the job for another company; discard the report if it is wrong.", ""};
+    auto company = companies.find(owners.front().company);
+    if (company && !company->active) return Held{"The company is suspended", "Set its status to active; the event then flows on by itself.", ""};
+    return owners.front();
+}
+
+routed::v1::JobReported routed_job(pb::ProviderEvent event, const JobOwner& owner) {
+    routed::v1::JobReported out;
+    out.set_company_id(owner.company.value());
+    out.set_phone(owner.phone);
+    out.mutable_receipt()->Swap(event.mutable_receipt());
+    out.mutable_receipt()->set_proven_company_id(owner.company.value());
+    out.mutable_job()->Swap(event.mutable_job());
+    out.set_kind(event.kind());
+    return out;
 }
 
 void hand_over(pb::ProviderEvent& event, const CompanyId& company, routed::v1::CallReported& out) {

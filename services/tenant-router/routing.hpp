@@ -19,6 +19,22 @@ using Decision = std::variant<CompanyId, Held>;
 /// (architecture.md G4). `allow_unsigned`: providers whose unsigned events are taken for owners without a key.
 Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned);
 
+/// Whose a job is: the company that handed the call to Shunya, and the customer whose events it is ordered with.
+struct JobOwner {
+    CompanyId company;
+    std::string phone;
+    bool operator==(const JobOwner&) const = default;
+};
+/// Who is known for the ids of a report; more than one is a conflict.
+struct KnownJob { std::vector<JobOwner> by_job, by_call; };
+using JobDecision = std::variant<JobOwner, Held>;
+/// Names under which a report's job and call are remembered: "job:<id>", "call:<id>".
+std::vector<std::string> names_of(const inbound::v1::JobReport&);
+/// Whose report of Shunya's it is. The signature is the deployment's and proves no company: the job that we submitted does, or its call; the company that
+/// the body claims must be the same. Pure but for what `companies` knows.
+JobDecision route_job(const inbound::v1::ProviderEvent&, const KnownJob&, const directory::Companies&);
+routed::v1::JobReported routed_job(inbound::v1::ProviderEvent, const JobOwner&);
+
 /// The event as it goes on.
 routed::v1::CallReported routed(inbound::v1::ProviderEvent, const CompanyId&);
 /// The same into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next one can use.

@@ -106,10 +106,11 @@ def rolling(w: World, name: str) -> Seen:
     """The new process joins before the old one gets SIGTERM; nobody is refused."""
     since = time.time()
     old = w.cluster.one(name)
-    served = name in ("callrail-ingress", "query-service", "company-service")
+    ingress = name.endswith("-ingress")
+    served = ingress or name in ("query-service", "company-service")
     folder = w.cluster.folder / f"spool-{free_port()}"  # a StatefulSet's pods do not share a disk
     folder.mkdir()
-    new = w.cluster.start(name, **({"OTTO_SPOOL_DIR": str(folder)} if name == "callrail-ingress" else {}))
+    new = w.cluster.start(name, **({"OTTO_SPOOL_DIR": str(folder)} if ingress else {}))
     if served:
         w.cluster.route(name, old, new)
     time.sleep(1)
@@ -119,7 +120,7 @@ def rolling(w: World, name: str) -> Seen:
     if served:
         w.cluster.route(name, new)
     time.sleep(1)
-    if name == "callrail-ingress":  # the pod comes back with its disk, and the other one leaves
+    if ingress:  # the pod comes back with its disk, and the other one leaves
         again = w.cluster.start(name, OTTO_SPOOL_DIR=old.env["OTTO_SPOOL_DIR"])
         w.cluster.route(name, again)
         w.drained()
@@ -501,7 +502,7 @@ def clock_steps(w: World) -> Seen:
     offset.write_text("+0")
     fake = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_CACHE_DURATION": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     began = time.time()
-    names = ("callrail-ingress", "tenant-router", "lead-pipeline", "company-service", "query-service")
+    names = ("callrail-ingress", "tenant-router", "lead-pipeline", "company-service", "query-service", "shunya-ingress")
     for name in names:
         c.stop(c.one(name))
         c.restart(name, **fake)

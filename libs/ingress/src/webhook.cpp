@@ -6,6 +6,7 @@
 #include "app/common.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "otto/changes/v1/changes.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -35,15 +36,15 @@ Judgement judge(const Provider& provider, const http::Request& request, const Ca
     for (const auto& p : companies.by_callrail(c.provider_companies, c.account)) add(p);
     if (!c.claimed_company.empty()) add(companies.find(CompanyId{c.claimed_company}));
 
-    bool keyed = false;
+    std::vector<CompanyId> keyed;
     auto missing = provider.unsigned_because(request);
     for (const auto& p : candidates) {
-        for (const auto& key : provider.keys(*p, now)) {
-            keyed = true;
+        auto keys = provider.keys(*p, now);
+        if (!keys.empty()) keyed.push_back(p->id);
+        for (const auto& key : keys)
             if (!missing && provider.verifies(request, key)) return {Verdict::authentic, p->id, ""};
-        }
     }
-    if (keyed) return {Verdict::forged, {}, missing.value_or("no key matched")};
+    if (!keyed.empty()) return {Verdict::forged, {}, missing.value_or("no key matched"), std::move(keyed)};
     if (allow_unsigned && owners.size() == 1) return {Verdict::unsigned_, owners.front()->id, ""};
     return {Verdict::open, {}, ""};
 }
@@ -101,7 +102,7 @@ struct Endpoint::Impl {
               o.client_id = service;
               o.spool_dir = s.settings().get(kSpoolDir) + "/" + service;
               o.spool_bytes = static_cast<std::size_t>(s.settings().get(kSpoolMegabytes)) << 20;
-              o.topics = {"otto.inbound"};
+              o.topics = {"otto.inbound", "otto.changes"};
               return o;
           }()),
           budget({static_cast<double>(s.settings().get(kOpenPerSecond)), static_cast<double>(s.settings().get(kOpenEvents)),
@@ -111,6 +112,8 @@ struct Endpoint::Impl {
     }
 
     void take(http::Request, http::Responder);
+    void refuse(const http::Request&, http::Responder, const Judgement&, const Normalized*);
+    void tell_refusals();
     Instant stamp();
 
     std::string service;
@@ -120,6 +123,8 @@ struct Endpoint::Impl {
     OpenBudget budget;
     bool allow_unsigned = false;
     std::atomic<std::int64_t> last_us{0};
+    std::mutex refusals_lock;
+    std::map<CompanyId, changes::v1::SignaturesRefused> refusals;  ///< not told yet
 
     tel::Counter counter(const char* verdict) const {
         return tel::Metrics::counter("webhooks_total", "Webhooks by provider and what was thought of them.", {{"provider", std::string(provider->name())}, {"verdict", verdict}});
@@ -137,28 +142,65 @@ Instant Endpoint::Impl::stamp() {
     return from_micros(mine);
 }
 
+/// One line a webhook: what came, and what was thought of it. `n` is null if it was refused before its body was read.
+void log_webhook(const Provider& provider, const http::Request& request, const Judgement& judgement, const Normalized* n, const std::string& event_id, tel::Level level, std::string_view verdict, int status,
+                 std::string_view why) {
+    tel::log(level, n ? n->log_message : std::string(provider.name()) + " webhook",
+             {{"provider", provider.name()}, {"kind", n ? n->event->kind() : ""}, {"event_id", event_id}, {"verdict", verdict}, {"status", status}, {"why", why},
+              {"company_id", judgement.company.value()}, tel::phone("tracking_number", n ? n->candidates.number : ""), tel::phone("customer", n ? n->customer : ""),
+              {"not_understood", n ? n->event->not_understood() : ""}, {"bytes", request.body.size()}, {"client", request.client_address}, {"request_id", request.request_id},
+              {"trace_id", request.trace.trace_id_hex()}});
+}
+
+void Endpoint::Impl::refuse(const http::Request& request, http::Responder respond, const Judgement& judgement, const Normalized* normalized) {
+    counters.forged.inc();
+    log_webhook(*provider, request, judgement, normalized, "", tel::Level::warn, "forged", 401, judgement.why);
+    if (!judgement.refused_for.empty()) {
+        std::lock_guard guard(refusals_lock);
+        for (const auto& company : judgement.refused_for) {
+            auto& told = refusals[company];
+            told.set_company_id(company.value());
+            told.set_provider(std::string(provider->name()));
+            told.set_count(told.count() + 1);
+            told.set_last_at_us(to_micros(request.received_at));
+            told.set_why(judgement.why);
+        }
+    }
+    auto answer = http::problem({401, "Signature refused", "The signature does not prove this webhook: " + judgement.why + ". Check the signing key of the integration."}, request);
+    answer.headers.add("WWW-Authenticate", "Signature");
+    respond(std::move(answer));
+}
+
+/// How many were refused of each company goes to company-service, so that its operators see a wrong key; one event a company and while, however many strangers knock.
+void Endpoint::Impl::tell_refusals() {
+    decltype(refusals) due;
+    {
+        std::lock_guard guard(refusals_lock);
+        due.swap(refusals);
+    }
+    for (const auto& [company, message] : due) {
+        events::Meta meta;
+        meta.time = system_clock().now();
+        meta.id = EventId{Uuid::v7(meta.time)};
+        meta.source = "/" + service;
+        meta.trace = tel::TraceContext::fresh();
+        courier.send(events::encode(message, meta), [](Courier::Safe) {});
+    }
+}
+
 void Endpoint::Impl::take(http::Request request, http::Responder respond) {
     tel::ServiceScope scope(service);
     auto received = stamp();
+    auto alone = provider->judge_alone(request, allow_unsigned, received);
+    if (alone && alone->verdict == Verdict::forged) return refuse(request, std::move(respond), *alone, nullptr);
     auto normalized = provider->normalize(request);
     auto& event = *normalized.event;
-    auto judgement = judge(*provider, request, normalized.candidates, companies, allow_unsigned, received);
+    auto judgement = alone ? *std::move(alone) : judge(*provider, request, normalized.candidates, companies, allow_unsigned, received);
+    if (judgement.verdict == Verdict::forged) return refuse(request, std::move(respond), judgement, &normalized);
     auto id = events::provider_event_id(provider->name(), event.kind(), normalized.identity, request.body);
     auto line = [&](tel::Level level, std::string_view verdict, int status, std::string_view why) {
-        tel::log(level, normalized.log_message,
-                 {{"provider", provider->name()}, {"kind", event.kind()}, {"event_id", id.value().to_string()}, {"verdict", verdict}, {"status", status}, {"why", why},
-                  {"company_id", judgement.company.value()}, tel::phone("tracking_number", normalized.candidates.number), tel::phone("customer", normalized.customer),
-                  {"not_understood", event.not_understood()}, {"bytes", request.body.size()}, {"client", request.client_address}, {"request_id", request.request_id},
-                  {"trace_id", request.trace.trace_id_hex()}});
+        log_webhook(*provider, request, judgement, &normalized, id.value().to_string(), level, verdict, status, why);
     };
-    if (judgement.verdict == Verdict::forged) {
-        counters.forged.inc();
-        line(tel::Level::warn, "forged", 401, judgement.why);
-        auto answer = http::problem({401, "Signature refused", "The signature does not prove this webhook: " + judgement.why + ". Check the signing key of the integration."}, request);
-        answer.headers.add("WWW-Authenticate", "Signature");
-        respond(std::move(answer));
-        return;
-    }
     if (judgement.verdict == Verdict::open && !budget.take(request.client_address, request.body.size(), received)) {
         counters.limited.inc();
         line(tel::Level::warn, "limited", 429, "too many unverified webhooks");
@@ -198,15 +240,19 @@ Endpoint::Endpoint(app::Service& service, std::shared_ptr<const Provider> provid
     : impl_(std::make_shared<Impl>(service, std::move(provider), companies)) {
     auto impl = impl_;
     http::RouteLimits limits;
-    limits.body = 2u << 20;
+    limits.body = impl->provider->body_limit();
     for (const auto& path : impl->provider->paths())
         service.routes().add_async(http::Method::post, path, [impl](http::Request r, http::Responder respond) { impl->take(std::move(r), std::move(respond)); }, limits);
     service.on_start("courier to Kafka", [impl] { impl->courier.start(); });
-    service.on_stop("courier to Kafka", [impl](Millis within) { impl->courier.stop(within); });
+    service.on_stop("courier to Kafka", [impl](Millis within) {
+        impl->tell_refusals();
+        impl->courier.stop(within);
+    });
     service.watch(impl->courier.event_fd(), [impl] { impl->courier.serve(); });
     service.every(Millis{20}, [impl] { impl->courier.serve(); });
+    service.every(Millis{5'000}, [impl] { impl->tell_refusals(); });
     if (impl->allow_unsigned)
-        service.warn("unsigned webhooks of " + std::string(impl->provider->name()) + " are taken for companies without a key (OTTO_ALLOW_UNSIGNED_WEBHOOKS): anybody can make up calls");
+        service.warn("unsigned webhooks of " + std::string(impl->provider->name()) + " are taken where no key is set (OTTO_ALLOW_UNSIGNED_WEBHOOKS): anybody can make them up");
 }
 
 Endpoint::~Endpoint() = default;

@@ -1,3 +1,4 @@
+#include "handlers.hpp"
 #include "routing.hpp"
 
 #include "base/crypto.hpp"
@@ -117,4 +118,131 @@ TEST_CASE("every query of the service fits the schema and the role's grants", "[
         CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
         db.execute("DEALLOCATE probe");
     }
+}
+
+namespace {
+
+pb::ProviderEvent report(const std::string& job, std::int64_t call, const std::string& claimed) {
+    pb::ProviderEvent e;
+    e.set_kind("job.completed");
+    e.set_key(job);
+    e.mutable_receipt()->set_provider("shunya");
+    e.mutable_receipt()->set_raw_body("{}");
+    e.mutable_receipt()->set_verdict(pb::VERDICT_AUTHENTIC);
+    e.mutable_job()->set_shunya_job_id(job);
+    e.mutable_job()->set_call_id(call);
+    e.mutable_job()->set_status("completed");
+    e.mutable_job()->set_claimed_company_id(claimed);
+    return e;
+}
+
+std::string reason(const JobDecision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<JobOwner>(d).company.value() + " " + std::get<JobOwner>(d).phone; }
+
+}  // namespace
+
+TEST_CASE("a job's report goes to the company that submitted it, and to no other") {
+    Known known;
+    known.add("org_a", 1, "", "");
+    JobOwner a{CompanyId{"org_a"}, "+12025550100"}, b{CompanyId{"org_b"}, "+12025550200"};
+    auto decide = [&](const pb::ProviderEvent& e, const KnownJob& k) { return reason(route_job(e, k, known.all)); };
+    CHECK(names_of(report("j1", 7, "").job()) == std::vector<std::string>{"job:j1", "call:7"});
+    CHECK(decide(report("j1", 0, "org_a"), {{a}, {}}) == "-> org_a +12025550100");
+    CHECK(decide(report("j1", 0, ""), {{a}, {}}) == "-> org_a +12025550100");
+    CHECK(decide(report("j1", 7, "org_a"), {{}, {a}}) == "-> org_a +12025550100");  // the job's id is not on record yet, its call is
+    CHECK(decide(report("", 7, "org_a"), {{}, {a}}) == "-> org_a +12025550100");
+    CHECK(decide(report("j1", 7, "org_a"), {{a}, {a}}) == "-> org_a +12025550100");
+    CHECK(decide(report("j1", 7, "org_a"), {}) == "No job j1 is known");
+    CHECK(decide(report("", 7, "org_a"), {}) == "No job of call 7 is known");
+    CHECK(decide(report("j1", 7, "org_b"), {{a}, {a}}) == "The job is another company's: j1 was not submitted for company_id org_b");
+    CHECK(decide(report("j1", 7, "org_a"), {{a}, {b}}) == "The job j1 and its call belong to several companies");
+    CHECK(decide(report("j1", 7, "org_a"), {{a, b}, {}}) == "The job j1 and its call belong to several companies");
+    auto odd = report("j1", 7, "org_a");
+    odd.set_not_understood("status 'melted' is not known");
+    CHECK(decide(odd, {{a}, {}}) == "Not understood: status 'melted' is not known");
+    auto gone = routed_job(report("j1", 7, "org_a"), a);
+    CHECK(gone.company_id() == "org_a");
+    CHECK(gone.phone() == "+12025550100");
+    CHECK(gone.kind() == "job.completed");
+    CHECK(gone.job().shunya_job_id() == "j1");
+    CHECK(gone.receipt().raw_body() == "{}");
+    known.add("org_a", 2, "", "", {}, "suspended");
+    CHECK(decide(report("j1", 7, "org_a"), {{a}, {}}) == "The company is suspended");
+}
+
+TEST_CASE("a report that comes before its job is on record flows on once it is, in order of arrival, and costs nothing meanwhile", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    Known known;
+    known.add("org_a", 1, "", "");
+    Router router(known.all, {});
+
+    auto meta_of = [](const std::string& name) {
+        rt::Envelope m;
+        m.id = EventId{Uuid::v5(Uuid{}, name)};
+        m.trace = tel::TraceContext::fresh();
+        return m;
+    };
+    std::int64_t micros = 1'000'000;
+    auto arrives = [&](std::vector<pb::ProviderEvent> batch, const std::string& name) {
+        std::vector<rt::Envelope> metas;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            batch[i].mutable_receipt()->set_received_at_us(++micros);
+            metas.push_back(meta_of(name + std::to_string(i)));
+        }
+        std::vector<rt::In<pb::ProviderEvent>> ins;
+        for (std::size_t i = 0; i < batch.size(); ++i) ins.push_back({batch[i], metas[i]});
+        rt::Sink sink("tenant-router");
+        rt::Out<otto::routed::v1::JobReported> out(sink);
+        auto tx = db.begin(pg::Scope::none());
+        router.look_up_or_hold(ins, tx, out);
+        tx.commit();
+        return sink.size();
+    };
+    auto submitted = [&](const std::string& job, std::int64_t call, const std::string& company) {
+        otto::analysis::v1::JobSubmitted e;
+        e.set_company_id(company);
+        e.set_phone("+12025550100");
+        e.set_shunya_job_id(job);
+        e.set_call_id(call);
+        auto meta = meta_of("submitted");
+        std::vector<rt::In<otto::analysis::v1::JobSubmitted>> ins{{e, meta}};
+        rt::Sink sink("tenant-router/jobs");
+        rt::Out<> out(sink);
+        auto tx = db.begin(pg::Scope::none());
+        router.remember_jobs(ins, tx, out);
+        tx.commit();
+    };
+    auto texts = [&](const std::string& sql) {
+        std::vector<std::string> out;
+        auto tx = owner.begin(pg::Scope::none());
+        static int n = 0;
+        auto name = "test.texts" + std::to_string(++n);
+        tx.each({name, sql}, {}, [&](const pg::Fields& f) { out.push_back(f.text("t")); });
+        tx.commit();
+        return out;
+    };
+    using Texts = std::vector<std::string>;
+    const std::string waiting = "SELECT reason AS t FROM held_events WHERE released_at IS NULL ORDER BY received_at";
+
+    CHECK(arrives({report("j1", 0, "org_a"), report("", 8, ""), report("j1", 0, "org_a"), report("j9", 0, "")}, "early") == 0);
+    CHECK(texts(waiting) == Texts{"No job j1 is known", "No job of call 8 is known", "No job j1 is known", "No job j9 is known"});
+    router.release(db);
+    CHECK(texts(waiting).size() == 4);
+    owner.execute("UPDATE held_events SET held_at = now() - interval '1 hour'");  // no longer tried each time
+    submitted("", 8, "org_a");
+    router.release(db);
+    CHECK(texts(waiting) == Texts{"No job j1 is known", "No job j1 is known", "No job j9 is known"});
+    submitted("j1", 7, "org_a");
+    router.release(db);
+    CHECK(texts(waiting) == Texts{"No job j9 is known"});
+    CHECK(texts("SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_causationid') AS t FROM outbox ORDER BY id") ==
+          Texts{meta_of("early1").id.value().to_string(), meta_of("early0").id.value().to_string(), meta_of("early2").id.value().to_string()});
+    CHECK(texts("SELECT DISTINCT key AS t FROM outbox") == Texts{"org_a:+12025550100"});
+    CHECK(arrives({report("j1", 7, "org_a"), report("j1", 0, "org_b")}, "late") == 1);  // known by now; the other one claims a company that it is not
+    CHECK(texts(waiting) == Texts{"No job j9 is known", "The job is another company's: j1 was not submitted for company_id org_b"});
+    owner.execute("UPDATE held_events SET asked_at = now(), reason = 'to be told again' WHERE released_at IS NULL");
+    router.release(db);
+    CHECK(texts("SELECT event_id::text AS t FROM held_events WHERE asked_at IS NOT NULL").empty());  // an operator who asks is answered
 }

@@ -37,6 +37,15 @@ struct Normalized {
     Candidates candidates;
 };
 
+enum class Verdict { authentic, open, unsigned_, forged };
+std::string_view to_text(Verdict);
+struct Judgement {
+    Verdict verdict = Verdict::open;
+    CompanyId company;      ///< whose key proved it
+    std::string why;        ///< of forged: which check failed
+    std::vector<CompanyId> refused_for = {};  ///< of forged: companies whose keys did not prove it
+};
+
 /// One provider: pure functions of a request. Thread-safe.
 class Provider {
 public:
@@ -50,15 +59,13 @@ public:
     virtual std::optional<std::string> unsigned_because(const http::Request&) const = 0;
     virtual bool verifies(const http::Request&, const Secret& key) const = 0;
     virtual std::vector<Secret> keys(const directory::Profile&, Instant now) const = 0;
+    /// For a provider whose key is the deployment's and not a company's: its verdict on a request, before the body is read. nullopt: companies' keys
+    /// decide, see judge().
+    virtual std::optional<Judgement> judge_alone(const http::Request&, bool /*allow_unsigned*/, Instant /*now*/) const { return std::nullopt; }
+    /// Bytes of the largest body that is taken; 413 above.
+    virtual std::size_t body_limit() const { return 2u << 20; }
 };
 
-enum class Verdict { authentic, open, unsigned_, forged };
-std::string_view to_text(Verdict);
-struct Judgement {
-    Verdict verdict = Verdict::open;
-    CompanyId company;      ///< whose key proved it
-    std::string why;        ///< of forged: which check failed
-};
 /// Architecture G4. Candidates are the number's owner, the owner of the provider's company or account, and the company that the body claims to be for;
 /// whose key verifies, owns. None has a key: open. One has a key and none verifies: forged.
 Judgement judge(const Provider&, const http::Request&, const Candidates&, const directory::Companies&, bool allow_unsigned, Instant now);

@@ -1,0 +1,28 @@
+#pragma once
+#include "ingress/webhook.hpp"
+#include "signature.hpp"
+
+namespace otto::shunya_ingress {
+
+/// Shunya's reports of how its jobs stand. Its key is the deployment's, so that it proves no company: whose job it is, tenant-router knows by the job's id.
+/// Source: providers.md §6.4.
+class Shunya final : public ingress::Provider {
+public:
+    Shunya(Scheme scheme, std::vector<Secret> secrets) : scheme_(scheme), secrets_(std::move(secrets)) {}
+    std::string_view name() const override { return "shunya"; }
+    std::vector<std::string> paths() const override { return {"/api/v1/shunya/webhook"}; }
+    std::size_t body_limit() const override { return 32u << 20; }
+    std::optional<ingress::Judgement> judge_alone(const http::Request&, bool allow_unsigned, Instant now) const override;
+    /// Both shapes of a body, all names of its ids. What says neither of which job or call it is, nor how that stands, is not understood.
+    ingress::Normalized normalize(const http::Request&) const override;
+    std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request&) const override;
+    std::optional<std::string> unsigned_because(const http::Request&) const override { return std::nullopt; }
+    bool verifies(const http::Request&, const Secret&) const override { return false; }
+    std::vector<Secret> keys(const directory::Profile&, Instant) const override { return {}; }
+
+private:
+    Scheme scheme_;
+    std::vector<Secret> secrets_;
+};
+
+}  // namespace otto::shunya_ingress
