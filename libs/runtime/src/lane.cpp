@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr int kLastTry = 3;  ///< times that an event may be begun while its partition runs one by one
 constexpr std::size_t kMostUnconfirmed = 20'000;
+constexpr Millis kMostRest{25};
+constexpr Millis kTellGroup{500};
 
 /// A batch must be run again one event per transaction.
 struct RunSingly {};
@@ -163,6 +165,7 @@ void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
     for (const auto& tp : tps) {
         auto found = parts_.find(tp);
         if (found == parts_.end()) continue;
+        if (!lost) tell_group(tp, found->second, true);
         try {
             auto tx = db_.begin(pg::Scope::none());
             if (!found->second.acked.empty()) {
@@ -266,8 +269,8 @@ void Lane::settle(pg::Tx& tx, const Tp& tp, Part& part, const kafka::Record& r, 
     }
 }
 
-std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, const Tp& tp, Sink& sink) {
-    pg::Columns columns(4);
+std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, Sink& sink, const LegOf& leg_of) {
+    pg::Columns columns(6);
     bool to_shard = false;
     for (const auto& item : sink.items()) {
         if (item.cancel || item.options.not_before || item.options.replaces) {
@@ -275,23 +278,26 @@ std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, const Tp& tp, Sink& sin
             to_shard = true;
             continue;
         }
-        columns.row({item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value), headers_json(item.wire.headers)});
+        const Tp& tp = leg_of(item);  // whose next owner drains it, so that order holds for each key
+        columns.row({tp.topic, tp.partition, item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value), headers_json(item.wire.headers)});
     }
     if (to_shard) tx.write(sql::outbox_notify, {consumer_.name()});
     std::vector<std::int64_t> ids;
     if (columns.rows() == 0) return ids;
-    auto params = at(tp);
+    pg::Params params{consumer_.name()};
     for (auto& p : columns.params()) params.push_back(p);
     tx.each(sql::outbox_insert, params, [&](const pg::Fields& f) { ids.push_back(f.integer("id")); });
     std::sort(ids.begin(), ids.end());
     return ids;
 }
 
-void Lane::publish(const Tp& tp, Part& part, Sink& sink, const std::vector<std::int64_t>& ids) {
+void Lane::publish(Sink& sink, const std::vector<std::int64_t>& ids, const LegOf& leg_of) {
     std::size_t n = 0;
     for (auto& item : sink.items()) {
         if (item.cancel || item.options.not_before || item.options.replaces) continue;
         auto id = ids[n++];
+        const Tp& tp = leg_of(item);
+        auto& part = parts_.at(tp);
         ++part.unconfirmed;
         publisher_.publish(to_record(std::move(item.wire)), [this, tp, epoch = part.epoch, id] {
             auto found = parts_.find(tp);
@@ -302,34 +308,42 @@ void Lane::publish(const Tp& tp, Part& part, Sink& sink, const std::vector<std::
     }
 }
 
-/// One transaction over some records of one partition. Throws SqlFailure, Fenced, RunSingly, or what a handler throws; nothing has happened then.
-void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> records, bool single, const Disposition* forced) {
+/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has happened then.
+void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* forced) {
     auto started = std::chrono::steady_clock::now();
     google::protobuf::Arena arena;
-    std::vector<Decoded> decoded;
-    decoded.reserve(records.size());
+    struct Piece {
+        const Leg* leg;
+        const kafka::Record* record;
+        Decoded decoded;
+    };
+    std::vector<Piece> pieces;
+    std::size_t events = 0;
+    for (const auto& leg : legs) events += leg.records.size();
+    pieces.reserve(events);
     std::set<CompanyId> companies;
     pg::Columns ids(2);
-    for (const auto& r : records) {
-        decoded.push_back(decode(r, consumer_.handlers(), arena));
-        auto& d = decoded.back();
-        if (!d.handler) continue;
-        if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
-        if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
-    }
+    for (const auto& leg : legs)
+        for (const auto& r : leg.records) {
+            const auto& d = pieces.emplace_back(Piece{&leg, &r, decode(r, consumer_.handlers(), arena)}).decoded;
+            if (!d.handler) continue;
+            if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
+            if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
+        }
     // New to this consumer, as far as it asks.
     auto first_time = [](std::set<std::pair<std::string, Uuid>>& fresh, const Decoded& d) {
         return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0;
     };
 
     auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
-    tx.write(sql::fence, at(tp, {part.epoch, records.back().offset + 1}));
-    auto acked = part.acked;
-    if (!acked.empty()) {
-        std::vector<std::string> texts;
-        for (auto id : acked) texts.push_back(std::to_string(id));
-        tx.write(sql::outbox_delete, {pg::Param::array(texts)});
+    std::vector<std::string> acked;
+    std::vector<std::size_t> acked_of;  // how many of each leg
+    for (const auto& leg : legs) {
+        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.records.back().offset + 1}));
+        acked_of.push_back(leg.part->acked.size());
+        for (auto id : leg.part->acked) acked.push_back(std::to_string(id));
     }
+    if (!acked.empty()) tx.write(sql::outbox_delete, {pg::Param::array(acked)});
     std::set<std::pair<std::string, Uuid>> fresh;
     if (ids.rows() > 0) {
         pg::Params params{consumer_.name()};
@@ -340,6 +354,11 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
     Sink sink(consumer_.name());
     bool intents = false;
     std::size_t repeats = 0, skipped = 0;
+    std::map<EventId, const Tp*> came_from;
+    LegOf leg_of = [&](const Sink::Item& item) -> const Tp& {
+        auto found = came_from.find(item.cause);
+        return found == came_from.end() ? *legs.front().tp : *found->second;
+    };
     std::vector<const detail::Event*> run;          // consecutive events of one batch handler
     const detail::Handler* run_handler = nullptr;
     auto finish_run = [&] {
@@ -348,9 +367,10 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
         metrics_.handled(run_handler->type->type, "done", run.size());
         run.clear();
     };
-    for (std::size_t i = 0; i < records.size(); ++i) {
-        auto& d = decoded[i];
-        const auto& r = records[i];
+    for (auto& [leg, record, d] : pieces) {
+        const auto& r = *record;
+        const auto& tp = *leg->tp;
+        auto& part = *leg->part;
         if (!d.unreadable.empty() || forced) {
             finish_run();
             if (forced && d.handler && !first_time(fresh, d)) {
@@ -374,6 +394,7 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
             metrics_.handled(d.event.meta.type, "parked");
             continue;
         }
+        if (legs.size() > 1) came_from.emplace(d.event.meta.id, leg->tp);
         switch (d.handler->shape) {
             case detail::Shape::batch:
                 if (run_handler != d.handler) finish_run();
@@ -399,7 +420,7 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
                         if (!single) throw RunSingly{};
                         tx.rollback();
                         Disposition answer{outcome, true};
-                        attempt(tp, part, records, true, &answer);
+                        attempt(legs, true, &answer);
                         return;
                     }
                 }
@@ -408,79 +429,85 @@ void Lane::attempt(const Tp& tp, Part& part, std::span<const kafka::Record> reco
         }
     }
     finish_run();
-    auto outbox = write_outbox(tx, tp, sink);
+    auto outbox = write_outbox(tx, sink, leg_of);
     tx.commit();
 
-    part.next = records.back().offset + 1;
-    part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked.size()));
-    source_.commit_async(tp, part.next);
-    publish(tp, part, sink, outbox);
+    std::string positions;
+    for (std::size_t i = 0; i < legs.size(); ++i) {
+        const auto& tp = *legs[i].tp;
+        auto& part = *legs[i].part;
+        part.next = legs[i].records.back().offset + 1;
+        part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked_of[i]));
+        tell_group(tp, part, false);
+        if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+        positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
+    }
+    publish(sink, outbox, leg_of);
     if (intents && options_.poke_activities) options_.poke_activities();
 
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     Instant oldest = now();
-    for (const auto& d : decoded)
-        if (d.handler) oldest = std::min(oldest, d.event.meta.occurred_at);
-    metrics_.batch_size.observe(static_cast<double>(records.size()));
+    for (const auto& piece : pieces)
+        if (piece.decoded.handler) oldest = std::min(oldest, piece.decoded.event.meta.occurred_at);
+    metrics_.batch_size.observe(static_cast<double>(events));
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
-    metrics_.parked.set(static_cast<double>(part.blocked.size()));
-    if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+    count_blocked();
     if (repeats > 0) metrics_.handled("", "repeat", repeats);
-    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"repeats", repeats}, {"skipped", skipped},
-                        {"companies", companies.size()}, {"emitted", outbox.size()}, {"offset", part.next - 1}, {"ms", took.count() * 1e3}});
+    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"skipped", skipped}, {"companies", companies.size()},
+                        {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
 }
 
 /// One event a transaction, so that only the guilty one is parked. `careful`: each begin is on record before the event is touched, so that one that
 /// kills the process is a dead letter after a few times.
 void Lane::singly(const Tp& tp, Part& part, std::span<const kafka::Record> records, bool careful) {
     for (std::size_t i = 0; i < records.size() && !stop_.stopping(); ++i) {
-        auto one = records.subspan(i, 1);
+        const Leg leg{&tp, &part, records.subspan(i, 1)};
+        const std::span<const Leg> one(&leg, 1);
         if (careful) {
             struct Count {
                 std::int64_t n;
                 static Count from(const pg::Fields& f) { return {f.integer("n")}; }
             };
             auto tx = db_.begin(pg::Scope::none());
-            auto tries = tx.maybe<Count>(sql::trying, at(tp, {part.epoch, one[0].offset}));
+            auto tries = tx.maybe<Count>(sql::trying, at(tp, {part.epoch, records[i].offset}));
             if (!tries) throw Fenced{};
             tx.commit();
             if (tries->n > kLastTry) {
                 Disposition dead{Outcome::reject("the process ended " + std::to_string(tries->n - 1) + " times while this event was handled"), false};
-                attempt(tp, part, one, true, &dead);
+                attempt(one, true, &dead);
                 continue;
             }
         }
         try {
-            attempt(tp, part, one, true, nullptr);
+            attempt(one, true, nullptr);
         } catch (const pg::SqlFailure& e) {
             if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
             Disposition parked{Outcome::retry(e.what()), true};
-            attempt(tp, part, one, true, &parked);
+            attempt(one, true, &parked);
         } catch (const Fenced&) {
             throw;
         } catch (const std::exception& e) {
             Disposition parked{Outcome::retry(e.what()), true};
-            attempt(tp, part, one, true, &parked);
+            attempt(one, true, &parked);
         }
         if (part.careful > 0) --part.careful;
     }
 }
 
-void Lane::work(const Tp& tp, Part& part, std::vector<kafka::Record> records) {
-    std::erase_if(records, [&](const kafka::Record& r) { return r.offset < part.next; });
-    if (records.empty()) return;
+/// One partition's part of a batch; if it fails, event by event.
+void Lane::work(const Leg& leg) {
+    const auto& tp = *leg.tp;
+    auto& part = *leg.part;
     if (part.careful > 0) {
-        singly(tp, part, records, true);
+        singly(tp, part, leg.records, true);
         return;
     }
     try {
-        attempt(tp, part, records, false, nullptr);
+        attempt({&leg, 1}, false, nullptr);
         part.contention = 0;
         return;
     } catch (const RunSingly&) {
-    } catch (const Fenced&) {
-        throw;
     } catch (const pg::SqlFailure& e) {
         if (e.sqlstate() == "OT001") throw;
         bool contended = e.kind() == pg::FailureClass::contention && ++part.contention >= 5;
@@ -490,7 +517,27 @@ void Lane::work(const Tp& tp, Part& part, std::vector<kafka::Record> records) {
         tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
     }
     part.contention = 0;
-    singly(tp, part, records, false);
+    singly(tp, part, leg.records, false);
+}
+
+/// One transaction for all partitions: what a transaction costs by itself is paid once, however thinly the events are spread. False: nothing has happened,
+/// and each partition's part has to run for itself, so that a fault, or another owner, costs only the partition that has it.
+bool Lane::together(std::span<const Leg> legs) {
+    std::string why = "an outcome after a write";
+    try {
+        attempt(legs, false, nullptr);
+        for (const auto& leg : legs) leg.part->contention = 0;
+        return true;
+    } catch (const RunSingly&) {
+    } catch (const pg::SqlFailure& e) {
+        bool elsewhere = e.kind() == pg::FailureClass::data || e.kind() == pg::FailureClass::contention;  // OT001 is of class data
+        if (!elsewhere) throw;
+        why = e.what();
+    } catch (const std::exception& e) {
+        why = e.what();
+    }
+    tel::info("a batch failed and runs again by partitions", {{"consumer", consumer_.name()}, {"partitions", legs.size()}, {"why", why}});
+    return false;
 }
 
 // ---- parked events
@@ -524,7 +571,7 @@ void Lane::run_parked(const Tp& tp, Part& part) {
             one_parked(tp, part, s);
         }
     }
-    metrics_.parked.set(static_cast<double>(part.blocked.size()));
+    count_blocked();
     auto took = std::chrono::steady_clock::now() - clock;
     part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked_any ? Millis{250} : Millis{2'000}, took * 20);
 }
@@ -559,9 +606,10 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
                                        pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
             else outcome = d.handler->one(d.event, &tx, sink);
             if (outcome.settled()) {
-                auto ids = write_outbox(tx, tp, sink);
+                LegOf here = [&tp](const Sink::Item&) -> const Tp& { return tp; };
+                auto ids = write_outbox(tx, sink, here);
                 tx.commit();
-                publish(tp, part, sink, ids);
+                publish(sink, ids, here);
                 if (d.handler->shape == detail::Shape::activity && options_.poke_activities) options_.poke_activities();
                 metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
                 return;
@@ -596,15 +644,42 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
 
 // ---- the loop
 
-void Lane::tidy(const Tp& tp, Part& part) {
-    if (part.acked.empty()) return;
-    auto tx = db_.begin(pg::Scope::none());
+void Lane::tidy() {
     std::vector<std::string> ids;
-    for (auto id : part.acked) ids.push_back(std::to_string(id));
+    for (const auto& [tp, part] : parts_)
+        for (auto id : part.acked) ids.push_back(std::to_string(id));
+    if (ids.empty()) return;
+    auto tx = db_.begin(pg::Scope::none());
     tx.write(sql::outbox_delete, {pg::Param::array(ids)});
     tx.commit();
-    part.acked.clear();
-    (void)tp;
+    for (auto& [tp, part] : parts_) part.acked.clear();
+}
+
+void Lane::tell_group(const Tp& tp, Part& part, bool now) {
+    if (part.next < 0 || part.next == part.told) return;
+    auto clock = std::chrono::steady_clock::now();
+    if (!now && clock - part.told_at < kTellGroup) return;
+    source_.commit_async(tp, part.next);
+    part.told = part.next;
+    part.told_at = clock;
+}
+
+void Lane::count_blocked() {
+    std::size_t keys = 0;
+    for (const auto& [tp, part] : parts_) keys += part.blocked.size();
+    metrics_.parked.set(static_cast<double>(keys));
+}
+
+/// A lane rests as long as it has worked, a moment at most, while its batches are not full: half as many transactions of twice the size, for a delay that a
+/// single event after a quiet time does not have.
+void Lane::rest(std::chrono::steady_clock::duration worked) {
+    auto end = std::chrono::steady_clock::now() + std::min<std::chrono::steady_clock::duration>(worked, kMostRest);
+    while (!stop_.stopping()) {
+        auto left = std::chrono::ceil<Millis>(end - std::chrono::steady_clock::now());
+        if (left <= Millis{0}) return;
+        if (publisher_.in_flight() > 0) publisher_.serve(left);
+        else stop_.wait(left);
+    }
 }
 
 void Lane::back_off(const std::string& why, bool schema) {
@@ -621,69 +696,108 @@ void Lane::back_off(const std::string& why, bool schema) {
     stop_.wait(wait);
 }
 
+/// False: the database failed, and what the concerned partitions' rows say must be read before anything else.
+bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>& body) {
+    auto lost = [&] {
+        for (const auto& tp : concerned) {
+            metrics_.rebalances_lost.inc();
+            tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+        }
+        rejoin_ = true;
+    };
+    try {
+        body();
+        failures_ = 0;
+    } catch (const Fenced&) {
+        lost();
+    } catch (const pg::SqlFailure& e) {
+        if (e.sqlstate() != "OT001") {
+            for (const auto& tp : concerned)
+                if (auto found = parts_.find(tp); found != parts_.end()) found->second.stale = true;
+            back_off(e.what(), e.kind() == pg::FailureClass::schema);
+            return false;
+        }
+        lost();
+    }
+    return true;
+}
+
+/// Makes sure that the partition is ours and known, and runs what waits there. False: what was polled of it is polled again.
+bool Lane::prepare(const Tp& tp, Part& part) {
+    if (part.claimed_now) {
+        // The group must agree that the partition is ours before anything is done with it.
+        if (part.next >= 0) {
+            if (auto confirmed = source_.commit(tp, part.next); !confirmed) throw Fenced{};
+            part.told = part.next;
+        }
+        part.claimed_now = false;
+    }
+    if (part.stale) {
+        if (!recover(tp, part)) throw Fenced{};
+        return false;
+    }
+    run_parked(tp, part);
+    tell_group(tp, part, false);
+    return true;
+}
+
+/// What was polled, and what waits. False: the database failed in between.
+bool Lane::round(std::map<Tp, std::vector<kafka::Record>>& buckets) {
+    std::vector<Tp> owned, in_batch;
+    for (const auto& [tp, part] : parts_) owned.push_back(tp);
+    std::vector<Leg> legs, careful;
+    for (const auto& tp : owned) {
+        if (stop_.stopping()) break;
+        auto found = parts_.find(tp);
+        if (found == parts_.end()) continue;
+        auto& [key, part] = *found;
+        bool goes_on = false;
+        if (!guarded({tp}, [&, &p = part] { goes_on = prepare(tp, p); })) return false;
+        auto bucket = buckets.find(tp);
+        if (!goes_on || bucket == buckets.end()) continue;
+        std::erase_if(bucket->second, [next = part.next](const kafka::Record& r) { return r.offset < next; });
+        if (bucket->second.empty()) continue;
+        (part.careful > 0 ? careful : legs).push_back({&key, &part, bucket->second});
+        if (part.careful == 0) in_batch.push_back(tp);
+    }
+    bool done = false;
+    if (legs.size() > 1 && !guarded(in_batch, [&] { done = together(legs); })) return false;
+    if (done) legs.clear();
+    legs.insert(legs.end(), careful.begin(), careful.end());
+    for (const auto& leg : legs) {
+        if (stop_.stopping()) break;
+        if (!guarded({*leg.tp}, [&] { work(leg); })) return false;
+    }
+    std::size_t acked = 0;
+    for (const auto& [tp, part] : parts_) acked += part.acked.size();
+    return (!buckets.empty() && acked <= 2'000) || guarded(owned, [&] { tidy(); });
+}
+
 void Lane::run() {
     tel::ServiceScope scope(options_.service);
     std::size_t most = batch_;
     while (!stop_.stopping()) {
         bool waiting = publisher_.in_flight() > 0;
-        std::vector<kafka::Record> records;
-        try {
-            records = source_.poll(most, kMaxBytes, waiting ? Millis{5} : Millis{100});
-        } catch (const Fenced&) {
-            continue;
-        }
+        auto records = source_.poll(most, kMaxBytes, waiting ? Millis{5} : Millis{100});
         publisher_.serve(Millis{0});
         if (publisher_.take_failure())
             for (auto& [tp, part] : parts_) part.stale = true;
         while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
 
+        bool full = records.size() >= most, idle = records.empty();
         std::map<Tp, std::vector<kafka::Record>> buckets;
         for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
-        bool idle = records.empty();
-        std::vector<Tp> owned;
-        for (const auto& [tp, part] : parts_) owned.push_back(tp);
-        for (const auto& tp : owned) {
-            auto found = parts_.find(tp);
-            if (found == parts_.end() || stop_.stopping()) continue;
-            Part& part = found->second;
-            try {
-                if (part.claimed_now) {
-                    // The group must agree that the partition is ours before anything is done with it.
-                    if (part.next >= 0)
-                        if (auto confirmed = source_.commit(tp, part.next); !confirmed) throw Fenced{};
-                    part.claimed_now = false;
-                }
-                if (part.stale) {
-                    if (!recover(tp, part)) throw Fenced{};
-                    continue;  // what was polled is polled again, from the right place
-                }
-                run_parked(tp, part);
-                if (auto bucket = buckets.find(tp); bucket != buckets.end()) work(tp, part, std::move(bucket->second));
-                if (idle || part.acked.size() > 2'000) tidy(tp, part);
-                failures_ = 0;
-            } catch (const Fenced&) {
-                metrics_.rebalances_lost.inc();
-                tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
-                rejoin_ = true;
-            } catch (const pg::SqlFailure& e) {
-                if (e.sqlstate() == "OT001") {
-                    metrics_.rebalances_lost.inc();
-                    tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
-                    rejoin_ = true;
-                } else {
-                    part.stale = true;
-                    back_off(e.what(), e.kind() == pg::FailureClass::schema);
-                    for (auto& [other, state] : parts_)
-                        if (buckets.contains(other)) state.stale = true;  // their records are polled again after a look at the table
-                    break;
-                }
-            }
-        }
+        auto began = std::chrono::steady_clock::now();
+        if (!round(buckets))
+            for (auto& [tp, part] : parts_)
+                if (buckets.contains(tp)) part.stale = true;  // their records are polled again after a look at the table
         if (rejoin_) {
             rejoin_ = false;
             metrics_.owned.add(-static_cast<double>(parts_.size()));
             parts_.clear();
             source_.rejoin();
+        } else if (!full && !idle) {
+            rest(std::chrono::steady_clock::now() - began);
         }
     }
     std::vector<Tp> owned;

@@ -1,9 +1,11 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,8 +54,9 @@ private:
     std::map<kafka::TopicPartition, tel::Gauge> lag_;
 };
 
-/// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch of one partition at a
-/// time. The protocol is runtime.md §1–§3; the names of the steps are its names.
+/// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch at a time. A batch holds what
+/// there is of all its partitions, each fenced for itself; if it fails, each partition's part runs alone, and if that fails each event. The protocol is
+/// runtime.md §1–§3; the names of the steps are its names.
 class Lane {
 public:
     Lane(const Consumer&, const LaneOptions&, int index, StopSignal&);
@@ -74,8 +77,16 @@ private:
         std::vector<std::int64_t> acked;   ///< outbox rows that Kafka has, to be deleted
         std::size_t unconfirmed = 0;
         std::chrono::steady_clock::time_point look_at_parked{};
+        std::int64_t told = -1;            ///< the position that the group was told last
+        std::chrono::steady_clock::time_point told_at{};
     };
     using Tp = kafka::TopicPartition;
+    /// What a batch takes from one partition.
+    struct Leg {
+        const Tp* tp;
+        Part* part;
+        std::span<const kafka::Record> records;
+    };
     /// What is to be done with one event without asking its handler (again).
     struct Disposition {
         Outcome outcome;
@@ -89,16 +100,25 @@ private:
     void drain_outbox(const Tp&, Part&);
     void read_parked(pg::Tx&, const Tp&, Part&);
 
-    void work(const Tp&, Part&, std::vector<kafka::Record>);
-    void attempt(const Tp&, Part&, std::span<const kafka::Record>, bool single, const Disposition*);
+    bool guarded(const std::vector<Tp>& concerned, const std::function<void()>& body);
+    bool prepare(const Tp&, Part&);
+    bool round(std::map<Tp, std::vector<kafka::Record>>& buckets);
+    void work(const Leg&);
+    bool together(std::span<const Leg>);
+    void attempt(std::span<const Leg>, bool single, const Disposition*);
     void singly(const Tp&, Part&, std::span<const kafka::Record>, bool careful);
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
     void settle(pg::Tx&, const Tp&, Part&, const kafka::Record&, const Decoded&, const Outcome&);
     void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error, Millis after);
-    std::vector<std::int64_t> write_outbox(pg::Tx&, const Tp&, Sink&);
-    void publish(const Tp&, Part&, Sink&, const std::vector<std::int64_t>& ids);
-    void tidy(const Tp&, Part&);
+    using LegOf = std::function<const Tp&(const Sink::Item&)>;
+    std::vector<std::int64_t> write_outbox(pg::Tx&, Sink&, const LegOf&);
+    void publish(Sink&, const std::vector<std::int64_t>& ids, const LegOf&);
+    void tidy();
+    /// Tells the group where the partition stands: for lag tools only, so now and then is enough.
+    void tell_group(const Tp&, Part&, bool now);
+    void count_blocked();
+    void rest(std::chrono::steady_clock::duration worked);
     /// Says what failed, throws the session away, waits (growing, at most 2 s).
     void back_off(const std::string& why, bool schema);
     pg::Params at(const Tp& tp) const { return {consumer_.name(), tp.topic, tp.partition}; }

@@ -12,6 +12,8 @@ constexpr std::size_t kBatch = 1'000;
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
 constexpr int kLastTry = 3;
+/// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a few repeats after a crash.
+constexpr Millis kTellGroup{100};
 
 struct Claimed {
     std::int64_t epoch;
@@ -69,7 +71,7 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
             auto found = parts_.find(tp);
             if (found == parts_.end()) continue;
             if (!lost) {
-                advance(tp, found->second);
+                advance(tp, found->second, true);
                 try {
                     auto tx = db_.begin(pg::Scope::none());
                     tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
@@ -239,13 +241,17 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
 }
 
-void PassLane::advance(const Tp& tp, Part& part) {
-    std::int64_t next = -1;
+void PassLane::advance(const Tp& tp, Part& part, bool at_once) {
     while (!part.steps.empty() && part.steps.front().unconfirmed == 0) {
-        next = part.steps.front().next;
+        part.next = part.steps.front().next;
         part.steps.pop_front();
     }
-    if (next >= 0) source_.commit_async(tp, next);
+    if (part.next == part.told) return;
+    auto clock = std::chrono::steady_clock::now();
+    if (!at_once && clock - part.told_at < kTellGroup) return;
+    source_.commit_async(tp, part.next);
+    part.told = part.next;
+    part.told_at = clock;
 }
 
 /// After a failed delivery: from the oldest record that Kafka has not confirmed.
@@ -281,7 +287,7 @@ void PassLane::run() {
         while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
     }
     publisher_.flush(Millis{5'000});
-    for (auto& [tp, part] : parts_) advance(tp, part);
+    for (auto& [tp, part] : parts_) advance(tp, part, true);
     for (auto& [tp, part] : parts_) {
         try {
             auto tx = db_.begin(pg::Scope::none());

@@ -18,12 +18,14 @@ private:
     struct Part {
         std::uint64_t generation = 0;
         std::deque<Step> steps;  ///< records in order; the front ones without anything unconfirmed are done
+        std::int64_t next = -1, told = -1;  ///< all before it is done; what the group was told
+        std::chrono::steady_clock::time_point told_at{};
     };
     void handle(const Tp&, Part&, std::vector<kafka::Record>&);
     bool safe_to_touch(const Tp&, const kafka::Record&);
     void put_aside(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
     void bury(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
-    void advance(const Tp&, Part&);
+    void advance(const Tp&, Part&, bool at_once = false);
     void start_again();
     void retry(const char* what, const std::function<void()>&);
 

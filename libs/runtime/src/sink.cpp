@@ -31,7 +31,7 @@ void Sink::emit(const Envelope& cause, const google::protobuf::Message& m, EmitO
     meta.time = cause.occurred_at;
     meta.cause = cause.id;
     meta.trace = cause.trace.child();
-    items_.push_back({encode_checked(m, meta), std::move(options), false});
+    items_.push_back({encode_checked(m, meta), std::move(options), false, cause.id});
 }
 
 void Sink::cancel(std::string_view replaces) {
@@ -76,7 +76,7 @@ void UntypedEmitter::emit(pg::Tx& tx, const google::protobuf::Message& m, const 
     meta.source = "/" + consumer_;
     meta.time = now;
     meta.trace = trace.child();
-    write_to_shard(tx, consumer_, {encode_checked(m, meta), std::move(options), false});
+    write_to_shard(tx, consumer_, {encode_checked(m, meta), std::move(options)});
     tx.write(sql::outbox_notify, {consumer_});
 }
 

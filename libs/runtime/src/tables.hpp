@@ -27,7 +27,7 @@ ON CONFLICT DO NOTHING RETURNING company_id, event_id)sql"};
 
 inline constexpr pg::Query outbox_insert{"rt.outbox_insert", R"sql(
 INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)
-SELECT $1, $2, $3, t, k, v, h FROM unnest($4::text[], $5::text[], $6::bytea[], $7::jsonb[]) WITH ORDINALITY AS o (t, k, v, h, n) ORDER BY n RETURNING id)sql"};
+SELECT $1, lt, lp, t, k, v, h FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::bytea[], $7::jsonb[]) WITH ORDINALITY AS o (lt, lp, t, k, v, h, n) ORDER BY n RETURNING id)sql"};
 inline constexpr pg::Query outbox_insert_shard{"rt.outbox_insert_shard", R"sql(
 INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers, not_before, replaces) VALUES ($1, 'outbox', $2, $3, $4, $5, $6, $7, $8))sql"};
 inline constexpr pg::Query outbox_cancel{"rt.outbox_cancel", "DELETE FROM outbox WHERE consumer = $1 AND replaces = $2"};
@@ -72,7 +72,7 @@ UPDATE intents SET state = 'failed', finished_at = now(), leased_until = NULL, e
 
 inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
 inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(
-SELECT coalesce(extract(epoch FROM now() - (SELECT min(created_at) FROM outbox WHERE not_before IS NULL)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,
+SELECT coalesce(extract(epoch FROM now() - (SELECT created_at FROM outbox WHERE not_before IS NULL ORDER BY id LIMIT 1)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,
        (SELECT count(*) FROM dead_letters) AS dead, (SELECT count(*) FROM intents WHERE state IN ('pending', 'running')) AS intents)sql"};
 inline constexpr pg::Query trim_inbox{"rt.trim_inbox", "DELETE FROM inbox WHERE applied_at < now() - $1::bigint * interval '1 day'"};
 inline constexpr pg::Query trim_intents{"rt.trim_intents", "DELETE FROM intents WHERE state = 'done' AND finished_at < now() - interval '90 days'"};

@@ -253,11 +253,47 @@ TEST_CASE("one bad event of a batch costs only itself", "[integration]") {
     Policy quick;
     quick.retry = {2, Backoff{Millis{20}, Millis{20}, 1, 0}};
     std::vector<events::Wire> wires;
-    for (int i = 0; i < 50; ++i) wires.push_back(report(notes.company, "+1", i == 20 ? "throw" : "n"));
+    int customers = GENERATE(1, 24);  // of one partition, of many
+    for (int i = 0; i < 50; ++i) wires.push_back(report(notes.company, "+" + std::to_string(i % customers), i == 20 ? "throw" : "n"));
     send(wires);
     Running lane(Consumer{name}.on<&Notes::batch>(notes, quick));
     CHECK(eventually([&] { return notes_of(notes.company) == 49; }));
     CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 1; }));
+}
+
+TEST_CASE("a transaction takes what there is of all partitions, and what follows from an event stands under its own partition", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    pg::Connection db(World::shared().owner, "witness");
+    db.execute("CREATE TABLE outbox_seen (key text, lane_partition int);"
+               "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO outbox_seen VALUES (NEW.key, NEW.lane_partition); RETURN NULL; END $$;"
+               "CREATE TRIGGER see AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION see()");
+    Running lane(Consumer{name}.on<&Notes::one>(notes));
+    std::map<std::string, int> partition_of;
+    for (int i = 0; i < 8; ++i) {
+        auto phone = "+1202555" + std::to_string(2000 + i);
+        partition_of[phone] = send({report(notes.company, phone, phone)});
+    }
+    REQUIRE(eventually([&] { return notes_of(notes.company) == 8; }));
+    // What a lane finds when it looks is Kafka's business, so more than one try.
+    std::int64_t sent = 8, shared = 0;
+    for (int n = 0; n < 20 && shared == 0; ++n) {
+        std::vector<events::Wire> wires;
+        for (const auto& [phone, partition] : partition_of) wires.push_back(report(notes.company, phone, std::to_string(partition)));
+        send(wires);
+        sent += static_cast<std::int64_t>(wires.size());
+        REQUIRE(eventually([&] { return notes_of(notes.company) == sent; }));
+        shared = count("SELECT count(*) AS n FROM (SELECT FROM notes WHERE company_id = '" + notes.company + "' GROUP BY xmin::text HAVING count(DISTINCT note) > 1) t");
+    }
+    CHECK(shared > 0);
+    lane.stop();
+    db.execute("DROP TRIGGER see ON outbox");
+    for (const auto& [phone, partition] : partition_of) {
+        auto of_key = "FROM outbox_seen WHERE key = '" + notes.company + ":" + phone + "'";
+        CHECK(count("SELECT count(*) AS n " + of_key) > 0);
+        CHECK(count("SELECT count(*) AS n " + of_key + " AND lane_partition <> " + std::to_string(partition)) == 0);
+    }
 }
 
 TEST_CASE("bytes that are no event become a dead letter with the bytes", "[integration]") {

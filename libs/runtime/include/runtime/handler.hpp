@@ -83,6 +83,7 @@ public:
         events::Wire wire;
         EmitOptions options;
         bool cancel = false;  ///< only takes back the timer of that name
+        EventId cause{};      ///< what it follows from; nil: nothing
     };
     void emit(const Envelope& cause, const google::protobuf::Message&, EmitOptions);
     void cancel(std::string_view replaces);
