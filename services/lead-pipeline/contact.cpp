@@ -39,18 +39,23 @@ std::optional<Name> split_name(std::string_view text) {
     return name;
 }
 
-bool merge(Contact& c, const Call& call, const std::vector<std::int64_t>& calls) {
-    // An origin here: stage = voice, time = start of the call, id = the call's, of fixed width so that texts compare like numbers.
+Statement statement_of(const Call& call, const std::vector<std::int64_t>& calls) {
+    return {Voice::caller_id, call.customer_name, {}, call.customer_city, call.customer_state, call.started_at.value_or(call.received_at), calls, 0};
+}
+
+bool merge(Contact& c, const Statement& said) {
+    // An origin here: stage = voice, time = start of the call, id = the call's and the analysis' version, of fixed width so that texts compare like numbers.
     auto wide = [](std::int64_t n) {
         auto text = std::to_string(n);
         return std::string(16 - std::min<std::size_t>(16, text.size()), '0') + text;
     };
-    Order mine{static_cast<int>(Voice::caller_id), to_micros(call.started_at.value_or(call.received_at)), wide(calls.front())};
+    auto version_of = [](const Order& o) { return o.id.substr(std::min<std::size_t>(16, o.id.size())); };
+    Order mine{static_cast<int>(said.voice), to_micros(said.started_at), wide(said.calls.front()) + (said.version > 0 ? "." + wide(said.version) : "")};
     auto wins = [&](std::string_view field) {
         auto theirs = c.origins.of(field);
         if (!theirs || theirs->stage != mine.stage) return !theirs || theirs->stage < mine.stage;
-        bool same_call = std::any_of(calls.begin(), calls.end(), [&](auto id) { return wide(id) == theirs->id; });
-        return same_call || mine > *theirs;
+        bool same_call = std::any_of(said.calls.begin(), said.calls.end(), [&](auto id) { return theirs->id.starts_with(wide(id)); });
+        return same_call ? version_of(mine) >= version_of(*theirs) : mine > *theirs;
     };
     bool changed = false;
     auto take = [&](std::string_view field, std::optional<std::string>& slot, const std::optional<std::string>& value) {
@@ -60,7 +65,7 @@ bool merge(Contact& c, const Call& call, const std::vector<std::int64_t>& calls)
         changed = changed || slot != text;
         slot = text;
     };
-    if (auto name = split_name(call.customer_name.value_or("")); name && wins("name")) {
+    if (auto name = split_name(said.name.value_or("")); name && wins("name")) {
         // First and last name are one statement: a newer first name does not stand beside an older last one.
         c.origins.set("name", mine);
         std::optional<std::string> last = name->last.empty() ? std::nullopt : std::optional(name->last);
@@ -68,8 +73,9 @@ bool merge(Contact& c, const Call& call, const std::vector<std::int64_t>& calls)
         c.first_name = name->first;
         c.last_name = last;
     }
-    take("city", c.city, call.customer_city);
-    take("state", c.state, call.customer_state);
+    take("address", c.address, said.address);
+    take("city", c.city, said.city);
+    take("state", c.state, said.state);
     return changed;
 }
 

@@ -16,11 +16,20 @@ struct Contact {
     Origins origins;
 };
 
-struct Call;
+/// What somebody says of a contact.
+struct Statement {
+    Voice voice = Voice::caller_id;
+    std::optional<std::string> name, address, city, state;
+    Instant started_at{};                   ///< of the call that it comes from
+    std::vector<std::int64_t> calls;        ///< all ids under which that call was known; the first is its own
+    std::int64_t version = 0;               ///< of the call's analysis; 0: no analysis
+};
+/// True if anything that people see changed. Per field the higher voice wins, then the later call by (started_at, call), then the newer analysis of that call.
+bool merge(Contact&, const Statement&);
 
-/// What a call says of its caller. True if anything that people see changed. Per field the higher voice wins, then the later call by (started_at, call).
-/// `calls`: all ids under which the call was known; the first is its own.
-bool merge(Contact&, const Call&, const std::vector<std::int64_t>& calls);
+struct Call;
+/// What a call itself says of its caller.
+Statement statement_of(const Call&, const std::vector<std::int64_t>& calls);
 
 /// "KAYLAH MILLS" → Kaylah, Mills. Caller ids that are no names ("WIRELESS CALLER", a number) give nothing.
 struct Name { std::string first, last; };

@@ -6,9 +6,12 @@
 
 #include "base/json.hpp"
 #include "call.hpp"
+#include "cards.hpp"
 #include "contact.hpp"
 #include "lead.hpp"
 #include "lead-pipeline/sql.hpp"
+#include "leads.hpp"
+#include "owners.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -37,18 +40,6 @@ struct NewId {
     static NewId from(const pg::Fields& f) { return {f.integer("call_id")}; }
 };
 
-struct ContactRow {
-    std::string company;
-    Uuid id;
-    std::optional<std::string> phone;
-    Contact contact;
-    static ContactRow from(const pg::Fields& f) {
-        ContactRow r{f.text("company_id"), f.uuid("id"), f.maybe_text("primary_phone"), {}};
-        r.contact = {f.maybe_text("first_name"), f.maybe_text("last_name"), f.maybe_text("address"), f.maybe_text("city"), f.maybe_text("state"), Origins::parse(f.text("merge_state"))};
-        return r;
-    }
-};
-
 struct LeadRow {
     std::string company;
     Uuid id, contact;
@@ -66,6 +57,8 @@ struct CallRow {
     std::string company, provider, provider_call_id, traceparent;
     std::int64_t call_id = 0, version = 0;
     Uuid contact, lead;
+    std::optional<std::string> owner_id;    ///< who took the call
+    bool was_missed = false;                ///< as it stood: missed, by somebody who can be called back
     Call call;
     static CallRow from(const pg::Fields& f) {
         CallRow r;
@@ -77,6 +70,7 @@ struct CallRow {
         r.version = f.integer("version");
         r.contact = f.uuid("contact_card_id");
         r.lead = f.uuid("lead_id");
+        r.owner_id = f.maybe_text("owner_id");
         auto& c = r.call;
         // What is derived or not shown stands in the merge state.
         auto state = JsonDocument::parse(f.text("merge_state"));
@@ -109,6 +103,7 @@ struct CallRow {
         c.started_at = f.time("started_at");
         c.ended_at = f.time("ended_at");
         c.received_at = f.time("received_at").value_or(Instant{});
+        r.was_missed = f.boolean("missed_call") && c.phone_callable;
         return r;
     }
 };
@@ -150,7 +145,7 @@ struct Group {
 
 class Batch {
 public:
-    Batch(std::span<const In> ins, pg::Tx& tx, Out& out) : tx_(tx), out_(out) {
+    Batch(std::span<const In> ins, pg::Tx& tx, Out& out, Millis grace) : tx_(tx), out_(out), grace_(grace) {
         for (const auto& in : ins) add(in);
     }
 
@@ -162,6 +157,8 @@ public:
         settle_contacts();
         settle_leads();
         save();
+        watch_missed_calls();
+        leave_former();
         emit();
     }
 
@@ -175,6 +172,8 @@ private:
     void settle_contacts();
     void settle_leads();
     void save();
+    void watch_missed_calls();
+    void leave_former();
     void emit();
     ContactRow* contact_of(const std::string& company, const std::string& phone) {
         auto found = by_phone_.find({company, phone});
@@ -183,11 +182,13 @@ private:
 
     pg::Tx& tx_;
     Out& out_;
+    Millis grace_;
     std::vector<std::unique_ptr<Group>> groups_;
     std::map<Alias, Group*> by_alias_;
     std::map<std::pair<std::string, Uuid>, ContactRow> contacts_;
     std::map<std::pair<std::string, std::string>, ContactRow*> by_phone_;
     std::map<std::pair<std::string, Uuid>, LeadRow> leads_;
+    std::set<Key> resettled_;   ///< leads whose status changed because a call came to them with its verdict
 };
 
 void Batch::join(Group& into, Group* other) {
@@ -297,6 +298,7 @@ void Batch::load_calls() {
         merge(g.row.call, row.call);
         if (better_id(row.provider_call_id, g.row.provider_call_id)) g.row.provider_call_id = row.provider_call_id;
         tx_.write(sql::fold_call, {row.company, row.call_id, g.row.call_id});
+        tx_.write(sql::forget_verdict, {row.company, row.call_id});
         if (row.lead != g.row.lead) g.left_lead = row.lead;
         if (row.contact != g.row.contact) g.left_contact = row.contact;
     }
@@ -318,6 +320,13 @@ void Batch::merge_reports() {
             if (g->row.traceparent.empty()) g->row.traceparent = in->meta.trace.traceparent();
         }
     }
+    std::vector<NamedAgent> agents;
+    for (auto& g : groups_) {
+        auto& r = g->row;
+        bool named = std::any_of(g->reports.begin(), g->reports.end(), [](const In* in) { return in->event.call().has_agent_email(); });
+        if (r.call.owner_email && (named || !r.owner_id)) agents.push_back({r.company, *r.call.owner_email, &r.owner_id});
+    }
+    find_owners(tx_, agents);
 }
 
 void Batch::settle_contacts() {
@@ -343,7 +352,7 @@ void Batch::settle_contacts() {
         row.contact = g->contact->id;
         std::vector<std::int64_t> ids{row.call_id};
         ids.insert(ids.end(), g->known.begin(), g->known.end());
-        if (merge(g->contact->contact, row.call, ids)) g->contact_changed = true;
+        if (merge(g->contact->contact, statement_of(row.call, ids))) g->contact_changed = true;
     }
     if (nameless.rows() > 0) tx_.write(sql::ensure_nameless_contacts, nameless.params());
 }
@@ -382,36 +391,75 @@ void Batch::settle_leads() {
 }
 
 void Batch::save() {
-    pg::Columns new_leads(7), old_leads(6), cards(7), calls(28), aliases(4);
+    pg::Columns new_leads(7), old_leads(6), calls(29), aliases(4);
     for (const auto& [key, l] : leads_) {
         if (l.fresh) new_leads.row({l.company, l.id, l.contact, l.lead.source, l.lead.source_at, l.lead.source_call, l.lead.last_contacted_at});
         else if (l.changed) old_leads.row({l.company, l.id, l.lead.source, l.lead.source_at, l.lead.source_call, l.lead.last_contacted_at});
     }
+    std::vector<const ContactRow*> cards;
     std::set<ContactRow*> named;
     for (const auto& g : groups_)
-        if (g->contact_changed && named.insert(g->contact).second) {
-            const auto& c = g->contact->contact;
-            cards.row({g->contact->company, g->contact->id, c.first_name, c.last_name, c.city, c.state, c.origins.text()});
-        }
+        if (g->contact_changed && named.insert(g->contact).second) cards.push_back(g->contact);
     for (auto& g : groups_) {
         auto& r = g->row;
         const auto& c = r.call;
         ++r.version;
         calls.row({r.company, r.call_id, r.provider, r.provider_call_id, c.phone_number, c.tracking_number, c.direction_or_inbound(), c.status(), c.missed_call(), c.answered(), c.duration_s,
                    c.recording_url, c.started_at, c.ended_at, r.contact, r.lead, c.source, c.campaign, c.keywords, tags_json(c), c.note, c.value, c.lead_status, c.first_call, c.received_at,
-                   merge_state(c), r.version, r.traceparent});
+                   merge_state(c), r.version, r.traceparent, r.owner_id});
         for (const auto& a : g->aliases)
             if (!g->recorded.contains(a)) aliases.row({a.company, a.provider, a.alias, r.call_id});
     }
     if (new_leads.rows() > 0) tx_.write(sql::add_leads, new_leads.params());
     if (old_leads.rows() > 0) tx_.write(sql::touch_leads, old_leads.params());
-    if (cards.rows() > 0) tx_.write(sql::name_contacts, cards.params());
+    save_cards(tx_, cards);
     tx_.write(sql::save_calls, calls.params());
     if (aliases.rows() > 0) tx_.write(sql::add_aliases, aliases.params());
+}
+
+/// What follows from a missed call waits for a report that says otherwise; who cannot be called back is not waited for.
+void Batch::watch_missed_calls() {
+    pg::Columns missed(3), answered(2);
     for (const auto& g : groups_) {
-        if (g->left_lead && *g->left_lead != g->row.lead) tx_.write(sql::drop_orphan_lead, {g->row.company, *g->left_lead});
-        if (g->left_contact && *g->left_contact != g->row.contact) tx_.write(sql::drop_orphan_contact, {g->row.company, *g->left_contact});
+        const auto& r = g->row;
+        bool now = r.call.missed_call() && r.call.phone_callable;
+        if (now && !r.was_missed) {
+            std::int64_t received = 0;
+            for (const auto* in : g->reports) received = std::max(received, in->event.receipt().received_at_us());
+            missed.row({r.company, r.call_id, from_micros(received)});
+        } else if (!now && r.was_missed) {
+            answered.row({r.company, r.call_id});
+        }
     }
+    if (missed.rows() > 0) {
+        auto params = missed.params();
+        params.push_back(static_cast<std::int64_t>(grace_.count()));
+        tx_.write(sql::watch_missed_calls, params);
+    }
+    if (answered.rows() > 0) tx_.write(sql::forget_missed_calls, answered.params());
+}
+
+/// The card and lead that a call had while its caller's number was not known: what hangs on them goes along.
+void Batch::leave_former() {
+    std::set<Key> contacts, leads;
+    for (const auto& g : groups_) {
+        const auto& r = g->row;
+        bool leaves = g->left_lead && *g->left_lead != r.lead;
+        if (leaves) {
+            tx_.write(sql::move_tasks, {r.company, *g->left_lead, r.lead, r.call_id, r.contact});
+            if (tx_.write_counted(sql::move_verdicts, {r.company, *g->left_lead, r.lead, r.call_id}) > 0) {
+                contacts.emplace(r.company, r.contact);
+                leads.emplace(r.company, r.lead);
+            }
+            tx_.write(sql::drop_orphan_lead, {r.company, *g->left_lead});
+        }
+        if (g->left_contact && *g->left_contact != r.contact) tx_.write(sql::drop_orphan_contact, {r.company, *g->left_contact});
+    }
+    if (leads.empty()) return;
+    LeadBook book(tx_);
+    book.load(contacts);
+    for (const auto& [company, lead] : leads) book.review(company, lead);
+    resettled_ = book.save();
 }
 
 void Batch::emit() {
@@ -438,6 +486,7 @@ void Batch::emit() {
         m.set_started_at_us(c.started_at ? to_micros(*c.started_at) : 0);
         m.set_tracking_number(c.tracking_number.value_or(""));
         m.set_received_at_us(to_micros(c.received_at));
+        m.set_owner_id(r.owner_id.value_or(""));
         out_.emit(cause, m);
         auto changed = [&](const char* kind, const std::string& id, std::int64_t version) {
             changes::v1::RowChanged row;
@@ -449,13 +498,14 @@ void Batch::emit() {
         };
         changed("call", std::to_string(r.call_id), r.version);
         auto lead = leads_.find({r.company, r.lead});
-        if (lead != leads_.end() && (lead->second.fresh || lead->second.changed) && told.insert({r.company, r.lead}).second) changed("lead", r.lead.to_string(), 0);
+        bool lead_changed = (lead != leads_.end() && (lead->second.fresh || lead->second.changed)) || resettled_.contains({r.company, r.lead});
+        if (lead_changed && told.insert({r.company, r.lead}).second) changed("lead", r.lead.to_string(), 0);
         if (g->contact_changed && told.insert({r.company, r.contact}).second) changed("contact", r.contact.to_string(), 0);
     }
 }
 
 }  // namespace
 
-void Calls::record(std::span<const In> ins, pg::Tx& tx, Out& out) const { Batch(ins, tx, out).run(); }
+void Calls::record(std::span<const In> ins, pg::Tx& tx, Out& out) const { Batch(ins, tx, out, grace_).run(); }
 
 }  // namespace otto::lead_pipeline

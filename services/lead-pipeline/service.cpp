@@ -1,18 +1,55 @@
 #include "service.hpp"
 
+#include "analyses.hpp"
+#include "commands.hpp"
+#include "config.hpp"
+#include "due.hpp"
 #include "handlers.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
 
+using identity::Context;
+using identity::Role;
+using identity::Roles;
+
 void wire(app::Service& service) {
-    auto& calls = service.own<Calls>();  // contact card, lead and call of each report
-    service.own<rt::Runtime>(service).add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls));
+    const auto& settings = service.settings();
+    auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));                // contact card, lead and call of each report
+    auto& analyses = service.own<Analyses>();                                        // what they said: status, contact, tasks
+    auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
+    auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
+    auto& api = service.own<identity::Api>(service, authenticator, 4);               // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>();                                        // what people command
+
+    constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
+    auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
+        api.write(method, path, roles, [&commands, command](Context& c) { return (commands.*command)(c); });
+    };
+    using http::Method;
+    route(Method::post, "/api/v1/tasks", everybody, &Commands::create_task);
+    route(Method::patch, "/api/v1/tasks/{task_id}", everybody, &Commands::change_task);
+    route(Method::post, "/api/v1/tasks/{task_id}/complete", everybody, &Commands::complete_task);
+    route(Method::del, "/api/v1/tasks/{task_id}", everybody, &Commands::cancel_task);
+    route(Method::patch, "/api/v1/leads/{lead_id}", office, &Commands::change_lead);
+    route(Method::post, "/api/v1/leads/{lead_id}/claim", office, &Commands::claim_lead);
+
+    service.own<rt::Runtime>(service)
+        .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls))
+        .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses))
+        .periodic("due", Millis{1'000}, [&due](pg::Connection& db) { due.run(db); });
+}
+
+app::Rows rows() {
+    auto all = rt::runtime_rows();
+    for (auto& r : identity::identity_rows()) all.push_back(r);
+    all.push_back(kMissedCallGrace.row);
+    return all;
 }
 
 }  // namespace
 
-app::Definition definition() { return {"lead-pipeline", "records who called and what came of it", rt::runtime_rows(), &wire}; }
+app::Definition definition() { return {"lead-pipeline", "records who called and what came of it", rows(), &wire}; }
 
 }  // namespace otto::lead_pipeline

@@ -44,26 +44,26 @@ UPDATE leads l SET source = i.source, source_at = i.source_at, source_call = i.s
  WHERE l.company_id = i.company_id AND l.id = i.id
 
 -- name: name_contacts
-UPDATE contact_cards c SET first_name = i.first_name, last_name = i.last_name, city = i.city, state = i.state, merge_state = i.merge_state, version = c.version + 1, updated_at = now()
-  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS i (company_id, id, first_name, last_name, city, state, merge_state)
+UPDATE contact_cards c SET first_name = i.first_name, last_name = i.last_name, address = i.address, city = i.city, state = i.state, merge_state = i.merge_state, version = c.version + 1, updated_at = now()
+  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) AS i (company_id, id, first_name, last_name, address, city, state, merge_state)
  WHERE c.company_id = i.company_id AND c.id = i.id
 
 -- name: save_calls
 -- tags travel as JSON: a column of arrays would have to be of one length.
 INSERT INTO calls AS c (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-                   contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent)
+                   contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id)
 SELECT company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-       contact_card_id, lead_id, source, campaign, keywords, ARRAY(SELECT jsonb_array_elements_text(tags)), note, value, lead_status, first_call, received_at, merge_state, version, traceparent
+       contact_card_id, lead_id, source, campaign, keywords, ARRAY(SELECT jsonb_array_elements_text(tags)), note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[], $10::boolean[], $11::int[], $12::text[], $13::timestamptz[], $14::timestamptz[],
-              $15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::text[], $23::text[], $24::boolean[], $25::timestamptz[], $26::text[], $27::bigint[], $28::text[])
+              $15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::text[], $23::text[], $24::boolean[], $25::timestamptz[], $26::text[], $27::bigint[], $28::text[], $29::text[])
        AS i (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-             contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent)
+             contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id)
  ORDER BY company_id, call_id
 ON CONFLICT (company_id, call_id) DO UPDATE SET provider_call_id = excluded.provider_call_id, contact_card_id = excluded.contact_card_id, lead_id = excluded.lead_id,
   phone_number = excluded.phone_number, tracking_number = excluded.tracking_number, direction = excluded.direction, status = excluded.status, missed_call = excluded.missed_call,
   answered = excluded.answered, duration = excluded.duration, recording_url = excluded.recording_url, started_at = excluded.started_at, ended_at = excluded.ended_at, source = excluded.source,
   campaign = excluded.campaign, keywords = excluded.keywords, tags = excluded.tags, note = excluded.note, value = excluded.value, lead_status = excluded.lead_status, first_call = excluded.first_call,
-  received_at = excluded.received_at, merge_state = excluded.merge_state, version = excluded.version, updated_at = now()
+  received_at = excluded.received_at, merge_state = excluded.merge_state, owner_id = excluded.owner_id, version = excluded.version, updated_at = now()
 
 -- name: add_aliases
 -- No ON CONFLICT: if another batch has just given the call a row under one of these ids, this batch must read it and begin again.
@@ -71,9 +71,34 @@ INSERT INTO call_aliases (company_id, provider, alias, call_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS i (company_id, provider, alias, call_id) ORDER BY company_id, provider, alias
 
 -- name: fold_call
--- The younger of two rows that are one call goes; its ids lead to the older.
-WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND call_id = $2)
+-- The younger of two rows that are one call goes; its ids lead to the older, and what hangs on it goes there.
+WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND call_id = $2),
+     tasks AS (UPDATE tasks SET call_id = $3 WHERE company_id = $1 AND call_id = $2),
+     verdict AS (UPDATE call_verdicts v SET call_id = $3 WHERE company_id = $1 AND call_id = $2 AND NOT EXISTS (SELECT FROM call_verdicts o WHERE o.company_id = $1 AND o.call_id = $3)),
+     due AS (DELETE FROM due_work WHERE company_id = $1 AND kind = 'missed_call' AND ref = $2::bigint::text)
 DELETE FROM calls WHERE company_id = $1 AND call_id = $2
+
+-- name: forget_verdict
+-- Of a call that is folded into one that has a verdict of its own.
+DELETE FROM call_verdicts WHERE company_id = $1 AND call_id = $2
+
+-- name: watch_missed_calls
+-- Who has much to catch up on may have the report that says otherwise in the queue: so a little from now on in any case.
+INSERT INTO due_work (company_id, kind, ref, due_at)
+SELECT company_id, 'missed_call', call_id::text, greatest(received_at + $4::bigint * interval '1 millisecond', now() + least($4::bigint, 30000) * interval '1 millisecond')
+  FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS i (company_id, call_id, received_at) ORDER BY company_id, call_id
+ON CONFLICT (company_id, kind, ref) DO UPDATE SET due_at = excluded.due_at
+
+-- name: forget_missed_calls
+DELETE FROM due_work WHERE kind = 'missed_call' AND (company_id, ref) IN (SELECT company_id, call_id::text FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id))
+
+-- name: move_tasks
+-- Those of the call, and of a lead that is about to go all.
+UPDATE tasks SET lead_id = $3, contact_card_id = $5, version = version + 1, updated_at = now()
+ WHERE company_id = $1 AND lead_id = $2 AND (call_id = $4 OR NOT EXISTS (SELECT FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2))
+
+-- name: move_verdicts
+UPDATE call_verdicts SET lead_id = $3, updated_at = now() WHERE company_id = $1 AND lead_id = $2 AND call_id = $4
 
 -- name: drop_orphan_lead
 -- A lead and card that stood for a caller without a number, once the number is known.

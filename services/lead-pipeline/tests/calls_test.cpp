@@ -3,14 +3,11 @@
 
 #include "call.hpp"
 #include "contact.hpp"
+#include "database.hpp"
 #include "handlers.hpp"
 #include "lead.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "pg/connection.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
 #include "testkit/rig.hpp"
 
 using namespace otto;
@@ -163,39 +160,21 @@ TEST_CASE("a lead's source is that of its earliest call that has one") {
 
 namespace {
 
-struct Text {
-    std::string v;
-    static Text from(const pg::Fields& f) { return {f.text("v")}; }
-};
+using tests::Db;
+using tests::Text;
 
-struct Db {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    std::unique_ptr<pg::Connection> role;
-    Db() {
-        pg::migrate(owner, schema::all()).value();
-        role = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test");
-    }
-    static Db& shared() {
-        static Db db;
-        return db;
-    }
-    /// Everything that people see of a company, generated ids and link to the lead aside.
-    std::string rows(const std::string& company) {
-        auto tx = owner.begin(pg::Scope::none());
-        std::string out;
-        auto put = [&](const char* name, const char* text) {
-            for (auto& r : tx.many<Text>({name, text}, {company})) out += r.v + "\n";
-        };
-        put("calls", R"sql(SELECT (to_jsonb(c) - 'call_id' - 'created_at' - 'updated_at' - 'company_id' - 'lead_id' - 'contact_card_id' - 'version' - 'traceparent' - 'happened_at' - 'merge_state')
+/// Everything that people see of a company, generated ids and link to the lead aside.
+std::string rows_of(const std::string& company) {
+    std::string out;
+    auto put = [&](const char*, const char* text) { out += Db::shared().lines(text, {company}); };
+    put("calls", R"sql(SELECT (to_jsonb(c) - 'call_id' - 'created_at' - 'updated_at' - 'company_id' - 'lead_id' - 'contact_card_id' - 'version' - 'traceparent' - 'happened_at' - 'merge_state')
                            || jsonb_build_object('card', k.primary_phone, 'name', k.first_name || ' ' || coalesce(k.last_name, '')) AS v
                              FROM calls c JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id WHERE c.company_id = $1 ORDER BY c.provider_call_id)sql");
-        put("contacts", "SELECT concat_ws(' ', primary_phone, first_name, last_name, city, state) AS v FROM contact_cards WHERE company_id = $1 ORDER BY 1");
-        put("leads", "SELECT concat_ws(' ', status, source, pool_status, last_contacted_at) AS v FROM leads WHERE company_id = $1 ORDER BY 1");
-        put("aliases", "SELECT alias AS v FROM call_aliases WHERE company_id = $1 ORDER BY 1");
-        return out;
-    }
-};
+    put("contacts", "SELECT concat_ws(' ', primary_phone, first_name, last_name, city, state) AS v FROM contact_cards WHERE company_id = $1 ORDER BY 1");
+    put("leads", "SELECT concat_ws(' ', status, source, pool_status, last_contacted_at) AS v FROM leads WHERE company_id = $1 ORDER BY 1");
+    put("aliases", "SELECT alias AS v FROM call_aliases WHERE company_id = $1 ORDER BY 1");
+    return out;
+}
 
 /// One event as it stands on otto.routed.
 struct Event {
@@ -256,7 +235,7 @@ TEST_CASE("in the database too: any order, any batches, the same rows", "[integr
         for (std::size_t i = 0; i < reports.size(); ++i) events.push_back(routed_event(company, reports[i], static_cast<int>(i)));
         if (round > 0) std::shuffle(events.begin(), events.end(), dice);
         record(events, 1 + dice() % events.size());
-        auto rows = Db::shared().rows(company);
+        auto rows = rows_of(company);
         if (round == 0) wanted = rows;
         INFO("round " << round);
         REQUIRE(rows == wanted);
@@ -277,7 +256,7 @@ TEST_CASE("callers without a callable number have a card and a lead of their own
         events.push_back(routed_event("org_anon", r, 100 + i));
     }
     record(events, 10);
-    auto rows = Db::shared().rows("org_anon");
+    auto rows = rows_of("org_anon");
     CHECK(std::count(rows.begin(), rows.end(), '\n') == 3 + 3 + 3 + 3);
     CHECK(rows.find("\"phone_number\": \"anonymous\"") != std::string::npos);
 }

@@ -1,0 +1,324 @@
+#include "commands.hpp"
+
+#include <algorithm>
+
+#include "base/json.hpp"
+#include "identity/inputs.hpp"
+#include "lead-pipeline/sql.hpp"
+#include "lead.hpp"
+#include "task.hpp"
+
+namespace otto::lead_pipeline {
+namespace {
+
+using identity::Context;
+using identity::Inputs;
+using identity::Role;
+
+/// A task as a person may change it.
+struct Task {
+    std::string description, assigned_to, status, priority;
+    std::optional<std::string> assignee_id, action_type;
+    std::optional<Instant> due_at;
+    static Task from(const pg::Fields& f) {
+        return {f.text("description"), f.text("assigned_to"), f.text("status"), f.text("priority"), f.maybe_text("assignee_id"), f.maybe_text("action_type"), f.time("due_at")};
+    }
+};
+
+/// What a task is about.
+struct Place {
+    Uuid contact;
+    std::optional<Uuid> lead;
+    std::optional<std::string> rep;
+    static Place from(const pg::Fields& f) { return {f.uuid("contact_card_id"), f.maybe_uuid("lead_id"), f.maybe_text("assigned_rep_id")}; }
+};
+
+struct LeadRow {
+    std::string status;
+    std::optional<std::string> rep;
+    static LeadRow from(const pg::Fields& f) { return {f.text("status"), f.maybe_text("assigned_rep_id")}; }
+};
+
+struct ContactId {
+    Uuid id;
+    static ContactId from(const pg::Fields& f) { return {f.uuid("contact_card_id")}; }
+};
+
+/// A rep's own; nobody else is narrowed.
+std::optional<std::string> only_of(const Context& c) { return c.who.role == Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
+
+Uuid id_of(const Context& c, std::string_view name, const char* what) {
+    auto id = Uuid::parse(c.request.param(name));
+    if (!id) identity::not_found(what);
+    return *id;
+}
+
+/// 404 that names the field: what it names is not there, or is not the caller's to see.
+[[noreturn]] void no_such(const std::string& field, const std::string& what) { identity::refuse(404, "Not found", "There is no such " + what + "; correct " + field + ".", {{field, "there is no such " + what}}); }
+
+void audit(Context& c, const char* action, const Uuid& target, const std::vector<std::string>& fields = {}) {
+    JsonWriter w;
+    w.begin_object().key("fields").begin_array();
+    for (const auto& f : fields) w.value(f);
+    w.end_array();
+    if (c.who.impersonated) w.member("impersonated", true);
+    w.end_object();
+    c.tx().write(sql::audit, {c.company(), c.who.user, action, target.to_string(), w.take()});
+}
+
+std::optional<std::string> action(const Inputs& in) {
+    auto type = in.text("action_type", 50);
+    if (type && !std::all_of(type->begin(), type->end(), [](char ch) { return (ch >= 'a' && ch <= 'z') || ch == '_'; })) identity::refuse_field("action_type", "takes small letters and _, as call_back");
+    return type;
+}
+
+std::vector<std::string> given(const Inputs& in, std::initializer_list<const char*> names) {
+    std::vector<std::string> out;
+    for (const auto* name : names)
+        if (in.has(name)) out.emplace_back(name);
+    return out;
+}
+
+/// What may not be taken away is not given as null or empty.
+void must_say(const Inputs& in, std::initializer_list<const char*> names) {
+    for (const auto* name : names)
+        if (in.clears(name)) identity::refuse_field(name, "may not be empty");
+}
+
+void times(JsonWriter& w, const pg::Fields& f, std::initializer_list<std::string_view> columns) {
+    for (auto column : columns) {
+        w.key(column);
+        if (auto at = f.time(column)) w.value(to_rfc3339(*at));
+        else w.null();
+    }
+}
+void texts(JsonWriter& w, const pg::Fields& f, std::initializer_list<std::string_view> columns) {
+    for (auto column : columns) w.member(column, f.maybe_text(column));
+}
+
+void contact_value(JsonWriter& w, const pg::Fields& f) {
+    w.key("contact");
+    if (f.is_null("contact_id")) {
+        w.null();
+        return;
+    }
+    w.begin_object().member("id", f.text("contact_id")).member("primary_phone", f.maybe_text("contact_phone"));
+    w.member("first_name", f.maybe_text("contact_first_name")).member("last_name", f.maybe_text("contact_last_name")).end_object();
+}
+
+std::string task_json(const pg::Fields& f) {
+    JsonWriter w;
+    w.begin_object();
+    texts(w, f, {"id", "company_id", "description", "assigned_to", "assignee_id", "source", "action_type"});
+    times(w, f, {"due_at"});
+    texts(w, f, {"status", "priority", "contact_card_id", "lead_id"});
+    w.member("call_id", f.maybe_integer("call_id"));
+    texts(w, f, {"appointment_id", "contact_method", "raw_text"});
+    times(w, f, {"completed_at"});
+    texts(w, f, {"completed_by", "created_by"});
+    times(w, f, {"created_at", "updated_at"});
+    contact_value(w, f);
+    return w.end_object().take();
+}
+
+std::string lead_json(const pg::Fields& f) {
+    JsonWriter w;
+    w.begin_object();
+    texts(w, f, {"id", "company_id", "contact_card_id", "status", "source", "pool_status", "assigned_rep_id"});
+    times(w, f, {"last_qualified_at", "last_contacted_at", "closed_at", "created_at", "updated_at"});
+    contact_value(w, f);
+    return w.end_object().take();
+}
+
+Task lock_task(Context& c, const Uuid& id) {
+    auto task = c.tx().maybe<Task>(sql::lock_task, {c.company(), id, only_of(c)});
+    if (!task) identity::not_found("task");
+    return *task;
+}
+
+void save_task(Context& c, const Uuid& id, const Task& t) {
+    c.tx().write(sql::change_task, {c.company(), id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.priority, t.status, c.who.user});
+}
+
+/// The contact first, as everybody who works on its leads does.
+LeadRow lock_lead(Context& c, const Uuid& id) {
+    auto contact = c.tx().maybe<ContactId>(sql::place_of_lead, {c.company(), id});
+    if (!contact) identity::not_found("lead");
+    pg::Columns card(2);
+    card.row({c.company(), contact->id});
+    c.tx().write(sql::lock_cards, card.params());
+    auto lead = c.tx().maybe<LeadRow>(sql::lock_lead, {c.company(), id});
+    if (!lead) identity::not_found("lead");
+    return *lead;
+}
+
+}  // namespace
+
+void Commands::tell(Context& c, const char* kind, const std::string& id, std::int64_t version) const {
+    changes::v1::RowChanged row;
+    row.set_company_id(c.company().value());
+    row.set_kind(kind);
+    row.set_id(id);
+    row.set_version(version);
+    emitter_.emit(c.tx(), row, c.request.trace);
+}
+
+http::Response Commands::task_answer(Context& c, const Uuid& id, bool changed, int status) const {
+    std::string json;
+    std::int64_t version = 0;
+    c.tx().each(sql::task, {c.company(), id}, [&](const pg::Fields& f) {
+        json = task_json(f);
+        version = f.integer("version");
+    });
+    if (changed) tell(c, "task", id.to_string(), version);
+    return c.ok(json, status);
+}
+
+http::Response Commands::lead_answer(Context& c, const Uuid& id, bool changed) const {
+    std::string json;
+    std::int64_t version = 0;
+    c.tx().each(sql::lead, {c.company(), id}, [&](const pg::Fields& f) {
+        json = lead_json(f);
+        version = f.integer("version");
+    });
+    if (changed) tell(c, "lead", id.to_string(), version);
+    return c.ok(json);
+}
+
+http::Response Commands::create_task(Context& c) const {
+    auto in = Inputs::of(c.request);
+    auto self = only_of(c);
+    auto description = in.required("description", 2000);
+    auto assigned_to = in.one_of("assigned_to", {"csr", "rep", "manager", "ai"});
+    auto assignee = in.text("assignee_id", 100);
+    auto type = action(in);
+    auto due = in.time("due_at");
+    auto priority = in.one_of("priority", {"high", "medium", "low"}).value_or("medium");
+    auto contact = in.uuid("contact_card_id"), lead = in.uuid("lead_id"), appointment = in.uuid("appointment_id");
+    auto call = in.integer("call_id", 1, 9007199254740991);
+
+    // A call gives the task its lead and contact, a lead its contact; of a rep's it must be.
+    bool own = false;
+    auto place = [&](const pg::Query& query, pg::Params params, const char* field, const char* what) {
+        auto at = c.tx().maybe<Place>(query, std::move(params));
+        if (!at || (self && at->rep != self)) no_such(field, what);
+        own = true;
+        if (lead && at->lead && *lead != *at->lead) identity::refuse_field("lead_id", "is not the lead of this call");
+        if (contact && *contact != at->contact) identity::refuse_field("contact_card_id", "is not the contact of this lead or call");
+        contact = at->contact;
+        if (at->lead) lead = at->lead;
+    };
+    if (call) place(sql::place_of_call, {c.company(), *call}, "call_id", "call");
+    if (lead) place(sql::place_of_lead, {c.company(), *lead}, "lead_id", "lead");
+    if (contact && !lead) place(sql::place_of_contact, {c.company(), *contact, self}, "contact_card_id", "contact");
+    if (self && !own && (assignee.value_or(*self) != *self || assigned_to.value_or("rep") != "rep"))
+        identity::refuse_field(assignee && *assignee != *self ? "assignee_id" : "assigned_to", "a rep makes tasks about own leads (lead_id), or for oneself");
+    if (self && !assigned_to) assigned_to = "rep";
+    if (self && !assignee && assigned_to == "rep") assignee = self;
+
+    auto id = Uuid::v7(c.request.received_at);
+    c.tx().write(sql::create_task, {c.company(), id, description, assigned_to.value_or("csr"), assignee, type, due, priority, contact, lead, call, appointment,
+                                    unique_key("manual", call ? std::to_string(*call) : "", type.value_or(""), id.to_string()), c.who.user});
+    audit(c, "task.create", id);
+    return task_answer(c, id, true, 201);
+}
+
+http::Response Commands::change_task(Context& c) const {
+    auto id = id_of(c, "task_id", "task");
+    auto in = Inputs::of(c.request);
+    for (auto field : {"contact_card_id", "lead_id", "call_id", "appointment_id", "source"}) in.refuse(field, "stays what it is; cancel this task and create another");
+    must_say(in, {"description", "assigned_to", "action_type", "priority", "status"});
+    auto fields = given(in, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority", "status"});
+    if (fields.empty()) identity::refuse_field("body", "names nothing to change");
+    auto description = in.text("description", 2000);
+    auto assigned_to = in.one_of("assigned_to", {"csr", "rep", "manager", "ai"});
+    auto assignee = in.text("assignee_id", 100);
+    auto type = action(in);
+    auto due = in.time("due_at");
+    auto priority = in.one_of("priority", {"high", "medium", "low"});
+    auto status = in.one_of("status", {"open", "completed", "cancelled"});
+
+    auto task = lock_task(c, id);
+    if (description) task.description = *description;
+    if (assigned_to) task.assigned_to = *assigned_to;
+    if (in.has("assignee_id")) task.assignee_id = assignee;
+    if (type) task.action_type = type;
+    if (priority) task.priority = *priority;
+    if (in.has("due_at")) {
+        task.due_at = due;
+        // Whether it is overdue is seen anew.
+        if (task.status == "overdue") task.status = "open";
+    }
+    if (status) task.status = *status;
+    save_task(c, id, task);
+    audit(c, "task.change", id, fields);
+    return task_answer(c, id, true);
+}
+
+http::Response Commands::complete_task(Context& c) const {
+    auto id = id_of(c, "task_id", "task");
+    auto task = lock_task(c, id);
+    if (task.status == "cancelled") identity::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.", {{"status", "is cancelled"}});
+    bool changes = task.status != "completed";
+    if (changes) {
+        task.status = "completed";
+        save_task(c, id, task);
+        audit(c, "task.complete", id);
+    }
+    return task_answer(c, id, changes);
+}
+
+http::Response Commands::cancel_task(Context& c) const {
+    auto id = id_of(c, "task_id", "task");
+    auto task = lock_task(c, id);
+    if (task.status == "completed") identity::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.", {{"status", "is completed"}});
+    bool changes = task.status != "cancelled";
+    if (changes) {
+        task.status = "cancelled";
+        save_task(c, id, task);
+        audit(c, "task.cancel", id);
+    }
+    return task_answer(c, id, changes);
+}
+
+http::Response Commands::change_lead(Context& c) const {
+    auto id = id_of(c, "lead_id", "lead");
+    auto in = Inputs::of(c.request);
+    in.refuse("pool_status", "follows from status and assigned_rep_id");
+    must_say(in, {"status"});
+    auto fields = given(in, {"status", "assigned_rep_id"});
+    if (fields.empty()) identity::refuse_field("body", "names nothing to change; give status or assigned_rep_id");
+    auto status = in.one_of("status", {"new", "warm", "hot", "cold", "qualified_booked", "qualified_unbooked", "qualified_service_not_offered", "nurturing", "dormant", "abandoned", "closed_won", "closed_lost"});
+    auto rep = in.text("assigned_rep_id", 100);
+
+    auto lead = lock_lead(c, id);
+    if (status) {
+        try {
+            c.tx().write_counted(sql::edit_lead_status, {c.company(), id, *status, c.who.user});
+        } catch (const pg::SqlFailure& e) {
+            if (e.constraint() != "leads_one_open") throw;
+            identity::refuse(409, "Another open lead", "This lead's contact has another open lead; work on that one, or close it first.", {{"status", "the contact has another open lead"}});
+        }
+        lead.status = *status;
+    }
+    if (in.has("assigned_rep_id")) lead.rep = rep;
+    c.tx().write(sql::assign_lead, {c.company(), id, lead.rep, pool_status(lead.status, lead.rep.has_value())});
+    audit(c, "lead.change", id, fields);
+    return lead_answer(c, id, true);
+}
+
+http::Response Commands::claim_lead(Context& c) const {
+    auto id = id_of(c, "lead_id", "lead");
+    auto lead = lock_lead(c, id);
+    const auto& self = c.who.user.value();
+    if (lead.rep && *lead.rep != self) identity::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});
+    if (!is_open(lead.status)) identity::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.", {{"status", "is " + lead.status}});
+    bool changes = !lead.rep;
+    if (changes) {
+        c.tx().write(sql::assign_lead, {c.company(), id, self, pool_status(lead.status, true)});
+        audit(c, "lead.claim", id);
+    }
+    return lead_answer(c, id, changes);
+}
+
+}  // namespace otto::lead_pipeline

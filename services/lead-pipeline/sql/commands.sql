@@ -1,0 +1,52 @@
+-- name: lock_task
+-- A rep reaches tasks of own leads and own tasks.
+SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.status, t.priority, t.completed_at, t.completed_by FROM tasks t
+ WHERE t.company_id = $1 AND t.id = $2
+   AND ($3::text IS NULL OR t.assignee_id = $3 OR EXISTS (SELECT FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id AND l.assigned_rep_id = $3)) FOR UPDATE OF t
+
+-- name: task
+SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.contact_method,
+       t.raw_text, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, t.version, k.id AS contact_id, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
+       k.last_name AS contact_last_name
+  FROM tasks t LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id WHERE t.company_id = $1 AND t.id = $2
+
+-- name: create_task
+INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, due_at, priority, contact_card_id, lead_id, call_id, appointment_id, unique_key, created_by, edited_at, edited_by)
+VALUES ($1, $2, $3, $4, $5, 'manual', $6, $7, $8, $9, $10, $11, $12, $13, $14, now(), $14)
+
+-- name: change_task
+UPDATE tasks SET description = $3, assigned_to = $4, assignee_id = $5, action_type = $6, due_at = $7, priority = $8, status = $9, version = version + 1, updated_at = now(), edited_at = now(), edited_by = $10,
+       completed_at = CASE WHEN $9 = 'completed' THEN coalesce(completed_at, now()) END, completed_by = CASE WHEN $9 = 'completed' THEN coalesce(completed_by, $10) END
+ WHERE company_id = $1 AND id = $2
+
+-- name: place_of_call
+SELECT c.contact_card_id, c.lead_id, l.assigned_rep_id FROM calls c JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id WHERE c.company_id = $1 AND c.call_id = $2
+
+-- name: place_of_lead
+SELECT contact_card_id, id AS lead_id, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2
+
+-- name: place_of_contact
+-- Its open lead, if that is the rep's who asks.
+SELECT k.id AS contact_card_id, NULL::uuid AS lead_id, (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3 LIMIT 1) AS assigned_rep_id
+  FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
+
+-- name: lock_lead
+SELECT status, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2 FOR UPDATE
+
+-- name: lead
+SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at, l.version,
+       k.id AS contact_id, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
+  FROM leads l JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id WHERE l.company_id = $1 AND l.id = $2
+
+-- name: edit_lead_status
+-- A person's word is spoken in sight of every analysis that is there: it stands against all of them, also where a provider's clock runs ahead.
+UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, version = version + 1, updated_at = now(),
+       status_edited_at = greatest(now(), (SELECT max(v.call_started_at) FROM call_verdicts v WHERE v.company_id = l.company_id AND v.lead_id = l.id)),
+       closed_at = CASE WHEN $3 IN ('closed_won', 'closed_lost', 'abandoned') THEN coalesce(closed_at, now()) END
+ WHERE company_id = $1 AND id = $2
+
+-- name: assign_lead
+UPDATE leads SET assigned_rep_id = $3, pool_status = $4, version = version + 1, updated_at = now() WHERE company_id = $1 AND id = $2
+
+-- name: audit
+INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
