@@ -5,6 +5,7 @@
 #include "directory.hpp"
 #include "identity/api.hpp"
 #include "signing_key.hpp"
+#include "sweep.hpp"
 
 namespace otto::company_service {
 namespace {
@@ -24,6 +25,8 @@ void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, client, api.pool());          // the webhook key, from CallRail
+
+    auto& sweep = service.own<Sweep>(settings, client, companies);                             // calls whose webhooks never came
 
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
@@ -45,15 +48,16 @@ void wire(app::Service& service) {
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient))
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep))
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
+        .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row}) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row}) all.push_back(r);
     return all;
 }
 

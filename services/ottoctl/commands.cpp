@@ -59,6 +59,10 @@ std::span<const Command> commands() {
          {{"partitions", "", "each partition too"}, {"above", "N", "exit code 3 if a partition is more than N events behind"}}, "ottoctl lag --above 10000 --json", &lag},
         {"spool", "[DIR]", 0, 1, "webhooks that an ingress has on disk because Kafka does not have them yet", "Reads the folder of an ingress (OTTO_SPOOL_DIR), also of one that runs; changes nothing and needs no database.",
          {{"above", "N", "exit code 3 if more than N events are in it"}}, "ottoctl spool /var/lib/otto/spool", &spool},
+        {"sweep", "[ACCOUNT|COMPANY ...]", 0, kAny, "CallRail's lists of calls held against ours: when, what was missing, what differed; signatures that failed",
+         "Of all companies with a CallRail account, or of those named by their id or their account's. --now asks company-service to sweep those named at once, and waits. Exit code 0: done;\n"
+         "3: nobody is swept that fits, or (with --now) a sweep ended with an error; 1: not swept in time.",
+         {{"now", "", "sweep those named at once"}, {"wait", "TIME", "how long to wait for that; default 60s"}}, "ottoctl sweep --now ACC0190b1c2", &sweep},
         {"event", "ID", 1, 1, "everything known of one event: receipt, verdict, route, consumers, attempts, rows",
          "Searches the newest records of each topic, and the tables. The id is that of the logs (event_id) or of any event that followed from it. Exit code 3 if nothing is known.",
          {{"limit", "N", "records of each topic to search, newest first; default 100000"}, {"since", "TIME", "search only what was appended within this time: 6h"}, {"patience", "TIME", "how long the search may take; default 60s"},

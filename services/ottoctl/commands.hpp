@@ -30,6 +30,7 @@ int dead_letters_redrive(const Call&);
 int dead_letters_discard(const Call&);
 int lag(const Call&);
 int spool(const Call&);
+int sweep(const Call&);
 int event(const Call&);
 int support_bundle(const Call&);
 

@@ -33,7 +33,12 @@ std::optional<Reported> from_inbound(std::string_view bytes) {
     return Reported{e.receipt(), e.call(), e.kind(), e.not_understood(), "", events::to_json(e).value_or("{}")};
 }
 
-std::optional<Reported> from_routed(std::string_view bytes) {
+std::optional<Reported> from_routed(std::string_view type, std::string_view bytes) {
+    if (type == events::type_of<routed::v1::JobReported>().type) {
+        routed::v1::JobReported e;
+        if (!events::parse_into(e, bytes)) return std::nullopt;
+        return Reported{e.receipt(), {}, e.kind(), "", e.company_id(), events::to_json(e).value_or("{}")};
+    }
     routed::v1::CallReported e;
     if (!events::parse_into(e, bytes)) return std::nullopt;
     return Reported{e.receipt(), e.call(), e.kind(), "", e.company_id(), events::to_json(e).value_or("{}")};
@@ -97,7 +102,7 @@ void search_topics(const Call& call, const std::set<Uuid>& ids, Search& search) 
             auto cause = Uuid::parse(r.header("ce_causationid"));
             if (!(id && ids.contains(*id)) && !(cause && ids.contains(*cause))) continue;
             if (r.topic == "otto.inbound") search.inbound = from_inbound(r.value);
-            else search.routed = from_routed(r.value);
+            else search.routed = from_routed(r.header("ce_type"), r.value);
         }
         auto now = std::chrono::steady_clock::now();
         if (now > end) {
@@ -131,7 +136,8 @@ int event(const Call& call) {
     auto id = id_of(call.operands().front());
     auto db = operators_database(call.settings());
     // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading topics.
-    std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value()};
+    std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value(),
+                       events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.JobReported", 0).value()};
     Search search;
     if (!call.has("no-topics")) search_topics(call, ids, search);
     auto sightings = search.sightings.family(ids);
@@ -181,6 +187,7 @@ int event(const Call& call) {
         put(head, "path", r.receipt.request_target().substr(0, r.receipt.request_target().find('?')));
         put(head, "body_bytes", r.receipt.raw_body().size());
         put(head, "verdict", verdict_text(r.receipt.verdict()));
+        put(head, "swept", r.receipt.swept());
         put(head, "proven_company_id", r.receipt.proven_company_id());
         put(head, "routed_to", search.routed ? Cell(search.routed->company) : !held.empty() ? find(held.front(), "released_to") ? *find(held.front(), "released_to") : Cell() : Cell());
         put(head, "tracking_number", r.call.tracking_number());

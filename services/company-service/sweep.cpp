@@ -1,0 +1,268 @@
+#include "sweep.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "app/common.hpp"
+#include "base/text.hpp"
+#include "company-service/sql.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::company_service {
+
+namespace pb = otto::inbound::v1;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kOverlap = 1h;
+constexpr auto kFirst = 24h;
+constexpr auto kRetention = std::chrono::days(730);   ///< CallRail keeps 25 months; a range beyond them is an error there
+constexpr auto kPostCall = 20min;                     ///< after a call's end its Post-Call webhook comes at the latest
+constexpr auto kUnderWay = 4h;                        ///< longer no call is believed to be under way
+constexpr int kPerPage = 250;
+/// Beside the default fields of a call.
+constexpr std::string_view kFields = "company_id,source,source_name,campaign,keywords,lead_status,note,tags,value,first_call";
+
+/// A date as HTTP headers write it: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::optional<Instant> http_date(std::string_view text) {
+    static constexpr std::string_view months[]{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
+    auto month = std::find(std::begin(months), std::end(months), text.substr(8, 3));
+    if (month == std::end(months)) return std::nullopt;
+    auto number = std::to_string(month - std::begin(months) + 101).substr(1);
+    return parse_time(std::string(text.substr(12, 4)) + "-" + number + "-" + std::string(text.substr(5, 2)) + "T" + std::string(text.substr(17, 8)) + "Z");
+}
+
+tel::Counter found(const char* what) { return tel::Metrics::counter("swept_calls_total", "Calls that CallRail listed and we did not have, or had otherwise.", {{"found", what}}); }
+tel::Counter swept(const char* outcome) { return tel::Metrics::counter("sweeps_total", "Sweeps of CallRail accounts.", {{"outcome", outcome}}); }
+
+/// Its Post-Call may still come.
+bool awaited(const ListedCall& call, Instant asked) { return call.ended_at && *call.ended_at > asked - kPostCall; }
+/// It is listed, and not over yet: nothing is to be concluded from it.
+bool under_way(const ListedCall& call, Instant asked) { return !call.over && call.started_at && *call.started_at > asked - kUnderWay; }
+
+struct Found {
+    int seen = 0, missing = 0, early = 0, differing = 0, unowned = 0;
+};
+
+}  // namespace
+
+bool sweep_due(std::optional<Instant> started_at, std::optional<Instant> asked_at, std::optional<Instant> not_before, Instant now, Millis every) {
+    if (not_before && *not_before > now) return false;
+    // The job's own pauses are not exact: what is due within a moment is due.
+    return asked_at || !started_at || *started_at + every <= now + std::min<Millis>(5s, every / 10);
+}
+
+Instant sweep_from(std::optional<Instant> watermark, Instant now) {
+    if (!watermark) return now - kFirst;
+    return std::max(*watermark - kOverlap, now - kRetention);
+}
+
+Instant retry_at(std::string_view text, Instant now) {
+    text = trim(text);
+    std::int64_t seconds = 60;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    auto at = now + std::chrono::seconds(60);
+    if (!text.empty() && error == std::errc{} && end == text.data() + text.size()) at = now + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, 3'600));
+    else if (auto date = http_date(text)) at = *date;
+    return std::clamp<Instant>(at, now + 1s, now + 1h);
+}
+
+Sweep::Sweep(const app::Settings& s, http::Client& client, const directory::Companies& companies)
+    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), api_(s.get(kCallRailApi)), every_(s.get(kSweepEvery)), requests_an_hour_(s.get(kSweepRequests)), client_(client), companies_(companies) {}
+
+std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
+    std::map<std::pair<std::string, std::string>, Account> accounts;
+    auto now = system_clock().now();
+    for (const auto& [id, version] : companies_.versions()) {
+        auto profile = companies_.find(CompanyId{id});
+        if (!profile || !profile->active || profile->callrail_account_id.empty()) continue;
+        auto tx = db.begin(pg::Scope::company(profile->id));
+        tx.each(sql::sweep_of, {id}, [&](const pg::Fields& f) {
+            auto sealed = f.maybe_text("callrail_api_key");
+            auto account = f.maybe_text("callrail_account_id");
+            if (!sealed || !account || account->empty()) return;
+            auto key = keys_.open(*sealed, seal_place(id, "callrail_api_key"));
+            if (!key) {
+                tel::error("a company's CallRail key cannot be opened: its calls are not swept", {{"company_id", id}, {"why", key.error().message}, {"cure", key.error().hint}});
+                return;
+            }
+            auto& group = accounts[{*account, key->reveal()}];
+            group.id = *account;
+            group.key = *key;
+            bool same = f.text("swept_account") == *account;
+            Member m{profile, f.maybe_text("callrail_company_id"), {}, f.time("asked_at"), {}, f.time("hour"), {}, f.integer("requests")};
+            if (same) m.watermark = f.time("watermark"), m.not_before = f.time("not_before"), m.started_at = f.time("started_at");
+            group.members.push_back(std::move(m));
+        });
+        tx.commit();
+    }
+    std::vector<Account> due;
+    for (auto& [name, account] : accounts)
+        if (std::any_of(account.members.begin(), account.members.end(), [&](const Member& m) { return sweep_due(m.started_at, m.asked_at, m.not_before, now, every_); })) due.push_back(std::move(account));
+    return due;
+}
+
+void Sweep::run(pg::Connection& db) const {
+    if (!companies_.caught_up()) return;
+    for (auto& account : accounts_due(db)) sweep(db, account);
+}
+
+void Sweep::sweep(pg::Connection& db, Account& account) const {
+    auto now = system_clock().now();
+    Budget budget{std::chrono::floor<std::chrono::hours>(now), 0};
+    std::optional<Instant> watermark;
+    bool all_known = true;
+    for (const auto& m : account.members) {
+        if (m.hour == budget.hour) budget.used = std::max(budget.used, m.requests);
+        if (!m.watermark) all_known = false;
+        else if (!watermark || *m.watermark < *watermark) watermark = m.watermark;
+    }
+    if (!all_known) watermark = std::min(watermark.value_or(now), now - kFirst + kOverlap);
+    auto from = sweep_from(watermark, now);
+    for (const auto& m : account.members) {
+        auto tx = db.begin(pg::Scope::company(m.profile->id));
+        tx.write(sql::begin_sweep, {m.profile->id, account.id, now, m.watermark ? *m.watermark : from});
+        tx.commit();
+    }
+    std::optional<Instant> reached;
+    auto ending = read_list(db, account, from, now, budget, reached);
+    for (const auto& m : account.members) {
+        auto tx = db.begin(pg::Scope::company(m.profile->id));
+        tx.write(sql::end_sweep, {m.profile->id, ending.error.empty() ? pg::Param(nullptr) : pg::Param(ending.error), ending.not_before, reached, budget.hour, budget.used});
+        tx.commit();
+    }
+    swept(ending.error.empty() ? "done" : ending.not_before ? "put off" : "failed").inc();
+    if (!ending.error.empty()) tel::warn("a CallRail account could not be swept to its end", {{"account", account.id}, {"why", ending.error}, {"company_id", account.members.front().profile->id.value()}});
+}
+
+Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Instant from, Instant now, Budget& budget, std::optional<Instant>& reached) const {
+    auto trace = tel::TraceContext::fresh();
+    auto base = api_ + "/v3/a/" + percent_encode(account.id) + "/calls.json?order=asc&sort=start_time&sorting=start_time&per_page=" + std::to_string(kPerPage) + "&start_date=" + percent_encode(to_rfc3339(from)) +
+                "&end_date=" + percent_encode(to_rfc3339(now)) + "&fields=" + std::string(kFields);
+    std::optional<Instant> unsettled;  // the earliest such call
+    for (std::size_t page = 1, pages = 1; page <= pages; ++page) {
+        auto asked = system_clock().now();
+        if (auto hour = std::chrono::floor<std::chrono::hours>(asked); Instant(hour) != budget.hour) budget = {hour, 0};
+        if (budget.used >= requests_an_hour_)
+            return {"the " + std::to_string(requests_an_hour_) + " requests an hour that a sweep may make are used up (OTTO_SWEEP_REQUESTS); it goes on in the next hour", budget.hour + 1h};
+        ++budget.used;
+        http::ClientRequest request{http::Method::get, base + "&page=" + std::to_string(page), {}, "", trace};
+        request.headers.add("Authorization", "Token token=\"" + account.key.reveal() + "\"");
+        request.headers.add("Accept", "application/json");
+        auto answer = client_.send(request);
+        if (!answer) return {"CallRail does not answer: " + answer.error().message, {}};
+        if (answer->status == 429) {
+            auto at = retry_at(answer->headers.get("Retry-After"), system_clock().now());
+            return {"CallRail answered 429: the account's requests are used up for now", at};
+        }
+        if (answer->status == 401 || answer->status == 403 || answer->status == 404)
+            return {"CallRail answered " + std::to_string(answer->status) + ": check the API key and the account id, and set them again", {}};
+        if (answer->status != 200) return {"CallRail answered " + std::to_string(answer->status), {}};
+        auto list = read_page(answer->body);
+        if (!list) return {list.error().message, {}};
+        pages = std::max(pages, list->pages);
+        for (const auto& call : list->calls) {
+            if (!call.started_at || *call.started_at > now) continue;
+            if (!reached || *call.started_at > *reached) reached = call.started_at;
+            // What is not settled yet is looked at again, however long it takes.
+            if ((awaited(call, asked) || under_way(call, asked)) && (!unsettled || *call.started_at < *unsettled)) unsettled = call.started_at;
+        }
+        if (unsettled) reached = std::min(*reached, *unsettled);
+        take_page(db, account, list->calls, asked, budget, reached);
+        if (list->calls.empty()) break;
+    }
+    reached = unsettled.value_or(now);
+    return {};
+}
+
+std::optional<std::size_t> Sweep::owner_of(const Account& account, const ListedCall& call) const {
+    const auto& report = call.event.call();
+    auto member = [&](auto&& fits) -> std::optional<std::size_t> {
+        auto it = std::find_if(account.members.begin(), account.members.end(), fits);
+        if (it == account.members.end()) return std::nullopt;
+        return static_cast<std::size_t>(it - account.members.begin());
+    };
+    auto owners = companies_.owners(report.tracking_number(), directory::Purpose::voice, call.started_at.value_or(system_clock().now()));
+    if (!owners.empty()) return owners.size() > 1 ? std::nullopt : member([&](const Member& m) { return m.profile->id == owners.front()->id; });
+    // Nobody's number, such as a pool's: whose company at CallRail it is; the account is that company's alone if it never named one.
+    const auto& theirs = report.provider_company_ids();
+    if (auto named = member([&](const Member& m) { return m.callrail_company && std::find(theirs.begin(), theirs.end(), *m.callrail_company) != theirs.end(); })) return named;
+    if (account.members.size() == 1 && !account.members.front().callrail_company) return 0;
+    return std::nullopt;
+}
+
+void Sweep::take_page(pg::Connection& db, const Account& account, const std::vector<ListedCall>& calls, Instant asked, const Budget& budget, std::optional<Instant> reached) const {
+    std::vector<std::vector<const ListedCall*>> mine(account.members.size());
+    int unowned = 0;
+    for (const auto& call : calls) {
+        if (under_way(call, asked)) continue;
+        if (auto owner = owner_of(account, call)) mine[*owner].push_back(&call);
+        else ++unowned;
+    }
+    for (std::size_t m = 0; m < mine.size(); ++m) {
+        const auto& company = account.members[m].profile->id;
+        Found n;
+        n.seen = static_cast<int>(mine[m].size());
+        n.unowned = unowned;
+        auto tx = db.begin(pg::Scope::company(company));
+        std::map<int, KnownCall> known;
+        if (!mine[m].empty()) {
+            pg::Columns rows(7);
+            int i = 0;
+            for (const auto* call : mine[m]) {
+                const auto& r = call->event.call();
+                rows.row({i++, call->id, call->other_id.empty() ? pg::Param(nullptr) : pg::Param(call->other_id), r.customer_phone(), r.tracking_number(), call->started_at,
+                          r.has_agent_email() ? pg::Param(r.agent_email()) : pg::Param(nullptr)});
+            }
+            auto params = rows.params();
+            params.insert(params.begin(), pg::Param(company));
+            tx.each(sql::known_calls, std::move(params), [&](const pg::Fields& f) {
+                known[static_cast<int>(f.integer("n"))] = {f.text("provider_call_id"), f.text("status"), f.maybe_integer("duration"), f.boolean("has_recording"), f.maybe_text("owner_id"), f.maybe_text("agent_id")};
+            });
+        }
+        for (int i = 0; i < n.seen; ++i) {
+            const auto& call = *mine[m][static_cast<std::size_t>(i)];
+            const bool early = awaited(call, asked);
+            auto ours = known.find(i);
+            std::vector<std::string> what;
+            pb::ProviderEvent event;
+            if (ours == known.end()) {
+                ++(early ? n.early : n.missing);
+                event = swept_event(call, company.value(), account.id, asked);
+            } else {
+                if (!early) what = differences(call, ours->second);
+                if (what.empty()) continue;
+                ++n.differing;
+                event = swept_event(call, company.value(), account.id, asked, ours->second, what);
+            }
+            rt::Envelope cause;
+            cause.id = events::provider_event_id("callrail", event.kind(), call.id, call.json);
+            cause.occurred_at = asked;
+            cause.trace = tel::TraceContext::fresh();
+            emitter_.emit(tx, cause, event);
+            auto event_id = events::derived_event_id(cause.id, "company-service", events::type_of<pb::ProviderEvent>().type, 0);
+            std::string differs;
+            for (const auto& w : what) differs += (differs.empty() ? "" : ",") + w;
+            tel::warn(!what.empty() ? "CallRail knows a call otherwise" : early ? "a call is listed before its webhooks came" : "a call's webhooks never came",
+                      {{"swept", true}, {"company_id", company.value()}, {"provider_call_id", call.id}, {"event_id", event_id.value().to_string()}, {"differs", differs},
+                       {"started_at", call.started_at ? to_rfc3339(*call.started_at) : ""}, {"trace_id", cause.trace.trace_id_hex()}});
+        }
+        tx.write(sql::note_page, {company, n.seen, n.missing, n.early, n.differing, n.unowned, reached, budget.hour, budget.used});
+        tx.commit();
+        found("missing").inc(n.missing);
+        found("early").inc(n.early);
+        found("differing").inc(n.differing);
+    }
+}
+
+rt::Outcome Sweep::note_refusals(rt::Call<changes::v1::SignaturesRefused> call, rt::Out<>&) const {
+    call.then([event = call.event](pg::Tx& tx) {
+        tx.write(sql::note_refusals, {event.company_id(), event.provider(), event.count(), from_micros(event.last_at_us()), event.why()});
+    });
+    return rt::Outcome::done();
+}
+
+}  // namespace otto::company_service

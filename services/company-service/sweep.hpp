@@ -1,0 +1,70 @@
+#pragma once
+#include <map>
+
+#include "base/crypto.hpp"
+#include "config.hpp"
+#include "directory/companies.hpp"
+#include "http/client.hpp"
+#include "listed_call.hpp"
+#include "otto/changes/v1/changes.pb.h"
+#include "runtime/runtime.hpp"
+
+namespace otto::company_service {
+
+/// Holds CallRail's list of calls against ours, because CallRail sends a webhook once and never again. What is missing enters otto.inbound as an event marked
+/// `swept`, and so does what CallRail knows better. One account after the other, within a budget of requests; one process of the deployment at a time.
+class Sweep {
+public:
+    Sweep(const app::Settings&, http::Client&, const directory::Companies&);
+    /// The periodic job: sweeps the accounts that are due, or asked for.
+    void run(pg::Connection&) const;
+    /// Webhooks whose signature no key of the company proved: counted, for the operator.
+    rt::Outcome note_refusals(rt::Call<changes::v1::SignaturesRefused>, rt::Out<>&) const;
+
+private:
+    struct Member {
+        directory::ProfilePtr profile;
+        std::optional<std::string> callrail_company;
+        std::optional<Instant> watermark, asked_at, not_before, hour, started_at;
+        std::int64_t requests = 0;
+    };
+    /// Companies whom one key of one account speaks for.
+    struct Account {
+        std::string id;
+        Secret key;
+        std::vector<Member> members;
+    };
+    /// Requests of one account in the hour that runs.
+    struct Budget {
+        Instant hour{};
+        std::int64_t used = 0;
+    };
+    struct Ending {
+        std::string error;                  ///< "" = the whole list was read
+        std::optional<Instant> not_before;
+    };
+    std::vector<Account> accounts_due(pg::Connection&) const;
+    void sweep(pg::Connection&, Account&) const;
+    /// Page by page; `reached` is how far everything is settled.
+    Ending read_list(pg::Connection&, const Account&, Instant from, Instant now, Budget&, std::optional<Instant>& reached) const;
+    /// Index into members of the company that the call belongs to; nullopt: none of them.
+    std::optional<std::size_t> owner_of(const Account&, const ListedCall&) const;
+    void take_page(pg::Connection&, const Account&, const std::vector<ListedCall>&, Instant asked, const Budget&, std::optional<Instant> reached) const;
+
+    KeyRing keys_;
+    std::string api_;
+    Millis every_;
+    std::int64_t requests_an_hour_;
+    http::Client& client_;
+    const directory::Companies& companies_;
+    rt::Emitter<inbound::v1::ProviderEvent> emitter_{"company-service"};
+};
+
+/// Whether a sweep that began then is due again.
+bool sweep_due(std::optional<Instant> started_at, std::optional<Instant> asked_at, std::optional<Instant> not_before, Instant now, Millis every);
+/// From where the list is read: an hour before the watermark, because a call is listed when it is over; a day at first; never beyond what CallRail keeps.
+Instant sweep_from(std::optional<Instant> watermark, Instant now);
+/// Until when CallRail asks to wait: seconds or a date; a minute if it does not say, an hour at most.
+Instant retry_at(std::string_view retry_after, Instant now);
+
+}  // namespace otto::company_service
