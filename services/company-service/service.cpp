@@ -52,6 +52,7 @@ void wire(app::Service& service) {
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
+    service.on_stop("the sweep", [&sweep](Millis) { sweep.stop(); });
 }
 
 app::Rows rows() {

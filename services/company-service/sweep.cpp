@@ -107,7 +107,8 @@ std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
 
 void Sweep::run(pg::Connection& db) const {
     if (!companies_.caught_up()) return;
-    for (auto& account : accounts_due(db)) sweep(db, account);
+    for (auto& account : accounts_due(db))
+        if (!stop_) sweep(db, account);
 }
 
 void Sweep::sweep(pg::Connection& db, Account& account) const {
@@ -146,6 +147,7 @@ Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Insta
     for (std::size_t page = 1, pages = 1; page <= pages; ++page) {
         auto asked = system_clock().now();
         if (auto hour = std::chrono::floor<std::chrono::hours>(asked); Instant(hour) != budget.hour) budget = {hour, 0};
+        if (stop_) return {"company-service was stopped meanwhile; the next sweep goes on from here", {}};
         if (budget.used >= requests_an_hour_)
             return {"the " + std::to_string(requests_an_hour_) + " requests an hour that a sweep may make are used up (OTTO_SWEEP_REQUESTS); it goes on in the next hour", budget.hour + 1h};
         ++budget.used;

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <map>
 
 #include "base/crypto.hpp"
@@ -18,6 +19,8 @@ public:
     Sweep(const app::Settings&, http::Client&, const directory::Companies&);
     /// The periodic job: sweeps the accounts that are due, or asked for.
     void run(pg::Connection&) const;
+    /// The process ends: a sweep ends with the request that is under way, and goes on from there another time.
+    void stop() { stop_ = true; }
     /// Webhooks whose signature no key of the company proved: counted, for the operator.
     rt::Outcome note_refusals(rt::Call<changes::v1::SignaturesRefused>, rt::Out<>&) const;
 
@@ -57,6 +60,7 @@ private:
     std::int64_t requests_an_hour_;
     http::Client& client_;
     const directory::Companies& companies_;
+    std::atomic<bool> stop_{false};
     rt::Emitter<inbound::v1::ProviderEvent> emitter_{"company-service"};
 };
 

@@ -49,5 +49,5 @@ GRANT SELECT (company_id, call_id, provider, provider_call_id, phone_number, tra
 GRANT SELECT ON call_aliases TO otto_company_service;
 
 -- Who took a call, by the e-mail that CallRail names: lead-pipeline looks it up for the calls of a batch that name one.
-CREATE POLICY batch_companies ON company_users FOR SELECT TO otto_lead_pipeline USING (company_id = ANY (otto_batch_companies()));
+CREATE POLICY batch_companies ON company_users FOR SELECT TO otto_lead_pipeline USING (company_id || '' = ANY (otto_batch_companies()));
 GRANT SELECT (company_id, id, email, status) ON company_users TO otto_lead_pipeline;
