@@ -132,7 +132,13 @@ class Gate:
         request = Request(scope, receive)
         body = await request.body()
         status, answer = 0, bytearray()
-        unread = True
+        unread, noted = True, False
+
+        def note() -> None:
+            nonlocal noted
+            if not noted:
+                noted = True
+                self.state.note("received", provider, request.method, str(request.url), request.headers, body, status, bytes(answer))
 
         async def replay() -> Message:
             nonlocal unread
@@ -147,6 +153,8 @@ class Gate:
                 status = message["status"]
             elif message["type"] == "http.response.body" and len(answer) < 65_536:
                 answer.extend(message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                note()  # before the answer's end, after which the record may be asked for it
             await send(message)
 
         async def lose(_: Message) -> None:
@@ -165,7 +173,7 @@ class Gate:
             else:
                 await self.app(scope, replay, watch)
         finally:
-            self.state.note("received", provider, request.method, str(request.url), request.headers, body, status, bytes(answer))
+            note()
 
 
 def record_routes(state: State) -> list[Route]:

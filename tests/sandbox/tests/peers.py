@@ -25,7 +25,7 @@ def running(folder: pathlib.Path, port: int = 0) -> typing.Iterator[httpx.Client
         try:
             assert process.stdout is not None
             base = process.stdout.readline().removeprefix("sandbox: ").removesuffix("/sandbox\n")
-            with httpx.Client(base_url=base, timeout=20, trust_env=False) as client:
+            with httpx.Client(base_url=base, timeout=60, trust_env=False) as client:
                 yield client
         finally:
             process.terminate()
@@ -52,7 +52,7 @@ class Otto:
         self.seen: list[tuple[str, str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.arrived = threading.Condition()
-        self.statuses: list[int] = []  # of the next answers; then 200
+        self.status, self.statuses = 200, list[int]()  # of the answers; of the next ones
         self.media: dict[str, tuple[int, str, bytes]] = {}
         noted = self
 
@@ -63,7 +63,7 @@ class Otto:
                     noted.seen.append((self.path, self.headers["Signature"], body))
                     noted.headers.append(dict(self.headers))
                     noted.arrived.notify_all()
-                    status = noted.statuses.pop(0) if noted.statuses else 200
+                    status = noted.statuses.pop(0) if noted.statuses else noted.status
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(b'{"success":true}')
@@ -86,7 +86,7 @@ class Otto:
     def results(self, count: int) -> list[dict[str, typing.Any]]:
         """So many result webhooks, as soon as they are there."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.seen) >= count, 20), f"{len(self.seen)} of {count} webhooks came"
+            assert self.arrived.wait_for(lambda: len(self.seen) >= count, 60), f"{len(self.seen)} of {count} webhooks came"
         return self.bodies()
 
     def paths(self) -> list[str]:
