@@ -1,0 +1,204 @@
+// What Shunya's answers become: columns, events, and what is not known.
+#include "analysis.hpp"
+
+#include "testing/catch.hpp"
+
+using namespace otto;
+using namespace otto::shunya_orchestrator;
+
+namespace {
+
+
+Analysis read(const std::string& json) {
+    auto parsed = JsonDocument::parse(json);
+    REQUIRE(parsed.ok());
+    return read_analysis(analysis_in(parsed->root()));
+}
+
+std::optional<Transcript> transcript(const std::string& json) {
+    auto parsed = JsonDocument::parse(json);
+    REQUIRE(parsed.ok());
+    return read_transcript(parsed->root());
+}
+
+std::string hash_of(const std::string& json) {
+    auto parsed = JsonDocument::parse(json);
+    REQUIRE(parsed.ok());
+    return output_hash(parsed->root());
+}
+
+const char* const kWhole = R"({
+ "call_id": 1, "status": "completed", "created_at": "2026-11-21T10:00:00Z", "completed_at": "2026-11-21T10:01:00Z",
+ "summary": {"summary": "A roof leaks.", "key_points": [], "sentiment_score": 0.74, "confidence_score": 0.9,
+   "pending_actions": [{"type": "follow_up_call", "due_at": "2026-11-22T17:00:00Z", "contact_method": "phone", "confidence": 0.9, "raw_text": "call again tomorrow"}]},
+ "compliance": {"compliance_score": 0.85, "target_role": "customer_rep"},
+ "objections": {"objections": [{"id": 1, "category_id": 1, "category_text": "Price/Budget", "objection_text": "Too much.", "overcome": false, "speaker_id": "customer", "timestamp": 4.2, "severity": "medium",
+   "confidence_score": 0.86, "response_suggestions": ["Offer financing"]}], "total_count": 1},
+ "qualification": {"qualification_status": "hot", "booking_status": "booked", "call_outcome_category": "qualified_and_booked", "appointment_confirmed": true, "appointment_date": "2026-11-22T14:00:00",
+   "appointment_type": "in-person", "service_requested": "roof repair"},
+ "entities": {"address": "123 Main Street, Phoenix, AZ", "name": "Ann", "phone": "+16025550123", "appointment_date": "2026-11-22T14:00:00"}})";
+
+}  // namespace
+
+TEST_CASE("the complete analysis object") {
+    auto a = read(kWhole);
+    CHECK(a.booking_status == "booked");
+    CHECK(a.lead_quality == "hot");
+    CHECK(a.call_outcome_category == "qualified_and_booked");
+    CHECK(a.summary == "A roof leaks.");
+    CHECK(a.appointment_date == "2026-11-22T14:00:00");
+    CHECK(a.appointment_type == "in-person");
+    CHECK(a.service_type == "roof repair");
+    CHECK(a.address == "123 Main Street, Phoenix, AZ");
+    CHECK(a.customer_name == "Ann");
+    CHECK(a.sop_compliance_score == 8.5);
+    CHECK(a.sentiment_score == 0.74);
+    CHECK(a.unknown.empty());
+    CHECK(a.objections == R"([{"key":"price_budget","label":"Price/Budget","objection_text":"Too much.","overcome":false,"severity":"medium","category_id":1,"speaker_id":"customer","timestamp":4.2,"confidence_score":0.86,"response_suggestions":["Offer financing"]}])");
+    REQUIRE(a.actions.size() == 1);
+    CHECK(a.actions[0] == PendingAction{"follow_up_call", "call again tomorrow", "2026-11-22T17:00:00Z", "phone", {}, {}});
+    analysis::v1::AnalysisCompleted m;
+    describe(a, m);
+    CHECK((m.booking_status() == "booked" && m.has_appointment_date() && !m.has_city() && m.actions_size() == 1 && m.actions(0).due_at() == "2026-11-22T17:00:00Z"));
+}
+
+TEST_CASE("nothing is inferred: what is not said is absent") {
+    auto a = read(R"({"summary": {"summary": "x"}})");
+    CHECK_FALSE(a.booking_status);
+    CHECK_FALSE(a.lead_quality);
+    CHECK_FALSE(a.call_outcome_category);
+    CHECK_FALSE(a.sop_compliance_score);
+    CHECK_FALSE(a.sentiment_score);
+    CHECK((a.objections == "[]" && a.entities == "{}" && a.actions.empty() && a.unknown.empty()));
+    analysis::v1::AnalysisCompleted m;
+    describe(a, m);
+    CHECK((!m.has_booking_status() && !m.has_lead_quality() && !m.has_appointment_date()));
+    // Booked without a time, and a category that says otherwise: both are kept as they are.
+    auto odd = read(R"({"qualification": {"booking_status": "booked", "call_outcome_category": "qualified_but_unbooked", "appointment_date": null}})");
+    CHECK((odd.booking_status == "booked" && odd.call_outcome_category == "qualified_but_unbooked" && !odd.appointment_date && odd.unknown.empty()));
+}
+
+TEST_CASE("a word that is not known is kept and reported") {
+    auto a = read(R"({"qualification": {"booking_status": "Maybe Later", "qualification_status": "lukewarm", "call_outcome_category": "other", "appointment_type": "by drone"},
+                      "objections": [{"category_id": 77, "category_text": "Colour of the Van"}, {"category_text": "Moon phase", "severity": "cosmic"}],
+                      "summary": {"pending_actions": [{"type": "send_pigeon", "raw_text": "send a pigeon", "contact_method": "pigeon", "assignee": "the boss", "priority": "whenever"}]},
+                      "compliance": {"compliance_score": 85}})");
+    CHECK(a.booking_status == "Maybe Later");
+    CHECK(a.lead_quality == "lukewarm");
+    CHECK(a.call_outcome_category == "other");
+    CHECK(a.appointment_type == "by drone");
+    CHECK_FALSE(a.sop_compliance_score);
+    CHECK(a.objections.find(R"("key":"colour_of_the_van","label":"Colour of the Van")") != std::string::npos);
+    CHECK(a.objections.find(R"("key":"moon_phase")") != std::string::npos);
+    CHECK(a.objections.find(R"("severity":"cosmic")") != std::string::npos);
+    REQUIRE(a.actions.size() == 1);
+    CHECK((a.actions[0].type == "custom" && a.actions[0].raw_text == "send a pigeon" && a.actions[0].contact_method == "pigeon" && !a.actions[0].assignee && !a.actions[0].priority));
+    for (auto line : {"booking_status=Maybe Later", "lead_quality=lukewarm", "call_outcome_category=other", "appointment_type=by drone", "objection_category=77 Colour of the Van", "objection_category=Moon phase",
+                      "objection_severity=cosmic", "action_type=send_pigeon", "contact_method=pigeon", "assignee_type=the boss", "priority=whenever", "compliance_score=85"}) {
+        INFO(line);
+        CHECK(std::find_if(a.unknown.begin(), a.unknown.end(), [&](const auto& u) { return u == line || u.starts_with(std::string(line) + "."); }) != a.unknown.end());
+    }
+}
+
+TEST_CASE("other spellings and names of the same") {
+    CHECK(read(R"({"booking_status": " BOOKED ", "lead_quality": "Hot"})").booking_status == "booked");
+    CHECK(read(R"({"qualification": {"booking_status": "service not offered"}})").booking_status == "service_not_offered");
+    CHECK(read(R"({"qualification": {"call_outcome_category": "qualified_not_booked"}})").call_outcome_category == "qualified_but_unbooked");
+    CHECK(read(R"({"summary": "short", "sentiment": "0.5"})").summary == "short");
+    CHECK(read(R"({"summary": "short", "sentiment": "0.5"})").sentiment_score == 0.5);
+    CHECK(read(R"({"summary": {"sentiment": -0.25}})").sentiment_score == -0.25);
+    CHECK(read(R"({"entities": {"scheduled_time": "2026-11-22 09:30"}})").appointment_date == "2026-11-22 09:30");
+    CHECK(read(R"({"entities": {"person_name": "Bo", "address": {"street": "1 A St", "city": "Mesa", "state": "AZ", "zip": 85201}}})").address == "1 A St, Mesa, AZ, 85201");
+    CHECK(read(R"({"entities": {"address": {"city": "Mesa"}}})").city == "Mesa");
+    for (auto wrapped : {R"({"result": {"booking_status": "booked"}})", R"({"success": true, "data": {"qualification": {"booking_status": "booked"}}})", R"({"data": {"analysis": {"booking_status": "booked"}}})"}) CHECK(read(wrapped).booking_status == "booked");
+    for (auto [score, stored] : {std::pair{"0", 0.0}, {"1", 10.0}, {"0.1", 1.0}, {"0.57", 5.7}}) CHECK(read(std::string(R"({"compliance": {"compliance_score": )") + score + "}}").sop_compliance_score == stored);
+}
+
+TEST_CASE("pending actions come in three shapes") {
+    auto actions = [](const std::string& list) { return read(R"({"summary": {"pending_actions": )" + list + "}}").actions; };
+    auto objects = actions(R"([{"action": "call the customer again", "action_type": "follow_up_call", "assignee_type": "customer_rep", "priority": "high", "context": "asked for the price", "due_at": "2026-11-22"}])");
+    REQUIRE(objects.size() == 1);
+    CHECK(objects[0] == PendingAction{"follow_up_call", "call the customer again", "2026-11-22", {}, "csr", "high"});
+    auto texts = actions(R"(["follow up tomorrow", "send_quote", "", 7])");
+    REQUIRE(texts.size() == 3);
+    CHECK(texts[0] == PendingAction{"custom", "follow up tomorrow", {}, {}, {}, {}});
+    CHECK(texts[1] == PendingAction{"send_quote", "send_quote", {}, {}, {}, {}});
+    CHECK(texts[2].raw_text == "7");
+    auto typed = actions(R"([{"action": "Send Quote"}, {"type": "custom", "raw_text": "dance"}, {}])");
+    REQUIRE(typed.size() == 3);
+    CHECK((typed[0].type == "send_quote" && typed[0].raw_text == "Send Quote"));
+    CHECK((typed[1].type == "custom" && typed[1].raw_text == "dance"));
+    CHECK(typed[2].type == "custom");
+    CHECK(read(R"({"booking_status": "booked", "pending_actions": ["a b"]})").actions.size() == 1);
+    CHECK(actions("{}").empty());
+    CHECK(actions("null").empty());
+}
+
+TEST_CASE("objections have one key each, whatever Shunya calls them") {
+    const char* keys[] = {"price_budget", "timing", "competitor", "trust_credibility", "need_fit", "decision_authority", "technical", "contract_terms", "diy_alternative", "no_response"};
+    for (int i = 0; i < 10; ++i) {
+        CHECK(objection_key(i + 1, "") == keys[i]);
+        CHECK(objection_key({}, objection_label(keys[i])) == keys[i]);
+        CHECK(objection_key({}, keys[i]) == keys[i]);
+    }
+    for (auto [old, key] : {std::pair{"price", "price_budget"}, {"Trust", "trust_credibility"}, {"need", "need_fit"}, {"authority", "decision_authority"}}) CHECK(objection_key({}, old) == key);
+    CHECK(objection_key(0, "") == "");
+    CHECK(objection_key(11, "Weather") == "");
+    auto a = read(R"({"objections": ["Too dear for us.", "timing", {"objection_text": "no"}, 5, null]})");
+    CHECK(a.objections.find(R"("key":"other","label":"Other","objection_text":"Too dear for us.")") != std::string::npos);
+    CHECK(a.objections.find(R"("key":"timing","label":"Timing","objection_text":null)") != std::string::npos);
+    CHECK(a.unknown.empty());
+}
+
+TEST_CASE("what is no analysis, and what no transcript") {
+    for (auto none : {"{}", "[]", "7", "\"booked\"", "null", R"({"data": "booked"})", R"({"result": [1]})", R"({"call_id": 1, "status": "completed"})", R"({"summary": null})"}) {
+        INFO(none);
+        auto parsed = JsonDocument::parse(none);
+        CHECK_FALSE(analysis_in(parsed->root()).exists());
+        CHECK_FALSE(read_transcript(parsed->root()));
+    }
+}
+
+TEST_CASE("transcripts") {
+    auto t = transcript(R"({"success": true, "transcript_text": "hello", "speaker_labels": [{"speaker": "csr", "text": "hello"}], "confidence_score": 0.9, "word_count": 1, "language": "en-US"})");
+    REQUIRE(t);
+    CHECK(*t == Transcript{"hello", R"([{"speaker":"csr","text":"hello"}])", 0.9, "en-US", 1});
+    CHECK(transcript(R"({"data": {"transcript": "x"}})")->text == "x");
+    CHECK(transcript(R"({"result": {"transcription": {"text": "x"}}})")->text == "x");
+    CHECK(transcript(R"({"transcript_text": ""})")->text.empty());  // nobody spoke
+    CHECK(transcript(R"({"segments": [{"speaker": "a", "text": "hi"}, {"speaker": 2, "text": "yo"}]})")->text == "a: hi\n2: yo");
+    CHECK(transcript(R"({"text": "a\u0000b"})")->text == "a\xEF\xBF\xBD" "b");
+    std::string large(20u << 20, 'x');
+    CHECK(transcript("{\"transcript_text\": \"" + large + "\"}")->text.size() == large.size());
+}
+
+TEST_CASE("the same content has the same hash, however it was told and ordered") {
+    auto h = hash_of(R"({"a": 1, "b": {"x": 1, "y": [1, 2]}})");
+    CHECK(h == hash_of(R"({"b": {"y": [1, 2], "x": 1}, "a": 1, "created_at": "now", "processed_at": 1, "analyzed_at": 2, "timestamp": 3, "call_id": 9, "status": "completed", "success": true})"));
+    CHECK(h != hash_of(R"({"a": 1, "b": {"x": 1, "y": [2, 1]}})"));
+    CHECK(h != hash_of(R"({"a": 2, "b": {"x": 1, "y": [1, 2]}})"));
+    CHECK(hash_of(R"({"o": [{"timestamp": 4.2}]})") != hash_of(R"({"o": [{"timestamp": 5.2}]})"));  // when in the call, not when it was told
+}
+
+TEST_CASE("a person's word wins, also to say that there is none") {
+    auto machine = read(kWhole);
+    auto a = corrected(machine, {{"booking_status", "not_booked"}, {"appointment_date", std::nullopt}, {"address", "9 New Road"}});
+    CHECK(a.booking_status == "not_booked");
+    CHECK_FALSE(a.appointment_date);
+    CHECK(a.address == "9 New Road");
+    CHECK(a.lead_quality == "hot");
+    CHECK(a.entities.find(R"("address":"9 New Road")") != std::string::npos);
+    CHECK(a.entities.find(R"("appointment_date":null)") != std::string::npos);
+    CHECK(a.entities.find(R"("name":"Ann")") != std::string::npos);
+    CHECK(value_of(machine, "booking_status") == "booked");
+    CHECK_FALSE(value_of(machine, "colour"));
+    CHECK(corrected(machine, {}) == machine);
+}
+
+TEST_CASE("jsonb takes whatever is stored") {
+    auto parsed = JsonDocument::parse(R"({"a\u0000": "b\\u0000\u0000\\\u0000"})");
+    REQUIRE(parsed.ok());
+    auto text = storable(parsed->root());
+    CHECK(text == R"({"a\ufffd":"b\\u0000\ufffd\\\ufffd"})");
+    CHECK(storable(std::string_view("a\0b", 3)) == "a\xEF\xBF\xBD" "b");
+}
