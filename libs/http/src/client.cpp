@@ -32,6 +32,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr auto kIdleLife = std::chrono::seconds(30);  ///< shorter than what servers commonly grant
 constexpr double kBudgetMost = 10;                    ///< what a client may spend at once
+constexpr std::size_t kPiece = 64u << 10;             ///< of a body that is handed on while it comes
 
 /// One connection and the loop that drives it; used by one call at a time. Every operation has a deadline; a late one closes the socket.
 class Peer {
@@ -102,6 +103,12 @@ public:
         return secure_ ? run(deadline, [&](auto done) { wire::async_read(*secure_, buffer_, p, done); })
                        : run(deadline, [&](auto done) { wire::async_read(*plain_, buffer_, p, done); });
     }
+    /// What has come already, or what comes next: part of a body.
+    template <class Parser>
+    error_code read_some(Parser& p, Steady::time_point deadline) {
+        return secure_ ? run(deadline, [&](auto done) { wire::async_read_some(*secure_, buffer_, p, done); })
+                       : run(deadline, [&](auto done) { wire::async_read_some(*plain_, buffer_, p, done); });
+    }
     void close() {
         error_code ignored;
         socket().close(ignored);
@@ -157,6 +164,20 @@ struct Failed {
     Error error;
     bool again;                  ///< another attempt may fare better
     bool before_answer = false;  ///< the connection ended without one byte of an answer
+    bool refused = false;        ///< by this client: it does not go there
+};
+
+/// How long a peer is waited for.
+struct Patience {
+    Steady::time_point end;
+    Millis total;
+    std::optional<Millis> idle;  ///< without a sign of life
+
+    Steady::time_point next() const { return idle ? std::min(end, Steady::now() + *idle) : end; }
+    Failed late(const std::string& place, const char* what) const {
+        if (idle && Steady::now() < end) return {Error(place + " did not " + what + ": nothing came for " + milliseconds(*idle), "is the peer slow, or is that too little for this request?"), false};
+        return {Error(place + " did not " + what + " in time; " + milliseconds(total) + " are granted", "is the peer slow, or is that too little for this request?"), false};
+    }
 };
 
 }  // namespace
@@ -177,8 +198,15 @@ struct Client::Impl {
     using PeerPtr = std::unique_ptr<Peer>;
     using Attempt = std::variant<Response, Failed>;
 
-    Attempt once(const ClientRequest&, const Url&, Steady::time_point deadline);
-    Attempt exchange(Peer&, const ClientRequest&, const Url&, Steady::time_point deadline, bool& keep);
+    /// A request and the head of its answer, on one connection; a body over `limit` is a failure. An answer's parser stays in `in`; `keep` says whether the connection may serve again.
+    template <class Body>
+    std::optional<Failed> ask(Peer&, const ClientRequest&, const Url&, const Patience&, boost::optional<std::uint64_t> limit, std::optional<wire::response_parser<Body>>& in, bool& keep);
+    template <class Body>
+    Failed fault(error_code, const Url&, const Patience&, const wire::response_parser<Body>& in, error_code unwritten = {}) const;
+    Attempt exchange(Peer&, const ClientRequest&, const Url&, const Patience&, bool& keep);
+    Attempt once(const ClientRequest&, const Url&, const Patience&);
+    /// As exchange(), of an answer whose body goes to the sink. What it failed of is in `failed`.
+    Download receive(Peer&, const ClientRequest&, const Url&, const Patience&, const Sink&, std::uint64_t byte_limit, std::optional<Failed>& failed, bool& keep);
     std::variant<PeerPtr, Failed> connect(const Url&, Steady::time_point deadline);
     PeerPtr pooled(const std::string& place);
     void give_back(const std::string& place, PeerPtr);
@@ -258,7 +286,7 @@ std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url
     if (!allowed) std::erase_if(addresses, [](const auto& a) { return !is_public(a); });
     if (addresses.empty()) {
         if (found == 0) return Failed{Error("'" + url.host + "' has no address", "check the host name"), false};
-        return Failed{Error("'" + place + "' is a private address", "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"), false};
+        return Failed{Error("'" + place + "' is a private address", "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"), false, false, true};
     }
     std::optional<Failed> last;
     for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -282,7 +310,23 @@ std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url
     return *last;
 }
 
-Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r, const Url& url, Steady::time_point deadline, bool& keep) {
+template <class Body>
+Failed Client::Impl::fault(error_code error, const Url& url, const Patience& patience, const wire::response_parser<Body>& in, error_code unwritten) const {
+    auto place = place_of(url);
+    if (error == net::error::timed_out) return patience.late(place, in.got_some() ? "finish its answer" : "answer");
+    if (error == wire::error::body_limit)
+        return {Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes", "that is this client's limit (body_limit); ask for less"), false};
+    if (error == wire::error::header_limit) return {Error("the headers of the answer of " + place + " are larger than 64 KiB", "the peer is not as it should be"), false};
+    bool over = error == wire::error::end_of_stream || error == wire::error::partial_message;
+    if (error.category() == make_error_code(wire::error::bad_version).category() && !over)
+        return {Error("the answer of " + place + " is no HTTP: " + error.message(), "is the port that of an HTTP server, and the scheme right?"), false};
+    if (in.is_header_done()) return {Error(place + " broke off within its answer: " + error.message(), "see the peer's log"), true};
+    return {Error(place + " broke off before its answer: " + (unwritten ? unwritten : error).message(), "see the peer's log"), true, !in.got_some()};
+}
+
+template <class Body>
+std::optional<Failed> Client::Impl::ask(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, boost::optional<std::uint64_t> limit,
+                                        std::optional<wire::response_parser<Body>>& in, bool& keep) {
     static const std::map<Method, wire::verb> verbs{{Method::get, wire::verb::get}, {Method::head, wire::verb::head}, {Method::post, wire::verb::post}, {Method::put, wire::verb::put},
                                                     {Method::patch, wire::verb::patch}, {Method::del, wire::verb::delete_}, {Method::options, wire::verb::options}};
     auto place = place_of(url);
@@ -295,33 +339,18 @@ Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r,
     out.body() = r.body;
     if (!r.body.empty() || r.method == Method::post || r.method == Method::put || r.method == Method::patch) out.content_length(r.body.size());
 
-    auto late = [&](const char* what) {
-        return Failed{Error(place + " did not " + what + " in time; " + milliseconds(options.total_timeout) + " are granted", "is the peer slow, or is that too little for this request?"), false};
-    };
-    auto unwritten = peer.write(out, deadline);
-    if (unwritten == net::error::timed_out) return late("take the request");
+    auto unwritten = peer.write(out, patience.next());
+    if (unwritten == net::error::timed_out) return patience.late(place, "take the request");
     // A peer that refuses a large body may answer and hang up before it has it all: its answer is looked for all the same.
 
-    std::optional<wire::response_parser<wire::string_body>> in;
-    auto fault = [&](error_code error) -> Failed {
-        if (error == net::error::timed_out) return late(in->got_some() ? "finish its answer" : "answer");
-        if (error == wire::error::body_limit)
-            return {Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes", "that is this client's limit (body_limit); ask for less"), false};
-        if (error == wire::error::header_limit) return {Error("the headers of the answer of " + place + " are larger than 64 KiB", "the peer is not as it should be"), false};
-        bool over = error == wire::error::end_of_stream || error == wire::error::partial_message;
-        if (error.category() == make_error_code(wire::error::bad_version).category() && !over)
-            return {Error("the answer of " + place + " is no HTTP: " + error.message(), "is the port that of an HTTP server, and the scheme right?"), false};
-        if (in->is_header_done()) return {Error(place + " broke off within its answer: " + error.message(), "see the peer's log"), true};
-        return {Error(place + " broke off before its answer: " + (unwritten ? unwritten : error).message(), "see the peer's log"), true, !in->got_some()};
-    };
     // Interim answers (100, 103) come before the one that counts; to take one for it would pair every later answer with the wrong request.
     for (int interim = 0;; ++interim) {
         in.emplace();
-        in->body_limit(options.body_limit);
+        in->body_limit(limit);
         in->header_limit(64u << 10);
         if (r.method == Method::head) in->skip(true);
-        if (auto error = peer.read_header(*in, deadline)) {
-            auto failed = fault(error);
+        if (auto error = peer.read_header(*in, patience.next())) {
+            auto failed = fault(error, url, patience, *in, unwritten);
             failed.before_answer = failed.before_answer && interim == 0;
             return failed;
         }
@@ -329,34 +358,104 @@ Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r,
         if (status >= 200) break;
         if (status == 101 || interim == 8) return Failed{Error(place + " answers with status " + std::to_string(status) + " and no end", "the peer is not as it should be"), false};
     }
-    if (!in->is_done())
-        if (auto error = peer.read(*in, deadline)) return fault(error);
-    auto message = in->release();
-    keep = message.keep_alive() && out.keep_alive() && !unwritten;
+    keep = in->get().keep_alive() && out.keep_alive() && !unwritten;
+    return std::nullopt;
+}
+
+namespace {
+
+Response head_of(const wire::response_header<>& message) {
     Response response;
     response.status = static_cast<int>(message.result_int());
-    for (const auto& f : message.base()) response.headers.add(std::string(f.name_string()), std::string(f.value()));
+    for (const auto& f : message) response.headers.add(std::string(f.name_string()), std::string(f.value()));
+    return response;
+}
+
+}  // namespace
+
+Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, bool& keep) {
+    std::optional<wire::response_parser<wire::string_body>> in;
+    bool reusable = false;
+    if (auto failed = ask(peer, r, url, patience, options.body_limit, in, reusable)) return std::move(*failed);
+    if (!in->is_done())
+        if (auto error = peer.read(*in, patience.next())) return fault(error, url, patience, *in);
+    keep = reusable;
+    auto message = in->release();
+    auto response = head_of(message.base());
     response.body = std::move(message.body());
     return response;
 }
 
-Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url, Steady::time_point deadline) {
+Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url, const Patience& patience) {
     auto place = url.scheme + "://" + place_of(url);
     if (auto peer = pooled(place)) {
         bool keep = false;
-        auto answer = exchange(*peer, r, url, deadline, keep);
+        auto answer = exchange(*peer, r, url, patience, keep);
         if (keep) give_back(place, std::move(peer));
         auto* failed = std::get_if<Failed>(&answer);
         // A kept connection may end at the very moment it is used again. The peer may have seen the request even so: only what may be done twice is.
         if (!failed || !failed->before_answer || !idempotent(r.method)) return answer;
     }
-    auto made = connect(url, deadline);
+    auto made = connect(url, patience.end);
     if (auto* failed = std::get_if<Failed>(&made)) return std::move(*failed);
     auto peer = std::move(std::get<PeerPtr>(made));
     bool keep = false;
-    auto answer = exchange(*peer, r, url, deadline, keep);
+    auto answer = exchange(*peer, r, url, patience, keep);
     if (keep) give_back(place, std::move(peer));
     return answer;
+}
+
+Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, const Sink& sink, std::uint64_t byte_limit, std::optional<Failed>& failed,
+                               bool& keep) {
+    std::optional<wire::response_parser<wire::buffer_body>> in;
+    bool reusable = false;
+    Download out;
+    failed = ask(peer, r, url, patience, boost::none, in, reusable);
+    if (failed) return out;
+    out.response = head_of(in->get().base());
+    auto place = place_of(url);
+    bool wanted = out.response.status < 300;
+    auto too_large = [&] {
+        out.end = Download::End::too_large;
+        out.error = Error("the answer of " + place + " is larger than " + std::to_string(byte_limit) + " bytes", "that is the limit of this download (byte_limit)");
+        return std::move(out);
+    };
+    if (wanted && r.method != Method::head && in->content_length().value_or(0) > byte_limit) return too_large();
+    std::vector<char> piece(kPiece);
+    while (!in->is_done()) {
+        auto& body = in->get().body();
+        body.data = piece.data();
+        body.size = piece.size();
+        auto error = peer.read_some(*in, patience.next());
+        if (error && error != wire::error::need_buffer) {
+            failed = fault(error, url, patience, *in);
+            return out;
+        }
+        std::string_view got(piece.data(), piece.size() - body.size);
+        if (got.empty()) {
+            // A peer that sends what is no content (a chunk's length, digit by digit) for ever comes to the end of the total time all the same.
+            if (Steady::now() < patience.end) continue;
+            failed = patience.late(place, "finish its answer");
+            return out;
+        }
+        if (!wanted) {
+            auto room = options.body_limit - out.response.body.size();
+            out.response.body.append(got.substr(0, room));
+            if (got.size() <= room) continue;
+            out.end = Download::End::answered;  // the rest is left, and the connection with it
+            return out;
+        }
+        if (got.size() > byte_limit - out.bytes) return too_large();
+        out.bytes += got.size();
+        if (!sink(got)) {
+            out.end = Download::End::stopped;
+            out.error = Error("the answer of " + place + " was not wanted beyond its first " + std::to_string(out.bytes) + " bytes", "see why the caller stopped");
+            return out;
+        }
+    }
+    keep = reusable;
+    out.end = Download::End::answered;
+    return out;
 }
 
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -367,17 +466,17 @@ Result<Response> Client::send(const ClientRequest& request) {
     auto url = Url::parse(request.url);  // refuses line breaks, white space and control characters
     if (!url) return url.error();
     if (auto fault = fault_of(request.headers)) return *fault;
-    auto deadline = Steady::now() + self.options.total_timeout;
+    Patience patience{Steady::now() + self.options.total_timeout, self.options.total_timeout, std::nullopt};
     self.earn_budget();
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     for (int attempt = 0;; ++attempt) {
-        auto answer = self.once(request, *url, deadline);
+        auto answer = self.once(request, *url, patience);
         auto* response = std::get_if<Response>(&answer);
         auto* failed = std::get_if<Failed>(&answer);
         bool sick = response && (response->status == 429 || (response->status >= 502 && response->status <= 504));
         auto wait = pause.pause(attempt, std::hash<std::string>{}(request.url));
         if (sick) wait = retry_after(*response).value_or(wait);
-        bool in_time = wait < deadline - Steady::now();
+        bool in_time = wait < patience.end - Steady::now();
         bool again = attempt < self.options.retries && idempotent(request.method) && (sick || (failed && failed->again)) && in_time && self.take_budget();
         if (!again) {
             self.count(request, failed ? "failed" : std::to_string(response->status / 100) + "xx");
@@ -386,6 +485,47 @@ Result<Response> Client::send(const ClientRequest& request) {
         }
         std::this_thread::sleep_for(wait);
     }
+}
+
+Download Client::download(const ClientRequest& request, const Sink& sink, const DownloadOptions& options) {
+    auto& self = *impl_;
+    auto refuse = [](const Error& error) {
+        Download out;
+        out.end = Download::End::refused;
+        out.error = error;
+        return out;
+    };
+    auto url = Url::parse(request.url);
+    if (!url) return refuse(url.error());
+    if (auto fault = fault_of(request.headers)) return refuse(*fault);
+    Patience patience{Steady::now() + options.total_timeout, options.total_timeout, options.idle_timeout};
+    auto place = url->scheme + "://" + place_of(*url);
+    std::optional<Failed> failed;
+    Download out;
+    auto attempt = [&](Impl::PeerPtr peer) {
+        bool keep = false;
+        out = self.receive(*peer, request, *url, patience, sink, options.byte_limit, failed, keep);
+        if (keep) self.give_back(place, std::move(peer));
+    };
+    auto kept = self.pooled(place);
+    bool fresh = !kept;
+    if (kept) {
+        attempt(std::move(kept));
+        fresh = failed && failed->before_answer && idempotent(request.method);  // as once() has it
+    }
+    if (fresh) {
+        auto made = self.connect(*url, patience.end);
+        if (auto* none = std::get_if<Failed>(&made))
+            failed = std::move(*none);
+        else
+            attempt(std::move(std::get<Impl::PeerPtr>(made)));
+    }
+    self.count(request, failed || out.response.status == 0 ? "failed" : std::to_string(out.response.status / 100) + "xx");
+    if (failed) {
+        out.end = failed->refused ? Download::End::refused : Download::End::broken;
+        out.error = failed->error;
+    }
+    return out;
 }
 
 }  // namespace otto::http

@@ -1,8 +1,58 @@
 #include "http/message.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
 #include "base/json.hpp"
 
 namespace otto::http {
+namespace {
+
+/// What a Range header asks of `size` bytes.
+struct Part {
+    enum class Kind { whole, some, beyond } kind = Kind::whole;
+    std::uint64_t first = 0, last = 0;
+};
+
+/// What is no single range of bytes is as if it were not there (RFC 9110, 14.2).
+Part part_of(std::string_view header, std::uint64_t size) {
+    auto equals = header.find('=');
+    if (equals == std::string_view::npos || !iequals(trim(header.substr(0, equals)), "bytes")) return {};
+    auto range = trim(header.substr(equals + 1));
+    auto dash = range.find('-');
+    if (dash == std::string_view::npos) return {};
+    auto number = [](std::string_view text) -> std::optional<std::uint64_t> {
+        if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+        std::uint64_t n = 0;
+        auto read = std::from_chars(text.data(), text.data() + text.size(), n);
+        return read.ec == std::errc{} ? n : ~std::uint64_t{0};
+    };
+    auto from = number(range.substr(0, dash)), to = number(range.substr(dash + 1));
+    bool open_end = dash + 1 == range.size();
+    if (dash == 0) {  // the last so many
+        if (!to) return {};
+        if (*to == 0 || size == 0) return {Part::Kind::beyond};
+        return {Part::Kind::some, *to < size ? size - *to : 0, size - 1};
+    }
+    if (!from || (!to && !open_end) || (to && *to < *from)) return {};
+    if (*from >= size) return {Part::Kind::beyond};
+    return {Part::Kind::some, *from, open_end ? size - 1 : std::min(*to, size - 1)};
+}
+
+/// Whether a list of tags names this one; weak ones count, as they do for If-None-Match.
+bool names_tag(std::string_view list, const std::string& quoted) {
+    for (auto tag : split_list(list)) {
+        if (tag.starts_with("W/")) tag.erase(0, 2);
+        if (tag == "*" || tag == quoted) return true;
+    }
+    return false;
+}
+
+}  // namespace
 
 std::string_view to_text(Method m) {
     switch (m) {
@@ -60,6 +110,50 @@ Response Response::json(int status, std::string body) { return text(status, std:
 Response Response::empty(int status) {
     Response r;
     r.status = status;
+    return r;
+}
+
+FileBody::~FileBody() { ::close(descriptor_); }
+
+Response Response::file(const Request& request, const std::string& path, std::string content_type, std::string etag) {
+    int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor >= 0) return file(request, descriptor, std::move(content_type), std::move(etag));
+    if (errno == ENOENT || errno == ENOTDIR) return problem({404, "Not found", "There is no such file."}, request);
+    return problem({500, "Internal error", "The file cannot be read; give the request_id to the operators."}, request);
+}
+
+Response Response::file(const Request& request, int descriptor, std::string content_type, std::string etag) {
+    auto body = std::make_unique<FileBody>(descriptor, 0, 0);  // closes it, whatever comes
+    struct stat about {};
+    if (::fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) return problem({404, "Not found", "There is no such file."}, request);
+    auto size = static_cast<std::uint64_t>(about.st_size);
+    Response r;
+    r.headers.add("Accept-Ranges", "bytes");
+    auto quoted = "\"" + etag + "\"";
+    if (!etag.empty()) r.headers.add("ETag", quoted);
+    if (!etag.empty() && names_tag(request.headers.get("if-none-match"), quoted)) {
+        r.status = 304;
+        return r;
+    }
+    Part part;
+    // A part of what has changed meanwhile is of no use to who has the rest of the former; a date in If-Range is never the file's, for none is said.
+    bool same = !request.headers.has("if-range") || (!etag.empty() && trim(request.headers.get("if-range")) == quoted);
+    if (request.method == Method::get && same && request.headers.count("range") == 1) part = part_of(request.headers.get("range"), size);
+    if (part.kind == Part::Kind::beyond) {
+        auto answer = problem({416, "Range not satisfiable", "The file has " + std::to_string(size) + " bytes; ask for a range within them."}, request);
+        answer.headers.add("Content-Range", "bytes */" + std::to_string(size));
+        answer.headers.add("Accept-Ranges", "bytes");
+        return answer;
+    }
+    std::uint64_t first = 0, length = size;
+    if (part.kind == Part::Kind::some) {
+        r.status = 206;
+        first = part.first;
+        length = part.last - part.first + 1;
+        r.headers.add("Content-Range", "bytes " + std::to_string(part.first) + "-" + std::to_string(part.last) + "/" + std::to_string(size));
+    }
+    r.headers.add("Content-Type", std::move(content_type));
+    r.file_body = std::make_shared<FileBody>(body->release(), first, length);
     return r;
 }
 

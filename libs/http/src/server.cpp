@@ -1,5 +1,7 @@
 #include "http/server.hpp"
 
+#include <unistd.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,9 +11,12 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <list>
 #include <unordered_map>
@@ -131,6 +136,7 @@ struct Server::Impl {
     Task<void> serve(std::shared_ptr<Connection>);
     Task<bool> one_request(Connection&, beast::flat_buffer&);
     Task<bool> reply(Connection&, const Request&, std::string_view route, Response, bool keep_alive);
+    Task<bool> send_file(Connection&, const Request&, std::shared_ptr<const FileBody>);
     Task<Response> run_handler(const Route&, Request&);
     void measure(const Request&, std::string_view route, int status);
     const Router::Impl& routes() const { return *router->impl_; }
@@ -139,6 +145,9 @@ struct Server::Impl {
 };
 
 namespace {
+
+/// A file is read by so much at a time.
+constexpr std::size_t kPiece = 128u << 10;
 
 /// How long a drain waits for the first request of a connection that was opened just before.
 constexpr std::chrono::milliseconds kFirstRequest{1'000};
@@ -216,7 +225,9 @@ Task<bool> Server::Impl::reply(Connection& c, const Request& request, std::strin
     out.keep_alive(keep_alive);
     bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
     bool head = request.method == Method::head;
-    auto size = response.body.size();
+    auto file = std::move(response.file_body);
+    auto size = file ? file->length() : response.body.size();
+    if (file) response.body.clear();
     out.body() = std::move(response.body);
     if (!bodiless) out.content_length(size);
 
@@ -224,13 +235,60 @@ Task<bool> Server::Impl::reply(Connection& c, const Request& request, std::strin
 
     error_code error;
     c.stream.expires_after(options.idle_timeout);
-    if (head) {
+    if (head || file) {
         wire::response_serializer<wire::string_body> serializer(out);
         co_await wire::async_write_header(c.stream, serializer, net::redirect_error(use_task, error));
+        if (!head && !error) {
+            bool whole = co_await send_file(c, request, std::move(file));
+            co_return whole && keep_alive;
+        }
     } else {
         co_await wire::async_write(c.stream, out, net::redirect_error(use_task, error));
     }
     co_return !error && keep_alive;
+}
+
+/// Piece by piece: read on a worker, for a disk may let one wait, and written here. False if the connection cannot go on.
+Task<bool> Server::Impl::send_file(Connection& c, const Request& request, std::shared_ptr<const FileBody> file) {
+    struct Piece {
+        std::shared_ptr<const FileBody> file;
+        std::uint64_t sent = 0;
+        std::vector<char> bytes;
+        ssize_t got = 0;
+        int fault = 0;
+        void read() {
+            auto want = std::min<std::uint64_t>(bytes.size(), file->length() - sent);
+            do got = ::pread(file->descriptor(), bytes.data(), want, static_cast<off_t>(file->offset() + sent));
+            while (got < 0 && errno == EINTR);
+            fault = got < 0 ? errno : 0;
+        }
+    };
+    auto piece = std::make_shared<Piece>();
+    piece->file = std::move(file);
+    piece->bytes.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, piece->file->length())));
+    auto read = [this, piece](auto handler) {
+        auto done = std::make_shared<decltype(handler)>(std::move(handler));
+        workers->post([this, piece, done] {
+            piece->read();
+            net::post(io, [done] { (*done)(); });
+        });
+    };
+    error_code error;
+    while (piece->sent < piece->file->length()) {
+        co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(read, use_task);
+        if (piece->got <= 0) {
+            // The length is said already: only the end of the connection tells the client that it has not got all.
+            tel::warn("a file could not be sent whole", {{"request_id", request.request_id}, {"sent", std::to_string(piece->sent)},
+                                                         {"why", piece->fault ? std::strerror(piece->fault) : "it became shorter"}});
+            co_return false;
+        }
+        c.stream.expires_after(options.idle_timeout);
+        auto bytes = net::buffer(piece->bytes.data(), static_cast<std::size_t>(piece->got));
+        co_await net::async_write(c.stream, bytes, net::redirect_error(use_task, error));
+        if (error) co_return false;
+        piece->sent += static_cast<std::uint64_t>(piece->got);
+    }
+    co_return true;
 }
 
 Task<Response> Server::Impl::run_handler(const Route& route, Request& request) {

@@ -58,6 +58,8 @@ public:
     FileBody(const FileBody&) = delete;
     FileBody& operator=(const FileBody&) = delete;
     int descriptor() const { return descriptor_; }
+    /// The descriptor, which is the caller's from now on.
+    int release() { return std::exchange(descriptor_, -1); }
     std::uint64_t offset() const { return offset_; }
     std::uint64_t length() const { return length_; }
 
