@@ -47,12 +47,17 @@ int sweep(const Call& call) {
     }
     std::int64_t open = 0, failed = 0;
     auto end = std::chrono::steady_clock::now() + wait;
+    auto knock_again = std::chrono::steady_clock::now() + std::chrono::seconds(3);
     while (true) {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::sweeps_under_way, {pg::Param::array(asked)}, [&](const pg::Fields& f) {
             open = f.integer("open");
             failed = f.integer("failed");
         });
+        if (std::chrono::steady_clock::now() >= knock_again) {  // a company that was connected a moment ago may not have been known at the first knock
+            tx.each(sql::knock_sweep, {}, [](const pg::Fields&) {});
+            knock_again += std::chrono::seconds(3);
+        }
         tx.commit();
         if (open == 0 || std::chrono::steady_clock::now() >= end) break;
         std::this_thread::sleep_for(Millis{100});

@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import pathlib
+import subprocess
 import uuid
 
 import httpx
 import pytest
 
-from conftest import Company, eventually
+from conftest import REPO, Company, eventually
 
 
 class Connected(Company):
@@ -34,15 +36,9 @@ class Connected(Company):
         return json.loads(done.stdout)["sweeps"][0]
 
     def ctl(self, *words, check=True):
-        env = dict(line.split("=", 1) for line in (self.stack.folder / "env").read_text().splitlines() if line.startswith("OTTO_") and "=" in line)
-        import os
-        import subprocess
-
-        from conftest import REPO
-
-        binary = os.path.join(os.environ.get("OTTO_BIN") or REPO / ".build/release/bin", "ottoctl")
-        clean = {k: v.strip("'") for k, v in env.items() if k in ("OTTO_PG_URL_MAINTENANCE", "OTTO_KAFKA_BROKERS")}
-        done = subprocess.run([binary, *words], env={"PATH": os.environ["PATH"], **clean}, capture_output=True, text=True, timeout=120)
+        binary = pathlib.Path(self.stack.env.get("OTTO_BIN", REPO / ".build/release/bin")) / "ottoctl"
+        command = ["bash", "-c", 'set -a; . "$0"; set +a; exec "$@"', str(self.stack.folder / "env"), str(binary), *words]
+        done = subprocess.run(command, env=self.stack.env, cwd=self.stack.folder, capture_output=True, text=True, timeout=120)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

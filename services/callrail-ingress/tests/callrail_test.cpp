@@ -225,3 +225,16 @@ TEST_CASE("unverified webhooks are limited by client and in all") {
     CHECK_FALSE(budget.take("4.4.4.4", 100, now));
     CHECK(budget.take("4.4.4.4", 100, now + std::chrono::hours(24)));
 }
+
+TEST_CASE("a refusal names the companies whose keys did not prove it, and only those") {
+    directory::Companies all{{"", "t", "", ring()}};
+    add_company(all, "org_a", "+12025550101", {"key a"});
+    add_company(all, "org_b", "", {"key b"}, "COM1");
+    add_company(all, "org_c", "+12025550103", {});
+    const std::string both = R"({"id":1,"answered":true,"tracking_phone_number":"+12025550101","company_resource_id":"COM1"})";
+    auto refused = judged(all, both, "another key");
+    CHECK(refused.verdict == ingress::Verdict::forged);
+    CHECK(refused.refused_for == std::vector<CompanyId>{CompanyId{"org_a"}, CompanyId{"org_b"}});
+    CHECK(judged(all, both, "key b").refused_for.empty());
+    CHECK(judged(all, R"({"id":1,"answered":true,"tracking_phone_number":"+12025550103"})", "another key").refused_for.empty());  // it has set no key
+}

@@ -20,5 +20,8 @@ WITH marked AS (
   RETURNING company_id)
 SELECT company_id, pg_notify('otto_sweep', '') IS NULL AS knocked FROM marked
 
+-- name: knock_sweep
+SELECT pg_notify('otto_sweep', '')
+
 -- name: sweeps_under_way
 SELECT count(*) FILTER (WHERE asked_at IS NOT NULL OR finished_at IS NULL) AS open, count(*) FILTER (WHERE error IS NOT NULL) AS failed FROM callrail_sweeps WHERE company_id = ANY ($1::text[])
