@@ -56,6 +56,14 @@ Corrections corrections_of(pg::Tx& tx, const CompanyId& company, CallId call) {
     return out;
 }
 
+/// What the machine said where a person says otherwise.
+std::string machine_values(const Analysis& machine, const Corrections& corrections) {
+    JsonWriter w;
+    w.begin_object();
+    for (const auto& [field, value] : corrections) w.member(field, value_of(machine, field));
+    return w.end_object().take();
+}
+
 }  // namespace
 
 Uuid recording_id(const CompanyId& company, CallId call) { return named(company, call, "recording"); }
@@ -200,7 +208,7 @@ void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::stri
     auto version = tx.one<Version>(sql::save_analysis, {company, id, counts.booking_status, counts.lead_quality, counts.call_outcome_category, counts.objections,
                                                         counts.sop_compliance_score,
                                                         counts.sentiment_score, counts.entities, counts.summary, by, counts.model_version, raw,
-                                                        pg::Param::array(counts.unknown), received})
+                                                        pg::Param::array(counts.unknown), received, machine_values(machine, corrections)})
                        .version;
     analysis_at = received;
     auto m = about<analysis::v1::AnalysisCompleted>();

@@ -59,9 +59,11 @@ struct Stored {
     static Stored from(const pg::Fields& f) { return {f.text("raw"), f.text("provider"), *f.time("received_at")}; }
 };
 
-std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call, const Corrections& corrections) {
-    JsonWriter w;
+/// As GET of the same path has it, without Shunya's whole answer.
+std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call) {
+    std::string machine_values, row;
     tx.each(sql::analysis_row, {company, call}, [&](const pg::Fields& f) {
+        JsonWriter w;
         w.begin_object().member("call_id", f.integer("call_id"));
         for (auto column : {"booking_status", "lead_quality", "call_outcome_category", "summary", "provider", "model_version"}) w.member(column, f.maybe_text(column));
         for (auto column : {"sop_compliance_score", "sentiment_score"}) {
@@ -71,11 +73,19 @@ std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call, con
         for (auto column : {"objections", "entities", "unknown_values"}) w.key(column).raw(f.text(column));
         w.member("version", f.integer("version"));
         for (auto column : {"received_at", "created_at", "updated_at"}) w.member(column, to_rfc3339(*f.time(column)));
-        w.key("corrected_fields").begin_array();
-        for (const auto& [field, value] : corrections) w.value(field);
-        w.end_array().end_object();
+        machine_values = f.text("machine_values");
+        w.key("machine_value").raw(machine_values);
+        row = w.take();
     });
-    return w.take();
+    auto said = JsonDocument::parse(machine_values);
+    JsonWriter w;
+    w.begin_array();
+    tx.each(sql::corrections_of, {company, call}, [&](const pg::Fields& f) {
+        auto field = f.text("field");
+        w.begin_object().member("field", field).member("value", f.maybe_text("value")).member("machine_value", said ? said->root()[field].loose_text() : std::nullopt);
+        w.member("user_id", f.text("user_id")).member("created_at", to_rfc3339(*f.time("created_at"))).end_object();
+    });
+    return row + ",\"corrections\":" + w.end_array().take() + "}";
 }
 
 }  // namespace
@@ -107,7 +117,7 @@ http::Response Commands::correct(identity::Context& c) const {
     call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all, events);
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
     tel::info("an analysis was corrected", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"fields", given.size()}});
-    return c.ok(analysis_json(tx, c.company(), id, all));
+    return c.ok(analysis_json(tx, c.company(), id));
 }
 
 }  // namespace otto::shunya_orchestrator

@@ -11,15 +11,16 @@ SELECT raw, provider, received_at, version FROM call_analyses WHERE company_id =
 
 -- name: corrections_of
 -- The newest of each field.
-SELECT DISTINCT ON (field) field, value FROM analysis_corrections WHERE company_id = $1 AND call_id = $2 ORDER BY field, id DESC
+SELECT DISTINCT ON (field) field, value, user_id, created_at FROM analysis_corrections WHERE company_id = $1 AND call_id = $2 ORDER BY field, id DESC
 
 -- name: save_analysis
 INSERT INTO call_analyses AS n (company_id, call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, raw,
-                                unknown_values, received_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                                unknown_values, received_at, machine_values)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (company_id, call_id) DO UPDATE SET booking_status = excluded.booking_status, lead_quality = excluded.lead_quality, call_outcome_category = excluded.call_outcome_category,
   objections = excluded.objections, sop_compliance_score = excluded.sop_compliance_score, sentiment_score = excluded.sentiment_score, entities = excluded.entities, summary = excluded.summary,
-  provider = excluded.provider, model_version = excluded.model_version, raw = excluded.raw, unknown_values = excluded.unknown_values, received_at = excluded.received_at, version = n.version + 1, updated_at = now()
+  provider = excluded.provider, model_version = excluded.model_version, raw = excluded.raw, unknown_values = excluded.unknown_values, received_at = excluded.received_at,
+  machine_values = excluded.machine_values, version = n.version + 1, updated_at = now()
 RETURNING version
 
 -- name: add_correction
@@ -30,5 +31,5 @@ INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, 
 
 -- name: analysis_row
 SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_values,
-       received_at, version, created_at, updated_at
+       received_at, version, created_at, updated_at, machine_values
   FROM call_analyses WHERE company_id = $1 AND call_id = $2
