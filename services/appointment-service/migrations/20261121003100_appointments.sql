@@ -41,8 +41,20 @@ CREATE POLICY one_company ON appointments TO otto_query_service USING (company_i
 GRANT SELECT, INSERT, UPDATE, DELETE ON appointments TO otto_appointment_service;
 GRANT SELECT ON appointments TO otto_query_service;
 
--- Whose lead and which contact an appointment is for; that a rep is the company's.
+-- Whose lead and which contact an appointment is for.
 CREATE POLICY appointments_look ON leads FOR SELECT TO otto_appointment_service USING ((company_id || '') = ANY (otto_batch_companies()));
 CREATE POLICY appointments_look ON contact_cards FOR SELECT TO otto_appointment_service USING ((company_id || '') = ANY (otto_batch_companies()));
-CREATE POLICY appointments_look ON company_users FOR SELECT TO otto_appointment_service USING ((company_id || '') = ANY (otto_batch_companies()));
-GRANT SELECT ON leads, contact_cards, company_users TO otto_appointment_service;
+GRANT SELECT ON leads, contact_cards TO otto_appointment_service;
+
+-- The newest analysis of each call that was looked at, also where it booked nothing: an older one that comes late changes nothing.
+CREATE TABLE appointment_verdicts (
+  company_id text NOT NULL,
+  call_id    bigint NOT NULL,
+  version    bigint NOT NULL,
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (company_id, call_id)
+);
+ALTER TABLE appointment_verdicts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE appointment_verdicts FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON appointment_verdicts TO otto_appointment_service USING ((company_id || '') = ANY (otto_batch_companies()));
+GRANT SELECT, INSERT, UPDATE, DELETE ON appointment_verdicts TO otto_appointment_service;

@@ -1,0 +1,66 @@
+#include "bookings.hpp"
+
+#include "appointment-service/sql.hpp"
+#include "appointment.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace otto::appointment_service {
+namespace {
+
+struct Changed {
+    Uuid id;
+    std::int64_t version;
+    static Changed from(const pg::Fields& f) { return {f.uuid("id"), f.integer("version")}; }
+};
+struct Version {
+    std::int64_t version;
+    static Version from(const pg::Fields& f) { return {f.integer("version")}; }
+};
+
+/// A name, so that the same event makes the same appointment.
+Uuid appointment_id(const std::string& company, std::int64_t call) {
+    static const Uuid space = *Uuid::parse("6f74746f-6170-5074-a473-000000000001");
+    return Uuid::v5(space, company + "\n" + std::to_string(call));
+}
+
+pg::Param text_or_null(bool has, const std::string& text) { return has && !text.empty() ? pg::Param(text) : pg::Param(nullptr); }
+
+}  // namespace
+
+rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) const {
+    static auto without_time = tel::Metrics::counter("appointments_without_time_total", "Appointments that were booked without anybody saying when.");
+    const auto& a = in.event;
+    auto effect = effect_of(a);
+    if (effect == Effect::none) return rt::Outcome::ignored("the analysis does not say whether it was booked");
+    auto company = companies_.find(CompanyId{a.company_id()});
+    if (!company) return rt::Outcome::retry("the company is not in otto.directory yet");
+    auto lead = Uuid::parse(a.lead_id()), contact = Uuid::parse(a.contact_card_id());
+    if (!lead || !contact) return rt::Outcome::reject("lead_id or contact_card_id is no id");
+    if (!tx.maybe<Version>(sql::note_analysis, {a.company_id(), a.call_id(), a.version()})) return rt::Outcome::ignored("a newer analysis was here before");
+
+    std::optional<Changed> changed;
+    if (effect == Effect::make) {
+        auto when = when_of(a.has_appointment_date() ? std::optional(a.appointment_date()) : std::nullopt);
+        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), a.call_id()), *lead, *contact, a.call_id(), when.moment, when.wall, company->timezone,
+                                                minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
+                                                text_or_null(a.has_appointment_type(), a.appointment_type()), text_or_null(true, when.remark), a.version()});
+        if (changed && !when.known()) {
+            without_time.inc();
+            tel::warn("An appointment was booked without a time", {{"company_id", a.company_id()}, {"call_id", a.call_id()}, {"appointment_id", changed->id.to_string()},
+                                                                     {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
+        }
+    } else {
+        changed = tx.maybe<Changed>(sql::unbook, {a.company_id(), a.call_id(), a.version()});
+    }
+    if (!changed) return rt::Outcome::ignored(effect == Effect::make ? "a person has touched the appointment, or it is over" : "there is no appointment of the analysis' own to call off");
+    changes::v1::RowChanged row;
+    row.set_company_id(a.company_id());
+    row.set_kind("appointment");
+    row.set_id(changed->id.to_string());
+    row.set_version(changed->version);
+    out.emit(row);
+    return rt::Outcome::done();
+}
+
+}  // namespace otto::appointment_service

@@ -1,0 +1,157 @@
+#include "commands.hpp"
+
+#include "appointment-service/sql.hpp"
+#include "appointment.hpp"
+#include "base/json.hpp"
+#include "identity/inputs.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::appointment_service {
+namespace {
+
+using identity::Inputs;
+using identity::Role;
+
+struct LeadRow {
+    Uuid contact;
+    static LeadRow from(const pg::Fields& f) { return {f.uuid("contact_card_id")}; }
+};
+
+struct Row {
+    std::optional<Instant> start, end;
+    std::string status, outcome;
+    std::optional<std::string> rep;
+    static Row from(const pg::Fields& f) { return {f.time("scheduled_start"), f.time("scheduled_end"), f.text("status"), f.text("outcome"), f.maybe_text("assigned_rep_id")}; }
+};
+struct Taken {
+    Uuid id;
+    Instant start;
+    static Taken from(const pg::Fields& f) { return {f.uuid("id"), *f.time("scheduled_start")}; }
+};
+
+std::optional<std::string> status_of(const Inputs& in) { return in.one_of("status", {"scheduled", "confirmed", "completed", "cancelled", "no_show"}); }
+std::optional<std::string> outcome_of(const Inputs& in) { return in.one_of("outcome", {"pending", "won", "lost", "no_show", "rescheduled"}); }
+std::optional<std::string> type_of(const Inputs& in) { return in.one_of("appointment_type", {"in-person", "virtual", "phone"}); }
+/// The seed's word, and the column's.
+std::string_view location_field(const Inputs& in) { return in.has("location_address") ? "location_address" : "location"; }
+
+void check_order(Instant start, Instant end) {
+    if (end <= start) identity::refuse_field("scheduled_end", "must be after scheduled_start");
+    if (end - start > std::chrono::hours(24)) identity::refuse_field("scheduled_end", "must be within a day of scheduled_start");
+}
+
+void member_time(JsonWriter& w, std::string_view name, const std::optional<Instant>& at) {
+    w.member(name, at ? std::optional(to_rfc3339(*at)) : std::nullopt);
+}
+
+bool holds_a_slot(std::string_view status) { return status == "scheduled" || status == "confirmed"; }
+
+}  // namespace
+
+/// 409 on `scheduled_start` if the rep has another appointment then, unless the caller allows it.
+void Commands::refuse_conflict(identity::Context& c, const Slot& slot) {
+    c.tx().each(sql::lock_rep, {c.company(), slot.rep}, [](const pg::Fields&) {});
+    auto taken = c.tx().maybe<Taken>(sql::conflict, {c.company(), slot.rep, slot.appointment, slot.start, slot.end});
+    if (!taken) return;
+    identity::refuse(409, "Time taken", "The rep has another appointment at that time (" + taken->id.to_string() + ", " + to_rfc3339(taken->start) + "). Choose another time or rep, or send allow_conflict: true.",
+                     {{"scheduled_start", "overlaps appointment " + taken->id.to_string()}});
+}
+
+http::Response Commands::create(identity::Context& c) const {
+    auto in = Inputs::of(c.request);
+    auto lead_id = in.uuid("lead_id");
+    if (!lead_id) identity::refuse_field("lead_id", "is missing");
+    auto start = in.time("scheduled_start");
+    if (!start) identity::refuse_field("scheduled_start", "is missing; write it as 2026-03-01T10:00:00-07:00");
+    auto rep = in.text("assigned_rep_id", 200);
+    auto status = in.one_of("status", {"scheduled", "confirmed"}).value_or("scheduled");
+    auto type = type_of(in);
+    auto service = in.text("service_type", 200), location = in.text(location_field(in), 500), notes = in.text("notes", 4'000);
+    auto deal = in.integer("deal_size_cents", 0, 100'000'000'000);
+    bool allowed = in.truth("allow_conflict").value_or(false);
+    auto company = companies_.find(c.company());
+    auto end = in.time("scheduled_end").value_or(*start + std::chrono::minutes(minutes_of(company ? company->workflow_config : "")));
+    check_order(*start, end);
+    auto lead = c.tx().maybe<LeadRow>(sql::lead, {c.company(), *lead_id});
+    if (!lead) identity::refuse_field("lead_id", "is no lead of this company");
+    auto id = Uuid::v7(c.request.received_at);
+    if (rep && !allowed) refuse_conflict(c, {*rep, id, *start, end});
+    c.tx().write(sql::create, {c.company(), id, *lead_id, lead->contact, *start, end, status, location, service, type, rep, notes, deal, c.who.user});
+    return answer(c, id, 201);
+}
+
+http::Response Commands::change(identity::Context& c) const {
+    auto id = Uuid::parse(c.request.param("appointment_id"));
+    if (!id) identity::not_found("appointment");
+    auto in = Inputs::of(c.request);
+    for (auto field : {"lead_id", "contact_card_id", "call_id"}) in.refuse(field, "stays what it is; cancel this appointment and make another");
+    const char* known[] = {"scheduled_start", "scheduled_end", "status", "outcome", "assigned_rep_id", "location_address", "location", "service_type", "appointment_type", "notes", "deal_size_cents"};
+    if (std::none_of(std::begin(known), std::end(known), [&](auto field) { return in.has(field); })) identity::refuse_field("body", "names nothing to change");
+    bool is_rep = c.who.role == Role::sales_rep;
+    if (is_rep)
+        for (auto field : known)
+            if (in.has(field) && std::string_view(field) != "outcome" && std::string_view(field) != "notes" && std::string_view(field) != "deal_size_cents")
+                identity::refuse(403, "Not yours to change", "A sales rep sets the outcome, deal_size_cents and notes of own appointments; ask a CSR or a manager for the rest.", {{field, "cannot be changed by a sales rep"}});
+
+    auto row = c.tx().maybe<Row>(sql::locked, {c.company(), *id});
+    if (!row || (is_rep && row->rep != c.who.user.value())) identity::not_found("appointment");
+    auto start = row->start, end = row->end;
+    if (in.clears("scheduled_start")) {
+        start = end = std::nullopt;
+    } else if (auto given = in.time("scheduled_start")) {
+        auto company = companies_.find(c.company());
+        auto lasts = row->start && row->end ? *row->end - *row->start : std::chrono::minutes(minutes_of(company ? company->workflow_config : ""));
+        start = given;
+        end = *given + lasts;
+    }
+    if (auto given = in.time("scheduled_end")) {
+        if (!start) identity::refuse_field("scheduled_end", "needs scheduled_start");
+        end = given;
+    }
+    if (start && end) check_order(*start, *end);
+    auto rep = in.clears("assigned_rep_id") ? std::nullopt : in.text("assigned_rep_id", 200) ? in.text("assigned_rep_id", 200) : row->rep;
+    auto status = status_of(in).value_or(row->status);
+    auto outcome = outcome_of(in).value_or(row->outcome);
+    // A visit that was won, lost or missed is over; an explicit status beats that.
+    if (in.has("outcome") && !in.has("status")) {
+        if (outcome == "won" || outcome == "lost") status = "completed";
+        if (outcome == "no_show") status = "no_show";
+    }
+    bool moved = start != row->start || end != row->end || rep != row->rep || (holds_a_slot(status) && !holds_a_slot(row->status));
+    if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false)) refuse_conflict(c, {*rep, *id, *start, *end});
+    auto where = location_field(in);
+    c.tx().write(sql::change, {c.company(), *id, start, end, status, outcome, rep, in.has(where), in.text(where, 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
+                               in.has("notes"), in.text("notes", 4'000), in.has("deal_size_cents"), in.integer("deal_size_cents", 0, 100'000'000'000), c.who.user});
+    return answer(c, *id, 200);
+}
+
+http::Response Commands::answer(identity::Context& c, const Uuid& id, int status) const {
+    JsonWriter w;
+    std::int64_t version = 0;
+    c.tx().each(sql::shown, {c.company(), id}, [&](const pg::Fields& f) {
+        version = f.integer("version");
+        w.begin_object();
+        for (auto column : {"id", "company_id", "lead_id", "contact_card_id"}) w.member(column, f.text(column));
+        w.member("call_id", f.maybe_integer("call_id"));
+        member_time(w, "scheduled_start", f.time("scheduled_start"));
+        member_time(w, "scheduled_end", f.time("scheduled_end"));
+        for (auto column : {"status", "outcome", "location_address", "service_type", "appointment_type", "assigned_rep_id"}) w.member(column, f.maybe_text(column));
+        w.member("needs_time", f.boolean("needs_time")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
+        for (auto column : {"notes", "touched_by"}) w.member(column, f.maybe_text(column));
+        for (auto column : {"touched_at", "created_at", "updated_at"}) member_time(w, column, f.time(column));
+        w.key("contact").begin_object().member("id", f.text("contact_card_id")).member("primary_phone", f.maybe_text("contact_phone")).member("first_name", f.maybe_text("contact_first_name"));
+        w.member("last_name", f.maybe_text("contact_last_name")).end_object();
+        w.key("lead").begin_object().member("id", f.text("lead_id")).member("status", f.maybe_text("lead_state")).member("assigned_rep_id", f.maybe_text("lead_rep")).end_object();
+        w.end_object();
+    });
+    changes::v1::RowChanged changed;
+    changed.set_company_id(c.company().value());
+    changed.set_kind("appointment");
+    changed.set_id(id.to_string());
+    changed.set_version(version);
+    emitter_.emit(c.tx(), changed, c.request.trace);
+    tel::info("an appointment was changed by a person", {{"company_id", c.company().value()}, {"appointment_id", id.to_string()}, {"user_id", c.who.user.value()}});
+    return c.ok(w.take(), status);
+}
+
+}  // namespace otto::appointment_service

@@ -1,0 +1,3 @@
+#include "service.hpp"
+
+int main(int argc, char** argv) { return otto::app::run(argc, argv, "appointment-service", {otto::appointment_service::definition()}); }

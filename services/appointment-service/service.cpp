@@ -1,0 +1,39 @@
+#include "service.hpp"
+
+#include <thread>
+
+#include "app/common.hpp"
+#include "bookings.hpp"
+#include "commands.hpp"
+
+namespace otto::appointment_service {
+namespace {
+
+using identity::Role;
+using identity::Roles;
+
+void wire(app::Service& service) {
+    auto& companies = service.own<directory::Companies>(service, "");                        // time zones, how long an appointment lasts
+    auto& authenticator = service.own<identity::Authenticator>(service.settings());          // who asks
+    auto& api = service.own<identity::Api>(service, authenticator, 8);                       // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>(companies);                                       // what people do
+    auto& bookings = service.own<Bookings>(companies);                                       // analysis -> appointment
+
+    api.write(http::Method::post, "/api/v1/appointments", Roles{Role::csr, Role::manager}, [&commands](identity::Context& c) { return commands.create(c); });
+    api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager}, [&commands](identity::Context& c) { return commands.change(c); });
+
+    service.own<rt::Runtime>(service).add(rt::Consumer{"appointment-service"}.on<&Bookings::analysed>(bookings));
+}
+
+app::Rows rows() {
+    auto all = rt::runtime_rows();
+    for (auto& r : identity::identity_rows()) all.push_back(r);
+    all.push_back(app::kSecretKeys.row);
+    return all;
+}
+
+}  // namespace
+
+app::Definition definition() { return {"appointment-service", "books the appointments that calls end in", rows(), &wire}; }
+
+}  // namespace otto::appointment_service

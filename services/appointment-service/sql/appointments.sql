@@ -1,0 +1,60 @@
+-- name: note_analysis
+-- The newest analysis of a call, whether or not there is an appointment; no row: a newer one, or this one, was here before.
+INSERT INTO appointment_verdicts (company_id, call_id, version) VALUES ($1, $2, $3)
+ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, updated_at = now() WHERE appointment_verdicts.version < excluded.version
+RETURNING version
+
+-- name: book
+-- The call's own appointment, as its analysis says. One that a person touched stays as it is, and so does one that is over.
+INSERT INTO appointments AS a (company_id, id, lead_id, contact_card_id, call_id, scheduled_start, scheduled_end, status, location_address, service_type, appointment_type, needs_time, notes, analysis_version)
+SELECT $1, $2, $3, $4, $5, s.start, s.start + $9::bigint * interval '1 minute', 'scheduled', $10, $11, $12, s.start IS NULL, $13, $14
+  FROM (SELECT coalesce($6::timestamptz, $7::timestamp AT TIME ZONE $8) AS start) s
+ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE
+   SET lead_id = excluded.lead_id, contact_card_id = excluded.contact_card_id, scheduled_start = excluded.scheduled_start, scheduled_end = excluded.scheduled_end, status = 'scheduled',
+       location_address = excluded.location_address, service_type = excluded.service_type, appointment_type = excluded.appointment_type, needs_time = excluded.needs_time, notes = excluded.notes,
+       analysis_version = excluded.analysis_version, version = a.version + 1, updated_at = now()
+ WHERE a.touched_by IS NULL AND a.status IN ('scheduled', 'cancelled')
+RETURNING a.id, a.version
+
+-- name: unbook
+UPDATE appointments SET status = 'cancelled', analysis_version = $3, version = version + 1, updated_at = now()
+ WHERE company_id = $1 AND call_id = $2 AND touched_by IS NULL AND status = 'scheduled'
+RETURNING id, version
+
+-- name: lead
+SELECT l.contact_card_id, l.status, l.assigned_rep_id FROM leads l WHERE l.company_id = $1 AND l.id = $2
+
+-- name: lock_rep
+-- Two appointments of one rep are looked at one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 7346723))::text AS locked
+
+-- name: conflict
+SELECT id, scheduled_start FROM appointments
+ WHERE company_id = $1 AND assigned_rep_id = $2 AND id <> $3 AND status IN ('scheduled', 'confirmed') AND scheduled_start < $5::timestamptz AND scheduled_end > $4::timestamptz
+ ORDER BY scheduled_start LIMIT 1
+
+-- name: create
+INSERT INTO appointments (company_id, id, lead_id, contact_card_id, scheduled_start, scheduled_end, status, location_address, service_type, appointment_type, assigned_rep_id, notes, deal_size_cents,
+                          touched_by, touched_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now())
+
+-- name: locked
+SELECT lead_id, scheduled_start, scheduled_end, status, outcome, assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2 FOR UPDATE
+
+-- name: change
+UPDATE appointments SET scheduled_start = $3, scheduled_end = $4, status = $5, outcome = $6, assigned_rep_id = $7, needs_time = $3::timestamptz IS NULL,
+       location_address = CASE WHEN $8::boolean THEN $9 ELSE location_address END, service_type = CASE WHEN $10::boolean THEN $11 ELSE service_type END,
+       appointment_type = CASE WHEN $12::boolean THEN $13 ELSE appointment_type END, notes = CASE WHEN $14::boolean THEN $15 ELSE notes END,
+       deal_size_cents = CASE WHEN $16::boolean THEN $17::bigint ELSE deal_size_cents END,
+       touched_by = $18, touched_at = now(), version = version + 1, updated_at = now()
+ WHERE company_id = $1 AND id = $2
+RETURNING version
+
+-- name: shown
+SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, a.location_address, a.service_type, a.appointment_type, a.assigned_rep_id,
+       a.needs_time, a.deal_size_cents, a.notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, a.version,
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep
+  FROM appointments a
+  LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
+  LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
+ WHERE a.company_id = $1 AND a.id = $2

@@ -1,0 +1,151 @@
+#include "appointment-service/sql.hpp"
+#include "appointment.hpp"
+#include "bookings.hpp"
+#include "pg/migrate.hpp"
+#include "schema/schema.hpp"
+#include "testing/catch.hpp"
+#include "testkit/postgres.hpp"
+
+#include "otto/directory/v1/directory.pb.h"
+
+using namespace otto;
+using namespace otto::appointment_service;
+
+namespace {
+
+const std::string kCompany = "org_appointments", kLead = "0191e0b8-0000-7000-8000-00000000a001", kContact = "0191e0b8-0000-7000-8000-00000000a002";
+
+struct Text {
+    std::string value;
+    static Text from(const pg::Fields& f) { return {f.text("v")}; }
+};
+
+directory::Companies& companies() {
+    static directory::Companies known({"", "", "", KeyRing::parse(Secret("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).value()});
+    static bool once = [] {
+        otto::directory::v1::CompanyProfile p;
+        p.set_company_id(kCompany);
+        p.set_version(1);
+        p.set_status("active");
+        p.set_timezone("America/Phoenix");
+        p.set_workflow_config_json(R"({"appointment_minutes": 90})");
+        known.apply(kCompany, p.SerializeAsString());
+        return true;
+    }();
+    (void)once;
+    return known;
+}
+
+analysis::v1::AnalysisCompleted analysed(std::int64_t version, const std::string& booking, const std::string& date = "2026-12-01T10:00:00", std::int64_t call = 7001) {
+    analysis::v1::AnalysisCompleted a;
+    a.set_company_id(kCompany);
+    a.set_phone("+16025550100");
+    a.set_call_id(call);
+    a.set_contact_card_id(kContact);
+    a.set_lead_id(kLead);
+    a.set_version(version);
+    if (!booking.empty()) a.set_booking_status(booking);
+    if (!date.empty()) a.set_appointment_date(date);
+    a.set_address("123 Main St");
+    a.set_service_type("roofing_estimate");
+    return a;
+}
+
+const pg::Query kShown{"shown_in_test", "SELECT status || ' ' || coalesce(to_char(scheduled_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'no time') || ' ' || "
+                                        "coalesce(extract(epoch FROM scheduled_end - scheduled_start)::int / 60 || ' min', '-') || ' ' || coalesce(touched_by, 'nobody') AS v FROM appointments WHERE company_id = $1"};
+
+/// All of one company's appointments after these analyses, each in a transaction of its own, as the service's role.
+std::vector<std::string> after(const std::vector<analysis::v1::AnalysisCompleted>& events, const std::string& in_between = "", std::size_t at = 0) {
+    static Secret url = [] {
+        auto fresh = testkit::TestPostgres::shared().fresh_database();
+        pg::Connection owner(fresh, "test");
+        REQUIRE(pg::migrate(owner, schema::all()).ok());
+        owner.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + kCompany + "', '" + kContact + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + kCompany + "', '" + kLead + "', '" + kContact + "')");
+        return fresh;
+    }();
+    pg::Connection owner(url, "test");
+    owner.execute("DELETE FROM appointments; DELETE FROM appointment_verdicts");
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
+    Bookings bookings(companies());
+    rt::Sink sink("appointment-service");
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        if (!in_between.empty() && i == at) owner.execute(in_between);
+        rt::Envelope meta;
+        meta.id = EventId{Uuid::v5(*Uuid::parse("6f74746f-6170-5074-a473-000000000009"), std::to_string(i))};
+        auto tx = db.begin(pg::Scope::companies({CompanyId{kCompany}}));
+        rt::Out<changes::v1::RowChanged> out(sink, &meta);
+        (void)bookings.analysed({events[i], meta}, tx, out);
+        tx.commit();
+    }
+    auto tx = owner.begin(pg::Scope::none());
+    std::vector<std::string> shown;
+    for (auto& row : tx.many<Text>(kShown, {kCompany})) shown.push_back(row.value);
+    return shown;
+}
+
+}  // namespace
+
+TEST_CASE("what an analysis makes of the appointment") {
+    CHECK(effect_of(analysed(1, "booked")) == Effect::make);
+    CHECK(effect_of(analysed(1, "not_booked")) == Effect::cancel);
+    CHECK(effect_of(analysed(1, "service_not_offered")) == Effect::cancel);
+    CHECK(effect_of(analysed(1, "")) == Effect::none);
+    CHECK(effect_of(analysed(1, "tentative")) == Effect::none);
+}
+
+TEST_CASE("when it is, as far as somebody said so") {
+    CHECK(to_rfc3339(*when_of("2026-12-01T10:00:00-07:00").moment) == "2026-12-01T17:00:00Z");
+    CHECK(when_of("2026-12-01T10:00:00").wall == "2026-12-01 10:00:00");
+    CHECK_FALSE(when_of("2026-12-01").known());
+    CHECK(when_of("2026-12-01").remark.find("2026-12-01") != std::string::npos);
+    CHECK(when_of("next Tuesday").remark.find("next Tuesday") != std::string::npos);
+    CHECK_FALSE(when_of(std::nullopt).known());
+}
+
+TEST_CASE("how long it lasts") {
+    CHECK(minutes_of("") == 60);
+    CHECK(minutes_of(R"({"appointment_minutes":90})") == 90);
+    CHECK(minutes_of(R"({"appointment_minutes":"30"})") == 30);
+    CHECK(minutes_of(R"({"appointment_minutes":0})") == 5);
+    CHECK(minutes_of("nonsense") == 60);
+}
+
+TEST_CASE("a booked call has one appointment, in the company's zone, whatever the order and repetition of its analyses", "[integration]") {
+    const std::string moved = "scheduled 2026-12-02 21:30 90 min nobody";
+    std::vector<analysis::v1::AnalysisCompleted> all{analysed(1, "booked", "2026-12-01T10:00:00"), analysed(2, "not_booked"), analysed(3, "booked", "2026-12-02T14:30:00")};
+    std::vector<std::size_t> order{0, 1, 2};
+    do {
+        std::vector<analysis::v1::AnalysisCompleted> events;
+        for (auto i : order) events.insert(events.end(), {all[i], all[i]});
+        CHECK(after(events) == std::vector<std::string>{moved});
+    } while (std::next_permutation(order.begin(), order.end()));
+    CHECK(after({all[0]}) == std::vector<std::string>{"scheduled 2026-12-01 17:00 90 min nobody"});
+    CHECK(after({all[0], all[1]}) == std::vector<std::string>{"cancelled 2026-12-01 17:00 90 min nobody"});
+    CHECK(after({all[1]}).empty());
+    CHECK(after({all[1], all[0]}).empty());  // an older one that comes late books nothing
+    CHECK(after({analysed(1, "")}).empty());
+}
+
+TEST_CASE("booked without a time is visible, and gets its time when somebody says it", "[integration]") {
+    CHECK(after({analysed(1, "booked", "")}) == std::vector<std::string>{"scheduled no time - nobody"});
+    CHECK(after({analysed(1, "booked", "next week some time")}) == std::vector<std::string>{"scheduled no time - nobody"});
+    CHECK(after({analysed(1, "booked", ""), analysed(2, "booked", "2026-12-01T10:00:00Z")}) == std::vector<std::string>{"scheduled 2026-12-01 10:00 90 min nobody"});
+}
+
+TEST_CASE("no analysis changes what a person has touched", "[integration]") {
+    const std::string touch = "UPDATE appointments SET touched_by = 'user_1', scheduled_start = '2026-12-05 09:00Z', scheduled_end = '2026-12-05 10:00Z'";
+    CHECK(after({analysed(1, "booked"), analysed(2, "booked", "2026-12-02T14:30:00")}, touch, 1) == std::vector<std::string>{"scheduled 2026-12-05 09:00 60 min user_1"});
+    CHECK(after({analysed(1, "booked"), analysed(2, "not_booked")}, touch, 1) == std::vector<std::string>{"scheduled 2026-12-05 09:00 60 min user_1"});
+}
+
+TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
+    for (const auto& q : sql::all) {
+        INFO(q.name);
+        CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
+        db.execute("DEALLOCATE probe");
+    }
+}
