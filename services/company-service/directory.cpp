@@ -38,6 +38,11 @@ void DirectoryPublisher::publish(pg::Connection& db) const {
                 m.set_call_provider(f.text("call_provider"));
                 m.set_callrail_account_id(f.text("callrail_account_id"));
                 if (auto company = f.maybe_text("callrail_company_id")) m.add_callrail_company_ids(*company);
+                if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
+                if (auto sealed = f.maybe_text("callrail_api_key")) {
+                    m.mutable_callrail_api_key()->set_sealed(*sealed);
+                    m.mutable_callrail_api_key()->set_column("callrail_api_key");
+                }
                 auto key = [&](const char* column, std::optional<Instant> until) {
                     auto sealed = f.maybe_text(column);
                     if (!sealed) return;

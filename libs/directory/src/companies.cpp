@@ -29,6 +29,7 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     p.call_provider = m.call_provider();
     p.callrail_account_id = m.callrail_account_id();
     p.active = m.status() == "active";
+    p.workflow_config = m.workflow_config_json();
     for (const auto& n : m.numbers()) {
         Number number{n.e164(), false, false, {}, {}};
         for (const auto& purpose : n.purposes()) (purpose == "voice" ? number.voice : number.text) = true;
@@ -37,16 +38,20 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
         p.numbers.push_back(std::move(number));
     }
     p.callrail_company_ids.assign(m.callrail_company_ids().begin(), m.callrail_company_ids().end());
-    for (const auto& k : m.callrail_signing_keys()) {
+    auto open = [&](const otto::directory::v1::SealedKey& k) -> std::optional<Secret> {
         auto opened = keys.open(k.sealed(), seal_place(m.company_id(), k.column()));
-        if (!opened) {
-            tel::error("a company's signing key does not open", {{"company_id", m.company_id()}, {"why", opened.error().message}});
-            continue;
-        }
+        if (opened) return *opened;
+        tel::error("a company's key does not open", {{"company_id", m.company_id()}, {"column", k.column()}, {"why", opened.error().message}});
+        return std::nullopt;
+    };
+    for (const auto& k : m.callrail_signing_keys()) {
+        auto opened = open(k);
+        if (!opened) continue;
         Key key{*opened, {}};
         if (k.has_valid_to_us()) key.valid_to = from_micros(k.valid_to_us());
         p.callrail_keys.push_back(std::move(key));
     }
+    if (m.has_callrail_api_key()) p.callrail_api_key = open(m.callrail_api_key());
     return p;
 }
 

@@ -65,7 +65,8 @@ UPDATE directory_state SET dirty = true WHERE company_id = $1
 UPDATE directory_state SET dirty = false WHERE company_id = $1 RETURNING version
 
 -- name: profile
-SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_former, callrail_signing_key_former_until FROM companies WHERE id = $1
+SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_former, callrail_signing_key_former_until, callrail_api_key, workflow_config
+  FROM companies WHERE id = $1
 
 -- name: profile_numbers
 SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers

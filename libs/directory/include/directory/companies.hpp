@@ -42,6 +42,8 @@ struct Profile {
     std::vector<Number> numbers;
     std::vector<std::string> callrail_company_ids;
     std::vector<Key> callrail_keys;
+    std::optional<Secret> callrail_api_key;
+    std::string workflow_config;              ///< JSON object, "" if none is set
     /// Keys valid at that moment, the newest first.
     std::vector<Secret> keys_at(Instant) const;
 };
