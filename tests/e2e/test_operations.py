@@ -7,7 +7,7 @@ from conftest import Company, eventually, new_number
 
 
 def all_logs(stack):
-    names = ("all-in-one", "company-service", "callrail-ingress", "tenant-router", "lead-pipeline", "query-service")
+    names = ("all-in-one", "company-service", "callrail-ingress", "shunya-ingress", "shunya-orchestrator", "tenant-router", "lead-pipeline", "appointment-service", "query-service")
     return "".join(p.read_text(errors="replace") for n in names if (p := stack.folder / "logs" / f"{n}.log").exists())
 
 
