@@ -14,6 +14,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/log_output.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace otto::app {
@@ -252,6 +253,10 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
         return 2;
     }
     tel::configure_log(std::string(program), found->second, settings->get(kLogHashKey));
+    tel::buffer_log();
+    struct Last {
+        ~Last() { tel::flush_log(); }
+    } last;
     try {
         Process process(program, std::move(*settings));
         for (const auto& d : services) process.wire(d);

@@ -1,8 +1,15 @@
 #include "telemetry/log.hpp"
 
+#include "telemetry/log_output.hpp"
+
+#include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
 #include <mutex>
+#include <thread>
 
 #include "base/crypto.hpp"
 #include "base/json.hpp"
@@ -26,6 +33,86 @@ struct State {
 State& state() {
     static State s;
     return s;
+}
+
+void write_out(std::string_view text) {
+    while (!text.empty()) {
+        auto n = ::write(STDOUT_FILENO, text.data(), text.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return;  // nowhere to complain
+        text.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+/// Standard output. A write costs several times the making of a line, so under load one write takes many.
+class Output {
+public:
+    void buffer() {
+        std::lock_guard guard(lock_);
+        if (owner_ != 0) return;
+        // A signal is for the thread that waits for it.
+        sigset_t all, former;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &former);
+        std::thread([this] { loop(); }).detach();
+        ::pthread_sigmask(SIG_SETMASK, &former, nullptr);
+        owner_ = ::getpid();
+        std::atexit(flush_log);
+    }
+    void put(std::string_view line, bool urgent) {
+        std::unique_lock guard(lock_);
+        if (owner_ == 0) {
+            guard.unlock();
+            write_out(line);
+            return;
+        }
+        pending_ += line;
+        // A child of fork() has no thread that would write later.
+        bool quiet = pending_.size() == line.size() && Steady::now() >= written_ + kPause;
+        if (urgent || quiet || pending_.size() >= kMost || owner_ != ::getpid()) {
+            write_pending();
+        } else if (!asked_) {
+            asked_ = true;
+            due_.notify_one();
+        }
+    }
+    void flush() {
+        std::lock_guard guard(lock_);
+        write_pending();
+    }
+
+private:
+    using Steady = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds kPause{5};
+    static constexpr std::size_t kMost = 64u << 10;
+
+    void write_pending() {
+        if (pending_.empty()) return;
+        write_out(pending_);
+        pending_.clear();
+        written_ = Steady::now();
+    }
+    void loop() {
+        std::unique_lock guard(lock_);
+        for (;;) {
+            due_.wait(guard, [&] { return asked_; });
+            while (!pending_.empty() && Steady::now() < written_ + kPause) due_.wait_until(guard, written_ + kPause);
+            write_pending();
+            asked_ = false;
+        }
+    }
+
+    std::mutex lock_;
+    std::condition_variable due_;
+    std::string pending_;
+    Steady::time_point written_{};
+    bool asked_ = false;    // the thread knows that something waits
+    ::pid_t owner_ = 0;     // of the thread; 0 = every line is written at once
+};
+
+Output& output() {
+    static auto& o = *new Output;  // never destroyed: its thread lives as long as the process
+    return o;
 }
 
 thread_local std::string thread_service;
@@ -95,14 +182,11 @@ void log(Level level, std::string_view message, std::initializer_list<Field> fie
         }
     }
     line += '\n';
-    std::string_view rest = line;
-    while (!rest.empty()) {
-        auto n = ::write(STDOUT_FILENO, rest.data(), rest.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return;  // nowhere to complain
-        rest.remove_prefix(static_cast<std::size_t>(n));
-    }
+    output().put(line, level >= Level::warn);
 }
+
+void buffer_log() { output().buffer(); }
+void flush_log() { output().flush(); }
 
 void configure_log(std::string service, Level least, Secret phone_hash_key) {
     auto& s = state();

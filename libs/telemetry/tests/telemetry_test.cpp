@@ -1,7 +1,16 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
 #include <thread>
 
 #include "base/json.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/log_output.hpp"
 #include "telemetry/metrics.hpp"
 #include "telemetry/trace.hpp"
 #include "testing/catch.hpp"
@@ -26,6 +35,84 @@ std::string json(const tel::Field& field) {
     return w.take();
 }
 }  // namespace
+
+namespace {
+/// A process of its own that logs into a pipe; what arrives, and in how many pieces.
+struct Logged {
+    std::string text;
+    int pieces = 0, status = -1;
+    template <class F>
+    explicit Logged(F body) {
+        int ends[2];
+        REQUIRE(::pipe2(ends, O_CLOEXEC | O_DIRECT) == 0);  // one read takes what one write gave
+        pid_t pid = ::fork();
+        if (pid == 0) {
+            ::dup2(ends[1], STDOUT_FILENO);
+            tel::buffer_log();
+            body();
+            std::_Exit(0);
+        }
+        ::close(ends[1]);
+        std::string piece(128u << 10, ' ');
+        for (ssize_t n = 0; (n = ::read(ends[0], piece.data(), piece.size())) > 0; ++pieces) text.append(piece, 0, static_cast<std::size_t>(n));
+        ::close(ends[0]);
+        ::waitpid(pid, &status, 0);
+    }
+    std::vector<std::string> messages() const {
+        std::vector<std::string> out;
+        std::istringstream in(text);
+        for (std::string line; std::getline(in, line);) out.emplace_back(*JsonDocument::parse(line).value().root()["message"].string());
+        return out;
+    }
+};
+}  // namespace
+
+TEST_CASE("lines that come one upon the other share a write, whole and in order") {
+    constexpr int kLines = 2'000;
+    Logged logged([] {
+        for (int n = 0; n < kLines; ++n) tel::info(std::to_string(n), {{"text", std::string(40, 'a')}});
+        tel::flush_log();
+    });
+    CHECK(logged.pieces < kLines / 2);
+    auto messages = logged.messages();
+    REQUIRE(messages.size() == kLines);
+    for (int n = 0; n < kLines; ++n) REQUIRE(messages[static_cast<std::size_t>(n)] == std::to_string(n));
+}
+
+TEST_CASE("a warning waits for nothing, and takes with it what came before") {
+    Logged logged([] {
+        tel::info("1");
+        tel::info("2");
+        tel::warn("3");  // the process ends without another word
+    });
+    CHECK(logged.messages() == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("a line that waits is written a moment later, though nothing follows") {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    pid_t pid = ::fork();
+    if (pid == 0) {
+        ::dup2(ends[1], STDOUT_FILENO);
+        tel::buffer_log();
+        tel::info("1");
+        tel::info("2");
+        for (;;) ::pause();
+    }
+    ::close(ends[1]);
+    std::string text;
+    char piece[4'096];
+    pollfd readable{ends[0], POLLIN, 0};
+    while (std::count(text.begin(), text.end(), '\n') < 2) {
+        REQUIRE(::poll(&readable, 1, 10'000) == 1);
+        auto n = ::read(ends[0], piece, sizeof piece);
+        REQUIRE(n > 0);
+        text.append(piece, static_cast<std::size_t>(n));
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    ::close(ends[0]);
+}
 
 TEST_CASE("a log line is one JSON object with its fields") {
     tel::configure_log("test", tel::Level::info, Secret("key"));

@@ -13,7 +13,7 @@ namespace otto {
 class JsonWriter;
 }
 
-/// Structured logs: one JSON line an event, on standard output, written by one write(2).
+/// Structured logs: one JSON line an event, on standard output, never cut or mixed (log_output.hpp says when they are written).
 ///
 ///     tel::warn("No company found for tracking number", {{"provider", "callrail"}, tel::phone("tracking_number", number)});
 ///
