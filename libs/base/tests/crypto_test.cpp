@@ -94,3 +94,32 @@ TEST_CASE("a bad key ring is refused with its cure") {
         CHECK_FALSE(ring.error().hint.empty());
     }
 }
+
+TEST_CASE("sha256: in pieces as in one, and it can be looked at on the way") {
+    Sha256 hash;
+    CHECK(hash.digest() == sha256(""));
+    hash.update("a");
+    hash.update("");
+    hash.update("bc");
+    CHECK(hex_encode(hash.digest()) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    auto moved = std::move(hash);
+    moved.update("d");
+    CHECK(moved.digest() == sha256("abcd"));
+}
+
+TEST_CASE("key ring: keys for other purposes, that of the sealing key first") {
+    auto key = [](char c) { return base64_encode(std::string(32, c)); };
+    auto derived = [](const std::string& spec, std::string_view purpose) {
+        std::vector<std::string> out;
+        for (const auto& k : KeyRing::parse(Secret(spec)).value().derived(purpose)) out.push_back(k.reveal());
+        return out;
+    };
+    auto both = derived("z:" + key('1') + ",a:" + key('2'), "links");
+    REQUIRE(both.size() == 2);
+    CHECK(both[0] == derived("any:" + key('1'), "links")[0]);
+    CHECK(both[1] == derived("any:" + key('2'), "links")[0]);
+    CHECK(both[0] != both[1]);
+    CHECK(both[0] != derived("z:" + key('1'), "other")[0]);
+    CHECK(both[0] != std::string(32, '1'));
+    CHECK(both[0].size() == 32);
+}
