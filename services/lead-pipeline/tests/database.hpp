@@ -30,13 +30,14 @@ struct Db {
     }
     /// One column `v`, one line a row, as the owner sees it.
     std::string lines(const std::string& sql, pg::Params params = {}) {
-        auto name = names.try_emplace(sql, "lines" + std::to_string(names.size())).first->second;  // Postgres tells statements apart by 63 bytes of their names
+        // Postgres tells statements apart by 63 bytes of their names; the session keeps a view of the text.
+        const auto& [text, name] = *names.try_emplace(sql, "lines" + std::to_string(names.size())).first;
         auto tx = owner.begin(pg::Scope::none());
         std::string out;
-        for (auto& r : tx.many<Text>({name, sql}, std::move(params))) out += r.v + "\n";
+        for (auto& r : tx.many<Text>({name, text}, std::move(params))) out += r.v + "\n";
         return out;
     }
-    std::map<std::string, std::string> names;
+    std::map<std::string, std::string> names;  ///< of statements; a query's texts must last
 };
 
 }  // namespace otto::lead_pipeline::tests
