@@ -4,8 +4,8 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 run=$(realpath -m "${OTTO_RUN_DIR:-$repo/.run}")
 pids="$run/pids" logs="$run/logs"
-services="company-service callrail-ingress shunya-ingress tenant-router lead-pipeline query-service"
-database_users="company-service tenant-router lead-pipeline query-service maintenance" # ingresses have no database
+services="company-service callrail-ingress shunya-ingress tenant-router lead-pipeline shunya-orchestrator query-service"
+database_users="company-service tenant-router lead-pipeline shunya-orchestrator query-service maintenance" # ingresses have no database
 pg_bin=/usr/lib/postgresql/15/bin
 
 # ---- settings
@@ -93,7 +93,7 @@ stop() { # stop NAME SECONDS: politely, then by force
 }
 stop_otto() {
   local name
-  for name in nginx callrail-ingress shunya-ingress query-service company-service tenant-router lead-pipeline all-in-one; do
+  for name in nginx callrail-ingress shunya-ingress query-service company-service tenant-router lead-pipeline shunya-orchestrator all-in-one; do
     ! pid_of "$name" >/dev/null || echo "stopping $name"
     stop "$name" 40
   done
@@ -114,7 +114,7 @@ purge_data() { # what `up` made, and nothing else that may lie in the folder
   local data
   data=$(readlink -f "$run/postgres" 2>/dev/null || true)
   case "$data" in /var/lib/postgresql/otto-*|"$run"/pgdata) rm -rf "$data" ;; esac
-  rm -rf "$run"/{postgres,kafka,spool,sandbox,nginx,nginx.conf,pids,logs,version} "$run"/*.log
+  rm -rf "$run"/{postgres,kafka,spool,objects,sandbox,nginx,nginx.conf,pids,logs,version} "$run"/*.log
 }
 lock_stack() { # lock_stack SECONDS: one `up` or `down` at a time; held through file 8, which no child may inherit
   exec 8> "$run/.lock"
