@@ -70,16 +70,17 @@ Producer::~Producer() {
     if (impl_->own_fd) ::close(impl_->fd);
 }
 
-bool Producer::produce(Record record, Report report) {
+bool Producer::produce(const Outgoing& record, Report report) {
     if (impl_->dead) return false;
     auto opaque = std::make_unique<Report>(std::move(report));
     rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
     for (const auto& [name, value] : record.headers)
         rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(), static_cast<ssize_t>(value.size()));
     impl_->in_flight.fetch_add(1);
+    void* value = record.tombstone ? nullptr : const_cast<char*>(record.value.data());  // it is only read
     auto error = rd_kafka_producev(
         impl_->client, RD_KAFKA_V_TOPIC(record.topic.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
-        RD_KAFKA_V_VALUE(record.tombstone ? nullptr : record.value.data(), record.tombstone ? 0 : record.value.size()), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_VALUE(value, record.tombstone ? 0 : record.value.size()), RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         impl_->in_flight.fetch_sub(1);
@@ -91,12 +92,13 @@ bool Producer::produce(Record record, Report report) {
     return true;
 }
 
+bool Producer::produce(Record r, Report report) { return produce(Outgoing{r.topic, r.key, r.value, r.headers, r.tombstone}, std::move(report)); }
+
 int Producer::event_fd() const { return impl_->fd; }
 
 void Producer::serve(Millis wait) {
     std::uint64_t count = 0;
-    while (::read(impl_->fd, &count, sizeof count) > 0) {
-    }
+    [[maybe_unused]] auto any = ::read(impl_->fd, &count, sizeof count);  // one read empties an eventfd; there may have been nothing
     int served = rd_kafka_poll(impl_->client, static_cast<int>(wait.count()));
     while (served > 0) served = rd_kafka_poll(impl_->client, 0);
 }

@@ -12,6 +12,14 @@ struct ProducerOptions {
     int report_fd = -1;                 ///< an eventfd of the caller's to be written when reports are due; it outlives producers
 };
 
+/// What is to be produced, by reference: it may go as soon as produce() returns.
+struct Outgoing {
+    const std::string& topic;
+    std::string_view key, value;
+    const Headers& headers;
+    bool tombstone = false;
+};
+
 /// What became of one record.
 struct Delivery {
     bool ok = false;
@@ -30,6 +38,7 @@ public:
 
     using Report = std::function<void(const Delivery&)>;
     /// Queues; false if the queue is full or the producer is dead (no callback then).
+    bool produce(const Outgoing&, Report);
     bool produce(Record, Report);
     /// Readable when callbacks are due; for an event loop.
     int event_fd() const;
