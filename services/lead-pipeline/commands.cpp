@@ -117,7 +117,11 @@ std::string task_json(const pg::Fields& f) {
     times(w, f, {"completed_at"});
     texts(w, f, {"completed_by", "created_by"});
     times(w, f, {"created_at", "updated_at"});
+    w.member("overdue", f.boolean("overdue"));
     contact_value(w, f);
+    w.key("lead");
+    if (f.is_null("lead_state")) w.null();
+    else w.begin_object().member("id", f.text("lead_id")).member("status", f.text("lead_state")).member("assigned_rep_id", f.maybe_text("lead_rep")).end_object();
     return w.end_object().take();
 }
 

@@ -53,14 +53,9 @@ void LeadBook::review(const std::string& company, const Uuid& lead) {
 }
 
 void LeadBook::settle(const Key& key, Entry& lead, const std::optional<std::string>& before) {
-    if (auto at = last_qualified(lead.verdicts); at && at != lead.last_qualified_at) {
-        lead.last_qualified_at = at;
-        lead.changed = true;
-    }
     auto after = decide(lead.edit, lead.verdicts);
     // What a verdict made of it falls with that verdict; what nobody has said anything about stays as it is.
     auto target = after ? *after : before ? "new" : lead.status;
-    if (target == lead.status) return;
     if (lead_pipeline::is_open(target) && !lead_pipeline::is_open(lead.status)) {
         auto other = std::find_if(leads_.begin(), leads_.end(), [&](const auto& e) { return e.first.first == key.first && e.second.contact == lead.contact && lead_pipeline::is_open(e.second.status); });
         if (other != leads_.end()) {
@@ -76,8 +71,12 @@ void LeadBook::settle(const Key& key, Entry& lead, const std::optional<std::stri
             return;
         }
     }
+    if (auto at = last_qualified(lead.verdicts); at && at != lead.last_qualified_at) {
+        lead.last_qualified_at = at;
+        lead.changed = true;
+    }
+    lead.changed = lead.changed || target != lead.status;
     lead.status = target;
-    lead.changed = true;
 }
 
 std::set<Key> LeadBook::save() {

@@ -7,8 +7,9 @@ SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_a
 -- name: task
 SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.contact_method,
        t.raw_text, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, t.version, k.id AS contact_id, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
-       k.last_name AS contact_last_name
-  FROM tasks t LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id WHERE t.company_id = $1 AND t.id = $2
+       k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, (t.status = 'overdue' OR (t.status = 'open' AND coalesce(t.due_at < now(), false))) AS overdue
+  FROM tasks t LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
+ WHERE t.company_id = $1 AND t.id = $2
 
 -- name: create_task
 INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, due_at, priority, contact_card_id, lead_id, call_id, appointment_id, unique_key, created_by, edited_at, edited_by)

@@ -40,7 +40,8 @@ inbound::v1::CallReport report(const std::string& name, const std::string& statu
     return r;
 }
 
-void record(const std::string& company, const inbound::v1::CallReport& r, Millis grace = Millis{0}, int received = 1000) {
+/// How many statements it took.
+std::size_t record(const std::string& company, const inbound::v1::CallReport& r, Millis grace = Millis{0}, int received = 1000) {
     static int n = 0;
     routed::v1::CallReported e;
     e.set_company_id(company);
@@ -56,7 +57,9 @@ void record(const std::string& company, const inbound::v1::CallReport& r, Millis
     rt::Sink sink("lead-pipeline");
     rt::Out<calls::v1::CallRecorded, changes::v1::RowChanged> out(sink);
     Calls(grace).record(ins, tx, out);
+    auto statements = tx.statements();
     tx.commit();
+    return statements;
 }
 
 PlacedCall placed(const std::string& company, const std::string& name) {
@@ -126,8 +129,8 @@ std::string tasks_of(const std::string& company) {
 std::string status_of(const std::string& company, const PlacedCall& call) {
     return Db::shared().lines("SELECT status AS v FROM leads WHERE company_id = $1 AND id = $2", {company, call.lead});
 }
-void sql(const std::string& text) { Db::shared().owner.execute(text); }
-void company(const std::string& id, const std::string& timezone) { sql("INSERT INTO companies (id, name, timezone) VALUES ('" + id + "', 'C', '" + timezone + "') ON CONFLICT DO NOTHING"); }
+void as_owner(const std::string& text) { Db::shared().owner.execute(text); }
+void company(const std::string& id, const std::string& timezone) { as_owner("INSERT INTO companies (id, name, timezone) VALUES ('" + id + "', 'C', '" + timezone + "') ON CONFLICT DO NOTHING"); }
 
 }  // namespace
 
@@ -210,7 +213,7 @@ TEST_CASE("an analysis that no longer qualifies takes back what the former said"
     analyse({said("org_an_back", c, 0, "", "", 2)});
     CHECK(status_of("org_an_back", c) == "new\n");
     // What nobody has said anything about stays as it is.
-    sql("UPDATE leads SET status = 'nurturing' WHERE company_id = 'org_an_back'");
+    as_owner("UPDATE leads SET status = 'nurturing' WHERE company_id = 'org_an_back'");
     analyse({said("org_an_back", c, 0, "", "", 3)});
     CHECK(status_of("org_an_back", c) == "nurturing\n");
 }
@@ -240,7 +243,7 @@ TEST_CASE("a task that a person had a hand in is not changed by a newer analysis
     add_action(first, "call_back", "call on Tuesday");
     add_action(first, "send_quote", "the quote");
     analyse({first});
-    sql("UPDATE tasks SET description = 'mine', status = 'completed', edited_by = 'user_x' WHERE company_id = 'org_an_hand' AND action_type = 'call_back'");
+    as_owner("UPDATE tasks SET description = 'mine', status = 'completed', edited_by = 'user_x' WHERE company_id = 'org_an_hand' AND action_type = 'call_back'");
     auto second = said("org_an_hand", c, 0, "not_booked", "hot", 2);
     add_action(second, "call_back", "call on Wednesday");
     add_action(second, "send_quote", "the long quote");
@@ -301,36 +304,46 @@ TEST_CASE("answered within the grace: nothing follows", "[integration]") {
     CHECK(Db::shared().lines("SELECT count(*) AS v FROM due_work WHERE company_id = 'org_grace'") == "0\n");
     // Seen as missed when it came due, but answered by then.
     record("org_grace", report("G2", "missed", 0));
-    sql("UPDATE calls SET missed_call = false, status = 'completed' WHERE company_id = 'org_grace'");
+    as_owner("UPDATE calls SET missed_call = false, status = 'completed' WHERE company_id = 'org_grace'");
     DueWork().run(*Db::shared().role);
     CHECK(tasks_of("org_grace").empty());
 }
 
+TEST_CASE("where there is nothing to wait for it costs no statement", "[integration]") {
+    auto completed = record("org_cost", report("K1", "completed", 0, "+12025550121")), missed = record("org_cost", report("K2", "missed", 0, "+12025550122"));
+    CHECK(missed == completed + 1);
+    auto again = record("org_cost", report("K1", "completed", 0, "+12025550121")), missed_again = record("org_cost", report("K2", "missed", 0, "+12025550122"));
+    CHECK(missed_again == again);
+    auto answered = report("K2", "completed", 0, "+12025550122");
+    answered.set_answered(true);
+    CHECK(record("org_cost", answered) == again + 1);
+}
+
 TEST_CASE("an open task is overdue once its time has come, however it got there", "[integration]") {
-    sql("INSERT INTO tasks (company_id, id, description, unique_key, due_at, status) VALUES "
+    as_owner("INSERT INTO tasks (company_id, id, description, unique_key, due_at, status) VALUES "
         "('org_due', gen_random_uuid(), 'late', 'a', now() - interval '1 minute', 'open'), ('org_due', gen_random_uuid(), 'later', 'b', now() + interval '1 hour', 'open'), "
         "('org_due', gen_random_uuid(), 'done', 'c', now() - interval '1 hour', 'completed'), ('org_due', gen_random_uuid(), 'whenever', 'd', NULL, 'open')");
     auto states = [] { return Db::shared().lines("SELECT description || ' ' || status AS v FROM tasks WHERE company_id = 'org_due' ORDER BY 1"); };
     DueWork().run(*Db::shared().role);
     CHECK(states() == "done completed\nlate overdue\nlater open\nwhenever open\n");
-    sql("UPDATE tasks SET due_at = now() - interval '1 second' WHERE company_id = 'org_due' AND description = 'later'");
-    sql("UPDATE tasks SET status = 'open', due_at = now() + interval '1 day' WHERE company_id = 'org_due' AND description = 'late'");
+    as_owner("UPDATE tasks SET due_at = now() - interval '1 second' WHERE company_id = 'org_due' AND description = 'later'");
+    as_owner("UPDATE tasks SET status = 'open', due_at = now() + interval '1 day' WHERE company_id = 'org_due' AND description = 'late'");
     DueWork().run(*Db::shared().role);
     CHECK(states() == "done completed\nlate open\nlater overdue\nwhenever open\n");
-    sql("DELETE FROM tasks WHERE company_id = 'org_due'");
+    as_owner("DELETE FROM tasks WHERE company_id = 'org_due'");
     CHECK(Db::shared().lines("SELECT count(*) AS v FROM due_work WHERE company_id = 'org_due'") == "0\n");
 }
 
 TEST_CASE("what is due of very many companies is found without looking at each", "[integration]") {
-    sql("INSERT INTO due_work SELECT 'org_many' || i, 'task', gen_random_uuid()::text, now() + i * interval '1 second' FROM generate_series(100, 20100) i");
-    sql("ANALYZE due_work");
+    as_owner("INSERT INTO due_work SELECT 'org_many' || i, 'task', gen_random_uuid()::text, now() + i * interval '1 second' FROM generate_series(100, 20100) i");
+    as_owner("ANALYZE due_work");
     auto tx = Db::shared().role->begin(pg::Scope::none());
     std::string plan;
     tx.each({"plan", "EXPLAIN SELECT company_id, kind, ref FROM due_work WHERE due_at <= now() ORDER BY due_at LIMIT 500"}, {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
     INFO(plan);
     CHECK(plan.find("due_work_at") != std::string::npos);
     tx.rollback();
-    sql("DELETE FROM due_work WHERE company_id LIKE 'org_many%'");
+    as_owner("DELETE FROM due_work WHERE company_id LIKE 'org_many%'");
 }
 
 TEST_CASE("one that cannot be done does not hold up the others", "[integration]") {
