@@ -8,7 +8,7 @@ using namespace otto::providers;
 
 namespace {
 
-const std::string kOld = "one key of thirty-two characters", kNew = "and another one, a little longer than that";
+const std::string kOld = "one key of thirty-two characters", kNew = "and another one that is a little longer";
 const Instant kNow = *parse_time("2026-11-21T12:00:00Z");
 const std::string kKey = "org_a/calls/17.mp3";
 
