@@ -19,7 +19,7 @@ public:
 
 private:
     void start();
-    void stop();
+    void stop(Millis within);
     void work();
     void watch();
 
@@ -31,6 +31,7 @@ private:
     std::mutex lock_;
     std::condition_variable wake_;
     std::uint64_t calls_ = 0;              ///< to work
+    int running_ = 0;                      ///< threads
     std::atomic<bool> stopping_{false};
     std::vector<std::thread> threads_;
 };

@@ -150,6 +150,7 @@ public:
         company = "org_drv" + std::to_string(++n);
         call = 5'000 + n * 100;
         driver = make(address.empty() ? peer.address() : address);
+        execute("DELETE FROM orchestrator_work");  // what others left
     }
 
     std::unique_ptr<Driver> make(const std::string& address) {
