@@ -117,26 +117,27 @@ AudioFacts facts_of_wav(std::uint64_t size, const Read& read) {
     return facts;
 }
 
-std::string origin(const Url& u) { return u.scheme + "://" + u.host + ":" + u.port; }
+/// Scheme, host and port: what a key is for, and what paths are joined to.
+std::string origin(const Url& u) { return u.scheme + "://" + (u.host.find(':') == std::string::npos ? u.host : "[" + u.host + "]") + ":" + u.port; }
 
 /// How a place is named to people: without its path, which may hold a key.
 std::string shown(const Url& u) { return u.scheme + "://" + u.host + (u.port == (u.scheme == "https" ? "443" : "80") ? "" : ":" + u.port); }
 
-/// Where a redirect leads (RFC 3986, 5.2, as far as servers go).
-Result<Url> leads_to(const Url& from, std::string_view location) {
-    location = location.substr(0, location.find('#'));
-    auto base = from.scheme + "://" + (from.host.find(':') == std::string::npos ? from.host : "[" + from.host + "]") + ":" + from.port;
-    auto colon = location.find(':');
-    if (colon != std::string_view::npos && colon < location.find_first_of("/?")) return Url::parse(location);
-    if (location.starts_with("//")) return Url::parse(from.scheme + ":" + std::string(location));
-    if (location.starts_with("/")) return Url::parse(base + std::string(location));
-    auto path = from.target.substr(0, from.target.find('?'));
-    if (location.starts_with("?")) return Url::parse(base + path + std::string(location));
-    return Url::parse(base + path.substr(0, path.rfind('/') + 1) + std::string(location));
-}
-
-std::string text_of(const Url& u) {
-    return u.scheme + "://" + (u.host.find(':') == std::string::npos ? u.host : "[" + u.host + "]") + ":" + u.port + u.target;
+/// A path without "." and ".." (RFC 3986, 5.2.4).
+std::string without_dots(std::string_view path) {
+    std::vector<std::string_view> parts;
+    bool open_end = false;  // ends with a slash
+    for (std::size_t at = 1; at <= path.size();) {
+        auto end = std::min(path.find('/', at), path.size());
+        auto part = path.substr(at, end - at);
+        open_end = part == "." || part == "..";
+        if (part == ".." && !parts.empty()) parts.pop_back();
+        if (!open_end) parts.push_back(part);
+        at = end + 1;
+    }
+    std::string out;
+    for (auto part : parts) out.append("/").append(part);
+    return open_end || out.empty() ? out + "/" : out;
 }
 
 std::optional<Millis> patience_asked(const http::Response& r, Instant now) {
@@ -226,6 +227,25 @@ std::optional<AudioFormat> format_of(std::string_view b) {
 
 AudioFacts facts_of(AudioFormat format, std::uint64_t size, const Read& read) { return format == AudioFormat::mp3 ? facts_of_mp3(size, read) : facts_of_wav(size, read); }
 
+Result<Url> redirect_target(const Url& from, std::string_view location) {
+    location = location.substr(0, location.find('#'));
+    auto colon = location.find(':');
+    bool has_scheme = colon != std::string_view::npos && colon < location.find_first_of("/?");
+    auto whole = [&]() -> std::string {
+        if (has_scheme) return std::string(location);
+        if (location.starts_with("//")) return from.scheme + ":" + std::string(location);
+        auto path = std::string_view(from.target).substr(0, from.target.find('?'));
+        if (location.empty() || location.starts_with("?")) return origin(from) + std::string(path) + std::string(location);
+        auto query = std::min(location.find('?'), location.size());
+        auto joined = location.starts_with("/") ? std::string(location.substr(0, query)) : std::string(path.substr(0, path.rfind('/') + 1)).append(location.substr(0, query));
+        return origin(from) + without_dots(joined) + std::string(location.substr(query));
+    };
+    auto to = Url::parse(whole());
+    if (!to) return Error("leads to an address that is no usable URL");  // which is not repeated: it may hold a key
+    if (from.scheme == "https" && to->scheme != "https") return Error("leads from https to http");
+    return to;
+}
+
 std::optional<Millis> recording_pause(int attempts, Millis age, Millis give_up) {
     if (age >= give_up) return std::nullopt;
     Millis pause{1'000ll << std::clamp(attempts - 1, 0, 20)};
@@ -264,7 +284,7 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
     int redirects = 0;
     for (;;) {
         http::ClientRequest request;
-        request.url = text_of(*place);
+        request.url = origin(*place) + place->target;
         request.trace = trace;
         request.headers.add("Accept", "*/*");
         if (with_key) request.headers.add("Authorization", "Token token=\"" + source.api_key.reveal() + "\"");
@@ -329,9 +349,8 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
             auto hash = file.sha256();
             return Fetched{std::move(file), bytes, std::move(hash), *receiver.format(), facts.seconds};
         }
-        auto next = leads_to(*place, location);
-        if (!next) return Never{where + " leads to an address that is no usable URL", "listen to the recording at CallRail; its support can say why"};
-        if (place->scheme == "https" && next->scheme != "https") return Never{where + " leads from https to http", "listen to the recording at CallRail; its support can say why"};
+        auto next = redirect_target(*place, location);
+        if (!next) return Never{where + " " + next.error().message, "listen to the recording at CallRail; its support can say why"};
         place = std::move(next);
         with_key = false;
         first = false;

@@ -38,6 +38,9 @@ struct AudioFacts {
 /// `read(offset, count)` gives bytes of the file, which is `size` long; less at its end.
 AudioFacts facts_of(AudioFormat, std::uint64_t size, const std::function<std::string(std::uint64_t, std::size_t)>& read);
 
+/// Where a redirect leads (RFC 3986, 5.2). An Error says why one does not follow it: no usable URL, or from https to http.
+Result<Url> redirect_target(const Url& from, std::string_view location);
+
 /// How long to wait before asking again for a recording that was not there: 1, 2, 4, 8 s, then doubling up to 15 minutes. `attempts`: how often it was asked
 /// for in vain, at least 1; `age`: since the call ended, or since it was first asked for. The last question comes at `give_up`; nullopt = it was asked.
 std::optional<Millis> recording_pause(int attempts, Millis age, Millis give_up);

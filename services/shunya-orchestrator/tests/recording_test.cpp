@@ -198,6 +198,31 @@ TEST_CASE("recording: pauses double from one second and end at the age at which 
     CHECK_FALSE(recording_pause(1, Millis{0}, Millis{0}).has_value());
 }
 
+TEST_CASE("recording: where redirects lead") {
+    auto leads = [](const std::string& from, const std::string& location) {
+        auto to = redirect_target(*Url::parse(from), location);
+        return to ? to->scheme + "://" + to->host + ":" + to->port + to->target : to.error().message;
+    };
+    struct Row { std::string from, location, to; };
+    for (const auto& row : std::vector<Row>{{"https://a.example/x/y?k=1", "https://b.example/z?q=%2F#part", "https://b.example:443/z?q=%2F"},
+                                            {"https://a.example/x/y?k=1", "//b.example:8443/z", "https://b.example:8443/z"},
+                                            {"https://a.example:444/x/y?k=1", "/z?q=http://c.example/", "https://a.example:444/z?q=http://c.example/"},
+                                            {"http://a.example/x/y?k=1", "z", "http://a.example:80/x/z"},
+                                            {"http://a.example/x/y?k=1", "../z/./w/?q=../1", "http://a.example:80/z/w/?q=../1"},
+                                            {"http://a.example/x/y", "../../../..", "http://a.example:80/"},
+                                            {"http://a.example/x/y?k=1", "?k=2", "http://a.example:80/x/y?k=2"},
+                                            {"http://[2001:db8::1]:81/x", "/z", "http://2001:db8::1:81/z"},
+                                            {"http://a.example/x", "https://a.example/x", "https://a.example:443/x"},
+                                            {"https://a.example/x", "http://a.example/x", "leads from https to http"},
+                                            {"https://a.example/x", "ftp://a.example/x", "leads to an address that is no usable URL"},
+                                            {"https://a.example/x", "javascript:alert(1)", "leads to an address that is no usable URL"},
+                                            {"https://a.example/x", "https://user@b.example/", "leads to an address that is no usable URL"},
+                                            {"https://a.example/x", "/a b", "leads to an address that is no usable URL"}}) {
+        INFO(row.from << " " << row.location);
+        CHECK(leads(row.from, row.location) == row.to);
+    }
+}
+
 TEST_CASE("recording: by the API, with the key for the API alone") {
     Fixture f;
     auto sound = wav(100'000);
