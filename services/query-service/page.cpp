@@ -26,10 +26,10 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
 
 }  // namespace
 
-Asked::Asked(const http::Request& request, std::set<std::string_view> filters) {
+Asked::Asked(const http::Request& request, std::set<std::string_view> filters, Paged paged) {
     for (auto& [name, value] : request.query_fields()) {
-        bool known = name == "limit" || name == "offset" || name == "cursor" || name == "sort" || filters.contains(name);
-        if (!known || !valid_utf8(name)) refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query", "is no filter of this list");
+        bool known = filters.contains(name) || (paged == Paged::yes && (name == "limit" || name == "offset" || name == "cursor" || name == "sort"));
+        if (!known || !valid_utf8(name)) refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query", paged == Paged::yes ? "is no filter of this list" : "is nothing that this takes");
         if (!valid_utf8(value) || value.find('\0') != std::string::npos) refuse_field(name, "is no valid text");
         if (value.size() > 1'000) refuse_field(name, "is too long");
         if (values_.contains(name)) refuse_field(name, "stands twice");
@@ -99,6 +99,35 @@ std::optional<std::string> Asked::search() const {
     return pattern + "%";
 }
 
+std::optional<std::string> Asked::one_of(std::string_view name, const std::vector<std::string_view>& known) const {
+    auto value = text(name);
+    if (value && std::find(known.begin(), known.end(), *value) == known.end()) {
+        std::string list;
+        for (auto k : known) list.append(list.empty() ? "" : ", ").append(k);
+        refuse_field(std::string(name), "takes one of " + list);
+    }
+    return value;
+}
+
+std::int64_t Asked::whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
+    auto value = text(name);
+    return value ? query_service::whole(std::string(name), *value, least, most, "") : fallback;
+}
+
+std::optional<std::string> only_of(const identity::Context& c) { return c.who.role == identity::Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
+
+std::int64_t call_id_of(const identity::Context& c) {
+    auto text = c.request.param("call_id");
+    if (text.empty() || text.size() > 16 || !std::all_of(text.begin(), text.end(), [](char ch) { return ch >= '0' && ch <= '9'; })) identity::not_found("call");
+    return std::stoll(std::string(text));
+}
+
+Uuid uuid_of(const identity::Context& c, std::string_view name, const char* what) {
+    auto id = Uuid::parse(c.request.param(name));
+    if (!id) identity::not_found(what);
+    return *id;
+}
+
 Page Page::of(const Asked& asked, const std::set<std::string_view>& sortable, bool uuid_ids) {
     Page p;
     if (auto limit = asked.text("limit")) p.limit = whole("limit", *limit, 1, 200, "");
@@ -161,6 +190,8 @@ std::string_view word(std::string_view line, int n) {
     return line.substr(0, line.find(' '));
 }
 
+bool is_join(std::string_view line) { return word(line, 0) == "JOIN" || (word(line, 0) == "LEFT" && word(line, 1) == "JOIN"); }
+
 }  // namespace
 
 Cut cut(std::string_view text, const std::vector<bool>& given) {
@@ -183,11 +214,11 @@ Cut cut(std::string_view text, const std::vector<bool>& given) {
         lines.push_back(std::move(line));
     }
     std::erase_if(lines, [&](const std::string& line) {
-        if (word(line, 0) != "JOIN") return false;
+        if (!is_join(line)) return false;
         auto before = std::string_view(line).substr(0, line.rfind(" ON "));
         auto alias = std::string(before.substr(before.rfind(' ') + 1)) + ".";
         return std::none_of(lines.begin(), lines.end(), [&](const std::string& other) {
-            if (&other == &line || word(other, 0) == "JOIN") return false;
+            if (&other == &line || is_join(other)) return false;
             for (std::size_t at = 0; (at = other.find(alias, at)) != std::string::npos; ++at)
                 if (at == 0 || std::string_view(" (,/").find(other[at - 1]) != std::string_view::npos) return true;
             return false;

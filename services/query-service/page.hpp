@@ -19,12 +19,15 @@ namespace otto::query_service {
 /// What a list was asked for. Every problem is a 422 that names the parameter; an unknown one too.
 class Asked {
 public:
-    /// `filters`: names that this list knows besides limit, offset, cursor and sort.
-    Asked(const http::Request&, std::set<std::string_view> filters);
+    enum class Paged { yes, no };
+    /// `filters`: names that are known, besides limit, offset, cursor and sort of what is paged.
+    Asked(const http::Request&, std::set<std::string_view> filters, Paged = Paged::yes);
 
     std::optional<std::string> text(std::string_view name) const;
     /// "any of" a comma list, as an array parameter; each must be one of `known` unless that is empty.
     pg::Param any_of(std::string_view name, const std::vector<std::string_view>& known = {}) const;
+    std::optional<std::string> one_of(std::string_view name, const std::vector<std::string_view>& known) const;
+    std::int64_t whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most) const;
     std::optional<bool> truth(std::string_view name) const;
     std::optional<Uuid> uuid(std::string_view name) const;
     std::optional<std::string> date(std::string_view name) const;
@@ -36,6 +39,13 @@ public:
 private:
     std::map<std::string, std::string, std::less<>> values_;
 };
+
+/// A rep's own; nobody else is narrowed.
+std::optional<std::string> only_of(const identity::Context&);
+/// {call_id} of the path; 404 if it is none.
+std::int64_t call_id_of(const identity::Context&);
+/// A UUID of the path; 404 that names `what` if it is none.
+Uuid uuid_of(const identity::Context&, std::string_view name, const char* what);
 
 /// Which page: limit, offset or cursor, and order. A cursor remembers the order it was made for.
 struct Page {

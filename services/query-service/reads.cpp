@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "list.hpp"
 #include "query-service/sql.hpp"
+#include "rows.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -10,144 +12,20 @@ namespace {
 using identity::Context;
 using pg::Fields;
 
-struct Number {
-    std::int64_t n;
-    static Number from(const Fields& f) { return {f.integer("n")}; }
-};
-
-/// Postgres's "2026-11-21 01:02:03.5+00" as RFC 3339: the same digits, so they are copied. Anything else (infinity, a year of five digits) is read and written.
-void time_value(JsonWriter& w, const Fields& f, std::string_view column) {
-    auto text = f.view(column);
-    if (!text) {
-        w.null();
-        return;
-    }
-    if (text->size() >= 22 && text->size() <= 29 && (*text)[10] == ' ' && text->ends_with("+00")) {
-        char out[] = "YYYY-MM-DDThh:mm:ss.000000Z";
-        text->copy(out, text->size() - 3);
-        out[10] = 'T';
-        bool micros = text->size() > 22;
-        if (!micros) out[19] = 'Z';
-        w.value(std::string_view(out, micros ? 27 : 20));
-        return;
-    }
-    if (auto at = f.time(column)) w.value(to_rfc3339(*at));
-    else w.null();
-}
-void times(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto c : columns) time_value(w.key(c), f, c);
-}
-void texts(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto c : columns) w.member(c, f.view(c));
-}
-
-/// A call's own columns; our own address for its recording (the provider's may carry a key).
-void call_columns(JsonWriter& w, const Fields& f) {
-    auto id = f.integer("call_id");
-    w.member("call_id", id);
-    texts(w, f, {"company_id", "provider", "provider_call_id", "phone_number", "tracking_number", "direction", "status"});
-    w.member("missed_call", f.boolean("missed_call")).member("answered", f.boolean("answered")).member("duration", f.maybe_integer("duration")).key("recording_url");
-    if (f.is_null("recording_url")) w.null();
-    else w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
-    times(w, f, {"started_at", "ended_at"});
-    texts(w, f, {"contact_card_id", "lead_id", "owner_id", "source", "campaign", "keywords"});
-    w.key("tags").raw(f.view("tags_json").value_or("[]"));
-    texts(w, f, {"note", "value", "lead_status"});
-    w.member("first_call", f.maybe_boolean("first_call")).key("booking_status").null();
-    times(w, f, {"created_at", "updated_at"});
-}
-
-void nested_contact(JsonWriter& w, const Fields& f) {
-    w.key("contact").begin_object().member("id", f.view("contact_card_id")).member("primary_phone", f.view("contact_phone"));
-    w.member("first_name", f.view("contact_first_name")).member("last_name", f.view("contact_last_name")).end_object();
-}
-
-void call_value(JsonWriter& w, const Fields& f, bool detail) {
+void call_value(JsonWriter& w, const Fields& f) {
     w.begin_object();
     call_columns(w, f);
     nested_contact(w, f);
-    w.key("lead").begin_object().member("id", f.view("lead_id")).member("status", f.view("lead_state")).member("assigned_rep_id", f.view("lead_rep")).end_object();
-    if (detail) w.key("analysis").null();
+    nested_lead(w, f);
     w.end_object();
-}
-
-void lead_columns(JsonWriter& w, const Fields& f) {
-    texts(w, f, {"id", "company_id", "contact_card_id", "status", "source", "pool_status", "assigned_rep_id"});
-    times(w, f, {"last_qualified_at", "last_contacted_at", "closed_at", "created_at", "updated_at"});
-}
-
-void contact_columns(JsonWriter& w, const Fields& f) {
-    texts(w, f, {"id", "company_id", "primary_phone", "first_name", "last_name", "address", "city", "state"});
-    times(w, f, {"created_at", "updated_at"});
-}
-
-/// A rep's own; nobody else is narrowed.
-std::optional<std::string> only_of(const Context& c) { return c.who.role == identity::Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
-
-/// For the rest of the transaction Postgres plans with the values at hand.
-constexpr pg::Query kPlanAnew{"query_service.plan_anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"};
-
-/// One page of a list: items, exact total up to 10,000, the cursor of what follows.
-template <class Item>
-http::Response list(Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column, Item&& item) {
-    auto& tx = c.tx();
-    auto statement = queries.page(c.company(), page, filters);
-    if (statement.plan_anew) tx.write(kPlanAnew);
-    JsonWriter w;
-    w.begin_object().key("items").begin_array();
-    std::int64_t n = 0;
-    std::string next;
-    Instant last{};
-    std::string last_id;
-    tx.each(*statement.query, statement.params, [&](const Fields& f) {
-        if (++n > page.limit) {
-            if (next.empty()) next = page.cursor(last, last_id);
-            return;
-        }
-        if (n == page.limit) {
-            last = f.time("sort_at").value_or(Instant{});
-            last_id = f.text(id_column);
-        }
-        item(w, f);
-    });
-    w.end_array();
-    n = std::min(n, page.limit + 1);
-    std::int64_t total = page.offset + n;
-    bool whole = !page.after && page.offset == 0 && next.empty();  // all of it is here
-    bool more = !whole && long_lists.knows(c.company(), name, filters);
-    if (!whole && !more) {
-        auto count = queries.count(c.company(), filters);
-        total = tx.one<Number>(*count.query, count.params).n;
-        more = total > 10'000;
-        if (more) long_lists.remember(c.company(), name, filters);
-    }
-    w.member("total", more ? std::int64_t{10'000} : total);
-    if (more) w.member("total_is_lower_bound", true);
-    w.member("limit", page.limit).member("offset", page.offset).key("next_cursor");
-    if (next.empty()) w.null();
-    else w.value(next);
-    return c.ok(w.end_object().take());
 }
 
 const std::vector<std::string_view> kCallStatuses{"ringing", "in_progress", "completed", "missed", "voicemail", "failed"};
 const std::vector<std::string_view> kLeadStatuses{"new", "warm", "hot", "cold", "qualified_booked", "qualified_unbooked", "qualified_service_not_offered", "nurturing", "dormant", "abandoned", "closed_won", "closed_lost"};
 const std::vector<std::string_view> kBooking{"booked", "not_booked", "service_not_offered"};
-
-std::int64_t call_id(const Context& c) {
-    auto text = c.request.param("call_id");
-    if (text.empty() || text.size() > 16 || !std::all_of(text.begin(), text.end(), [](char ch) { return ch >= '0' && ch <= '9'; })) identity::not_found("call");
-    return std::stoll(std::string(text));
-}
-Uuid uuid_of(const Context& c, std::string_view name, const char* what) {
-    auto id = Uuid::parse(c.request.param(name));
-    if (!id) identity::not_found(what);
-    return *id;
-}
-
-struct Moment {
-    Instant at;
-    std::string kind, title, detail;
-};
+const std::vector<std::string_view> kAppointmentStatuses{"scheduled", "confirmed", "completed", "cancelled", "no_show"};
+const std::vector<std::string_view> kOutcomes{"pending", "won", "lost", "no_show", "rescheduled"};
+const std::vector<std::string_view> kTaskStatuses{"open", "completed", "overdue", "cancelled"};
 
 void call_moments(const Fields& f, std::vector<Moment>& out) {
     auto seconds = f.maybe_integer("duration");
@@ -171,14 +49,17 @@ std::string moments_json(std::vector<Moment> moments) {
 
 }  // namespace
 
-Reads::Reads()
-    : calls_(sql::calls_page, sql::calls_count, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}),
+Reads::Reads(Result<providers::MediaLinks> links)
+    : links_(std::move(links)),
+      calls_(sql::calls_page, sql::calls_count, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}),
       leads_(sql::leads_page, sql::leads_count, {{"created_at", "l.created_at"}}),
-      contacts_(sql::contacts_page, sql::contacts_count, {{"created_at", "k.created_at"}}) {}
+      contacts_(sql::contacts_page, sql::contacts_count, {{"created_at", "k.created_at"}}),
+      appointments_(sql::appointments_page, sql::appointments_count, {{"created_at", "a.created_at"}, {"scheduled_start", "coalesce(a.scheduled_start,a.created_at)"}}),
+      tasks_(sql::tasks_page, sql::tasks_count, {{"created_at", "t.created_at"}, {"due_at", "coalesce(t.due_at,t.created_at)"}}) {}
 
 std::vector<pg::Query> Reads::list_queries() const {
     std::vector<pg::Query> out;
-    for (const auto* l : {&calls_, &leads_, &contacts_})
+    for (const auto* l : {&calls_, &leads_, &contacts_, &appointments_, &tasks_})
         for (auto& q : l->all()) out.push_back(q);
     return out;
 }
@@ -195,27 +76,23 @@ http::Response Reads::calls(Context& c) const {
     pg::Params filters{asked.any_of("status", kCallStatuses), asked.truth("missed_call"), asked.any_of("direction", {"inbound", "outbound"}), asked.any_of("provider", {"callrail", "twilio"}),
                        asked.date("date_from"), asked.date("date_to"), asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), asked.search(), only_of(c),
                        asked.any_of("booking_status", kBooking)};
-    return list(c, page, calls_, long_lists_, "calls", filters, "call_id", [](JsonWriter& w, const Fields& f) { call_value(w, f, false); });
-}
-
-http::Response Reads::call(Context& c) const {
-    JsonWriter w;
-    c.tx().each(sql::one_call, {c.company(), call_id(c), only_of(c)}, [&](const Fields& f) { call_value(w, f, true); });
-    if (w.text().empty()) identity::not_found("call");
-    return c.ok(w.take());
+    return list(c, page, calls_, long_lists_, "calls", filters, "call_id", [](JsonWriter& w, const Fields& f) { call_value(w, f); });
 }
 
 http::Response Reads::call_timeline(Context& c) const {
+    auto id = call_id_of(c);
     std::vector<Moment> moments;
-    c.tx().each(sql::one_call, {c.company(), call_id(c), only_of(c)}, [&](const Fields& f) {
+    c.tx().each(sql::one_call, {c.company(), id, only_of(c)}, [&](const Fields& f) {
         call_moments(f, moments);
         if (auto at = f.time("received_at")) moments.push_back({*at, "webhook", "First report received", f.text("provider") + " " + f.text("provider_call_id")});
         moments.push_back({*f.time("contact_created_at"), "contact", "Contact card created", f.text("contact_phone")});
         moments.push_back({*f.time("lead_created_at"), "lead", "Lead created", f.text("lead_state")});
     });
     if (moments.empty()) identity::not_found("call");
+    for (auto& m : c.tx().many<Moment>(sql::call_moments, {c.company(), id, only_of(c)})) moments.push_back(std::move(m));
     JsonWriter w;
-    w.begin_object().key("items").raw(moments_json(moments)).member("total", moments.size());
+    auto total = moments.size();
+    w.begin_object().key("items").raw(moments_json(std::move(moments))).member("total", total);
     return c.ok(w.end_object().take());
 }
 
@@ -249,7 +126,33 @@ http::Response Reads::lead(Context& c) const {
         call_columns(w, f);
         w.end_object();
     });
-    return c.ok(w.end_array().end_object().take());
+    w.end_array();
+    hanging_on(w, c, "lead", id, nullptr);
+    return c.ok(w.end_object().take());
+}
+
+void Reads::hanging_on(JsonWriter& w, Context& c, std::string_view what, const Uuid& id, std::vector<Moment>* moments) const {
+    auto& tx = c.tx();
+    Page page;
+    page.limit = 200;
+    pg::Param lead = what == "lead" ? pg::Param(id) : pg::Param(nullptr), contact = what == "lead" ? pg::Param(nullptr) : pg::Param(id);
+    auto appointments = appointments_.page(c.company(), page, {nullptr, nullptr, lead, nullptr, nullptr, nullptr, only_of(c), contact});
+    w.key("appointments").begin_array();
+    tx.each(*appointments.query, appointments.params, [&](const Fields& f) {
+        appointment_value(w, f, c.who.user.value());
+        if (!moments) return;
+        auto start = f.time("scheduled_start");
+        moments->push_back({*f.time("created_at"), "appointment", start ? "An appointment was made" : "An appointment was made, without a time", start ? "for " + to_rfc3339(*start) : ""});
+    });
+    w.end_array().key("tasks").begin_array();
+    auto tasks = tasks_.page(c.company(), page, {nullptr, nullptr, nullptr, nullptr, lead, contact, only_of(c)});
+    tx.each(*tasks.query, tasks.params, [&](const Fields& f) {
+        task_value(w, f);
+        if (!moments) return;
+        moments->push_back({*f.time("created_at"), "task", "A task was made", f.text("description")});
+        if (auto at = f.time("completed_at")) moments->push_back({*at, "task", "A task was completed", f.text("description")});
+    });
+    w.end_array();
 }
 
 http::Response Reads::contacts(Context& c) const {
@@ -290,8 +193,78 @@ http::Response Reads::contact(Context& c) const {
         call_moments(f, moments);
     });
     w.end_array();
-    for (auto later : {"messages", "voicemails", "appointments", "tasks"}) w.key(later).begin_array().end_array();
+    for (auto later : {"messages", "voicemails"}) w.key(later).begin_array().end_array();
+    hanging_on(w, c, "contact", id, &moments);
     w.key("timeline").raw(moments_json(std::move(moments)));
+    return c.ok(w.end_object().take());
+}
+
+http::Response Reads::appointments(Context& c) const {
+    Asked asked(c.request, {"date", "date_from", "date_to", "lead_id", "contact_card_id", "status", "outcome", "rep_id"});
+    auto page = Page::of(asked, {"created_at", "scheduled_start"}, true);
+    auto date = asked.date("date"), from = asked.date("date_from"), to = asked.date("date_to");
+    if (date && (from || to)) identity::refuse_field("date", "does not go with date_from and date_to; use one of them");
+    if (date) from = to = date;
+    return appointments_of(c, page, from, to, asked.uuid("lead_id"), asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), asked.any_of("rep_id"), only_of(c),
+                           asked.uuid("contact_card_id"));
+}
+
+http::Response Reads::appointments_today(Context& c) const {
+    Asked asked(c.request, {"status", "outcome"});
+    auto page = Page::of(asked, {"created_at", "scheduled_start"}, true);
+    if (!asked.text("sort") && !asked.text("cursor")) {
+        page.sort = "scheduled_start";
+        page.descending = false;
+    }
+    struct Day {
+        std::string until;
+        static Day from(const Fields& f) { return {f.text("until")}; }
+    };
+    auto today = c.tx().maybe<Day>(sql::window, {c.company(), nullptr, nullptr});
+    auto day = today ? today->until : to_rfc3339(c.request.received_at).substr(0, 10);
+    return appointments_of(c, page, day, day, nullptr, asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), nullptr, c.who.user.value(), nullptr);
+}
+
+http::Response Reads::appointments_of(Context& c, const Page& page, pg::Param from, pg::Param to, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const {
+    return list(c, page, appointments_, long_lists_, "appointments", {from, to, lead, status, outcome, reps, own, contact}, "id",
+                [&](JsonWriter& w, const Fields& f) { appointment_value(w, f, c.who.user.value()); });
+}
+
+http::Response Reads::appointment(Context& c) const {
+    JsonWriter w;
+    c.tx().each(sql::one_appointment, {c.company(), uuid_of(c, "appointment_id", "appointment"), only_of(c)}, [&](const Fields& f) { appointment_value(w, f, c.who.user.value()); });
+    if (w.text().empty()) identity::not_found("appointment");
+    return c.ok(w.take());
+}
+
+http::Response Reads::tasks(Context& c) const {
+    Asked asked(c.request, {"status", "assigned_to", "assignee_id", "overdue", "lead_id", "contact_card_id"});
+    auto page = Page::of(asked, {"created_at", "due_at"}, true);
+    pg::Params filters{asked.any_of("status", kTaskStatuses), asked.any_of("assigned_to", {"csr", "rep", "manager", "ai"}), asked.any_of("assignee_id"), asked.truth("overdue"), asked.uuid("lead_id"),
+                       asked.uuid("contact_card_id"), only_of(c)};
+    return list(c, page, tasks_, long_lists_, "tasks", filters, "id", task_value);
+}
+
+http::Response Reads::task(Context& c) const {
+    JsonWriter w;
+    c.tx().each(sql::one_task, {c.company(), uuid_of(c, "task_id", "task"), only_of(c)}, [&](const Fields& f) { task_value(w, f); });
+    if (w.text().empty()) identity::not_found("task");
+    return c.ok(w.take());
+}
+
+http::Response Reads::users(Context& c) const {
+    Asked asked(c.request, {}, Asked::Paged::no);
+    JsonWriter w;
+    std::int64_t n = 0;
+    w.begin_object().key("items").begin_array();
+    c.tx().each(sql::users, {c.company()}, [&](const Fields& f) {
+        ++n;
+        w.begin_object();
+        texts(w, f, {"id", "email", "name", "role", "status"});
+        times(w, f, {"created_at", "updated_at"});
+        w.end_object();
+    });
+    w.end_array().member("total", n).member("limit", n).member("offset", 0).key("next_cursor").null();
     return c.ok(w.end_object().take());
 }
 
@@ -336,36 +309,5 @@ http::Response Reads::numbers(Context& c) const {
     w.end_array().member("total", n).member("limit", n).member("offset", 0).key("next_cursor").null();
     return c.ok(w.end_object().take());
 }
-
-http::Response Reads::overview(Context& c, bool self) const {
-    Asked asked(c.request, {"date_from", "date_to"});
-    struct Today {
-        std::string timezone, today, month_ago;
-        static Today from(const Fields& f) { return {f.text("timezone"), f.text("today"), f.text("month_ago")}; }
-    };
-    auto today = c.tx().maybe<Today>(sql::today, {c.company()}).value_or(Today{"UTC", to_rfc3339(c.request.received_at).substr(0, 10), to_rfc3339(c.request.received_at - std::chrono::hours(29 * 24)).substr(0, 10)});
-    auto from = asked.date("date_from").value_or(today.month_ago), to = asked.date("date_to").value_or(today.today);
-    if (from > to) identity::refuse_field("date_from", "is after date_to");
-    JsonWriter w;
-    w.begin_object();
-    pg::Param owner = self ? pg::Param(c.who.user) : pg::Param(nullptr);
-    c.tx().each(sql::csr_overview, {c.company(), from, to, today.timezone, owner}, [&](const Fields& f) {
-        auto total = f.integer("total_calls");
-        w.member("total_calls", total).member("answered_calls", f.integer("answered_calls")).member("missed_calls", f.integer("missed_calls"));
-        // What an analysis will fill: nothing is inferred without one.
-        w.member("qualified_calls", 0).key("qualified_rate");
-        if (total > 0) w.value(0.0);
-        else w.null();
-        w.member("booked_calls", 0).key("booking_rate").null().member("service_not_offered_calls", 0).key("service_not_offered_rate").null();
-        w.key("avg_objections_per_qualified_call").null().member("qualified_but_unbooked_calls", 0).key("avg_compliance_score").null();
-        w.member("open_followups", 0).member("overdue_followups", 0).key("top_reason_for_missed_bookings").null().member("pending_leads_count", f.integer("pending_leads"));
-        if (self) w.key("top_missed_booking_reason").null();
-    });
-    w.member("date_from", from).member("date_to", to);
-    return c.ok(w.end_object().take());
-}
-
-http::Response Reads::csr_overview(Context& c) const { return overview(c, false); }
-http::Response Reads::csr_overview_self(Context& c) const { return overview(c, true); }
 
 }  // namespace otto::query_service

@@ -36,3 +36,11 @@ SELECT company_id, 1000000000 + n, 'callrail', 'CAL' || md5(n::text), '+1480' ||
        '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', at + interval '20 minutes', at + interval '20 minutes'
   FROM who ORDER BY at;
 DROP TABLE who;
+
+-- Four of five answered calls were analysed: booked, not booked, service not offered; qualified or not; none to two objections.
+INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, objections, sop_compliance_score, sentiment_score, entities, summary, raw, received_at, created_at)
+SELECT company_id, call_id, (ARRAY['booked', 'not_booked', 'not_booked', 'service_not_offered'])[1 + call_id % 4], (ARRAY['hot', 'warm', 'cold', 'unqualified', NULL])[1 + call_id / 4 % 5],
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('key', k, 'label', initcap(k))), '[]') FROM unnest((ARRAY['price', 'timing', 'competitor', 'trust', 'need', 'authority', 'technical', 'contract', 'diy', 'no_response'])
+          [1 + call_id % 10 : call_id % 10 + call_id / 10 % 3]) k),
+       call_id % 101 / 10.0, call_id % 11 / 10.0, '{{"address": "1 Main St"}}', 'The customer asked for an estimate.', '{{"status": "completed"}}', happened_at + interval '5 minutes', happened_at + interval '5 minutes'
+  FROM calls WHERE answered AND call_id % 5 > 0 ORDER BY happened_at;

@@ -1,9 +1,13 @@
 -- name: one_call
 SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.created_at AS contact_created_at,
-       l.status AS lead_state, l.assigned_rep_id AS lead_rep, l.created_at AS lead_created_at
+       l.status AS lead_state, l.assigned_rep_id AS lead_rep, l.created_at AS lead_created_at, f.booking_status,
+       EXISTS (SELECT FROM call_transcripts t WHERE t.company_id = c.company_id AND t.call_id = c.call_id) AS has_transcript, s.state AS analysis_state, s.since AS analysis_since, s.why AS analysis_why,
+       s.cure AS analysis_cure
   FROM calls c
   JOIN LATERAL (SELECT primary_phone, first_name, last_name, created_at FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id, created_at FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+  LEFT JOIN LATERAL (SELECT state, since, why, cure FROM analysis_states WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) s ON true
  WHERE c.company_id = $1 AND c.call_id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3)
 
 -- name: one_lead
@@ -17,10 +21,14 @@ SELECT k.* FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
    AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3))
 
 -- name: calls_of_lead
-SELECT c.*, to_jsonb(c.tags) AS tags_json FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
+SELECT c.*, to_jsonb(c.tags) AS tags_json, f.booking_status FROM calls c
+  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+ WHERE c.company_id = $1 AND c.lead_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
 
 -- name: calls_of_contact
-SELECT c.*, to_jsonb(c.tags) AS tags_json FROM calls c WHERE c.company_id = $1 AND c.contact_card_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
+SELECT c.*, to_jsonb(c.tags) AS tags_json, f.booking_status FROM calls c
+  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+ WHERE c.company_id = $1 AND c.contact_card_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
 
 -- name: leads_of_contact
 SELECT l.* FROM leads l WHERE l.company_id = $1 AND l.contact_card_id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3) ORDER BY l.created_at DESC LIMIT 200
@@ -40,14 +48,67 @@ SELECT NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL
  WHERE s.company_id = $1 AND NOT EXISTS (SELECT FROM company_numbers n WHERE n.company_id = $1 AND n.e164 = s.e164)
  ORDER BY state, e164, created_at
 
--- name: csr_overview
--- Inbound calls of the window; the owner's own and those that nobody owns, if an owner is given.
-SELECT count(*) AS total_calls, count(*) FILTER (WHERE c.missed_call) AS missed_calls, count(*) FILTER (WHERE c.answered) AS answered_calls,
-       (SELECT coalesce(sum(t.pending), 0) FROM pending_leads t WHERE t.company_id = $1) AS pending_leads
-  FROM calls c
- WHERE c.company_id = $1 AND c.direction = 'inbound'
-   AND c.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND c.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
-   AND ($5::text IS NULL OR c.owner_id = $5 OR c.owner_id IS NULL)
+-- name: one_appointment
+SELECT a.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
+       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')) AS pending_tasks
+  FROM appointments a
+  LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
+  LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
+ WHERE a.company_id = $1 AND a.id = $2 AND ($3::text IS NULL OR a.assigned_rep_id = $3)
 
--- name: today
-SELECT timezone, (now() AT TIME ZONE timezone)::date::text AS today, ((now() AT TIME ZONE timezone)::date - 29)::text AS month_ago FROM companies WHERE id = $1
+-- name: one_task
+SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state,
+       l.assigned_rep_id AS lead_rep
+  FROM tasks t
+  LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
+  LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
+ WHERE t.company_id = $1 AND t.id = $2 AND ($3::text IS NULL OR t.assignee_id = $3 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $3))
+
+-- name: users
+SELECT id, email, name, role, status, created_at, updated_at FROM company_users WHERE company_id = $1 ORDER BY name NULLS LAST, id
+
+-- name: call_analysis
+-- Without Shunya's answer, which may be megabytes.
+SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_json,
+       received_at, version, created_at, updated_at, machine_values
+  FROM call_analyses WHERE company_id = $1 AND call_id = $2
+
+-- name: call_analysis_raw
+SELECT raw FROM call_analyses WHERE company_id = $1 AND call_id = $2
+
+-- name: call_corrections
+-- The newest of each field: what people say against the machine.
+SELECT DISTINCT ON (field) field, value, user_id, created_at FROM analysis_corrections WHERE company_id = $1 AND call_id = $2 ORDER BY field, id DESC
+
+-- name: call_transcript
+SELECT call_id, transcript_text, speaker_labels, confidence_score, language, word_count, received_at, created_at, updated_at FROM call_transcripts WHERE company_id = $1 AND call_id = $2
+
+-- name: call_recording
+SELECT status, object_key, format, bytes, sha256, duration, error FROM recordings WHERE company_id = $1 AND call_id = $2
+
+-- name: call_moments
+-- What followed from a call: its recording, transcript, analysis, people's corrections, appointment and tasks. A rep sees own appointments and tasks.
+SELECT r.updated_at AS at, 'recording' AS kind, CASE r.status WHEN 'stored' THEN 'The recording is stored' ELSE 'The recording cannot be had' END AS title,
+       CASE r.status WHEN 'stored' THEN '/api/v1/calls/' || r.call_id || '/recording' ELSE coalesce(r.error, '') END AS detail
+  FROM recordings r WHERE r.company_id = $1 AND r.call_id = $2 AND r.status <> 'pending'
+UNION ALL
+SELECT t.received_at, 'transcription', 'The transcript is there', concat_ws(', ', t.word_count || ' words', t.language) FROM call_transcripts t WHERE t.company_id = $1 AND t.call_id = $2
+UNION ALL
+SELECT a.received_at, 'analysis', 'The call was analysed', concat_ws(', ', a.booking_status, a.lead_quality, a.call_outcome_category) FROM call_analyses a WHERE a.company_id = $1 AND a.call_id = $2
+UNION ALL
+SELECT c.created_at, 'correction', 'A person corrected the analysis', c.field || ': ' || coalesce(c.value, 'none') FROM analysis_corrections c WHERE c.company_id = $1 AND c.call_id = $2
+UNION ALL
+SELECT p.created_at, 'appointment', CASE WHEN p.needs_time THEN 'An appointment was booked, without a time' ELSE 'An appointment was booked' END,
+       concat_ws(', ', p.status, to_char(p.scheduled_start, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), p.location_address)
+  FROM appointments p WHERE p.company_id = $1 AND p.call_id = $2 AND ($3::text IS NULL OR p.assigned_rep_id = $3)
+UNION ALL
+SELECT m.at, 'task', m.title, k.description
+  FROM tasks k LEFT JOIN leads l ON l.company_id = k.company_id AND l.id = k.lead_id
+ CROSS JOIN LATERAL (VALUES (k.created_at, 'A task was made'), (k.completed_at, 'A task was completed')) AS m (at, title)
+ WHERE k.company_id = $1 AND k.call_id = $2 AND m.at IS NOT NULL AND ($3::text IS NULL OR k.assignee_id = $3 OR (k.assignee_id IS NULL AND l.assigned_rep_id = $3))
+ LIMIT 500
+
+-- name: window
+-- Days in the company's zone. Without a date_to today, without a date_from 30 days up to then.
+SELECT c.timezone, d.until::text AS until, coalesce($2::date, d.until - 29)::text AS since
+  FROM companies c CROSS JOIN LATERAL (SELECT coalesce($3::date, (now() AT TIME ZONE c.timezone)::date) AS until) d WHERE c.id = $1

@@ -4,10 +4,11 @@
 -- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table, and of the lines with "$n IS NULL OR" only those of given filters are run (page.cpp).
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, c.source, c.campaign, c.keywords, to_jsonb(c.tags) AS tags_json, c.note, c.value, c.lead_status, c.first_call, c.created_at, c.updated_at,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/c.created_at AS sort_at
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, f.booking_status, /*sort*/c.created_at AS sort_at
   FROM calls c
   JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
  WHERE c.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/c.created_at, c.call_id) /*cmp*/< ($2, $3::bigint))
    AND ($6::text[] IS NULL OR c.status = ANY ($6))
@@ -22,7 +23,7 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
    AND ($15::text[] IS NULL OR c.owner_id = ANY ($15))
    AND ($16::text IS NULL OR k.first_name ILIKE $16 OR k.last_name ILIKE $16 OR c.phone_number ILIKE $16 OR c.tracking_number ILIKE $16 OR c.note ILIKE $16 OR c.provider_call_id ILIKE $16)
    AND ($17::text IS NULL OR l.assigned_rep_id = $17)
-   AND ($18::text[] IS NULL)
+   AND ($18::text[] IS NULL OR f.booking_status = ANY ($18))
  ORDER BY /*sort*/c.created_at /*dir*/DESC, c.call_id /*dir*/DESC
  LIMIT $4
  OFFSET $5
@@ -32,6 +33,7 @@ SELECT count(*) AS n FROM (
 SELECT 1 FROM calls c
   JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
+  JOIN call_facts f ON f.company_id = c.company_id AND f.call_id = c.call_id
  WHERE c.company_id = $1
    AND ($2::text[] IS NULL OR c.status = ANY ($2))
    AND ($3::boolean IS NULL OR c.missed_call = $3)
@@ -45,7 +47,7 @@ SELECT 1 FROM calls c
    AND ($11::text[] IS NULL OR c.owner_id = ANY ($11))
    AND ($12::text IS NULL OR k.first_name ILIKE $12 OR k.last_name ILIKE $12 OR c.phone_number ILIKE $12 OR c.tracking_number ILIKE $12 OR c.note ILIKE $12 OR c.provider_call_id ILIKE $12)
    AND ($13::text IS NULL OR l.assigned_rep_id = $13)
-   AND ($14::text[] IS NULL)
+   AND ($14::text[] IS NULL OR f.booking_status = ANY ($14))
  LIMIT 10001) counted
 
 -- name: leads_page
@@ -101,4 +103,99 @@ SELECT 1 FROM contact_cards k
    AND ($2::text IS NULL OR k.first_name ILIKE $2 OR k.last_name ILIKE $2 OR k.primary_phone ILIKE $2 OR k.city ILIKE $2)
    AND ($3::text IS NULL OR k.primary_phone = $3)
    AND ($4::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $4))
+ LIMIT 10001) counted
+
+-- name: appointments_page
+SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, a.location_address, a.service_type, a.appointment_type, a.assigned_rep_id,
+       a.needs_time, a.deal_size_cents, a.notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
+       k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, t.pending AS pending_tasks, /*sort*/a.created_at AS sort_at
+  FROM appointments a
+  LEFT JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = a.company_id AND id = a.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT count(*) AS pending FROM tasks WHERE company_id = a.company_id AND lead_id = a.lead_id AND status IN ('open', 'overdue')) t ON true
+ WHERE a.company_id = $1
+   AND ($2::timestamptz IS NULL OR (/*sort*/a.created_at, a.id) /*cmp*/< ($2, $3::uuid))
+   AND ($6::date IS NULL OR a.scheduled_start >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($7::date IS NULL OR a.scheduled_start < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($8::uuid IS NULL OR a.lead_id = $8)
+   AND ($9::text[] IS NULL OR a.status = ANY ($9))
+   AND ($10::text[] IS NULL OR a.outcome = ANY ($10))
+   AND ($11::text[] IS NULL OR a.assigned_rep_id = ANY ($11))
+   AND ($12::text IS NULL OR a.assigned_rep_id = $12)
+   AND ($13::uuid IS NULL OR a.contact_card_id = $13)
+ ORDER BY /*sort*/a.created_at /*dir*/DESC, a.id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
+
+-- name: appointments_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM appointments a
+ WHERE a.company_id = $1
+   AND ($2::date IS NULL OR a.scheduled_start >= $2::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($3::date IS NULL OR a.scheduled_start < ($3::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($4::uuid IS NULL OR a.lead_id = $4)
+   AND ($5::text[] IS NULL OR a.status = ANY ($5))
+   AND ($6::text[] IS NULL OR a.outcome = ANY ($6))
+   AND ($7::text[] IS NULL OR a.assigned_rep_id = ANY ($7))
+   AND ($8::text IS NULL OR a.assigned_rep_id = $8)
+   AND ($9::uuid IS NULL OR a.contact_card_id = $9)
+ LIMIT 10001) counted
+
+-- name: tasks_page
+-- A rep's own: given to them, or about a lead of theirs and given to nobody.
+SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.raw_text,
+       t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue,
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/t.created_at AS sort_at
+  FROM tasks t
+  LEFT JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) l ON true
+ WHERE t.company_id = $1
+   AND ($2::timestamptz IS NULL OR (/*sort*/t.created_at, t.id) /*cmp*/< ($2, $3::uuid))
+   AND ($6::text[] IS NULL OR t.status = ANY ($6))
+   AND ($7::text[] IS NULL OR t.assigned_to = ANY ($7))
+   AND ($8::text[] IS NULL OR t.assignee_id = ANY ($8))
+   AND ($9::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $9)
+   AND ($10::uuid IS NULL OR t.lead_id = $10)
+   AND ($11::uuid IS NULL OR t.contact_card_id = $11)
+   AND ($12::text IS NULL OR t.assignee_id = $12 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $12))
+ ORDER BY /*sort*/t.created_at /*dir*/DESC, t.id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
+
+-- name: tasks_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM tasks t
+  JOIN LATERAL (SELECT (SELECT assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id) AS assigned_rep_id) l ON true
+ WHERE t.company_id = $1
+   AND ($2::text[] IS NULL OR t.status = ANY ($2))
+   AND ($3::text[] IS NULL OR t.assigned_to = ANY ($3))
+   AND ($4::text[] IS NULL OR t.assignee_id = ANY ($4))
+   AND ($5::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $5)
+   AND ($6::uuid IS NULL OR t.lead_id = $6)
+   AND ($7::uuid IS NULL OR t.contact_card_id = $7)
+   AND ($8::text IS NULL OR t.assignee_id = $8 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $8))
+ LIMIT 10001) counted
+
+-- name: unbooked_page
+-- What the figure qualified_but_unbooked_calls counts.
+SELECT f.call_id, f.lead_id, l.contact_card_id, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.primary_phone AS contact_phone, f.happened_at, f.lead_quality, f.booking_status, f.owner_id,
+       a.objection, /*sort*/f.happened_at AS sort_at
+  FROM call_facts f
+  LEFT JOIN LATERAL (SELECT contact_card_id FROM leads WHERE company_id = f.company_id AND id = f.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = f.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT coalesce(objections -> 0 ->> 'label', objections -> 0 ->> 'key') AS objection FROM call_analyses WHERE company_id = f.company_id AND call_id = f.call_id LIMIT 1) a ON true
+ WHERE f.company_id = $1 AND f.inbound AND f.booking_status = 'not_booked' AND f.lead_quality IN ('hot', 'warm', 'cold')
+   AND ($2::timestamptz IS NULL OR (/*sort*/f.happened_at, f.call_id) /*cmp*/< ($2, $3::bigint))
+   AND ($6::date IS NULL OR f.happened_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($7::date IS NULL OR f.happened_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+ ORDER BY /*sort*/f.happened_at /*dir*/DESC, f.call_id /*dir*/DESC
+ LIMIT $4
+ OFFSET $5
+
+-- name: unbooked_count
+SELECT count(*) AS n FROM (
+SELECT 1 FROM call_facts f
+ WHERE f.company_id = $1 AND f.inbound AND f.booking_status = 'not_booked' AND f.lead_quality IN ('hot', 'warm', 'cold')
+   AND ($2::date IS NULL OR f.happened_at >= $2::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($3::date IS NULL OR f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
  LIMIT 10001) counted

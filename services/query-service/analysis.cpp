@@ -1,0 +1,187 @@
+// What a call meant and sounded like: its analysis with people's corrections, its transcript, its recording.
+#include <map>
+
+#include "query-service/sql.hpp"
+#include "reads.hpp"
+#include "rows.hpp"
+
+namespace otto::query_service {
+namespace {
+
+using identity::Context;
+using pg::Fields;
+
+/// How long a link to a recording may be used; long enough to hear a call through.
+constexpr Millis kLinkLasts{15 * 60'000};
+
+struct Correction {
+    std::string field;
+    std::optional<std::string> value;
+    std::string user, at;
+    static Correction from(const Fields& f) { return {f.text("field"), f.maybe_text("value"), f.text("user_id"), to_rfc3339(f.time("created_at").value_or(Instant{}))}; }
+};
+
+/// What Shunya said for a field: a column of its own, or found in the conversation.
+std::optional<std::string> machine_value(const Fields& f, const JsonView& entities, const std::string& field) {
+    // Written beside each correction; the columns hold what counts.
+    if (auto said = JsonDocument::parse(f.text("machine_values")); said && said->root()[field].exists()) return said->root()[field].loose_text();
+    for (std::string_view column : {"booking_status", "lead_quality", "call_outcome_category", "summary"})
+        if (field == column) return f.maybe_text(column);
+    return entities[field].loose_text();
+}
+
+/// An analysis as it counts: what a person corrected before what the machine said, which stays visible.
+void analysis_value(JsonWriter& w, const Fields& f, const std::map<std::string, Correction>& corrections, const std::optional<std::string>& raw) {
+    auto document = JsonDocument::parse(f.text("entities"));
+    auto entities = document.ok() ? document->root() : JsonView{};
+    auto text = [&](const std::string& field) {
+        auto found = corrections.find(field);
+        w.member(field, found == corrections.end() ? f.maybe_text(field) : found->second.value);
+    };
+    w.begin_object().member("call_id", f.integer("call_id"));
+    for (auto field : {"booking_status", "lead_quality", "call_outcome_category"}) text(field);
+    json_value(w.key("objections"), f, "objections", "[]");
+    number_value(w.key("sop_compliance_score"), f, "sop_compliance_score");
+    number_value(w.key("sentiment_score"), f, "sentiment_score");
+    w.key("entities").begin_object();
+    for (auto key : entities.keys())
+        if (!corrections.contains(std::string(key))) w.key(key).raw(entities[key].dump());
+    for (const auto& [field, correction] : corrections)
+        if (field == "appointment_date" || field == "service_type" || field == "address") w.member(field, correction.value);
+    w.end_object();
+    text("summary");
+    texts(w, f, {"provider", "model_version"});
+    json_value(w.key("unknown_values"), f, "unknown_json", "[]");
+    w.member("version", f.integer("version"));
+    times(w, f, {"received_at", "created_at", "updated_at"});
+    w.key("machine_value").begin_object();
+    for (const auto& [field, _] : corrections) w.member(field, machine_value(f, entities, field));
+    w.end_object().key("corrections").begin_array();
+    for (const auto& [field, correction] : corrections)
+        w.begin_object().member("field", field).member("value", correction.value).member("machine_value", machine_value(f, entities, field)).member("user_id", correction.user).member("created_at", correction.at).end_object();
+    w.end_array();
+    if (raw) w.key("raw").raw(*raw);
+    w.end_object();
+}
+
+/// False if there is no analysis; then nothing was written.
+bool write_analysis(JsonWriter& w, Context& c, std::int64_t call, bool with_raw) {
+    std::map<std::string, Correction> corrections;
+    for (auto& correction : c.tx().many<Correction>(sql::call_corrections, {c.company(), call})) {
+        auto field = correction.field;
+        corrections.emplace(std::move(field), std::move(correction));
+    }
+    std::optional<std::string> raw;
+    if (with_raw) c.tx().each(sql::call_analysis_raw, {c.company(), call}, [&](const Fields& f) { raw = f.text("raw"); });
+    bool found = false;
+    c.tx().each(sql::call_analysis, {c.company(), call}, [&](const Fields& f) {
+        found = true;
+        analysis_value(w, f, corrections, raw);
+    });
+    return found;
+}
+
+void state_value(JsonWriter& w, const Fields& f) {
+    w.key("analysis_state");
+    if (f.is_null("analysis_state")) {
+        w.null();
+        return;
+    }
+    w.begin_object().member("state", f.view("analysis_state"));
+    time_value(w.key("since"), f, "analysis_since");
+    w.member("why", f.view("analysis_why")).member("cure", f.view("analysis_cure")).end_object();
+}
+
+/// A call that this person may see; 404 if there is none. Says why what is asked for is not there (yet).
+struct Standing {
+    std::string why, cure;
+};
+Standing standing_of(Context& c, std::int64_t call) {
+    std::optional<Standing> standing;
+    c.tx().each(sql::one_call, {c.company(), call, only_of(c)}, [&](const Fields& f) { standing = Standing{f.text("analysis_why"), f.text("analysis_cure")}; });
+    if (!standing) identity::not_found("call");
+    return *standing;
+}
+[[noreturn]] void not_there(const std::string& what, const Standing& s) {
+    auto detail = "Call has no " + what + ": " + (s.why.empty() ? "it was not analysed." : s.why) + " " + (s.cure.empty() ? "Ask again later; it comes by itself if it can." : s.cure);
+    identity::refuse(404, "No " + what, detail);
+}
+
+}  // namespace
+
+http::Response Reads::call(Context& c) const {
+    auto id = call_id_of(c);
+    JsonWriter w;
+    bool found = false;
+    w.begin_object();
+    c.tx().each(sql::one_call, {c.company(), id, only_of(c)}, [&](const Fields& f) {
+        found = true;
+        call_columns(w, f);
+        nested_contact(w, f);
+        nested_lead(w, f);
+        w.member("has_transcript", f.boolean("has_transcript"));
+        state_value(w, f);
+    });
+    if (!found) identity::not_found("call");
+    w.key("analysis");
+    if (!write_analysis(w, c, id, false)) w.null();
+    return c.ok(w.end_object().take());
+}
+
+http::Response Reads::call_analysis(Context& c) const {
+    auto id = call_id_of(c);
+    auto standing = standing_of(c, id);
+    JsonWriter w;
+    if (!write_analysis(w, c, id, true)) not_there("analysis", standing);
+    return c.ok(w.take());
+}
+
+http::Response Reads::call_transcript(Context& c) const {
+    auto id = call_id_of(c);
+    auto standing = standing_of(c, id);
+    JsonWriter w;
+    c.tx().each(sql::call_transcript, {c.company(), id}, [&](const Fields& f) {
+        w.begin_object().member("call_id", f.integer("call_id"));
+        texts(w, f, {"transcript_text"});
+        json_value(w.key("speaker_labels"), f, "speaker_labels", "[]");
+        number_value(w.key("confidence_score"), f, "confidence_score");
+        texts(w, f, {"language"});
+        w.member("word_count", f.maybe_integer("word_count"));
+        times(w, f, {"received_at", "created_at", "updated_at"});
+        w.end_object();
+    });
+    if (w.text().empty()) not_there("transcript", standing);
+    return c.ok(w.take());
+}
+
+http::Response Reads::call_recording(Context& c) const {
+    auto id = call_id_of(c);
+    auto standing = standing_of(c, id);
+    struct Recording {
+        std::string status, object_key, error;
+        std::optional<std::string> format, sha256;
+        std::optional<std::int64_t> bytes, duration;
+        static Recording from(const Fields& f) {
+            return {f.text("status"), f.text("object_key"), f.text("error"), f.maybe_text("format"), f.maybe_text("sha256"), f.maybe_integer("bytes"), f.maybe_integer("duration")};
+        }
+    };
+    auto recording = c.tx().maybe<Recording>(sql::call_recording, {c.company(), id});
+    if (!recording || recording->status != "stored" || recording->object_key.empty()) {
+        if (recording && recording->status != "pending" && !recording->error.empty()) standing.why = "The recording cannot be had: " + recording->error + ".";
+        not_there("recording", standing);
+    }
+    if (!links_.ok()) identity::refuse(503, "Recordings cannot be handed out", links_.error().message + (links_.error().hint.empty() ? "" : "; " + links_.error().hint));
+    auto until = c.request.received_at + kLinkLasts;
+    auto url = links_->url_until(c.company().value(), recording->object_key, until);
+    JsonWriter w;
+    w.begin_object().member("call_id", id).member("url", url).member("expires_at", to_rfc3339(until)).member("format", recording->format).member("sha256", recording->sha256);
+    w.member("bytes", recording->bytes).member("duration", recording->duration).end_object();
+    // Who asks for JSON gets the link; a player is led to it.
+    bool told = c.request.headers.get("Accept").find("application/json") != std::string_view::npos;
+    auto response = c.ok(w.take(), told ? 200 : 302);
+    response.headers.set("Cache-Control", "no-store");
+    if (!told) response.headers.set("Location", url);
+    return response;
+}
+
+}  // namespace otto::query_service

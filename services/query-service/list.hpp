@@ -1,0 +1,67 @@
+#pragma once
+#include <algorithm>
+#include <utility>
+
+#include "page.hpp"
+
+namespace otto::query_service {
+
+/// For the rest of the transaction Postgres plans with the values at hand.
+inline constexpr pg::Query kPlanAnew{"query_service.plan_anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"};
+
+struct Number {
+    std::int64_t n;
+    static Number from(const pg::Fields& f) { return {f.integer("n")}; }
+};
+
+/// Writes the members of one page of a list into an object that is open: items, exact total up to 10,000, the cursor of what follows.
+template <class Item>
+void write_list(JsonWriter& w, identity::Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column,
+                Item&& item) {
+    auto& tx = c.tx();
+    auto statement = queries.page(c.company(), page, filters);
+    if (statement.plan_anew) tx.write(kPlanAnew);
+    w.key("items").begin_array();
+    std::int64_t n = 0;
+    std::string next;
+    Instant last{};
+    std::string last_id;
+    tx.each(*statement.query, statement.params, [&](const pg::Fields& f) {
+        if (++n > page.limit) {
+            if (next.empty()) next = page.cursor(last, last_id);
+            return;
+        }
+        if (n == page.limit) {
+            last = f.time("sort_at").value_or(Instant{});
+            last_id = f.text(id_column);
+        }
+        item(w, f);
+    });
+    w.end_array();
+    n = std::min(n, page.limit + 1);
+    std::int64_t total = page.offset + n;
+    bool whole = !page.after && page.offset == 0 && next.empty();  // all of it is here
+    bool more = !whole && long_lists.knows(c.company(), name, filters);
+    if (!whole && !more) {
+        auto count = queries.count(c.company(), filters);
+        total = tx.one<Number>(*count.query, count.params).n;
+        more = total > 10'000;
+        if (more) long_lists.remember(c.company(), name, filters);
+    }
+    w.member("total", more ? std::int64_t{10'000} : total);
+    if (more) w.member("total_is_lower_bound", true);
+    w.member("limit", page.limit).member("offset", page.offset).key("next_cursor");
+    if (next.empty()) w.null();
+    else w.value(next);
+}
+
+/// The same as an answer.
+template <class Item>
+http::Response list(identity::Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column, Item&& item) {
+    JsonWriter w;
+    w.begin_object();
+    write_list(w, c, page, queries, long_lists, name, filters, id_column, std::forward<Item>(item));
+    return c.ok(w.end_object().take());
+}
+
+}  // namespace otto::query_service
