@@ -60,7 +60,7 @@ def test_booked_immediately(stack, pilot):
     assert data(stack.get(f"/api/v1/calls/{call_id}", pilot.csr))["analysis"]["booking_status"] == "booked"
     assert data(stack.get(f"/api/v1/calls/{call_id}/analysis", pilot.csr))["booking_status"] == "booked"
     assert "transcript_text" in data(stack.get(f"/api/v1/calls/{call_id}/transcript", pilot.csr))
-    listed = data(stack.get(f"/api/v1/appointments?lead_id={call['lead_id']}", pilot.csr))
+    listed = data(stack.get("/api/v1/appointments", pilot.csr, lead_id=call["lead_id"]))
     assert listed["total"] == 1 and listed["items"][0]["id"] == str(rows[0][0])
     assert data(stack.get("/api/v1/appointments", pilot.csr, date=at.date().isoformat()))["total"] == 1
     assert data(stack.get("/api/v1/appointments", pilot.csr, date=(at.date() + datetime.timedelta(days=1)).isoformat()))["total"] == 0
@@ -93,9 +93,9 @@ def test_qualified_but_not_booked(stack, pilot):
     tasks = eventually(lambda: stack.sql(f"SELECT id, description, assigned_to, source, status \nFROM tasks \nWHERE contact_card_id = '{call['contact_card_id']}' \nAND company_id = '{pilot.id}';"), what="tasks")
     assert all(t[3] == "shunya" and t[4] in ("open", "overdue") for t in tasks)
     assert data(stack.get("/api/v1/metrics/csr/overview/self", pilot.csr))["qualified_but_unbooked_calls"] == 1
-    leads = data(stack.get("/api/v1/leads?status=qualified_unbooked,warm,hot", pilot.csr))
+    leads = data(stack.get("/api/v1/leads", pilot.csr, status="qualified_unbooked,warm,hot"))
     assert call["lead_id"] in [lead["id"] for lead in leads["items"]]
-    assert not data(stack.get(f"/api/v1/appointments?lead_id={call['lead_id']}", pilot.csr))["items"]
+    assert not data(stack.get("/api/v1/appointments", pilot.csr, lead_id=call["lead_id"]))["items"]
     assert {t["id"] for t in data(stack.get("/api/v1/tasks", pilot.csr, contact_card_id=call["contact_card_id"]))["items"]} == {str(t[0]) for t in tasks}
     # The same analysis again makes no second task.
     httpx.post(stack.sandbox + "/sandbox/shunya/webhook", json={"company": pilot.id, "call_id": call["call_id"], "step": "analysis", "outcome": "warm"})
