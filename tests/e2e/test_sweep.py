@@ -26,12 +26,7 @@ class Connected(Company):
         body = {"account_id": self.account, "api_key": self.api_key, "signing_key": self.key, "numbers": [self.number], **more}
         assert httpx.post(self.stack.sandbox + "/sandbox/callrail/accounts", json=body).status_code == 200
 
-    def known_account(self):
-        """company-service knows of the account from the directory."""
-        return self.account in self.stack.run("deploy/kcat", "-C", "-t", "otto.directory", "-e", "-q", "-f", "%s\n").stdout
-
     def sweep(self, check=True):
-        eventually(self.known_account)
         done = self.ctl("sweep", "--now", self.account, "--json", check=check)
         return json.loads(done.stdout)["sweeps"][0]
 

@@ -5,7 +5,9 @@ SELECT json_build_object('company_id', company_id, 'account', account_id, 'start
   FROM callrail_sweeps WHERE $1::text[] IS NULL OR company_id = ANY ($1) OR account_id = ANY ($1) ORDER BY company_id
 
 -- name: swept_companies
-SELECT count(*) AS n FROM callrail_sweeps WHERE $1::text[] IS NULL OR company_id = ANY ($1) OR account_id = ANY ($1)
+-- Whether there is anything to show of them.
+SELECT (SELECT count(*) FROM callrail_sweeps WHERE $1::text[] IS NULL OR company_id = ANY ($1) OR account_id = ANY ($1)) +
+       (SELECT count(*) FROM signature_failures WHERE $1::text[] IS NULL OR company_id = ANY ($1)) AS n
 
 -- name: signature_failures
 SELECT json_build_object('company_id', company_id, 'provider', provider, 'failures', failures, 'last_at', last_at, 'why', why) AS j FROM signature_failures f
