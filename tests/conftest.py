@@ -47,6 +47,7 @@ class Stack:
         for name in ("OTTO_PORT", "OTTO_ADMIN_PORT", "OTTO_SANDBOX_PORT", "OTTO_PG_PORT", "OTTO_KAFKA_PORT"):
             self.env[name] = str(free_port())
         self.env["OTTO_MISSED_CALL_GRACE"] = "3s"  # two minutes are too long for a test
+        self.env["OTTO_SHUNYA_POLL_AFTER"] = "4s,4s,10s"  # so are two, five and fifteen
         self.options = options
         self.url = f"http://127.0.0.1:{self.env['OTTO_PORT']}"
         self.sandbox = f"http://127.0.0.1:{self.env['OTTO_SANDBOX_PORT']}"

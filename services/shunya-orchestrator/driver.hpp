@@ -33,7 +33,7 @@ public:
         Rules rules;
         Millis lease{60'000};
         Limit shunya_budget{600, Millis{60'000}};                                            ///< of one company
-        std::vector<Limit> callrail_budget{{900, Millis{3'600'000}}, {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
+        std::vector<Limit> callrail_budget{{600, Millis{3'600'000}}, {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
         bool shunya_known = true;                                                            ///< false: nobody has set the secret that Shunya wants
     };
     Driver(Outside, Options);

@@ -1,0 +1,124 @@
+"""From a recording to what the call meant, when things do not go as they should; and a person's word against the machine's."""
+
+import uuid
+
+import httpx
+import pytest
+
+from conftest import Company, eventually
+
+
+@pytest.fixture(scope="module")
+def roofers(stack):
+    return Company(stack)
+
+
+def data(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def detail(company, call_id):
+    return data(company.stack.get(f"/api/v1/calls/{call_id}", company.csr))
+
+
+def in_state(company, placed, *states, status="completed", within=60):
+    """The call once its analysis_state is one of these."""
+    call = company.settled_call(placed, status)
+    return eventually(lambda: (c := detail(company, call["call_id"]))["analysis_state"]["state"] in states and c, within=within, what=f"the state {' or '.join(states)}")
+
+
+def paid(company, call_id):
+    found = httpx.get(company.stack.sandbox + "/sandbox/shunya/calls", params={"company": company.id, "call_id": call_id}).json()
+    return found[0]["paid"] if found else None
+
+
+def test_a_silent_shunya_is_asked(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "cold", "behaviour": "silent"}), "done")
+    assert call["analysis"]["lead_quality"] == "cold"
+    assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 1}
+    assert stack.sql("SELECT count(*) FROM orchestrator_work WHERE call_id = %s", call["call_id"])[0][0] == 0
+
+
+def test_a_lost_answer_is_not_paid_for_twice(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "warm", "refuse": {"step": "transcription", "status": 500, "after": True, "times": 1}}), "done")
+    assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 1}
+    retries = stack.sql("SELECT retry_count FROM shunya_jobs WHERE call_id = %s AND step = 'transcription'", call["call_id"])
+    assert retries == [(1,)]
+
+
+def test_a_job_that_fails_and_then_does_not(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "hot", "behaviour": "failed", "times": 1}), "done")
+    assert call["analysis"]["lead_quality"] == "hot"
+    assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 2}
+
+
+def test_two_different_answers_and_one_twice(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "warm", "behaviour": "different", "second": {"outcome": "cold"}}), "done")
+    row = eventually(lambda: (r := stack.sql("SELECT lead_quality, version FROM call_analyses WHERE call_id = %s", call["call_id"])[0])[0] == "cold" and r, what="the newer analysis")
+    assert row == ("cold", 2)
+    twice = in_state(roofers, roofers.call(shunya={"outcome": "warm", "behaviour": "twice"}), "done")
+    assert stack.sql("SELECT version FROM call_analyses WHERE call_id = %s", twice["call_id"]) == [(1,)]
+
+
+def test_the_analysis_comes_first(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "booked", "behaviour": "analysis_first"}), "done")
+    eventually(lambda: detail(roofers, call["call_id"])["has_transcript"], what="the transcript")
+
+
+def test_a_recording_that_comes_late(stack, roofers):
+    placed = roofers.call(recording=False)
+    call = in_state(roofers, placed, "waiting_for_recording")
+    assert call["analysis_state"]["cure"]
+    roofers.call(**{"id": placed["id"], "from": placed["from"], "events": ["modified"]})
+    assert in_state(roofers, placed, "done")["call_id"] == call["call_id"]
+
+
+def test_a_web_page_is_no_recording(stack, roofers):
+    call = in_state(roofers, roofers.call(recording_fault="html"), "recording_unavailable")
+    assert call["analysis_state"]["why"] and call["analysis_state"]["cure"]
+    assert paid(roofers, call["call_id"]) is None
+    # A person who listened to it elsewhere may say what it meant.
+    said = roofers.stack.http.patch(f"/api/v1/calls/{call['call_id']}/analysis", json={"lead_quality": "warm"}, headers={"Authorization": f"Bearer {roofers.manager}"})
+    assert data(said)["lead_quality"] == "warm"
+
+
+def test_a_person_corrects_what_the_machine_said(stack, roofers):
+    call = in_state(roofers, roofers.call(shunya={"outcome": "warm"}), "done")
+    path = f"/api/v1/calls/{call['call_id']}/analysis"
+    head = {"Authorization": f"Bearer {roofers.manager}"}
+    assert stack.http.patch(path, json={"booking_status": "booked"}, headers={"Authorization": f"Bearer {roofers.csr}"}).status_code == 403
+    for body, field in (({"booking_status": "perhaps"}, "booking_status"), ({"bookings": "booked"}, "bookings"), ({"appointment_date": "soon"}, "appointment_date"), ({}, "body")):
+        refused = stack.http.patch(path, json=body, headers=head)
+        assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == field, refused.text
+    assert stack.http.patch("/api/v1/calls/1/analysis", json={"booking_status": "booked"}, headers=head).status_code == 404
+    assert stack.http.patch(path, json={"booking_status": "booked"}, headers={"Authorization": f"Bearer {Company(stack).manager}"}).status_code == 404
+
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    given = {"booking_status": "booked", "appointment_date": "2027-03-01T10:00:00"}
+    first = stack.http.patch(path, json=given, headers=head | key)
+    assert data(first)["booking_status"] == "booked" and data(first)["machine_value"] == {"booking_status": "not_booked", "appointment_date": None}
+    assert stack.http.patch(path, json=given, headers=head | key).text == first.text
+    assert stack.http.patch(path, json={"booking_status": "not_booked"}, headers=head | key).status_code == 409
+    read = data(stack.get(path, roofers.csr))
+    assert read["booking_status"] == "booked" and read["machine_value"]["booking_status"] == "not_booked" and read["raw"]["qualification"]["booking_status"] == "not_booked"
+    eventually(lambda: stack.sql("SELECT status FROM leads WHERE id = %s", call["lead_id"]) == [("qualified_booked",)], what="the lead's status")
+    assert eventually(lambda: stack.sql("SELECT scheduled_start FROM appointments WHERE call_id = %s", call["call_id"]), what="the appointment")[0][0].isoformat() == "2027-03-01T17:00:00+00:00"
+
+    # What Shunya says later does not undo it.
+    version = read["version"]
+    httpx.post(stack.sandbox + "/sandbox/shunya/webhook", json={"company": roofers.id, "call_id": call["call_id"], "step": "analysis", "outcome": "cold"})
+    later = eventually(lambda: (r := data(stack.get(path, roofers.csr)))["version"] > version and r, what="the newer analysis")
+    assert later["booking_status"] == "booked" and later["lead_quality"] == "cold"
+    assert stack.sql("SELECT action, target FROM audit_log WHERE company_id = %s AND action = 'analysis.correct'", roofers.id)[-1] == ("analysis.correct", str(call["call_id"]))
+
+
+def test_what_is_kept_is_what_callrail_has(stack, roofers):
+    placed = roofers.call()
+    call = in_state(roofers, placed, "done")
+    truth = httpx.get(stack.sandbox + "/sandbox/callrail/recordings", params={"call": placed["id"]}).json()
+    truth = truth[0] if isinstance(truth, list) else truth
+    assert stack.sql("SELECT status, bytes, sha256 FROM recordings WHERE call_id = %s", call["call_id"]) == [("stored", truth["bytes"], truth["sha256"])]
+    heard = httpx.get(stack.sandbox + "/sandbox/shunya/calls", params={"company": roofers.id, "call_id": call["call_id"]}).json()[0]["audio"]
+    assert heard["sha256"] == truth["sha256"] and heard["url"].startswith(stack.url + "/media/")
+    assert stack.http.get(heard["url"][:-4] + "AAAA").status_code == 404
