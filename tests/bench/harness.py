@@ -20,7 +20,7 @@ from conftest import Company, Stack, eventually, free_port
 
 SEED = 20261121
 TICKS = os.sysconf("SC_CLK_TCK")
-SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "query-service")
+SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "appointment-service", "query-service")
 PARTITIONS = 12
 
 

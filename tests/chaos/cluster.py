@@ -18,8 +18,8 @@ import psycopg
 
 from conftest import REPO, Stack, eventually, free_port
 
-SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "shunya-orchestrator", "query-service")
-CONSUMERS = ("tenant-router", "tenant-router/calls", "tenant-router/jobs", "lead-pipeline", "shunya-orchestrator", "company-service")
+SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "shunya-orchestrator", "appointment-service", "query-service")
+CONSUMERS = ("tenant-router", "tenant-router/calls", "tenant-router/jobs", "lead-pipeline", "lead-pipeline/analysis", "shunya-orchestrator", "appointment-service", "company-service")
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
