@@ -138,21 +138,21 @@ TEST_CASE("download: less than the whole body is an error") {
 
 TEST_CASE("download: a peer that falls silent, or never comes to an end, is left") {
     DownloadOptions patient;
-    patient.idle_timeout = Millis{100};
-    patient.total_timeout = Millis{20'000};
+    patient.idle_timeout = Millis{500};
+    patient.total_timeout = Millis{120'000};
     RawPeer silent({{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", kSilence}});
     Client one(reaching(silent.place()));
     auto begun = Steady::now();
     auto t = take(one, get(silent.url()), patient);
     CHECK(t.how.end == End::broken);
     CHECK(t.body == "half");
-    CHECK(has(why(t.how), "nothing came for 100 ms"));
+    CHECK(has(why(t.how), "nothing came for 500 ms"));
     RawPeer mute({{kSilence}});
     Client two(reaching(mute.place()));
-    CHECK(has(why(take(two, get(mute.url()), patient).how), "did not answer: nothing came for 100 ms"));
+    CHECK(has(why(take(two, get(mute.url()), patient).how), "did not answer: nothing came for 500 ms"));
 
     DownloadOptions brief;
-    brief.idle_timeout = Millis{10'000};
+    brief.idle_timeout = Millis{120'000};
     brief.total_timeout = Millis{300};
     RawPeer slow({{kDrip + "HTTP/1.1 200 OK\r\n\r\n"}, {kDrip + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"}});
     Client three(reaching(slow.place()));
@@ -162,7 +162,7 @@ TEST_CASE("download: a peer that falls silent, or never comes to an end, is left
         CHECK(late.how.end == End::broken);
         CHECK(has(why(late.how), "300 ms are granted"));
     }
-    CHECK(Steady::now() - begun < std::chrono::seconds(9));
+    CHECK(Steady::now() - begun < std::chrono::seconds(60));
 }
 
 TEST_CASE("download: who wants no more gets no more") {
