@@ -102,9 +102,12 @@ Standing standing_of(Context& c, std::int64_t call) {
     if (!standing) identity::not_found("call");
     return *standing;
 }
-[[noreturn]] void not_there(const std::string& what, const Standing& s) {
-    auto detail = "Call has no " + what + ": " + (s.why.empty() ? "it was not analysed." : s.why) + " " + (s.cure.empty() ? "Ask again later; it comes by itself if it can." : s.cure);
-    identity::refuse(404, "No " + what, detail);
+/// An error shows no SQL, which a cure for operators may hold.
+[[noreturn]] void not_there(const std::string& what, std::int64_t call, const Standing& s) {
+    auto cure = s.cure.empty()                                 ? "Ask again later; it comes by itself if it can."
+                : s.cure.find("SELECT") != std::string::npos ? "analysis_state of /api/v1/calls/" + std::to_string(call) + " has what an operator can do."
+                                                             : s.cure;
+    identity::refuse(404, "No " + what, "Call " + std::to_string(call) + " has no " + what + ": " + (s.why.empty() ? "it was not analysed." : s.why) + " " + cure);
 }
 
 }  // namespace
@@ -132,7 +135,7 @@ http::Response Reads::call_analysis(Context& c) const {
     auto id = call_id_of(c);
     auto standing = standing_of(c, id);
     JsonWriter w;
-    if (!write_analysis(w, c, id, true)) not_there("analysis", standing);
+    if (!write_analysis(w, c, id, true)) not_there("analysis", id, standing);
     return c.ok(w.take());
 }
 
@@ -150,7 +153,7 @@ http::Response Reads::call_transcript(Context& c) const {
         times(w, f, {"received_at", "created_at", "updated_at"});
         w.end_object();
     });
-    if (w.text().empty()) not_there("transcript", standing);
+    if (w.text().empty()) not_there("transcript", id, standing);
     return c.ok(w.take());
 }
 
@@ -168,7 +171,7 @@ http::Response Reads::call_recording(Context& c) const {
     auto recording = c.tx().maybe<Recording>(sql::call_recording, {c.company(), id});
     if (!recording || recording->status != "stored" || recording->object_key.empty()) {
         if (recording && recording->status != "pending" && !recording->error.empty()) standing.why = "The recording cannot be had: " + recording->error + ".";
-        not_there("recording", standing);
+        not_there("recording", id, standing);
     }
     if (!links_.ok()) identity::refuse(503, "Recordings cannot be handed out", links_.error().message + (links_.error().hint.empty() ? "" : "; " + links_.error().hint));
     auto until = c.request.received_at + kLinkLasts;

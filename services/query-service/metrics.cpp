@@ -200,9 +200,10 @@ http::Response Metrics::unbooked_calls(Context& c) const {
     auto page = Page::of(asked, {"started_at"}, false);
     if (!asked.text("sort") && !asked.text("cursor")) page.sort = "started_at";
     auto window = Window::of(c, asked);
+    auto days = days_of(c, window.since, window.until);
     JsonWriter w;
     w.begin_object();
-    write_list(w, c, page, unbooked_, long_lists_, "unbooked", {window.since, window.until}, "call_id", [](JsonWriter& out, const Fields& f) {
+    write_list(w, c, page, unbooked_, long_lists_, "unbooked", {days.since, days.till}, "call_id", [](JsonWriter& out, const Fields& f) {
         out.begin_object().member("call_id", f.integer("call_id"));
         texts(out, f, {"lead_id", "contact_card_id"});
         customer_name(out.key("customer_name"), f);

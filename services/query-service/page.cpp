@@ -6,6 +6,7 @@
 #include "base/crypto.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
+#include "query-service/sql.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -126,6 +127,16 @@ Uuid uuid_of(const identity::Context& c, std::string_view name, const char* what
     auto id = Uuid::parse(c.request.param(name));
     if (!id) identity::not_found(what);
     return *id;
+}
+
+Days days_of(identity::Context& c, const std::optional<std::string>& from, const std::optional<std::string>& to) {
+    Days days;
+    if (from || to)
+        c.tx().each(sql::moments_of_days, {c.company(), from, to}, [&](const pg::Fields& f) {
+            days.since = f.time("since");
+            days.till = f.time("till");
+        });
+    return days;
 }
 
 Page Page::of(const Asked& asked, const std::set<std::string_view>& sortable, bool uuid_ids) {
@@ -293,7 +304,7 @@ Statement ListQueries::run(const std::string& name, const std::string& whole, co
         // How many rows a date range or a search leaves, decides between a walk along the order and a search of its own.
         if (n >= filters_from && given[n]) {
             auto mark = "$" + std::to_string(n) + "::";
-            values_matter = values_matter || whole.find(mark + "date") != std::string::npos || whole.find("ILIKE $" + std::to_string(n)) != std::string::npos;
+            values_matter = values_matter || whole.find(mark + "date") != std::string::npos || whole.find(mark + "timestamptz") != std::string::npos || whole.find("ILIKE $" + std::to_string(n)) != std::string::npos;
         }
     }
     const auto& f = form(name, whole, given, limit);

@@ -47,6 +47,12 @@ std::int64_t call_id_of(const identity::Context&);
 /// A UUID of the path; 404 that names `what` if it is none.
 Uuid uuid_of(const identity::Context&, std::string_view name, const char* what);
 
+/// The moments at which days begin and end where the company is; of a day that is not given there is none.
+struct Days {
+    std::optional<Instant> since, till;
+};
+Days days_of(identity::Context&, const std::optional<std::string>& from, const std::optional<std::string>& to);
+
 /// Which page: limit, offset or cursor, and order. A cursor remembers the order it was made for.
 struct Page {
     std::int64_t limit = 50, offset = 0;

@@ -73,8 +73,9 @@ Statement Reads::newest_calls(const CompanyId& company, std::int64_t limit) cons
 http::Response Reads::calls(Context& c) const {
     Asked asked(c.request, {"status", "missed_call", "direction", "provider", "date_from", "date_to", "phone", "lead_id", "contact_card_id", "owner_id", "booking_status", "search"});
     auto page = Page::of(asked, {"created_at", "started_at"}, false);
+    auto days = days_of(c, asked.date("date_from"), asked.date("date_to"));
     pg::Params filters{asked.any_of("status", kCallStatuses), asked.truth("missed_call"), asked.any_of("direction", {"inbound", "outbound"}), asked.any_of("provider", {"callrail", "twilio"}),
-                       asked.date("date_from"), asked.date("date_to"), asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), asked.search(), only_of(c),
+                       days.since, days.till, asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), asked.search(), only_of(c),
                        asked.any_of("booking_status", kBooking)};
     return list(c, page, calls_, long_lists_, "calls", filters, "call_id", [](JsonWriter& w, const Fields& f) { call_value(w, f); });
 }
@@ -99,8 +100,9 @@ http::Response Reads::call_timeline(Context& c) const {
 http::Response Reads::leads(Context& c) const {
     Asked asked(c.request, {"status", "pool_status", "rep_id", "source", "date_from", "date_to", "search"});
     auto page = Page::of(asked, {"created_at"}, true);
+    auto days = days_of(c, asked.date("date_from"), asked.date("date_to"));
     pg::Params filters{asked.any_of("status", kLeadStatuses), asked.any_of("pool_status", {"in_pool", "assigned", "closed", "archived"}), asked.any_of("rep_id"), asked.any_of("source"),
-                       asked.date("date_from"), asked.date("date_to"), asked.search(), only_of(c)};
+                       days.since, days.till, asked.search(), only_of(c)};
     return list(c, page, leads_, long_lists_, "leads", filters, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
         lead_columns(w, f);
@@ -205,7 +207,7 @@ http::Response Reads::appointments(Context& c) const {
     auto date = asked.date("date"), from = asked.date("date_from"), to = asked.date("date_to");
     if (date && (from || to)) identity::refuse_field("date", "does not go with date_from and date_to; use one of them");
     if (date) from = to = date;
-    return appointments_of(c, page, from, to, asked.uuid("lead_id"), asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), asked.any_of("rep_id"), only_of(c),
+    return appointments_of(c, page, days_of(c, from, to), asked.uuid("lead_id"), asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), asked.any_of("rep_id"), only_of(c),
                            asked.uuid("contact_card_id"));
 }
 
@@ -222,11 +224,11 @@ http::Response Reads::appointments_today(Context& c) const {
     };
     auto today = c.tx().maybe<Day>(sql::window, {c.company(), nullptr, nullptr});
     auto day = today ? today->until : to_rfc3339(c.request.received_at).substr(0, 10);
-    return appointments_of(c, page, day, day, nullptr, asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), nullptr, c.who.user.value(), nullptr);
+    return appointments_of(c, page, days_of(c, day, day), nullptr, asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), nullptr, c.who.user.value(), nullptr);
 }
 
-http::Response Reads::appointments_of(Context& c, const Page& page, pg::Param from, pg::Param to, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const {
-    return list(c, page, appointments_, long_lists_, "appointments", {from, to, lead, status, outcome, reps, own, contact}, "id",
+http::Response Reads::appointments_of(Context& c, const Page& page, const Days& days, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const {
+    return list(c, page, appointments_, long_lists_, "appointments", {days.since, days.till, lead, status, outcome, reps, own, contact}, "id",
                 [&](JsonWriter& w, const Fields& f) { appointment_value(w, f, c.who.user.value()); });
 }
 

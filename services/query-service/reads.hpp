@@ -46,7 +46,7 @@ public:
     Statement newest_calls(const CompanyId&, std::int64_t limit) const;
 
 private:
-    http::Response appointments_of(identity::Context&, const Page&, pg::Param from, pg::Param to, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const;
+    http::Response appointments_of(identity::Context&, const Page&, const Days&, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const;
     /// Members "appointments" and "tasks" of a lead or a contact, and what of them belongs on its timeline.
     void hanging_on(JsonWriter&, identity::Context&, std::string_view what, const Uuid& id, std::vector<Moment>* moments) const;
     Result<providers::MediaLinks> links_;

@@ -1,6 +1,7 @@
 -- name: calls_page
 -- Cards and leads are looked up row by row, by their whole key (LATERAL … LIMIT): of a company that is newer than the statistics the planner believes that it has one
 -- row of each, and a plain join would then read all of them again for each call.
+-- Days come as the moments at which they begin and end: within row-level security a condition that computes them here, with the company's zone, is none that an index takes.
 -- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table, and of the lines with "$n IS NULL OR" only those of given filters are run (page.cpp).
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, c.source, c.campaign, c.keywords, to_jsonb(c.tags) AS tags_json, c.note, c.value, c.lead_status, c.first_call, c.created_at, c.updated_at,
@@ -15,8 +16,8 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
    AND ($7::boolean IS NULL OR c.missed_call = $7)
    AND ($8::text[] IS NULL OR c.direction = ANY ($8))
    AND ($9::text[] IS NULL OR c.provider = ANY ($9))
-   AND ($10::date IS NULL OR c.happened_at >= $10::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($11::date IS NULL OR c.happened_at < ($11::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($10::timestamptz IS NULL OR c.happened_at >= $10)
+   AND ($11::timestamptz IS NULL OR c.happened_at < $11)
    AND ($12::text IS NULL OR c.phone_number = $12)
    AND ($13::uuid IS NULL OR c.lead_id = $13)
    AND ($14::uuid IS NULL OR c.contact_card_id = $14)
@@ -39,8 +40,8 @@ SELECT 1 FROM calls c
    AND ($3::boolean IS NULL OR c.missed_call = $3)
    AND ($4::text[] IS NULL OR c.direction = ANY ($4))
    AND ($5::text[] IS NULL OR c.provider = ANY ($5))
-   AND ($6::date IS NULL OR c.happened_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($7::date IS NULL OR c.happened_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($6::timestamptz IS NULL OR c.happened_at >= $6)
+   AND ($7::timestamptz IS NULL OR c.happened_at < $7)
    AND ($8::text IS NULL OR c.phone_number = $8)
    AND ($9::uuid IS NULL OR c.lead_id = $9)
    AND ($10::uuid IS NULL OR c.contact_card_id = $10)
@@ -61,8 +62,8 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status,
    AND ($7::text[] IS NULL OR l.pool_status = ANY ($7))
    AND ($8::text[] IS NULL OR l.assigned_rep_id = ANY ($8))
    AND ($9::text[] IS NULL OR l.source = ANY ($9))
-   AND ($10::date IS NULL OR l.created_at >= $10::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($11::date IS NULL OR l.created_at < ($11::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($10::timestamptz IS NULL OR l.created_at >= $10)
+   AND ($11::timestamptz IS NULL OR l.created_at < $11)
    AND ($12::text IS NULL OR k.first_name ILIKE $12 OR k.last_name ILIKE $12 OR k.primary_phone ILIKE $12 OR l.source ILIKE $12)
    AND ($13::text IS NULL OR l.assigned_rep_id = $13)
  ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC
@@ -78,8 +79,8 @@ SELECT 1 FROM leads l
    AND ($3::text[] IS NULL OR l.pool_status = ANY ($3))
    AND ($4::text[] IS NULL OR l.assigned_rep_id = ANY ($4))
    AND ($5::text[] IS NULL OR l.source = ANY ($5))
-   AND ($6::date IS NULL OR l.created_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($7::date IS NULL OR l.created_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($6::timestamptz IS NULL OR l.created_at >= $6)
+   AND ($7::timestamptz IS NULL OR l.created_at < $7)
    AND ($8::text IS NULL OR k.first_name ILIKE $8 OR k.last_name ILIKE $8 OR k.primary_phone ILIKE $8 OR l.source ILIKE $8)
    AND ($9::text IS NULL OR l.assigned_rep_id = $9)
  LIMIT 10001) counted
@@ -115,8 +116,8 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
   LEFT JOIN LATERAL (SELECT count(*) AS pending FROM tasks WHERE company_id = a.company_id AND lead_id = a.lead_id AND status IN ('open', 'overdue')) t ON true
  WHERE a.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/a.created_at, a.id) /*cmp*/< ($2, $3::uuid))
-   AND ($6::date IS NULL OR a.scheduled_start >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($7::date IS NULL OR a.scheduled_start < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($6::timestamptz IS NULL OR a.scheduled_start >= $6)
+   AND ($7::timestamptz IS NULL OR a.scheduled_start < $7)
    AND ($8::uuid IS NULL OR a.lead_id = $8)
    AND ($9::text[] IS NULL OR a.status = ANY ($9))
    AND ($10::text[] IS NULL OR a.outcome = ANY ($10))
@@ -131,8 +132,8 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
 SELECT count(*) AS n FROM (
 SELECT 1 FROM appointments a
  WHERE a.company_id = $1
-   AND ($2::date IS NULL OR a.scheduled_start >= $2::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($3::date IS NULL OR a.scheduled_start < ($3::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($2::timestamptz IS NULL OR a.scheduled_start >= $2)
+   AND ($3::timestamptz IS NULL OR a.scheduled_start < $3)
    AND ($4::uuid IS NULL OR a.lead_id = $4)
    AND ($5::text[] IS NULL OR a.status = ANY ($5))
    AND ($6::text[] IS NULL OR a.outcome = ANY ($6))
@@ -186,8 +187,8 @@ SELECT f.call_id, f.lead_id, l.contact_card_id, k.first_name AS contact_first_na
   LEFT JOIN LATERAL (SELECT coalesce(objections -> 0 ->> 'label', objections -> 0 ->> 'key') AS objection FROM call_analyses WHERE company_id = f.company_id AND call_id = f.call_id LIMIT 1) a ON true
  WHERE f.company_id = $1 AND f.inbound AND f.booking_status = 'not_booked' AND f.lead_quality IN ('hot', 'warm', 'cold')
    AND ($2::timestamptz IS NULL OR (/*sort*/f.happened_at, f.call_id) /*cmp*/< ($2, $3::bigint))
-   AND ($6::date IS NULL OR f.happened_at >= $6::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($7::date IS NULL OR f.happened_at < ($7::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($6::timestamptz IS NULL OR f.happened_at >= $6)
+   AND ($7::timestamptz IS NULL OR f.happened_at < $7)
  ORDER BY /*sort*/f.happened_at /*dir*/DESC, f.call_id /*dir*/DESC
  LIMIT $4
  OFFSET $5
@@ -196,6 +197,6 @@ SELECT f.call_id, f.lead_id, l.contact_card_id, k.first_name AS contact_first_na
 SELECT count(*) AS n FROM (
 SELECT 1 FROM call_facts f
  WHERE f.company_id = $1 AND f.inbound AND f.booking_status = 'not_booked' AND f.lead_quality IN ('hot', 'warm', 'cold')
-   AND ($2::date IS NULL OR f.happened_at >= $2::date::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
-   AND ($3::date IS NULL OR f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE (SELECT timezone FROM companies WHERE id = $1))
+   AND ($2::timestamptz IS NULL OR f.happened_at >= $2)
+   AND ($3::timestamptz IS NULL OR f.happened_at < $3)
  LIMIT 10001) counted

@@ -392,3 +392,19 @@ TEST_CASE("figures of a company that statistics do not know group by hash, along
     CHECK(plan.find("call_facts_happened") != std::string::npos);
     CHECK(plan.find("Seq Scan") == std::string::npos);
 }
+
+TEST_CASE("a range of days is found in the index, within row-level security", "[integration]") {
+    auto& w = World::shared();
+    pg::Connection db(testkit::TestPostgres::as_role(w.url, "otto_query_service"), "test");
+    auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+    int explained = 0;
+    for (const auto& q : w.metrics.list_queries()) {
+        if (!q.text.starts_with("SELECT count(*)") || q.text.find("f.happened_at >= $2") == std::string_view::npos || q.text.find("$3") != std::string_view::npos) continue;
+        std::string plan, text = "EXPLAIN (COSTS OFF) " + std::string(q.text);
+        tx.each({"days", text}, {"org_a", system_clock().now()}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        INFO(plan);
+        CHECK(plan.find("Index Cond: ((company_id = 'org_a'::text) AND (happened_at >= ") != std::string::npos);
+        ++explained;
+    }
+    CHECK(explained == 1);
+}
