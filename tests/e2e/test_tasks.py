@@ -204,3 +204,44 @@ def test_a_lead_is_closed_opened_and_given_away(stack):
         answer = change(first, **fields)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
     assert stack.sql("SELECT edited_status, status_edited_at IS NOT NULL, status_edited_by IS NOT NULL FROM leads WHERE id = %s", first) == [("hot", True, True)]
+
+
+def test_what_a_person_did_stands_when_the_call_s_analysis_is_corrected(stack):
+    company = Company(stack)
+    call = company.settled_call(company.call(shunya={"outcome": "warm"}), "completed")
+    csr, manager = as_user(stack, company.csr), as_user(stack, company.manager)
+
+    def tasks():
+        return stack.sql("SELECT id::text, description, status FROM tasks WHERE company_id = %s AND source = 'shunya' ORDER BY id", company.id)
+
+    def verdict():
+        return stack.sql("SELECT lead_quality, booking_status FROM call_verdicts WHERE company_id = %s AND call_id = %s", company.id, call["call_id"])
+
+    def lead():
+        return stack.get(f"/api/v1/leads/{call['lead_id']}", company.csr).json()["data"]
+
+    made = eventually(tasks, what="tasks of the analysis")
+    assert lead()["status"] in ("qualified_unbooked", "warm") and lead()["last_qualified_at"]
+    assert csr("POST", f"/api/v1/tasks/{made[0][0]}/complete").status_code == 200
+    assert csr("PATCH", f"/api/v1/leads/{call['lead_id']}", {"status": "nurturing"}).status_code == 200
+    assert manager("PATCH", f"/api/v1/calls/{call['call_id']}/analysis", {"lead_quality": "hot", "booking_status": "not_booked"}).status_code == 200
+    eventually(lambda: verdict() == [("hot", "not_booked")], what="the correction's way to the lead")
+    assert lead()["status"] == "nurturing"
+    after = tasks()
+    assert [t[:2] for t in after] == [t[:2] for t in made]  # no second task of any
+    assert dict((t[0], t[2]) for t in after)[made[0][0]] == "completed"
+
+
+def test_an_unqualified_call_closes_the_lead_and_a_correction_opens_it_again(stack):
+    company = Company(stack)
+    call = company.settled_call(company.call(shunya={"outcome": "unqualified"}), "completed")
+
+    def lead():
+        return stack.get(f"/api/v1/leads/{call['lead_id']}", company.csr).json()["data"]
+
+    closed = eventually(lambda: (now := lead())["status"] == "closed_lost" and now)
+    assert closed["pool_status"] == "closed" and closed["closed_at"]
+    manager = as_user(stack, company.manager)
+    assert manager("PATCH", f"/api/v1/calls/{call['call_id']}/analysis", {"booking_status": "booked", "lead_quality": "hot"}).status_code == 200
+    opened = eventually(lambda: (now := lead())["status"] == "qualified_booked" and now)
+    assert (opened["pool_status"], opened["closed_at"]) == ("in_pool", None) and opened["last_qualified_at"]
