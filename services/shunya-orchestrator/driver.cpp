@@ -14,6 +14,7 @@ using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
+constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
 
@@ -102,14 +103,17 @@ bool Driver::conclude(pg::Tx& tx, const Lease& lease, Call& call) {
 bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& next, bool& let_through) {
     auto now = clock_now();
     if (next.action == Action::fetch_recording) {
+        auto later = [&](Millis wait, const char* why) {
+            auto until = call.now + wait + spread(call.id, wait / 4);
+            tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until});
+            tx.write(sql::put_back, {lease.company, lease.call, lease.id, until});
+            return true;
+        };
         auto who = outside_.credentials(call.company);
-        if (who.api_key.empty() || who.account_id.empty()) return false;
-        auto wait = callrail_budget_.take(who.account_id, now);
-        if (!wait) return false;
-        auto until = call.now + *wait + spread(call.id, *wait / 4);
-        tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, "waits its turn: the CallRail account has been asked as often as it allows", until});
-        tx.write(sql::put_back, {lease.company, lease.call, lease.id, until});
-        return true;
+        if (!who) return later(kDirectory, "waits for the companies' profiles");
+        if (who->api_key.empty() || who->account_id.empty()) return false;
+        if (auto wait = callrail_budget_.take(who->account_id, now)) return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
+        return false;
     }
     std::string why;
     Millis wait{};
@@ -195,7 +199,7 @@ void Driver::ask(const Call& call, const Next& next, Found& found) {
 }
 
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
-    auto source = outside_.credentials(call.company);
+    auto source = outside_.credentials(call.company).value_or(RecordingSource{});
     source.provider_call_id = call.provider_call_id;
     source.url = call.recording_url;
     found.recording = outside_.fetch(source, call.trace, stopping);

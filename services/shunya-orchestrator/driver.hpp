@@ -24,8 +24,8 @@ public:
     struct Outside {
         providers::shunya::Client& shunya;
         std::function<FetchOutcome(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping)> fetch;
-        /// What the company has at CallRail: API key and account; empty if nothing.
-        std::function<RecordingSource(const CompanyId&)> credentials;
+        /// What the company has at CallRail: API key and account; empty if nothing. nullopt: not known yet, ask again shortly.
+        std::function<std::optional<RecordingSource>(const CompanyId&)> credentials;
         providers::ObjectStore& store;
         const providers::MediaLinks& links;
     };

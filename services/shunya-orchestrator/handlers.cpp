@@ -105,8 +105,8 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
             } else {
                 // It is done, and to be fetched. Also a job that was given up, or that nobody here began.
                 auto& job = call->job(*step);
+                if (!job.started_at || job.over()) job.started_at = call->now;
                 job.status = JobStatus::running;
-                if (!job.started_at) job.started_at = call->now;
                 job.reported_at = call->now;
                 job.finished_at.reset();
                 job.next_retry_at.reset();

@@ -54,7 +54,9 @@ struct Store {
     std::unique_ptr<providers::ObjectStore> it;
 };
 
-RecordingSource credentials_of(const directory::Companies& companies, const CompanyId& company) {
+/// Without its key a company's recordings may be login pages: nobody's are fetched before the directory was read once.
+std::optional<RecordingSource> credentials_of(const directory::Companies& companies, const CompanyId& company) {
+    if (!companies.caught_up()) return std::nullopt;
     RecordingSource source;
     auto profile = companies.find(company);
     if (!profile || !profile->callrail_api_key) return source;

@@ -1,5 +1,7 @@
 """From a recording to what the call meant, when things do not go as they should; and a person's word against the machine's."""
 
+import os
+import signal
 import uuid
 
 import httpx
@@ -122,3 +124,24 @@ def test_what_is_kept_is_what_callrail_has(stack, roofers):
     heard = httpx.get(stack.sandbox + "/sandbox/shunya/calls", params={"company": roofers.id, "call_id": call["call_id"]}).json()[0]["audio"]
     assert heard["sha256"] == truth["sha256"] and heard["url"].startswith(stack.url + "/media/")
     assert stack.http.get(heard["url"][:-4] + "AAAA").status_code == 404
+
+
+def test_killed_at_any_point_nothing_is_lost_or_paid_twice(stack):
+    """The process dies while it fetches, posts, waits and stores, and a third of Shunya's answers are lost after the work was begun."""
+    company = Company(stack)
+    httpx.post(stack.sandbox + "/sandbox/faults", json={"provider": "shunya", "path": "transcribe", "status": 500, "after": True, "rate": 0.3})
+    try:
+        placed = []
+        for _ in range(4):
+            placed += [company.call(shunya={"outcome": "warm", "delay_ms": 700}) for _ in range(4)]
+            name = "all-in-one" if (stack.folder / "pids" / "all-in-one").exists() else "shunya-orchestrator"
+            os.kill(int((stack.folder / "pids" / name).read_text()), signal.SIGKILL)
+            stack.run("deploy/up", *stack.options)
+    finally:
+        httpx.request("DELETE", stack.sandbox + "/sandbox/faults")
+    # A lease that died with its holder runs out after a minute.
+    for call in placed:
+        in_state(company, call, "done", within=150)
+    counted = httpx.get(stack.sandbox + "/sandbox/shunya/paid", params={"company": company.id}).json()
+    assert counted == {"calls": len(placed), "transcription": len(placed), "analysis": len(placed), "more_than_once": []}
+    assert stack.sql("SELECT count(*), count(DISTINCT call_id), max(version) FROM call_analyses WHERE company_id = %s", company.id) == [(len(placed), len(placed), 1)]
