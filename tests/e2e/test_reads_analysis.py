@@ -129,7 +129,8 @@ def test_the_timeline_tells_the_whole_story(world):
     world.put("tasks", id=str(uuid.uuid4()), description="Send the quote", call_id=call["call_id"], lead_id=call["lead_id"], contact_card_id=call["contact_card_id"], unique_key=uuid.uuid4().hex)
     items = world.get(f"/calls/{call['call_id']}/timeline")["items"]
     assert {"call", "recording", "transcription", "analysis", "correction", "appointment", "task"} <= {i["kind"] for i in items}
-    assert [i["at"] for i in items] == sorted(i["at"] for i in items)
+    times = [datetime.datetime.fromisoformat(i["at"].replace("Z", "+00:00")) for i in items]
+    assert times == sorted(times)
     card = world.get(f"/contacts/{call['contact_card_id']}")
     assert card["tasks"][0]["description"] == "Send the quote" and card["appointments"][0]["needs_time"] is True
     assert {"appointment", "task"} <= {i["kind"] for i in card["timeline"]}
