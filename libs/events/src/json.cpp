@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/text.hpp"
+#include "otto/analysis/v1/analysis.pb.h"
 #include "otto/calls/v1/calls.pb.h"
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/directory/v1/directory.pb.h"
@@ -22,8 +23,10 @@ using google::protobuf::Message;
 /// Every message with a topic; a test reads the protos and fails if one is not here. Naming them keeps the linker from dropping them.
 const std::vector<const Message*>& prototypes() {
     static const std::vector<const Message*> all{
-        &inbound::v1::ProviderEvent::default_instance(),  &routed::v1::CallReported::default_instance(),   &calls::v1::CallRecorded::default_instance(),
-        &changes::v1::RowChanged::default_instance(),     &changes::v1::CallRailConnected::default_instance(), &directory::v1::CompanyProfile::default_instance(),
+        &inbound::v1::ProviderEvent::default_instance(),     &routed::v1::CallReported::default_instance(),      &routed::v1::JobReported::default_instance(),
+        &calls::v1::CallRecorded::default_instance(),        &analysis::v1::JobSubmitted::default_instance(),    &analysis::v1::TranscriptReady::default_instance(),
+        &analysis::v1::AnalysisCompleted::default_instance(), &analysis::v1::AnalysisFailed::default_instance(), &changes::v1::RowChanged::default_instance(),
+        &changes::v1::CallRailConnected::default_instance(), &changes::v1::SignaturesRefused::default_instance(), &directory::v1::CompanyProfile::default_instance(),
     };
     return all;
 }
