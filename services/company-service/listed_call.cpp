@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail_report.hpp"
 
 namespace otto::company_service {

@@ -8,6 +8,7 @@
 #include "base/phone.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
 
 namespace otto::providers::callrail {
 

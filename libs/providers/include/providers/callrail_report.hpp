@@ -1,7 +1,9 @@
 #pragma once
 #include <string_view>
 
-#include "otto/inbound/v1/inbound.pb.h"
+namespace otto::inbound::v1 {
+class ProviderEvent;
+}
 
 /// What CallRail says of a call, in our words; the same for its webhooks and for its API's list of calls (providers.md §1.4, §1.6).
 namespace otto::providers::callrail {
