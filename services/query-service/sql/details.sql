@@ -62,7 +62,7 @@ SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, k.primary_phone AS c
   FROM tasks t
   LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
   LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
- WHERE t.company_id = $1 AND t.id = $2 AND ($3::text IS NULL OR t.assignee_id = $3 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $3))
+ WHERE t.company_id = $1 AND t.id = $2 AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)
 
 -- name: users
 SELECT id, email, name, role, status, created_at, updated_at FROM company_users WHERE company_id = $1 ORDER BY name NULLS LAST, id
@@ -105,7 +105,7 @@ UNION ALL
 SELECT m.at, 'task', m.title, k.description
   FROM tasks k LEFT JOIN leads l ON l.company_id = k.company_id AND l.id = k.lead_id
  CROSS JOIN LATERAL (VALUES (k.created_at, 'A task was made'), (k.completed_at, 'A task was completed')) AS m (at, title)
- WHERE k.company_id = $1 AND k.call_id = $2 AND m.at IS NOT NULL AND ($3::text IS NULL OR k.assignee_id = $3 OR (k.assignee_id IS NULL AND l.assigned_rep_id = $3))
+ WHERE k.company_id = $1 AND k.call_id = $2 AND m.at IS NOT NULL AND ($3::text IS NULL OR k.assignee_id = $3 OR l.assigned_rep_id = $3)
  LIMIT 500
 
 -- name: window

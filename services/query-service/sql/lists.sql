@@ -143,7 +143,7 @@ SELECT 1 FROM appointments a
  LIMIT 10001) counted
 
 -- name: tasks_page
--- A rep's own: given to them, or about a lead of theirs and given to nobody.
+-- A rep's own: given to them, or about a lead of theirs.
 SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.raw_text,
        t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue,
        k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/t.created_at AS sort_at
@@ -158,7 +158,7 @@ SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source
    AND ($9::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $9)
    AND ($10::uuid IS NULL OR t.lead_id = $10)
    AND ($11::uuid IS NULL OR t.contact_card_id = $11)
-   AND ($12::text IS NULL OR t.assignee_id = $12 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $12))
+   AND ($12::text IS NULL OR t.assignee_id = $12 OR l.assigned_rep_id = $12)
  ORDER BY /*sort*/t.created_at /*dir*/DESC, t.id /*dir*/DESC
  LIMIT $4
  OFFSET $5
@@ -174,7 +174,7 @@ SELECT 1 FROM tasks t
    AND ($5::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $5)
    AND ($6::uuid IS NULL OR t.lead_id = $6)
    AND ($7::uuid IS NULL OR t.contact_card_id = $7)
-   AND ($8::text IS NULL OR t.assignee_id = $8 OR (t.assignee_id IS NULL AND l.assigned_rep_id = $8))
+   AND ($8::text IS NULL OR t.assignee_id = $8 OR l.assigned_rep_id = $8)
  LIMIT 10001) counted
 
 -- name: unbooked_page
