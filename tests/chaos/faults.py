@@ -215,7 +215,7 @@ def poison(w: World, topic: str = "otto.routed", n: int = 2_000) -> Seen:
         producer.produce(topic, key=f"poison{i}", value=os.urandom(200), partition=3, headers=[("ce_specversion", b"1.0"), ("ce_type", b"nonsense")] if i % 2 else [])
     assert producer.flush(30) == 0
     begun = time.monotonic()
-    readers = 2 if topic == "otto.routed" else 1  # lead-pipeline and tenant-router/calls; tenant-router
+    readers = 3 if topic == "otto.routed" else 1  # lead-pipeline, tenant-router/calls and shunya-orchestrator; tenant-router
     count = lambda: w.cluster.sql("SELECT count(*) FROM dead_letters")[0][0] - before  # noqa: E731
     eventually(lambda: count() == readers * n, within=120, what=f"{readers * n} dead letters")
     w.progress_within(15)

@@ -46,7 +46,7 @@ def test_the_seeds_statements_run_as_written(stack):
     psql = lambda statement: stack.run("deploy/psql", "-X", "-A", "-t", "-c", statement).stdout.strip()  # noqa: E731
     assert str(call["call_id"]) in psql(f"SELECT call_id, phone_number, company_id, recording_url, duration, created_at FROM calls WHERE company_id = '{company.id}' ORDER BY created_at DESC LIMIT 1;")
     assert placed["from"] in psql(f"SELECT id, primary_phone, company_id FROM contact_cards WHERE company_id = '{company.id}' AND primary_phone = '{placed['from']}';")
-    assert "|new|" in psql(f"SELECT id, contact_card_id, status, company_id FROM leads WHERE company_id = '{company.id}' ORDER BY created_at DESC LIMIT 1;")
+    assert call["lead_id"] in psql(f"SELECT id, contact_card_id, status, company_id FROM leads WHERE company_id = '{company.id}' ORDER BY created_at DESC LIMIT 1;")
     assert placed["from"] in psql(f"SELECT * FROM call_logs WHERE to_number = '{company.number}' ORDER BY started_at DESC LIMIT 5;")
 
 
