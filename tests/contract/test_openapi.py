@@ -22,7 +22,7 @@ def world(stack):
     task = company.post("/api/v1/tasks", json={"description": "Call back", "lead_id": call["lead_id"]}).json()["data"]["id"]
     mine = (company.id, call["call_id"])
     appointment = str(uuid.uuid4())
-    stack.sql("INSERT INTO recordings (company_id, call_id, id, status, object_key) VALUES (%s, %s, %s, 'stored', 'org/calls/1.mp3') ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE SET status = 'stored', object_key = 'org/calls/1.mp3'", *mine, appointment)
+    stack.sql("INSERT INTO recordings (company_id, call_id, id, status, object_key) VALUES (%s, %s, %s, 'stored', %s) ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE SET status = 'stored', object_key = excluded.object_key", *mine, appointment, f"{company.id}/calls/1.mp3")
     stack.sql("INSERT INTO call_transcripts (company_id, call_id, transcript_text, received_at) VALUES (%s, %s, 'Hello.', now()) ON CONFLICT DO NOTHING", *mine)
     stack.sql("INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) VALUES (%s, %s, 'not_booked', 'hot', '{}', now()) ON CONFLICT DO NOTHING", *mine)
     stack.sql("INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, assigned_rep_id) VALUES (%s, %s, %s, %s, true, 'user_rep')", company.id, appointment, call["lead_id"], call["contact_card_id"])

@@ -46,11 +46,11 @@ class World:
                    "sentiment_score": 0.25, "entities": {"address": "1 Main St", "budget": "10k"}, "summary": "Wants a roof.", "raw": {"status": "completed"}, "received_at": self.now}
         return self.put("call_analyses", **{**columns, **more})
 
-    def get(self, path, role="csr", status=200, user=None, **params):
+    def get(self, path, role="csr", expect=200, user=None, **params):
         token = self.stack.token(role, self.id, **({"user": user} if user else {}))
         answer = self.stack.get("/api/v1" + path, token, **params)
-        assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text[:500]}"
-        return answer.json()["data"] if status == 200 else answer.json()
+        assert answer.status_code == expect, f"{path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()["data"] if expect == 200 else answer.json()
 
 
 @pytest.fixture
@@ -89,16 +89,16 @@ def test_what_is_not_there_says_why_and_what_to_do(world, what):
     call = world.call()
     state = world.get(f"/calls/{call['call_id']}")["analysis_state"]
     assert state["state"] == "waiting_for_recording" and state["why"] and state["cure"]
-    problem = world.get(f"/calls/{call['call_id']}/{what}", status=404)
+    problem = world.get(f"/calls/{call['call_id']}/{what}", expect=404)
     assert state["why"] in problem["detail"] and state["cure"] in problem["detail"]
     stranger = World(world.stack)
-    stranger.get(f"/calls/{call['call_id']}/{what}", status=404)
+    stranger.get(f"/calls/{call['call_id']}/{what}", expect=404)
 
 
 def test_a_recording_that_cannot_be_had_says_so(world):
     call = world.call()
     world.put("recordings", id=str(uuid.uuid4()), call_id=call["call_id"], status="unavailable", error="CallRail answers 410 Gone")
-    assert "410 Gone" in world.get(f"/calls/{call['call_id']}/recording", status=404)["detail"]
+    assert "410 Gone" in world.get(f"/calls/{call['call_id']}/recording", expect=404)["detail"]
     assert world.get(f"/calls/{call['call_id']}")["analysis_state"]["state"] == "recording_unavailable"
 
 
@@ -163,10 +163,10 @@ def test_appointments_by_day_in_the_company_s_zone(world):
     assert found(sort="scheduled_start", date=today.isoformat())[-1] == "last"
     one = world.get(f"/appointments/{made['first']}", role="sales_rep", user="user_rep1")
     assert one["is_assigned_to_me"] is True and one["customer_name"] == "Kaylah Mills" and one["contact"]["primary_phone"] == lead["phone"]
-    world.get(f"/appointments/{made['first']}", role="sales_rep", user="user_rep2", status=404)
-    World(world.stack).get(f"/appointments/{made['first']}", status=404)
+    world.get(f"/appointments/{made['first']}", role="sales_rep", user="user_rep2", expect=404)
+    World(world.stack).get(f"/appointments/{made['first']}", expect=404)
     for params, field in (({"date": "tomorrow"}, "date"), ({"date": "2026-01-01", "date_to": "2026-01-02"}, "date"), ({"status": "lost"}, "status"), ({"lead_id": "1"}, "lead_id"), ({"colour": "red"}, "colour")):
-        assert world.get("/appointments", status=422, **params)["errors"][0]["field"] == field
+        assert world.get("/appointments", expect=422, **params)["errors"][0]["field"] == field
     seen, cursor = [], None
     while True:
         page = world.get("/appointments", limit=2, **({"cursor": cursor} if cursor else {"sort": "-scheduled_start"}))
@@ -198,15 +198,15 @@ def test_tasks_and_whose_they_are(world):
     assert found(role="sales_rep", user="user_rep1") == {"marked", "soon"}
     assert [t["description"] for t in world.get("/tasks", sort="due_at", overdue="false", status="open", assigned_to="rep,manager")["items"]][-1] == "soon"
     assert world.get(f"/tasks/{made['free']}")["contact"] is None
-    world.get(f"/tasks/{made['theirs']}", role="sales_rep", user="user_rep1", status=404)
-    assert world.get("/tasks", status=422, overdue="perhaps")["errors"][0]["field"] == "overdue"
+    world.get(f"/tasks/{made['theirs']}", role="sales_rep", user="user_rep1", expect=404)
+    assert world.get("/tasks", expect=422, overdue="perhaps")["errors"][0]["field"] == "overdue"
 
 
 def test_people_are_for_managers(world):
     world.put("company_users", id="user_x", email="x@example.com", name="X", role="csr")
     assert "user_x" in [u["id"] for u in world.get("/users", role="manager")["items"]]
     for role in ("csr", "sales_rep", "executive"):
-        world.get("/users", role=role, status=403)
+        world.get("/users", role=role, expect=403)
 
 
 def test_figures_agree_with_the_lists_behind_them(world):
@@ -254,18 +254,18 @@ def test_sales_figures_and_who_may_see_them(world):
     assert own["total_appointments"] == world.get("/appointments", rep_id="user_rep1", date_from=own["date_from"], date_to=own["date_to"])["total"]
     assert world.get("/metrics/sales/rep/user_rep1", role="manager") == own
     assert world.get("/metrics/sales/rep/user_rep2", role="executive")["attendance_rate"] == 0
-    world.get("/metrics/sales/rep/user_rep2", role="sales_rep", user="user_rep1", status=404)
-    world.get("/metrics/sales/rep/user_nobody", role="manager", status=404)
+    world.get("/metrics/sales/rep/user_rep2", role="sales_rep", user="user_rep1", expect=404)
+    world.get("/metrics/sales/rep/user_nobody", role="manager", expect=404)
     team = world.get("/metrics/sales/team", role="manager")
     assert {r["rep_id"]: r["total_appointments"] for r in team["reps"]} == {"user_rep1": 3, "user_rep2": 1}
     overview = world.get("/metrics/exec/company-overview", role="executive")
     assert (overview["total_closed_deals"], overview["sales_output_amount"], overview["close_rate"]) == (1, 100, 0.25)
     assert overview["who_dropping_ball"]["worst_rep_id"] == "user_rep1"
     for path in ("/metrics/sales/team", "/metrics/exec/csr", "/metrics/exec/sales", "/metrics/exec/company-overview"):
-        world.get(path, role="csr", status=403)
-        world.get(path, role="sales_rep", status=403)
+        world.get(path, role="csr", expect=403)
+        world.get(path, role="sales_rep", expect=403)
     for path in ("/metrics/csr/overview", "/metrics/csr/booking-trend", "/metrics/csr/missed-call-recovery"):
-        world.get(path, role="sales_rep", status=403)
+        world.get(path, role="sales_rep", expect=403)
 
 
 def test_missed_calls_and_what_became_of_their_leads(world):

@@ -254,6 +254,7 @@ TEST_CASE("every query of the service fits the schema and the role's grants", "[
     for (auto& q : metrics.list_queries()) lists.push_back(q);
     for (const auto& q : lists) {
         CHECK(q.text.find("/*sort*/") == std::string_view::npos);
+        CHECK(q.name.size() <= 63);
         check(q);
     }
 }
