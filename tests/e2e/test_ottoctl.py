@@ -170,13 +170,12 @@ def test_a_dead_letter_is_listed_shown_edited_and_redriven(ottoctl, stack, compa
     assert stack.sql("SELECT company_id FROM inbox WHERE consumer = 'lead-pipeline' AND event_id = %s", event_id) == [(company.id,)]
     gone = ottoctl("dead-letters", "show", letter, code=REFUSED)
     assert [a["action"] for a in gone["operators"]] == ["dead_letter.edit", "dead_letter.edit", "dead_letter.redrive"]
-    # The other consumers of the topic could not read it either, and have letters of their own.
-    known = eventually(lambda: (a := ottoctl("event", event_id, "--limit", "20000")) and len(a["dead_letters"]) == 2 and a)
-    assert "gave it up" in known["notes"][-1] and [r["action"] for r in known["operators"]][-1] == "dead_letter.redrive"
-    for left in known["dead_letters"]:
-        ottoctl("dead-letters", "discard", left["id"], "--reason", "not needed", "--yes")
+    # The other consumer of the topic could not read it either, and has a letter of its own.
     known = ottoctl("event", event_id, "--limit", "20000")
-    assert any("olga discarded it for tenant-router/calls" in note for note in known["notes"]) and "is applied" in known["notes"][-1]
+    assert "tenant-router/calls gave it up" in known["notes"][-1] and [r["action"] for r in known["operators"]][-1] == "dead_letter.redrive"
+    ottoctl("dead-letters", "discard", known["dead_letters"][0]["id"], "--reason", "not needed", "--yes")
+    known = ottoctl("event", event_id, "--limit", "20000")
+    assert "olga discarded it for tenant-router/calls" in known["notes"][-2] and "is applied" in known["notes"][-1]
 
 
 def test_a_record_that_was_no_event_becomes_one_for_each_consumer_once(ottoctl, stack, company, tmp_path):
@@ -185,6 +184,9 @@ def test_a_record_that_was_no_event_becomes_one_for_each_consumer_once(ottoctl, 
     poison(stack, b"\xff" + marker.replace(b"\0", b"x"), partition=3)
     letters = eventually(lambda: (r := stack.sql("SELECT consumer, id::text FROM dead_letters WHERE value = %s", b"\xff" + marker.replace(b"\0", b"x"))) and len(r) == 3 and r)
     assert {r[0] for r in letters} == {"lead-pipeline", "tenant-router/calls", "shunya-orchestrator"}
+    # shunya-orchestrator takes no reports of calls: what this record becomes is nothing to it.
+    ottoctl("dead-letters", "discard", next(i for c, i in letters if c == "shunya-orchestrator"), "--reason", "not for it", "--yes")
+    letters = [r for r in letters if r[0] != "shunya-orchestrator"]
     whole = tmp_path / "payload.json"
     whole.write_text(json.dumps(payload(company, phone, call)))
     assert "--type" in ottoctl("dead-letters", "edit", letters[0][1], "--file", str(whole), js=False, code=REFUSED)
@@ -192,7 +194,7 @@ def test_a_record_that_was_no_event_becomes_one_for_each_consumer_once(ottoctl, 
         ottoctl("dead-letters", "edit", letter, "--type", "otto.routed.v1.CallReported", "--file", str(whole), "--yes")
     assert len(stack.sql("SELECT DISTINCT event_id FROM dead_letters WHERE id = ANY (%s::uuid[])", [r[1] for r in letters])) == 1
     summary = ottoctl("dead-letters", "redrive", *[r[1] for r in letters], code=REFUSED)
-    assert "--yes" in summary["notes"][-1] and stack.sql("SELECT count(*) FROM dead_letters WHERE id = ANY (%s::uuid[])", [r[1] for r in letters]) == [(3,)]
+    assert "--yes" in summary["notes"][-1] and stack.sql("SELECT count(*) FROM dead_letters WHERE id = ANY (%s::uuid[])", [r[1] for r in letters]) == [(2,)]
     done = ottoctl("dead-letters", "redrive", *[r[1] for r in letters], "--yes", "--wait", "30s")
     assert {r["outcome"] for r in done["redriven"]} == {"done"}
     assert len(company.calls(phone=phone)) == 1
