@@ -195,7 +195,7 @@ def test_tasks_and_whose_they_are(world):
     assert found(overdue="true") == {"late", "marked"} and found(overdue="false") == {"soon", "done", "theirs", "free"}
     assert found(status="open") == {"late", "soon", "theirs", "free"} and found(assigned_to="rep") == {"marked", "soon", "theirs"} and found(lead_id=mine["id"]) == {"late", "marked", "soon"}
     assert found(contact_card_id=other["contact_card_id"]) == {"done", "theirs"} and found(assignee_id="user_rep2") == {"theirs"}
-    assert found(role="sales_rep", user="user_rep1") == {"marked", "soon"}
+    assert found(role="sales_rep", user="user_rep1") == {"late", "marked", "soon"} and found(role="sales_rep", user="user_rep3") == set()
     assert [t["description"] for t in world.get("/tasks", sort="due_at", overdue="false", status="open", assigned_to="rep,manager")["items"]][-1] == "soon"
     assert world.get(f"/tasks/{made['free']}")["contact"] is None
     world.get(f"/tasks/{made['theirs']}", role="sales_rep", user="user_rep1", expect=404)

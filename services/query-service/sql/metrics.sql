@@ -33,7 +33,7 @@ SELECT count(*) AS open, count(*) FILTER (WHERE task_is_overdue(t.status, t.due_
 -- As the rep's own list of tasks has them.
 SELECT count(*) AS open, count(*) FILTER (WHERE task_is_overdue(t.status, t.due_at)) AS overdue FROM tasks t
  WHERE t.company_id = $1 AND t.status IN ('open', 'overdue')
-   AND (t.assignee_id = $2 OR (t.assignee_id IS NULL AND $2 = (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id)))
+   AND (t.assignee_id = $2 OR $2 = (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id))
 
 -- name: booking_trend
 -- The periods' ends are computed first: within row-level security an index takes no condition that calls a function on another table's row.

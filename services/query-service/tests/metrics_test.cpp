@@ -221,8 +221,8 @@ TEST_CASE("a rep's figures are of own appointments and of the tasks of the rep's
     auto& w = World::shared();
     const std::string plain = R"sql(
 SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'completed') AS completed_appointments, count(*) FILTER (WHERE outcome = 'won') AS won_appointments,
-       (SELECT count(*) FROM k LEFT JOIN leads l ON l.id = k.lead_id WHERE todo AND (assignee_id = $4 OR (assignee_id IS NULL AND l.assigned_rep_id = $4))) AS open_followups,
-       (SELECT count(*) FROM k LEFT JOIN leads l ON l.id = k.lead_id WHERE late AND (assignee_id = $4 OR (assignee_id IS NULL AND l.assigned_rep_id = $4))) AS overdue_followups
+       (SELECT count(*) FROM k LEFT JOIN leads l ON l.id = k.lead_id WHERE todo AND (assignee_id = $4 OR l.assigned_rep_id = $4)) AS open_followups,
+       (SELECT count(*) FROM k LEFT JOIN leads l ON l.id = k.lead_id WHERE late AND (assignee_id = $4 OR l.assigned_rep_id = $4)) AS overdue_followups
   FROM p WHERE assigned_rep_id = $4)sql";
     const std::vector<std::string> names{"total_appointments", "completed_appointments", "won_appointments", "open_followups", "overdue_followups"};
     auto since = w.day(60), until = w.day(10);
