@@ -1,7 +1,9 @@
 #include "kafka/topics.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "client.hpp"
 
@@ -182,7 +184,19 @@ Result<std::vector<TopicChange>> plan_topics(const std::string& brokers, const s
 }
 
 Result<std::vector<TopicChange>> apply_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication, Millis deadline) {
-    return go(brokers, specs, replication, deadline, true);
+    auto done = go(brokers, specs, replication, deadline, true);
+    if (!done) return done;
+    // The controller has taken it; the brokers answer for it a moment later.
+    auto end = std::chrono::steady_clock::now() + deadline;
+    auto pending = [](const std::vector<TopicChange>& changes) { return std::any_of(changes.begin(), changes.end(), [](const auto& c) { return !c.refused; }); };
+    while (pending(*done)) {
+        auto left = go(brokers, specs, replication, deadline, false);
+        if (!left) return left.error();
+        if (!pending(*left)) break;
+        if (std::chrono::steady_clock::now() > end) return Error("Kafka took the change and does not show it: " + left->front().what, "look at the brokers' logs; apply again");
+        std::this_thread::sleep_for(Millis{50});
+    }
+    return done;
 }
 
 }  // namespace otto::kafka

@@ -19,7 +19,7 @@ struct TopicChange {
 /// Otto's six topics (architecture.md §2, runtime.md §6).
 const std::vector<TopicSpec>& otto_topics();
 
-/// Compares with the cluster; `apply` also does it. Nothing is deleted, partition counts are never changed in place.
+/// Compares with the cluster; `apply` also does it, and returns once the brokers show it. Nothing is deleted, partition counts are never changed in place.
 Result<std::vector<TopicChange>> plan_topics(const std::string& brokers, const std::vector<TopicSpec>&, int replication, Millis deadline);
 Result<std::vector<TopicChange>> apply_topics(const std::string& brokers, const std::vector<TopicSpec>&, int replication, Millis deadline);
 
