@@ -32,7 +32,7 @@ HIDDEN = {
     "prometheus/": {"telemetry"}, "sqlite3.h": {"ingress"},
     "google/protobuf/": {"events", "runtime", "directory", "ingress"},  # services too
 }
-EVENTS = {"events", "runtime", "directory", "ingress"}  # and services: who may know generated messages, *.pb.h
+EVENTS = {"events", "runtime", "directory", "providers", "ingress"}  # and services: who may know generated messages, *.pb.h
 
 STD = set("""algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits clocale cmath codecvt compare complex concepts
 condition_variable coroutine csetjmp csignal cstdarg cstddef cstdint cstdio cstdlib cstring ctime cuchar cwchar cwctype deque exception execution filesystem format forward_list fstream
