@@ -183,7 +183,7 @@ def main() -> int:
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:
         plays = {k: [a for a in v if given.fault in a[0]] for k, v in plays.items()}
-    reports = [play(name, acts, given.seed, given.rate, 150 if given.short else 660, 3.0 if given.short else 1.0) for name, acts in plays.items() if acts]
+    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, 3.0 if given.short else 1.0) for name, acts in plays.items() if acts]
     if given.report:
         given.report.write_text(json.dumps({"seed": given.seed, "rate": given.rate, "scenarios": reports}, indent=1, default=str))
     print(table(reports))
