@@ -12,11 +12,12 @@ import tempfile
 import time
 import typing
 
-from . import flow, reads
+from . import analyses, flow, reads
 from .harness import SEED, Bench, Company, Row, say
 
 MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "visible": flow.visible,
-                                                                         "growth": reads.growth, "reads": reads.reads, "memory": flow.memory}
+                                                                         "growth": reads.growth, "reads": reads.reads, "results": analyses.results,
+                                                                         "recordings": analyses.recordings, "memory": flow.memory}
 COMPANIES = 8
 
 
