@@ -15,6 +15,7 @@ import typing
 from conftest import Company, eventually
 
 from . import faults, resources
+from .analyses import Analyses
 from .checker import check
 from .cluster import SERVICES, Cluster, NotRun
 from .load import Load
@@ -64,13 +65,13 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
-def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, patience: float) -> dict[str, typing.Any]:
+def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, patience: float, analysed: bool) -> dict[str, typing.Any]:
     """One scenario: a fresh stack, the load, the faults, and what is there at the end."""
     began = time.monotonic()
     say(f"== {name}")
     report: dict[str, typing.Any] = {"scenario": name, "faults": [], "check": {}, "broken": []}
     cluster = Cluster()
-    load = reads = None
+    load = reads = analyses = None
     try:
         cluster.up()
         companies = [Company(cluster) for _ in range(4)]
@@ -78,6 +79,9 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
         reads = faults.Reader(cluster.url, cluster.token("csr", companies[0].id, ttl_s=86_400))
         world = faults.World(cluster, load, reads, [])
         load.start()
+        if analysed:
+            analyses = Analyses(cluster, seed, pause=1.0)
+            analyses.start()
         eventually(lambda: cluster.rows_applied() > rate, what="the first rows")
         for title, act in acts:
             row: dict[str, typing.Any] = {"fault": title}
@@ -111,6 +115,8 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
                 break
         load.stop()
         reads.stop()
+        if analyses:
+            analyses.stop()
         begun = time.monotonic()
         try:
             eventually(lambda: not any((standing := cluster.standing()).values()) or print("          on its way:", standing, flush=True), within=90, what="the end of all that was on its way")
@@ -119,6 +125,10 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
         findings = check(cluster, load, world.orderless)
         report["check"] = findings.counts | {"settled after": f"{time.monotonic() - begun:.1f} s"}
         report["broken"] += findings.faults
+        if analyses:
+            counts, broken = analyses.check()
+            report["check"] |= counts
+            report["broken"] += broken
     except Exception as e:  # noqa: BLE001
         traceback.print_exc()
         report["broken"].append(f"{type(e).__name__}: {e}")
@@ -132,6 +142,8 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
             shutil.copytree(cluster.folder / "logs", pathlib.Path(os.environ["OTTO_KEEP_LOGS"]) / name, dirs_exist_ok=True)
         if load and load.running:
             load.stop()
+        if analyses:
+            analyses.stop()
         cluster.down()
     report["seconds"] = round(time.monotonic() - began, 1)
     say(f"check: {', '.join(f'{k} {v}' for k, v in report['check'].items())}")
@@ -183,7 +195,7 @@ def main() -> int:
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:
         plays = {k: [a for a in v if given.fault in a[0]] for k, v in plays.items()}
-    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, 3.0 if given.short else 1.0) for name, acts in plays.items() if acts]
+    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, 3.0 if given.short else 1.0, analysed=not given.short) for name, acts in plays.items() if acts]
     if given.report:
         given.report.write_text(json.dumps({"seed": given.seed, "rate": given.rate, "scenarios": reports}, indent=1, default=str))
     print(table(reports))
