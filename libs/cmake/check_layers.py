@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails on an #include against the arrows of the layers, and on a third-party header where it is not hidden.
 
-    services > ingress > identity directory providers > runtime > app > http kafka pg events (schema stands on pg) > telemetry > base
+    services > ingress > identity directory providers resources > runtime > app > http kafka pg events (schema stands on pg) > telemetry > base
 
 An include points only to the right; siblings do not see each other. Services never include one another, but all-in-one, which includes each one's
 service.hpp. testkit and tests see anything; nothing that ships sees testkit. A public header names std and our own libs only, and a third-party header
@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 
-ORDER = [["base"], ["telemetry"], ["pg", "kafka", "http", "events"], ["app"], ["runtime"], ["identity", "directory", "providers"], ["ingress"]]
+ORDER = [["base"], ["telemetry"], ["pg", "kafka", "http", "events"], ["app"], ["runtime"], ["identity", "directory", "providers", "resources"], ["ingress"]]
 SEES = {}
 _below = set()
 for _tier in ORDER:

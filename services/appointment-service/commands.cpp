@@ -4,6 +4,7 @@
 #include "appointment.hpp"
 #include "base/json.hpp"
 #include "identity/inputs.hpp"
+#include "resources/rows.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::appointment_service {
@@ -38,10 +39,6 @@ std::string_view location_field(const Inputs& in) { return in.has("location_addr
 void check_order(Instant start, Instant end) {
     if (end <= start) identity::refuse_field("scheduled_end", "must be after scheduled_start");
     if (end - start > std::chrono::hours(24)) identity::refuse_field("scheduled_end", "must be within a day of scheduled_start");
-}
-
-void member_time(JsonWriter& w, std::string_view name, const std::optional<Instant>& at) {
-    w.member(name, at ? std::optional(to_rfc3339(*at)) : std::nullopt);
 }
 
 bool holds_a_slot(std::string_view status) { return status == "scheduled" || status == "confirmed"; }
@@ -130,19 +127,7 @@ http::Response Commands::answer(identity::Context& c, const Uuid& id, int status
     std::int64_t version = 0;
     c.tx().each(sql::shown, {c.company(), id}, [&](const pg::Fields& f) {
         version = f.integer("version");
-        w.begin_object();
-        for (auto column : {"id", "company_id", "lead_id", "contact_card_id"}) w.member(column, f.text(column));
-        w.member("call_id", f.maybe_integer("call_id"));
-        member_time(w, "scheduled_start", f.time("scheduled_start"));
-        member_time(w, "scheduled_end", f.time("scheduled_end"));
-        for (auto column : {"status", "outcome", "location_address", "service_type", "appointment_type", "assigned_rep_id"}) w.member(column, f.maybe_text(column));
-        w.member("needs_time", f.boolean("needs_time")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
-        for (auto column : {"notes", "touched_by"}) w.member(column, f.maybe_text(column));
-        for (auto column : {"touched_at", "created_at", "updated_at"}) member_time(w, column, f.time(column));
-        w.key("contact").begin_object().member("id", f.text("contact_card_id")).member("primary_phone", f.maybe_text("contact_phone")).member("first_name", f.maybe_text("contact_first_name"));
-        w.member("last_name", f.maybe_text("contact_last_name")).end_object();
-        w.key("lead").begin_object().member("id", f.text("lead_id")).member("status", f.maybe_text("lead_state")).member("assigned_rep_id", f.maybe_text("lead_rep")).end_object();
-        w.end_object();
+        resources::appointment_value(w, f, c.who.user.value());
     });
     changes::v1::RowChanged changed;
     changed.set_company_id(c.company().value());

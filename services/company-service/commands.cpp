@@ -6,6 +6,7 @@
 #include "company-service/sql.hpp"
 #include "identity/inputs.hpp"
 #include "openapi.hpp"
+#include "pg/json.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
@@ -63,15 +64,11 @@ void audit(identity::Context& c, const CompanyId& company, const char* action, c
 std::string number_json(const pg::Fields& f) {
     JsonWriter w;
     w.begin_object();
-    for (auto column : {"id", "company_id", "e164"}) w.member(column, f.text(column));
-    w.key("purposes").raw(f.text("purposes")).member("provider", f.text("provider")).member("provider_sid", f.maybe_text("provider_sid"));
+    texts(w, f, {"id", "company_id", "e164"});
+    json_value(w.key("purposes"), f, "purposes");
+    texts(w, f, {"provider", "provider_sid"});
     w.member("is_active", f.boolean("is_active")).member("voicemail_enabled", f.boolean("voicemail_enabled"));
-    auto time = [&](const char* column) {
-        w.key(column);
-        if (auto text = f.maybe_text(column); text && text->find("infinity") == std::string::npos) w.value(to_rfc3339(*f.time(column)));
-        else w.null();
-    };
-    for (auto column : {"valid_from", "valid_to", "created_at", "updated_at"}) time(column);
+    times(w, f, {"valid_from", "valid_to", "created_at", "updated_at"});
     w.member("state", "registered");
     return w.end_object().take();
 }

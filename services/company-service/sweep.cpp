@@ -1,7 +1,6 @@
 #include "sweep.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <thread>
 
 #include "app/common.hpp"
@@ -25,16 +24,6 @@ constexpr auto kUnderWay = 4h;                        ///< longer no call is bel
 constexpr int kPerPage = 250;
 /// Beside the default fields of a call.
 constexpr std::string_view kFields = "company_id,source,source_name,campaign,keywords,lead_status,note,tags,value,first_call";
-
-/// A date as HTTP headers write it: "Sun, 06 Nov 1994 08:49:37 GMT".
-std::optional<Instant> http_date(std::string_view text) {
-    static constexpr std::string_view months[]{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
-    auto month = std::find(std::begin(months), std::end(months), text.substr(8, 3));
-    if (month == std::end(months)) return std::nullopt;
-    auto number = std::to_string(month - std::begin(months) + 101).substr(1);
-    return parse_time(std::string(text.substr(12, 4)) + "-" + number + "-" + std::string(text.substr(5, 2)) + "T" + std::string(text.substr(17, 8)) + "Z");
-}
 
 tel::Counter found(const char* what) { return tel::Metrics::counter("swept_calls_total", "Calls that CallRail listed and we did not have, or had otherwise.", {{"found", what}}); }
 tel::Counter swept(const char* outcome) { return tel::Metrics::counter("sweeps_total", "Sweeps of CallRail accounts.", {{"outcome", outcome}}); }
@@ -62,13 +51,7 @@ Instant sweep_from(std::optional<Instant> watermark, Instant now) {
 }
 
 Instant retry_at(std::string_view text, Instant now) {
-    text = trim(text);
-    std::int64_t seconds = 60;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    auto at = now + std::chrono::seconds(60);
-    if (!text.empty() && error == std::errc{} && end == text.data() + text.size()) at = now + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, 3'600));
-    else if (auto date = http_date(text)) at = *date;
-    return std::clamp<Instant>(at, now + 1s, now + 1h);
+    return now + std::clamp<Millis>(http::retry_after(text, now).value_or(60s), 1s, 1h);
 }
 
 Sweep::Sweep(const app::Settings& s, http::Client& client, const directory::Companies& companies)

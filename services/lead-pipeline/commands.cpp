@@ -6,6 +6,7 @@
 #include "identity/inputs.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "lead.hpp"
+#include "resources/rows.hpp"
 #include "task.hpp"
 
 namespace otto::lead_pipeline {
@@ -85,55 +86,6 @@ void must_say(const Inputs& in, std::initializer_list<const char*> names) {
         if (in.clears(name)) identity::refuse_field(name, "may not be empty");
 }
 
-void times(JsonWriter& w, const pg::Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto column : columns) {
-        w.key(column);
-        if (auto at = f.time(column)) w.value(to_rfc3339(*at));
-        else w.null();
-    }
-}
-void texts(JsonWriter& w, const pg::Fields& f, std::initializer_list<std::string_view> columns) {
-    for (auto column : columns) w.member(column, f.maybe_text(column));
-}
-
-void contact_value(JsonWriter& w, const pg::Fields& f) {
-    w.key("contact");
-    if (f.is_null("contact_id")) {
-        w.null();
-        return;
-    }
-    w.begin_object().member("id", f.text("contact_id")).member("primary_phone", f.maybe_text("contact_phone"));
-    w.member("first_name", f.maybe_text("contact_first_name")).member("last_name", f.maybe_text("contact_last_name")).end_object();
-}
-
-std::string task_json(const pg::Fields& f) {
-    JsonWriter w;
-    w.begin_object();
-    texts(w, f, {"id", "company_id", "description", "assigned_to", "assignee_id", "source", "action_type"});
-    times(w, f, {"due_at"});
-    texts(w, f, {"status", "priority", "contact_card_id", "lead_id"});
-    w.member("call_id", f.maybe_integer("call_id"));
-    texts(w, f, {"appointment_id", "contact_method", "raw_text"});
-    times(w, f, {"completed_at"});
-    texts(w, f, {"completed_by", "created_by"});
-    times(w, f, {"created_at", "updated_at"});
-    w.member("overdue", f.boolean("overdue"));
-    contact_value(w, f);
-    w.key("lead");
-    if (f.is_null("lead_state")) w.null();
-    else w.begin_object().member("id", f.text("lead_id")).member("status", f.text("lead_state")).member("assigned_rep_id", f.maybe_text("lead_rep")).end_object();
-    return w.end_object().take();
-}
-
-std::string lead_json(const pg::Fields& f) {
-    JsonWriter w;
-    w.begin_object();
-    texts(w, f, {"id", "company_id", "contact_card_id", "status", "source", "pool_status", "assigned_rep_id"});
-    times(w, f, {"last_qualified_at", "last_contacted_at", "closed_at", "created_at", "updated_at"});
-    contact_value(w, f);
-    return w.end_object().take();
-}
-
 Task lock_task(Context& c, const Uuid& id) {
     auto task = c.tx().maybe<Task>(sql::lock_task, {c.company(), id, only_of(c)});
     if (!task) identity::not_found("task");
@@ -168,25 +120,28 @@ void Commands::tell(Context& c, const char* kind, const std::string& id, std::in
 }
 
 http::Response Commands::task_answer(Context& c, const Uuid& id, bool changed, int status) const {
-    std::string json;
+    JsonWriter w;
     std::int64_t version = 0;
     c.tx().each(sql::task, {c.company(), id}, [&](const pg::Fields& f) {
-        json = task_json(f);
+        resources::task_value(w, f);
         version = f.integer("version");
     });
     if (changed) tell(c, "task", id.to_string(), version);
-    return c.ok(json, status);
+    return c.ok(w.take(), status);
 }
 
 http::Response Commands::lead_answer(Context& c, const Uuid& id, bool changed) const {
-    std::string json;
+    JsonWriter w;
     std::int64_t version = 0;
     c.tx().each(sql::lead, {c.company(), id}, [&](const pg::Fields& f) {
-        json = lead_json(f);
+        w.begin_object();
+        resources::lead_columns(w, f);
+        resources::nested_contact(w, f);
+        w.end_object();
         version = f.integer("version");
     });
     if (changed) tell(c, "lead", id.to_string(), version);
-    return c.ok(json);
+    return c.ok(w.take());
 }
 
 http::Response Commands::create_task(Context& c) const {

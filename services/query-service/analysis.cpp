@@ -3,7 +3,8 @@
 
 #include "query-service/sql.hpp"
 #include "reads.hpp"
-#include "rows.hpp"
+#include "pg/json.hpp"
+#include "resources/rows.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -119,9 +120,9 @@ http::Response Reads::call(Context& c) const {
     w.begin_object();
     c.tx().each(sql::one_call, {c.company(), id, only_of(c)}, [&](const Fields& f) {
         found = true;
-        call_columns(w, f);
-        nested_contact(w, f);
-        nested_lead(w, f);
+        resources::call_columns(w, f);
+        resources::nested_contact(w, f);
+        resources::nested_lead(w, f);
         w.member("has_transcript", f.boolean("has_transcript"));
         state_value(w, f);
     });

@@ -6,7 +6,8 @@
 #include "base/text.hpp"
 #include "list.hpp"
 #include "query-service/sql.hpp"
-#include "rows.hpp"
+#include "pg/json.hpp"
+#include "resources/rows.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -206,7 +207,7 @@ http::Response Metrics::unbooked_calls(Context& c) const {
     write_list(w, c, page, unbooked_, long_lists_, "unbooked", {days.since, days.till}, "call_id", [](JsonWriter& out, const Fields& f) {
         out.begin_object().member("call_id", f.integer("call_id"));
         texts(out, f, {"lead_id", "contact_card_id"});
-        customer_name(out.key("customer_name"), f);
+        resources::customer_name(out.key("customer_name"), f);
         out.member("phone", f.view("contact_phone"));
         time_value(out.key("created_at"), f, "happened_at");
         out.member("qualification_status", f.view("lead_quality"));
@@ -232,7 +233,7 @@ http::Response Metrics::missed_call_recovery(Context& c) const {
         kind.leads = f.integer("all_leads");
         kind.calls = f.integer("all_calls");
         auto& w = kind.items.begin_object().member("lead_id", f.view("lead_id"));
-        customer_name(w.key("customer_name"), f);
+        resources::customer_name(w.key("customer_name"), f);
         w.member("phone", f.view("contact_phone")).member("status", f.view("state")).member("pending_action", f.view("pending_action"));
         times(w, f, {"last_contacted_at", "missed_at"});
         w.member("missed_calls", f.integer("calls")).member("attempts_count", f.integer("attempts")).end_object();

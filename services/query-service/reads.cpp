@@ -4,7 +4,8 @@
 
 #include "list.hpp"
 #include "query-service/sql.hpp"
-#include "rows.hpp"
+#include "pg/json.hpp"
+#include "resources/rows.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -14,9 +15,9 @@ using pg::Fields;
 
 void call_value(JsonWriter& w, const Fields& f) {
     w.begin_object();
-    call_columns(w, f);
-    nested_contact(w, f);
-    nested_lead(w, f);
+    resources::call_columns(w, f);
+    resources::nested_contact(w, f);
+    resources::nested_lead(w, f);
     w.end_object();
 }
 
@@ -105,8 +106,8 @@ http::Response Reads::leads(Context& c) const {
                        days.since, days.till, asked.search(), only_of(c)};
     return list(c, page, leads_, long_lists_, "leads", filters, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
-        lead_columns(w, f);
-        nested_contact(w, f);
+        resources::lead_columns(w, f);
+        resources::nested_contact(w, f);
         w.end_object();
     });
 }
@@ -118,14 +119,14 @@ http::Response Reads::lead(Context& c) const {
     w.begin_object();
     c.tx().each(sql::one_lead, {c.company(), id, only_of(c)}, [&](const Fields& f) {
         found = true;
-        lead_columns(w, f);
-        nested_contact(w, f);
+        resources::lead_columns(w, f);
+        resources::nested_contact(w, f);
     });
     if (!found) identity::not_found("lead");
     w.key("calls").begin_array();
     c.tx().each(sql::calls_of_lead, {c.company(), id}, [&](const Fields& f) {
         w.begin_object();
-        call_columns(w, f);
+        resources::call_columns(w, f);
         w.end_object();
     });
     w.end_array();
@@ -141,7 +142,7 @@ void Reads::hanging_on(JsonWriter& w, Context& c, std::string_view what, const U
     auto appointments = appointments_.page(c.company(), page, {nullptr, nullptr, lead, nullptr, nullptr, nullptr, only_of(c), contact});
     w.key("appointments").begin_array();
     tx.each(*appointments.query, appointments.params, [&](const Fields& f) {
-        appointment_value(w, f, c.who.user.value());
+        resources::appointment_value(w, f, c.who.user.value());
         if (!moments) return;
         auto start = f.time("scheduled_start");
         moments->push_back({*f.time("created_at"), "appointment", start ? "An appointment was made" : "An appointment was made, without a time", start ? "for " + to_rfc3339(*start) : ""});
@@ -149,7 +150,7 @@ void Reads::hanging_on(JsonWriter& w, Context& c, std::string_view what, const U
     w.end_array().key("tasks").begin_array();
     auto tasks = tasks_.page(c.company(), page, {nullptr, nullptr, nullptr, nullptr, lead, contact, only_of(c)});
     tx.each(*tasks.query, tasks.params, [&](const Fields& f) {
-        task_value(w, f);
+        resources::task_value(w, f);
         if (!moments) return;
         moments->push_back({*f.time("created_at"), "task", "A task was made", f.text("description")});
         if (auto at = f.time("completed_at")) moments->push_back({*at, "task", "A task was completed", f.text("description")});
@@ -162,7 +163,7 @@ http::Response Reads::contacts(Context& c) const {
     auto page = Page::of(asked, {"created_at"}, true);
     return list(c, page, contacts_, long_lists_, "contacts", {asked.search(), asked.phone("phone"), only_of(c)}, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
-        contact_columns(w, f);
+        resources::contact_columns(w, f);
         w.end_object();
     });
 }
@@ -176,21 +177,21 @@ http::Response Reads::contact(Context& c) const {
     w.begin_object();
     tx.each(sql::one_contact, {c.company(), id, only_of(c)}, [&](const Fields& f) {
         found = true;
-        contact_columns(w, f);
+        resources::contact_columns(w, f);
         moments.push_back({*f.time("created_at"), "contact", "Contact card created", f.text("primary_phone")});
     });
     if (!found) identity::not_found("contact");
     w.key("leads").begin_array();
     tx.each(sql::leads_of_contact, {c.company(), id, only_of(c)}, [&](const Fields& f) {
         w.begin_object();
-        lead_columns(w, f);
+        resources::lead_columns(w, f);
         w.end_object();
         moments.push_back({*f.time("created_at"), "lead", "Lead created", f.text("status")});
     });
     w.end_array().key("calls").begin_array();
     tx.each(sql::calls_of_contact, {c.company(), id}, [&](const Fields& f) {
         w.begin_object();
-        call_columns(w, f);
+        resources::call_columns(w, f);
         w.end_object();
         call_moments(f, moments);
     });
@@ -229,12 +230,12 @@ http::Response Reads::appointments_today(Context& c) const {
 
 http::Response Reads::appointments_of(Context& c, const Page& page, const Days& days, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const {
     return list(c, page, appointments_, long_lists_, "appointments", {days.since, days.till, lead, status, outcome, reps, own, contact}, "id",
-                [&](JsonWriter& w, const Fields& f) { appointment_value(w, f, c.who.user.value()); });
+                [&](JsonWriter& w, const Fields& f) { resources::appointment_value(w, f, c.who.user.value()); });
 }
 
 http::Response Reads::appointment(Context& c) const {
     JsonWriter w;
-    c.tx().each(sql::one_appointment, {c.company(), uuid_of(c, "appointment_id", "appointment"), only_of(c)}, [&](const Fields& f) { appointment_value(w, f, c.who.user.value()); });
+    c.tx().each(sql::one_appointment, {c.company(), uuid_of(c, "appointment_id", "appointment"), only_of(c)}, [&](const Fields& f) { resources::appointment_value(w, f, c.who.user.value()); });
     if (w.text().empty()) identity::not_found("appointment");
     return c.ok(w.take());
 }
@@ -244,12 +245,12 @@ http::Response Reads::tasks(Context& c) const {
     auto page = Page::of(asked, {"created_at", "due_at"}, true);
     pg::Params filters{asked.any_of("status", kTaskStatuses), asked.any_of("assigned_to", {"csr", "rep", "manager", "ai"}), asked.any_of("assignee_id"), asked.truth("overdue"), asked.uuid("lead_id"),
                        asked.uuid("contact_card_id"), only_of(c)};
-    return list(c, page, tasks_, long_lists_, "tasks", filters, "id", task_value);
+    return list(c, page, tasks_, long_lists_, "tasks", filters, "id", resources::task_value);
 }
 
 http::Response Reads::task(Context& c) const {
     JsonWriter w;
-    c.tx().each(sql::one_task, {c.company(), uuid_of(c, "task_id", "task"), only_of(c)}, [&](const Fields& f) { task_value(w, f); });
+    c.tx().each(sql::one_task, {c.company(), uuid_of(c, "task_id", "task"), only_of(c)}, [&](const Fields& f) { resources::task_value(w, f); });
     if (w.text().empty()) identity::not_found("task");
     return c.ok(w.take());
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 
 #include "base/json.hpp"
 
@@ -140,15 +139,10 @@ std::string without_dots(std::string_view path) {
     return open_end || out.empty() ? out + "/" : out;
 }
 
-std::optional<Millis> patience_asked(const http::Response& r, Instant now) {
-    auto text = trim(r.headers.get("retry-after"));
-    if (text.empty()) return std::nullopt;
-    if (text.find_first_not_of("0123456789") == std::string_view::npos)
-        return text.size() > 6 ? kLongestAfter : std::min(kLongestAfter, Millis{std::stoll(std::string(text)) * 1000});
-    std::tm tm{};
-    if (!::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm)) return std::nullopt;
-    auto at = std::chrono::floor<Millis>(std::chrono::system_clock::from_time_t(::timegm(&tm)) - now);
-    return std::clamp(at, Millis{0}, kLongestAfter);
+std::optional<Millis> pause_asked(const http::Response& r) {
+    auto pause = http::retry_after(r.headers.get("Retry-After"), system_clock().now());
+    if (pause) pause = std::min(*pause, kLongestAfter);
+    return pause;
 }
 
 /// Takes a body: audio to the file, an answer of the API to a text; whatever else is stopped at once.
@@ -310,7 +304,7 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
         auto status = answer.status;
         auto said = where + " answers with status " + std::to_string(status);
         if (status == 404 || status == 202 || status == 204) return NotYet{"the recording is not there yet: " + said};
-        if (status == 408 || status == 425 || status == 429 || status >= 500) return Again{said, patience_asked(answer, system_clock().now())};
+        if (status == 408 || status == 425 || status == 429 || status >= 500) return Again{said, pause_asked(answer)};
         if (status == 401 || status == 403) {
             // A store's link that is over is no fault of the key: the next attempt gets a new one.
             if (!first) return Again{said + " to the link that it was given", std::nullopt};

@@ -146,19 +146,6 @@ std::optional<Error> fault_of(const Headers& headers) {
     return std::nullopt;
 }
 
-/// Seconds or an HTTP date; what is neither is as if it were not there.
-std::optional<Millis> retry_after(const Response& r) {
-    auto text = r.headers.get("retry-after");
-    if (text.empty()) return std::nullopt;
-    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
-        return Millis{text.size() > 9 ? 1'000'000'000'000 : std::stoll(std::string(text)) * 1000};
-    std::tm tm{};
-    auto* end = ::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    if (!end) return std::nullopt;
-    auto at = std::chrono::system_clock::from_time_t(::timegm(&tm));
-    return std::max(Millis{0}, std::chrono::duration_cast<Millis>(at - std::chrono::system_clock::now()));
-}
-
 /// Why an attempt brought no answer.
 struct Failed {
     Error error;
@@ -475,7 +462,7 @@ Result<Response> Client::send(const ClientRequest& request) {
         auto* failed = std::get_if<Failed>(&answer);
         bool sick = response && (response->status == 429 || (response->status >= 502 && response->status <= 504));
         auto wait = pause.pause(attempt, std::hash<std::string>{}(request.url));
-        if (sick) wait = retry_after(*response).value_or(wait);
+        if (sick) wait = retry_after(response->headers.get("Retry-After"), system_clock().now()).value_or(wait);
         bool in_time = wait < patience.end - Steady::now();
         bool again = attempt < self.options.retries && idempotent(request.method) && (sick || (failed && failed->again)) && in_time && self.take_budget();
         if (!again) {

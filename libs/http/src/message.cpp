@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 
 #include "base/json.hpp"
 
@@ -178,6 +179,16 @@ Responder::~Responder() {
 
 void Responder::operator()(Response response) {
     if (auto send = std::move(send_)) (*send)(std::move(response));
+}
+
+std::optional<Millis> retry_after(std::string_view text, Instant now) {
+    text = trim(text);
+    if (text.empty()) return std::nullopt;
+    if (text.find_first_not_of("0123456789") == std::string_view::npos) return std::chrono::seconds(text.size() > 9 ? 999'999'999 : std::stoll(std::string(text)));
+    std::tm date{};
+    const char* end = ::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+    if (!end) return std::nullopt;
+    return std::max(Millis{0}, std::chrono::ceil<Millis>(std::chrono::system_clock::from_time_t(::timegm(&date)) - now));
 }
 
 }  // namespace otto::http

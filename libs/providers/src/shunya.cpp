@@ -1,7 +1,6 @@
 #include "providers/shunya.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/crypto.hpp"
 #include "base/text.hpp"
@@ -10,7 +9,8 @@
 namespace otto::providers::shunya {
 namespace {
 
-constexpr std::size_t kShown = 300;  ///< bytes of a foreign message that are shown
+constexpr std::size_t kShown = 300;            ///< bytes of a foreign message that are shown
+constexpr Millis kLongestPause{86'400'000};    ///< what Shunya may ask for; more is taken for a mistake
 
 Secret first_of(const Secret& list) {
     auto parts = split_list(list.reveal());
@@ -21,19 +21,7 @@ std::string shown(std::string_view text) { return clip_utf8(mend_utf8(trim(text)
 
 std::optional<Millis> seconds(std::optional<std::int64_t> n) {
     if (!n || *n < 0) return std::nullopt;
-    return Millis{std::min<std::int64_t>(*n, 86'400) * 1000};
-}
-
-/// Retry-After: seconds, or a date of HTTP's own form.
-std::optional<Millis> pause_of(std::string_view header, Instant now) {
-    header = trim(header);
-    if (header.empty()) return std::nullopt;
-    if (std::all_of(header.begin(), header.end(), [](char c) { return c >= '0' && c <= '9'; })) return header.size() > 9 ? seconds(86'400) : seconds(std::stoll(std::string(header)));
-    std::tm date{};
-    const char* end = strptime(std::string(header).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
-    if (!end) return std::nullopt;
-    auto at = Instant{std::chrono::seconds{timegm(&date)}};
-    return seconds(std::chrono::duration_cast<std::chrono::seconds>(std::max(at - now, Instant::duration{0})).count());
+    return Millis{std::min<std::int64_t>(*n, kLongestPause.count() / 1000) * 1000};
 }
 
 Trouble::Kind kind_of(int status) {
@@ -110,7 +98,8 @@ Trouble trouble_of(JsonView error) {
 }
 
 Trouble trouble_of(int status, std::string_view body, std::string_view retry_after, Instant now) {
-    Trouble t{kind_of(status), "", "", {}, pause_of(retry_after, now), status};
+    auto asked = http::retry_after(retry_after, now);
+    Trouble t{kind_of(status), "", "", {}, asked ? std::optional(std::min(*asked, kLongestPause)) : std::nullopt, status};
     if (auto parsed = JsonDocument::parse(body)) {
         auto root = parsed->root();
         auto after = t.after;

@@ -123,15 +123,11 @@ TEST_CASE("when a sweep is due, and from where") {
     CHECK(sweep_from(now - std::chrono::days(3'000), now) == now - std::chrono::days(730));
 }
 
-TEST_CASE("Retry-After in seconds, as a date, absent, absurd") {
+TEST_CASE("a sweep waits as CallRail asks, a second to an hour") {
     auto now = kAsked;
     CHECK(retry_at("120", now) == now + 120s);
-    CHECK(retry_at(" 5 ", now) == now + 5s);
     CHECK(retry_at("", now) == now + 60s);
     CHECK(retry_at("soon", now) == now + 60s);
-    CHECK(retry_at("-3", now) == now + 1s);
+    CHECK(retry_at("0", now) == now + 1s);
     CHECK(retry_at("999999", now) == now + 1h);
-    CHECK(retry_at("Sat, 21 Nov 2026 12:10:00 GMT", now) == now + 10min);
-    CHECK(retry_at("Sat, 21 Nov 2020 12:10:00 GMT", now) == now + 1s);
-    CHECK(retry_at("Sat, 21 Xxx 2026 12:10:00 GMT", now) == now + 60s);
 }

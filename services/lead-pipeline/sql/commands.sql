@@ -6,7 +6,7 @@ SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_a
 
 -- name: task
 SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.contact_method,
-       t.raw_text, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, t.version, k.id AS contact_id, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
+       t.raw_text, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, t.version, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
        k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, (t.status = 'overdue' OR (t.status = 'open' AND coalesce(t.due_at < now(), false))) AS overdue
   FROM tasks t LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
  WHERE t.company_id = $1 AND t.id = $2
@@ -36,7 +36,7 @@ SELECT status, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2 FOR 
 
 -- name: lead
 SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at, l.version,
-       k.id AS contact_id, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
   FROM leads l JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id WHERE l.company_id = $1 AND l.id = $2
 
 -- name: edit_lead_status

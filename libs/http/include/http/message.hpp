@@ -85,6 +85,10 @@ struct Response {
     static Response file(const Request&, int descriptor, std::string content_type, std::string etag = {});
 };
 
+/// What a Retry-After field asks for (RFC 9110 §10.2.3): seconds, or a date of HTTP's own form; zero if that has passed, nothing if it is neither. A peer may
+/// ask for years: the caller knows what is too long.
+std::optional<Millis> retry_after(std::string_view text, Instant now);
+
 /// RFC 9457. `detail` says what to do next; `fields` name what is wrong in the request.
 struct Problem {
     int status = 500;

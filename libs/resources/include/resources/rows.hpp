@@ -1,23 +1,11 @@
 #pragma once
-#include <initializer_list>
-#include <string>
 #include <string_view>
 
 #include "base/json.hpp"
-#include "identity/api.hpp"
 #include "pg/query.hpp"
 
-/// How rows are shown: each resource has its columns, the same wherever it stands.
-namespace otto::query_service {
-
-/// Postgres's time as RFC 3339, null for none.
-void time_value(JsonWriter&, const pg::Fields&, std::string_view column);
-void times(JsonWriter&, const pg::Fields&, std::initializer_list<std::string_view> columns);
-void texts(JsonWriter&, const pg::Fields&, std::initializer_list<std::string_view> columns);
-/// A number with its fraction, null for none.
-void number_value(JsonWriter&, const pg::Fields&, std::string_view column);
-/// A jsonb column as it is; `fallback` for none.
-void json_value(JsonWriter&, const pg::Fields&, std::string_view column, std::string_view fallback = "null");
+/// How rows are shown: each resource has its columns, the same wherever it stands and whoever answers with it.
+namespace otto::resources {
 
 /// A call's own columns and booking_status; our own address for its recording (the provider's may carry a key).
 void call_columns(JsonWriter&, const pg::Fields&);
@@ -33,4 +21,4 @@ void task_value(JsonWriter&, const pg::Fields&);
 /// "Kaylah Mills" from contact_first_name and contact_last_name; null if neither is known.
 void customer_name(JsonWriter&, const pg::Fields&);
 
-}  // namespace otto::query_service
+}  // namespace otto::resources
