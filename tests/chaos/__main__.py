@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import contextlib
 import functools
 import json
 import os
@@ -49,6 +50,8 @@ SCENARIOS: dict[str, list[tuple[str, Fault]]] = {
     ],
     "resources": resources.FAULTS,
 }
+# Seconds are promises of the full scenarios, which have the machine for themselves; what runs within a build, with whatever neighbours, is there for the rest.
+SHORT_SLACK = 4.0
 SHORT: list[tuple[str, Fault]] = [
     *KILLS,
     ROLLS[SERVICES.index("callrail-ingress")],
@@ -65,7 +68,7 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
-def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, patience: float, analysed: bool) -> dict[str, typing.Any]:
+def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, slack: float, analysed: bool) -> dict[str, typing.Any]:
     """One scenario: a fresh stack, the load, the faults, and what is there at the end."""
     began = time.monotonic()
     say(f"== {name}")
@@ -77,7 +80,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
         companies = [Company(cluster) for _ in range(4)]
         load = Load(int(cluster.env["OTTO_PORT"]), companies, seed, rate)
         reads = faults.Reader(cluster.url, cluster.token("csr", companies[0].id, ttl_s=86_400))
-        world = faults.World(cluster, load, reads, [])
+        world = faults.World(cluster, load, reads, [], slack)
         load.start()
         if analysed:
             analyses = Analyses(cluster, seed, pause=1.0)
@@ -90,7 +93,6 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
                 row |= {"verdict": "not run", "why": f"the scenario's time ({limit:.0f} s) was over"}
                 continue
             since = time.time()
-            world.patience = patience
             try:
                 row["seen"] = act(world)
                 row["verdict"] = "ok"
@@ -187,15 +189,17 @@ def main() -> int:
     options.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario (may be repeated)")
     options.add_argument("--fault", help="only faults whose name holds this")
     options.add_argument("--seed", type=int, default=20261121)
-    options.add_argument("--rate", type=float, help="webhooks a second (300; short: 150)")
+    options.add_argument("--rate", type=float, help="webhooks a second (300; short: 100)")
     options.add_argument("--report", type=pathlib.Path, help="the report as JSON")
     given = options.parse_args()
-    given.rate = given.rate or (150 if given.short else 300)
+    with contextlib.suppress(OSError):  # who sends and watches is no competitor of what is watched: a starved one would see time-outs that nobody else does
+        pathlib.Path("/proc/self/autogroup").write_text("-10")
+    given.rate = given.rate or (100 if given.short else 300)
     say(f"seed {given.seed}, {given.rate:.0f} webhooks/s, load average {os.getloadavg()[0]:.1f}")
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:
         plays = {k: [a for a in v if given.fault in a[0]] for k, v in plays.items()}
-    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, 3.0 if given.short else 1.0, analysed=not given.short) for name, acts in plays.items() if acts]
+    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, SHORT_SLACK if given.short else 1.0, analysed=not given.short) for name, acts in plays.items() if acts]
     if given.report:
         given.report.write_text(json.dumps({"seed": given.seed, "rate": given.rate, "scenarios": reports}, indent=1, default=str))
     print(table(reports))

@@ -30,7 +30,7 @@ class World:
     load: Load
     reads: "Reader"
     orderless: list[tuple[float, float]]
-    patience: float = 1.0   # seconds in which a webhook is answered while Kafka is away
+    slack: float = 1.0      # what is promised in seconds may take so many times as long: a busy machine is no broken promise
     events_rate: float = 0  # of lead-pipeline, as measured on the way
 
     def all_taken(self, since: float, within: float | None = None) -> Seen:
@@ -47,14 +47,22 @@ class World:
         """Seconds until lead-pipeline writes again."""
         begun = time.monotonic()
         before = self.cluster.rows_applied()
-        eventually(lambda: self.cluster.rows_applied() > before, within=seconds + 30, what="lead-pipeline's next batch")
+        eventually(lambda: self.cluster.rows_applied() > before, within=seconds * self.slack + 30, what="lead-pipeline's next batch")
         took = time.monotonic() - begun
-        assert took <= seconds, f"lead-pipeline wrote again only after {took:.1f} s"
+        assert took <= seconds * self.slack, f"lead-pipeline wrote again only after {took:.1f} s"
         return took
 
     def drained(self, within: float = 60) -> float:
+        """Seconds until all that is in the spools now has left them; they go in order, and what comes meanwhile may be on its way through them too."""
         begun = time.monotonic()
-        eventually(lambda: sum(i.metric("spool_rows") for i in self.cluster.instances["callrail-ingress"]) == 0, within=within, what="an empty spool")
+        ingresses = list(self.cluster.instances["callrail-ingress"])
+        before = [(i.metric("spool_rows"), i.metric("spooled_total")) for i in ingresses]
+
+        def left() -> float:
+            added = [i.metric("spooled_total") - total for i, (_, total) in zip(ingresses, before)]
+            return sum(max(0.0, i.metric("spool_rows") - new) for i, new in zip(ingresses, added))
+
+        eventually(lambda: left() == 0, within=within * self.slack, what="the end of what the spools held")
         return time.monotonic() - begun
 
 
@@ -72,12 +80,18 @@ class Reader:
         while self.running:
             at, status, text = time.time(), 0, ""
             try:
-                answer = HTTP.get(self.url + "/api/v1/calls?limit=5", headers={"Authorization": f"Bearer {self.token}"}, timeout=15)
+                try:
+                    answer = self.ask()
+                except httpx.RemoteProtocolError:  # a kept connection was closed as the request went out, as HTTP allows at any time: browsers ask again too
+                    answer = self.ask()
                 status, text = answer.status_code, answer.text if answer.status_code != 200 else ""
             except httpx.HTTPError as e:
                 text = f"{type(e).__name__} {e}"
             self.answers.append((at, status, text))
             time.sleep(0.05)
+
+    def ask(self) -> httpx.Response:
+        return HTTP.get(self.url + "/api/v1/calls?limit=5", headers={"Authorization": f"Bearer {self.token}"}, timeout=15)
 
     def during(self, since: float, until: float) -> list[tuple[float, int, str]]:
         return [a for a in self.answers if since <= a[0] <= until]
@@ -123,9 +137,9 @@ def rolling(w: World, name: str) -> Seen:
     if ingress:  # the pod comes back with its disk, and the other one leaves
         again = w.cluster.start(name, OTTO_SPOOL_DIR=old.env["OTTO_SPOOL_DIR"])
         w.cluster.route(name, again)
+        w.orderless.append((since, time.time()))
         w.drained()
         w.cluster.stop(new)
-        w.orderless.append((since, time.time()))
         assert rows_in(folder) == 0, "the one that left has webhooks on its disk"
     seen |= w.all_taken(since)
     bad = [a for a in w.reads.during(since, time.time()) if a[1] != 200]
@@ -183,9 +197,9 @@ def zombie(w: World, name: str, frozen_for: float = 30) -> Seen:
             now = dict(c.sql("SELECT partition, epoch FROM lanes WHERE consumer = %s AND topic = 'otto.routed'", name))
             return all(now[p] > before[p] for p in held if p in now)
 
-        eventually(taken_over, within=40, what="the other's take-over")
+        eventually(taken_over, within=40 * w.slack, what="the other's take-over")
         took = time.time() - begun
-        assert took <= 15, f"the other took over only after {took:.1f} s"
+        assert took <= 15 * w.slack, f"the other took over only after {took:.1f} s"
         time.sleep(max(0.0, frozen_for - took))
     finally:
         old.signal(signal.SIGCONT)
@@ -237,7 +251,7 @@ def kafka_away(w: World, seconds: float, how: int) -> Seen:
     assert spooled > 0, "nothing went to the spool"
     start = w.cluster.kafka_start()
     took = w.drained()
-    seen = w.all_taken(since, within=w.patience)
+    seen = w.all_taken(since, within=1.0 * w.slack)
     w.progress_within(15)
     return seen | {"in the spool": spooled, "Kafka's start": f"{start:.1f} s", "drained after": f"{took:.1f} s"}
 
@@ -264,7 +278,7 @@ def kafka_disk_full(w: World) -> Seen:
     c.grow_disk(disk, 1500)
     c.kafka_start(disk)
     took = w.drained()
-    seen = w.all_taken(since, within=w.patience)
+    seen = w.all_taken(since, within=1.0 * w.slack)
     w.progress_within(20)
     c.kafka_end(signal.SIGTERM)  # back to where it was
     subprocess.run(["cp", "-a", f"{disk}/.", f"{c.folder}/kafka"], check=True)
@@ -333,7 +347,7 @@ def kafka_network(w: World) -> Seen:
     time.sleep(15)
     proxy.flow()
     w.drained()
-    seen = w.all_taken(began, within=w.patience)
+    seen = w.all_taken(began, within=1.0 * w.slack)
     w.progress_within(20)
     for name in ("callrail-ingress", "tenant-router", "lead-pipeline", "company-service"):
         c.stop(c.one(name))
@@ -374,7 +388,7 @@ def postgres_away(w: World, seconds: float, killed: bool) -> Seen:
     seen = w.all_taken(since)
     refused = unavailable_but_for_cause(w, gone + 0.5, back)
     assert refused, "no read was answered 503"
-    eventually(lambda: (last := w.reads.answers[-1])[1] == 200 and last[0] > back, within=5, what="reads again")
+    eventually(lambda: (last := w.reads.answers[-1])[1] == 200 and last[0] > back, within=5 * w.slack, what="reads again")
     return seen | {"reads answered 503": refused, "writes again after": f"{took:.1f} s"}
 
 

@@ -67,7 +67,7 @@ def places(path, company, ids):
     return {**ids, "id": ids["number"] if "/numbers/" in path else company.id}
 
 
-def arguments(path, method):
+def arguments(path, method, lead=None):
     if method == "get":
         return {}
     if "callrail/c" in path and "onboarding" in path:
@@ -77,6 +77,8 @@ def arguments(path, method):
     if "/tasks" in path or "/leads" in path:
         bodies = {("post", "/api/v1/tasks"): {"description": "Call back"}, ("patch", "/api/v1/tasks/{task_id}"): {"priority": "high"}, ("patch", "/api/v1/leads/{lead_id}"): {"status": "nurturing"}}
         return {"json": bodies[method, path]} if (method, path) in bodies else {}
+    if "/appointments" in path:
+        return {"json": {"notes": "By the gate", **({"lead_id": lead, "scheduled_start": "2027-03-01T10:00:00-07:00"} if method == "post" else {})}}
     if "/numbers" in path:
         return {"json": {"e164": new_number(), "voicemail_enabled": False}}
     if "set-callrail" in path:
@@ -95,7 +97,7 @@ def test_the_document_is_valid_openapi_31(document):
 def test_every_route_answers_a_manager_as_promised(stack, document, world):
     company, ids = world
     for path, method, operation in operations(document):
-        args = arguments(path, method)
+        args = arguments(path, method, ids["lead_id"])
         args.pop("headers", None)
         answer = call(stack, path, method, company.manager, places(path, company, ids), **args)
         assert answer.status_code != 404 or "company" in path, f"{method} {path}: {answer.status_code} {answer.text[:200]}"
@@ -143,6 +145,27 @@ def test_unknown_paths_and_methods(stack):
     assert stack.http.get("/api/v1/nothing").status_code == 404
     answer = stack.http.request("DELETE", "/api/v1/calls")
     assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
+
+
+def test_nothing_is_served_that_the_contract_does_not_know(stack, document, world):
+    company, ids = world
+    for path, item in document["paths"].items():
+        known = {method.upper() for method in item if method != "parameters"}
+        unknown = next(method for method in ("PUT", "DELETE") if method not in known)
+        answer = call(stack, path, unknown, company.manager, places(path, company, ids))
+        assert answer.status_code == 405, f"{unknown} {path}: {answer.status_code}"
+        assert {method.strip() for method in answer.headers["Allow"].split(",")} <= known | {"HEAD", "OPTIONS"}, path
+
+
+def test_what_a_write_answers_is_what_the_read_after_it_answers(stack, world):
+    company, ids = world
+    of = {"appointments": {"lead_id": ids["lead_id"], "scheduled_start": "2027-04-01T10:00:00-07:00", "assigned_rep_id": "user_rep", "deal_size_cents": 1_250_000},
+          "tasks": {"description": "Send the quote", "lead_id": ids["lead_id"], "due_at": "2027-04-02T10:00:00.123456Z"}}
+    for kind, body in of.items():
+        made = company.post(f"/api/v1/{kind}", json=body).json()["data"]
+        assert made == stack.get(f"/api/v1/{kind}/{made['id']}", company.manager).json()["data"]
+        changed = stack.http.patch(f"/api/v1/{kind}/{made['id']}", json={"status": "completed"}, headers={"Authorization": f"Bearer {company.csr}"}).json()["data"]
+        assert changed["status"] == "completed" and changed == stack.get(f"/api/v1/{kind}/{made['id']}", company.csr).json()["data"]
 
 
 def test_the_page_to_read(stack):

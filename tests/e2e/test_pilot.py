@@ -1,5 +1,6 @@
 """The pilot of seeds 001 and 004: from a finished call to booked appointment, tasks and true numbers. The statements are the seeds' own, but for ids."""
 
+import concurrent.futures
 import datetime
 import zoneinfo
 
@@ -133,6 +134,17 @@ def test_a_rep_cannot_be_in_two_places(stack, pilot):
     for field, value in (("lead_id", "7"), ("lead_id", "0191e0b8-0000-7000-8000-000000000001"), ("scheduled_start", "soon"), ("appointment_type", "by-fax")):
         bad = stack.http.post("/api/v1/appointments", json=body | {field: value}, headers=head)
         assert bad.status_code == 422 and bad.json()["errors"][0]["field"] == field, bad.text
+
+
+def test_of_many_who_book_one_slot_of_a_rep_one_does(stack, pilot):
+    lead = data(stack.get("/api/v1/leads", pilot.csr))["items"][0]["id"]
+
+    def book(minute):
+        body = {"lead_id": lead, "scheduled_start": f"2027-02-03T14:{minute:02d}:00Z", "assigned_rep_id": "user_wanted"}
+        return stack.http.post("/api/v1/appointments", json=body, headers={"Authorization": f"Bearer {pilot.csr}"}).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(book, range(8))) == [201] + [409] * 7
 
 
 def test_a_company_without_calls_sees_zeros(stack):

@@ -130,8 +130,9 @@ Result<void> Source::commit(const TopicPartition& p, std::int64_t next) {
     return {};
 }
 
-void Source::commit_async(const TopicPartition& p, std::int64_t next) {
-    auto list = at_offset(p, next);
+void Source::commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions) {
+    ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+    for (const auto& [p, next] : positions) rd_kafka_topic_partition_list_add(list.get(), p.topic.c_str(), p.partition)->offset = next;
     rd_kafka_commit(impl_->client, list.get(), 1);
 }
 

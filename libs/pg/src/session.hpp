@@ -26,6 +26,7 @@ struct Connection::Impl {
     SessionLimits limits;
     PGconn* conn = nullptr;
     bool in_tx = false;
+    std::chrono::steady_clock::time_point planned{};  ///< since when the session keeps the plans that it has
 
     Impl(Secret u, std::string a, SessionLimits l) : url(std::move(u)), application(std::move(a)), limits(l) {}
     ~Impl() { close(); }

@@ -54,6 +54,9 @@ private:
     std::map<kafka::TopicPartition, tel::Gauge> lag_;
 };
 
+/// Waits, and serves Kafka's reports meanwhile.
+void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSignal&);
+
 /// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch at a time. A batch holds what
 /// there is of all its partitions, each fenced for itself; if it fails, each partition's part runs alone, and if that fails each event. The protocol is
 /// runtime.md §1–§3; the names of the steps are its names.
@@ -70,7 +73,8 @@ private:
         std::int64_t next = -1;            ///< next offset; -1: where the group stands
         std::set<std::string> blocked;     ///< keys that have parked events
         bool parked_any = false;
-        std::size_t careful = 0;           ///< new events still to be run one by one, after an owner died
+        std::size_t careful = 0;           ///< new events whose begins are still put on record, after an owner died
+        std::size_t suspects = 0;          ///< of them, those among which is one over which an owner died
         int contention = 0;                ///< failures of kind contention in a row
         bool stale = false;                ///< what is in the table is not known: read it before going on
         bool claimed_now = false;          ///< the group has not confirmed the claim yet
@@ -78,7 +82,6 @@ private:
         std::size_t unconfirmed = 0;
         std::chrono::steady_clock::time_point look_at_parked{};
         std::int64_t told = -1;            ///< the position that the group was told last
-        std::chrono::steady_clock::time_point told_at{};
     };
     using Tp = kafka::TopicPartition;
     /// What a batch takes from one partition.
@@ -104,9 +107,11 @@ private:
     bool prepare(const Tp&, Part&);
     bool round(std::map<Tp, std::vector<kafka::Record>>& buckets);
     void work(const Leg&);
+    bool whole(const Leg&);
+    void alone(const Leg&);
+    void carefully(const Leg&);
     bool together(std::span<const Leg>);
     void attempt(std::span<const Leg>, bool single, const Disposition*);
-    void singly(const Tp&, Part&, std::span<const kafka::Record>, bool careful);
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
     void settle(pg::Tx&, const Tp&, Part&, const kafka::Record&, const Decoded&, const Outcome&);
@@ -115,10 +120,10 @@ private:
     std::vector<std::int64_t> write_outbox(pg::Tx&, Sink&, const LegOf&);
     void publish(Sink&, const std::vector<std::int64_t>& ids, const LegOf&);
     void tidy();
-    /// Tells the group where the partition stands: for lag tools only, so now and then is enough.
-    void tell_group(const Tp&, Part&, bool now);
+    /// Tells the group where all partitions stand: for lag tools only, so now and then is enough.
+    void tell_group(bool now);
     void count_blocked();
-    void rest(std::chrono::steady_clock::duration worked);
+    void rest(std::chrono::steady_clock::time_point began);
     /// Says what failed, throws the session away, waits (growing, at most 2 s).
     void back_off(const std::string& why, bool schema);
     pg::Params at(const Tp& tp) const { return {consumer_.name(), tp.topic, tp.partition}; }
@@ -128,6 +133,7 @@ private:
     const LaneOptions& options_;
     StopSignal& stop_;
     std::string id_;
+    std::chrono::steady_clock::time_point told_at_{};
     pg::Connection db_;
     kafka::Source source_;
     Publisher publisher_;

@@ -14,6 +14,7 @@ constexpr std::size_t kMostUnconfirmed = 20'000;
 constexpr int kLastTry = 3;
 /// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a few repeats after a crash.
 constexpr Millis kTellGroup{100};
+constexpr Millis kPace{25};  ///< from the begin of a batch that was not full to the next one's: what comes together goes on together
 
 struct Claimed {
     std::int64_t epoch;
@@ -66,12 +67,14 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
         return std::vector<std::optional<std::int64_t>>(tps.size());  // where the group stands
     };
     r.revoked = [this](const std::vector<Tp>& tps, bool lost) {
-        if (!lost) publisher_.flush(Millis{5'000});
+        if (!lost) {
+            publisher_.flush(Millis{5'000});
+            tell_group(true);
+        }
         for (const auto& tp : tps) {
             auto found = parts_.find(tp);
             if (found == parts_.end()) continue;
             if (!lost) {
-                advance(tp, found->second, true);
                 try {
                     auto tx = db_.begin(pg::Scope::none());
                     tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
@@ -241,23 +244,32 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
 }
 
-void PassLane::advance(const Tp& tp, Part& part, bool at_once) {
+void PassLane::advance(Part& part) {
     while (!part.steps.empty() && part.steps.front().unconfirmed == 0) {
         part.next = part.steps.front().next;
         part.steps.pop_front();
     }
-    if (part.next == part.told) return;
+}
+
+/// Where all partitions stand, by what Kafka has confirmed: the next owner goes on from there.
+void PassLane::tell_group(bool now) {
     auto clock = std::chrono::steady_clock::now();
-    if (!at_once && clock - part.told_at < kTellGroup) return;
-    source_.commit_async(tp, part.next);
-    part.told = part.next;
-    part.told_at = clock;
+    if (!now && clock - told_at_ < kTellGroup) return;
+    told_at_ = clock;
+    std::vector<std::pair<Tp, std::int64_t>> positions;
+    for (auto& [tp, part] : parts_) {
+        advance(part);
+        if (part.next == part.told) continue;
+        positions.emplace_back(tp, part.next);
+        part.told = part.next;
+    }
+    if (!positions.empty()) source_.commit_async(positions);
 }
 
 /// After a failed delivery: from the oldest record that Kafka has not confirmed.
 void PassLane::start_again() {
     for (auto& [tp, part] : parts_) {
-        advance(tp, part);
+        advance(part);
         if (part.steps.empty()) continue;
         source_.seek(tp, part.steps.front().next - 1);
         part.steps.clear();
@@ -268,7 +280,8 @@ void PassLane::start_again() {
 void PassLane::run() {
     tel::ServiceScope scope(options_.service);
     while (!stop_.stopping()) {
-        auto records = source_.poll(kBatch, kMaxBytes, publisher_.in_flight() > 0 ? Millis{1} : Millis{100});
+        auto records = source_.poll(kBatch, kMaxBytes, publisher_.in_flight() > 0 ? Millis{5} : Millis{100});
+        auto began = std::chrono::steady_clock::now();
         publisher_.serve(Millis{0});
         if (publisher_.take_failure()) {
             start_again();
@@ -283,11 +296,12 @@ void PassLane::run() {
             if (!stop_.stopping()) tel::error("a pass-through lane failed", {{"consumer", consumer_.name()}, {"why", e.what()}});
             throw;
         }
-        for (auto& [tp, part] : parts_) advance(tp, part);
+        tell_group(false);
+        if (!records.empty() && records.size() < kBatch) rest_until(began + kPace, publisher_, stop_);
         while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
     }
     publisher_.flush(Millis{5'000});
-    for (auto& [tp, part] : parts_) advance(tp, part, true);
+    tell_group(true);
     for (auto& [tp, part] : parts_) {
         try {
             auto tx = db_.begin(pg::Scope::none());

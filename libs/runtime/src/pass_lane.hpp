@@ -19,13 +19,13 @@ private:
         std::uint64_t generation = 0;
         std::deque<Step> steps;  ///< records in order; the front ones without anything unconfirmed are done
         std::int64_t next = -1, told = -1;  ///< all before it is done; what the group was told
-        std::chrono::steady_clock::time_point told_at{};
     };
     void handle(const Tp&, Part&, std::vector<kafka::Record>&);
     bool safe_to_touch(const Tp&, const kafka::Record&);
     void put_aside(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
     void bury(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
-    void advance(const Tp&, Part&, bool at_once = false);
+    static void advance(Part&);
+    void tell_group(bool now);
     void start_again();
     void retry(const char* what, const std::function<void()>&);
 
@@ -39,6 +39,7 @@ private:
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
     std::uint64_t generation_ = 0;
+    std::chrono::steady_clock::time_point told_at_{};
     std::map<const detail::Handler*, std::unique_ptr<google::protobuf::Message>> scratch_;
     std::map<Tp, std::size_t> careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
 };

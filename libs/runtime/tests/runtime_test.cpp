@@ -347,6 +347,30 @@ TEST_CASE("an owner that died over an event leaves it as a dead letter in the en
     CHECK(eventually([&] { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + notes.company + "' AND note = 'after'") == 1; }));
 }
 
+TEST_CASE("after an owner that died events are begun a few together, and one by one where one died among them", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    std::vector<events::Wire> wires;
+    for (int i = 0; i < 4; ++i) wires.push_back(report(notes.company, "+1", "n"));
+    auto partition = std::to_string(send(wires));
+    {
+        Running lane(Consumer{name}.on<&Notes::one>(notes));
+        REQUIRE(eventually([&] { return notes_of(notes.company) == 4; }));
+    }
+    pg::Connection db(World::shared().owner, "coroner");
+    auto again_after = [&](const std::string& trying) {
+        db.execute("DELETE FROM notes WHERE company_id = '" + notes.company + "'; DELETE FROM inbox WHERE consumer = '" + name + "'");
+        db.execute("UPDATE lanes SET clean = false, next_offset = next_offset - 4, " + trying + " WHERE consumer = '" + name + "' AND partition = " + partition);
+        Running lane(Consumer{name}.on<&Notes::one>(notes));
+        REQUIRE(eventually([&] { return notes_of(notes.company) == 4; }));
+        return count("SELECT next_offset - trying_offset AS n FROM lanes WHERE consumer = '" + name + "' AND partition = " + partition);
+    };
+    CHECK(again_after("trying_offset = NULL, trying_count = 0") == 4);                // the begin of all four was written once
+    CHECK(again_after("trying_offset = next_offset - 4, trying_count = 1") == 1);     // somebody died there: each has its own
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 0);
+}
+
 TEST_CASE("the database away: lanes wait, lose nothing, and go on by themselves", "[integration]") {
     World::shared();
     Notes notes{fresh_company()};

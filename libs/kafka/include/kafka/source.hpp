@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <utility>
 
 #include "kafka/record.hpp"
 
@@ -32,7 +33,8 @@ public:
     std::vector<Record> poll(std::size_t max, std::size_t max_bytes, Millis wait);
     /// Synchronous; an error if the group refuses (this member is not the owner any more).
     Result<void> commit(const TopicPartition&, std::int64_t next_offset);
-    void commit_async(const TopicPartition&, std::int64_t next_offset);
+    /// Next offsets of several partitions, in one request that nobody waits for.
+    void commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions);
     void seek(const TopicPartition&, std::int64_t offset);
     void pause(const TopicPartition&);
     void resume(const TopicPartition&);
