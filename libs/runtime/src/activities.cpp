@@ -51,13 +51,14 @@ void Activities::loop() {
 }
 
 bool Activities::one(pg::Connection& db) {
-    Policy policy = consumer_.handlers().front().policy;
+    // What an intent asks for is known once it is leased: the lease lasts for the most patient activity.
+    Millis longest{0};
     for (const auto& h : consumer_.handlers())
-        if (h.shape == detail::Shape::activity) policy = h.policy;
+        if (h.shape == detail::Shape::activity) longest = std::max(longest, h.policy.timeout);
     std::optional<StoredRecord> taken;
     {
         auto tx = db.begin(pg::Scope::none());
-        tx.each(sql::lease, {consumer_.name(), static_cast<std::int64_t>(policy.timeout.count())}, [&](const pg::Fields& f) {
+        tx.each(sql::lease, {consumer_.name(), static_cast<std::int64_t>(longest.count())}, [&](const pg::Fields& f) {
             StoredRecord s;
             s.intent_key = f.text("intent_key");
             s.record.key = f.text("company_id");
@@ -75,6 +76,7 @@ bool Activities::one(pg::Connection& db) {
     d.event.meta.attempt = taken->attempt;
     Sink sink(consumer_.name());
     std::vector<std::function<void(pg::Tx&)>> closing;
+    const Retry retry = d.handler ? d.handler->policy.retry : Retry{};
     Outcome outcome = Outcome::reject(d.unreadable.empty() ? "no activity takes " + d.event.meta.type : d.unreadable);
     if (d.handler && d.handler->activity) {
         try {
@@ -98,14 +100,14 @@ bool Activities::one(pg::Connection& db) {
             if (sink.size() > 0) tx.write(sql::outbox_notify, {consumer_.name()});
         }
     } else {
-        bool over = outcome.kind() == Outcome::Kind::reject || (outcome.kind() == Outcome::Kind::retry && taken->attempt >= policy.retry.attempts);
+        bool over = outcome.kind() == Outcome::Kind::reject || (outcome.kind() == Outcome::Kind::retry && taken->attempt >= retry.attempts);
         auto history = outcome.kind() == Outcome::Kind::later ? taken->history : longer_history(taken->history, outcome.why(), now);
         if (over) {
             tx.write(sql::intent_failed, with({outcome.why(), history}));
             tel::error("an activity is given up", {{"consumer", consumer_.name()}, {"type", d.event.meta.type}, {"event_id", d.event.meta.id.value().to_string()},
                                                    {"company_id", d.event.meta.company.value()}, {"attempts", taken->attempt}, {"why", outcome.why()}});
         } else {
-            auto pause = outcome.after().value_or(policy.retry.pause.pause(taken->attempt - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
+            auto pause = outcome.after().value_or(retry.pause.pause(taken->attempt - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
             tx.write(sql::intent_again, with({outcome.why(), history, now + pause, outcome.kind() == Outcome::Kind::later ? taken->attempt - 1 : taken->attempt}));
             tel::warn("an activity failed and runs again", {{"consumer", consumer_.name()}, {"type", d.event.meta.type}, {"company_id", d.event.meta.company.value()}, {"why", outcome.why()}});
         }

@@ -190,6 +190,7 @@ struct Notes {
         out.emit(done);
         return Outcome::done();
     }
+    Outcome other(Call<CallRecorded>, Out<CallRecorded>&) const { return Outcome::ignored("none of its business"); }
 };
 
 std::string fresh_company() {
@@ -410,6 +411,18 @@ TEST_CASE("a pass-through passes on, puts aside what needs rows, and buries what
         return seen >= 100;
     }));
     CHECK(seen == 100);
+}
+
+TEST_CASE("each activity of a consumer has its own patience", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    Policy impatient;
+    impatient.retry.attempts = 1;
+    Running lane(Consumer{name}.on<&Notes::act>(notes, impatient).on<&Notes::other>(notes));
+    send({report(notes.company, "+1", "once")});
+    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'failed' AND company_id = '" + notes.company + "'") == 1; }));
+    CHECK(notes.calls == 1);
 }
 
 TEST_CASE("an activity runs outside of transactions, again after a failure, and once for a repeated event", "[integration]") {
