@@ -2,6 +2,7 @@
 
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
+#include "events/changes.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -54,12 +55,7 @@ rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::T
         changed = tx.maybe<Changed>(sql::unbook, {a.company_id(), a.call_id(), a.version()});
     }
     if (!changed) return rt::Outcome::ignored(effect == Effect::make ? "a person has touched the appointment, or it is over" : "there is no appointment of the analysis' own to call off");
-    changes::v1::RowChanged row;
-    row.set_company_id(a.company_id());
-    row.set_kind("appointment");
-    row.set_id(changed->id.to_string());
-    row.set_version(changed->version);
-    out.emit(row);
+    out.emit(events::row_changed(CompanyId{a.company_id()}, "appointment", changed->id.to_string(), changed->version));
     return rt::Outcome::done();
 }
 

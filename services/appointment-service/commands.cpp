@@ -3,6 +3,7 @@
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
 #include "base/json.hpp"
+#include "events/changes.hpp"
 #include "identity/inputs.hpp"
 #include "resources/rows.hpp"
 #include "telemetry/log.hpp"
@@ -129,12 +130,7 @@ http::Response Commands::answer(identity::Context& c, const Uuid& id, int status
         version = f.integer("version");
         resources::appointment_value(w, f, c.who.user.value());
     });
-    changes::v1::RowChanged changed;
-    changed.set_company_id(c.company().value());
-    changed.set_kind("appointment");
-    changed.set_id(id.to_string());
-    changed.set_version(version);
-    emitter_.emit(c.tx(), changed, c.request.trace);
+    emitter_.emit(c.tx(), events::row_changed(c.company(), "appointment", id.to_string(), version), c.request.trace);
     tel::info("an appointment was changed by a person", {{"company_id", c.company().value()}, {"appointment_id", id.to_string()}, {"user_id", c.who.user.value()}});
     return c.ok(w.take(), status);
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cards.hpp"
+#include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "leads.hpp"
 #include "task.hpp"
@@ -125,12 +126,7 @@ void Batch::take(const In& in) {
 }
 
 void Batch::tell(const rt::Envelope& cause, const char* kind, const std::string& company, const Uuid& id, std::int64_t version) {
-    changes::v1::RowChanged row;
-    row.set_company_id(company);
-    row.set_kind(kind);
-    row.set_id(id.to_string());
-    row.set_version(version);
-    out_.emit(cause, row);
+    out_.emit(cause, events::row_changed(CompanyId{company}, kind, id.to_string(), version));
 }
 
 void Batch::write_contacts() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.hpp"
+#include "events/changes.hpp"
 #include "identity/inputs.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "lead.hpp"
@@ -111,12 +112,7 @@ LeadRow lock_lead(Context& c, const Uuid& id) {
 }  // namespace
 
 void Commands::tell(Context& c, const char* kind, const std::string& id, std::int64_t version) const {
-    changes::v1::RowChanged row;
-    row.set_company_id(c.company().value());
-    row.set_kind(kind);
-    row.set_id(id);
-    row.set_version(version);
-    emitter_.emit(c.tx(), row, c.request.trace);
+    emitter_.emit(c.tx(), events::row_changed(c.company(), kind, id, version), c.request.trace);
 }
 
 http::Response Commands::task_answer(Context& c, const Uuid& id, bool changed, int status) const {

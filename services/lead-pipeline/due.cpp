@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -79,12 +80,7 @@ void DueWork::settle(pg::Connection& db, const std::vector<Item>& due) const {
 }
 
 void DueWork::tell(pg::Tx& tx, const std::string& company, const std::string& task, std::int64_t version) const {
-    changes::v1::RowChanged row;
-    row.set_company_id(company);
-    row.set_kind("task");
-    row.set_id(task);
-    row.set_version(version);
-    emitter_.emit(tx, row, tel::TraceContext::fresh());
+    emitter_.emit(tx, events::row_changed(CompanyId{company}, "task", task, version), tel::TraceContext::fresh());
 }
 
 }  // namespace otto::lead_pipeline

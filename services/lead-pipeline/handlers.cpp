@@ -8,6 +8,7 @@
 #include "call.hpp"
 #include "cards.hpp"
 #include "contact.hpp"
+#include "events/changes.hpp"
 #include "lead.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "leads.hpp"
@@ -488,14 +489,7 @@ void Batch::emit() {
         m.set_received_at_us(to_micros(c.received_at));
         m.set_owner_id(r.owner_id.value_or(""));
         out_.emit(cause, m);
-        auto changed = [&](const char* kind, const std::string& id, std::int64_t version) {
-            changes::v1::RowChanged row;
-            row.set_company_id(r.company);
-            row.set_kind(kind);
-            row.set_id(id);
-            row.set_version(version);
-            out_.emit(cause, row);
-        };
+        auto changed = [&](const char* kind, const std::string& id, std::int64_t version) { out_.emit(cause, events::row_changed(CompanyId{r.company}, kind, id, version)); };
         changed("call", std::to_string(r.call_id), r.version);
         auto lead = leads_.find({r.company, r.lead});
         bool lead_changed = (lead != leads_.end() && (lead->second.fresh || lead->second.changed)) || resettled_.contains({r.company, r.lead});

@@ -1,5 +1,6 @@
 #include "call.hpp"
 
+#include "events/changes.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -136,12 +137,7 @@ Outgoing Call::submitted(Step step) const {
 }
 
 void Call::tell_change(std::int64_t version, std::vector<Outgoing>& out) const {
-    changes::v1::RowChanged m;
-    m.set_company_id(company.value());
-    m.set_kind("analysis");
-    m.set_id(std::to_string(id.value()));
-    m.set_version(version);
-    out.emplace_back(std::move(m));
+    out.emplace_back(events::row_changed(company, "analysis", std::to_string(id.value()), version));
 }
 
 void Call::tell_failure(std::string_view step, const std::string& why, std::vector<Outgoing>& out) const {

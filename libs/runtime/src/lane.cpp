@@ -15,6 +15,7 @@ constexpr int kLastTry = 3;  ///< times that an event may be begun while its par
 constexpr std::size_t kCarefulGroup = 16;
 constexpr std::size_t kMostUnconfirmed = 20'000;
 constexpr Millis kMostRest{25};  ///< beside kPace
+constexpr std::int64_t kNearly = 50;  ///< events
 constexpr Millis kPace{40};      ///< from the begin of a batch that was not full to the next one's
 constexpr Millis kTellGroup{500};
 
@@ -661,6 +662,10 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
 
 // ---- the loop
 
+bool caught_up(const kafka::Source& source, const std::map<kafka::TopicPartition, std::vector<kafka::Record>>& polled) {
+    return std::all_of(polled.begin(), polled.end(), [&](const auto& p) { return p.second.empty() || source.end_of(p.first) - p.second.back().offset - 1 <= kNearly; });
+}
+
 void rest_until(std::chrono::steady_clock::time_point end, Publisher& publisher, StopSignal& stop) {
     while (!stop.stopping()) {
         auto left = std::chrono::ceil<Millis>(end - std::chrono::steady_clock::now());
@@ -811,6 +816,7 @@ void Lane::run() {
         bool full = records.size() >= most, idle = records.empty();
         std::map<Tp, std::vector<kafka::Record>> buckets;
         for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
+        bool rests = !full && !idle && caught_up(source_, buckets);
         auto began = std::chrono::steady_clock::now();
         if (!round(buckets))
             for (auto& [tp, part] : parts_)
@@ -820,7 +826,7 @@ void Lane::run() {
             metrics_.owned.add(-static_cast<double>(parts_.size()));
             parts_.clear();
             source_.rejoin();
-        } else if (!full && !idle) {
+        } else if (rests) {
             rest(began);
         }
         tell_group(false);

@@ -54,6 +54,8 @@ private:
     std::map<kafka::TopicPartition, tel::Gauge> lag_;
 };
 
+/// What was polled reaches to where its partitions end, or nearly: there is nothing to be fetched that a rest would keep waiting.
+bool caught_up(const kafka::Source&, const std::map<kafka::TopicPartition, std::vector<kafka::Record>>& polled);
 /// Waits, and serves Kafka's reports meanwhile.
 void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSignal&);
 

@@ -289,6 +289,7 @@ void PassLane::run() {
         }
         std::map<Tp, std::vector<kafka::Record>> buckets;
         for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
+        bool rests = !records.empty() && records.size() < kBatch && caught_up(source_, buckets);
         try {
             for (auto& [tp, bucket] : buckets)
                 if (auto found = parts_.find(tp); found != parts_.end()) handle(tp, found->second, bucket);
@@ -297,7 +298,7 @@ void PassLane::run() {
             throw;
         }
         tell_group(false);
-        if (!records.empty() && records.size() < kBatch) rest_until(began + kPace, publisher_, stop_);
+        if (rests) rest_until(began + kPace, publisher_, stop_);
         while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
     }
     publisher_.flush(Millis{5'000});
