@@ -1,7 +1,5 @@
 #include "service.hpp"
 
-#include <thread>
-
 #include "app/common.hpp"
 #include "bookings.hpp"
 #include "commands.hpp"
@@ -14,6 +12,7 @@ using identity::Roles;
 
 void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");                        // time zones, how long an appointment lasts
+    companies.hold_start(service);                                                           // a zone that is not known yet would be another hour of the day
     auto& authenticator = service.own<identity::Authenticator>(service.settings());          // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);                       // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>(companies);                                       // what people do

@@ -1,7 +1,6 @@
 #include "sweep.hpp"
 
 #include <algorithm>
-#include <thread>
 
 #include "app/common.hpp"
 #include "base/text.hpp"
@@ -91,7 +90,8 @@ std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
 
 void Sweep::run(pg::Connection& db) const {
     // At a start the companies are still being read; without them there would be nobody to sweep for.
-    for (int i = 0; i < 600 && !stop_ && !companies_.caught_up(); ++i) std::this_thread::sleep_for(50ms);
+    for (int i = 0; i < 60 && !stop_ && !companies_.caught_up(500ms); ++i) {
+    }
     if (!companies_.caught_up()) return;
     for (auto& account : accounts_due(db))
         if (!stop_) sweep(db, account);

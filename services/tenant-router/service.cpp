@@ -1,7 +1,5 @@
 #include "service.hpp"
 
-#include <thread>
-
 #include "app/common.hpp"
 #include "handlers.hpp"
 #include "ingress/webhook.hpp"
@@ -10,11 +8,8 @@ namespace otto::tenant_router {
 namespace {
 
 void wire(app::Service& service) {
-    auto& companies = service.own<directory::Companies>(service, "");  // company profiles, from otto.directory
-    service.on_start("the directory is read", [&companies] {           // without it everything would be held
-        for (int i = 0; i < 1'200 && !companies.ready(); ++i) std::this_thread::sleep_for(Millis{50});
-        if (!companies.ready()) throw Failure(Error("the companies cannot be read from Kafka", "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
-    });
+    auto& companies = service.own<directory::Companies>(service, "");                             // company profiles, from otto.directory
+    companies.hold_start(service);                                                                // without them everything would be held
     auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned));  // number -> company
     rt::Policy known_already;
     known_already.once = false;  // a call that is remembered stays as it is

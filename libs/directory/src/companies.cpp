@@ -79,13 +79,29 @@ Companies::Companies(app::Service& service, const std::string& snapshot_folder)
 
 Companies::~Companies() { stop(); }
 
+bool Companies::caught_up(Millis wait) const {
+    std::unique_lock guard(known_lock_);
+    return known_.wait_for(guard, wait, [&] { return caught_up_ || stop_; }) && caught_up_;
+}
+
+void Companies::hold_start(app::Service& service) {
+    service.on_start("the directory is read", [this] {
+        if (!from_snapshot_ && !caught_up(Millis{60'000}))
+            throw Failure(Error("the companies cannot be read from Kafka", "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
+    });
+}
+
 void Companies::start() {
     load_snapshot();
     thread_ = std::thread([this] { loop(); });
 }
 
 void Companies::stop() {
-    stop_ = true;
+    {
+        std::lock_guard guard(known_lock_);
+        stop_ = true;
+    }
+    known_.notify_all();
     if (thread_.joinable()) thread_.join();
 }
 
@@ -95,7 +111,11 @@ void Companies::loop() {
     while (!stop_) {
         for (const auto& r : reader.poll(1'000, Millis{100})) apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
         if (!caught_up_ && reader.caught_up()) {
-            caught_up_ = true;
+            {
+                std::lock_guard guard(known_lock_);
+                caught_up_ = true;
+            }
+            known_.notify_all();
             tel::info("the companies are known", {{"companies", size()}});
         }
         if (caught_up_ && dirty_ && std::chrono::steady_clock::now() - saved > std::chrono::seconds(1)) {

@@ -125,6 +125,7 @@ struct Server::Impl {
         Stream stream;
         bool idle = true;
         bool heard = false;  // its first request has begun
+        std::string peer;    // the address at the other end, once there was a request
         explicit Connection(Socket s) : stream(std::move(s)) {}
     };
     std::mutex open_lock;
@@ -140,14 +141,17 @@ struct Server::Impl {
     Task<Response> run_handler(const Route&, Request&);
     void measure(const Request&, std::string_view route, int status);
     const Router::Impl& routes() const { return *router->impl_; }
-    void describe(Request&, const wire::fields&, std::string_view target, const tcp::endpoint&) const;
-    std::string client_of(const Headers&, const tcp::endpoint&) const;
+    void describe(Request&, const wire::fields&, std::string_view target, const std::string& peer) const;
+    std::string client_of(const Headers&, const std::string& peer) const;
 };
 
 namespace {
 
 /// A file is read by so much at a time.
 constexpr std::size_t kPiece = 128u << 10;
+
+/// Bytes read at a time: of a head, and at most of a body.
+constexpr std::size_t kReadHead = 4'096, kReadBody = 32u << 10;
 
 /// How long a drain waits for the first request of a connection that was opened just before.
 constexpr std::chrono::milliseconds kFirstRequest{1'000};
@@ -165,12 +169,12 @@ struct Held {
 
 }  // namespace
 
-std::string Server::Impl::client_of(const Headers& headers, const tcp::endpoint& peer) const {
+std::string Server::Impl::client_of(const Headers& headers, const std::string& peer) const {
     auto trusted = [&](const std::string& address) {
         return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) != options.trusted_proxies.end();
     };
-    std::string client = peer.address().to_string();
-    if (!trusted(client)) return client;
+    if (!trusted(peer)) return peer;
+    std::string client = peer;
     std::string chain;
     for (const auto& [name, value] : headers.items())
         if (iequals(name, "x-forwarded-for")) chain += (chain.empty() ? "" : ",") + value;
@@ -182,7 +186,7 @@ std::string Server::Impl::client_of(const Headers& headers, const tcp::endpoint&
     return client;
 }
 
-void Server::Impl::describe(Request& request, const wire::fields& fields, std::string_view target, const tcp::endpoint& peer) const {
+void Server::Impl::describe(Request& request, const wire::fields& fields, std::string_view target, const std::string& peer) const {
     request.target = std::string(target);
     auto query = target.find('?');
     request.path = percent_decode(target.substr(0, query), false);
@@ -348,7 +352,7 @@ Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) 
     c.stream.expires_after(c.idle ? options.idle_timeout : options.head_timeout);
     if (c.idle) {
         // An idle connection may stay long; from the first byte of a head on the clock is another one.
-        auto space = buffer.prepare(4096);
+        auto space = buffer.prepare(kReadHead);
         auto got = co_await c.stream.async_read_some(space, net::redirect_error(use_task, error));
         if (error) co_return false;
         buffer.commit(got);
@@ -360,8 +364,20 @@ Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) 
         c.heard = true;
         --unheard;
     }
-    co_await wire::async_read_header(c.stream, buffer, head, net::redirect_error(use_task, error));
-    auto peer = c.stream.socket().remote_endpoint();
+    // Mostly all of it is here already: parsing it where it lies costs less than an operation that would first have to ask.
+    while (!head.is_header_done()) {
+        auto used = head.put(buffer.data(), error);
+        buffer.consume(used);
+        if (error && error != wire::error::need_more) break;
+        if (!error && used > 0) continue;
+        error = {};
+        auto space = buffer.prepare(kReadHead);
+        auto got = co_await c.stream.async_read_some(space, net::redirect_error(use_task, error));
+        if (error) co_return false;  // gone, or too slow
+        buffer.commit(got);
+    }
+    if (c.peer.empty()) c.peer = c.stream.socket().remote_endpoint().address().to_string();
+    const auto& peer = c.peer;
     Request request;
     if (error == wire::error::header_limit) {
         describe(request, {}, "/", peer);
@@ -370,8 +386,6 @@ Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) 
         co_return false;
     }
     if (error) {
-        if (error.category() != wire::make_error_code(wire::error::bad_method).category() || error == wire::error::end_of_stream || error == wire::error::partial_message)
-            co_return false;  // gone, or too slow
         describe(request, {}, "/", peer);
         auto answer = problem({400, "Malformed HTTP", "The request is not HTTP/1.1: " + error.message() + "."}, request);
         co_await reply(c, request, "-", std::move(answer), false);
@@ -443,7 +457,19 @@ Task<bool> Server::Impl::one_request(Connection& c, beast::flat_buffer& buffer) 
         wire::request_parser<wire::string_body> whole(std::move(head));
         whole.body_limit(route.limits.body);
         c.stream.expires_after(options.body_timeout);
-        co_await wire::async_read(c.stream, buffer, whole, net::redirect_error(use_task, error));
+        whole.eager(true);
+        while (!whole.is_done()) {
+            auto used = whole.put(buffer.data(), error);
+            buffer.consume(used);
+            if (error && error != wire::error::need_more) break;
+            if (!error && used > 0) continue;  // a chunk of it, or what was there
+            error = {};
+            auto want = std::clamp<std::uint64_t>(whole.content_length_remaining().value_or(kReadHead), kReadHead, kReadBody);
+            auto space = buffer.prepare(static_cast<std::size_t>(want));
+            auto got = co_await c.stream.async_read_some(space, net::redirect_error(use_task, error));
+            if (error) co_return false;
+            buffer.commit(got);
+        }
         if (error == wire::error::body_limit) {
             auto answer = problem({413, "Body too large", "Send at most " + std::to_string(route.limits.body) + " bytes."}, request);
             co_await reply(c, request, route.path, std::move(answer), false);

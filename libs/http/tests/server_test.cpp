@@ -1,6 +1,7 @@
 #include "http/server.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ public:
         timeval patience{10, 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
+        int at_once = 1;
+        ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);  // what is said in pieces goes out in pieces
     }
     ~Raw() { ::close(fd_); }
     Raw& say(const std::string& text) {
@@ -160,6 +163,33 @@ TEST_CASE("keep-alive and pipelining: answers in the order of the requests", "[i
     for (int i = 0; i < 20; ++i) many += "GET /hello/n" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
     c.say(many);
     for (int i = 0; i < 20; ++i) CHECK(has(c.until("hello n" + std::to_string(i)), "HTTP/1.1 200"));
+}
+
+TEST_CASE("a request may come in any pieces", "[integration]") {
+    Fixture f;
+    const auto text = post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\n", "first") +
+                      post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", "3\r\nsec\r\n4;x=y\r\nond.\r\n0\r\nTrailer: t\r\n\r\n") + "GET /hello/third HTTP/1.1\r\nHost: h\r\n\r\n";
+    auto answered = [](Raw& c) {
+        for (const char* body : {"\r\n\r\nfirst", "\r\n\r\nsecond.", "\r\n\r\nhello third"})
+            if (!has(c.until(body), "HTTP/1.1 200")) return false;
+        return true;
+    };
+    auto all = f.connect();
+    CHECK(answered(all.say(text)));
+    for (std::size_t cut = 1; cut < text.size(); ++cut) {
+        INFO("cut at " << cut);
+        auto c = f.connect();
+        REQUIRE(answered(c.say(text.substr(0, cut)).say(text.substr(cut))));
+    }
+    auto drops = f.connect();
+    for (char letter : text) drops.say(std::string(1, letter));
+    CHECK(answered(drops));
+
+    const std::string large(200'000, 'x');
+    auto c = f.connect();
+    c.say(post("/async", "Content-Type: text/plain\r\nContent-Length: 200000\r\n", large.substr(0, 100)));
+    for (std::size_t at = 100; at < large.size(); at += 777) c.say(large.substr(at, 777));
+    CHECK(has(c.until(large), "HTTP/1.1 202"));
 }
 
 TEST_CASE("Expect: 100-continue is answered when the body is wanted, and only then", "[integration]") {

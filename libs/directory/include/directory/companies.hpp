@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -69,7 +70,11 @@ public:
     void start();
     void stop();
     bool ready() const { return caught_up_ || from_snapshot_; }
-    bool caught_up() const { return caught_up_; }
+    /// The topic has been read to its end; a snapshot is not enough. Waits for that so long.
+    bool caught_up(Millis wait = Millis{0}) const;
+    /// Whatever of the service starts after this finds the companies known: a time zone or an owner that is merely not read yet must not pass for none. The start fails
+    /// if they cannot be read within a minute.
+    void hold_start(app::Service&);
 
     ProfilePtr find(const CompanyId&) const;
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
@@ -97,6 +102,8 @@ private:
     std::map<std::string, std::set<std::string>, std::less<>> by_number_, by_callrail_;
     std::atomic<bool> caught_up_{false}, from_snapshot_{false}, stop_{false};
     std::atomic<std::uint64_t> generation_{0};
+    mutable std::mutex known_lock_;
+    mutable std::condition_variable known_;  ///< caught_up_ or stop_
     std::thread thread_;
     bool dirty_ = false;
 };
