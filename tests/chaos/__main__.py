@@ -112,6 +112,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
                     "p99 ms": round(answered[int(len(answered) * 0.99)] * 1000) if answered else 0, "max ms": round(answered[-1] * 1000) if answered else 0}
             say(f"{row['verdict']:8} {title}: " + ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("fault", "verdict", "seen", "why")) + "".join(f"; {k} {v}" for k, v in row.get("seen", {}).items())
                 + (f"\n          {row['why']}" if "why" in row else ""))
+            report["broken"] += [f"{title}: {name} ended by itself" for name in SERVICES for i in cluster.instances[name] if not i.alive()]
             if not recover(cluster):
                 report["broken"].append(f"{title}: the stack did not come back")
                 break

