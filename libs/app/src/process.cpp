@@ -1,6 +1,5 @@
 #include "app/process.hpp"
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -219,8 +218,6 @@ private:
 };
 
 int run(int argc, char** argv, std::string_view program, std::vector<Definition> services) {
-    // glibc's fast bins are gathered up at every large block that is given back, and each webhook and each record has one; the threads' own caches stay.
-    ::mallopt(M_MXFAST, 0);
     Rows rows = common_rows();
     std::string about;
     for (const auto& d : services) {
