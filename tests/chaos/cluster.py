@@ -164,6 +164,9 @@ class Cluster(Stack):
 
     # -- nginx
 
+    def behind_nginx(self, name: str) -> bool:
+        return f"upstream {name.replace('-', '_')} " in (self.folder / "nginx.conf").read_text()
+
     def route(self, name: str, *instances: Instance) -> None:
         """nginx sends that service's requests to these processes from now on."""
         conf = self.folder / "nginx.conf"

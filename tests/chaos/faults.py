@@ -121,7 +121,7 @@ def rolling(w: World, name: str) -> Seen:
     since = time.time()
     old = w.cluster.one(name)
     ingress = name.endswith("-ingress")
-    served = ingress or name in ("query-service", "company-service")
+    served = w.cluster.behind_nginx(name)
     folder = w.cluster.folder / f"spool-{free_port()}"  # a StatefulSet's pods do not share a disk
     folder.mkdir()
     new = w.cluster.start(name, **({"OTTO_SPOOL_DIR": str(folder)} if ingress else {}))

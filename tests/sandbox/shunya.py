@@ -139,6 +139,7 @@ class Job:
     number: int
     key: str
     role: str | None
+    again: bool = False  # an earlier one of the same step had not failed: paid for more than once
     status: str = "processing"
     began: str = dataclasses.field(default_factory=now_text)
     done: str | None = None
@@ -211,7 +212,8 @@ class Shunya:
         self.numbers += 1
         # Whoever is told a number in place of a name is told of the result by that number.
         named = self.script(call).get("answer_id", "task_id") in ("task_id", "job_id")
-        job = Job(step, f"call_{call.call_id}_company_{call.company}_{step}" if named else str(self.numbers), self.numbers, key, role)
+        job = Job(step, f"call_{call.call_id}_company_{call.company}_{step}" if named else str(self.numbers), self.numbers, key, role,
+                  any(j.step == step and j.status != "failed" for j in call.jobs))
         call.jobs.append(job)
         job.task = asyncio.create_task(self.run(call, job))
         return job
@@ -246,7 +248,7 @@ class Shunya:
             await asyncio.wait_for(job.go.wait(), milliseconds / 1000)
 
     async def run(self, call: Call, job: Job) -> None:
-        if job.step == "transcription" and call.audio is None:
+        if job.step == "transcription" and (call.audio is None or call.audio["error"] is not None):
             await self.fetch(call, call.audio_url)
         job.script = script = self.script(call)
         behaviour = behaviour_of(script, job.step)
@@ -539,10 +541,11 @@ def routes(state: State, shunya: Shunya) -> list[Route]:
         return JSONResponse([shown(c) for c in asked_for(request)])
 
     async def paid(request: Request) -> Response:
-        """What Shunya would bill: accepted jobs, and the calls for which a step was paid more than once."""
+        """What Shunya would bill: accepted jobs, and the calls for which a step was paid more than once, though none of its jobs had failed."""
         found = asked_for(request)
         counted = {step: sum(j.step == step for c in found for j in c.jobs) for step in STEPS}
-        more = [{"company_id": c.company, "call_id": c.call_id, "step": step, "idempotency_keys": keys} for c in found for step in STEPS if len(keys := [j.key for j in c.jobs if j.step == step]) > 1]
+        jobs = [(c, step, [j for j in c.jobs if j.step == step]) for c in found for step in STEPS]
+        more = [{"company_id": c.company, "call_id": c.call_id, "step": step, "idempotency_keys": [j.key for j in of_step]} for c, step, of_step in jobs if any(j.again for j in of_step)]
         return JSONResponse({"calls": len(found), **counted, "more_than_once": more})
 
     async def release(request: Request) -> Response:
