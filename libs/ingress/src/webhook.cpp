@@ -114,7 +114,7 @@ struct Endpoint::Impl {
     void take(http::Request, http::Responder);
     void refuse(const http::Request&, http::Responder, const Judgement&, const Normalized*);
     void tell_refusals();
-    Instant stamp();
+    Instant stamp(Instant now);
 
     std::string service;
     std::shared_ptr<const Provider> provider;
@@ -132,12 +132,12 @@ struct Endpoint::Impl {
     struct { tel::Counter authentic, open, unsigned_, forged, limited; } counters{counter("authentic"), counter("open"), counter("unsigned"), counter("forged"), counter("limited")};
 };
 
-/// received_at = max(now, last + 1 µs): no two events of one ingress have the same.
-Instant Endpoint::Impl::stamp() {
-    auto now = to_micros(system_clock().now());
+/// received_at = max(now, last + 1 µs): no two events of one ingress have the same. After the clock has stepped back it stands nearly still, so nothing but an event's
+/// place in the order may be taken from it.
+Instant Endpoint::Impl::stamp(Instant now) {
     auto last = last_us.load();
     std::int64_t mine = 0;
-    do mine = std::max(now, last + 1);
+    do mine = std::max(to_micros(now), last + 1);
     while (!last_us.compare_exchange_weak(last, mine));
     return from_micros(mine);
 }
@@ -190,18 +190,19 @@ void Endpoint::Impl::tell_refusals() {
 
 void Endpoint::Impl::take(http::Request request, http::Responder respond) {
     tel::ServiceScope scope(service);
-    auto received = stamp();
-    auto alone = provider->judge_alone(request, allow_unsigned, received);
+    auto now = system_clock().now();
+    auto received = stamp(now);
+    auto alone = provider->judge_alone(request, allow_unsigned, now);
     if (alone && alone->verdict == Verdict::forged) return refuse(request, std::move(respond), *alone, nullptr);
     auto normalized = provider->normalize(request);
     auto& event = *normalized.event;
-    auto judgement = alone ? *std::move(alone) : judge(*provider, request, normalized.candidates, companies, allow_unsigned, received);
+    auto judgement = alone ? *std::move(alone) : judge(*provider, request, normalized.candidates, companies, allow_unsigned, now);
     if (judgement.verdict == Verdict::forged) return refuse(request, std::move(respond), judgement, &normalized);
     auto id = events::provider_event_id(provider->name(), event.kind(), normalized.identity, request.body);
     auto line = [&](tel::Level level, std::string_view verdict, int status, std::string_view why) {
         log_webhook(*provider, request, judgement, &normalized, id.value().to_string(), level, verdict, status, why);
     };
-    if (judgement.verdict == Verdict::open && !budget.take(request.client_address, request.body.size(), received)) {
+    if (judgement.verdict == Verdict::open && !budget.take(request.client_address, request.body.size(), now)) {
         counters.limited.inc();
         line(tel::Level::warn, "limited", 429, "too many unverified webhooks");
         auto answer = http::problem({429, "Too many unverified webhooks", "Nobody's key proves this webhook, and too many such came lately. Register the number and its signing key."}, request);

@@ -136,13 +136,15 @@ void Source::commit_async(const std::vector<std::pair<TopicPartition, std::int64
     rd_kafka_commit(impl_->client, list.get(), 1);
 }
 
-void Source::seek(const TopicPartition& p, std::int64_t offset) {
+Result<void> Source::seek(const TopicPartition& p, std::int64_t offset) {
     auto list = at_offset(p, offset);
-    if (auto* error = rd_kafka_seek_partitions(impl_->client, list.get(), 5'000)) {
+    if (auto* error = rd_kafka_seek_partitions(impl_->client, list.get(), 2'000)) {
         Error why(std::string("cannot seek: ") + rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
-        throw Failure(why);
+        return why;
     }
+    if (auto error = list->elems[0].err) return kafka_error("cannot seek", error);
+    return {};
 }
 
 void Source::pause(const TopicPartition& p) { rd_kafka_pause_partitions(impl_->client, list_of({p}).get()); }

@@ -142,7 +142,8 @@ TEST_CASE("partitions start where the owner says, and a second member takes its 
     CHECK(read(source, 4).size() == 4);
     CHECK(source.assignment().size() == 4);
     CHECK(source.commit(source.assignment()[0], ends[source.assignment()[0]]));
-    source.seek({topic, 0}, 0);
+    CHECK_FALSE(source.seek({topic, 99}, 0));  // not ours
+    CHECK(source.seek({topic, 0}, 0));
     CHECK(static_cast<std::int64_t>(read(source, static_cast<std::size_t>(ends[{topic, 0}])).size()) == ends[{topic, 0}]);
 
     std::atomic<bool> stop{false};

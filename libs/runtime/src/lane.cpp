@@ -198,7 +198,10 @@ bool Lane::recover(const Tp& tp, Part& part) {
     drain_outbox(tp, part);
     if (standing.next) {
         part.next = *standing.next;
-        source_.seek(tp, part.next);
+        if (auto there = source_.seek(tp, part.next); !there) {
+            tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
+            rejoin_ = true;
+        }
     } else {
         rejoin_ = true;  // nothing was ever committed here: the group's own offset counts
     }

@@ -271,7 +271,11 @@ void PassLane::start_again() {
     for (auto& [tp, part] : parts_) {
         advance(part);
         if (part.steps.empty()) continue;
-        source_.seek(tp, part.steps.front().next - 1);
+        if (auto there = source_.seek(tp, part.steps.front().next - 1); !there) {
+            tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
+            source_.rejoin();  // tells the group what Kafka has confirmed, and begins there
+            return;
+        }
         part.steps.clear();
         part.generation = ++generation_;
     }

@@ -35,7 +35,8 @@ public:
     Result<void> commit(const TopicPartition&, std::int64_t next_offset);
     /// Next offsets of several partitions, in one request that nobody waits for.
     void commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions);
-    void seek(const TopicPartition&, std::int64_t offset);
+    /// Synchronous; after an error nobody knows where the partition will be read from, until rejoin().
+    Result<void> seek(const TopicPartition&, std::int64_t offset);
     void pause(const TopicPartition&);
     void resume(const TopicPartition&);
     /// Leaves the group and takes part again; used after a lane lost its fence.
