@@ -68,10 +68,12 @@ class Stack:
     def down(self) -> None:
         self.run("deploy/down", "--purge", check=False)
 
+    def maintenance_url(self) -> str:
+        return next(line.split("=", 1)[1] for line in (self.folder / "env").read_text().splitlines() if line.startswith("OTTO_PG_URL_MAINTENANCE="))
+
     def sql(self, statement: str, *params: typing.Any) -> list[tuple[typing.Any, ...]]:
         """As the maintenance role, which sees all rows."""
-        url = next(line.split("=", 1)[1] for line in (self.folder / "env").read_text().splitlines() if line.startswith("OTTO_PG_URL_MAINTENANCE="))
-        with psycopg.connect(url, autocommit=True) as db:
+        with psycopg.connect(self.maintenance_url(), autocommit=True) as db:
             cursor = db.execute(statement, params)
             return cursor.fetchall() if cursor.description else []
 

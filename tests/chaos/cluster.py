@@ -90,6 +90,7 @@ class Cluster(Stack):
         super().__init__(pathlib.Path(tempfile.mkdtemp(prefix="otto-chaos-")), "--split")
         self.instances: dict[str, list[Instance]] = {}
         self.mounts: list[pathlib.Path] = []
+        self.promoted: int | None = None  # the port of a standby that is the primary for now
         self.extra: list[subprocess.Popen[bytes]] = []
 
     def up(self) -> None:
@@ -115,6 +116,10 @@ class Cluster(Stack):
         for mount in self.mounts:
             subprocess.run(["umount", "-l", str(mount)], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def maintenance_url(self) -> str:
+        url = super().maintenance_url()
+        return url.replace(f":{self.env['OTTO_PG_PORT']}/", f":{self.promoted}/") if self.promoted else url
 
     # -- services
 

@@ -440,6 +440,7 @@ class Standby:
         url = self.c.owner_url().replace(f":{self.c.env['OTTO_PG_PORT']}/", f":{self.port}/")
         self.c.as_owner("ALTER SYSTEM RESET synchronous_standby_names", url=url)
         self.c.as_owner("SELECT pg_reload_conf()", url=url)
+        self.c.promoted = self.port
 
     def adopt(self) -> None:
         """From now on it is the cluster's Postgres, at the first one's port."""
@@ -450,13 +451,16 @@ class Standby:
         os.rename(self.data, former)
         assert link.resolve() == former
         self.c.pg_ctl("start")
+        self.c.promoted = None
 
 
 def through(c: Cluster, port: int | str, more: str = "") -> dict[str, dict[str, str]]:
     """Settings with which each service reaches Postgres elsewhere."""
     out = {}
-    for name in ("company-service", "tenant-router", "lead-pipeline", "query-service"):
+    for name in c.instances:
         variable = "OTTO_PG_URL_" + name.replace("-", "_").upper()
+        if variable not in c.settings:
+            continue  # an ingress knows no Postgres
         url = c.settings[variable]
         out[name] = {variable: url.replace(f"127.0.0.1:{c.env['OTTO_PG_PORT']}", str(port) if isinstance(port, str) else f"127.0.0.1:{port}") + more}
     return out
@@ -531,7 +535,7 @@ def clock_steps(w: World) -> Seen:
         time.sleep(6)
         w.progress_within(10)
     seen = w.all_taken(since)
-    bad = [a for a in w.reads.during(since, time.time()) if a[1] != 200]
+    bad = [a for a in w.reads.during(since, time.time()) if a[1] not in (200, 401)]  # by a clock that is an hour off, a token is not valid yet, or no more
     assert not bad, f"{len(bad)} reads failed, such as {bad[:2]}"
     for name in names:
         c.stop(c.one(name))
