@@ -167,6 +167,7 @@ std::int64_t Source::end_of(const TopicPartition& tp) const {
 
 struct Reader::Impl {
     rd_kafka_t* client = nullptr;
+    rd_kafka_queue_t* queue = nullptr;
     std::vector<std::string> topics;
     std::map<TopicPartition, std::int64_t> next, wanted;  // wanted: the end as it was when reading began
     std::map<TopicPartition, std::int64_t> from;
@@ -208,10 +209,14 @@ Reader::Reader(std::string brokers, std::string client_id, std::vector<std::stri
     set(conf.get(), "receive.message.max.bytes", "104857600");
     impl_->client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(impl_->client);
+    impl_->queue = rd_kafka_queue_get_consumer(impl_->client);
     impl_->topics = std::move(topics);
 }
 
+void Reader::wake() { rd_kafka_queue_yield(impl_->queue); }
+
 Reader::~Reader() {
+    rd_kafka_queue_destroy(impl_->queue);
     rd_kafka_consumer_close(impl_->client);
     rd_kafka_destroy(impl_->client);
 }

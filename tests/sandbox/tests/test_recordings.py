@@ -9,6 +9,7 @@ import wave
 
 import httpx
 import pytest
+from conftest import eventually
 from peers import API_KEY, otto, place, sandbox, shared  # noqa: F401
 
 from sandbox.recordings import CHUNK, HUGE, Sound
@@ -156,7 +157,8 @@ def test_a_redirect_to_another_host_tells_who_got_the_key(sandbox, otto, kind, l
     assert target.startswith(host(sandbox, last) + "/elsewhere/")
     for headers in (API_KEY, {}):
         assert httpx.get(target, headers=headers, trust_env=False).content[:4] == b"RIFF"
-    received = sandbox.get("/sandbox/requests", params={"host": f"127.0.0.{last}:{sandbox.base_url.port}"}).json()
+    # A request is noted when its answer has gone out, which the client may see first.
+    received = eventually(lambda: len(found := sandbox.get("/sandbox/requests", params={"host": f"127.0.0.{last}:{sandbox.base_url.port}"}).json()) == 2 and found)
     assert [r["headers"].get("authorization") for r in received] == [API_KEY["Authorization"], None]
 
 
