@@ -541,9 +541,9 @@ def routes(state: State, shunya: Shunya) -> list[Route]:
         return JSONResponse([shown(c) for c in asked_for(request)])
 
     async def paid(request: Request) -> Response:
-        """What Shunya would bill: accepted jobs, and the calls for which a step was paid more than once, though none of its jobs had failed."""
+        """What Shunya would bill: accepted jobs that have not failed, and the calls for which a step was asked for again though the job before had not failed."""
         found = asked_for(request)
-        counted = {step: sum(j.step == step for c in found for j in c.jobs) for step in STEPS}
+        counted = {step: sum(j.step == step and j.status != "failed" for c in found for j in c.jobs) for step in STEPS}
         jobs = [(c, step, [j for j in c.jobs if j.step == step]) for c in found for step in STEPS]
         more = [{"company_id": c.company, "call_id": c.call_id, "step": step, "idempotency_keys": [j.key for j in of_step]} for c, step, of_step in jobs if any(j.again for j in of_step)]
         return JSONResponse({"calls": len(found), **counted, "more_than_once": more})
