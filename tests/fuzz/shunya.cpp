@@ -26,9 +26,7 @@ void fuzz(std::string_view text) {
     } else {
         OTTO_EXPECT(!sorted.error().message.empty(), body);
     }
-    // RapidJSON 1.1 lets 0x1A to 0x1F pass in a string where it compares sixteen letters at once.
-    bool odd = body.starts_with("\xEF\xBB\xBF") || std::any_of(body.begin(), body.end(), [](char c) { return c >= 0x1A && c < 0x20; });
-    if (auto parsed = JsonDocument::parse(body); parsed && !odd) OTTO_EXPECT(sorted.ok(), body);
+    if (auto parsed = JsonDocument::parse(body); parsed && !body.starts_with("\xEF\xBB\xBF")) OTTO_EXPECT(sorted.ok(), body);
 
     std::string message = stamp + ".";
     if (scheme == Scheme::timestamp_dot_body) message += body;

@@ -66,9 +66,11 @@ bool too_deep(std::string_view text) {
 }
 
 /// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair; a NUL, which it takes
-/// for the end, whatever comes after; and parts of a byte order mark, which it skips one by one.
+/// for the end, whatever comes after; 0x1A to 0x1F in a string, where it compares sixteen letters at once; and parts of a byte order mark, which it skips one by one.
 std::optional<std::string> unfit(std::string_view text) {
     if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
+    auto control = std::find_if(text.begin(), text.end(), [](char c) { return c >= 0x1A && c < 0x20; });
+    if (control != text.end()) return "not JSON: a control character at byte " + std::to_string(control - text.begin());
     if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark)) return "not JSON: an unexpected character at byte 0";
     if (auto half = half_a_pair(text)) return half;
     if (too_deep(text)) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";

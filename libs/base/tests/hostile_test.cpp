@@ -81,6 +81,13 @@ TEST_CASE("texts are parsed in place as they would be letter by letter") {
         if (whole.ok()) CHECK(whole->root().at(0).string() == text);
         CHECK_FALSE(JsonDocument::parse("[\"" + text).ok());
     }
+    for (char control = 1; control < 0x20; ++control)
+        for (std::size_t at = 0; at < 40; ++at) {
+            INFO(static_cast<int>(control) << " at " << at);
+            std::string text(40, 'a');
+            text[at] = control;
+            CHECK_FALSE(JsonDocument::parse("[\"" + text + "\"]").ok());
+        }
     for (std::string part : {"\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xED\xA0\x80"})
         for (std::size_t before = 0; before < 20; ++before) {
             CHECK_FALSE(JsonDocument::parse("[\"" + std::string(before, 'a') + part + "\"]").ok());
