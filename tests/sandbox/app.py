@@ -35,7 +35,7 @@ an object {{kind, seconds?, times?, to?, at?}}. Kinds: {recording_faults}. Redir
 <dt>GET, POST, DELETE /sandbox/shunya/scripts</dt>
 <dd>Whose: call_id, callrail_call, customer, company, next = true, or none of them: every call. What: outcome ({outcomes}), behaviour ({behaviours}), and more: see README.md.</dd>
 <dt>GET, DELETE /sandbox/shunya/calls?company=&amp;call_id=&amp;callrail_call=</dt><dd>Each call with what its recording was, its jobs, their webhooks and the answers to them.</dd>
-<dt>GET /sandbox/shunya/paid?company=&amp;call_id=</dt><dd>calls, transcription, analysis: accepted jobs that have not failed; more_than_once: who paid twice, with the idempotency keys.</dd>
+<dt>GET /sandbox/shunya/paid?company=&amp;call_id=</dt><dd>calls, transcription, analysis: accepted jobs; more_than_once: who paid twice, with the idempotency keys.</dd>
 <dt>POST /sandbox/shunya/release</dt><dd>company?, call_id?: jobs that are stuck, late or delayed go on at once &rarr; released.</dd>
 <dt>POST /sandbox/shunya/webhook</dt><dd>One signed webhook at once: company, call_id, step?, status?, task_id?, otto_url?, members of a script; or the whole body &rarr; status, body.</dd>
 <dt>POST, GET, DELETE /sandbox/faults</dt>
