@@ -122,7 +122,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
             analyses.stop()
         begun = time.monotonic()
         try:
-            eventually(lambda: not any((standing := cluster.standing()).values()) or print("          on its way:", standing, flush=True), within=240, what="the end of all that was on its way")
+            eventually(lambda: not any((standing := cluster.standing()).values()) or print("          on its way:", standing, flush=True), within=90, what="the end of all that was on its way")
         except AssertionError as e:
             report["broken"].append(str(e))
         findings = check(cluster, load, world.orderless)
