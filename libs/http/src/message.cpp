@@ -171,14 +171,21 @@ Response problem(const Problem& p, const Request& request) {
     return Response::text(p.status, w.take(), "application/problem+json");
 }
 
-Responder::Responder(Send send) : send_(std::make_unique<Send>(std::move(send))) {}
+Responder::Responder(std::function<void(Response)> send) {
+    struct Function : Sink {
+        std::function<void(Response)> send;
+        explicit Function(std::function<void(Response)> f) : send(std::move(f)) {}
+        void answer(Response r) override { send(std::move(r)); }
+    };
+    sink_ = std::make_shared<Function>(std::move(send));
+}
 
 Responder::~Responder() {
-    if (send_) (*this)(Response::empty(500));
+    if (sink_) (*this)(Response::empty(500));
 }
 
 void Responder::operator()(Response response) {
-    if (auto send = std::move(send_)) (*send)(std::move(response));
+    if (auto sink = std::move(sink_)) sink->answer(std::move(response));
 }
 
 std::optional<Millis> retry_after(std::string_view text, Instant now) {

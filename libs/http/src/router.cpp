@@ -43,6 +43,7 @@ void Router::Impl::add(Route route) {
     route.segments = segments_of(route.path);
     for (const auto& other : routes)
         if (other.method == route.method && other.path == route.path) throw std::logic_error(std::string(to_text(route.method)) + " " + route.path + " is in the route table twice");
+    if (std::none_of(route.segments.begin(), route.segments.end(), is_param)) plain[route.method].emplace(route.path, routes.size());
     routes.push_back(std::move(route));
 }
 
@@ -61,6 +62,9 @@ std::vector<Router::Entry> Router::entries() const {
 }
 
 Match Router::Impl::match(Method method, std::string_view raw_path) const {
+    // Most requests name a route letter by letter.
+    if (auto of_method = plain.find(method); of_method != plain.end())
+        if (auto found = of_method->second.find(raw_path); found != of_method->second.end()) return {&routes[found->second], {}, {}};
     // Split first, decode after: an encoded slash is part of a segment.
     auto path = segments_of(raw_path);
     for (auto& s : path) s = percent_decode(s, false);

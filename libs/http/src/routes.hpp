@@ -1,4 +1,6 @@
 #pragma once
+#include <map>
+
 #include "http/server.hpp"
 
 namespace otto::http {
@@ -21,6 +23,7 @@ struct Match {
 
 struct Router::Impl {
     std::vector<Route> routes;
+    std::map<Method, std::map<std::string, std::size_t, std::less<>>> plain;  ///< those without parameters
     void add(Route);
     Match match(Method, std::string_view raw_path) const;
 };

@@ -101,15 +101,20 @@ Response problem(const Problem&, const Request&);
 /// Answers one request, once, from any thread; dropped without an answer it answers 500. Cheap to move.
 class Responder {
 public:
-    using Send = std::function<void(Response)>;
-    explicit Responder(Send send);
+    /// Where the answer goes.
+    struct Sink {
+        virtual ~Sink() = default;
+        virtual void answer(Response) = 0;
+    };
+    explicit Responder(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
+    explicit Responder(std::function<void(Response)> send);
     Responder(Responder&&) noexcept = default;
     Responder& operator=(Responder&&) noexcept = default;
     ~Responder();
     void operator()(Response);
 
 private:
-    std::unique_ptr<Send> send_;
+    std::shared_ptr<Sink> sink_;
 };
 
 }  // namespace otto::http
