@@ -103,13 +103,16 @@ std::string encode64(std::string_view in, std::string_view alphabet, bool pad) {
 
 std::optional<std::string> decode64(std::string_view in, std::string_view alphabet) {
     if (in.size() % 4 == 1) return std::nullopt;
+    std::array<std::int8_t, 256> values;
+    values.fill(-1);
+    for (std::size_t i = 0; i < alphabet.size(); ++i) values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
     std::string out;
     out.reserve(in.size() * 3 / 4);
     std::uint32_t chunk = 0;
     int bits = 0;
     for (char c : in) {
-        auto value = alphabet.find(c);
-        if (value == std::string_view::npos) return std::nullopt;
+        auto value = values[static_cast<unsigned char>(c)];
+        if (value < 0) return std::nullopt;
         chunk = chunk << 6 | static_cast<std::uint32_t>(value);
         bits += 6;
         if (bits >= 8) {
@@ -172,11 +175,11 @@ std::optional<std::string> base64url_decode(std::string_view text) { return deco
 
 std::string hex_encode(std::string_view bytes) {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
+    std::string out(bytes.size() * 2, '0');
+    auto at = out.begin();
     for (unsigned char c : bytes) {
-        out += digits[c >> 4];
-        out += digits[c & 15];
+        *at++ = digits[c >> 4];
+        *at++ = digits[c & 15];
     }
     return out;
 }

@@ -7,6 +7,8 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -65,12 +67,24 @@ bool too_deep(std::string_view text) {
     return false;
 }
 
+/// Where a character from 0x18 to 0x1F stands: JSON has none. Eight are looked at at once: of such a byte the upper five bits are 00011.
+std::optional<std::size_t> high_control(std::string_view text) {
+    auto is_one = [](char c) { return (static_cast<unsigned char>(c) & 0xF8) == 0x18; };
+    std::size_t at = 0;
+    for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+        std::memcpy(&eight, text.data() + at, sizeof eight);
+        eight = (eight ^ 0x1818181818181818u) & 0xF8F8F8F8F8F8F8F8u;
+        if (((eight - 0x0101010101010101u) & ~eight & 0x8080808080808080u) != 0) break;
+    }
+    auto found = std::find_if(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), is_one);
+    return found == text.end() ? std::nullopt : std::optional<std::size_t>(found - text.begin());
+}
+
 /// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair; a NUL, which it takes
 /// for the end, whatever comes after; 0x1A to 0x1F in a string, where it compares sixteen letters at once; and parts of a byte order mark, which it skips one by one.
 std::optional<std::string> unfit(std::string_view text) {
     if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
-    auto control = std::find_if(text.begin(), text.end(), [](char c) { return c >= 0x1A && c < 0x20; });
-    if (control != text.end()) return "not JSON: a control character at byte " + std::to_string(control - text.begin());
+    if (auto control = high_control(text)) return "not JSON: a control character at byte " + std::to_string(*control);
     if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark)) return "not JSON: an unexpected character at byte 0";
     if (auto half = half_a_pair(text)) return half;
     if (too_deep(text)) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
@@ -142,6 +156,34 @@ JsonView JsonView::operator[](std::string_view key) const {
     if (!is_object()) return {};
     for (const auto& member : value_of(value_)->GetObject())
         if (std::string_view(member.name.GetString(), member.name.GetStringLength()) == key) return JsonView(&member.value);
+    return {};
+}
+
+JsonIndex::JsonIndex(JsonView object) : object_(object) {
+    // Names that were made to share a place must not cost more than reading the members one by one.
+    constexpr std::size_t longest_way = 32, most = 1'024;
+    if (!object.is_object() || object.size() > most) return;
+    const auto& members = value_of(object.pointer())->GetObject();
+    slots_.resize(std::bit_ceil(std::max<std::size_t>(members.MemberCount() * 2, 8)));
+    for (const auto& member : members) {
+        std::string_view name(member.name.GetString(), member.name.GetStringLength());
+        auto at = place(name);
+        std::size_t way = 0;
+        for (; way < longest_way && slots_[at].value.exists() && slots_[at].name != name; ++way) at = (at + 1) & (slots_.size() - 1);
+        if (way == longest_way) {
+            slots_.clear();
+            return;
+        }
+        if (!slots_[at].value.exists()) slots_[at] = {name, JsonView(&member.value)};
+    }
+}
+
+std::size_t JsonIndex::place(std::string_view name) const { return std::hash<std::string_view>{}(name) & (slots_.size() - 1); }
+
+JsonView JsonIndex::operator[](std::string_view name) const {
+    if (slots_.empty()) return object_[name];
+    for (auto at = place(name); slots_[at].value.exists(); at = (at + 1) & (slots_.size() - 1))
+        if (slots_[at].name == name) return slots_[at].value;
     return {};
 }
 
@@ -269,10 +311,15 @@ namespace {
 
 void append_quoted(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789abcdef";
+    static constexpr auto is_plain = [] {
+        std::array<bool, 256> of{};
+        for (std::size_t c = 0x20; c < 0x80; ++c) of[c] = c != '"' && c != '\\';
+        return of;
+    }();
     out += '"';
     while (!text.empty()) {
         std::size_t plain = 0;  // most of most texts
-        while (plain < text.size() && static_cast<unsigned char>(text[plain]) >= 0x20 && static_cast<unsigned char>(text[plain]) < 0x80 && text[plain] != '"' && text[plain] != '\\') ++plain;
+        while (plain < text.size() && is_plain[static_cast<unsigned char>(text[plain])]) ++plain;
         out.append(text.substr(0, plain));
         text.remove_prefix(plain);
         if (text.empty()) break;

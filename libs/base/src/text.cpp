@@ -102,6 +102,7 @@ std::string mend_utf8(std::string_view s) {
 }
 
 std::string percent_decode(std::string_view text, bool plus_is_space) {
+    if (text.find('%') == std::string_view::npos && !(plus_is_space && text.find('+') != std::string_view::npos)) return std::string(text);
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -61,12 +61,12 @@ Uuid Uuid::v7(Instant now) {
 
 std::string Uuid::to_string() const {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(36);
+    std::string out(36, '-');
+    std::size_t at = 0;
     for (auto byte : bytes_) {
-        if (dash_at(out.size())) out += '-';
-        out += digits[byte >> 4];
-        out += digits[byte & 15];
+        if (dash_at(at)) ++at;
+        out[at++] = digits[byte >> 4];
+        out[at++] = digits[byte & 15];
     }
     return out;
 }

@@ -23,6 +23,31 @@ TEST_CASE("looking into JSON never fails") {
     CHECK(root["tags"].dump() == R"(["a","b"])");
 }
 
+TEST_CASE("an index finds what looking finds") {
+    std::vector<std::string> names;
+    auto check = [&] {
+        JsonWriter w;
+        w.begin_object();
+        for (std::size_t i = 0; i < names.size(); ++i) w.member(names[i], i);
+        for (std::size_t i = 0; i < names.size(); i += 3) w.member(names[i], -1);
+        auto document = JsonDocument::parse(w.end_object().text()).value();
+        JsonIndex index(document.root());
+        for (const auto& name : names) CHECK(index[name].pointer() == document.root()[name].pointer());
+        CHECK_FALSE(index["absent"].exists());
+        CHECK_FALSE(index[""].exists());
+    };
+    for (std::size_t count : {0u, 1u, 2u, 7u, 90u, 1'000u, 3'000u}) {
+        while (names.size() < count) names.push_back("name " + std::to_string(names.size()));
+        check();
+    }
+    names.clear();  // those that would all stand in one place
+    for (int i = 0; names.size() < 60; ++i)
+        if (auto name = std::to_string(i); (std::hash<std::string_view>{}(name) & 0x3ff) == 7) names.push_back(name);
+    check();
+    auto array = JsonDocument::parse("[1]").value();
+    CHECK_FALSE(JsonIndex(array.root())["0"].exists());
+}
+
 TEST_CASE("bad JSON is refused, with the place") {
     std::string deep(100'000, '[');
     for (std::string bad : {std::string(""), std::string("{"), std::string(R"({"a":1}x)"), std::string("{\"a\":\"\xff\"}"), deep, std::string("nul")}) {

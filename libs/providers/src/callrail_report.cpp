@@ -43,17 +43,21 @@ public:
         if (!parsed) return Error("the body is no JSON: " + parsed.error().message);
         if (!parsed->root().is_object()) return Error("the body is no JSON object");
         b.json_.emplace(std::move(*parsed));
+        b.members_.emplace(b.json_->root());
         return b;
     }
     std::optional<std::string> text(std::initializer_list<std::string_view> names) const {
         for (auto name : names) {
-            std::optional<std::string> value;
+            std::optional<std::string> written;  // what is no text in the object
+            std::optional<std::string_view> value;
             if (json_) {
-                value = json_->root()[name].loose_text();
-            } else if (auto field = form_value(form_, name)) {
-                value = std::string(*field);
+                auto member = (*members_)[name];
+                value = member.string();
+                if (!value) value = written = member.loose_text();
+            } else {
+                value = form_value(form_, name);
             }
-            if (!value) continue;
+            if (!value || value->empty()) continue;
             auto kept = keepable(*value, kLongestText);
             if (!trim(kept).empty()) return kept;
         }
@@ -62,7 +66,7 @@ public:
     std::optional<bool> truth(std::initializer_list<std::string_view> names) const {
         for (auto name : names) {
             if (json_) {
-                if (auto b = json_->root()[name].loose_boolean()) return b;
+                if (auto b = (*members_)[name].loose_boolean()) return b;
             } else if (auto field = form_value(form_, name)) {
                 auto word = lower(trim(*field));
                 if (word == "true" || word == "1" || word == "yes") return true;
@@ -74,8 +78,8 @@ public:
     std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const {
         for (auto name : names) {
             if (json_) {
-                if (auto n = json_->root()[name].loose_integer()) return n;
-                if (auto d = json_->root()[name].number(); d && *d >= 0 && *d < 1e9) return static_cast<std::int64_t>(*d);
+                if (auto n = (*members_)[name].loose_integer()) return n;
+                if (auto d = (*members_)[name].number(); d && *d >= 0 && *d < 1e9) return static_cast<std::int64_t>(*d);
             } else if (auto field = form_value(form_, name)) {
                 auto digits = trim(*field);
                 if (!digits.empty() && digits.size() < 12 && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::stoll(std::string(digits));
@@ -83,12 +87,12 @@ public:
         }
         return std::nullopt;
     }
-    bool has(std::string_view name) const { return json_ ? json_->root()[name].exists() : form_value(form_, name).has_value(); }
+    bool has(std::string_view name) const { return json_ ? (*members_)[name].exists() : form_value(form_, name).has_value(); }
     /// Array of texts, or a comma list.
     std::vector<std::string> list(std::string_view name) const {
-        if (json_ && json_->root()[name].is_array()) {
+        if (json_ && (*members_)[name].is_array()) {
             std::vector<std::string> out;
-            auto items = json_->root()[name];
+            auto items = (*members_)[name];
             for (std::size_t i = 0; i < items.size() && out.size() < 200; ++i)
                 if (auto tag = keepable(items.at(i).loose_text().value_or(""), 1'000); !tag.empty()) out.push_back(std::move(tag));
             return out;
@@ -121,6 +125,7 @@ public:
 private:
     Body() = default;
     std::optional<JsonDocument> json_;
+    std::optional<JsonIndex> members_;
     FormFields form_;
 };
 

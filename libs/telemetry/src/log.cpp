@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "base/crypto.hpp"
 #include "base/json.hpp"
@@ -26,6 +28,7 @@ struct State {
     std::string service = "otto";
     Level least = Level::info;
     Secret phone_key{std::string("unconfigured")};
+    std::atomic<unsigned> key_number{0};  // changes with the key
     std::mutex sink_lock;
     std::function<void(std::string_view)> sink;
 };
@@ -151,18 +154,32 @@ std::string hash_of_normal(std::string_view number) { return hex_encode(std::str
 std::string phone_hash(std::string_view number) { return hash_of_normal(normalize_phone(number).text); }
 
 Field phone(std::string_view key, std::string_view number) {
+    // A company's number and a customer come again and again, and the hash costs as much as the rest of a line.
+    static thread_local std::unordered_map<std::string, std::string> known;
+    static thread_local std::string asked;
+    static thread_local unsigned of_key = 0;
+    if (of_key != state().key_number) {
+        known.clear();
+        of_key = state().key_number;
+    }
+    asked = number;
+    if (auto found = known.find(asked); found != known.end()) return Field::json(key, found->second);
     auto normal = normalize_phone(number);
     // Only a callable number has last digits worth showing; a SIP address or a name is a person's own word.
     std::string json = R"({"last4":")";
     if (normal.e164) json.append(normal.text, normal.text.size() - 4);
     json.append(R"(","hash":")").append(hash_of_normal(normal.text)).append(R"("})");
+    if (number.size() <= 40) {
+        if (known.size() >= 4'096) known.clear();
+        known.emplace(asked, json);
+    }
     return Field::json(key, std::move(json));
 }
 
 void log(Level level, std::string_view message, std::initializer_list<Field> fields) {
     auto& s = state();
     if (level < s.least) return;
-    JsonWriter w;
+    JsonWriter w(512);
     w.begin_object();
     w.member("time", to_rfc3339(system_clock().now()));
     w.member("level", name(level));
@@ -192,7 +209,10 @@ void configure_log(std::string service, Level least, Secret phone_hash_key) {
     auto& s = state();
     s.service = std::move(service);
     s.least = least;
-    if (!phone_hash_key.empty()) s.phone_key = std::move(phone_hash_key);
+    if (!phone_hash_key.empty()) {
+        s.phone_key = std::move(phone_hash_key);
+        ++s.key_number;
+    }
 }
 
 ServiceScope::ServiceScope(std::string_view service) : former_(std::exchange(thread_service, std::string(service))) {}

@@ -142,6 +142,7 @@ TEST_CASE("a phone number shows its last four digits and a keyed hash, the same 
     CHECK(hash.size() == 12);
     tel::configure_log("test", tel::Level::info, Secret("another key"));
     CHECK(hash != tel::phone_hash("+12148654559"));
+    CHECK(json(tel::phone("from", "+12148654559")).find(tel::phone_hash("+12148654559")) != std::string::npos);
 }
 
 TEST_CASE("lines of a thread carry the service of its scope") {

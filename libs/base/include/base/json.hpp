@@ -44,6 +44,22 @@ private:
     const void* value_ = nullptr;
 };
 
+/// The members of one object by name, for who asks for many of them; as JsonView's []. Valid while the JsonDocument lives; empty for what is no object.
+class JsonIndex {
+public:
+    explicit JsonIndex(JsonView object);
+    JsonView operator[](std::string_view name) const;
+
+private:
+    struct Slot {
+        std::string_view name;
+        JsonView value;
+    };
+    std::size_t place(std::string_view name) const;
+    JsonView object_;
+    std::vector<Slot> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the members are read one by one.
+};
+
 /// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset).
 class JsonDocument {
 public:
@@ -77,6 +93,9 @@ private:
 /// Writes compact JSON front to back. Keys and texts are escaped; invalid UTF-8 becomes U+FFFD. Misuse (a value without a key) throws std::logic_error.
 class JsonWriter {
 public:
+    JsonWriter() = default;
+    /// For a text of about so many bytes.
+    explicit JsonWriter(std::size_t room) { out_.reserve(room); }
     JsonWriter& begin_object();
     JsonWriter& end_object();
     JsonWriter& begin_array();
