@@ -60,7 +60,9 @@ struct Fixture {
     std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> server;
     std::promise<void> slow_started, slow_may_end;
-    std::vector<http::Responder> dropped;
+    std::mutex kept_lock;
+    std::condition_variable kept_one;
+    std::vector<http::Responder> kept;
 
     explicit Fixture(http::ServerOptions options = {}) {
         router->add(Method::get, "/hello/{name}", [](const http::Request& r) { return http::Response::text(200, "hello " + std::string(r.param("name"))); });
@@ -77,10 +79,25 @@ struct Fixture {
             std::thread([body = r.body, a = std::move(answer)]() mutable { a(http::Response::text(202, body)); }).detach();
         });
         router->add_async(Method::get, "/dropped", [](http::Request, http::Responder) {});
+        router->add_async(Method::get, "/kept", [this](http::Request, http::Responder answer) {
+            std::lock_guard guard(kept_lock);
+            kept.push_back(std::move(answer));
+            kept_one.notify_all();
+        });
+        router->add(Method::get, "/big", [](const http::Request&) { return http::Response::text(200, std::string(1'000'000, 'b') + "end"); });
+        router->add(Method::get, "/lines", [](const http::Request&) {
+            auto answer = http::Response::text(200, "x");
+            answer.headers.add("X-Note", "one\r\nX-Other: two");
+            return answer;
+        });
         server = std::make_unique<http::Server>(options, router);
         REQUIRE(server->start());
     }
     Raw connect() { return Raw(server->port()); }
+    void await_kept(std::size_t count) {
+        std::unique_lock guard(kept_lock);
+        kept_one.wait(guard, [&] { return kept.size() >= count; });
+    }
     /// One request, the whole answer.
     std::string ask(const std::string& text) {
         auto c = connect();
@@ -208,6 +225,66 @@ TEST_CASE("a handler that throws or forgets to answer is a 500 that says nothing
     CHECK(thrown.starts_with("HTTP/1.1 500"));
     CHECK_FALSE(has(thrown, "secret"));
     CHECK(f.get("/dropped").starts_with("HTTP/1.1 500"));
+}
+
+TEST_CASE("a handler that takes too long is a 503, and its late answer goes nowhere", "[integration]") {
+    http::ServerOptions options;
+    options.answer_timeout = Millis{100};
+    Fixture f(options);
+    auto c = f.connect();
+    c.say("GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
+    auto answer = c.until("try again");
+    CHECK(answer.starts_with("HTTP/1.1 503"));
+    f.kept.front()(http::Response::text(200, "late"));
+    c.say("GET /hello/b HTTP/1.1\r\nHost: h\r\n\r\n");
+    auto next = c.until("hello b");
+    CHECK(has(next, "HTTP/1.1 200"));
+    CHECK_FALSE(has(next, "late"));
+}
+
+TEST_CASE("answers may come after the server has ended", "[integration]") {
+    Fixture f;
+    auto c = f.connect(), d = f.connect();
+    c.say("GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
+    d.say("GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
+    f.await_kept(2);
+    f.server.reset();
+    f.kept.front()(http::Response::text(200, "too late"));
+    f.kept.clear();
+    CHECK(c.to_end().empty());
+    CHECK(d.to_end().empty());
+}
+
+TEST_CASE("several I/O threads share the connections", "[integration]") {
+    http::ServerOptions options;
+    options.io_threads = 4;
+    Fixture f(options);
+    std::vector<std::future<int>> clients;
+    for (int i = 0; i < 16; ++i)
+        clients.push_back(std::async(std::launch::async, [&f, i] {
+            auto c = f.connect();
+            int right = 0;
+            for (int n = 0; n < 100; ++n) {
+                auto text = "client " + std::to_string(i) + " request " + std::to_string(n) + ".";
+                auto path = n % 2 == 0 ? "/async" : "/echo";
+                right += has(c.say(post(path, "Content-Type: text/plain\r\nContent-Length: " + std::to_string(text.size()) + "\r\n", text)).until(text), text);
+            }
+            return right;
+        }));
+    for (auto& c : clients) CHECK(c.get() == 100);
+    CHECK(f.server->drain(Millis{20'000}));
+}
+
+TEST_CASE("an answer is whole, however big, and no value of a handler's adds a line to its head", "[integration]") {
+    Fixture f;
+    auto big = f.get("/big");
+    CHECK(has(big, "\r\nContent-Length: 1000003\r\n"));
+    CHECK(big.ends_with("bbbend"));
+    CHECK(big.size() - big.find("\r\n\r\n") - 4 == 1'000'003);
+    auto head = f.ask("HEAD /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(has(head, "\r\nContent-Length: 1000003\r\n"));
+    CHECK(head.ends_with("\r\n\r\n"));
+    CHECK(has(f.get("/lines"), "X-Note: one  X-Other: two\r\n"));
 }
 
 TEST_CASE("forwarded addresses are believed of trusted proxies only", "[integration]") {
