@@ -128,7 +128,7 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
         if notes and not [w for w in c.perhaps if w.note]:
             last = max(notes, key=lambda w: (first[w.event_id].time, w.event_id) if w.event_id in first else ("", ""))
             if row[3] != last.note:
-                wrong_note.append((c.id, row[3], last.note))
+                wrong_note.append((c.id, row[3], last.note, sorted((first[w.event_id].time, w.event_id, w.note) for w in notes if w.event_id in first)))
     f.expect(not wrong_status, f"{len(wrong_status)} calls have a wrong status, such as {wrong_status[:3]}")
     f.expect(not wrong_note, f"{len(wrong_note)} calls have not the last note, such as {wrong_note[:3]}")
 
