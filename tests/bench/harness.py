@@ -91,6 +91,7 @@ class Bench(Stack):
 
     def __init__(self, folder: pathlib.Path, programs: pathlib.Path) -> None:
         super().__init__(folder, "--split")
+        self.env["KAFKA_JVM_PERFORMANCE_OPTS"] = os.environ.get("KAFKA_JVM_PERFORMANCE_OPTS", "")  # the broker as deploy/up starts it: here it is warmed up, and measured for minutes
         self.programs = programs
         self.extra: dict[str, subprocess.Popen[bytes]] = {}  # processes that deploy/ knows nothing of
         self.profiles: pathlib.Path | None = None            # where perf's findings go, if they are wanted
