@@ -1,10 +1,12 @@
 #include "metrics.hpp"
 
+#include <functional>
 #include <map>
 #include <utility>
 
 #include "base/text.hpp"
 #include "list.hpp"
+#include "page.hpp"
 #include "query-service/sql.hpp"
 #include "pg/json.hpp"
 #include "resources/rows.hpp"
@@ -44,6 +46,27 @@ struct Window {
     void write(JsonWriter& w) const { w.member("date_from", since).member("date_to", until); }
 };
 
+/// A statement over calls of an owner ($5) and those that nobody owns. Over all calls it is a statement of its own, which does not ask each call whose it is.
+class OfOwner {
+public:
+    explicit OfOwner(const pg::Query& own) : own_(own), cut_(cut(own.text, {true, true, true, true, true, false})), name_(std::string(own.name) + ".all"), all_{name_, cut_.text} {}
+    OfOwner(const OfOwner&) = delete;
+
+    Statement with(pg::Params asked) const {
+        if (asked.at(4).text()) return {&own_, std::move(asked), false};
+        Statement all{&all_, {}, false};
+        for (auto n : cut_.used) all.params.push_back(asked[n - 1]);
+        return all;
+    }
+
+private:
+    const pg::Query& own_;
+    Cut cut_;
+    std::string name_;
+    pg::Query all_;  // its name and text are the two above
+};
+const OfOwner kCallFigures(sql::call_figures), kBookingTrend(sql::booking_trend);
+
 void rate(JsonWriter& w, std::string_view name, std::int64_t part, std::int64_t whole) {
     w.key(name);
     if (whole == 0) w.null();
@@ -63,6 +86,10 @@ struct CallFigures {
         return {f.integer("total_calls"),   f.integer("missed_calls"), f.integer("answered_calls"),             f.integer("analysed_calls"), f.integer("qualified_calls"),
                 f.integer("booked_calls"),  f.integer("service_not_offered_calls"), f.integer("qualified_but_unbooked_calls"), f.integer("objections"),     f.integer("objections_of_qualified"),
                 number("avg_compliance_score"), number("avg_sentiment_score"), f.maybe_text("top_reason")};
+    }
+    static CallFigures of(Context& c, pg::Params asked) {
+        auto s = kCallFigures.with(std::move(asked));
+        return c.tx().one<CallFigures>(*s.query, std::move(s.params));
     }
 };
 
@@ -106,7 +133,7 @@ http::Response Metrics::overview(Context& c, bool self) const {
     auto window = Window::of(c, asked);
     auto& tx = c.tx();
     pg::Param own = self ? pg::Param(c.who.user) : pg::Param(nullptr);
-    auto calls = tx.one<CallFigures>(sql::call_figures, window.params(c, own));
+    auto calls = CallFigures::of(c, window.params(c, own));
     auto tasks = tx.one<FollowUps>(sql::follow_ups, {c.company(), "csr", own});
     auto pending = tx.one<Number>(sql::pending_leads_count, {c.company()}).n;
     JsonWriter w;
@@ -137,23 +164,24 @@ http::Response Metrics::trend(Context& c, bool self) const {
     if (days > 40'000) identity::refuse_field("date_from", "lies more than 40,000 days before date_to");
     auto& tx = c.tx();
     auto own = self ? pg::Param(c.who.user) : pg::Param(nullptr);
-    auto params = [&](const std::string& unit) {
+    auto each_period = [&](const std::string& unit, const std::function<void(const Fields&)>& write) {
         auto all = window.params(c, own);
         all.push_back(unit);
-        return all;
+        auto s = kBookingTrend.with(std::move(all));
+        tx.each(*s.query, std::move(s.params), write);
     };
     JsonWriter w;
     w.begin_object().member("granularity", by);
     if (self) {
         w.key("summary").begin_object();
-        tx.each(sql::booking_trend, params("all"), [&](const Fields& f) {
+        each_period("all", [&](const Fields& f) {
             w.member("total_leads", f.integer("total_leads")).member("total_qualified_leads", f.integer("qualified_leads")).member("total_booked_calls", f.integer("booked_calls"));
             rate(w, "current_booking_rate", f.integer("booked_calls"), f.integer("qualified_calls"));
         });
         w.end_object();
     }
     w.key(self ? "booking_rate_trend" : "points").begin_array();
-    tx.each(sql::booking_trend, params(by), [&](const Fields& f) {
+    each_period(by, [&](const Fields& f) {
         auto booked = f.integer("booked_calls"), qualified = f.integer("qualified_calls");
         w.begin_object();
         if (self) {
@@ -305,7 +333,7 @@ http::Response Metrics::sales_team(Context& c) const {
 http::Response Metrics::exec_csr(Context& c) const {
     Asked asked(c.request, {"date_from", "date_to"}, Asked::Paged::no);
     auto window = Window::of(c, asked);
-    auto calls = c.tx().one<CallFigures>(sql::call_figures, window.params(c, nullptr));
+    auto calls = CallFigures::of(c, window.params(c, nullptr));
     auto tasks = c.tx().one<FollowUps>(sql::follow_ups, {c.company(), nullptr, nullptr});
     JsonWriter w;
     w.begin_object().member("total_calls", calls.total).member("qualified_calls", calls.qualified);

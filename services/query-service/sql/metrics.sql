@@ -46,13 +46,12 @@ WITH periods AS MATERIALIZED (
 SELECT p.day_from::text AS day_from, p.day_to::text AS day_to, p.since AS at, x.*
   FROM periods p
  CROSS JOIN LATERAL (
-  SELECT coalesce(sum(l.calls), 0)::bigint AS total_calls, count(*) AS total_leads, coalesce(sum(l.qualified), 0)::bigint AS qualified_calls, count(*) FILTER (WHERE l.qualified > 0) AS qualified_leads,
-         coalesce(sum(l.booked), 0)::bigint AS booked_calls
-    FROM (SELECT f.lead_id, count(*) AS calls, count(*) FILTER (WHERE f.kind & 8 > 0) AS qualified, count(*) FILTER (WHERE f.kind & 48 = 16) AS booked
-            FROM call_facts f
-           WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= p.since AND f.happened_at < p.till
-             AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
-           GROUP BY f.lead_id) l) x
+  SELECT count(*) AS total_calls, count(DISTINCT f.lead_id) AS total_leads, count(*) FILTER (WHERE f.kind & 8 > 0) AS qualified_calls,
+         count(DISTINCT f.lead_id) FILTER (WHERE f.kind & 8 > 0) AS qualified_leads, count(*) FILTER (WHERE f.kind & 48 = 16) AS booked_calls
+    FROM call_facts f
+   WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= p.since AND f.happened_at < p.till
+     AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
+  ) x
  ORDER BY p.day_from
 
 -- name: top_objections
@@ -70,20 +69,17 @@ SELECT t.considered, o.key, o.label, o.occurrences
 
 -- name: missed_calls
 -- Missed inbound calls by lead, and what the lead is now: booked, dead or pending. The newest $5 leads of each, and with every one how many leads and calls its kind has.
-WITH w AS MATERIALIZED (
-  SELECT f.lead_id, count(*) AS calls, max(f.happened_at) AS missed_at FROM call_facts f
+WITH s AS MATERIALIZED (
+  SELECT f.lead_id, max(f.lead_state) AS state, count(*) AS calls, max(f.happened_at) AS missed_at FROM call_facts f
    WHERE f.company_id = $1 AND f.inbound AND f.missed AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
    GROUP BY 1),
-s AS MATERIALIZED (
-  SELECT w.lead_id, w.calls, w.missed_at, l.contact_card_id, l.last_contacted_at,
-         CASE WHEN l.status IN ('qualified_booked', 'closed_won') THEN 'booked' WHEN l.status IN ('closed_lost', 'abandoned') THEN 'dead' ELSE 'pending' END AS state
-    FROM w CROSS JOIN LATERAL (SELECT status, contact_card_id, last_contacted_at FROM leads WHERE company_id = $1 AND id = w.lead_id LIMIT 1) l),
 kinds AS MATERIALIZED (SELECT state, count(*) AS leads, sum(calls)::bigint AS calls FROM s GROUP BY state)
-SELECT k.state, k.leads AS all_leads, k.calls AS all_calls, n.lead_id, n.calls, n.missed_at, n.last_contacted_at, n.contact_card_id, c.primary_phone AS contact_phone, c.first_name AS contact_first_name,
-       c.last_name AS contact_last_name, t.description AS pending_action, o.attempts
+SELECT (ARRAY['pending', 'booked', 'dead'])[1 + k.state] AS state, k.leads AS all_leads, k.calls AS all_calls, n.lead_id, n.calls, n.missed_at, l.last_contacted_at, l.contact_card_id,
+       c.primary_phone AS contact_phone, c.first_name AS contact_first_name, c.last_name AS contact_last_name, t.description AS pending_action, o.attempts
   FROM kinds k
  CROSS JOIN LATERAL (SELECT * FROM s WHERE s.state = k.state ORDER BY s.missed_at DESC, s.lead_id LIMIT $5::bigint) n
-  LEFT JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = $1 AND id = n.contact_card_id LIMIT 1) c ON true
+ CROSS JOIN LATERAL (SELECT contact_card_id, last_contacted_at FROM leads WHERE company_id = $1 AND id = n.lead_id LIMIT 1) l
+  LEFT JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = $1 AND id = l.contact_card_id LIMIT 1) c ON true
   CROSS JOIN LATERAL (SELECT (array_agg(description ORDER BY due_at NULLS LAST, created_at))[1] AS description FROM tasks WHERE company_id = $1 AND lead_id = n.lead_id AND status IN ('open', 'overdue')) t
  CROSS JOIN LATERAL (SELECT count(*) AS attempts FROM calls WHERE company_id = $1 AND lead_id = n.lead_id AND direction = 'outbound' AND happened_at > n.missed_at) o
  ORDER BY k.state, n.missed_at DESC, n.lead_id

@@ -39,6 +39,8 @@ SELECT company_id, call_id, (ARRAY['booking_status', 'lead_quality', 'summary'])
   FROM call_analyses, generate_series(0, 3) n WHERE call_id % 9 = 0 ORDER BY random();
 UPDATE calls SET owner_id = 'user_csr3', missed_call = NOT missed_call, started_at = coalesce(started_at, created_at) - interval '26 hours', direction = 'inbound' WHERE call_id % 11 = 0;
 UPDATE call_analyses SET booking_status = 'booked', objections = '[{"key": "diy", "label": "DIY Alternative"}, {"key": "diy", "label": "DIY Alternative"}]' WHERE call_id % 17 = 0;
+UPDATE leads SET status = (ARRAY['new', 'qualified_booked', 'closed_won', 'closed_lost', 'qualified_unbooked'])[1 + floor(random() * 5)::int] WHERE company_id = 'org_a' AND get_byte(uuid_send(id), 0) % 3 = 0;
+UPDATE calls SET lead_id = md5(company_id || 1 + (call_id + 1) % 120)::uuid, contact_card_id = md5(company_id || 1 + (call_id + 1) % 120)::uuid WHERE call_id % 23 = 0;
 DELETE FROM call_analyses WHERE call_id % 97 = 0;
 DELETE FROM calls WHERE call_id % 101 = 0;
 INSERT INTO appointments (company_id, id, lead_id, contact_card_id, scheduled_start, status, outcome, assigned_rep_id, needs_time, deal_size_cents)
@@ -363,6 +365,33 @@ TEST_CASE("what a figure does not take is 422 and names it", "[integration]") {
     CHECK(refused(&Metrics::top_objections, "limit=0") == "limit");
     CHECK(refused(&Metrics::unbooked_calls, "sort=created_at") == "sort");
     CHECK(refused(&Metrics::csr_overview, "date_from=1971-01-01&date_to=2190-12-31") == "");
+}
+
+TEST_CASE("what a missed call came to follows its lead, and its lead's change follows its calls", "[integration]") {
+    auto& w = World::shared();
+    pg::Connection writer(testkit::TestPostgres::as_role(w.url, "otto_lead_pipeline"), "test");
+    auto states = [&](const char* text) {
+        auto tx = writer.begin(pg::Scope::companies({CompanyId{"org_c"}}));
+        tx.write({text, text});
+        struct States {
+            std::string all;
+            static States from(const pg::Fields& f) { return {f.text("all")}; }
+        };
+        auto now = tx.one<States>({"states", "SELECT coalesce(string_agg(call_id || ':' || lead_state, ' ' ORDER BY call_id), '') AS all FROM call_facts WHERE company_id = 'org_c'"}).all;
+        tx.commit();
+        return now;
+    };
+    states("INSERT INTO contact_cards (company_id, id) SELECT 'org_c', md5('c' || n)::uuid FROM generate_series(1, 2) n");
+    states("INSERT INTO leads (company_id, id, contact_card_id, status) SELECT 'org_c', id, id, 'qualified_booked' FROM contact_cards WHERE company_id = 'org_c' AND id = md5('c1')::uuid "
+           "UNION ALL SELECT 'org_c', id, id, 'new' FROM contact_cards WHERE company_id = 'org_c' AND id = md5('c2')::uuid");
+    CHECK(states("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) "
+                 "SELECT 'org_c', 20000 + n, 'callrail', n::text, 'inbound', 'completed', n <> 2, n = 2, md5('c' || CASE WHEN n < 4 THEN 1 ELSE 2 END)::uuid, "
+                 "md5('c' || CASE WHEN n < 4 THEN 1 ELSE 2 END)::uuid, now(), '' FROM generate_series(1, 4) n") == "20001:1 20002:0 20003:1 20004:0");
+    CHECK(states("UPDATE calls SET missed_call = NOT missed_call WHERE company_id = 'org_c' AND call_id IN (20002, 20003)") == "20001:1 20002:1 20003:0 20004:0");
+    CHECK(states("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_c' AND id = md5('c1')::uuid") == "20001:2 20002:2 20003:0 20004:0");
+    CHECK(states("UPDATE calls SET lead_id = md5('c1')::uuid WHERE company_id = 'org_c' AND call_id = 20004") == "20001:2 20002:2 20003:0 20004:2");
+    CHECK(states("UPDATE leads SET status = 'nurturing' WHERE company_id = 'org_c' AND id = md5('c1')::uuid") == "20001:0 20002:0 20003:0 20004:0");
+    CHECK(states("UPDATE leads SET status = 'closed_won' WHERE company_id = 'org_c'") == "20001:1 20002:1 20003:0 20004:1");
 }
 
 TEST_CASE("facts made anew are the facts that were kept", "[integration]") {
