@@ -423,7 +423,10 @@ Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request
     if (head_only || file || response.body.size() <= kTogether) {
         if (!head_only && !file) head.append(response.body);
         co_await net::async_write(c.socket, net::buffer(head), net::redirect_error(use_task, error));
-        if (!head_only && file && !error) co_return co_await send_file(loop, c, request, std::move(file)) && keep_alive;
+        if (!head_only && file && !error) {
+            bool whole = co_await send_file(loop, c, request, std::move(file));
+            co_return whole && keep_alive;
+        }
     } else {
         std::array<net::const_buffer, 2> both{net::buffer(head), net::buffer(response.body)};
         co_await net::async_write(c.socket, both, net::redirect_error(use_task, error));
@@ -571,7 +574,8 @@ Task<bool> Server::Impl::receive(Connection& c, Exchange& x) {
         if (error && error != wire::error::need_more) break;
         if (!error && used > 0) continue;
         error = {};
-        auto got = co_await c.socket.async_read_some(buffer.prepare(kReadHead), net::redirect_error(use_task, error));
+        auto space = buffer.prepare(kReadHead);
+        auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
         if (error) co_return false;
         buffer.commit(got);
     }
@@ -610,7 +614,8 @@ Task<bool> Server::Impl::receive(Connection& c, Exchange& x) {
         if (!error && used > 0) continue;  // a chunk of it, or what was there
         error = {};
         auto want = std::clamp<std::uint64_t>(in.content_length_remaining().value_or(kReadHead), kReadHead, kReadBody);
-        auto got = co_await c.socket.async_read_some(buffer.prepare(static_cast<std::size_t>(want)), net::redirect_error(use_task, error));
+        auto space = buffer.prepare(static_cast<std::size_t>(want));
+        auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
         if (error) co_return false;
         buffer.commit(got);
     }
@@ -628,7 +633,8 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
     if (c.idle) {
         // An idle connection may stay long; from the first byte of a head on the clock is another one.
         error_code error;
-        auto got = co_await c.socket.async_read_some(c.buffer.prepare(kReadHead), net::redirect_error(use_task, error));
+        auto space = c.buffer.prepare(kReadHead);
+        auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
         if (error) co_return false;
         c.buffer.commit(got);
         c.idle = false;
@@ -642,7 +648,8 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
     Exchange x;
     x.in.header_limit(static_cast<std::uint32_t>(options.head_limit));
     x.in.body_limit(boost::none);
-    if (!co_await receive(c, x)) co_return false;
+    bool received = co_await receive(c, x);
+    if (!received) co_return false;
     auto& request = x.in.request;
     if (!x.answer) {
         c.within(options.answer_timeout);
@@ -656,7 +663,8 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
         else
             x.answer = std::move(answer);
     }
-    co_return co_await reply(loop, c, request, x.label(), std::move(*x.answer), x.keep_alive);
+    bool more = co_await reply(loop, c, request, x.label(), std::move(*x.answer), x.keep_alive);
+    co_return more;
 }
 
 Task<void> Server::Impl::serve(Loop& loop, std::shared_ptr<Connection> c) {
@@ -681,8 +689,9 @@ Task<void> Server::Impl::serve(Loop& loop, std::shared_ptr<Connection> c) {
     c->within(Millis{2'000});
     for (std::size_t drained = 0; drained < (64u << 20);) {
         c->buffer.clear();
+        auto space = c->buffer.prepare(16u << 10);
         error_code error;
-        auto n = co_await c->socket.async_read_some(c->buffer.prepare(16u << 10), net::redirect_error(use_task, error));
+        auto n = co_await c->socket.async_read_some(space, net::redirect_error(use_task, error));
         if (error) break;
         drained += n;
     }
