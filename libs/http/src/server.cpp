@@ -107,10 +107,6 @@ private:
     bool stop_ = false;
 };
 
-}  // namespace
-
-namespace {
-
 /// A file is read by so much at a time.
 constexpr std::size_t kPiece = 128u << 10;
 
@@ -395,12 +391,19 @@ void add_field(std::string& head, std::string_view name, std::string_view value)
     head.append("\r\n");
 }
 
+/// What the server says itself: how the message ends, and whose it is. A handler's word for it would stand there a second time.
+bool is_ours(std::string_view name) {
+    static constexpr std::string_view ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id", "traceparent"};
+    return std::any_of(std::begin(ours), std::end(ours), [&](auto own) { return iequals(name, own); });
+}
+
 std::string head_of(const Response& response, const Request& request, std::uint64_t size, bool bodiless, bool keep_alive) {
     std::string head;
     head.reserve(512 + (response.body.size() <= kTogether ? response.body.size() : 0));
     auto reason = wire::obsolete_reason(wire::int_to_status(static_cast<unsigned>(response.status)));
     head.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason.data(), reason.size()).append("\r\n");
-    for (const auto& [name, value] : response.headers.items()) add_field(head, name, value);
+    for (const auto& [name, value] : response.headers.items())
+        if (!is_ours(name)) add_field(head, name, value);
     add_field(head, "X-Request-Id", request.request_id);
     add_field(head, "traceparent", request.trace.traceparent());
     if (!keep_alive) head.append("Connection: close\r\n");

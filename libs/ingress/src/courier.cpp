@@ -20,8 +20,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-/// How long a record waits for others of its partition. Each batch is a request of its own, and that is what Kafka's CPU and the client's go to; three
-/// milliseconds of an answer's second cost a provider nothing.
+/// How long a record waits for others of its partition, in milliseconds. Each batch is a request of its own, and that is what Kafka's CPU and the client's go to;
+/// so few of an answer's second cost a provider nothing.
 constexpr double kLinger = 5;
 
 kafka::Outgoing outgoing(const events::Wire& w) { return {w.topic, w.key, w.value, w.headers}; }
