@@ -24,6 +24,15 @@ using Steady = std::chrono::steady_clock;
 /// so few of an answer's second cost a provider nothing.
 constexpr double kLinger = 5;
 
+/// What of the spool may be under way at a time: with a Kafka that takes a tenth of a second, 20,000 rows a second.
+constexpr std::size_t kDrainRows = 2'000, kDrainBytes = 8u << 20;
+
+/// So many that have come meanwhile go to Kafka at once when the spool is left.
+constexpr std::size_t kMostLate = 5'000;
+
+/// How long a stopping process goes on emptying its spool after Kafka has taken something last.
+constexpr Millis kStopPatience{5'000};
+
 kafka::Outgoing outgoing(const events::Wire& w) { return {w.topic, w.key, w.value, w.headers}; }
 
 }  // namespace
@@ -61,6 +70,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
     void loop();
     void append(std::deque<Waiting> batch);
     void drain(Drain&);
+    bool last_of_spool_under_way(const Drain&) const;
     void leave_spool(Drain&);
     void direct_locked(Waiting);
 
@@ -72,7 +82,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
     std::uint64_t first = 0;                    // number of the first of them
     std::deque<Waiting> to_write;               // on their way to the spool
     bool spooling = false, stopping = false;
-    Steady::time_point stop_begun{}, stop_by{};
+    Steady::time_point stop_by{};
     std::atomic<std::size_t> rows{0};
     std::atomic<std::size_t> spool_size{0};
     std::shared_ptr<kafka::Producer> producer;  // the direct one; made anew after each time in the spool
@@ -169,7 +179,7 @@ void Courier::Impl::drain(Drain& d) {
     auto now = Steady::now();
     if (d.rows == 0) {
         if (now < d.not_before) return;
-        auto batch = spool.lowest(500, 8u << 20);
+        auto batch = spool.lowest(kDrainRows, kDrainBytes);
         if (batch.empty()) return;
         d.rows = batch.size();
         d.ok = d.failed = 0;
@@ -195,6 +205,12 @@ void Courier::Impl::drain(Drain& d) {
     spooled_gauge.set(static_cast<double>(spool.rows()));
 }
 
+/// Then what comes waits a little in memory for its way to Kafka. On disk it would be behind those under way, and as long as webhooks come faster than Kafka
+/// confirms there would never be none.
+bool Courier::Impl::last_of_spool_under_way(const Drain& d) const {
+    return d.rows > 0 && d.rows == spool.rows() && d.failures == 0 && Steady::now() - d.since < options.patience / 4;
+}
+
 /// The spool is empty: what has come meanwhile goes to Kafka directly, in its order, and so does everything after it.
 void Courier::Impl::leave_spool(Drain& d) {
     std::lock_guard guard(lock);
@@ -214,6 +230,7 @@ void Courier::Impl::leave_spool(Drain& d) {
 
 void Courier::Impl::loop() {
     Drain d;
+    Steady::time_point stop_drain{};
     while (true) {
         std::deque<Waiting> batch;
         bool through_spool = false;
@@ -222,14 +239,18 @@ void Courier::Impl::loop() {
             if (!spooling) wake.wait_for(guard, Millis{1'000}, [&] { return stopping || spooling; });
             else if (d.rows == 0 && Steady::now() < d.not_before) wake.wait_for(guard, Millis{20}, [&] { return stopping || !to_write.empty(); });
             through_spool = spooling;
-            if (through_spool && !stopping && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < 1'000 && d.failures == 0) {
+            if (through_spool && !stopping && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < kMostLate && d.failures == 0) {
                 guard.unlock();
                 leave_spool(d);
                 continue;
             }
-            batch.swap(to_write);
+            if (stopping || !last_of_spool_under_way(d)) batch.swap(to_write);
             // A pod that is not coming back soon should leave nothing on its disk, if Kafka takes it; what stays is drained by the next start.
-            if (stopping && batch.empty() && (!spooling || spool.rows() == 0 || d.failures > 0 || Steady::now() > std::min(stop_by, std::max(stop_begun, d.progress) + options.patience))) break;
+            if (stopping && batch.empty()) {
+                auto now = Steady::now();
+                if (stop_drain == Steady::time_point{}) stop_drain = now;
+                if (!spooling || spool.rows() == 0 || d.failures > 0 || now > std::min(stop_by, std::max(stop_drain, d.progress) + kStopPatience)) break;
+            }
         }
         if (!through_spool) continue;
         try {
@@ -309,7 +330,6 @@ void Courier::stop(Millis within) {
         std::lock_guard guard(s.lock);
         if (!s.waiting.empty()) s.to_spool_locked("the process stops");
         s.stopping = true;
-        s.stop_begun = begun;
         s.stop_by = begun + within;
         s.wake.notify_all();
     }

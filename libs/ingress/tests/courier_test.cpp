@@ -1,5 +1,7 @@
 // Receipt under faults, on real Kafka: what was answered as safe is in Kafka in the end, once or more, in order of first occurrence.
 #include <fcntl.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,6 +76,10 @@ public:
         REQUIRE(wake_.wait_for(guard, within, [&] { return all_ >= n; }));
         return answers_;
     }
+    std::array<int, 3> so_far() {
+        std::lock_guard guard(lock_);
+        return answers_;
+    }
     Courier& courier() { return courier_; }
 
 private:
@@ -84,6 +90,29 @@ private:
     std::condition_variable wake_;
     std::array<int, 3> answers_{};
     int all_ = 0;
+};
+
+/// A broker inside librdkafka that lets each request wait: Kafka as it is with copies in other zones.
+class SlowKafka {
+public:
+    explicit SlowKafka(Millis each) {
+        char why[256];
+        auto* conf = rd_kafka_conf_new();
+        rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", why, sizeof why);
+        client_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+        REQUIRE(client_ != nullptr);
+        auto* cluster = rd_kafka_handle_mock_cluster(client_);
+        rd_kafka_mock_topic_create(cluster, "slow", 1, 1);
+        rd_kafka_mock_broker_set_rtt(cluster, 1, static_cast<int>(each.count()));
+        brokers_ = rd_kafka_mock_cluster_bootstraps(cluster);
+    }
+    ~SlowKafka() { rd_kafka_destroy(client_); }
+    SlowKafka(const SlowKafka&) = delete;
+    const std::string& brokers() const { return brokers_; }
+
+private:
+    rd_kafka_t* client_ = nullptr;
+    std::string brokers_;
 };
 
 /// First occurrences, in order.
@@ -182,6 +211,49 @@ TEST_CASE("a stop leaves nothing in the spool that Kafka takes in time", "[integ
         CHECK(courier.spooled() == 0);
     }
     CHECK(firsts(kafka.brokers(), topic, 3'000) == counting(3'000));
+}
+
+TEST_CASE("the spool is left while webhooks come faster than Kafka confirms them") {
+    SlowKafka kafka(Millis{40});
+    Folder folder;
+    int n = 0;
+    {
+        Post post("127.0.0.1:1", folder.path);
+        for (; n < 100; ++n) post.send(wire("slow", n));
+        CHECK(post.answered(100)[1] == 100);
+    }
+    Post post(kafka.brokers(), folder.path, "slow");
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    int sent = 0;
+    while (post.so_far()[0] == 0 && std::chrono::steady_clock::now() < end) {
+        post.send(wire("slow", n++));
+        ++sent;
+        std::this_thread::sleep_for(Millis{2});  // the traffic
+    }
+    auto answers = post.answered(sent);
+    CHECK(answers[0] > 0);
+    CHECK(answers[2] == 0);
+    CHECK(firsts(kafka.brokers(), "slow", static_cast<std::size_t>(n)) == counting(n));
+}
+
+TEST_CASE("a stop leaves nothing in the spool though Kafka has been too slow for the answers") {
+    SlowKafka kafka(Millis{700});
+    Folder folder;
+    CourierOptions o;
+    o.brokers = kafka.brokers();
+    o.client_id = "test";
+    o.spool_dir = folder.path;
+    o.topics = {"slow"};
+    std::atomic<int> safe{0};
+    {
+        Courier courier(o);
+        courier.start();
+        for (int i = 0; i < 10; ++i) courier.send(wire("slow", i), [&](Courier::Safe s) { safe += s != Courier::Safe::refused; });
+        courier.stop(Millis{25'000});
+        CHECK(courier.spooled() == 0);
+    }
+    CHECK(safe == 10);
+    CHECK(firsts(kafka.brokers(), "slow", 10) == counting(10));
 }
 
 TEST_CASE("a stop while the spool runs empty ends", "[integration]") {
