@@ -52,16 +52,17 @@ std::vector<std::pair<std::string, std::string>> CallRail::signature_headers(con
     return out;
 }
 
-std::optional<std::string> CallRail::unsigned_because(const http::Request& request) const {
-    switch (providers::callrail::signature_of(signature_headers(request))) {
-        case providers::callrail::Signature::absent: return "the header Signature is missing";
-        case providers::callrail::Signature::malformed: return "the header Signature is not base64 of a signature";
+ingress::Proof CallRail::proof(const http::Request& request) const {
+    auto headers = signature_headers(request);
+    ingress::Proof proof;
+    switch (providers::callrail::signature_of(headers)) {
+        case providers::callrail::Signature::absent: proof.missing = "the header Signature is missing"; return proof;
+        case providers::callrail::Signature::malformed: proof.missing = "the header Signature is not base64 of a signature"; return proof;
         case providers::callrail::Signature::present: break;
     }
-    return std::nullopt;
+    for (auto& claim : providers::callrail::claims(headers)) proof.claims.push_back({claim.kind, request.body, std::move(claim.digest)});
+    return proof;
 }
-
-bool CallRail::verifies(const http::Request& request, const Secret& key) const { return providers::callrail::verifies(signature_headers(request), request.body, key); }
 
 std::vector<Secret> CallRail::keys(const directory::Profile& company, Instant now) const { return company.keys_at(now); }
 

@@ -10,8 +10,7 @@ public:
     std::vector<std::string> paths() const override;
     ingress::Normalized normalize(const http::Request&) const override;
     std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request&) const override;
-    std::optional<std::string> unsigned_because(const http::Request&) const override;
-    bool verifies(const http::Request&, const Secret& key) const override;
+    ingress::Proof proof(const http::Request&) const override;
     std::vector<Secret> keys(const directory::Profile&, Instant now) const override;
 };
 

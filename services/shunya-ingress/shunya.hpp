@@ -16,8 +16,7 @@ public:
     /// Both shapes of a body, all names of its ids. What says neither of which job or call it is, nor how that stands, is not understood.
     ingress::Normalized normalize(const http::Request&) const override;
     std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request&) const override;
-    std::optional<std::string> unsigned_because(const http::Request&) const override { return std::nullopt; }
-    bool verifies(const http::Request&, const Secret&) const override { return false; }
+    ingress::Proof proof(const http::Request&) const override { return {}; }
     std::vector<Secret> keys(const directory::Profile&, Instant) const override { return {}; }
 
 private:

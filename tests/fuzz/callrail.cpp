@@ -114,8 +114,9 @@ void fuzz(std::string_view text) {
     request.headers.add("X-CallRail-Signature", std::string(input.rest().substr(0, 100)));
     request.headers.add("Authorization", "Bearer x");
     OTTO_EXPECT(provider.signature_headers(request).size() == 2, "");
-    bool nothing_to_verify = provider.unsigned_because(request).has_value();
-    OTTO_EXPECT(!(nothing_to_verify && provider.verifies(request, Secret("k"))), "");
+    auto proof = provider.proof(request);
+    OTTO_EXPECT(proof.missing.has_value() == proof.claims.empty(), "");
+    for (const auto& claim : proof.claims) OTTO_EXPECT(claim.message == request.body, "");
     // What goes to Kafka can be read again, and has the body as it came.
     auto whole = event;
     ingress::fill_receipt(*whole.mutable_receipt(), provider, request, {ingress::Verdict::open, {}, ""}, from_micros(1));

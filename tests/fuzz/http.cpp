@@ -41,19 +41,19 @@ class World {
 public:
     World() {
         auto router = std::make_shared<http::Router>();
-        auto seen = [this](http::Request r, http::Responder answer) {
-            {
-                std::lock_guard guard(lock_);
-                handled_.push_back(std::move(r));
+        auto seen = [this](std::vector<http::Asked> all) {
+            for (auto& asked : all) {
+                {
+                    std::lock_guard guard(lock_);
+                    handled_.push_back(std::move(asked.request));
+                }
+                asked.respond(http::Response::text(200, "seen"));
             }
-            answer(http::Response::text(200, "seen"));
         };
-        router->add_async(Method::get, "/", seen);
-        router->add_async(Method::get, "/a/{id}", seen);
-        router->add_async(Method::get, "/a/b", seen);
-        router->add_async(Method::post, "/a/{id}/x", seen, {kBodyLimit, {}});
-        router->add_async(Method::put, "/typed", seen, {kBodyLimit, {"application/json", "text/plain"}});
-        router->add_async(Method::del, "/a/{id}", seen);
+        router->add_async(Method::get, {"/", "/a/{id}", "/a/b"}, seen);
+        router->add_async(Method::post, {"/a/{id}/x"}, seen, {kBodyLimit, {}});
+        router->add_async(Method::put, {"/typed"}, seen, {kBodyLimit, {"application/json", "text/plain"}});
+        router->add_async(Method::del, {"/a/{id}"}, seen);
         http::ServerOptions options;
         options.head_limit = kHeadLimit;
         options.workers = 1;

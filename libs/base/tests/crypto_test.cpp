@@ -1,6 +1,7 @@
 #include "base/crypto.hpp"
 
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "base/json.hpp"
@@ -122,4 +123,31 @@ TEST_CASE("key ring: keys for other purposes, that of the sealing key first") {
     CHECK(both[0] != derived("z:" + key('1'), "other")[0]);
     CHECK(both[0] != std::string(32, '1'));
     CHECK(both[0].size() == 32);
+}
+
+TEST_CASE("many digests at once are what each is alone") {
+    std::mt19937 random(20250115);
+    auto text = [&](std::size_t size) {
+        std::string out(size, '\0');
+        for (auto& c : out) c = static_cast<char>(random());
+        return out;
+    };
+    for (int round = 0; round < 60; ++round) {
+        std::vector<std::string> messages, keys;
+        for (std::size_t i = random() % 150 + 1; i > 0; --i) {
+            messages.push_back(text(random() % 20 == 0 ? random() % 70'000 : random() % 3'000));
+            keys.push_back(text(random() % 8 == 0 ? random() % 200 : random() % 66));
+        }
+        messages.front().clear();
+        std::vector<DigestJob> jobs;
+        for (std::size_t i = 0; i < messages.size(); ++i) jobs.push_back({static_cast<Digest>(random() % 3), messages[i], keys[i]});
+        digest_all(jobs);
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+            auto expected = jobs[i].kind == Digest::sha256 ? sha256(messages[i]) : jobs[i].kind == Digest::hmac_sha1 ? hmac_sha1(keys[i], messages[i]) : hmac_sha256(keys[i], messages[i]);
+            bool same = jobs[i].digest == expected;
+            INFO("job " << i << " of " << jobs.size() << ": kind " << static_cast<int>(jobs[i].kind) << ", " << messages[i].size() << " bytes, a key of " << keys[i].size());
+            CHECK(same);
+        }
+    }
+    digest_all({});
 }

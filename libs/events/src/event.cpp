@@ -106,7 +106,11 @@ Result<Meta> read_meta(const std::vector<std::pair<std::string, std::string>>& h
 bool parse_into(google::protobuf::Message& m, std::string_view bytes) { return m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); }
 
 EventId provider_event_id(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view raw_body) {
-    return EventId{Uuid::v5(space(), joined({provider, kind, identity, raw_body.empty() ? std::string{} : sha256(raw_body)}))};
+    return provider_event_id_of(provider, kind, identity, raw_body.empty() ? std::string{} : sha256(raw_body));
+}
+
+EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view body_sha256) {
+    return EventId{Uuid::v5(space(), joined({provider, kind, identity, body_sha256}))};
 }
 
 EventId derived_event_id(const EventId& cause, std::string_view consumer, std::string_view type, int ordinal) {

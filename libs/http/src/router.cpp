@@ -51,8 +51,9 @@ void Router::add(Method method, std::string path, Handler handler, RouteLimits l
     impl_->add({method, std::move(path), {}, std::move(handler), {}, std::move(limits)});
 }
 
-void Router::add_async(Method method, std::string path, AsyncHandler handler, RouteLimits limits) {
-    impl_->add({method, std::move(path), {}, {}, std::move(handler), std::move(limits)});
+void Router::add_async(Method method, const std::vector<std::string>& paths, AsyncHandler handler, RouteLimits limits) {
+    auto shared = std::make_shared<const AsyncHandler>(std::move(handler));
+    for (const auto& path : paths) impl_->add({method, path, {}, {}, shared, limits});
 }
 
 std::vector<Router::Entry> Router::entries() const {

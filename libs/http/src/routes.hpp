@@ -10,7 +10,7 @@ struct Route {
     std::string path;
     std::vector<std::string> segments;  // "{name}" = any one segment
     Handler handler;
-    AsyncHandler async;
+    std::shared_ptr<const AsyncHandler> async;
     RouteLimits limits;
 };
 

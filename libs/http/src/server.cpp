@@ -168,12 +168,16 @@ public:
         if (io) net::post(*io, std::move(job));
     }
     Task<void> watch_deadlines();
+    /// Gives it to the handler, with all others that come before this turn of the loop ends.
+    void gather(const std::shared_ptr<const AsyncHandler>&, Asked);
 
     std::unique_ptr<net::io_context> io;  // null once it has ended
     std::unordered_set<Connection*> open;  // of the loop's thread
 
 private:
+    void hand_over();
     static thread_local const Loop* current;
+    std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<Asked>>> gathered_;  // of the loop's thread
     std::mutex gate_;  // of io's end
     net::executor_work_guard<Executor> work_;
     Millis sweep_;
@@ -223,6 +227,25 @@ void Loop::close() {
     {
         std::lock_guard guard(gate_);
         ended.swap(io);
+    }
+}
+
+void Loop::gather(const std::shared_ptr<const AsyncHandler>& handler, Asked asked) {
+    if (gathered_.empty()) net::post(*io, [self = shared_from_this()] { self->hand_over(); });  // behind what is ready already
+    auto found = std::find_if(gathered_.begin(), gathered_.end(), [&](const auto& g) { return g.first == handler; });
+    auto& together = found == gathered_.end() ? gathered_.emplace_back(handler, std::vector<Asked>()).second : found->second;
+    together.push_back(std::move(asked));
+}
+
+void Loop::hand_over() {
+    auto now = std::exchange(gathered_, {});
+    for (auto& [handler, asked] : now) {
+        auto count = asked.size();
+        try {
+            (*handler)(std::move(asked));
+        } catch (const std::exception& e) {
+            tel::error("handler failed", {{"requests", count}, {"why", e.what()}});
+        }
     }
 }
 
@@ -492,11 +515,7 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, const Route& route, Reques
     request.trace = given.trace;
     request.received_at = given.received_at;
     if (route.async) {
-        try {
-            route.async(std::move(given), std::move(responder));
-        } catch (const std::exception& e) {
-            tel::error("handler failed", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
-        }
+        loop.gather(route.async, {std::move(given), std::move(responder)});
         return answer;
     }
     auto shared = std::make_shared<Responder>(std::move(responder));

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <deque>
 #include <future>
 #include <list>
 #include <thread>
@@ -63,6 +64,7 @@ struct Fixture {
     std::mutex kept_lock;
     std::condition_variable kept_one;
     std::vector<http::Responder> kept;
+    std::size_t most_at_once = 0;  // of the server's thread
 
     explicit Fixture(http::ServerOptions options = {}) {
         router->add(Method::get, "/hello/{name}", [](const http::Request& r) { return http::Response::text(200, "hello " + std::string(r.param("name"))); });
@@ -75,14 +77,19 @@ struct Fixture {
         });
         router->add(Method::get, "/throws", [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
         router->add(Method::get, "/client", [](const http::Request& r) { return http::Response::text(200, r.client_address); });
-        router->add_async(Method::post, "/async", [](http::Request r, http::Responder answer) {
-            std::thread([body = r.body, a = std::move(answer)]() mutable { a(http::Response::text(202, body)); }).detach();
+        router->add_async(Method::post, {"/async"}, [](std::vector<http::Asked> all) {
+            for (auto& asked : all) std::thread([body = asked.request.body, a = std::move(asked.respond)]() mutable { a(http::Response::text(202, body)); }).detach();
         });
-        router->add_async(Method::get, "/dropped", [](http::Request, http::Responder) {});
-        router->add_async(Method::get, "/kept", [this](http::Request, http::Responder answer) {
+        router->add_async(Method::get, {"/dropped"}, [](std::vector<http::Asked>) {});
+        router->add_async(Method::get, {"/throws/later"}, [](std::vector<http::Asked>) { throw std::runtime_error("a secret of ours"); });
+        router->add_async(Method::get, {"/kept"}, [this](std::vector<http::Asked> all) {
             std::lock_guard guard(kept_lock);
-            kept.push_back(std::move(answer));
+            for (auto& asked : all) kept.push_back(std::move(asked.respond));
             kept_one.notify_all();
+        });
+        router->add_async(Method::get, {"/together", "/also/{name}"}, [this](std::vector<http::Asked> all) {
+            most_at_once = std::max(most_at_once, all.size());
+            for (auto& asked : all) asked.respond(http::Response::text(200, "of " + asked.request.path));
         });
         router->add(Method::get, "/big", [](const http::Request&) { return http::Response::text(200, std::string(1'000'000, 'b') + "end"); });
         router->add(Method::get, "/lines", [](const http::Request&) {
@@ -221,9 +228,25 @@ TEST_CASE("Expect: 100-continue is answered when the body is wanted, and only th
     CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: magic\r\n", "")).starts_with("HTTP/1.1 417"));
 }
 
+TEST_CASE("a handler gets together what has come in one turn, of all its paths", "[integration]") {
+    Fixture f;
+    std::deque<Raw> clients;
+    for (int i = 0; i < 10; ++i) {
+        clients.emplace_back(f.server->port());
+        clients.back().say("GET /hello/world HTTP/1.1\r\nHost: h\r\n\r\n").until("the world itself");
+    }
+    std::promise<void> all_sent;
+    f.server->post([sent = all_sent.get_future().share()] { sent.wait(); });
+    for (std::size_t i = 0; i < clients.size(); ++i) clients[i].say("GET /" + std::string(i % 2 ? "together" : "also/this") + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    all_sent.set_value();
+    for (std::size_t i = 0; i < clients.size(); ++i) CHECK(clients[i].to_end().ends_with(i % 2 ? "of /together" : "of /also/this"));
+    CHECK(f.most_at_once > 1);
+}
+
 TEST_CASE("a handler that throws or forgets to answer is a 500 that says nothing of the inside", "[integration]") {
     Fixture f;
     auto thrown = f.get("/throws");
+    CHECK(f.get("/throws/later").starts_with("HTTP/1.1 500"));
     CHECK(thrown.starts_with("HTTP/1.1 500"));
     CHECK_FALSE(has(thrown, "secret"));
     CHECK(f.get("/dropped").starts_with("HTTP/1.1 500"));

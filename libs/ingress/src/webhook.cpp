@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 
 #include "app/common.hpp"
 #include "base/json.hpp"
@@ -25,28 +26,67 @@ std::string_view to_text(Verdict v) {
     return "";
 }
 
-Judgement judge(const Provider& provider, const http::Request& request, const Candidates& c, const directory::Companies& companies, bool allow_unsigned, Instant now) {
-    std::vector<directory::ProfilePtr> candidates;
+namespace {
+
+/// Whom a webhook could be of, in the order in which their keys count.
+std::vector<directory::ProfilePtr> suspects(const std::vector<directory::ProfilePtr>& owners, const Candidates& c, const directory::Companies& companies) {
+    std::vector<directory::ProfilePtr> out;
     auto add = [&](const directory::ProfilePtr& p) {
-        if (p && std::none_of(candidates.begin(), candidates.end(), [&](const auto& known) { return known->id == p->id; })) candidates.push_back(p);
+        if (p && std::none_of(out.begin(), out.end(), [&](const auto& known) { return known->id == p->id; })) out.push_back(p);
     };
-    std::vector<directory::ProfilePtr> owners;
-    if (!c.number.empty()) owners = companies.owners(c.number, c.purpose, now);
     for (const auto& p : owners) add(p);
     for (const auto& p : companies.by_callrail(c.provider_companies, c.account)) add(p);
     if (!c.claimed_company.empty()) add(companies.find(CompanyId{c.claimed_company}));
+    return out;
+}
 
-    std::vector<CompanyId> keyed;
-    auto missing = provider.unsigned_because(request);
-    for (const auto& p : candidates) {
-        auto keys = provider.keys(*p, now);
-        if (!keys.empty()) keyed.push_back(p->id);
-        for (const auto& key : keys)
-            if (!missing && provider.verifies(request, key)) return {Verdict::authentic, p->id, ""};
+}  // namespace
+
+std::vector<Judgement> judge(const Provider& provider, std::span<const Case> cases, const directory::Companies& companies, bool allow_unsigned, Instant now) {
+    struct Trial {  // one key on one case: a digest for each of its claims
+        std::size_t of;
+        CompanyId company;
+        std::size_t first;
+    };
+    std::vector<Judgement> out(cases.size());
+    std::vector<Proof> proofs;
+    std::vector<Trial> trials;
+    std::deque<Secret> keys;  // where they stand while they are tried
+    std::vector<DigestJob> jobs;
+    proofs.reserve(cases.size());
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        const auto& candidates = cases[i].candidates;
+        auto& judgement = out[i];
+        proofs.push_back(provider.proof(cases[i].request));
+        std::vector<directory::ProfilePtr> owners;
+        if (!candidates.number.empty()) owners = companies.owners(candidates.number, candidates.purpose, now);
+        for (const auto& company : suspects(owners, candidates, companies)) {
+            auto of_company = provider.keys(*company, now);
+            if (!of_company.empty()) judgement.refused_for.push_back(company->id);
+            for (auto& key : of_company) {
+                if (proofs[i].claims.empty()) break;
+                keys.push_back(std::move(key));
+                trials.push_back({i, company->id, jobs.size()});
+                for (const auto& claim : proofs[i].claims) jobs.push_back({claim.kind, claim.message, keys.back().reveal()});
+            }
+        }
+        if (!judgement.refused_for.empty()) {
+            judgement.verdict = Verdict::forged;
+            judgement.why = proofs[i].missing.value_or("no key matched");
+        } else if (allow_unsigned && owners.size() == 1) {
+            judgement.verdict = Verdict::unsigned_;
+            judgement.company = owners.front()->id;
+        }
     }
-    if (!keyed.empty()) return {Verdict::forged, {}, missing.value_or("no key matched"), std::move(keyed)};
-    if (allow_unsigned && owners.size() == 1) return {Verdict::unsigned_, owners.front()->id, ""};
-    return {Verdict::open, {}, ""};
+    digest_all(jobs);
+    for (const auto& trial : trials) {
+        if (out[trial.of].verdict == Verdict::authentic) continue;
+        const auto& claims = proofs[trial.of].claims;
+        bool good = true;
+        for (std::size_t k = 0; k < claims.size(); ++k) good = constant_time_equal(jobs[trial.first + k].digest, claims[k].digest) && good;
+        if (good) out[trial.of] = {Verdict::authentic, trial.company, ""};
+    }
+    return out;
 }
 
 void fill_receipt(pb::Receipt& receipt, const Provider& provider, const http::Request& request, const Judgement& judgement, Instant received) {
@@ -111,7 +151,20 @@ struct Endpoint::Impl {
         allow_unsigned = std::find(allowed.begin(), allowed.end(), provider->name()) != allowed.end();
     }
 
-    void take(http::Request, http::Responder);
+    /// A webhook on its way through the endpoint.
+    struct Webhook {
+        http::Request request;
+        http::Responder respond;
+        Instant received;
+        Normalized normalized;
+        std::optional<Judgement> judgement;
+        std::string id;
+        bool taken() const { return judgement->verdict != Verdict::forged; }
+    };
+
+    void take(std::vector<http::Asked>);
+    void verdicts(std::vector<Webhook>&, Instant now) const;
+    void accept(Webhook&, std::string_view body_sha256, Instant now);
     void refuse(const http::Request&, http::Responder, const Judgement&, const Normalized*);
     void tell_refusals();
     Instant stamp(Instant now);
@@ -188,19 +241,67 @@ void Endpoint::Impl::tell_refusals() {
     }
 }
 
-void Endpoint::Impl::take(http::Request request, http::Responder respond) {
+/// A fault in one webhook is no other's: it alone is answered 500.
+template <class Step>
+void guarded(const http::Request& request, Step&& step) {
+    try {
+        step();
+    } catch (const std::exception& e) {
+        tel::error("handler failed", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
+    }
+}
+
+/// What has come in one turn of the loop: judged together, for many digests at once cost a fraction.
+void Endpoint::Impl::take(std::vector<http::Asked> all) {
     tel::ServiceScope scope(service);
     auto now = system_clock().now();
-    auto received = stamp(now);
-    auto alone = provider->judge_alone(request, allow_unsigned, now);
-    if (alone && alone->verdict == Verdict::forged) return refuse(request, std::move(respond), *alone, nullptr);
-    auto normalized = provider->normalize(request);
+    std::vector<Webhook> webhooks;
+    webhooks.reserve(all.size());
+    for (auto& asked : all)
+        guarded(asked.request, [&] {
+            auto received = stamp(now);
+            auto alone = provider->judge_alone(asked.request, allow_unsigned, now);
+            if (alone && alone->verdict == Verdict::forged) return refuse(asked.request, std::move(asked.respond), *alone, nullptr);
+            auto normalized = provider->normalize(asked.request);
+            webhooks.push_back({std::move(asked.request), std::move(asked.respond), received, std::move(normalized), std::move(alone), {}});
+        });
+    verdicts(webhooks, now);
+    std::vector<DigestJob> hashes;
+    hashes.reserve(webhooks.size());
+    for (const auto& w : webhooks)
+        if (w.taken()) hashes.push_back({Digest::sha256, w.request.body});
+    digest_all(hashes);
+    auto hash = hashes.begin();
+    for (auto& w : webhooks) {
+        std::string_view digest = w.taken() ? std::string_view((hash++)->digest) : std::string_view();
+        guarded(w.request, [&] {
+            if (w.taken())
+                accept(w, digest, now);
+            else
+                refuse(w.request, std::move(w.respond), *w.judgement, &w.normalized);
+        });
+    }
+}
+
+void Endpoint::Impl::verdicts(std::vector<Webhook>& webhooks, Instant now) const {
+    std::vector<Case> cases;
+    cases.reserve(webhooks.size());
+    for (const auto& w : webhooks)
+        if (!w.judgement) cases.push_back({w.request, w.normalized.candidates});
+    auto judged = judge(*provider, cases, companies, allow_unsigned, now);
+    auto next = judged.begin();
+    for (auto& w : webhooks)
+        if (!w.judgement) w.judgement = std::move(*next++);
+}
+
+void Endpoint::Impl::accept(Webhook& w, std::string_view body_sha256, Instant now) {
+    auto& [request, respond, received, normalized, judged, id] = w;
     auto& event = *normalized.event;
-    auto judgement = alone ? *std::move(alone) : judge(*provider, request, normalized.candidates, companies, allow_unsigned, now);
-    if (judgement.verdict == Verdict::forged) return refuse(request, std::move(respond), judgement, &normalized);
-    auto id = events::provider_event_id(provider->name(), event.kind(), normalized.identity, request.body);
+    const auto& judgement = *judged;
+    auto event_id = events::provider_event_id_of(provider->name(), event.kind(), normalized.identity, request.body.empty() ? std::string_view() : body_sha256);
+    id = event_id.value().to_string();
     auto line = [&](tel::Level level, std::string_view verdict, int status, std::string_view why) {
-        log_webhook(*provider, request, judgement, &normalized, id.value().to_string(), level, verdict, status, why);
+        log_webhook(*provider, w.request, *w.judgement, &w.normalized, w.id, level, verdict, status, why);
     };
     if (judgement.verdict == Verdict::open && !budget.take(request.client_address, request.body.size(), now)) {
         counters.limited.inc();
@@ -215,7 +316,7 @@ void Endpoint::Impl::take(http::Request request, http::Responder respond) {
     fill_receipt(*event.mutable_receipt(), *provider, request, judgement, received);
 
     events::Meta meta;
-    meta.id = id;
+    meta.id = event_id;
     meta.source = "/" + service;
     meta.time = received;
     meta.trace = request.trace;
@@ -223,7 +324,7 @@ void Endpoint::Impl::take(http::Request request, http::Responder respond) {
     line(tel::Level::info, to_text(judgement.verdict), 200, "");
 
     JsonWriter body;
-    body.begin_object().member("success", true).key("data").begin_object().member("event_id", id.value().to_string()).member("verdict", to_text(judgement.verdict)).end_object().end_object();
+    body.begin_object().member("success", true).key("data").begin_object().member("event_id", id).member("verdict", to_text(judgement.verdict)).end_object().end_object();
     auto responder = std::make_shared<http::Responder>(std::move(respond));
     request.body.clear();
     courier.send(std::move(wire), [responder, text = body.take(), request = std::move(request)](Courier::Safe safe) {
@@ -242,8 +343,7 @@ Endpoint::Endpoint(app::Service& service, std::shared_ptr<const Provider> provid
     auto impl = impl_;
     http::RouteLimits limits;
     limits.body = impl->provider->body_limit();
-    for (const auto& path : impl->provider->paths())
-        service.routes().add_async(http::Method::post, path, [impl](http::Request r, http::Responder respond) { impl->take(std::move(r), std::move(respond)); }, limits);
+    service.routes().add_async(http::Method::post, impl->provider->paths(), [impl](std::vector<http::Asked> all) { impl->take(std::move(all)); }, limits);
     service.on_start("courier to Kafka", [impl] { impl->courier.start(); });
     service.on_stop("courier to Kafka", [impl](Millis within) {
         impl->tell_refusals();

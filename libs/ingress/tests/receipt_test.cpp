@@ -13,8 +13,7 @@ public:
     std::vector<std::string> paths() const override { return {}; }
     ingress::Normalized normalize(const http::Request&) const override { return {}; }
     std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request& r) const override { return {{"signature", std::string(r.headers.get("signature"))}}; }
-    std::optional<std::string> unsigned_because(const http::Request&) const override { return std::nullopt; }
-    bool verifies(const http::Request&, const Secret&) const override { return true; }
+    ingress::Proof proof(const http::Request&) const override { return {}; }
     std::vector<Secret> keys(const directory::Profile&, Instant) const override { return {}; }
 };
 

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "base/crypto.hpp"
 #include "base/text.hpp"
 
 namespace otto::providers::callrail {
@@ -42,12 +41,22 @@ Signature signature_of(const SignatureHeaders& headers) {
     return g.sha1 || g.sha256 ? Signature::present : Signature::absent;
 }
 
-bool verifies(const SignatureHeaders& headers, std::string_view raw_body, const Secret& key) {
+std::vector<Claim> claims(const SignatureHeaders& headers) {
     auto g = read(headers);
-    if (g.malformed || (!g.sha1 && !g.sha256)) return false;
-    bool good = true;
-    if (g.sha1) good = constant_time_equal(hmac_sha1(key.reveal(), raw_body), *g.sha1) && good;
-    if (g.sha256) good = constant_time_equal(hmac_sha256(key.reveal(), raw_body), *g.sha256) && good;
+    std::vector<Claim> out;
+    if (g.malformed) return out;
+    if (g.sha1) out.push_back({Digest::hmac_sha1, std::move(*g.sha1)});
+    if (g.sha256) out.push_back({Digest::hmac_sha256, std::move(*g.sha256)});
+    return out;
+}
+
+bool verifies(const SignatureHeaders& headers, std::string_view raw_body, const Secret& key) {
+    auto all = claims(headers);
+    bool good = !all.empty();
+    for (const auto& claim : all) {
+        auto ours = claim.kind == Digest::hmac_sha1 ? hmac_sha1(key.reveal(), raw_body) : hmac_sha256(key.reveal(), raw_body);
+        good = constant_time_equal(ours, claim.digest) && good;
+    }
     return good;
 }
 

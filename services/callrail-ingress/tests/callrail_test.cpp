@@ -57,7 +57,9 @@ ingress::Judgement judged(const directory::Companies& all, const std::string& bo
     auto request = post("call.completed", body);
     if (!key.empty()) request.headers.add("Signature", base64_encode(hmac_sha1(key, body)));
     CallRail provider;
-    return ingress::judge(provider, request, provider.normalize(request).candidates, all, allow_unsigned, system_clock().now());
+    auto candidates = provider.normalize(request).candidates;
+    const ingress::Case only{request, candidates};
+    return ingress::judge(provider, {&only, 1}, all, allow_unsigned, system_clock().now()).front();
 }
 
 }  // namespace

@@ -60,6 +60,8 @@ bool parse_into(google::protobuf::Message&, std::string_view bytes);
 /// Ids are names, so that a repeat has the same one.
 /// A provider's event: its own identity, and the SHA-256 of the raw body where it gives no sequence (architecture.md §2).
 EventId provider_event_id(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view raw_body);
+/// The same of a body whose SHA-256 (raw bytes; "" of an empty body) is known.
+EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view body_sha256);
 /// What a handler emits: cause, consumer, type, and which of its kind it is.
 EventId derived_event_id(const EventId& cause, std::string_view consumer, std::string_view type, int ordinal);
 

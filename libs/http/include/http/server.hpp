@@ -2,14 +2,20 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "http/message.hpp"
 
 namespace otto::http {
 
-/// Runs on the server's I/O thread: it must not block; it answers at once or later through the responder.
-using AsyncHandler = std::function<void(Request, Responder)>;
+/// A request that wants its answer, at once or later.
+struct Asked {
+    Request request;
+    Responder respond;
+};
+/// Runs on the server's I/O thread and must not block. It gets what has come in one turn of that thread, so that what many can share is done once for all.
+using AsyncHandler = std::function<void(std::vector<Asked>)>;
 /// Runs on the server's worker threads and may block on the database.
 using Handler = std::function<Response(const Request&)>;
 
@@ -23,7 +29,8 @@ struct RouteLimits {
 class Router {
 public:
     void add(Method, std::string path, Handler, RouteLimits = {});
-    void add_async(Method, std::string path, AsyncHandler, RouteLimits = {});
+    /// One handler of all these paths.
+    void add_async(Method, const std::vector<std::string>& paths, AsyncHandler, RouteLimits = {});
     struct Entry { Method method; std::string path; };
     std::vector<Entry> entries() const;
     Router();

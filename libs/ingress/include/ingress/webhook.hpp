@@ -2,12 +2,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "app/process.hpp"
+#include "base/crypto.hpp"
 #include "directory/companies.hpp"
 #include "http/message.hpp"
 #include "ingress/courier.hpp"
@@ -46,6 +48,17 @@ struct Judgement {
     std::vector<CompanyId> refused_for = {};  ///< of forged: companies whose keys did not prove it
 };
 
+/// What a request offers as its proof.
+struct Proof {
+    struct Claim {
+        Digest kind;
+        std::string_view message;              ///< of the request: what is signed
+        std::string digest;                    ///< what a key must make of it
+    };
+    std::vector<Claim> claims;                 ///< a key that proves the request meets them all
+    std::optional<std::string> missing;        ///< why there is nothing to verify ("header missing", "not base64")
+};
+
 /// One provider: pure functions of a request. Thread-safe.
 class Provider {
 public:
@@ -55,9 +68,7 @@ public:
     virtual Normalized normalize(const http::Request&) const = 0;
     /// Header fields that carry the signature, as received.
     virtual std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request&) const = 0;
-    /// Why there is nothing to verify ("header missing", "not base64"); nullopt if there is.
-    virtual std::optional<std::string> unsigned_because(const http::Request&) const = 0;
-    virtual bool verifies(const http::Request&, const Secret& key) const = 0;
+    virtual Proof proof(const http::Request&) const = 0;
     virtual std::vector<Secret> keys(const directory::Profile&, Instant now) const = 0;
     /// For a provider whose key is the deployment's and not a company's: its verdict on a request, before the body is read. nullopt: companies' keys
     /// decide, see judge().
@@ -67,8 +78,12 @@ public:
 };
 
 /// Architecture G4. Candidates are the number's owner, the owner of the provider's company or account, and the company that the body claims to be for;
-/// whose key verifies, owns. None has a key: open. One has a key and none verifies: forged.
-Judgement judge(const Provider&, const http::Request&, const Candidates&, const directory::Companies&, bool allow_unsigned, Instant now);
+/// whose key verifies, owns. None has a key: open. One has a key and none verifies: forged. One judgement for each, all keys tried together.
+struct Case {
+    const http::Request& request;
+    const Candidates& candidates;
+};
+std::vector<Judgement> judge(const Provider&, std::span<const Case>, const directory::Companies&, bool allow_unsigned, Instant now);
 
 /// What is kept of a request beside its event: the body as it came, byte for byte; target, headers and client with whatever is no UTF-8 in them mended,
 /// for an event with such a text could be written and acknowledged, but never read again.
