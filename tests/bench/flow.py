@@ -25,13 +25,14 @@ def now_us() -> int:
 
 
 def warm_up(once: typing.Callable[[], float], most: int = 12) -> None:
-    """Until the rate no longer rises: a broker that has just started still compiles its own code, and costs several times what it will."""
-    last = once()
+    """Until the rate no longer rises, twice: a broker that has just started still compiles its own code, and costs several times what it will."""
+    best, level = once(), 0
     for _ in range(most - 1):
         now = once()
-        if now < last * 1.05:
+        level = level + 1 if now < best * 1.05 else 0
+        best = max(best, now)
+        if level == 2:
             return
-        last = now
 
 
 # ---- ingress

@@ -48,7 +48,8 @@ SCENARIOS: dict[str, list[tuple[str, Fault]]] = {
         ("the clock steps by an hour", faults.clock_steps),
         ("Kafka, Postgres and every service killed together", faults.mixed),
     ],
-    "resources": resources.FAULTS,
+    "resources": resources.CLIENTS,
+    "backlog": resources.BACKLOG,
 }
 # Seconds are promises of the full scenarios, which have the machine for themselves; what runs within a build, with whatever neighbours, is there for the rest.
 SHORT_SLACK = 4.0

@@ -193,18 +193,18 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     if (started) r.set_started_at_us(to_micros(*started));
     if (auto e = time({"end_time", "ended_at"})) r.set_ended_at_us(to_micros(*e));
     else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL) r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
-    if (auto t = body.text({"customer_name", "callername"})) r.set_customer_name(*t);
-    if (auto t = body.text({"customer_city", "callercity"})) r.set_customer_city(*t);
-    if (auto t = body.text({"customer_state", "callerstate"})) r.set_customer_state(*t);
-    if (auto t = body.text({"customer_country", "callercountry"})) r.set_customer_country(*t);
-    if (auto t = body.text({"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(*t);
-    if (auto t = body.text({"campaign", "utm_campaign"})) r.set_campaign(*t);
-    if (auto t = body.text({"keywords"})) r.set_keywords(*t);
-    if (auto t = body.text({"note"})) r.set_note(*t);
-    if (auto t = body.text({"value"})) r.set_value(*t);
-    if (auto t = body.text({"lead_status"})) r.set_lead_status(*t);
+    if (auto t = body.text({"customer_name", "callername"})) r.set_customer_name(std::move(*t));
+    if (auto t = body.text({"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
+    if (auto t = body.text({"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
+    if (auto t = body.text({"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
+    if (auto t = body.text({"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
+    if (auto t = body.text({"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
+    if (auto t = body.text({"keywords"})) r.set_keywords(std::move(*t));
+    if (auto t = body.text({"note"})) r.set_note(std::move(*t));
+    if (auto t = body.text({"value"})) r.set_value(std::move(*t));
+    if (auto t = body.text({"lead_status"})) r.set_lead_status(std::move(*t));
     if (auto b = body.truth({"first_call"})) r.set_first_call(*b);
-    if (auto t = body.text({"agent_email"})) r.set_agent_email(*t);
+    if (auto t = body.text({"agent_email"})) r.set_agent_email(std::move(*t));
     for (auto& t : body.list("tags")) r.add_tags(t);
     for (auto& c : body.changes()) r.add_changed(c);
     bool tags_changed = std::find(r.changed().begin(), r.changed().end(), "tags") != r.changed().end();
@@ -214,10 +214,10 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     for (auto name : {"resource_id", "call_id", "id"})
         if (auto id = body.text({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
     if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
-    if (auto t = body.text({"account_id", "account_resource_id"})) r.set_account_id(*t);
+    if (auto t = body.text({"account_id", "account_resource_id"})) r.set_account_id(std::move(*t));
     for (auto name : {"company_resource_id", "callrail_company_id", "company_id"})
         if (auto id = body.text({name}); id && std::find(r.provider_company_ids().begin(), r.provider_company_ids().end(), *id) == r.provider_company_ids().end()) r.add_provider_company_ids(*id);
-    if (auto t = body.text({"tenant_id"})) r.set_claimed_company_id(*t);
+    if (auto t = body.text({"tenant_id"})) r.set_claimed_company_id(std::move(*t));
 }
 
 }  // namespace

@@ -102,8 +102,8 @@ std::string body_of(const Call& c, Stage stage) {
     if (over) {
         text("lead_status", "previously_marked_good_lead");
         text("note", "");
-        text("recording", "https://app.callrail.com/calls/" + id + "/recording/redirect?access_key=aaaaccccddddeeee");
-        put("recording_duration", duration);
+        text("recording", c.recorded ? "https://app.callrail.com/calls/" + id + "/recording/redirect?access_key=aaaaccccddddeeee" : "");
+        put("recording_duration", c.recorded ? duration : "null");
     }
     text("source_name", "Google AdWords");
     text("start_time", time);
@@ -126,7 +126,7 @@ std::string body_of(const Call& c, Stage stage) {
     put("integration_data", "[{\"integration\":\"Webhooks\",\"data\":null}]");
     text("keywords_spotted", "");
     if (over) {
-        text("recording_player", "https://app.callrail.com/calls/" + id + "/recording?access_key=aaaabbbbccccdddd");
+        text("recording_player", c.recorded ? "https://app.callrail.com/calls/" + id + "/recording?access_key=aaaabbbbccccdddd" : "");
         text("speaker_percent", "");
         put("call_highlights", "[]");
     }

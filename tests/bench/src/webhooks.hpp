@@ -28,6 +28,7 @@ struct Call {
     const Company* company = nullptr;
     Instant started{};
     int duration_s = 0;
+    bool recorded = true;
 };
 
 /// Splitmix64: a good 64 bits for each (seed, n).
