@@ -54,6 +54,7 @@ private:
     };
 
     void round(std::span<DigestJob*> jobs) {
+        for (auto* job : jobs) job->digest.reserve(32);  // nothing may throw while lanes point at them
         for (std::size_t i = 0; i < jobs.size(); ++i) {
             auto& job = *jobs[i];
             auto* m = manager_.get();
