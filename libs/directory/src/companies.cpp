@@ -100,7 +100,6 @@ void Companies::stop() {
     {
         std::lock_guard guard(known_lock_);
         stop_ = true;
-        if (wake_) wake_();
     }
     known_.notify_all();
     if (thread_.joinable()) thread_.join();
@@ -108,10 +107,6 @@ void Companies::stop() {
 
 void Companies::loop() {
     kafka::Reader reader(options_.brokers, options_.client_id, {"otto.directory"});
-    {
-        std::lock_guard guard(known_lock_);
-        wake_ = [&reader] { reader.wake(); };
-    }
     auto saved = std::chrono::steady_clock::now();
     while (!stop_) {
         for (const auto& r : reader.poll(1'000, Millis{100})) apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
@@ -127,10 +122,6 @@ void Companies::loop() {
             save_snapshot();
             saved = std::chrono::steady_clock::now();
         }
-    }
-    {
-        std::lock_guard guard(known_lock_);
-        wake_ = nullptr;
     }
     if (dirty_) save_snapshot();
 }

@@ -1,5 +1,9 @@
 #include "client.hpp"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "telemetry/log.hpp"
 
 namespace otto::kafka {
@@ -65,6 +69,37 @@ Record to_record(rd_kafka_message_t& m) {
             r.headers.emplace_back(name, std::string(static_cast<const char*>(value), value ? size : 0));
     }
     return r;
+}
+
+Doorbell::Doorbell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), own_(true) {}
+Doorbell::Doorbell(int fd) : fd_(fd), own_(false) {}
+Doorbell::~Doorbell() {
+    detach();
+    if (own_) ::close(fd_);
+}
+
+void Doorbell::attach(rd_kafka_queue_t* queue) {
+    detach();
+    queue_ = queue;
+    static constexpr std::uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(queue_, fd_, &one, sizeof one);
+}
+
+void Doorbell::detach() {
+    if (!queue_) return;
+    rd_kafka_queue_io_event_enable(queue_, -1, nullptr, 0);
+    rd_kafka_queue_destroy(queue_);
+    queue_ = nullptr;
+}
+
+void Doorbell::hush() const {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto any = ::read(fd_, &count, sizeof count);  // one read empties an eventfd; there may have been nothing
+}
+
+void Doorbell::listen(Millis most) const {
+    pollfd one{fd_, POLLIN, 0};
+    ::poll(&one, 1, static_cast<int>(most.count()));
 }
 
 }  // namespace otto::kafka

@@ -1,6 +1,8 @@
 #pragma once
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,5 +26,39 @@ void set(rd_kafka_conf_t*, const char* name, const std::string& value);
 /// Hands the configuration over; throws Failure with librdkafka's reason.
 rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
 Record to_record(rd_kafka_message_t&);
+
+/// Waits for what comes on a client's queue, by the steady clock. librdkafka's own waits go by the wall clock: when that steps back, one that is under way lasts
+/// as long as the step.
+class Doorbell {
+public:
+    Doorbell();                    ///< an eventfd of its own
+    explicit Doorbell(int fd);     ///< the caller's, which others may ring, or hear
+    ~Doorbell();
+    Doorbell(const Doorbell&) = delete;
+    Doorbell& operator=(const Doorbell&) = delete;
+    /// Rings for this queue, which is the bell's from now on; detach() before the client ends.
+    void attach(rd_kafka_queue_t*);
+    void detach();
+    int fd() const { return fd_; }
+    /// Tries `take` until it says true, or for so long.
+    template <class Take>
+    void until(Millis most, Take take) const {
+        using Steady = std::chrono::steady_clock;
+        for (const auto end = Steady::now() + most;;) {
+            hush();  // before looking: what comes later rings again
+            if (take() || most == Millis{0}) return;
+            auto left = std::chrono::ceil<Millis>(end - Steady::now());
+            if (left <= Millis{0}) return;
+            listen(own_ ? left : std::min(left, Millis{2}));  // another may hear the ring
+        }
+    }
+
+private:
+    void hush() const;
+    void listen(Millis) const;
+    int fd_;
+    bool own_;
+    rd_kafka_queue_t* queue_ = nullptr;
+};
 
 }  // namespace otto::kafka

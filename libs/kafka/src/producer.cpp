@@ -1,9 +1,7 @@
 #include "kafka/producer.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "client.hpp"
@@ -13,9 +11,7 @@ namespace otto::kafka {
 
 struct Producer::Impl {
     rd_kafka_t* client = nullptr;
-    rd_kafka_queue_t* reports = nullptr;
-    int fd = -1;
-    bool own_fd = true;
+    std::optional<Doorbell> bell;
     std::atomic<std::size_t> in_flight{0};
     std::atomic<bool> stop{false}, dead{false};
     std::thread own;
@@ -49,14 +45,14 @@ Producer::Producer(ProducerOptions options, bool own_thread) : impl_(std::make_u
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &Impl::on_report);
     rd_kafka_conf_set_opaque(conf.get(), impl_.get());
     impl_->client = make_client(RD_KAFKA_PRODUCER, std::move(conf));
-    impl_->own_fd = options.report_fd < 0;
-    impl_->fd = impl_->own_fd ? ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : options.report_fd;
-    impl_->reports = rd_kafka_queue_get_main(impl_->client);
-    static constexpr std::uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(impl_->reports, impl_->fd, &one, sizeof one);
+    if (options.report_fd < 0)
+        impl_->bell.emplace();
+    else
+        impl_->bell.emplace(options.report_fd);
+    impl_->bell->attach(rd_kafka_queue_get_main(impl_->client));
     if (own_thread)
         impl_->own = std::thread([this] {
-            while (!impl_->stop) rd_kafka_poll(impl_->client, 50);
+            while (!impl_->stop) serve(Millis{50});
         });
 }
 
@@ -64,10 +60,8 @@ Producer::~Producer() {
     impl_->stop = true;
     if (impl_->own.joinable()) impl_->own.join();
     purge();
-    rd_kafka_queue_io_event_enable(impl_->reports, -1, nullptr, 0);
-    rd_kafka_queue_destroy(impl_->reports);
+    impl_->bell->detach();
     rd_kafka_destroy(impl_->client);
-    if (impl_->own_fd) ::close(impl_->fd);
 }
 
 bool Producer::produce(const Outgoing& record, Report report) {
@@ -94,21 +88,29 @@ bool Producer::produce(const Outgoing& record, Report report) {
 
 bool Producer::produce(Record r, Report report) { return produce(Outgoing{r.topic, r.key, r.value, r.headers, r.tombstone}, std::move(report)); }
 
-int Producer::event_fd() const { return impl_->fd; }
+int Producer::event_fd() const { return impl_->bell->fd(); }
 
 void Producer::serve(Millis wait) {
-    std::uint64_t count = 0;
-    [[maybe_unused]] auto any = ::read(impl_->fd, &count, sizeof count);  // one read empties an eventfd; there may have been nothing
-    int served = rd_kafka_poll(impl_->client, static_cast<int>(wait.count()));
-    while (served > 0) served = rd_kafka_poll(impl_->client, 0);
+    impl_->bell->until(wait, [client = impl_->client] {
+        bool any = false;
+        while (rd_kafka_poll(client, 0) > 0) any = true;
+        return any;
+    });
 }
 
-bool Producer::flush(Millis deadline) { return rd_kafka_flush(impl_->client, static_cast<int>(deadline.count())) == RD_KAFKA_RESP_ERR_NO_ERROR; }
+bool Producer::flush(Millis deadline) {
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    while (in_flight() > 0) {
+        auto left = std::chrono::ceil<Millis>(end - std::chrono::steady_clock::now());
+        if (left <= Millis{0}) return false;
+        serve(std::min(left, Millis{50}));
+    }
+    return true;
+}
 
 void Producer::purge() {
     rd_kafka_purge(impl_->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (in_flight() > 0 && rd_kafka_poll(impl_->client, 100) >= 0 && rd_kafka_outq_len(impl_->client) > 0) {
-    }
+    while (in_flight() > 0 && rd_kafka_outq_len(impl_->client) > 0) serve(Millis{20});
 }
 
 Result<void> Producer::warm_up(const std::vector<std::string>& topics, Millis deadline) {

@@ -31,11 +31,22 @@ Error kafka_error(const std::string& what, rd_kafka_resp_err_t error) {
     return Error(what + ": " + rd_kafka_err2str(error), "is Kafka running, and does OTTO_KAFKA_BROKERS name it?");
 }
 
+MessagePtr next_message(rd_kafka_t* client, const Doorbell& bell, Millis wait) {
+    MessagePtr out(rd_kafka_consumer_poll(client, 0));
+    if (!out && wait > Millis{0})
+        bell.until(wait, [&] {
+            out.reset(rd_kafka_consumer_poll(client, 0));
+            return out != nullptr;
+        });
+    return out;
+}
+
 }  // namespace
 
 struct Source::Impl {
     SourceOptions options;
     rd_kafka_t* client = nullptr;
+    Doorbell bell;
     Rebalance rebalance;
     std::vector<TopicPartition> assignment;
 
@@ -78,6 +89,7 @@ void Source::Impl::open() {
     rd_kafka_conf_set_opaque(conf.get(), this);
     client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client);
+    bell.attach(rd_kafka_queue_get_consumer(client));
     std::vector<TopicPartition> topics;
     for (const auto& t : options.topics) topics.push_back({t, RD_KAFKA_PARTITION_UA});
     if (auto error = rd_kafka_subscribe(client, list_of(topics).get())) throw Failure(kafka_error("cannot subscribe", error));
@@ -95,6 +107,7 @@ Source::~Source() {
 void Source::close() {
     if (!impl_->client) return;
     rd_kafka_consumer_close(impl_->client);
+    impl_->bell.detach();
     rd_kafka_destroy(impl_->client);
     impl_->client = nullptr;
 }
@@ -104,11 +117,10 @@ void Source::on_rebalance(Rebalance r) { impl_->rebalance = std::move(r); }
 std::vector<Record> Source::poll(std::size_t max, std::size_t max_bytes, Millis wait) {
     std::vector<Record> out;
     std::size_t bytes = 0;
-    int timeout = static_cast<int>(wait.count());
     while (out.size() < max && bytes < max_bytes) {
-        MessagePtr m(rd_kafka_consumer_poll(impl_->client, timeout));
+        auto m = next_message(impl_->client, impl_->bell, wait);
         if (!m) break;
-        timeout = 0;
+        wait = Millis{0};
         if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             out.push_back(to_record(*m));
             bytes += m->len;
@@ -167,7 +179,7 @@ std::int64_t Source::end_of(const TopicPartition& tp) const {
 
 struct Reader::Impl {
     rd_kafka_t* client = nullptr;
-    rd_kafka_queue_t* queue = nullptr;
+    Doorbell bell;
     std::vector<std::string> topics;
     std::map<TopicPartition, std::int64_t> next, wanted;  // wanted: the end as it was when reading began
     std::map<TopicPartition, std::int64_t> from;
@@ -209,26 +221,23 @@ Reader::Reader(std::string brokers, std::string client_id, std::vector<std::stri
     set(conf.get(), "receive.message.max.bytes", "104857600");
     impl_->client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(impl_->client);
-    impl_->queue = rd_kafka_queue_get_consumer(impl_->client);
+    impl_->bell.attach(rd_kafka_queue_get_consumer(impl_->client));
     impl_->topics = std::move(topics);
 }
 
-void Reader::wake() { rd_kafka_queue_yield(impl_->queue); }
-
 Reader::~Reader() {
-    rd_kafka_queue_destroy(impl_->queue);
     rd_kafka_consumer_close(impl_->client);
+    impl_->bell.detach();
     rd_kafka_destroy(impl_->client);
 }
 
 std::vector<Record> Reader::poll(std::size_t max, Millis wait) {
     std::vector<Record> out;
     if (!impl_->assigned && !impl_->assign()) return out;
-    int timeout = static_cast<int>(wait.count());
     while (out.size() < max) {
-        MessagePtr m(rd_kafka_consumer_poll(impl_->client, timeout));
+        auto m = next_message(impl_->client, impl_->bell, wait);
         if (!m) break;
-        timeout = 0;
+        wait = Millis{0};
         TopicPartition p{m->rkt ? rd_kafka_topic_name(m->rkt) : "", m->partition};
         if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             impl_->next[p] = m->offset + 1;

@@ -1,7 +1,6 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -104,7 +103,6 @@ private:
     std::atomic<std::uint64_t> generation_{0};
     mutable std::mutex known_lock_;
     mutable std::condition_variable known_;  ///< caught_up_ or stop_
-    std::function<void()> wake_;             ///< ends the poll under way
     std::thread thread_;
     bool dirty_ = false;
 };

@@ -57,8 +57,6 @@ public:
     Reader(std::string brokers, std::string client_id, std::vector<std::string> topics);
     ~Reader();
     std::vector<Record> poll(std::size_t max, Millis wait);
-    /// Ends the poll of another thread now. librdkafka waits by the wall clock: when that steps back, a poll of a quiet topic lasts until it has caught up.
-    void wake();
     /// True once everything that was in the topics at the start (or at the last check) has been read.
     bool caught_up() const;
     /// Starts here instead of at the beginning (a snapshot's positions).
