@@ -4,6 +4,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "telemetry/log.hpp"
 
 namespace otto::kafka {
@@ -15,7 +19,43 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
              {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
 }
 
+/// Clients that are ending. The process waits for them at its own end, but not long.
+class Graveyard {
+public:
+    ~Graveyard() {
+        std::unique_lock guard(state_->lock);
+        state_->gone.wait_for(guard, Millis{2'000}, [&] { return state_->ending == 0; });
+    }
+    void take(rd_kafka_t* client) {
+        {
+            std::unique_lock guard(state_->lock);
+            state_->gone.wait(guard, [&] { return state_->ending < kMost; });  // each has threads and buffers
+            ++state_->ending;
+        }
+        std::thread([state = state_, client] {
+            rd_kafka_destroy(client);
+            std::lock_guard guard(state->lock);
+            --state->ending;
+            state->gone.notify_all();
+        }).detach();
+    }
+
+private:
+    static constexpr int kMost = 64;
+    struct State {
+        std::mutex lock;
+        std::condition_variable gone;
+        int ending = 0;
+    };
+    std::shared_ptr<State> state_ = std::make_shared<State>();  // of the threads too
+};
+
 }  // namespace
+
+void bury(rd_kafka_t* client) {
+    static Graveyard graveyard;
+    graveyard.take(client);
+}
 
 std::string_view Record::header(std::string_view name) const {
     for (const auto& [field, text] : headers)

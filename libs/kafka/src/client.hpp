@@ -25,6 +25,8 @@ ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std:
 void set(rd_kafka_conf_t*, const char* name, const std::string& value);
 /// Hands the configuration over; throws Failure with librdkafka's reason.
 rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
+/// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back, rd_kafka_destroy() may take as long as the step.
+void bury(rd_kafka_t*);
 Record to_record(rd_kafka_message_t&);
 
 /// Waits for what comes on a client's queue, by the steady clock. librdkafka's own waits go by the wall clock: when that steps back, one that is under way lasts

@@ -61,7 +61,7 @@ Producer::~Producer() {
     if (impl_->own.joinable()) impl_->own.join();
     purge();
     impl_->bell->detach();
-    rd_kafka_destroy(impl_->client);
+    bury(impl_->client);
 }
 
 bool Producer::produce(const Outgoing& record, Report report) {

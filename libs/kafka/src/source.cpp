@@ -108,7 +108,7 @@ void Source::close() {
     if (!impl_->client) return;
     rd_kafka_consumer_close(impl_->client);
     impl_->bell.detach();
-    rd_kafka_destroy(impl_->client);
+    bury(impl_->client);
     impl_->client = nullptr;
 }
 
@@ -228,7 +228,7 @@ Reader::Reader(std::string brokers, std::string client_id, std::vector<std::stri
 Reader::~Reader() {
     rd_kafka_consumer_close(impl_->client);
     impl_->bell.detach();
-    rd_kafka_destroy(impl_->client);
+    bury(impl_->client);
 }
 
 std::vector<Record> Reader::poll(std::size_t max, Millis wait) {
