@@ -18,6 +18,8 @@ constexpr Millis kMostRest{25};  ///< beside kPace
 constexpr std::int64_t kNearly = 50;  ///< events
 constexpr Millis kPace{40};      ///< from the begin of a batch that was not full to the next one's
 constexpr Millis kTellGroup{500};
+constexpr std::size_t kMostPassedOver = 10'000;  ///< records in one round that do not concern the consumer
+constexpr Millis kWritePositions{500};           ///< how old the table's positions get while nothing but such records comes
 
 /// A batch must be run again one event per transaction.
 struct RunSingly {};
@@ -154,7 +156,7 @@ Lane::Part Lane::claim(const Tp& tp) {
         }
     }
     part.epoch = mine.epoch;
-    part.next = mine.next.value_or(-1);
+    part.next = part.written = mine.next.value_or(-1);
     part.careful = mine.clean ? 0 : 2 * batch_;
     part.claimed_now = true;
     if (!mine.clean && mine.next)
@@ -178,6 +180,7 @@ void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
                 for (auto id : found->second.acked) ids.push_back(std::to_string(id));
                 tx.write(sql::outbox_delete, {pg::Param::array(ids)});
             }
+            if (!lost && found->second.ahead()) tx.write(sql::fence, at(tp, {found->second.epoch, found->second.next}));
             tx.write(sql::release, at(tp, {found->second.epoch}));
             tx.commit();
         } catch (const pg::SqlFailure& e) {
@@ -197,7 +200,7 @@ bool Lane::recover(const Tp& tp, Part& part) {
     tx.commit();
     drain_outbox(tp, part);
     if (standing.next) {
-        part.next = *standing.next;
+        part.next = part.written = *standing.next;
         if (auto there = source_.seek(tp, part.next); !there) {
             tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
             rejoin_ = true;
@@ -347,7 +350,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     std::vector<std::string> acked;
     std::vector<std::size_t> acked_of;  // how many of each leg
     for (const auto& leg : legs) {
-        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.records.back().offset + 1}));
+        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.next}));
         acked_of.push_back(leg.part->acked.size());
         for (auto id : leg.part->acked) acked.push_back(std::to_string(id));
     }
@@ -361,7 +364,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
 
     Sink sink(consumer_.name());
     bool intents = false;
-    std::size_t repeats = 0, skipped = 0;
+    std::size_t repeats = 0;
     std::map<EventId, const Tp*> came_from;
     LegOf leg_of = [&](const Sink::Item& item) -> const Tp& {
         auto found = came_from.find(item.cause);
@@ -386,10 +389,6 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
                 continue;
             }
             settle(tx, tp, part, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable));
-            continue;
-        }
-        if (!d.handler) {
-            ++skipped;
             continue;
         }
         if (!first_time(fresh, d)) {
@@ -444,7 +443,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     for (std::size_t i = 0; i < legs.size(); ++i) {
         const auto& tp = *legs[i].tp;
         auto& part = *legs[i].part;
-        part.next = legs[i].records.back().offset + 1;
+        part.next = part.written = legs[i].next;
         part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked_of[i]));
         if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
         positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
@@ -461,7 +460,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
     count_blocked();
     if (repeats > 0) metrics_.handled("", "repeat", repeats);
-    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"skipped", skipped}, {"companies", companies.size()},
+    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"companies", companies.size()},
                         {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
 }
 
@@ -511,14 +510,14 @@ void Lane::carefully(const Leg& leg) {
         static Count from(const pg::Fields& f) { return {f.integer("n")}; }
     };
     auto& part = *leg.part;
-    auto left = leg.records;
-    while (!left.empty() && !stop_.stopping()) {
+    auto left = leg;
+    while (!left.records.empty() && !stop_.stopping()) {
         auto tx = db_.begin(pg::Scope::none());
-        auto begun = tx.maybe<Count>(sql::trying, at(*leg.tp, {part.epoch, left.front().offset}));
+        auto begun = tx.maybe<Count>(sql::trying, at(*leg.tp, {part.epoch, left.records.front().offset}));
         if (!begun) throw Fenced{};
         tx.commit();
         if (begun->n > 1) part.suspects = kCarefulGroup;
-        Leg group{leg.tp, leg.part, left.first(part.suspects > 0 ? 1 : std::min(kCarefulGroup, left.size()))};
+        Leg group = left.some(0, part.suspects > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
         if (begun->n > kLastTry) {
             Disposition dead{Outcome::reject("the process ended " + std::to_string(begun->n - 1) + " times while this event was handled"), false};
             attempt({&group, 1}, true, &dead);
@@ -530,7 +529,7 @@ void Lane::carefully(const Leg& leg) {
         }
         part.careful -= std::min(part.careful, group.records.size());
         part.suspects -= std::min(part.suspects, group.records.size());
-        left = left.subspan(group.records.size());
+        left = left.some(group.records.size(), left.records.size() - group.records.size());
     }
 }
 
@@ -538,7 +537,7 @@ void Lane::carefully(const Leg& leg) {
 void Lane::work(const Leg& leg) {
     if (leg.part->careful > 0) return carefully(leg);
     if (whole(leg)) return;
-    for (std::size_t i = 0; i < leg.records.size() && !stop_.stopping(); ++i) alone({leg.tp, leg.part, leg.records.subspan(i, 1)});
+    for (std::size_t i = 0; i < leg.records.size() && !stop_.stopping(); ++i) alone(leg.some(i, 1));
 }
 
 /// One transaction for all partitions: what a transaction costs by itself is paid once, however thinly the events are spread. False: nothing has happened,
@@ -665,8 +664,8 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
 
 // ---- the loop
 
-bool caught_up(const kafka::Source& source, const std::map<kafka::TopicPartition, std::vector<kafka::Record>>& polled) {
-    return std::all_of(polled.begin(), polled.end(), [&](const auto& p) { return p.second.empty() || source.end_of(p.first) - p.second.back().offset - 1 <= kNearly; });
+bool caught_up(const kafka::Source& source, const std::map<kafka::TopicPartition, Polled>& polled) {
+    return std::all_of(polled.begin(), polled.end(), [&](const auto& p) { return source.end_of(p.first) - p.second.next <= kNearly; });
 }
 
 void rest_until(std::chrono::steady_clock::time_point end, Publisher& publisher, StopSignal& stop) {
@@ -773,8 +772,51 @@ bool Lane::prepare(const Tp& tp, Part& part) {
     return true;
 }
 
+/// Records of types that nobody here takes are passed over before a batch is made of the rest; those that cannot be read concern everybody.
+bool Lane::concerns(const kafka::Record& r) const {
+    auto type = r.header("ce_type");
+    const auto& handlers = consumer_.handlers();
+    return std::any_of(handlers.begin(), handlers.end(), [&](const auto& h) { return h.type->type == type; }) || !events::read_meta(r.headers);
+}
+
+std::map<Lane::Tp, Polled> Lane::poll(bool& full) {
+    std::map<Tp, Polled> out;
+    std::size_t concerned = 0, seen = 0, bytes = 0;
+    auto wait = publisher_.in_flight() > 0 ? Millis{5} : Millis{100};
+    while (concerned < batch_ && bytes < kMaxBytes && seen - concerned < kMostPassedOver) {
+        auto records = source_.poll(batch_ - concerned, kMaxBytes - bytes, wait);
+        if (records.empty()) break;
+        wait = Millis{0};
+        for (auto& r : records) {
+            ++seen;
+            auto& bucket = out[{r.topic, r.partition}];
+            bucket.next = r.offset + 1;
+            if (!concerns(r)) continue;
+            ++concerned;
+            bytes += r.value.size();
+            bucket.records.push_back(std::move(r));
+        }
+    }
+    full = concerned >= batch_;
+    return out;
+}
+
+/// Where the partitions stand of which nothing but what was passed over came for a while.
+void Lane::write_positions() {
+    auto clock = std::chrono::steady_clock::now();
+    if (clock - wrote_at_ < kWritePositions) return;
+    wrote_at_ = clock;
+    if (std::none_of(parts_.begin(), parts_.end(), [](const auto& p) { return p.second.ahead(); })) return;
+    auto tx = db_.begin(pg::Scope::none());
+    for (const auto& [tp, part] : parts_)
+        if (part.ahead()) tx.write(sql::fence, at(tp, {part.epoch, part.next}));
+    tx.commit();
+    for (auto& [tp, part] : parts_)
+        if (part.ahead()) part.written = part.next;
+}
+
 /// What was polled, and what waits. False: the database failed in between.
-bool Lane::round(std::map<Tp, std::vector<kafka::Record>>& buckets) {
+bool Lane::round(std::map<Tp, Polled>& buckets) {
     std::vector<Tp> owned, in_batch;
     for (const auto& [tp, part] : parts_) owned.push_back(tp);
     std::vector<Leg> legs, careful;
@@ -787,9 +829,14 @@ bool Lane::round(std::map<Tp, std::vector<kafka::Record>>& buckets) {
         if (!guarded({tp}, [&, &p = part] { goes_on = prepare(tp, p); })) return false;
         auto bucket = buckets.find(tp);
         if (!goes_on || bucket == buckets.end()) continue;
-        std::erase_if(bucket->second, [next = part.next](const kafka::Record& r) { return r.offset < next; });
-        if (bucket->second.empty()) continue;
-        (part.careful > 0 ? careful : legs).push_back({&key, &part, bucket->second});
+        auto& [records, next] = bucket->second;
+        std::erase_if(records, [from = part.next](const kafka::Record& r) { return r.offset < from; });
+        if (records.empty()) {
+            part.next = std::max(part.next, next);
+            if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+            continue;
+        }
+        (part.careful > 0 ? careful : legs).push_back({&key, &part, records, next});
         if (part.careful == 0) in_batch.push_back(tp);
     }
     bool done = false;
@@ -800,6 +847,7 @@ bool Lane::round(std::map<Tp, std::vector<kafka::Record>>& buckets) {
         if (stop_.stopping()) break;
         if (!guarded({*leg.tp}, [&] { work(leg); })) return false;
     }
+    if (!guarded(owned, [&] { write_positions(); })) return false;
     std::size_t acked = 0;
     for (const auto& [tp, part] : parts_) acked += part.acked.size();
     return (!buckets.empty() && acked <= 2'000) || guarded(owned, [&] { tidy(); });
@@ -807,19 +855,15 @@ bool Lane::round(std::map<Tp, std::vector<kafka::Record>>& buckets) {
 
 void Lane::run() {
     tel::ServiceScope scope(options_.service);
-    std::size_t most = batch_;
     while (!stop_.stopping()) {
-        bool waiting = publisher_.in_flight() > 0;
-        auto records = source_.poll(most, kMaxBytes, waiting ? Millis{5} : Millis{100});
+        bool full = false;
+        auto buckets = poll(full);
         publisher_.serve(Millis{0});
         if (publisher_.take_failure())
             for (auto& [tp, part] : parts_) part.stale = true;
         while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
 
-        bool full = records.size() >= most, idle = records.empty();
-        std::map<Tp, std::vector<kafka::Record>> buckets;
-        for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
-        bool rests = !full && !idle && caught_up(source_, buckets);
+        bool rests = !full && !buckets.empty() && caught_up(source_, buckets);
         auto began = std::chrono::steady_clock::now();
         if (!round(buckets))
             for (auto& [tp, part] : parts_)

@@ -54,8 +54,13 @@ private:
     std::map<kafka::TopicPartition, tel::Gauge> lag_;
 };
 
+/// What a round took from one partition.
+struct Polled {
+    std::vector<kafka::Record> records;   ///< those that concern the consumer
+    std::int64_t next = -1;               ///< after the last one, concern it or not
+};
 /// What was polled reaches to where its partitions end, or nearly: there is nothing to be fetched that a rest would keep waiting.
-bool caught_up(const kafka::Source&, const std::map<kafka::TopicPartition, std::vector<kafka::Record>>& polled);
+bool caught_up(const kafka::Source&, const std::map<kafka::TopicPartition, Polled>& polled);
 /// Waits, and serves Kafka's reports meanwhile.
 void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSignal&);
 
@@ -87,13 +92,20 @@ private:
         std::size_t unconfirmed = 0;
         std::chrono::steady_clock::time_point look_at_parked{};
         std::int64_t told = -1;            ///< the position that the group was told last
+        std::int64_t written = -1;         ///< the position that the table was told last
+        /// Passed over what does not concern the consumer, and the table does not know.
+        bool ahead() const { return next > written && !claimed_now && !stale; }
     };
     using Tp = kafka::TopicPartition;
-    /// What a batch takes from one partition.
+    /// What a batch takes from one partition: up to where, and what of that concerns this consumer.
     struct Leg {
         const Tp* tp;
         Part* part;
         std::span<const kafka::Record> records;
+        std::int64_t next;
+        Leg some(std::size_t from, std::size_t count) const {
+            return {tp, part, records.subspan(from, count), from + count < records.size() ? records[from + count].offset : next};
+        }
     };
     /// What is to be done with one event without asking its handler (again).
     struct Disposition {
@@ -110,7 +122,11 @@ private:
 
     bool guarded(const std::vector<Tp>& concerned, const std::function<void()>& body);
     bool prepare(const Tp&, Part&);
-    bool round(std::map<Tp, std::vector<kafka::Record>>& buckets);
+    bool concerns(const kafka::Record&) const;
+    /// What comes next: as many as a batch holds of what concerns this consumer, passing over the rest.
+    std::map<Tp, Polled> poll(bool& full);
+    bool round(std::map<Tp, Polled>& buckets);
+    void write_positions();
     void work(const Leg&);
     bool whole(const Leg&);
     void alone(const Leg&);
@@ -138,7 +154,7 @@ private:
     const LaneOptions& options_;
     StopSignal& stop_;
     std::string id_;
-    std::chrono::steady_clock::time_point told_at_{};
+    std::chrono::steady_clock::time_point told_at_{}, wrote_at_{};
     pg::Connection db_;
     kafka::Source source_;
     Publisher publisher_;

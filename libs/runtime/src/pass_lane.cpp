@@ -291,12 +291,16 @@ void PassLane::run() {
             start_again();
             continue;
         }
-        std::map<Tp, std::vector<kafka::Record>> buckets;
-        for (auto& r : records) buckets[{r.topic, r.partition}].push_back(std::move(r));
+        std::map<Tp, Polled> buckets;
+        for (auto& r : records) {
+            auto& bucket = buckets[{r.topic, r.partition}];
+            bucket.next = r.offset + 1;
+            bucket.records.push_back(std::move(r));
+        }
         bool rests = !records.empty() && records.size() < kBatch && caught_up(source_, buckets);
         try {
             for (auto& [tp, bucket] : buckets)
-                if (auto found = parts_.find(tp); found != parts_.end()) handle(tp, found->second, bucket);
+                if (auto found = parts_.find(tp); found != parts_.end()) handle(tp, found->second, bucket.records);
         } catch (const std::exception& e) {
             if (!stop_.stopping()) tel::error("a pass-through lane failed", {{"consumer", consumer_.name()}, {"why", e.what()}});
             throw;

@@ -247,6 +247,41 @@ TEST_CASE("retry, retry after a write, and reject do what they say", "[integrati
     CHECK(notes_of(notes.company) == 2);  // the write before the retry was rolled back
 }
 
+TEST_CASE("what does not concern a consumer is passed over, and its position follows", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    auto job = [&] {
+        routed::v1::JobReported m;
+        m.set_company_id(notes.company);
+        events::Meta meta;
+        meta.id = EventId{Uuid::v7(system_clock().now())};
+        meta.source = "/test";
+        meta.time = system_clock().now();
+        auto wire = events::encode(m, meta);
+        wire.key = "+passed over";
+        return wire;
+    };
+    int partition = send({job()});
+    auto position = [&] { return count("SELECT coalesce(sum(next_offset), 0) AS n FROM lanes WHERE consumer = '" + name + "' AND topic = 'otto.routed' AND partition = " + std::to_string(partition)); };
+    std::int64_t before = 0;
+    {
+        Running lane(Consumer{name}.on<&Notes::one>(notes));
+        REQUIRE(eventually([&] { return (before = position()) > 0; }));
+        send(std::vector<events::Wire>(12'000, job()));
+        CHECK(eventually([&] { return position() >= before + 12'000; }));
+        auto wires = std::vector<events::Wire>(700, job());
+        for (int i = 0; i < 300; ++i) wires.push_back(report(notes.company, "+1", "n")), wires.back().key = job().key;
+        wires.insert(wires.end(), 50, job());
+        CHECK(send(wires) == partition);
+        CHECK(eventually([&] { return notes_of(notes.company) == 300; }));
+        CHECK(eventually([&] { return position() >= before + 12'000 + 1'050; }));
+    }
+    Running again(Consumer{name}.on<&Notes::one>(notes));
+    send({report(notes.company, "+1", "last")});
+    CHECK(eventually([&] { return notes_of(notes.company) == 301; }));
+}
+
 TEST_CASE("one bad event of a batch costs only itself", "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
