@@ -31,18 +31,22 @@ JsonView transcript_in(JsonView root) { return root["data"].is_object() ? root["
 /// A lease that the process keeps alive while it is here.
 class Driver::Held {
 public:
-    Held(Driver& d, Uuid id) : driver_(d), id_(id) {
+    Held(Driver& d, const Lease& lease) : driver_(d), lease_(lease) {
         std::lock_guard guard(driver_.lock_);
-        driver_.held_.insert(id_);
+        driver_.held_.emplace(lease_.id, lease_.company);
+        beyond_share_ = ++driver_.at_work_[lease_.company] > driver_.most_of_one();
     }
     ~Held() {
         std::lock_guard guard(driver_.lock_);
-        driver_.held_.erase(id_);
+        driver_.held_.erase(lease_.id);
+        if (auto found = driver_.at_work_.find(lease_.company); --found->second == 0) driver_.at_work_.erase(found);
     }
+    bool beyond_share() const { return beyond_share_; }
 
 private:
     Driver& driver_;
-    Uuid id_;
+    const Lease& lease_;
+    bool beyond_share_ = false;
 };
 
 Driver::Driver(Outside outside, Options options)
@@ -51,21 +55,40 @@ Driver::Driver(Outside outside, Options options)
 std::optional<Driver::Lease> Driver::take(pg::Pool& pool) {
     std::optional<Lease> lease;
     auto id = Uuid::v7(clock_now());
+    auto full = with_their_share();
+    pg::Params params{id, static_cast<std::int64_t>(options_.lease.count())};
+    if (!full.empty()) params.push_back(pg::Param::array(full));
     auto tx = pool.begin(pg::Scope::none());
-    tx.each(sql::take_work, {id, static_cast<std::int64_t>(options_.lease.count())}, [&](const pg::Fields& f) { lease = Lease{CompanyId{f.text("company_id")}, CallId{f.integer("call_id")}, id}; });
+    tx.each(full.empty() ? sql::take_work : sql::take_work_of_others, params, [&](const pg::Fields& f) { lease = Lease{CompanyId{f.text("company_id")}, CallId{f.integer("call_id")}, id}; });
     tx.commit();
     return lease;
+}
+
+std::vector<std::string> Driver::with_their_share() {
+    std::vector<std::string> out;
+    std::lock_guard guard(lock_);
+    for (const auto& [company, steps] : at_work_)
+        if (steps >= most_of_one()) out.push_back(company.value());
+    return out;
+}
+
+void Driver::put_back(pg::Pool& pool, const Lease& lease) {
+    auto tx = pool.begin(pg::Scope::none());
+    tx.write(sql::put_back, {lease.company, lease.call, lease.id, clock_now()});
+    tx.commit();
 }
 
 bool Driver::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
     auto lease = take(pool);
     if (!lease) return false;
-    Held held(*this, lease->id);
+    Held held(*this, *lease);
+    if (held.beyond_share()) {  // several took at once
+        put_back(pool, *lease);
+        return true;
+    }
     while (step(pool, *lease, stopping)) {
         if (!stopping()) continue;
-        auto tx = pool.begin(pg::Scope::none());
-        tx.write(sql::put_back, {lease->company, lease->call, lease->id, clock_now()});
-        tx.commit();
+        put_back(pool, *lease);
         break;
     }
     return true;
@@ -75,7 +98,7 @@ void Driver::renew(pg::Connection& db) {
     std::vector<std::string> ids;
     {
         std::lock_guard guard(lock_);
-        for (const auto& id : held_) ids.push_back(id.to_string());
+        for (const auto& [id, company] : held_) ids.push_back(id.to_string());
     }
     if (ids.empty()) return;
     auto tx = db.begin(pg::Scope::none());

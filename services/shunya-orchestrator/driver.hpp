@@ -1,8 +1,9 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "call.hpp"
 #include "limits.hpp"
@@ -35,6 +36,7 @@ public:
         Limit shunya_budget{600, Millis{60'000}};                                            ///< of one company
         std::vector<Limit> callrail_budget{{600, Millis{3'600'000}}, {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
         bool shunya_known = true;                                                            ///< false: nobody has set the secret that Shunya wants
+        int workers = 8;                                                                     ///< threads that call run_one; a quarter of them is not for a company that has all others
     };
     Driver(Outside, Options);
 
@@ -57,6 +59,9 @@ private:
     };
 
     std::optional<Lease> take(pg::Pool&);
+    int most_of_one() const { return options_.workers - options_.workers / 4; }
+    std::vector<std::string> with_their_share();
+    void put_back(pg::Pool&, const Lease&);
     bool step(pg::Pool&, const Lease&, const std::function<bool()>& stopping);
     std::optional<Call> begin(pg::Pool&, const Lease&, Next&, bool& let_through);
     bool conclude(pg::Tx&, const Lease&, Call&);
@@ -74,7 +79,8 @@ private:
     Budgets shunya_budget_, callrail_budget_;
     Breaker breaker_;
     std::mutex lock_;
-    std::set<Uuid> held_;
+    std::map<Uuid, CompanyId> held_;
+    std::map<CompanyId, int> at_work_;   ///< of each company, how many of held_
     rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> emitter_{"shunya-orchestrator"};
 };
 

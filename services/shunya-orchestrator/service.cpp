@@ -28,6 +28,7 @@ Driver::Options options_of(const app::Settings& settings) {
     o.shunya_budget = {static_cast<double>(settings.get(kShunyaBudget)), Millis{60'000}};
     o.callrail_budget = {{static_cast<double>(settings.get(kCallRailBudget)), Millis{3'600'000}}, {static_cast<double>(settings.get(kCallRailDailyBudget)), Millis{86'400'000}}};
     o.shunya_known = !settings.get(providers::kShunyaTokenSecret).empty();
+    o.workers = static_cast<int>(settings.get(rt::kActivities));
     return o;
 }
 

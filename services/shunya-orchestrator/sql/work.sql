@@ -5,6 +5,24 @@ UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * i
  WHERE w.company_id = d.company_id AND w.call_id = d.call_id
 RETURNING w.company_id, w.call_id
 
+-- name: take_work_of_others
+-- The same, of companies other than these: who has thousands of calls due is passed over without looking at them.
+WITH RECURSIVE known AS (
+  (SELECT company_id FROM orchestrator_work ORDER BY company_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT w.company_id FROM orchestrator_work w WHERE w.company_id > k.company_id ORDER BY w.company_id LIMIT 1) FROM known k WHERE k.company_id IS NOT NULL
+), first AS (
+  SELECT d.company_id, d.call_id FROM known k CROSS JOIN LATERAL (
+    SELECT w.company_id, w.call_id, w.due_at FROM orchestrator_work w
+     WHERE w.company_id = k.company_id AND w.due_at <= now() AND (w.leased_until IS NULL OR w.leased_until <= now()) ORDER BY w.due_at LIMIT 8) d
+   WHERE k.company_id <> ALL ($3::text[]) ORDER BY d.due_at LIMIT 32
+)
+UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond'
+  FROM (SELECT company_id, call_id FROM orchestrator_work WHERE (company_id, call_id) IN (SELECT company_id, call_id FROM first) AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
+         ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) d
+ WHERE w.company_id = d.company_id AND w.call_id = d.call_id
+RETURNING w.company_id, w.call_id
+
 -- name: hold_lease
 -- Still ours? Then for another while. No row: somebody else's.
 UPDATE orchestrator_work SET leased_until = now() + $4::bigint * interval '1 millisecond' WHERE company_id = $1 AND call_id = $2 AND lease = $3

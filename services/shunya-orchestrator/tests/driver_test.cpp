@@ -2,6 +2,7 @@
 #include "driver.hpp"
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <thread>
 
@@ -143,6 +144,37 @@ private:
     std::unique_ptr<http::Server> server_;
 };
 
+/// Where threads wait until it is opened.
+class Gate {
+public:
+    void pass() {
+        std::unique_lock guard(lock_);
+        ++waiting_;
+        changed_.notify_all();
+        changed_.wait_for(guard, Millis{30'000}, [&] { return open_; });  // a test that failed must end
+        --waiting_;
+    }
+    bool waits_for(int threads) {
+        std::unique_lock guard(lock_);
+        return changed_.wait_for(guard, Millis{20'000}, [&] { return waiting_ >= threads; });
+    }
+    int waiting() {
+        std::lock_guard guard(lock_);
+        return waiting_;
+    }
+    void open() {
+        std::lock_guard guard(lock_);
+        open_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex lock_;
+    std::condition_variable changed_;
+    int waiting_ = 0;
+    bool open_ = false;
+};
+
 /// One company's calls, the process that drives them, and what stands around it.
 class Rig {
 public:
@@ -170,6 +202,7 @@ public:
     }
 
     FetchOutcome fetch(const RecordingSource& s) {
+        if (before_fetch) before_fetch(s.url);
         std::lock_guard guard(lock);
         fetched.push_back(s.url);
         if (!recordings.empty()) {
@@ -270,6 +303,7 @@ public:
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;
     bool profiles = true;
+    std::function<void(const std::string& url)> before_fetch;
 
 private:
     std::vector<std::unique_ptr<providers::shunya::Client>> clients_;
@@ -443,6 +477,34 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     CHECK(rig.peer.accepted == kCalls);
     CHECK(rig.fetched.size() == kCalls);
     CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
+}
+
+TEST_CASE("a company with many calls whose recordings take their time leaves workers for the others", "[integration]") {
+    Rig greedy, modest;
+    std::vector<calls::v1::CallRecorded> events;
+    for (int i = 0; i < 40; ++i) events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
+    greedy.record(events);
+    Gate gate;
+    auto drive = [&, pool = World::shared().pool.get()](Driver& driver) {
+        while (driver.run_one(*pool)) {
+        }
+    };
+    greedy.before_fetch = [&](const std::string& url) {
+        if (url.starts_with("https://slow.")) gate.pass();
+    };
+    std::vector<std::thread> workers;
+    for (int i = 0; i < 8; ++i) workers.emplace_back([&] { drive(*greedy.driver); });
+    bool full = gate.waits_for(6);
+    modest.record({modest.recorded()});
+    std::thread other([&] { drive(*greedy.driver); });  // as a worker looks again
+    other.join();
+    CHECK(full);
+    CHECK(gate.waiting() == 6);  // of eight workers
+    CHECK(modest.recording("status") == "stored");
+    gate.open();
+    for (auto& w : workers) w.join();
+    drive(*greedy.driver);
+    CHECK(greedy.fetched.size() == 41);
 }
 
 TEST_CASE("Shunya away: paused, nothing used up, and on it goes when it is back", "[integration]") {
