@@ -191,10 +191,7 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
         latest[r.key] = max(latest.get(r.key, -1), position[r.cause])
     f.expect(not overtaken, f"otto.routed: {len(overtaken)} events were overtaken by later ones of their customer, such as {overtaken[:3]}")
     f.expect(not (set(applied) - {"?"} - seen), "events were applied that otto.inbound does not hold")
-    # Timers of missed calls still fire: what they send may be seen once, but does not stay.
-    for _ in range(15):
-        if not any((standing := cluster.standing()).values()):
-            break
+    standing = cluster.standing()
     f.expect(not any(standing.values()), f"something is still on its way: {standing}")
     return f
 

@@ -254,9 +254,11 @@ class Cluster(Stack):
     # -- how it stands
 
     def standing(self) -> dict[str, int]:
-        """What is still on its way: all zero once everything has arrived."""
+        """What is still on its way: all zero once everything has arrived. The timers of missed calls (OTTO_MISSED_CALL_GRACE, 3 s here) are on their way too."""
+        waiting = lambda: self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now() + interval '15 seconds'), (SELECT count(*) FROM parked)")[0]  # noqa: E731
+        before = waiting()
         lag = sum(int(r["lag"] or 0) for r in self.status() if str(r.get("lag") or "").isdigit())
-        outbox, parked = self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now()), (SELECT count(*) FROM parked)")[0]
+        outbox, parked = map(max, before, waiting())  # what left the outbox meanwhile may have come after the lag was read
         spooled = sum(int(i.metric("spool_rows")) for i in self.instances["callrail-ingress"])
         return {"lag": lag, "outbox": outbox, "parked": parked, "spool": spooled}
 

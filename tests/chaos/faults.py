@@ -31,7 +31,6 @@ class World:
     reads: "Reader"
     orderless: list[tuple[float, float]]
     slack: float = 1.0      # what is promised in seconds may take so many times as long: a busy machine is no broken promise
-    events_rate: float = 0  # of lead-pipeline, as measured on the way
 
     def all_taken(self, since: float, within: float | None = None) -> Seen:
         """Every authentic webhook of this time was answered 2xx."""
@@ -173,7 +172,13 @@ def zombie(w: World, name: str, frozen_for: float = 30) -> Seen:
     c = w.cluster
     old = c.one(name)
     second = c.start(name)
-    eventually(lambda: second.metric("partitions_owned") > 0, within=30, what="partitions of the second process")
+    partitions = c.sql("SELECT count(*) FROM lanes WHERE consumer = %s", name)[0][0]
+
+    def shared_out() -> bool:
+        owned = [i.metric("partitions_owned", consumer=name) for i in (old, second)]
+        return min(owned) > 0 and sum(owned) == partitions
+
+    eventually(shared_out, within=30, what="partitions of both processes")
     w.progress_within(15)
     role = f"otto_{name.replace('-', '_')}"
     with psycopg.connect(c.owner_url()) as db:
@@ -181,7 +186,7 @@ def zombie(w: World, name: str, frozen_for: float = 30) -> Seen:
         ports = ports_of(old.pid)
         db.execute("SELECT 1 FROM lanes WHERE consumer = %s FOR UPDATE", [name])
         with psycopg.connect(c.owner_url(), autocommit=True) as look:
-            stuck = lambda: [pid for pid, port in look.execute("SELECT pid, client_port FROM pg_stat_activity WHERE usename = %s AND state = 'active' AND wait_event_type = 'Lock'", [role]).fetchall() if port in ports]  # noqa: E731
+            stuck = lambda: [pid for pid, port in look.execute("SELECT pid, client_port FROM pg_stat_activity WHERE usename = %s AND state = 'active' AND wait_event_type = 'Lock' AND query LIKE '%%otto_fence%%'", [role]).fetchall() if port in ports]  # noqa: E731
             eventually(stuck, within=4.5, what="a transaction of the old process that waits")
             old.signal(signal.SIGSTOP)
             sessions = stuck()
