@@ -72,7 +72,6 @@ def ingress(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         limit.append(loaded(bench, "bare-server", bare_port, requests))
         ours.append(loaded(bench, "callrail-ingress", ours_port, requests))
         say(f"ingress {n + 1}/{rounds}: bare {limit[-1]['requests_per_s']:.0f}/s {limit[-1]['cpu_us']:.1f} µs, ingress {ours[-1]['requests_per_s']:.0f}/s {ours[-1]['cpu_us']:.1f} µs {ours[-1]['cores']}")
-    bench.stop("bare-server")
     both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
     held = limited_by(ours, names={"load": "wrk"})
     rows = [
@@ -83,12 +82,15 @@ def ingress(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         rate = median(ours, "requests_per_s") / 2
         late = []
         for n in range(rounds):
+            timed = lambda port: bench.report("open-loop", "--port", port, "--requests", requests, "--rate", f"{rate:.0f}", "--seconds", WRK_S, "--connections", CONNECTIONS)  # noqa: E731
+            bare = timed(bare_port)
             cpu = Cpu(bench, "callrail-ingress", "kafka")
-            late.append(bench.report("open-loop", "--port", ours_port, "--requests", requests, "--rate", f"{rate:.0f}", "--seconds", WRK_S, "--connections", CONNECTIONS) | {"cores": cpu.shares()})
+            late.append(timed(ours_port) | {"cores": cpu.shares(), "bare_p99_ms": bare["p99_ms"], "bare_max_ms": bare["max_ms"]})
             say(f"ingress at half load {n + 1}/{rounds}: {late[-1]}")
             if late[-1]["not_2xx"] or late[-1]["errors"]:
                 raise RuntimeError(f"open loop: not every answer was good: {late[-1]}")
         rows.append(Row(f"ingress: p99 at half load ({rate:.0f}/s, open loop)", median(late, "p99_ms"), "ms", None, 15, 8, "less", limited_by(late), late))
+    bench.stop("bare-server")
     return rows
 
 
