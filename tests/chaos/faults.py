@@ -525,9 +525,14 @@ def clock_steps(w: World) -> Seen:
     library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
         raise NotRun("libfaketime is not installed")
+    waits = c.folder / "waits.so"
+    try:
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", waits, pathlib.Path(__file__).with_name("waits.c")], check=True)
+    except FileNotFoundError as e:
+        raise NotRun("there is no gcc") from e
     offset = c.folder / "offset"
     offset.write_text("+0")
-    fake = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_CACHE_DURATION": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    fake = {"LD_PRELOAD": f"{waits}:{library}", "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_CACHE_DURATION": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     began = time.time()
     names = ("callrail-ingress", "tenant-router", "lead-pipeline", "company-service", "query-service", "shunya-ingress")
     for name in names:
@@ -535,24 +540,25 @@ def clock_steps(w: World) -> Seen:
         c.restart(name, **fake)
     since = time.time()
     time.sleep(3)
-    for step in ("+3600", "+0", "-3600", "+0"):
-        offset.write_text(step)
-        time.sleep(3)
-        os.kill(c.kafka_pid, signal.SIGSTOP)  # so that the ingress goes to its spool by this clock
-        time.sleep(1.5)
-        os.kill(c.kafka_pid, signal.SIGCONT)
-        time.sleep(3)
-        w.progress_within(10)
-    seen = w.all_taken(since)
-    # By a clock that is an hour off, a token is not valid yet or has expired; nothing else may be wrong with a read.
-    answers = w.reads.during(since, time.time())
-    bad = [a for a in answers if a[1] != 200 and not (a[1] == 401 and ("not valid yet" in a[2] or "expired" in a[2]))]
-    assert not bad, f"{len(bad)} reads failed, such as {bad[:2]}"
-    for name in names:
-        c.stop(c.one(name))
-        c.restart(name, **{k: "" for k in fake})
-    now = time.time()
-    w.orderless += [(began - 4000, now + 4000)]
+    try:
+        for step in ("+3600", "+0", "-3600", "+0"):
+            offset.write_text(step)
+            time.sleep(3)
+            os.kill(c.kafka_pid, signal.SIGSTOP)  # so that the ingress goes to its spool by this clock
+            time.sleep(1.5)
+            os.kill(c.kafka_pid, signal.SIGCONT)
+            time.sleep(3)
+            w.progress_within(10)
+        seen = w.all_taken(since)
+        # By a clock that is an hour off, a token is not valid yet or has expired; nothing else may be wrong with a read.
+        answers = w.reads.during(since, time.time())
+        bad = [a for a in answers if a[1] != 200 and not (a[1] == 401 and ("not valid yet" in a[2] or "expired" in a[2]))]
+        assert not bad, f"{len(bad)} reads failed, such as {bad[:2]}"
+    finally:
+        for name in names:
+            c.stop(c.one(name))
+            c.restart(name, **{k: "" for k in fake})
+        w.orderless += [(began - 4000, time.time() + 4000)]
     return seen | {"steps": 4}
 
 

@@ -237,7 +237,7 @@ def greedy_company(w: "World", seconds: float = 30) -> "Seen":
     waited = sorted(made.get((x.company.id, resource_id("CAL", x.id)), until + 60) - min(s.at for h in x.webhooks for s in h.sends if s.status // 100 == 2) for x in calls if x.company)
     assert waited, "nobody else called"
     p99 = waited[int(len(waited) * 0.99)]
-    assert p99 < 2, f"the others' calls were there only after {p99:.2f} s (p99)"
+    assert p99 < 2, f"the others' calls were there only after {p99:.2f} s (p99), with {total:.0f} webhooks/s where {most:.0f} had been taken"
     return {"taken at most": f"{most:.0f}/s", "of the greedy one": f"{total * 50 / 51:.0f}/s", "calls of others": len(waited), "p99 until there": f"{p99:.2f} s", "sender": said}
 
 
@@ -255,6 +255,6 @@ CLIENTS: list[tuple[str, typing.Callable[["World"], "Seen"]]] = [
     ("100,000 connections opened and closed", many_connections),
 ]
 BACKLOG: list[tuple[str, typing.Callable[["World"], "Seen"]]] = [
-    ("lead-pipeline 1,000,000 events behind", far_behind),
     ("one company sends 50 times the rest", greedy_company),
+    ("lead-pipeline 1,000,000 events behind", far_behind),
 ]
