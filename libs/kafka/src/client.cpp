@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "telemetry/log.hpp"
@@ -32,12 +33,17 @@ public:
             state_->gone.wait(guard, [&] { return state_->ending < kMost; });  // each has threads and buffers
             ++state_->ending;
         }
-        std::thread([state = state_, client] {
+        auto end = [state = state_, client] {
             rd_kafka_destroy(client);
             std::lock_guard guard(state->lock);
             --state->ending;
             state->gone.notify_all();
-        }).detach();
+        };
+        try {
+            std::thread(end).detach();
+        } catch (const std::system_error&) {  // no thread is to be had
+            end();
+        }
     }
 
 private:

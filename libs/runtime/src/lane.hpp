@@ -64,6 +64,11 @@ bool caught_up(const kafka::Source&, const std::map<kafka::TopicPartition, Polle
 /// Waits, and serves Kafka's reports meanwhile.
 void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSignal&);
 
+/// Times that an event may be begun after its owner died over it.
+inline constexpr int kLastTry = 3;
+/// Another lane owns the partition now.
+struct Fenced {};
+
 /// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch at a time. A batch holds what
 /// there is of all its partitions, each fenced for itself; if it fails, each partition's part runs alone, and if that fails each event. The protocol is
 /// runtime.md §1–§3; the names of the steps are its names.

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kBatch = 1'000;
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
-constexpr int kLastTry = 3;
 /// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a few repeats after a crash.
 constexpr Millis kTellGroup{100};
 constexpr Millis kPace{25};  ///< from the begin of a batch that was not full to the next one's: what comes together goes on together

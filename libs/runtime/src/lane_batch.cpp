@@ -1,0 +1,340 @@
+// A batch: one transaction over what there is, then by partition, then by event.
+#include "lane.hpp"
+
+#include <algorithm>
+
+#include "tables.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::rt {
+namespace {
+
+constexpr std::size_t kCarefulGroup = 16;
+
+/// A batch must be run again one event per transaction.
+struct RunSingly {};
+
+Instant now() { return system_clock().now(); }
+
+}  // namespace
+
+/// Rows for operators: parked, to be tried again; or buried, with everything that is known.
+void Lane::park(pg::Tx& tx, const Tp& tp, const kafka::Record& r, const Decoded& d, bool blocks, int attempt, const std::string& error, Millis after) {
+    tx.write(sql::park, at(tp, {r.key, blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers), attempt,
+                                error, error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
+}
+
+void Lane::settle(pg::Tx& tx, const Tp& tp, Part& part, const kafka::Record& r, const Decoded& d, const Outcome& outcome) {
+    const auto& type = d.event.meta.type;
+    switch (outcome.kind()) {
+        case Outcome::Kind::retry: {
+            auto first = d.handler ? d.handler->policy.retry.pause.pause(0, std::hash<Uuid>{}(d.event.meta.id.value())) : Millis{500};
+            park(tx, tp, r, d, true, 1, outcome.why(), outcome.after().value_or(first));
+            part.blocked.insert(r.key);
+            part.parked_any = true;
+            metrics_.handled(type, "parked");
+            tel::warn("an event failed and is parked for another try", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
+                                                                        {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+            break;
+        }
+        case Outcome::Kind::later:
+            park(tx, tp, r, d, false, 0, "", outcome.after().value_or(Millis{1'000}));
+            part.parked_any = true;
+            metrics_.handled(type, "later");
+            break;
+        case Outcome::Kind::aside:
+        case Outcome::Kind::reject: {
+            pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
+            tx.write(sql::bury, at(tp, {r.offset, r.key, id, d.event.meta.company, type, pg::Param::bytes(r.value), headers_json(r.headers), outcome.why(), longer_history("[]", outcome.why(), now())}));
+            metrics_.dead.inc();
+            metrics_.handled(type, "dead");
+            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
+                                                     {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+            break;
+        }
+        case Outcome::Kind::ignored: metrics_.handled(type, "ignored"); break;
+        case Outcome::Kind::done: metrics_.handled(type, "done"); break;
+    }
+}
+
+std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, Sink& sink, const LegOf& leg_of) {
+    pg::Columns columns(6);
+    bool to_shard = false;
+    for (const auto& item : sink.items()) {
+        if (item.cancel || item.options.not_before || item.options.replaces) {
+            write_to_shard(tx, consumer_.name(), item);
+            to_shard = true;
+            continue;
+        }
+        const Tp& tp = leg_of(item);  // whose next owner drains it, so that order holds for each key
+        columns.row({tp.topic, tp.partition, item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value), headers_json(item.wire.headers)});
+    }
+    if (to_shard) tx.write(sql::outbox_notify, {consumer_.name()});
+    std::vector<std::int64_t> ids;
+    if (columns.rows() == 0) return ids;
+    pg::Params params{consumer_.name()};
+    for (auto& p : columns.params()) params.push_back(p);
+    tx.each(sql::outbox_insert, params, [&](const pg::Fields& f) { ids.push_back(f.integer("id")); });
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
+void Lane::publish(Sink& sink, const std::vector<std::int64_t>& ids, const LegOf& leg_of) {
+    std::size_t n = 0;
+    for (auto& item : sink.items()) {
+        if (item.cancel || item.options.not_before || item.options.replaces) continue;
+        auto id = ids[n++];
+        const Tp& tp = leg_of(item);
+        auto& part = parts_.at(tp);
+        ++part.unconfirmed;
+        publisher_.publish(to_record(std::move(item.wire)), [this, tp, epoch = part.epoch, id] {
+            auto found = parts_.find(tp);
+            if (found == parts_.end() || found->second.epoch != epoch) return;
+            found->second.acked.push_back(id);
+            --found->second.unconfirmed;
+        });
+    }
+}
+
+/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has happened then.
+void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* forced) {
+    auto started = std::chrono::steady_clock::now();
+    google::protobuf::Arena arena;
+    struct Piece {
+        const Leg* leg;
+        const kafka::Record* record;
+        Decoded decoded;
+    };
+    std::vector<Piece> pieces;
+    std::size_t events = 0;
+    for (const auto& leg : legs) events += leg.records.size();
+    pieces.reserve(events);
+    std::set<CompanyId> companies;
+    pg::Columns ids(2);
+    for (const auto& leg : legs)
+        for (const auto& r : leg.records) {
+            const auto& d = pieces.emplace_back(Piece{&leg, &r, decode(r, consumer_.handlers(), arena)}).decoded;
+            if (!d.handler) continue;
+            if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
+            if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
+        }
+    // New to this consumer, as far as it asks.
+    auto first_time = [](std::set<std::pair<std::string, Uuid>>& fresh, const Decoded& d) {
+        return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0;
+    };
+
+    auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
+    std::vector<std::string> acked;
+    std::vector<std::size_t> acked_of;  // how many of each leg
+    for (const auto& leg : legs) {
+        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.next}));
+        acked_of.push_back(leg.part->acked.size());
+        for (auto id : leg.part->acked) acked.push_back(std::to_string(id));
+    }
+    if (!acked.empty()) tx.write(sql::outbox_delete, {pg::Param::array(acked)});
+    std::set<std::pair<std::string, Uuid>> fresh;
+    if (ids.rows() > 0) {
+        pg::Params params{consumer_.name()};
+        for (auto& p : ids.params()) params.push_back(p);
+        tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
+    }
+
+    Sink sink(consumer_.name());
+    bool intents = false;
+    std::size_t repeats = 0;
+    std::map<EventId, const Tp*> came_from;
+    LegOf leg_of = [&](const Sink::Item& item) -> const Tp& {
+        auto found = came_from.find(item.cause);
+        return found == came_from.end() ? *legs.front().tp : *found->second;
+    };
+    std::vector<const detail::Event*> run;          // consecutive events of one batch handler
+    const detail::Handler* run_handler = nullptr;
+    auto finish_run = [&] {
+        if (run.empty()) return;
+        run_handler->batch(run, tx, sink);
+        metrics_.handled(run_handler->type->type, "done", run.size());
+        run.clear();
+    };
+    for (auto& [leg, record, d] : pieces) {
+        const auto& r = *record;
+        const auto& tp = *leg->tp;
+        auto& part = *leg->part;
+        if (!d.unreadable.empty() || forced) {
+            finish_run();
+            if (forced && d.handler && !first_time(fresh, d)) {
+                ++repeats;
+                continue;
+            }
+            settle(tx, tp, part, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable));
+            continue;
+        }
+        if (!first_time(fresh, d)) {
+            ++repeats;
+            continue;
+        }
+        if (part.blocked.contains(r.key)) {  // behind what waits already
+            finish_run();
+            park(tx, tp, r, d, true, 0, "", Millis{0});
+            metrics_.handled(d.event.meta.type, "parked");
+            continue;
+        }
+        if (legs.size() > 1) came_from.emplace(d.event.meta.id, leg->tp);
+        switch (d.handler->shape) {
+            case detail::Shape::batch:
+                if (run_handler != d.handler) finish_run();
+                run_handler = d.handler;
+                run.push_back(&d.event);
+                break;
+            case detail::Shape::activity: {
+                finish_run();
+                auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
+                tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
+                intents = true;
+                metrics_.handled(d.event.meta.type, "intended");
+                break;
+            }
+            default: {
+                finish_run();
+                auto written = tx.statements();
+                auto emitted = sink.size();
+                Outcome outcome = d.handler->one(d.event, &tx, sink);
+                if (!outcome.settled()) {
+                    sink.truncate(emitted);
+                    if (tx.statements() != written) {
+                        if (!single) throw RunSingly{};
+                        tx.rollback();
+                        Disposition answer{outcome, true};
+                        attempt(legs, true, &answer);
+                        return;
+                    }
+                }
+                settle(tx, tp, part, r, d, outcome);
+            }
+        }
+    }
+    finish_run();
+    auto outbox = write_outbox(tx, sink, leg_of);
+    tx.commit();
+
+    std::string positions;
+    for (std::size_t i = 0; i < legs.size(); ++i) {
+        const auto& tp = *legs[i].tp;
+        auto& part = *legs[i].part;
+        part.next = part.written = legs[i].next;
+        part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked_of[i]));
+        if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+        positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
+    }
+    publish(sink, outbox, leg_of);
+    if (intents && options_.poke_activities) options_.poke_activities();
+
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    Instant oldest = now();
+    for (const auto& piece : pieces)
+        if (piece.decoded.handler) oldest = std::min(oldest, piece.decoded.event.meta.occurred_at);
+    metrics_.batch_size.observe(static_cast<double>(events));
+    metrics_.batch_seconds.observe(took.count());
+    metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
+    count_blocked();
+    if (repeats > 0) metrics_.handled("", "repeat", repeats);
+    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"companies", companies.size()},
+                        {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
+}
+
+/// One event in a transaction of its own, so that only the guilty one is parked.
+void Lane::alone(const Leg& one) {
+    try {
+        attempt({&one, 1}, true, nullptr);
+    } catch (const pg::SqlFailure& e) {
+        if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+        Disposition parked{Outcome::retry(e.what()), true};
+        attempt({&one, 1}, true, &parked);
+    } catch (const Fenced&) {
+        throw;
+    } catch (const std::exception& e) {
+        Disposition parked{Outcome::retry(e.what()), true};
+        attempt({&one, 1}, true, &parked);
+    }
+}
+
+/// A partition's events in one transaction. False: nothing has happened, and they have to run one by one.
+bool Lane::whole(const Leg& leg) {
+    auto& part = *leg.part;
+    std::string why;
+    try {
+        attempt({&leg, 1}, false, nullptr);
+        part.contention = 0;
+        return true;
+    } catch (const RunSingly&) {
+    } catch (const pg::SqlFailure& e) {
+        if (e.sqlstate() == "OT001") throw;
+        bool contended = e.kind() == pg::FailureClass::contention && ++part.contention >= 5;
+        if (e.kind() != pg::FailureClass::data && !contended) throw;
+        why = e.what();
+    } catch (const std::exception& e) {
+        why = e.what();
+    }
+    part.contention = 0;
+    if (!why.empty()) tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", leg.tp->topic}, {"partition", leg.tp->partition}, {"why", why}});
+    return false;
+}
+
+/// After an owner that died. Each begin is on record before an event is touched, so that one that kills the process is a dead letter after a few times. A few events are
+/// begun together; where it is not the first begin somebody died, and from there they are begun one by one.
+void Lane::carefully(const Leg& leg) {
+    struct Count {
+        std::int64_t n;
+        static Count from(const pg::Fields& f) { return {f.integer("n")}; }
+    };
+    auto& part = *leg.part;
+    auto left = leg;
+    while (!left.records.empty() && !stop_.stopping()) {
+        auto tx = db_.begin(pg::Scope::none());
+        auto begun = tx.maybe<Count>(sql::trying, at(*leg.tp, {part.epoch, left.records.front().offset}));
+        if (!begun) throw Fenced{};
+        tx.commit();
+        if (begun->n > 1) part.suspects = kCarefulGroup;
+        Leg group = left.some(0, part.suspects > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
+        if (begun->n > kLastTry) {
+            Disposition dead{Outcome::reject("the process ended " + std::to_string(begun->n - 1) + " times while this event was handled"), false};
+            attempt({&group, 1}, true, &dead);
+        } else if (group.records.size() == 1) {
+            alone(group);
+        } else if (!whole(group)) {
+            part.suspects = group.records.size();
+            continue;
+        }
+        part.careful -= std::min(part.careful, group.records.size());
+        part.suspects -= std::min(part.suspects, group.records.size());
+        left = left.some(group.records.size(), left.records.size() - group.records.size());
+    }
+}
+
+/// One partition's part of a batch; if it fails, event by event.
+void Lane::work(const Leg& leg) {
+    if (leg.part->careful > 0) return carefully(leg);
+    if (whole(leg)) return;
+    for (std::size_t i = 0; i < leg.records.size() && !stop_.stopping(); ++i) alone(leg.some(i, 1));
+}
+
+/// One transaction for all partitions: what a transaction costs by itself is paid once, however thinly the events are spread. False: nothing has happened,
+/// and each partition's part has to run for itself, so that a fault, or another owner, costs only the partition that has it.
+bool Lane::together(std::span<const Leg> legs) {
+    std::string why = "an outcome after a write";
+    try {
+        attempt(legs, false, nullptr);
+        for (const auto& leg : legs) leg.part->contention = 0;
+        return true;
+    } catch (const RunSingly&) {
+    } catch (const pg::SqlFailure& e) {
+        bool elsewhere = e.kind() == pg::FailureClass::data || e.kind() == pg::FailureClass::contention;  // OT001 is of class data
+        if (!elsewhere) throw;
+        why = e.what();
+    } catch (const std::exception& e) {
+        why = e.what();
+    }
+    tel::info("a batch failed and runs again by partitions", {{"consumer", consumer_.name()}, {"partitions", legs.size()}, {"why", why}});
+    return false;
+}
+
+}  // namespace otto::rt

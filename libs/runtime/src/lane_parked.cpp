@@ -1,0 +1,111 @@
+// Parked events: tried again when they are due, behind one another where they are of one key, and buried when their attempts are used up.
+#include "lane.hpp"
+
+#include <algorithm>
+
+#include "tables.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::rt {
+
+void Lane::run_parked(const Tp& tp, Part& part) {
+    auto clock = std::chrono::steady_clock::now();
+    if (clock < part.look_at_parked) return;
+    bool more = true;
+    while (more && !stop_.stopping()) {
+        std::vector<StoredRecord> due;
+        {
+            auto tx = db_.begin(pg::Scope::none());
+            tx.each(sql::parked_due, at(tp), [&](const pg::Fields& f) {
+                StoredRecord s;
+                s.id = f.integer("id");
+                s.record.topic = tp.topic;
+                s.record.partition = tp.partition;
+                s.record.key = f.text("key");
+                s.record.value = f.bytes("value");
+                s.record.headers = headers_from(f.text("headers"));
+                s.attempt = static_cast<int>(f.integer("attempt"));
+                s.history = f.text("history");
+                due.push_back(std::move(s));
+            });
+            read_parked(tx, tp, part);
+            tx.commit();
+        }
+        more = !due.empty();
+        for (const auto& s : due) {
+            if (stop_.stopping()) return;
+            one_parked(tp, part, s);
+        }
+    }
+    count_blocked();
+    auto took = std::chrono::steady_clock::now() - clock;
+    part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked_any ? Millis{250} : Millis{2'000}, took * 20);
+}
+
+void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
+    int attempt_number = s.attempt + 1;
+    {
+        auto tx = db_.begin(pg::Scope::none());  // on record before the event is touched: one that kills the process is not tried for ever
+        tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+        tx.write(sql::parked_try, at(tp, {s.id}));
+        tx.commit();
+    }
+    google::protobuf::Arena arena;
+    auto d = decode(s.record, consumer_.handlers(), arena);
+    d.event.meta.attempt = attempt_number;
+    const Retry retry = d.handler ? d.handler->policy.retry : Retry{};
+    std::optional<Outcome> failure;
+    auto began = attempt_number > retry.attempts + kLastTry ? Outcome::reject("attempts used up") : Outcome::done();
+    try {
+        if (!began.settled()) failure = began;
+        else if (!d.handler) failure = Outcome::reject(d.unreadable.empty() ? "no handler takes " + d.event.meta.type : d.unreadable);
+        else {
+            auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
+            tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+            tx.write(sql::parked_delete, at(tp, {s.id}));
+            Sink sink(consumer_.name());
+            Outcome outcome = Outcome::done();
+            const detail::Event* event = &d.event;
+            if (d.handler->shape == detail::Shape::batch) d.handler->batch(std::span(&event, 1), tx, sink);
+            else if (d.handler->shape == detail::Shape::activity)
+                tx.write(sql::intend, {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id, d.event.meta.company, d.event.meta.type,
+                                       pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
+            else outcome = d.handler->one(d.event, &tx, sink);
+            if (outcome.settled()) {
+                LegOf here = [&tp](const Sink::Item&) -> const Tp& { return tp; };
+                auto ids = write_outbox(tx, sink, here);
+                tx.commit();
+                publish(sink, ids, here);
+                if (d.handler->shape == detail::Shape::activity && options_.poke_activities) options_.poke_activities();
+                metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
+                return;
+            }
+            failure = outcome;
+        }
+    } catch (const pg::SqlFailure& e) {
+        if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+        failure = Outcome::retry(e.what());
+    } catch (const std::exception& e) {
+        failure = Outcome::retry(e.what());
+    }
+    auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
+    tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+    auto history = failure->kind() == Outcome::Kind::later ? s.history : longer_history(s.history, failure->why(), system_clock().now());
+    if (failure->kind() == Outcome::Kind::later) {
+        tx.write(sql::parked_failed, at(tp, {s.id, "", history, system_clock().now() + failure->after().value_or(Millis{1'000}), s.attempt}));
+    } else if (failure->kind() == Outcome::Kind::reject || attempt_number >= retry.attempts) {
+        pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
+        tx.write(sql::bury, at(tp, {nullptr, s.record.key, id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(s.record.value), headers_json(s.record.headers), failure->why(), history}));
+        tx.write(sql::parked_delete, at(tp, {s.id}));
+        metrics_.dead.inc();
+        metrics_.handled(d.event.meta.type, "dead");
+        tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", d.event.meta.type},
+                                                 {"company_id", d.event.meta.company.value()}, {"attempts", attempt_number}, {"why", failure->why()}});
+    } else {
+        auto pause = failure->after().value_or(retry.pause.pause(attempt_number - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
+        tx.write(sql::parked_failed, at(tp, {s.id, failure->why(), history, system_clock().now() + pause, attempt_number}));
+    }
+    tx.commit();
+}
+
+}  // namespace otto::rt
