@@ -1,10 +1,8 @@
 """One stack for all end-to-end and contract tests: own run directory, own ports, own database; a stack of deploy/up is left alone."""
 
-import contextlib
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,10 +16,15 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parent.parent
 
 
+promised_ports: set[int] = set()
+
+
 def free_port() -> int:
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """One that no other caller here has been given, used yet or not."""
+    command = [str(REPO / "deploy/free-port"), *map(str, promised_ports)]
+    port = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    promised_ports.add(port)
+    return port
 
 
 def eventually(check: typing.Callable[[], typing.Any], within: float = 30, what: str = "it") -> typing.Any:
@@ -134,6 +137,16 @@ class Company:
 
     def settled_call(self, placed: dict[str, typing.Any], status: str) -> dict[str, typing.Any]:
         return eventually(lambda: next((c for c in self.calls(phone=placed["from"]) if c["status"] == status), None), what=f"a call with status {status}")
+
+    def detail(self, call_id: str) -> dict[str, typing.Any]:
+        answer = self.stack.get(f"/api/v1/calls/{call_id}", self.csr)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["data"])
+
+    def call_in_state(self, placed: dict[str, typing.Any], *states: str, status: str = "completed", within: float = 60) -> dict[str, typing.Any]:
+        """The call once its analysis_state is one of these."""
+        call = self.settled_call(placed, status)
+        return eventually(lambda: (c := self.detail(call["call_id"]))["analysis_state"]["state"] in states and c, within=within, what=f"the state {' or '.join(states)}")
 
 
 def started(*options: str) -> typing.Iterator[Stack]:

@@ -1,9 +1,13 @@
 """What operators type, and what logs must not say."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
 import uuid
 
-from conftest import Company, eventually, new_number
+from conftest import REPO, Company, eventually, free_port, new_number
 
 
 def all_logs(stack):
@@ -60,12 +64,20 @@ def test_status_topics_and_env(stack):
     assert secret not in shown and "OTTO_PORT=" in shown
 
 
+def test_a_port_that_is_promised_or_taken_is_not_given_again():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", int(subprocess.check_output([REPO / "deploy/free-port"]))))
+        taken = s.getsockname()[1]
+        free = free_port()
+        promised = [str(port) for port in range(20000, 32000) if port not in (taken, free)]
+        assert int(subprocess.check_output([REPO / "deploy/free-port", *promised])) == free
+        none_left = subprocess.run([REPO / "deploy/free-port", *promised, str(free)], capture_output=True, text=True)
+        assert none_left.returncode == 1 and "20000" in none_left.stderr
+
+
 def test_a_second_up_changes_nothing_and_brings_back_what_is_missing(stack):
     before = {r["name"]: r["pid"] for r in json.loads(stack.run("deploy/status", "--json").stdout)}
     victim = "lead-pipeline" if "lead-pipeline" in before else "all-in-one"
-    import os
-    import signal
-
     os.kill(before[victim], signal.SIGKILL)
     eventually(lambda: stack.run("deploy/status", check=False).returncode == 1)
     stack.up()

@@ -20,64 +20,54 @@ def data(answer):
     return answer.json()["data"]
 
 
-def detail(company, call_id):
-    return data(company.stack.get(f"/api/v1/calls/{call_id}", company.csr))
-
-
-def in_state(company, placed, *states, status="completed", within=60):
-    """The call once its analysis_state is one of these."""
-    call = company.settled_call(placed, status)
-    return eventually(lambda: (c := detail(company, call["call_id"]))["analysis_state"]["state"] in states and c, within=within, what=f"the state {' or '.join(states)}")
-
-
 def paid(company, call_id):
     found = httpx.get(company.stack.sandbox + "/sandbox/shunya/calls", params={"company": company.id, "call_id": call_id}).json()
     return found[0]["paid"] if found else None
 
 
 def test_a_silent_shunya_is_asked(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "cold", "behaviour": "silent"}), "done")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "cold", "behaviour": "silent"}), "done")
     assert call["analysis"]["lead_quality"] == "cold"
     assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 1}
     assert stack.sql("SELECT count(*) FROM orchestrator_work WHERE call_id = %s", call["call_id"])[0][0] == 0
 
 
 def test_a_lost_answer_is_not_paid_for_twice(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "warm", "refuse": {"step": "transcription", "status": 500, "after": True, "times": 1}}), "done")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "warm", "refuse": {"step": "transcription", "status": 500, "after": True, "times": 1}}), "done")
     assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 1}
     retries = stack.sql("SELECT retry_count FROM shunya_jobs WHERE call_id = %s AND step = 'transcription'", call["call_id"])
     assert retries == [(1,)]
 
 
 def test_a_job_that_fails_and_then_does_not(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "hot", "behaviour": "failed", "times": 1}), "done")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "hot", "behaviour": "failed", "times": 1}), "done")
     assert call["analysis"]["lead_quality"] == "hot"
     assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 2}
 
 
 def test_two_different_answers_and_one_twice(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "warm", "behaviour": "different", "second": {"outcome": "cold"}}), "done")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "warm", "behaviour": "different", "second": {"outcome": "cold"}}), "done")
     row = eventually(lambda: (r := stack.sql("SELECT lead_quality, version FROM call_analyses WHERE call_id = %s", call["call_id"])[0])[0] == "cold" and r, what="the newer analysis")
     assert row == ("cold", 2)
-    twice = in_state(roofers, roofers.call(shunya={"outcome": "warm", "behaviour": "twice"}), "done")
+    twice = roofers.call_in_state(roofers.call(shunya={"outcome": "warm", "behaviour": "twice"}), "done")
     assert stack.sql("SELECT version FROM call_analyses WHERE call_id = %s", twice["call_id"]) == [(1,)]
 
 
 def test_the_analysis_comes_first(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "booked", "behaviour": "analysis_first"}), "done")
-    eventually(lambda: detail(roofers, call["call_id"])["has_transcript"], what="the transcript")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "booked", "behaviour": "analysis_first"}), "done")
+    eventually(lambda: roofers.detail(call["call_id"])["has_transcript"], what="the transcript")
 
 
 def test_a_recording_that_comes_late(stack, roofers):
     placed = roofers.call(recording=False)
-    call = in_state(roofers, placed, "waiting_for_recording")
+    call = roofers.call_in_state(placed, "waiting_for_recording")
     assert call["analysis_state"]["cure"]
     roofers.call(**{"id": placed["id"], "from": placed["from"], "events": ["modified"]})
-    assert in_state(roofers, placed, "done")["call_id"] == call["call_id"]
+    assert roofers.call_in_state(placed, "done")["call_id"] == call["call_id"]
 
 
 def test_a_web_page_is_no_recording(stack, roofers):
-    call = in_state(roofers, roofers.call(recording_fault="html"), "recording_unavailable")
+    call = roofers.call_in_state(roofers.call(recording_fault="html"), "recording_unavailable")
     assert call["analysis_state"]["why"] and call["analysis_state"]["cure"]
     assert paid(roofers, call["call_id"]) is None
     # A person who listened to it elsewhere may say what it meant.
@@ -86,7 +76,7 @@ def test_a_web_page_is_no_recording(stack, roofers):
 
 
 def test_a_person_corrects_what_the_machine_said(stack, roofers):
-    call = in_state(roofers, roofers.call(shunya={"outcome": "warm"}), "done")
+    call = roofers.call_in_state(roofers.call(shunya={"outcome": "warm"}), "done")
     path = f"/api/v1/calls/{call['call_id']}/analysis"
     head = {"Authorization": f"Bearer {roofers.manager}"}
     assert stack.http.patch(path, json={"booking_status": "booked"}, headers={"Authorization": f"Bearer {roofers.csr}"}).status_code == 403
@@ -117,7 +107,7 @@ def test_a_person_corrects_what_the_machine_said(stack, roofers):
 
 def test_what_is_kept_is_what_callrail_has(stack, roofers):
     placed = roofers.call()
-    call = in_state(roofers, placed, "done")
+    call = roofers.call_in_state(placed, "done")
     truth = httpx.get(stack.sandbox + "/sandbox/callrail/recordings", params={"call": placed["id"]}).json()
     truth = truth[0] if isinstance(truth, list) else truth
     assert stack.sql("SELECT status, bytes, sha256 FROM recordings WHERE call_id = %s", call["call_id"]) == [("stored", truth["bytes"], truth["sha256"])]
@@ -141,7 +131,7 @@ def test_killed_at_any_point_nothing_is_lost_or_paid_twice(stack):
         httpx.request("DELETE", stack.sandbox + "/sandbox/faults")
     # A lease that died with its holder runs out after a minute.
     for call in placed:
-        in_state(company, call, "done", within=150)
+        company.call_in_state(call, "done", within=150)
     counted = httpx.get(stack.sandbox + "/sandbox/shunya/paid", params={"company": company.id}).json()
     assert counted == {"calls": len(placed), "transcription": len(placed), "analysis": len(placed), "more_than_once": []}
     assert stack.sql("SELECT count(*), count(DISTINCT call_id), max(version) FROM call_analyses WHERE company_id = %s", company.id) == [(len(placed), len(placed), 1)]

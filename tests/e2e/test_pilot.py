@@ -22,12 +22,6 @@ def data(answer):
     return answer.json()["data"]
 
 
-def analysed(company, placed, state="done"):
-    """The call once its analysis is there."""
-    call = company.settled_call(placed, "completed")
-    return eventually(lambda: (c := data(company.stack.get(f"/api/v1/calls/{call['call_id']}", company.csr)))["analysis_state"]["state"] == state and c, within=60, what="the analysis")
-
-
 @pytest.fixture(scope="module")
 def pilot(stack):
     return Company(stack)
@@ -36,7 +30,7 @@ def pilot(stack):
 def test_booked_immediately(stack, pilot):
     at = (datetime.datetime.now(PHOENIX) + datetime.timedelta(days=3)).replace(hour=14, minute=0, second=0, microsecond=0)
     placed = pilot.call(shunya={"outcome": "booked", "appointment_at": at.strftime("%Y-%m-%dT%H:%M:%S")})
-    call = analysed(pilot, placed)
+    call = pilot.call_in_state(placed, "done")
     call_id = call["call_id"]
 
     def sql(statement, **ids):
@@ -87,7 +81,7 @@ def test_booked_immediately(stack, pilot):
 
 def test_qualified_but_not_booked(stack, pilot):
     placed = pilot.call(shunya={"outcome": "warm"})
-    call = analysed(pilot, placed)
+    call = pilot.call_in_state(placed, "done")
     booking, category, quality = stack.sql(f"SELECT booking_status, call_outcome_category, lead_quality \nFROM call_analyses \nWHERE call_id = {call['call_id']};")[0]
     assert (booking, category) == ("not_booked", "qualified_but_unbooked") and quality in ("hot", "warm", "cold")
     eventually(lambda: stack.sql(f"SELECT id, status \nFROM leads \nWHERE id = '{call['lead_id']}';")[0][1] in ("qualified_unbooked", "warm", "hot"), what="the lead's status")
@@ -101,13 +95,13 @@ def test_qualified_but_not_booked(stack, pilot):
     # The same analysis again makes no second task.
     httpx.post(stack.sandbox + "/sandbox/shunya/webhook", json={"company": pilot.id, "call_id": call["call_id"], "step": "analysis", "outcome": "warm"})
     script(stack, next=True, outcome="cold")
-    another = analysed(pilot, pilot.call())  # what came before it has been applied by now
+    another = pilot.call_in_state(pilot.call(), "done")  # what came before it has been applied by now
     assert another["analysis"]["lead_quality"] == "cold"
     assert len(stack.sql(f"SELECT id FROM tasks WHERE contact_card_id = '{call['contact_card_id']}'")) == len(tasks)
 
 
 def test_booked_without_a_time_is_visible(stack, pilot):
-    call = analysed(pilot, pilot.call(shunya={"outcome": "booked_no_time"}))
+    call = pilot.call_in_state(pilot.call(shunya={"outcome": "booked_no_time"}), "done")
     found = eventually(lambda: data(stack.get("/api/v1/appointments", pilot.csr, lead_id=call["lead_id"]))["items"], what="the appointment")
     assert found[0]["needs_time"] is True and found[0]["scheduled_start"] is None
     head = {"Authorization": f"Bearer {pilot.csr}"}

@@ -163,6 +163,7 @@ def test_a_call_that_was_answered_after_all_makes_no_task(stack):
 def test_of_many_who_claim_a_lead_one_wins(stack):
     company = Company(stack)
     lead = company.settled_call(company.call(), "completed")["lead_id"]
+    eventually(lambda: stack.get(f"/api/v1/leads/{lead}", company.csr).json()["data"]["last_qualified_at"], what="what the analysis does to the lead")  # nothing but claims changes it after
     users = [f"user_claim_{i}" for i in range(6)]
     sends = [as_user(stack, stack.token("csr", company.id, user=u)) for u in users]
     with concurrent.futures.ThreadPoolExecutor(len(users)) as pool:

@@ -1,8 +1,5 @@
 #include "testkit/postgres.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -13,25 +10,16 @@
 
 namespace otto::testkit {
 
-int free_port() {
-    int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof a;
-    if (s < 0 || ::bind(s, reinterpret_cast<sockaddr*>(&a), size) != 0 || ::getsockname(s, reinterpret_cast<sockaddr*>(&a), &size) != 0)
-        throw std::runtime_error("no free port");
-    ::close(s);
-    return ntohs(a.sin_port);
-}
+int free_port() { return std::stoi(run_command(OTTO_SOURCE_DIR "/deploy/free-port")); }
 
-void run_command(const std::string& command) {
+std::string run_command(const std::string& command) {
     std::FILE* out = ::popen(("(" + command + ") 2>&1 </dev/null").c_str(), "r");
     if (!out) throw std::runtime_error("cannot run: " + command);
     std::string text;
     char buffer[4096];
     while (std::size_t n = std::fread(buffer, 1, sizeof buffer, out)) text.append(buffer, n);
     if (::pclose(out) != 0) throw std::runtime_error(command + " failed:\n" + text);
+    return text;
 }
 
 TestPostgres& TestPostgres::shared() {

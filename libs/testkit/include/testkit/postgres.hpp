@@ -23,10 +23,10 @@ private:
     int next_ = 0;
 };
 
-/// A free TCP port of the loopback interface, at the moment of asking.
+/// A free TCP port of the loopback interface (deploy/free-port).
 int free_port();
 
-/// Runs a shell command; throws std::runtime_error with its output if it fails.
-void run_command(const std::string& command);
+/// Runs a shell command; returns what it printed, throws std::runtime_error with that if it fails.
+std::string run_command(const std::string& command);
 
 }  // namespace otto::testkit
