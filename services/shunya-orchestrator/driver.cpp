@@ -15,6 +15,7 @@ using namespace providers::shunya;
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
 constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
+constexpr Millis kOthers{200};          ///< between two looks for other companies' calls: each webhook of the one that has its share wakes a worker that may not take it
 
 Instant clock_now() { return system_clock().now(); }
 
@@ -56,12 +57,25 @@ std::optional<Driver::Lease> Driver::take(pg::Pool& pool) {
     std::optional<Lease> lease;
     auto id = Uuid::v7(clock_now());
     auto full = with_their_share();
+    if (!full.empty() && !time_to_look_for_others()) return std::nullopt;
     pg::Params params{id, static_cast<std::int64_t>(options_.lease.count())};
     if (!full.empty()) params.push_back(pg::Param::array(full));
     auto tx = pool.begin(pg::Scope::none());
     tx.each(full.empty() ? sql::take_work : sql::take_work_of_others, params, [&](const pg::Fields& f) { lease = Lease{CompanyId{f.text("company_id")}, CallId{f.integer("call_id")}, id}; });
     tx.commit();
+    if (lease && !full.empty()) {  // there may be more of them
+        std::lock_guard guard(lock_);
+        look_for_others_ = {};
+    }
     return lease;
+}
+
+bool Driver::time_to_look_for_others() {
+    std::lock_guard guard(lock_);
+    auto now = std::chrono::steady_clock::now();
+    if (now < look_for_others_) return false;
+    look_for_others_ = now + kOthers;
+    return true;
 }
 
 std::vector<std::string> Driver::with_their_share() {

@@ -61,6 +61,7 @@ private:
     std::optional<Lease> take(pg::Pool&);
     int most_of_one() const { return options_.workers - options_.workers / 4; }
     std::vector<std::string> with_their_share();
+    bool time_to_look_for_others();
     void put_back(pg::Pool&, const Lease&);
     bool step(pg::Pool&, const Lease&, const std::function<bool()>& stopping);
     std::optional<Call> begin(pg::Pool&, const Lease&, Next&, bool& let_through);
@@ -81,6 +82,7 @@ private:
     std::mutex lock_;
     std::map<Uuid, CompanyId> held_;
     std::map<CompanyId, int> at_work_;   ///< of each company, how many of held_
+    std::chrono::steady_clock::time_point look_for_others_{};  ///< not before, while one company has its share
     rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> emitter_{"shunya-orchestrator"};
 };
 

@@ -1,0 +1,126 @@
+#pragma once
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_set>
+
+#include "http/server.hpp"
+
+namespace otto::http {
+
+namespace net = boost::asio;
+namespace beast = boost::beast;
+using net::ip::tcp;
+using Executor = net::io_context::executor_type;
+using Socket = net::basic_stream_socket<tcp, Executor>;
+using boost::system::error_code;
+/// Coroutines of the one kind of executor there is; the default one, of any kind, costs at every step.
+template <class T>
+using Task = net::awaitable<T, Executor>;
+constexpr net::use_awaitable_t<Executor> use_task{};
+/// What goes on with a coroutine that waits for something of ours.
+using Resume = net::async_result<net::use_awaitable_t<Executor>, void()>::handler_type;
+using Steady = std::chrono::steady_clock;
+using Timer = net::basic_waitable_timer<Steady, net::wait_traits<Steady>, Executor>;
+
+class Answer;
+
+/// A client's connection. Only its loop's thread touches it.
+struct Connection {
+    Socket socket;
+    beast::flat_buffer buffer;
+    std::shared_ptr<Answer> answer;  // of the request that a handler has now
+    Steady::time_point deadline = Steady::time_point::max();
+    bool idle = true;
+    bool heard = false;  // its first request has begun
+    std::string peer;    // the address at the other end, once there was a request
+    Connection(Socket s, std::size_t most) : socket(std::move(s)), buffer(most) {}
+    void within(Millis time) { deadline = Steady::now() + time; }
+};
+
+/// One thread with its connections. Nothing of a connection is ever done by another, so nothing of it is locked. Deadlines are looked at every so often: a timer
+/// for each would be set and taken back several times a request.
+class Loop : public std::enable_shared_from_this<Loop> {
+public:
+    explicit Loop(Millis sweep) : io(std::make_unique<net::io_context>(1)), work_(io->get_executor()), sweep_(sweep) {}
+    void start() {
+        thread_ = std::thread([this] {
+            current = this;
+            io->run();
+        });
+    }
+    void stop() {
+        work_.reset();
+        io->stop();
+        if (thread_.joinable()) thread_.join();
+    }
+    /// Destroys what waits here; whoever answers later does so in vain. Only after stop().
+    void close();
+    bool here() const { return current == this; }
+    /// Runs it here, from any thread; not if the server has ended.
+    template <class Job>
+    void post(Job job) {
+        std::lock_guard guard(gate_);
+        if (io) net::post(*io, std::move(job));
+    }
+    Task<void> watch_deadlines();
+    /// Gives it to the handler, with all others that come before this turn of the loop ends.
+    void gather(const std::shared_ptr<const AsyncHandler>&, Asked);
+
+    std::unique_ptr<net::io_context> io;  // null once it has ended
+    std::unordered_set<Connection*> open;  // of the loop's thread
+
+private:
+    void hand_over();
+    static thread_local const Loop* current;
+    std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<Asked>>> gathered_;  // of the loop's thread
+    std::mutex gate_;  // of io's end
+    net::executor_work_guard<Executor> work_;
+    Millis sweep_;
+    std::thread thread_;
+};
+/// The answer to one request: it comes at once or later, from any thread, or too late.
+class Answer : public Responder::Sink, public std::enable_shared_from_this<Answer> {
+public:
+    explicit Answer(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
+    void answer(Response response) override {
+        if (loop_->here())
+            arrive(std::move(response));
+        else
+            loop_->post([self = shared_from_this(), r = std::move(response)]() mutable { self->arrive(std::move(r)); });
+    }
+    /// On the loop's thread, as all below: waits for the answer; nothing if none came in time.
+    Task<std::optional<Response>> wait() {
+        if (!response_)
+            co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>([this](auto handler) { resume_.emplace(std::move(handler)); }, use_task);
+        co_return std::move(response_);
+    }
+    void give_up() { go_on(); }
+    void drop() { resume_.reset(); }
+
+private:
+    void arrive(Response response) {
+        response_ = std::move(response);
+        go_on();
+    }
+    void go_on() {
+        if (!resume_) return;
+        auto resume = std::move(*resume_);
+        resume_.reset();
+        resume();
+    }
+    std::shared_ptr<Loop> loop_;
+    std::optional<Response> response_;
+    std::optional<Resume> resume_;
+};
+
+}  // namespace otto::http

@@ -1,0 +1,67 @@
+#pragma once
+#include <atomic>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "incoming.hpp"
+#include "loop.hpp"
+#include "routes.hpp"
+#include "workers.hpp"
+
+namespace otto::http {
+
+using Acceptor = net::basic_socket_acceptor<tcp, Executor>;
+using Descriptor = net::posix::basic_stream_descriptor<Executor>;
+
+/// Counts a thing while it lives.
+template <class T>
+struct Held {
+    std::atomic<T>& count;
+    T by;
+    Held(std::atomic<T>& c, T n) : count(c), by(n) { count += by; }
+    ~Held() { count -= by; }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+};
+
+/// Connections come and go in server.cpp; what happens on one of them stands in exchange.cpp.
+struct Server::Impl {
+    ServerOptions options;
+    std::shared_ptr<const Router> router;
+    std::vector<std::shared_ptr<Loop>> loops;
+    std::size_t next_loop = 0;
+    std::optional<Acceptor> acceptor;
+    std::unique_ptr<Workers> workers;
+    std::vector<std::shared_ptr<Descriptor>> watched;
+    std::atomic<bool> draining{false};
+    std::atomic<std::size_t> connections{0}, unheard{0}, busy{0}, body_bytes{0};
+    unsigned short bound = 0;
+
+    /// What a connection does now: a request, and its answer; of one that is refused before a handler sees it, from then on.
+    struct Exchange {
+        Incoming in;
+        const Route* route = nullptr;
+        bool keep_alive = false;
+        std::optional<Response> answer;
+        std::optional<Held<std::size_t>> body;  ///< what it takes of the bodies' limit
+        std::string_view label() const { return route ? std::string_view(route->path) : "-"; }
+    };
+
+    net::io_context& io() { return *loops.front()->io; }
+    Task<void> accept_loop();
+    void welcome(Loop&, Socket);
+    void close_idle(Loop&, bool unheard_too);
+    Task<void> serve(Loop&, std::shared_ptr<Connection>);
+    Task<bool> exchange(Loop&, Connection&);
+    Task<bool> receive(Connection&, Exchange&);
+    void refuse(Exchange&, const Problem&, bool keep_alive = false);
+    bool acceptable(Exchange&);
+    Task<bool> reply(Loop&, Connection&, const Request&, std::string_view route, Response, bool keep_alive);
+    Task<bool> send_file(Loop&, Connection&, const Request&, std::shared_ptr<const FileBody>);
+    std::shared_ptr<Answer> ask(Loop&, const Route&, Request&);
+    void measure(const Request&, std::string_view route, int status);
+    const Router::Impl& routes() const { return *router->impl_; }
+    void describe(Request&, const std::string& peer) const;
+    std::string client_of(const Headers&, const std::string& peer) const;
+};
+
+}  // namespace otto::http
