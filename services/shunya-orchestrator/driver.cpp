@@ -15,7 +15,6 @@ using namespace providers::shunya;
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
 constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
-constexpr Millis kOthers{200};          ///< between two looks for other companies' calls: each webhook of the one that has its share wakes a worker that may not take it
 
 Instant clock_now() { return system_clock().now(); }
 
@@ -74,7 +73,7 @@ bool Driver::time_to_look_for_others() {
     std::lock_guard guard(lock_);
     auto now = std::chrono::steady_clock::now();
     if (now < look_for_others_) return false;
-    look_for_others_ = now + kOthers;
+    look_for_others_ = now + options_.others_every;
     return true;
 }
 

@@ -37,6 +37,7 @@ public:
         std::vector<Limit> callrail_budget{{600, Millis{3'600'000}}, {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
         bool shunya_known = true;                                                            ///< false: nobody has set the secret that Shunya wants
         int workers = 8;                                                                     ///< threads that call run_one; a quarter of them is not for a company that has all others
+        Millis others_every{200};                                                            ///< while a company has its share, others' calls are looked for so often: each of its webhooks wakes a worker that may not take it
     };
     Driver(Outside, Options);
 

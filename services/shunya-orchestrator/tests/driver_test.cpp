@@ -186,14 +186,13 @@ public:
         execute("DELETE FROM orchestrator_work");  // what others left
     }
 
-    std::unique_ptr<Driver> make(const std::string& address) {
+    std::unique_ptr<Driver> make(const std::string& address, Driver::Options options = {}) {
         providers::shunya::Options o;
         o.api = "http://" + address;
         o.token_secret = Secret("s");
         o.private_addresses = {address};
         o.timeout = Millis{5'000};
         clients_.push_back(std::make_unique<providers::shunya::Client>(o));
-        Driver::Options options;
         options.lease = Millis{3'000};
         auto& w = World::shared();
         return std::make_unique<Driver>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
@@ -479,35 +478,63 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
 }
 
-TEST_CASE("a company with many calls whose recordings take their time leaves workers for the others", "[integration]") {
+/// Eight workers, and a company with forty recordings that do not come before gate.open().
+struct Crowd {
     Rig greedy, modest;
-    std::vector<calls::v1::CallRecorded> events;
-    for (int i = 0; i < 40; ++i) events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
-    greedy.record(events);
     Gate gate;
-    auto drive = [&, pool = World::shared().pool.get()](Driver& driver) {
-        while (driver.run_one(*pool)) {
-        }
-    };
-    greedy.before_fetch = [&](const std::string& url) {
-        if (url.starts_with("https://slow.")) gate.pass();
-    };
     std::vector<std::thread> workers;
-    for (int i = 0; i < 8; ++i) workers.emplace_back([&] { drive(*greedy.driver); });
-    bool full = gate.waits_for(6);
-    modest.record({modest.recorded()});
-    auto stored = [&] { return modest.recording("status") == "stored"; };
+    bool full;
+
+    explicit Crowd(Driver::Options options = {}) {
+        greedy.driver = greedy.make(greedy.peer.address(), options);
+        std::vector<calls::v1::CallRecorded> events;
+        for (int i = 0; i < 40; ++i) events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
+        greedy.record(events);
+        greedy.before_fetch = [this](const std::string& url) {
+            if (url.starts_with("https://slow.")) gate.pass();
+        };
+        for (int i = 0; i < 8; ++i) workers.emplace_back([this] { work(); });
+        full = gate.waits_for(6);
+    }
+    ~Crowd() { finish(); }
+    void work() {
+        while (greedy.run()) {
+        }
+    }
+    bool stored() { return modest.recording("status") == "stored"; }
+    void finish() {
+        gate.open();
+        for (auto& w : workers) w.join();
+        workers.clear();
+        work();
+    }
+};
+
+TEST_CASE("a company with many calls whose recordings take their time leaves workers for the others", "[integration]") {
+    Crowd crowd;
+    crowd.modest.record({crowd.modest.recorded()});
     std::thread other([&] {  // as a worker looks again
-        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30); !stored() && std::chrono::steady_clock::now() < end;) drive(*greedy.driver);
+        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30); !crowd.stored() && std::chrono::steady_clock::now() < end;) crowd.work();
     });
     other.join();
-    CHECK(full);
-    CHECK(gate.waiting() == 6);  // of eight workers
-    CHECK(stored());
-    gate.open();
-    for (auto& w : workers) w.join();
-    drive(*greedy.driver);
-    CHECK(greedy.fetched.size() == 41);
+    CHECK(crowd.full);
+    CHECK(crowd.gate.waiting() == 6);  // of eight workers
+    CHECK(crowd.stored());
+    crowd.finish();
+    CHECK(crowd.greedy.fetched.size() == 41);
+}
+
+TEST_CASE("while a company has its share of the workers, not every one that is woken searches for others' calls", "[integration]") {
+    Driver::Options rarely;
+    rarely.others_every = std::chrono::hours(1);
+    Crowd crowd(rarely);
+    CHECK(crowd.full);
+    CHECK_FALSE(crowd.greedy.run());  // by now somebody has looked
+    crowd.modest.record({crowd.modest.recorded()});
+    CHECK_FALSE(crowd.greedy.run());
+    CHECK_FALSE(crowd.stored());
+    crowd.finish();
+    CHECK(crowd.stored());
 }
 
 TEST_CASE("Shunya away: paused, nothing used up, and on it goes when it is back", "[integration]") {
