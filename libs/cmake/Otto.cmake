@@ -44,6 +44,11 @@ target_precompile_headers(otto_pch PRIVATE <algorithm> <array> <atomic> <chrono>
   <unordered_map> <utility> <variant> <vector>)
 target_compile_options(otto_pch PRIVATE -fpch-preprocess)
 
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread")
+  add_library(otto_c11_threads OBJECT ${CMAKE_SOURCE_DIR}/libs/cmake/c11_threads.cpp)
+  link_libraries($<TARGET_OBJECTS:otto_c11_threads>)
+endif()
+
 set(OTTO_ALL_HEADERS "" CACHE INTERNAL "")
 
 function(otto_folders)

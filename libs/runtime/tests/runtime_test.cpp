@@ -536,7 +536,7 @@ TEST_CASE("code and database do not fit: the lane waits, nothing is given up, an
     auto name = consumer_of(notes.company);
     pg::Connection owner(World::shared().owner, "owner");
     owner.execute("REVOKE ALL ON notes FROM otto_lead_pipeline");
-    std::size_t loud = 0;
+    std::atomic<std::size_t> loud = 0;
     tel::set_log_sink([&](std::string_view line) { loud += line.find("code and database do not fit") != std::string_view::npos; });
     Running lane(Consumer{name}.on<&Notes::one>(notes));
     send({report(notes.company, "+1", "n")});
