@@ -39,6 +39,7 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
       db_(options.pg_url, id_),
       source_([&] {
           kafka::SourceOptions o;
+          o.fetch_bytes = 1u << 20;  // a batch goes on as it is, so the fetches are what it waits for
           o.brokers = options.brokers;
           o.group = consumer.name();
           o.client_id = id_;

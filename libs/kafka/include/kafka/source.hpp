@@ -11,6 +11,7 @@ struct SourceOptions {
     std::vector<std::string> topics;
     Millis session_timeout{10'000}, heartbeat{3'000};
     int queued_max_kbytes = 4096;
+    std::size_t fetch_bytes = 128u << 10;  ///< asked for at a time, of a partition, as it lies in Kafka (packed)
     std::size_t max_message_bytes = 36u << 20;
 };
 
