@@ -75,6 +75,12 @@ def test_a_port_that_is_promised_or_taken_is_not_given_again():
         assert none_left.returncode == 1 and "20000" in none_left.stderr
 
 
+def test_up_names_the_port_that_is_none(tmp_path):
+    for name in ("OTTO_KAFKA_PORT", "OTTO_PORT_TENANT_ROUTER", "OTTO_ADMIN_PORT_QUERY_SERVICE"):
+        said = subprocess.run([REPO / "deploy/up", "--split"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OTTO_RUN_DIR": str(tmp_path), name: "eight"}, capture_output=True, text=True)
+        assert said.returncode == 2 and f"{name} is 'eight'; it takes a port from 1 to 65535" in said.stderr
+
+
 def test_a_second_up_changes_nothing_and_brings_back_what_is_missing(stack):
     before = {r["name"]: r["pid"] for r in json.loads(stack.run("deploy/status", "--json").stdout)}
     victim = "lead-pipeline" if "lead-pipeline" in before else "all-in-one"
