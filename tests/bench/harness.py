@@ -20,7 +20,7 @@ from conftest import Company, Stack, eventually, free_port
 
 SEED = 20261121
 TICKS = os.sysconf("SC_CLK_TCK")
-SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "appointment-service", "query-service")
+SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "shunya-orchestrator", "appointment-service", "query-service")
 PARTITIONS = 12
 
 
@@ -76,6 +76,16 @@ def cpu_of(pid: int, with_children: bool = False) -> float:
     if with_children:
         with contextlib.suppress(OSError):
             total += sum(ticks(int(child), True) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return total / TICKS
+
+
+def compilers_cpu(pid: int) -> float:
+    """Seconds of CPU that the compilers of a JVM have used: those of its threads that live now."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+            total += sum(map(int, fields.split()[11:13])) if "CompilerThre" in name else 0
     return total / TICKS
 
 
@@ -288,4 +298,4 @@ def limited_by(rounds: list[dict[str, typing.Any]], key: str = "cores", names: d
     return f"{busy} ({total:.2f} cores: {parts})"
 
 
-__all__ = ["Bench", "Company", "Cpu", "Ends", "Row", "SEED", "SERVICES", "eventually", "follow", "free_port", "limited_by", "median", "pss_mb", "say"]
+__all__ = ["Bench", "Company", "Cpu", "Ends", "Row", "SEED", "SERVICES", "compilers_cpu", "eventually", "follow", "free_port", "limited_by", "median", "pss_mb", "say"]
