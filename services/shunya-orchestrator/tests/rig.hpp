@@ -1,0 +1,306 @@
+#pragma once
+// Calls driven on a real Postgres against a Shunya of our own.
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <thread>
+
+#include "driver.hpp"
+#include "handlers.hpp"
+#include "http/server.hpp"
+#include "pg/migrate.hpp"
+#include "schema/schema.hpp"
+#include "testing/catch.hpp"
+#include "testkit/postgres.hpp"
+
+namespace otto::shunya_orchestrator::tests {
+
+struct Text {
+    std::string v;
+    static Text from(const pg::Fields& f) { return {f.text("v")}; }
+};
+
+struct World {
+    Secret owner, role, reader;
+    std::string folder;
+    std::unique_ptr<providers::ObjectStore> store;
+    std::unique_ptr<providers::MediaLinks> links;
+    std::unique_ptr<pg::Pool> pool;
+    static World& shared() {
+        static World w = [] {
+            World made;
+            made.owner = testkit::TestPostgres::shared().fresh_database();
+            pg::Connection db(made.owner, "test");
+            pg::migrate(db, schema::all()).value();
+            made.role = testkit::TestPostgres::as_role(made.owner, "otto_shunya_orchestrator");
+            made.reader = testkit::TestPostgres::as_role(made.owner, "otto_query_service");
+            made.folder = (std::filesystem::temp_directory_path() / ("otto-orchestrator-" + Uuid::v7(system_clock().now()).to_string())).string();
+            made.store = providers::make_object_store("file:" + made.folder).value();
+            made.links = std::make_unique<providers::MediaLinks>(providers::MediaLinks::make("https://otto.example", Secret("0123456789abcdef0123456789abcdef"), Secret()).value());
+            made.pool = std::make_unique<pg::Pool>(made.role, "test", 8, pg::SessionLimits{}, Millis{20'000});
+            return made;
+        }();
+        return w;
+    }
+    ~World() {
+        std::error_code ignored;
+        if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
+    }
+    World() = default;
+    World(World&&) = default;
+};
+
+/// One value as the owner of the database sees it; "" for none.
+inline std::string value(const std::string& sql, bool as_reader_of = false, const std::string& company = "") {
+    pg::Connection db(as_reader_of ? World::shared().reader : World::shared().owner, "look");
+    auto tx = db.begin(as_reader_of ? pg::Scope::company(CompanyId{company}) : pg::Scope::none());
+    auto text = sql;
+    auto rows = tx.many<Text>({"look", text});
+    tx.commit();
+    return rows.empty() ? "" : rows.front().v;
+}
+inline void execute(const std::string& sql) {
+    pg::Connection db(World::shared().owner, "change");
+    db.execute(sql);
+}
+
+/// A Shunya: accepts, remembers keys, answers questions, and can be made to fail.
+class Peer {
+public:
+    struct Seen { std::string what, key, body; };
+    Peer() {
+        auto router = std::make_shared<http::Router>();
+        router->add(http::Method::post, "/api/v1/transcription/transcribe", [this](const http::Request& r) { return post("transcription", r); });
+        router->add(http::Method::post, "/api/v1/analysis/start/{id}", [this](const http::Request& r) { return post("analysis", r); });
+        router->add(http::Method::get, "/api/v1/transcription/status/{id}", [this](const http::Request& r) { return get("status transcription", r); });
+        router->add(http::Method::get, "/api/v1/analysis/status/{id}", [this](const http::Request& r) { return get("status analysis", r); });
+        router->add(http::Method::get, "/api/v1/transcription/transcript/{id}", [this](const http::Request& r) { return get("result transcription", r); });
+        router->add(http::Method::get, "/api/v1/analysis/complete/{id}", [this](const http::Request& r) { return get("result analysis", r); });
+        server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
+        server_->start().value();
+    }
+    ~Peer() { server_->drain(Millis{1'000}); }
+    std::string address() const { return "127.0.0.1:" + std::to_string(server_->port()); }
+
+    std::vector<Seen> seen;
+    int accepted = 0;
+    std::map<std::string, std::string> state;                  ///< "transcription" → "processing", "completed"; absent: not known
+    std::string transcript = R"({"success": true, "transcript_text": "hello", "speaker_labels": []})";
+    std::string analysis = R"({"call_id": 1, "status": "completed", "qualification": {"booking_status": "booked", "qualification_status": "hot", "appointment_date": "2026-11-22T14:00:00"}, "entities": {"address": "1 A St"}})";
+    std::deque<int> refuse_posts;                              ///< status of the next posts, 0 = take it
+    std::function<void(bool before)> in_post;                  ///< while a post is being answered
+    std::mutex lock;
+
+    int posts(const std::string& step) {
+        std::lock_guard guard(lock);
+        return static_cast<int>(std::count_if(seen.begin(), seen.end(), [&](const auto& s) { return s.what == "post " + step; }));
+    }
+    void now(const std::string& step, const std::string& word) {
+        std::lock_guard guard(lock);
+        state[step] = word;
+    }
+
+private:
+    http::Response post(const std::string& step, const http::Request& r) {
+        std::function<void(bool)> hook;
+        int refuse = 0;
+        {
+            std::lock_guard guard(lock);
+            seen.push_back({"post " + step, std::string(r.headers.get("Idempotency-Key")), r.body});
+            hook = in_post;
+            if (!refuse_posts.empty()) {
+                refuse = refuse_posts.front();
+                refuse_posts.pop_front();
+            }
+        }
+        if (hook) hook(true);
+        http::Response answer = http::Response::json(refuse ? refuse : 200, R"({"success": true, "message": "", "task_id": "task_)" + step + "\"}");
+        if (!refuse) {
+            std::lock_guard guard(lock);
+            // The same key is begun once.
+            if (keys_.insert(std::string(r.headers.get("Idempotency-Key"))).second) ++accepted;
+            state.try_emplace(step, "processing");
+        }
+        if (hook) hook(false);
+        return answer;
+    }
+    http::Response get(const std::string& what, const http::Request&) {
+        std::lock_guard guard(lock);
+        seen.push_back({what, "", ""});
+        auto step = what.substr(what.find(' ') + 1);
+        auto found = state.find(step);
+        auto missing = [] { return http::Response::json(404, R"({"success": false, "error": {"error_code": "CALL_NOT_FOUND", "message": "not there", "retryable": false}})"); };
+        if (found == state.end()) return missing();
+        if (what.starts_with("status")) return http::Response::json(200, R"({"success": true, "call_id": 1, "created_at": "x", "status": ")" + found->second + "\"}");
+        if (found->second != "completed") return missing();
+        return http::Response::json(200, step == "transcription" ? transcript : analysis);
+    }
+    std::set<std::string> keys_;
+    std::unique_ptr<http::Server> server_;
+};
+
+/// Where threads wait until it is opened.
+class Gate {
+public:
+    void pass() {
+        std::unique_lock guard(lock_);
+        ++waiting_;
+        changed_.notify_all();
+        changed_.wait_for(guard, Millis{30'000}, [&] { return open_; });  // a test that failed must end
+        --waiting_;
+    }
+    bool waits_for(int threads) {
+        std::unique_lock guard(lock_);
+        return changed_.wait_for(guard, Millis{20'000}, [&] { return waiting_ >= threads; });
+    }
+    int waiting() {
+        std::lock_guard guard(lock_);
+        return waiting_;
+    }
+    void open() {
+        std::lock_guard guard(lock_);
+        open_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex lock_;
+    std::condition_variable changed_;
+    int waiting_ = 0;
+    bool open_ = false;
+};
+
+/// One company's calls, the process that drives them, and what stands around it.
+class Rig {
+public:
+    explicit Rig(std::string address = "") {
+        static std::atomic<int> n{0};
+        company = "org_drv" + std::to_string(++n);
+        call = 5'000 + n * 100;
+        driver = make(address.empty() ? peer.address() : address);
+        execute("DELETE FROM orchestrator_work");  // what others left
+    }
+
+    std::unique_ptr<Driver> make(const std::string& address, Driver::Options options = {}) {
+        providers::shunya::Options o;
+        o.api = "http://" + address;
+        o.token_secret = Secret("s");
+        o.private_addresses = {address};
+        o.timeout = Millis{5'000};
+        clients_.push_back(std::make_unique<providers::shunya::Client>(o));
+        options.lease = Millis{3'000};
+        auto& w = World::shared();
+        return std::make_unique<Driver>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
+                                                        [this](const CompanyId&) { return profiles ? std::optional(RecordingSource{}) : std::nullopt; }, *w.store, *w.links},
+                                        options);
+    }
+
+    FetchOutcome fetch(const RecordingSource& s) {
+        if (before_fetch) before_fetch(s.url);
+        std::lock_guard guard(lock);
+        fetched.push_back(s.url);
+        if (!recordings.empty()) {
+            auto outcome = std::move(recordings.front());
+            recordings.pop_front();
+            return outcome;
+        }
+        auto file = World::shared().store->temporary().value();
+        file.write("RIFF....WAVEfmt ").value();
+        auto bytes = file.bytes();
+        auto hash = file.sha256();
+        return Fetched{std::move(file), bytes, hash, AudioFormat::wav, 12.4};
+    }
+
+    calls::v1::CallRecorded recorded(std::int64_t version = 3, const std::string& status = "completed", const std::string& url = "https://rec.example/1.wav", std::int64_t id = 0) const {
+        calls::v1::CallRecorded m;
+        m.set_company_id(company);
+        m.set_phone("+16025550123");
+        m.set_call_id(id ? id : call);
+        m.set_version(version);
+        m.set_provider("callrail");
+        m.set_provider_call_id("CAL" + std::to_string(id ? id : call));
+        m.set_contact_card_id("01890000-0000-7000-8000-000000000001");
+        m.set_lead_id("01890000-0000-7000-8000-000000000002");
+        m.set_status(status);
+        m.set_direction("inbound");
+        m.set_recording_url(url);
+        m.set_started_at_us(to_micros(system_clock().now()) - 60'000'000);
+        m.set_received_at_us(to_micros(system_clock().now()));
+        return m;
+    }
+
+    void record(const std::vector<calls::v1::CallRecorded>& events) {
+        auto tx = World::shared().pool->begin(pg::Scope::companies({CompanyId{company}}));
+        std::deque<rt::Envelope> metas(events.size());
+        std::vector<rt::In<calls::v1::CallRecorded>> ins;
+        for (std::size_t i = 0; i < events.size(); ++i) {
+            metas[i].trace = tel::TraceContext::fresh();
+            ins.push_back({events[i], metas[i]});
+        }
+        rt::Sink sink("shunya-orchestrator");
+        rt::Out<> out(sink);
+        Calls{}.record(ins, tx, out);
+        tx.commit();
+    }
+
+    /// A webhook of Shunya's, as the router hands it over; what followed from it.
+    std::vector<std::string> report(const std::string& body, const std::string& status = "completed", const std::string& event = "call.analysis.complete", const std::string& job = "", Millis later = Millis{0},
+                                    rt::Outcome::Kind expected = rt::Outcome::Kind::done) {
+        routed::v1::JobReported m;
+        m.set_company_id(company);
+        m.set_phone("+16025550123");
+        m.mutable_receipt()->set_raw_body(body);
+        m.mutable_receipt()->set_received_at_us(to_micros(system_clock().now() + later));
+        m.mutable_job()->set_call_id(call);
+        m.mutable_job()->set_status(status);
+        m.mutable_job()->set_event_type(event);
+        m.mutable_job()->set_shunya_job_id(job);
+        auto tx = World::shared().pool->begin(pg::Scope::companies({CompanyId{company}}));
+        rt::Envelope meta;
+        meta.id = EventId{Uuid::v7(system_clock().now())};
+        rt::Sink sink("shunya-orchestrator");
+        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> out(sink, &meta);
+        auto outcome = Reports{Rules{}}.take({m, meta}, tx, out);
+        CHECK(outcome.kind() == expected);
+        if (!outcome.settled()) return {};
+        tx.commit();
+        std::vector<std::string> types;
+        for (auto& item : sink.items())
+            for (auto& [name, v] : item.wire.headers)
+                if (name == "ce_type") types.push_back(v.substr(v.rfind('.') + 1));
+        return types;
+    }
+
+    bool run() { return driver->run_one(*World::shared().pool); }
+    /// As if all that it waits for had come to pass.
+    void due() {
+        execute("UPDATE orchestrator_work SET due_at = now(), lease = NULL, leased_until = NULL WHERE company_id = '" + company + "'");
+        execute("UPDATE shunya_jobs SET next_retry_at = NULL, asked_at = asked_at - interval '20 minutes', posted_at = posted_at - interval '20 minutes' WHERE company_id = '" + company + "'");
+        execute("UPDATE recordings SET next_at = NULL WHERE company_id = '" + company + "'");
+    }
+    void steal_lease() const { execute("UPDATE orchestrator_work SET lease = gen_random_uuid(), leased_until = now(), due_at = now() WHERE company_id = '" + company + "'"); }
+
+    std::string where() const { return " WHERE company_id = '" + company + "' AND call_id = " + std::to_string(call); }
+    std::string job(const std::string& step, const std::string& column) const { return value("SELECT " + column + "::text AS v FROM shunya_jobs" + where() + " AND step = '" + step + "'"); }
+    std::string recording(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM recordings" + where()); }
+    std::string found(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM call_analyses" + where()); }
+    int told(const std::string& type) const {
+        return std::stoi(value("SELECT count(*)::text AS v FROM outbox WHERE headers::text LIKE '%." + type + "\"%' AND key LIKE '" + company + "%'"));
+    }
+    std::string work() const { return value("SELECT count(*)::text AS v FROM orchestrator_work" + where()); }
+
+    std::string company;
+    std::int64_t call = 0;
+    Peer peer;
+    std::unique_ptr<Driver> driver;
+    std::mutex lock;
+    std::deque<FetchOutcome> recordings;
+    std::vector<std::string> fetched;
+    bool profiles = true;
+    std::function<void(const std::string& url)> before_fetch;
+
+private:
+    std::vector<std::unique_ptr<providers::shunya::Client>> clients_;
+};
+
+}  // namespace otto::shunya_orchestrator::tests
