@@ -251,8 +251,8 @@ Cut cut(std::string_view text, const std::vector<bool>& given) {
     return out;
 }
 
-ListQueries::ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns)
-    : page_name_(page.name), count_name_(count.name), count_text_(count.text) {
+ListQueries::ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns, std::string table)
+    : page_name_(page.name), count_name_(count.name), count_text_(count.text), table_(std::move(table)) {
     for (const auto& [sort, column] : columns)
         for (bool descending : {true, false}) {
             std::string text(page.text);
@@ -326,6 +326,8 @@ Statement ListQueries::page(const CompanyId& company, const Page& p, const pg::P
 }
 
 Statement ListQueries::count(const CompanyId& company, const pg::Params& filters) const {
+    bool any = std::any_of(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); });
+    if (!any && !table_.empty()) return {&sql::list_total, {company, table_}, false};
     pg::Params all{company};
     all.insert(all.end(), filters.begin(), filters.end());
     return run(count_name_, count_text_, all, 2, "");

@@ -85,7 +85,8 @@ Cut cut(std::string_view text, const std::vector<bool>& given);
 class ListQueries {
 public:
     static constexpr std::size_t kMostForms = 300;
-    ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns);
+    /// `table`: whose rows without any filter are all of the list, and are totalled in `list_totals`; "": every total is counted.
+    ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns, std::string table = "");
     /// Fetches at least one row more than the page holds.
     Statement page(const CompanyId&, const Page&, const pg::Params& filters) const;
     Statement count(const CompanyId&, const pg::Params& filters) const;
@@ -97,7 +98,7 @@ private:
     const Form& form(const std::string& name, const std::string& whole, const std::vector<bool>& given, const std::string& limit) const;
     Statement run(const std::string& name, const std::string& whole, const pg::Params& all, std::size_t filters_from, const std::string& limit) const;
 
-    std::string page_name_, count_name_, count_text_;
+    std::string page_name_, count_name_, count_text_, table_;
     std::map<std::pair<std::string, bool>, std::string> pages_;  ///< by sort column and descending
     mutable std::mutex lock_;
     mutable std::map<std::string, std::unique_ptr<Form>> forms_;

@@ -52,9 +52,9 @@ std::string moments_json(std::vector<Moment> moments) {
 
 Reads::Reads(Result<providers::MediaLinks> links)
     : links_(std::move(links)),
-      calls_(sql::calls_page, sql::calls_count, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}),
-      leads_(sql::leads_page, sql::leads_count, {{"created_at", "l.created_at"}}),
-      contacts_(sql::contacts_page, sql::contacts_count, {{"created_at", "k.created_at"}}),
+      calls_(sql::calls_page, sql::calls_count, {{"created_at", "c.created_at"}, {"started_at", "c.happened_at"}}, "calls"),
+      leads_(sql::leads_page, sql::leads_count, {{"created_at", "l.created_at"}}, "leads"),
+      contacts_(sql::contacts_page, sql::contacts_count, {{"created_at", "k.created_at"}}, "contact_cards"),
       appointments_(sql::appointments_page, sql::appointments_count, {{"created_at", "a.created_at"}, {"scheduled_start", "coalesce(a.scheduled_start,a.created_at)"}}),
       tasks_(sql::tasks_page, sql::tasks_count, {{"created_at", "t.created_at"}, {"due_at", "coalesce(t.due_at,t.created_at)"}}) {}
 

@@ -33,7 +33,7 @@ def fill(bench: Bench, database: str, calls: int, now: datetime.datetime) -> Non
         for _, definition in names:
             db.execute(typing.cast(typing.Any, definition))
         # Triggers did not run: what they keep is made from the rows.
-        db.execute("SELECT pending_leads_recount(), call_facts_rebuild()")
+        db.execute("SELECT pending_leads_recount(), list_totals_recount(), call_facts_rebuild()")
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("VACUUM (ANALYZE)")
 

@@ -51,6 +51,10 @@ SELECT 1 FROM calls c
    AND ($14::text[] IS NULL OR f.booking_status = ANY ($14))
  LIMIT 10001) counted
 
+-- name: list_total
+-- Of a list without filters, without counting it.
+SELECT coalesce(sum(part), 0)::bigint AS n FROM list_totals WHERE company_id = $1 AND list = $2
+
 -- name: leads_page
 SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
        k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, /*sort*/l.created_at AS sort_at

@@ -126,6 +126,12 @@ TEST_CASE("forms of a list are bounded, and each asks the same question") {
     CHECK(filtered.plan_anew);
     CHECK(filtered.query->name != plain.query->name);
 
+    // The total of a whole table is kept; of what a filter leaves it is counted.
+    ListQueries kept(page, count, {{"at", "c.at"}}, "calls");
+    CHECK(kept.count(company, {nullptr}).query->text.find("list_totals") != std::string_view::npos);
+    CHECK(kept.count(company, {nullptr}).params.at(1).text() == "calls");
+    CHECK(kept.count(company, {"x"}).query->text == queries.count(company, {"x"}).query->text);
+
     // More forms than are kept: columns enough for 2^9 of them.
     std::string wide = "SELECT count(*) FROM calls c\n WHERE c.company_id = $1";
     for (int n = 2; n <= 10; ++n) wide += "\n   AND ($" + std::to_string(n) + "::text IS NULL OR c.f = $" + std::to_string(n) + ")";
@@ -156,55 +162,114 @@ TEST_CASE("a long list is remembered by company, list and filters") {
     CHECK_FALSE(lists.knows(b, "calls", {nullptr, "missed"}));
 }
 
-TEST_CASE("pending leads are right without being counted", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection writer(testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test");
-    pg::Connection reader(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
+namespace {
+
+/// An empty database, as who writes leads and as who reads dashboards.
+struct Kept {
+    Secret url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner{url, "test"};
+    std::unique_ptr<pg::Connection> writer, reader;
     struct Number {
         std::int64_t n;
         static Number from(const pg::Fields& f) { return {f.integer("n")}; }
     };
-    auto pending = [&](const char* company) {
-        auto tx = reader.begin(pg::Scope::company(CompanyId{std::string(company)}));
-        auto kept = tx.one<Number>({"kept", "SELECT coalesce(sum(pending), 0) AS n FROM pending_leads WHERE company_id = $1"}, {company}).n;
-        auto counted = tx.one<Number>({"counted", "SELECT count(*) AS n FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)"}, {company}).n;
-        CHECK(kept == counted);
-        return kept;
-    };
-    auto write = [&](const char* text, bool commit = true) {
-        auto tx = writer.begin(pg::Scope::companies({CompanyId{"org_a"}, CompanyId{"org_b"}}));
+    Kept() {
+        REQUIRE(pg::migrate(owner, schema::all()).ok());
+        writer = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test");
+        reader = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
+    }
+    /// What is kept of a company, which must be what is counted.
+    std::int64_t same(const char* company, const char* kept, const char* counted, const char* of = nullptr) {
+        auto tx = reader->begin(pg::Scope::company(CompanyId{std::string(company)}));
+        auto n = tx.one<Number>({kept, kept}, of ? pg::Params{company, of} : pg::Params{company}).n;
+        CHECK(n == tx.one<Number>({counted, counted}, {company}).n);
+        return n;
+    }
+    void write(const char* text, bool commit = true) {
+        auto tx = writer->begin(pg::Scope::companies({CompanyId{"org_a"}, CompanyId{"org_b"}}));
         tx.write({text, text});
         if (commit) tx.commit();
+    }
+    void fold(const char* call, const char* company) {
+        auto tx = writer->begin(pg::Scope::companies({CompanyId{std::string(company)}}));
+        tx.write({call, call}, {company});
+        tx.commit();
+    }
+    std::int64_t rows(const char* count) {
+        auto tx = owner.begin(pg::Scope::none());
+        return tx.one<Number>({count, count}).n;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("pending leads are right without being counted", "[integration]") {
+    Kept db;
+    auto pending = [&](const char* company) {
+        return db.same(company, "SELECT coalesce(sum(pending), 0) AS n FROM pending_leads WHERE company_id = $1", "SELECT count(*) AS n FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)");
     };
     CHECK(pending("org_a") == 0);
-    write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
-    write("INSERT INTO leads (company_id, id, contact_card_id, pool_status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'in_pool' ELSE 'assigned' END "
+    db.write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
+    db.write("INSERT INTO leads (company_id, id, contact_card_id, pool_status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'in_pool' ELSE 'assigned' END "
           "FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
     CHECK(pending("org_a") == 20);
     CHECK(pending("org_b") == 20);
-    write("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM generate_series(1, 5) n)");
+    db.write("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM generate_series(1, 5) n)");
     CHECK(pending("org_a") == 15);
-    write("UPDATE leads SET pool_status = 'in_pool' WHERE pool_status = 'assigned' AND company_id = 'org_b'");
+    db.write("UPDATE leads SET pool_status = 'in_pool' WHERE pool_status = 'assigned' AND company_id = 'org_b'");
     CHECK(pending("org_b") == 30);
-    write("UPDATE leads SET last_contacted_at = now()");
-    write("DELETE FROM leads WHERE company_id = 'org_b' AND id = md5('org_b1')::uuid");
+    db.write("UPDATE leads SET last_contacted_at = now()");
+    db.write("DELETE FROM leads WHERE company_id = 'org_b' AND id = md5('org_b1')::uuid");
     CHECK(pending("org_b") == 29);
-    write("UPDATE leads SET status = 'abandoned'", false);  // rolled back
+    db.write("UPDATE leads SET status = 'abandoned'", false);  // rolled back
     CHECK(pending("org_b") == 29);
-    for (auto company : {"org_a", "org_b"}) {
-        auto tx = writer.begin(pg::Scope::companies({CompanyId{std::string(company)}}));
-        tx.write({"fold", "SELECT pending_leads_fold($1)"}, {company});
-        tx.commit();
-    }
+    for (auto company : {"org_a", "org_b"}) db.fold("SELECT pending_leads_fold($1)", company);
     CHECK(pending("org_a") == 15);
     CHECK(pending("org_b") == 29);
-    auto rows = owner.begin(pg::Scope::none());
-    CHECK(rows.one<Number>({"rows", "SELECT count(*) AS n FROM pending_leads"}).n == 2);
-    rows.write({"recount", "SELECT pending_leads_recount()"});
-    rows.commit();
+    CHECK(db.rows("SELECT count(*) AS n FROM pending_leads") == 2);
+    db.owner.execute("SELECT pending_leads_recount()");
     CHECK(pending("org_a") == 15);
+}
+
+TEST_CASE("totals of lists are right without being counted", "[integration]") {
+    Kept db;
+    auto totals = [&](const char* company) {
+        static constexpr const char* kept = "SELECT coalesce(sum(part), 0) AS n FROM list_totals WHERE company_id = $1 AND list = $2";
+        return std::vector{db.same(company, kept, "SELECT count(*) AS n FROM calls WHERE company_id = $1", "calls"), db.same(company, kept, "SELECT count(*) AS n FROM leads WHERE company_id = $1", "leads"),
+                           db.same(company, kept, "SELECT count(*) AS n FROM contact_cards WHERE company_id = $1", "contact_cards")};
+    };
+    using Totals = std::vector<std::int64_t>;
+    CHECK(totals("org_a") == Totals{0, 0, 0});
+    db.write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
+    db.write("INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = 'org_a' OR id < md5('org_b1')::uuid");
+    auto calls = "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) "
+                 "SELECT company_id, row_number() OVER (), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, now(), '{}' FROM leads WHERE company_id = 'org_a' "
+                 "ON CONFLICT (company_id, call_id) DO UPDATE SET status = excluded.status";
+    db.write(calls);
+    CHECK(totals("org_a") == Totals{30, 30, 30});
+    CHECK(totals("org_b")[0] == 0);
+    CHECK(totals("org_b")[2] == 30);
+    db.write(calls);  // none is new
+    db.write("UPDATE leads SET status = 'warm'");
+    CHECK(totals("org_a") == Totals{30, 30, 30});
+    db.write("DELETE FROM calls WHERE call_id <= 7");
+    CHECK(totals("org_a") == Totals{23, 30, 30});
+    db.write("DELETE FROM calls", false);  // rolled back
+    CHECK(totals("org_a") == Totals{23, 30, 30});
+    CHECK(db.rows("SELECT count(*) AS n FROM list_totals WHERE company_id = 'org_a'") == 3);  // one is raised, as long as nobody holds it
+    pg::Connection other(testkit::TestPostgres::as_role(db.url, "otto_lead_pipeline"), "other");
+    auto meanwhile = other.begin(pg::Scope::companies({CompanyId{"org_a"}}));
+    meanwhile.write({"two", "INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('x')::uuid), ('org_a', md5('y')::uuid)"});
+    CHECK(meanwhile.one<Kept::Number>({"held", "SELECT sum(part) AS n FROM list_totals WHERE company_id = 'org_a' AND list = 'contact_cards'"}).n == 32);  // it has been done
+    db.write("INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('z')::uuid)");  // waits for nobody
+    CHECK(totals("org_a") == Totals{23, 30, 31});
+    meanwhile.commit();
+    CHECK(totals("org_a") == Totals{23, 30, 33});
+    CHECK(db.rows("SELECT count(*) AS n FROM list_totals WHERE company_id = 'org_a'") == 4);
+    totals("org_b");
+    db.owner.execute("SELECT list_totals_recount()");
+    CHECK(totals("org_a") == Totals{23, 30, 33});
+    totals("org_b");
 }
 
 TEST_CASE("pages of a company that statistics do not know find cards and leads by their keys", "[integration]") {
