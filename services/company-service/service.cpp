@@ -48,7 +48,7 @@ void wire(app::Service& service) {
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient))
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient).gather(Millis{100}))
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });

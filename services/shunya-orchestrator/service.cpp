@@ -87,7 +87,8 @@ void wire(app::Service& service) {
     add_media(service.routes(), store, links);
     api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.correct(c); });
 
-    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Reports::take>(reports));
+    // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
+    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Reports::take>(reports).gather(Millis{30}));
 
     auto threads = static_cast<int>(settings.get(rt::kActivities));
     auto& pool = service.own<pg::Pool>(service.pg_url(), service.name() + "-work", static_cast<std::size_t>(std::min(threads, 4)), pg::SessionLimits{}, Millis{30'000});

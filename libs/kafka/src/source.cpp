@@ -84,7 +84,8 @@ void Source::Impl::open() {
     set(conf.get(), "queued.max.messages.kbytes", std::to_string(options.queued_max_kbytes));
     // Of each partition at most so much in one answer, before it is unpacked (five times as much, and more): a consumer far behind has one answer on hand beyond its queue.
     set(conf.get(), "fetch.message.max.bytes", std::to_string(options.fetch_bytes));
-    set(conf.get(), "fetch.wait.max.ms", "100");
+    set(conf.get(), "fetch.wait.max.ms", std::to_string(options.gather > Millis{0} ? options.gather.count() : 100));
+    set(conf.get(), "fetch.min.bytes", options.gather > Millis{0} ? "65536" : "1");
     set(conf.get(), "receive.message.max.bytes", "104857600");
     rd_kafka_conf_set_rebalance_cb(conf.get(), &Impl::on_rebalance);
     rd_kafka_conf_set_opaque(conf.get(), this);

@@ -120,6 +120,31 @@ TEST_CASE("a record of 20 MiB passes, and a batch is bounded by bytes", "[integr
     CHECK(first[0].value == large);
 }
 
+TEST_CASE("who lets Kafka gather gets what comes meanwhile in one answer", "[integration]") {
+    auto topic = TestKafka::shared().fresh_topic();
+    auto options = from(topic, "gather");
+    options.gather = Millis{2'000};
+    kafka::Source source(options);
+    kafka::Producer producer(to(TestKafka::shared().brokers()));
+    REQUIRE(send_all(producer, {record(topic, "k", "first")}) == 1);
+    REQUIRE(read(source, 1).size() == 1);  // though there are no 64 KiB
+    std::thread sender([&] {
+        for (int n = 0; n < 20; ++n) {  // each is on record before the next is sent
+            producer.produce(record(topic, "k", std::to_string(n)), [](const kafka::Delivery&) {});
+            producer.flush(Millis{30'000});
+        }
+    });
+    std::size_t answers = 0, got = 0;
+    for (auto end = Steady::now() + std::chrono::seconds(60); got < 20 && Steady::now() < end;) {
+        auto records = source.poll(1000, 8u << 20, Millis{5'000});
+        got += records.size();
+        answers += !records.empty();
+    }
+    sender.join();
+    CHECK(got == 20);
+    CHECK(answers <= 3);  // a fetch may end while they come
+}
+
 TEST_CASE("partitions start where the owner says, and a second member takes its share", "[integration]") {
     auto topic = TestKafka::shared().fresh_topic(4);
     kafka::Producer producer(to(TestKafka::shared().brokers()));

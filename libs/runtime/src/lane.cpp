@@ -61,20 +61,24 @@ void ConsumerMetrics::lag(const kafka::TopicPartition& tp, std::int64_t events) 
     found->second.set(static_cast<double>(std::max<std::int64_t>(0, events)));
 }
 
+kafka::SourceOptions source_options(const Consumer& consumer, const LaneOptions& options, const std::string& client_id) {
+    kafka::SourceOptions o;
+    o.brokers = options.brokers;
+    o.group = consumer.name();
+    o.client_id = client_id;
+    o.topics = consumer.topics();
+    o.gather = consumer.gathers();
+    if (consumer.passes_through()) o.fetch_bytes = 1u << 20;  // a batch goes on as it is, so the fetches are what it waits for
+    return o;
+}
+
 Lane::Lane(const Consumer& consumer, const LaneOptions& options, int index, StopSignal& stop)
     : consumer_(consumer),
       options_(options),
       stop_(stop),
       id_(consumer.name() + "-" + std::to_string(index)),
       db_(options.pg_url, id_),
-      source_([&] {
-          kafka::SourceOptions o;
-          o.brokers = options.brokers;
-          o.group = consumer.name();
-          o.client_id = id_;
-          o.topics = consumer.topics();
-          return o;
-      }()),
+      source_(source_options(consumer, options, id_)),
       publisher_(options.brokers, id_),
       metrics_(consumer.name()),
       batch_(consumer.handlers().front().policy.batch) {

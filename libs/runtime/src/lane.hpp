@@ -25,6 +25,9 @@ struct LaneOptions {
     std::function<void()> poke_activities;   ///< intents were written
 };
 
+/// How a lane takes part in its consumer's group.
+kafka::SourceOptions source_options(const Consumer&, const LaneOptions&, const std::string& client_id);
+
 /// Ends a wait early when the process stops.
 class StopSignal {
 public:

@@ -37,15 +37,7 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
       stop_(stop),
       id_(consumer.name() + "-" + std::to_string(index)),
       db_(options.pg_url, id_),
-      source_([&] {
-          kafka::SourceOptions o;
-          o.fetch_bytes = 1u << 20;  // a batch goes on as it is, so the fetches are what it waits for
-          o.brokers = options.brokers;
-          o.group = consumer.name();
-          o.client_id = id_;
-          o.topics = consumer.topics();
-          return o;
-      }()),
+      source_(source_options(consumer, options, id_)),
       publisher_(options.brokers, id_),
       metrics_(consumer.name()) {
     kafka::Source::Rebalance r;
