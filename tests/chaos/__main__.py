@@ -49,6 +49,7 @@ SCENARIOS: dict[str, list[tuple[str, Fault]]] = {
         ("Kafka, Postgres and every service killed together", faults.mixed),
     ],
     "resources": resources.CLIENTS,
+    "greedy": resources.GREEDY,
     "backlog": resources.BACKLOG,
 }
 # Seconds are promises of the full scenarios, which have the machine for themselves; what runs within a build, with whatever neighbours, is there for the rest.
