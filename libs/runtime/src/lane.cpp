@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
-constexpr Millis kMostRest{25};  ///< beside kPace
+constexpr Millis kMostRest{60};  ///< beside kPace
 constexpr std::int64_t kNearly = 50;  ///< events
 constexpr Millis kPace{40};      ///< from the begin of a batch that was not full to the next one's
 constexpr Millis kTellGroup{500};
