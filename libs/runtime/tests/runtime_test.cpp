@@ -1,5 +1,6 @@
 // What becomes of events: applied, passed on, parked, buried; in order, and once.
 #include "rig.hpp"
+#include "tables.hpp"
 
 using namespace otto;
 using namespace otto::rt;
@@ -268,4 +269,22 @@ TEST_CASE("events from outside of lanes leave through the service's own shards; 
     relay_round(db, publisher);
     CHECK(on_topic("otto.calls", company + ":timer again", 1) == 1);
     CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 0);
+}
+
+TEST_CASE("each statement on the outbox has one index that it can use, also while nothing is in it", "[integration]") {
+    pg::Connection db(World::shared().role, "plans");
+    auto tx = db.begin(pg::Scope::none());
+    auto plan_of = [&](const pg::Query& query, std::vector<std::string> values) {
+        std::string text = "EXPLAIN (COSTS OFF) " + std::string(query.text), plan;
+        for (std::size_t n = 0; n < values.size(); ++n) text.replace(text.find("$" + std::to_string(n + 1)), 2, values[n]);
+        tx.each({"plan_of_" + std::string(query.name.substr(3)), text}, {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        return plan;
+    };
+    auto has = [](const std::string& plan, const char* part) {
+        INFO(plan);
+        CHECK(plan.find(part) != std::string::npos);
+    };
+    has(plan_of(sql::outbox_delete, {"'{1,2,3}'"}), "outbox_pkey");
+    has(plan_of(sql::outbox_cancel, {"'lead-pipeline'", "'timer of a call'"}), "Index Cond: (replaces =");
+    has(plan_of(sql::outbox_of_lane, {"'lead-pipeline'", "'otto.routed'", "3"}), "outbox_of_lane");
 }
