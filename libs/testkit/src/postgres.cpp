@@ -46,7 +46,7 @@ TestPostgres::TestPostgres() {
     folder_ = name;
     auto port = std::to_string(free_port());
     if (::geteuid() == 0) run_command("chown postgres " + folder_);
-    run_command(as_postgres(std::string(kBin) + "initdb -D " + folder_ + "/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync"));
+    run_command(as_postgres(std::string(kBin) + "initdb -D " + folder_ + "/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --lc-collate=C --no-sync"));
     run_command(as_postgres(std::string(kBin) + "pg_ctl -D " + folder_ + "/data -w -t 60 -l " + folder_ + "/log -o '-p " + port + " -k " + folder_ +
                             " -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=100' start >/dev/null"));
     base_ = "postgresql://postgres@127.0.0.1:" + port;
