@@ -20,6 +20,7 @@ from .analyses import Analyses
 from .checker import check
 from .cluster import SERVICES, Cluster, NotRun
 from .load import Load
+from .reader import Reader
 
 Fault = typing.Callable[[faults.World], faults.Seen]
 
@@ -81,9 +82,10 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
         cluster.up()
         companies = [Company(cluster) for _ in range(4)]
         load = Load(int(cluster.env["OTTO_PORT"]), companies, seed, rate)
-        reads = faults.Reader(cluster.url, cluster.token("csr", companies[0].id, ttl_s=86_400))
+        reads = Reader(cluster.url, cluster.token("csr", companies[0].id, ttl_s=86_400))
         world = faults.World(cluster, load, reads, [], slack)
         load.start()
+        reads.start()
         if analysed:
             analyses = Analyses(cluster, seed, pause=1.0)
             analyses.start()

@@ -7,19 +7,18 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
 import typing
 
 import confluent_kafka
-import httpx
 import psycopg
 
 from conftest import eventually, free_port
 
-from .cluster import HTTP, PG_BIN, Cluster, Instance, NotRun, alive, as_postgres
+from .cluster import PG_BIN, Cluster, Instance, NotRun, alive, as_postgres
 from .load import Load
 from .proxy import Proxy
+from .reader import Reader
 
 Seen = dict[str, typing.Any]
 
@@ -28,7 +27,7 @@ Seen = dict[str, typing.Any]
 class World:
     cluster: Cluster
     load: Load
-    reads: "Reader"
+    reads: Reader
     orderless: list[tuple[float, float]]
     slack: float = 1.0      # what is promised in seconds may take so many times as long: a busy machine is no broken promise
 
@@ -63,50 +62,6 @@ class World:
 
         eventually(lambda: left() == 0, within=within * self.slack, what="the end of what the spools held")
         return time.monotonic() - begun
-
-
-class Reader:
-    """Somebody who looks at the dashboard all the time."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url, self.token = url, token
-        self.answers: list[tuple[float, int, str]] = []
-        self.running = True
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while self.running:
-            at, status, text = time.time(), 0, ""
-            try:
-                answer = self.ask()
-                status, text = answer.status_code, answer.text if answer.status_code != 200 else ""
-            except httpx.HTTPError as e:
-                text = f"{type(e).__name__} {e}"
-            self.answers.append((at, status, text))
-            time.sleep(0.05)
-
-    def ask(self) -> httpx.Response:
-        """A kept connection may be closed as a request goes out on it (RFC 9112, 9.3.1): an end or a reset before any answer, upon which browsers ask again.
-        A connection made for this request, or an answer that has begun, is no such case."""
-        events: set[str] = set()
-        try:
-            return self._get(events)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if events & {"connection.connect_tcp.started", "http11.receive_response_headers.complete"}:
-                raise
-        return self._get(set())
-
-    def _get(self, events: set[str]) -> httpx.Response:
-        return HTTP.get(self.url + "/api/v1/calls?limit=5", headers={"Authorization": f"Bearer {self.token}"}, timeout=15,
-                        extensions={"trace": lambda event, _: events.add(event)})
-
-    def during(self, since: float, until: float) -> list[tuple[float, int, str]]:
-        return [a for a in self.answers if since <= a[0] <= until]
-
-    def stop(self) -> None:
-        self.running = False
-        self.thread.join()
 
 
 # ---- processes
