@@ -15,6 +15,10 @@ struct Version {
     static Version from(const pg::Fields& f) { return {f.integer("version")}; }
 };
 
+otto::directory::v1::Standing standing_of(std::string_view stored) {
+    return stored == "final" ? otto::directory::v1::STANDING_FINAL : stored == "proven" ? otto::directory::v1::STANDING_PROVEN : otto::directory::v1::STANDING_UNPROVEN;
+}
+
 }  // namespace
 
 void DirectoryPublisher::publish(pg::Connection& db) const {
@@ -43,12 +47,13 @@ void DirectoryPublisher::publish(pg::Connection& db) const {
                     m.mutable_callrail_api_key()->set_sealed(*sealed);
                     m.mutable_callrail_api_key()->set_column("callrail_api_key");
                 }
-                auto key = [&](const char* column, std::optional<Instant> until) {
+                auto key = [&](const std::string& column, std::optional<Instant> until) {
                     auto sealed = f.maybe_text(column);
                     if (!sealed) return;
                     auto* k = m.add_callrail_signing_keys();
                     k->set_sealed(*sealed);
                     k->set_column("callrail_signing_key");  // sealed for that place, also the former one
+                    k->set_from_provider(!f.boolean(column + "_explicit"));
                     if (until) k->set_valid_to_us(to_micros(*until));
                 };
                 key("callrail_signing_key", {});
@@ -58,6 +63,7 @@ void DirectoryPublisher::publish(pg::Connection& db) const {
                 auto* n = m.add_numbers();
                 n->set_e164(f.text("e164"));
                 n->set_provider(f.text("provider"));
+                n->set_standing(standing_of(f.text("standing")));
                 if (f.boolean("voice")) n->add_purposes("voice");
                 if (f.boolean("text")) n->add_purposes("text");
                 if (auto from = f.time("valid_from")) n->set_valid_from_us(to_micros(*from));

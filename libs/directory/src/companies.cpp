@@ -18,6 +18,14 @@
 namespace otto::directory {
 namespace {
 
+Standing standing_from(const otto::directory::v1::Number& n) {
+    switch (n.standing()) {
+        case otto::directory::v1::STANDING_UNPROVEN: return Standing::unproven;
+        case otto::directory::v1::STANDING_FINAL: return Standing::final_;
+        default: return Standing::proven;  // also what an older record, or a later version, says
+    }
+}
+
 std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys) {
     otto::directory::v1::CompanyProfile m;
     if (!events::parse_into(m, value)) return std::nullopt;
@@ -31,7 +39,7 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     p.active = m.status() == "active";
     p.workflow_config = m.workflow_config_json();
     for (const auto& n : m.numbers()) {
-        Number number{n.e164(), false, false, {}, {}};
+        Number number{n.e164(), false, false, {}, {}, standing_from(n)};
         for (const auto& purpose : n.purposes()) (purpose == "voice" ? number.voice : number.text) = true;
         if (n.has_valid_from_us()) number.from = from_micros(n.valid_from_us());
         if (n.has_valid_to_us()) number.to = from_micros(n.valid_to_us());
@@ -47,7 +55,7 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     for (const auto& k : m.callrail_signing_keys()) {
         auto opened = open(k);
         if (!opened) continue;
-        Key key{*opened, {}};
+        Key key{*opened, {}, k.from_provider()};
         if (k.has_valid_to_us()) key.valid_to = from_micros(k.valid_to_us());
         p.callrail_keys.push_back(std::move(key));
     }

@@ -47,6 +47,28 @@ TEST_CASE("a number's owner is the company that has it for that purpose at that 
     CHECK(all.find(CompanyId{"a"})->keys_at(at(0))[0].reveal() == "secret of a");
 }
 
+TEST_CASE("how sure a number's owner is, and whether a key is the provider's own, travel with the company; what an older record does not say counts as proven") {
+    Companies all({"", "t", "", ring()});
+    auto a = company("a", 1, "+12025550100");
+    for (auto standing : {otto::directory::v1::STANDING_UNPROVEN, otto::directory::v1::STANDING_PROVEN, otto::directory::v1::STANDING_FINAL}) {
+        *a.add_numbers() = a.numbers(0);
+        a.mutable_numbers(a.numbers_size() - 1)->set_standing(standing);
+    }
+    *a.add_callrail_signing_keys() = a.callrail_signing_keys(0);
+    a.mutable_callrail_signing_keys(1)->set_from_provider(true);
+    all.apply("a", a.SerializeAsString());
+    auto profile = all.find(CompanyId{"a"});
+    REQUIRE(profile->numbers.size() == 4);
+    CHECK(profile->numbers[0].standing == Standing::proven);
+    CHECK(profile->numbers[1].standing == Standing::unproven);
+    CHECK(profile->numbers[2].standing == Standing::proven);
+    CHECK(profile->numbers[3].standing == Standing::final_);
+    CHECK((Standing::unproven < Standing::proven && Standing::proven < Standing::final_));
+    REQUIRE(profile->callrail_keys.size() == 2);
+    CHECK_FALSE(profile->callrail_keys[0].from_provider);
+    CHECK(profile->callrail_keys[1].from_provider);
+}
+
 TEST_CASE("older versions are dropped, newer ones replace, an empty record removes, a suspended company owns nothing") {
     Companies all({"", "t", "", ring()});
     all.apply("a", company("a", 2, "+12025550100").SerializeAsString());

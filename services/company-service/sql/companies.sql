@@ -30,6 +30,7 @@ SELECT callrail_signing_key, callrail_signing_key_explicit, callrail_api_key, ca
 -- name: set_signing_key
 -- The former key stays valid for a while: webhooks that were signed with it are still on their way.
 UPDATE companies SET callrail_signing_key_former = CASE WHEN $6::boolean THEN callrail_signing_key ELSE callrail_signing_key_former END,
+       callrail_signing_key_former_explicit = CASE WHEN $6::boolean THEN callrail_signing_key_explicit ELSE callrail_signing_key_former_explicit END,
        callrail_signing_key_former_until = CASE WHEN $6::boolean AND callrail_signing_key IS NOT NULL THEN now() + $5::bigint * interval '1 millisecond' ELSE callrail_signing_key_former_until END,
        callrail_signing_key = $2, callrail_signing_key_last4 = $3, callrail_signing_key_explicit = $4
  WHERE id = $1
@@ -65,9 +66,10 @@ UPDATE directory_state SET dirty = true WHERE company_id = $1
 UPDATE directory_state SET dirty = false WHERE company_id = $1 RETURNING version
 
 -- name: profile
-SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_former, callrail_signing_key_former_until, callrail_api_key, workflow_config
+SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_explicit, callrail_signing_key_former, callrail_signing_key_former_explicit,
+       callrail_signing_key_former_until, callrail_api_key, workflow_config
   FROM companies WHERE id = $1
 
 -- name: profile_numbers
-SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers
+SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, standing, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers
  WHERE company_id = $1 AND is_active ORDER BY valid_from, e164

@@ -19,11 +19,15 @@
 
 namespace otto::directory {
 
+/// How sure it is that a number is the company's: it says so, a webhook that its key signed came for it, the provider itself says so.
+enum class Standing { unproven, proven, final_ };
+
 /// A number and when it is the company's. No bound = since ever, until further notice.
 struct Number {
     std::string e164;
     bool voice = false, text = false;
     std::optional<Instant> from, to;
+    Standing standing = Standing::proven;
     bool covers(Instant at) const { return (!from || *from <= at) && (!to || at < *to); }
 };
 
@@ -31,6 +35,7 @@ struct Number {
 struct Key {
     Secret secret;
     std::optional<Instant> valid_to;
+    bool from_provider = false;   ///< the provider's API gave it: what it signs is final proof; else a person typed it in
 };
 
 /// What routing and verification need to know of one company.
