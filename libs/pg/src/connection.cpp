@@ -1,10 +1,15 @@
 #include "pg/connection.hpp"
 
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <future>
 #include <mutex>
+#include <thread>
 
 #include "base/time.hpp"
 #include "session.hpp"
@@ -17,10 +22,15 @@ using Steady = std::chrono::steady_clock;
 // Every transaction begins and ends with these: prepared, so that they are parsed and planned once a session.
 constexpr Query kBegin{"pg.begin", "BEGIN"};
 constexpr Query kScope{"pg.scope", "SELECT set_config('otto.company_id', $1, true), set_config('otto.company_ids', $2, true)"};
+constexpr Query kStatementLimit{"pg.statement_limit", "SELECT set_config('statement_timeout', $1, true)"};
 constexpr Query kCommit{"pg.commit", "COMMIT"};
 // A plan is made for tables as large as they are, and kept: one made for an empty table reads all of it long after. Forty statements planned anew cost 10 ms.
 constexpr Query kForgetPlans{"pg.forget_plans", "DISCARD PLANS"};
 constexpr std::chrono::seconds kPlansLast{5};
+// More than any service's own; lists with filters make more, one for each combination, and a plan takes 200 kB.
+constexpr std::size_t kMostPrepared = 150;
+constexpr Millis kBeyondStatement{5'000};  // how much later than the server's time-out the client's own comes
+constexpr Millis kCancelTakes{2'000};
 
 std::string trimmed(const char* message) {
     std::string text = message ? message : "";
@@ -38,13 +48,11 @@ SqlFailure::SqlFailure(std::string state, std::string message, std::string const
 FailureClass SqlFailure::kind() const {
     std::string_view s = state_;
     if (s.empty()) return FailureClass::transient;
-    if (s == "40001" || s == "40P01" || s == "55P03") return FailureClass::contention;
-    if (s == "25006") return FailureClass::transient;
     auto group = s.substr(0, 2);
-    for (auto transient : {"08", "40", "53", "58"})
-        if (group == transient) return FailureClass::transient;
-    if (s.starts_with("57P")) return FailureClass::transient;
-    if (group == "42" || group == "28" || group == "0A") return FailureClass::schema;
+    auto one_of = [](std::string_view what, std::initializer_list<std::string_view> these) { return std::find(these.begin(), these.end(), what) != these.end(); };
+    if (one_of(s, {"40001", "40P01", "55P03", "57014"}) || group == "XX") return FailureClass::contention;
+    if (one_of(s, {"25006", "25P03"}) || one_of(group, {"08", "26", "40", "53", "57", "58"})) return FailureClass::transient;
+    if (one_of(group, {"42", "28", "0A", "3D", "3F"})) return FailureClass::schema;
     return FailureClass::data;
 }
 
@@ -61,6 +69,17 @@ Scope Scope::companies(const std::vector<CompanyId>& ids) {
 }
 
 Scope Scope::none() { return {}; }
+
+Canceller::State::State() : wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+Canceller::State::~State() {
+    if (wake >= 0) ::close(wake);
+}
+
+void Canceller::cancel() const noexcept {
+    if (!state_ || state_->asked.exchange(true)) return;
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(state_->wake, &one, sizeof one);
+}
 
 void Connection::Impl::connect() {
     if (healthy()) return;
@@ -87,6 +106,7 @@ void Connection::Impl::close() noexcept {
     in_tx = false;
     expected_.clear();
     prepared_.clear();
+    used_.clear();
     preparing_.clear();
 }
 
@@ -98,11 +118,32 @@ void Connection::Impl::lost(const std::string& what) {
 
 void Connection::Impl::wait(bool for_write, Steady::time_point deadline) {
     auto left = std::chrono::duration_cast<Millis>(deadline - Steady::now()).count();
-    if (left <= 0) lost("Postgres gave no answer within " + std::to_string(limits.deadline.count()) + " ms");
-    pollfd p{PQsocket(conn), static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0};
-    int n = ::poll(&p, 1, static_cast<int>(std::min<std::int64_t>(left, 1'000'000)));
+    if (left <= 0) lost("Postgres gave no answer within " + std::to_string(answer_within.count()) + " ms");
+    bool listens = cancellable_ && !ended_ && canceller;
+    std::array<pollfd, 2> p{{{PQsocket(conn), static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0}, {listens ? canceller->wake : -1, POLLIN, 0}}};
+    int n = ::poll(p.data(), p.size(), static_cast<int>(std::min<std::int64_t>(left, 1'000'000)));
     if (n < 0 && errno != EINTR) lost("waiting for Postgres failed");
-    if (n > 0 && (p.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn)) lost("the connection to Postgres is lost");
+    if (n > 0 && (p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn)) lost("the connection to Postgres is lost");
+    if (n > 0 && p[1].revents) end_statement();
+}
+
+/// Asks the server to end what this session is doing, and waits until it knows: asked later, it would end whatever the session does then. libpq asks over a
+/// connection of its own without any time-out, so on a thread of its own; a server that does not answer loses the session, which ends the statement too.
+void Connection::Impl::end_statement() {
+    ended_ = true;
+    struct Request {
+        std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> handle;
+        std::promise<bool> taken;
+    };
+    auto request = std::make_shared<Request>(Request{{PQgetCancel(conn), &PQfreeCancel}, {}});
+    auto taken = request->taken.get_future();
+    std::thread([request] {
+        std::array<char, 256> why{};
+        request->taken.set_value(request->handle && PQcancel(request->handle.get(), why.data(), why.size()) == 1);
+    }).detach();
+    if (taken.wait_for(kCancelTakes) == std::future_status::ready && taken.get()) return;
+    close();
+    throw Cancelled();
 }
 
 void Connection::Impl::send_all(Steady::time_point deadline) {
@@ -164,11 +205,12 @@ void Connection::Impl::queue(const Query& q, const Params& params) {
     std::string name(q.name);
     Bound bound(params, name);
     auto known = prepared_.find(name);
-    if (known != prepared_.end() && known->second != q.text) throw std::logic_error("two statements are named '" + name + "'");
-    if (known == prepared_.end() && preparing_.insert(name).second) {
-        if (!PQsendPrepare(conn, name.c_str(), std::string(q.text).c_str(), 0, nullptr)) lost("a statement could not be sent");
+    if (known != prepared_.end()) {
+        if (known->second.text != q.text) throw std::logic_error("two statements are named '" + name + "'");
+        used_.splice(used_.begin(), used_, known->second.place);
+    } else if (auto [text, fresh] = preparing_.try_emplace(name, q.text); fresh) {
+        if (!PQsendPrepare(conn, name.c_str(), text->second.c_str(), 0, nullptr)) lost("a statement could not be sent");
         expected_.push_back({name, true});
-        prepared_texts_[name] = q.text;
     }
     if (!PQsendQueryPrepared(conn, name.c_str(), static_cast<int>(params.size()), bound.values.data(), nullptr, nullptr, 0))
         lost("a statement could not be sent");
@@ -176,8 +218,21 @@ void Connection::Impl::queue(const Query& q, const Params& params) {
     if (PQflush(conn) < 0) lost("the connection to Postgres is lost");  // the server may begin while we go on queueing
 }
 
-void Connection::Impl::sync(ResultPtr* last) {
-    auto deadline = Steady::now() + limits.deadline;
+void Connection::Impl::forget_some() {
+    while (prepared_.size() > kMostPrepared) {
+        std::string quoted = "DEALLOCATE \"";
+        for (char c : used_.back()) quoted.append(c == '"' ? 2 : 1, c);
+        queue_text((quoted + '"').c_str());
+        prepared_.erase(used_.back());
+        used_.pop_back();
+    }
+}
+
+void Connection::Impl::sync(ResultPtr* last, Ends ends) {
+    cancellable_ = ends == Ends::when_cancelled;
+    ended_ = false;
+    if (cancellable_ && canceller && canceller->asked) throw Cancelled();
+    auto deadline = Steady::now() + answer_within;
     if (!PQpipelineSync(conn)) lost("a Sync could not be sent");
     send_all(deadline);
     std::optional<SqlFailure> first;
@@ -189,8 +244,12 @@ void Connection::Impl::sync(ResultPtr* last) {
             if (status == PGRES_FATAL_ERROR) {
                 if (!first) first = failure(result.get(), expected.statement);
             } else if (status != PGRES_PIPELINE_ABORTED) {
-                if (expected.prepare) prepared_[expected.statement] = prepared_texts_[expected.statement];
-                else if (last) *last = std::move(result);
+                if (expected.prepare) {
+                    used_.push_front(expected.statement);
+                    prepared_[expected.statement] = {std::move(preparing_[expected.statement]), used_.begin()};
+                } else if (last) {
+                    *last = std::move(result);
+                }
             }
             if (!conn || PQstatus(conn) != CONNECTION_OK) lost("the connection to Postgres is lost");
         }
@@ -202,14 +261,17 @@ void Connection::Impl::sync(ResultPtr* last) {
     }
     preparing_.clear();
     if (first) {
-        // 57P01 and the like: the server is about to close the session.
-        if (first->sqlstate().starts_with("57P")) close();
+        // 57P01 and the like: the server is about to close the session. 26000: it does not know what we believe to have prepared.
+        for (auto over : {"57P", "25P03", "26"})
+            if (first->sqlstate().starts_with(over)) close();
+        if (ended_ && first->sqlstate() == "57014") throw Cancelled();
         throw *first;
     }
 }
 
 ResultPtr Connection::Impl::run(const std::string& sql) {
-    auto deadline = Steady::now() + limits.deadline;
+    auto deadline = Steady::now() + answer_within;
+    cancellable_ = false;
     if (!PQsendQuery(conn, sql.c_str())) lost("a statement could not be sent");
     send_all(deadline);
     ResultPtr last;
@@ -228,7 +290,7 @@ Connection::Connection(Secret url, std::string application, SessionLimits limits
 Connection::~Connection() = default;
 Connection::Connection(Connection&&) noexcept = default;
 
-Tx Connection::begin(const Scope& scope) {
+Tx Connection::begin(const Scope& scope, Limits limits) {
     if (impl_->in_tx) throw std::logic_error("a transaction is open on this connection already");
     impl_->connect();
     impl_->enter_pipeline();
@@ -236,8 +298,12 @@ Tx Connection::begin(const Scope& scope) {
         impl_->queue(kForgetPlans, {});
         impl_->planned = now;
     }
+    impl_->forget_some();
     impl_->queue(kBegin, {});
     impl_->queue(kScope, {scope.company_id(), scope.company_ids()});
+    bool less = limits.statement > Millis{0} && limits.statement < impl_->limits.statement;
+    if (less) impl_->queue(kStatementLimit, {limits.statement.count()});
+    impl_->answer_within = less ? std::min(impl_->limits.deadline, limits.statement + kBeyondStatement) : impl_->limits.deadline;
     impl_->in_tx = true;
     auto tx = std::make_unique<Tx::Impl>();
     tx->connection = impl_;
@@ -290,6 +356,8 @@ void Connection::close_if_ended() noexcept {
 void Tx::Impl::finish() noexcept {
     open = false;
     connection->in_tx = false;
+    connection->canceller.reset();
+    connection->answer_within = connection->limits.deadline;
     connection->leave_pipeline();
     if (release) std::exchange(release, nullptr)();
 }
@@ -306,6 +374,16 @@ void Tx::write(const Query& q, Params params) {
     if (!open()) throw std::logic_error("write after the transaction ended");
     ++impl_->statements;
     impl_->connection->queue(q, params);
+}
+
+Canceller Tx::canceller() {
+    Canceller c;
+    if (open()) {
+        auto& mine = impl_->connection->canceller;
+        if (!mine) mine = std::make_shared<Canceller::State>();
+        c.state_ = mine;
+    }
+    return c;
 }
 
 std::size_t Tx::statements() const { return impl_ ? impl_->statements : 0; }
@@ -333,9 +411,10 @@ void Tx::flush() {
 void Tx::commit() {
     if (!open()) throw std::logic_error("commit after the transaction ended");
     auto& c = *impl_->connection;
+    if (c.canceller && c.canceller->asked) throw Cancelled();
     c.queue(kCommit, {});
     ResultPtr last;
-    c.sync(&last);
+    c.sync(&last, Connection::Impl::Ends::by_itself);  // once it is sent, only its answer tells what happened
     // COMMIT of a failed transaction answers ROLLBACK and no error.
     bool committed = last && std::string_view(PQcmdStatus(last.get())) == "COMMIT";
     impl_->finish();
@@ -348,14 +427,14 @@ void Tx::rollback() noexcept {
     try {
         if (c.healthy()) {
             c.queue_text("ROLLBACK");
-            c.sync();
+            c.sync(nullptr, Connection::Impl::Ends::by_itself);
         }
     } catch (const SqlFailure&) {
         // The queued writes failed first, or the connection is gone; a session whose state is not known is not used again.
         if (c.healthy() && PQtransactionStatus(c.conn) != PQTRANS_IDLE) {
             try {
                 c.queue_text("ROLLBACK");
-                c.sync();
+                c.sync(nullptr, Connection::Impl::Ends::by_itself);
             } catch (...) {
                 c.close();
             }
@@ -412,10 +491,10 @@ Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits 
 }
 Pool::~Pool() = default;
 
-Tx Pool::begin(const Scope& scope) {
+Tx Pool::begin(const Scope& scope, Limits limits) {
     auto connection = impl_->take();
     try {
-        Tx tx = connection->begin(scope);
+        Tx tx = connection->begin(scope, limits);
         tx.impl_->release = [pool = impl_, c = std::make_shared<std::unique_ptr<Connection>>(std::move(connection))]() mutable { pool->give(std::move(*c)); };
         return tx;
     } catch (...) {

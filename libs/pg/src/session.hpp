@@ -1,13 +1,14 @@
 #pragma once
 #include <libpq-fe.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "pg/connection.hpp"
 
@@ -18,6 +19,14 @@ struct ResultFree {
 };
 using ResultPtr = std::unique_ptr<PGresult, ResultFree>;
 
+/// What a transaction and whoever may cancel it share: the word, and a descriptor that wakes the thread which waits for Postgres.
+struct Canceller::State {
+    State();
+    ~State();
+    std::atomic<bool> asked{false};
+    int wake = -1;
+};
+
 /// One libpq session and the pipeline on it. All statements of a transaction travel in pipeline mode; every flush ends with a Sync, because a client
 /// that stops without one leaves the session "active", and then no server time-out fires.
 struct Connection::Impl {
@@ -27,8 +36,10 @@ struct Connection::Impl {
     PGconn* conn = nullptr;
     bool in_tx = false;
     std::chrono::steady_clock::time_point planned{};  ///< since when the session keeps the plans that it has
+    Millis answer_within;                             ///< of the transaction that is open
+    std::shared_ptr<Canceller::State> canceller;      ///< its own, if somebody asked for it
 
-    Impl(Secret u, std::string a, SessionLimits l) : url(std::move(u)), application(std::move(a)), limits(l) {}
+    Impl(Secret u, std::string a, SessionLimits l) : url(std::move(u)), application(std::move(a)), limits(l), answer_within(l.deadline) {}
     ~Impl() { close(); }
 
     void connect();                 ///< if need be
@@ -39,8 +50,11 @@ struct Connection::Impl {
     void leave_pipeline() noexcept;
     void queue_text(const char* sql, const Params& = {});
     void queue(const Query&, const Params&);
+    /// Takes the statements that were not used for the longest time from a session that has prepared too many.
+    void forget_some();
     /// Sends a Sync and reads everything up to it. `last` gets the result of the last queued statement. Throws the first failure.
-    void sync(ResultPtr* last = nullptr);
+    enum class Ends { when_cancelled, by_itself };
+    void sync(ResultPtr* last = nullptr, Ends = Ends::when_cancelled);
     ResultPtr run(const std::string& sql);   ///< outside pipeline mode
 
 private:
@@ -51,13 +65,19 @@ private:
     void send_all(std::chrono::steady_clock::time_point deadline);
     ResultPtr next_result(std::chrono::steady_clock::time_point deadline);
     void wait(bool for_write, std::chrono::steady_clock::time_point deadline);
+    void end_statement();
     [[noreturn]] void lost(const std::string& what);
     SqlFailure failure(const PGresult*, const std::string& statement) const;
 
+    struct Prepared {
+        std::string text;
+        std::list<std::string>::iterator place;  // in used_
+    };
     std::deque<Expected> expected_;
-    std::unordered_map<std::string, std::string_view> prepared_;
-    std::unordered_map<std::string, std::string_view> prepared_texts_;
-    std::unordered_set<std::string> preparing_;
+    std::unordered_map<std::string, Prepared> prepared_;
+    std::list<std::string> used_;                             // names, the one used last in front
+    std::unordered_map<std::string, std::string> preparing_;  // name and text, until Postgres has taken them
+    bool cancellable_ = false, ended_ = false;                // of the sync that is going on: may it be cancelled, was it
 };
 
 struct Tx::Impl {

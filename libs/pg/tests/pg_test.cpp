@@ -16,6 +16,7 @@ constexpr pg::Query kInsert{"test.insert", "INSERT INTO thing (id, name) VALUES 
 constexpr pg::Query kCount{"test.count", "SELECT count(*) AS n FROM thing"};
 constexpr pg::Query kUpdate{"test.update", "UPDATE thing SET name = $1"};
 constexpr pg::Query kBroken{"test.broken", "SELECT nothing FROM nowhere"};
+constexpr pg::Query kSleep{"test.sleep", "SELECT 1 AS n FROM pg_sleep(60)"};
 
 struct Count {
     std::int64_t n;
@@ -39,10 +40,10 @@ pg::FailureClass kind_of(const std::string& state) { return pg::SqlFailure(state
 }  // namespace
 
 TEST_CASE("SQLSTATEs fall into the classes of the runtime's protocol") {
-    for (auto s : {"", "08006", "25006", "40002", "53300", "57P01", "57P03", "58030"}) CHECK(kind_of(s) == pg::FailureClass::transient);
-    for (auto s : {"40001", "40P01", "55P03"}) CHECK(kind_of(s) == pg::FailureClass::contention);
-    for (auto s : {"42P01", "42501", "28P01", "0A000"}) CHECK(kind_of(s) == pg::FailureClass::schema);
-    for (auto s : {"23505", "22P02", "23514", "57014"}) CHECK(kind_of(s) == pg::FailureClass::data);
+    for (auto s : {"", "08006", "25006", "25P03", "26000", "40002", "53300", "57P01", "57P03", "58030"}) CHECK(kind_of(s) == pg::FailureClass::transient);
+    for (auto s : {"40001", "40P01", "55P03", "57014", "XX000", "XX001"}) CHECK(kind_of(s) == pg::FailureClass::contention);
+    for (auto s : {"42P01", "42501", "28P01", "0A000", "3F000"}) CHECK(kind_of(s) == pg::FailureClass::schema);
+    for (auto s : {"23505", "22P02", "23514", "P0001"}) CHECK(kind_of(s) == pg::FailureClass::data);
 }
 
 TEST_CASE("queued writes commit together, thousands in one pipeline", "[integration]") {
@@ -205,6 +206,99 @@ TEST_CASE("a stopped server is given up at the client's own deadline", "[integra
     }
     CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
     ::kill(pid, SIGCONT);
+}
+
+TEST_CASE("a statement that takes longer than its transaction may is ended, and counts as nobody's fault; the session's own limit is back in the next one", "[integration]") {
+    Database db;
+    auto limit = [&](pg::Tx& tx) {
+        std::string now;
+        tx.each({"test.limit", "SHOW statement_timeout"}, {}, [&](const pg::Fields& f) { now = f.text("statement_timeout"); });
+        return now;
+    };
+    {
+        auto tx = db.connection.begin(pg::Scope::none(), pg::Limits{.statement = Millis{200}});
+        CHECK(limit(tx) == "200ms");
+        try {
+            tx.one<Count>(kSleep);
+            FAIL("it slept");
+        } catch (const pg::SqlFailure& e) {
+            CHECK(e.timed_out());
+            CHECK(e.kind() == pg::FailureClass::contention);
+        }
+    }
+    auto tx = db.connection.begin(pg::Scope::none());
+    CHECK(limit(tx) == "30s");
+}
+
+TEST_CASE("a transaction is cancelled from outside: its statement ends in the server, its session goes on", "[integration]") {
+    Database db;
+    pg::Connection asked(db.url, "asked");
+    auto pid = asked.backend().pid;
+    auto sleeping = [&] {
+        std::int64_t n = 0;
+        auto tx = db.connection.begin(pg::Scope::none());
+        tx.each({"test.sleeping", "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep'"}, {pid}, [&](const pg::Fields& f) { n = f.integer("n"); });
+        tx.commit();
+        return n == 1;
+    };
+    auto start = std::chrono::steady_clock::now();
+    pg::Canceller former;
+    {
+        auto tx = asked.begin(pg::Scope::none());
+        tx.write(kInsert, {1, "x"});
+        former = tx.canceller();
+        std::thread gone([&, c = tx.canceller()] {
+            while (!sleeping()) std::this_thread::yield();
+            c.cancel();
+        });
+        CHECK_THROWS_AS(tx.one<Count>(kSleep), pg::Cancelled);
+        gone.join();
+        CHECK_FALSE(sleeping());
+        CHECK_THROWS_AS(tx.one<Count>(kCount), pg::Cancelled);
+        CHECK_THROWS_AS(tx.commit(), pg::Cancelled);
+    }
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+    CHECK(db.count() == 0);
+    former.cancel();
+    auto tx = asked.begin(pg::Scope::none());  // another transaction is none of that canceller's business
+    former.cancel();
+    tx.write(kInsert, {1, "x"});
+    tx.commit();
+    CHECK(db.count() == 1);
+    CHECK(asked.backend().pid == pid);
+    pg::Canceller().cancel();
+}
+
+TEST_CASE("a session keeps the statements that it used last, however many were made", "[integration]") {
+    Database db;
+    std::vector<std::pair<std::string, std::string>> made;
+    for (int i = 0; i < 400; ++i) made.emplace_back("test.made \"" + std::to_string(i) + "\"", "SELECT count(*) + " + std::to_string(i) + " AS n FROM thing");
+    auto ask = [&](int i) {
+        auto tx = db.connection.begin(pg::Scope::none());
+        CHECK(tx.one<Count>({made[i].first, made[i].second}).n == i);
+        CHECK(tx.one<Count>(kCount).n == 0);
+        tx.commit();
+    };
+    auto kept = [&](const std::string& which) {
+        auto tx = db.connection.begin(pg::Scope::none());
+        auto text = "SELECT count(*) AS n FROM pg_prepared_statements" + which;
+        return tx.one<Count>({"test.kept" + which, text}).n;
+    };
+    for (int i = 0; i < 400; ++i) ask(i);
+    CHECK(kept("") <= 155);
+    CHECK(kept("") >= 100);
+    CHECK(kept(" WHERE name = 'test.made \"399\"'") == 1);
+    CHECK(kept(" WHERE name = 'test.count'") == 1);  // among the first, and used all the time
+    CHECK(kept(" WHERE name = 'test.made \"0\"'") == 0);
+    ask(0);
+    CHECK(kept(" WHERE name = 'test.made \"0\"'") == 1);
+    // What was prepared in a transaction that failed is known as well.
+    {
+        auto tx = db.connection.begin(pg::Scope::none());
+        CHECK(tx.one<Count>({made[1].first, made[1].second}).n == 1);
+        CHECK_THROWS_AS(tx.one<Count>(kBroken), pg::SqlFailure);
+    }
+    ask(1);
 }
 
 TEST_CASE("a pool gives each thread its own connection and refuses when all are busy", "[integration]") {

@@ -13,7 +13,8 @@ struct SessionLimits {
     Millis idle_in_transaction{10'000}, lock{5'000}, statement{30'000}, deadline{35'000}, connect{5'000};
 };
 
-/// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use.
+/// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use, and the session keeps the 150 that
+/// were used last.
 class Connection {
 public:
     /// `url` as libpq takes it; several hosts with target_session_attrs=read-write are fine. Connects at the first begin().
@@ -22,7 +23,7 @@ public:
     Connection(Connection&&) noexcept;
 
     /// BEGIN and the scope's settings travel with the first statement. Throws SqlFailure (transient) if the server cannot be reached.
-    Tx begin(const Scope&);
+    Tx begin(const Scope&, Limits = {});
     /// One statement outside a transaction (LISTEN, advisory locks, maintenance).
     void execute(std::string_view sql);
     /// Waits up to `wait` for a NOTIFY on a channel that this session listens to; true if one came. Needs an idle connection.
@@ -45,7 +46,7 @@ class Pool {
 public:
     Pool(Secret url, std::string application, std::size_t size, SessionLimits = {}, Millis wait = Millis{2'000});
     ~Pool();
-    Tx begin(const Scope&);
+    Tx begin(const Scope&, Limits = {});
     /// Cheap round trip, for readiness; the reason if it fails.
     otto::Result<void> ping();
 

@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "pg/query.hpp"
 
 namespace otto::pg {
 
 /// What a failed statement or a lost connection means for who must go on.
 enum class FailureClass {
-    transient,   ///< 08, 25006, 40, 53, 55P03, 57P, 58, lost connection: the same again later
-    contention,  ///< 40001, 40P01, 55P03: transient, but five times in a row means: one by one
-    schema,      ///< 42, 28, 0A: code and database do not fit; nobody's event is guilty
+    transient,   ///< 08, 25006, 25P03, 26, 40, 53, 57, 58, lost connection: the same again later
+    contention,  ///< 40001, 40P01, 55P03, a time-out (57014), XX: transient, but five times in a row means: one by one
+    schema,      ///< 42, 28, 0A, 3D, 3F: code and database do not fit; nobody's event is guilty
     data         ///< everything else: the statement's own data
 };
 class SqlFailure : public std::runtime_error {
@@ -24,9 +25,35 @@ public:
     const std::string& sqlstate() const { return state_; }      ///< "" for a lost connection
     const std::string& constraint() const { return constraint_; }
     FailureClass kind() const;
+    /// The statement took longer than it may. Not so for what a Canceller ended.
+    bool timed_out() const { return state_ == "57014"; }
 
 private:
     std::string state_, constraint_;
+};
+/// The transaction's Canceller was used: nobody waits for what it was to give, and nothing of it stays.
+class Cancelled : public SqlFailure {
+public:
+    Cancelled() : SqlFailure("", "the transaction was cancelled", "", "") {}
+};
+
+/// Ends a transaction from outside, for a client that is gone. Any thread, at any time, also when the transaction is over; never waits.
+class Canceller {
+public:
+    Canceller() = default;  ///< of no transaction
+    /// The statement under way is ended in the server too; it and all that follow in this transaction throw Cancelled. A COMMIT that has been sent is let be.
+    void cancel() const noexcept;
+
+private:
+    friend class Tx;
+    friend class Connection;
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+/// What one transaction may take, where that is less than its session's limits. 0: the session's.
+struct Limits {
+    Millis statement{0};
 };
 
 /// Whose rows a transaction may see and write (forced row-level security; runtime.md §7).
@@ -75,6 +102,7 @@ public:
     void commit();
     void rollback() noexcept;
     bool open() const;
+    Canceller canceller();
     /// How many statements have been queued so far.
     std::size_t statements() const;
 
