@@ -12,11 +12,11 @@ Origins Origins::parse(const std::string& text) {
     auto parsed = JsonDocument::parse(text);
     if (!parsed) return o;
     auto from = parsed->root()["from"], by = parsed->root()["by"];
-    for (auto key : by.keys()) {
-        auto i = by[key].integer().value_or(-1);
+    for (auto [field, index] : by.members()) {
+        auto i = index.integer().value_or(-1);
         if (i < 0 || static_cast<std::size_t>(i) >= from.size()) continue;
         auto entry = from.at(static_cast<std::size_t>(i));
-        o.fields_[std::string(key)] = {static_cast<int>(entry.at(0).integer().value_or(0)), entry.at(1).integer().value_or(0), std::string(entry.at(2).string().value_or(""))};
+        o.fields_[std::string(field)] = {static_cast<int>(entry.at(0).integer().value_or(0)), entry.at(1).integer().value_or(0), std::string(entry.at(2).string().value_or(""))};
     }
     return o;
 }

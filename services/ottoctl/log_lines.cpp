@@ -17,7 +17,7 @@ std::string text_of(JsonView v, std::string_view name) { return std::string(v[na
 void masked(JsonWriter& w, JsonView v) {
     if (v.is_object()) {
         w.begin_object();
-        for (auto key : v.keys()) masked(w.key(key), v[key]);
+        for (auto [name, value] : v.members()) masked(w.key(name), value);
         w.end_object();
     } else if (v.is_array()) {
         w.begin_array();

@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 21> kWords{"first_name", "last_name", "na
 void mask_into(JsonWriter& w, JsonView v, std::string_view name) {
     if (v.is_object()) {
         w.begin_object();
-        for (auto key : v.keys()) mask_into(w.key(key), v[key], key);
+        for (auto [member, value] : v.members()) mask_into(w.key(member), value, member);
         w.end_object();
     } else if (v.is_array()) {
         w.begin_array();

@@ -88,7 +88,7 @@ Cell Cell::from(JsonView v) {
 
 Record record_from(JsonView object) {
     Record out;
-    for (auto key : object.keys()) out.emplace_back(std::string(key), Cell::from(object[key]));
+    for (auto [name, value] : object.members()) out.emplace_back(std::string(name), Cell::from(value));
     return out;
 }
 

@@ -45,8 +45,8 @@ void analysis_value(JsonWriter& w, const Fields& f, const std::map<std::string, 
     number_value(w.key("sop_compliance_score"), f, "sop_compliance_score");
     number_value(w.key("sentiment_score"), f, "sentiment_score");
     w.key("entities").begin_object();
-    for (auto key : entities.keys())
-        if (!corrections.contains(std::string(key))) w.key(key).raw(entities[key].dump());
+    for (auto [name, value] : entities.members())
+        if (!corrections.contains(std::string(name))) w.key(name).raw(value.dump());
     for (const auto& [field, correction] : corrections)
         if (field == "appointment_date" || field == "service_type" || field == "address") w.member(field, correction.value);
     w.end_object();

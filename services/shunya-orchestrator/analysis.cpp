@@ -163,19 +163,19 @@ void write_canonical(JsonView v, std::string& out, bool top) {
         // When it was told, and under which names the telling went.
         static constexpr std::string_view left_out[] = {"processed_at", "created_at", "analyzed_at", "completed_at", "timestamp", "call_id", "company_id", "status", "success", "message",
                                                         "job_id", "task_id", "shunya_job_id", "transcript_id", "request_id"};
-        auto keys = v.keys();
-        std::sort(keys.begin(), keys.end());
-        keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+        auto members = v.members();
+        std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });  // of doubled names the first counts
+        members.erase(std::unique(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name == b.name; }), members.end());
         out += '{';
         bool any = false;
-        for (auto key : keys) {
-            if (top && std::find(std::begin(left_out), std::end(left_out), key) != std::end(left_out)) continue;
+        for (auto [name, value] : members) {
+            if (top && std::find(std::begin(left_out), std::end(left_out), name) != std::end(left_out)) continue;
             if (any) out += ',';
             any = true;
             JsonWriter w;
-            w.value(key);
+            w.value(name);
             out += w.text() + ":";
-            write_canonical(v[key], out, false);
+            write_canonical(value, out, false);
         }
         out += '}';
     } else if (v.is_array()) {
@@ -208,10 +208,8 @@ std::string entities_with(std::string_view entities, const Corrections& correcti
     JsonWriter w;
     w.begin_object();
     auto said = [&](std::string_view key) { return key == "appointment_date" || key == "address" || key == "service_type" ? corrections.find(key) : corrections.end(); };
-    for (auto key : parsed->root().keys()) {
-        if (auto c = said(key); c != corrections.end()) continue;
-        w.key(key).raw(parsed->root()[key].dump());
-    }
+    for (auto [name, value] : parsed->root().members())
+        if (said(name) == corrections.end()) w.key(name).raw(value.dump());
     for (const auto& [field, value] : corrections)
         if (said(field) != corrections.end()) w.member(field, value);
     return w.end_object().take();

@@ -1,6 +1,5 @@
 #include "commands.hpp"
 
-#include <algorithm>
 #include <charconv>
 
 #include "base/json.hpp"
@@ -11,8 +10,6 @@
 
 namespace otto::shunya_orchestrator {
 namespace {
-
-constexpr std::string_view kFields[] = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"};
 
 CallId call_of(const identity::Context& c) {
     auto text = c.request.param("call_id");
@@ -32,15 +29,10 @@ std::optional<std::string> appointment_date(const identity::Inputs& in) {
 }
 
 Corrections corrections_in(const http::Request& request) {
-    auto in = identity::Inputs::of(request);
-    // A misspelt field must not pass for a correction that was made.
-    if (auto body = JsonDocument::parse(request.body); body && body->root().is_object())
-        for (auto key : body->root().keys())
-            if (std::find(std::begin(kFields), std::end(kFields), key) == std::end(kFields))
-                identity::refuse_field(clip_utf8(key, 100), "cannot be corrected; booking_status, lead_quality, call_outcome_category, summary, appointment_date, service_type and address can");
+    auto in = identity::Inputs::change(request, {.clearable = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"}});
     Corrections out;
     auto give = [&](std::string_view field, std::optional<std::string> value) {
-        if (value || in.clears(field)) out.emplace(field, std::move(value));
+        if (in.has(field)) out.emplace(field, std::move(value));
     };
     give("booking_status", in.one_of("booking_status", {"booked", "not_booked", "service_not_offered"}));
     give("lead_quality", in.one_of("lead_quality", {"hot", "warm", "cold", "unqualified"}));
@@ -49,7 +41,6 @@ Corrections corrections_in(const http::Request& request) {
     give("appointment_date", appointment_date(in));
     give("service_type", in.text("service_type", 500));
     give("address", in.text("address", 500));
-    if (out.empty()) identity::refuse_field("body", "names nothing to correct; booking_status, lead_quality, call_outcome_category, summary, appointment_date, service_type and address can be corrected");
     return out;
 }
 

@@ -197,10 +197,11 @@ std::size_t JsonView::size() const {
     return is_object() ? value_of(value_)->MemberCount() : 0;
 }
 
-std::vector<std::string_view> JsonView::keys() const {
-    std::vector<std::string_view> out;
-    if (is_object())
-        for (const auto& member : value_of(value_)->GetObject()) out.emplace_back(member.name.GetString(), member.name.GetStringLength());
+std::vector<JsonMember> JsonView::members() const {
+    std::vector<JsonMember> out;
+    if (!is_object()) return out;
+    out.reserve(size());
+    for (const auto& member : value_of(value_)->GetObject()) out.push_back({{member.name.GetString(), member.name.GetStringLength()}, JsonView(&member.value)});
     return out;
 }
 

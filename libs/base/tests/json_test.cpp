@@ -23,6 +23,15 @@ TEST_CASE("looking into JSON never fails") {
     CHECK(root["tags"].dump() == R"(["a","b"])");
 }
 
+TEST_CASE("members come with their values, in order") {
+    auto document = JsonDocument::parse(R"({"b":1,"a":[2],"b":{"c":3}})").value();
+    std::string seen;
+    for (auto [name, value] : document.root().members()) seen += std::string(name) + "=" + value.dump() + ";";
+    CHECK(seen == R"(b=1;a=[2];b={"c":3};)");
+    CHECK(document.root()["a"].members().empty());
+    CHECK(document.root()["absent"].members().empty());
+}
+
 TEST_CASE("an index finds what looking finds") {
     std::vector<std::string> names;
     auto check = [&] {

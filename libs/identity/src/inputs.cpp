@@ -1,58 +1,138 @@
 #include "identity/inputs.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <stdexcept>
 
 #include "base/json.hpp"
 #include "base/phone.hpp"
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "identity/api.hpp"
 
 namespace otto::identity {
 namespace {
 
+constexpr std::size_t kMostMembers = 10'000, kMostFields = 1'000;
+
+/// Members of all objects in `v`, itself included.
+std::size_t members_in(JsonView v) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; v.is_array() && i < v.size(); ++i) n += members_in(v.at(i));
+    for (auto [name, value] : v.members()) n += 1 + members_in(value);
+    return n;
+}
+
 bool holds_nul(JsonView v) {
     if (auto text = v.string()) return text->find('\0') != std::string_view::npos;
     for (std::size_t i = 0; v.is_array() && i < v.size(); ++i)
         if (holds_nul(v.at(i))) return true;
-    for (auto key : v.keys())
-        if (key.find('\0') != std::string_view::npos || holds_nul(v[key])) return true;
+    for (auto [name, value] : v.members())
+        if (name.find('\0') != std::string_view::npos || holds_nul(value)) return true;
     return false;
 }
+
+std::string listed(const std::vector<std::string_view>& names) {
+    if (names.empty()) return "nothing";
+    std::string out;
+    for (std::size_t i = 0; i < names.size(); ++i) out.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
+    return out;
+}
+
+[[noreturn]] void refuse_body(const std::string& why) { identity::refuse(422, "Invalid request", "Correct the body: it " + why + ".", {{"body", why}}); }
 
 }  // namespace
 
 Inputs Inputs::of(const http::Request& request) {
     Inputs in;
-    for (auto& [name, value] : request.query_fields()) {
-        if (!valid_utf8(name) || !valid_utf8(value)) identity::refuse(422, "Invalid request", "The query is no valid UTF-8.", {{"query", "is no valid UTF-8"}});
-        in.values_.insert_or_assign(name, Value{value, false});
-    }
-    auto body = trim(request.body);
-    if (body.empty()) return in;
-    if (body.front() == '{') {
-        auto parsed = JsonDocument::parse(body);
-        if (!parsed) identity::refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".", {{"body", parsed.error().message}});
-        auto root = parsed->root();
-        for (auto key : root.keys()) {
-            auto v = root[key];
-            if (v.is_object() || v.is_array()) in.values_.insert_or_assign(std::string(key), Value{v.dump(), true});
-            else in.values_.insert_or_assign(std::string(key), Value{v.loose_text().value_or(""), false});
-        }
-        return in;
-    }
-    if (body.find('=') == std::string_view::npos || body.front() == '[') identity::refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
-    for (auto& [name, value] : parse_form(body)) {
-        if (!valid_utf8(name) || !valid_utf8(value)) identity::refuse(422, "Invalid request", "The form is no valid UTF-8.", {{"body", "is no valid UTF-8"}});
-        in.values_.insert_or_assign(name, Value{value, false});
-    }
+    in.read(request);
     return in;
 }
 
-std::optional<std::string> Inputs::text(std::string_view name, std::size_t most) const {
+Inputs Inputs::of(const http::Request& request, std::initializer_list<std::string_view> takes) {
+    Inputs in;
+    in.takes_.emplace(takes);
+    in.read(request);
+    return in;
+}
+
+Inputs Inputs::change(const http::Request& request, const Changeable& may) {
+    Inputs in;
+    in.changeable_ = may.lasting;
+    in.changeable_.insert(in.changeable_.end(), may.clearable.begin(), may.clearable.end());
+    in.takes_ = in.changeable_;
+    in.takes_->insert(in.takes_->end(), may.besides.begin(), may.besides.end());
+    in.fixed_ = may.fixed;
+    in.read(request);
+    for (auto name : may.lasting)
+        if (in.clears(name)) refuse_field(std::string(name), "cannot be taken away; give another value, or leave it out");
+    if (in.changed().empty()) refuse_body("names nothing to change; this takes " + listed(in.changeable_));
+    return in;
+}
+
+void Inputs::read(const http::Request& request) {
+    auto body = trim(request.body);
+    if (body.starts_with('{')) read_json(body);
+    else if (!body.empty() && (body.front() == '[' || body.find('=') == std::string_view::npos)) identity::refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
+    else read_form(parse_form(body), "body");
+    read_form(request.query_fields(), "query");
+}
+
+void Inputs::read_json(std::string_view body) {
+    auto parsed = JsonDocument::parse(body);
+    if (!parsed) identity::refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".", {{"body", parsed.error().message}});
+    if (members_in(parsed->root()) > kMostMembers) refuse_body("holds more than " + std::to_string(kMostMembers) + " members");
+    for (auto [name, v] : parsed->root().members()) {
+        bool structured = v.is_object() || v.is_array();
+        if (structured && holds_nul(v)) refuse_field(clip_utf8(name, 100), "holds a NUL character, which no text in the database can");
+        put(name, {structured ? v.dump() : v.loose_text().value_or(""), structured});
+    }
+}
+
+void Inputs::read_form(const FormFields& fields, const char* where) {
+    if (fields.size() > kMostFields) identity::refuse(422, "Invalid request", "Send fewer fields.", {{where, "holds more than " + std::to_string(kMostFields) + " fields"}});
+    for (const auto& [name, value] : fields) {
+        if (!valid_utf8(name) || !valid_utf8(value)) identity::refuse(422, "Invalid request", std::string("Correct the ") + where + ": it is no valid UTF-8.", {{where, "is no valid UTF-8"}});
+        put(name, {value, false});
+    }
+}
+
+/// Of doubled names the first counts.
+void Inputs::put(std::string_view name, Value value) {
+    if (takes_ && std::find(takes_->begin(), takes_->end(), name) == takes_->end()) {
+        for (const auto& fixed : fixed_)
+            if (std::find(fixed.names.begin(), fixed.names.end(), name) != fixed.names.end()) refuse_field(std::string(name), std::string(fixed.cure));
+        refuse_field(clip_utf8(name, 100), "is nothing that this takes; it takes " + listed(*takes_));
+    }
+    values_.try_emplace(std::string(name), std::move(value));
+}
+
+const Inputs::Value* Inputs::find(std::string_view name) const {
+    if (takes_ && std::find(takes_->begin(), takes_->end(), name) == takes_->end()) throw std::logic_error("a command reads '" + std::string(name) + "', which it has not declared");
     auto found = values_.find(name);
-    if (found == values_.end()) return std::nullopt;
-    if (found->second.structured) refuse_field(std::string(name), "takes a text");
-    auto value = trim(found->second.text);
+    return found == values_.end() ? nullptr : &found->second;
+}
+
+void Inputs::alias(std::string_view other, std::string_view name) {
+    if (!has(other)) return;
+    if (has(name)) refuse_field(std::string(other), "is another word for " + std::string(name) + "; give one of them");
+    auto given = values_.extract(values_.find(other));
+    given.key() = std::string(name);
+    values_.insert(std::move(given));
+}
+
+std::vector<std::string> Inputs::changed() const {
+    std::vector<std::string> out;
+    for (auto name : changeable_)
+        if (has(name)) out.emplace_back(name);
+    return out;
+}
+
+std::optional<std::string> Inputs::text(std::string_view name, std::size_t most) const {
+    const auto* given = find(name);
+    if (!given) return std::nullopt;
+    if (given->structured) refuse_field(std::string(name), "takes a text");
+    auto value = trim(given->text);
     if (value.empty()) return std::nullopt;
     if (value.size() > most) refuse_field(std::string(name), "takes at most " + std::to_string(most) + " bytes");
     for (char c : value)
@@ -67,9 +147,9 @@ std::string Inputs::required(std::string_view name, std::size_t most) const {
 }
 
 std::optional<std::string> Inputs::phone(std::string_view name) const {
-    auto found = values_.find(name);
-    if (found == values_.end() || trim(found->second.text).empty()) return std::nullopt;
-    auto phone = normalize_phone(found->second.text);  // untrimmed: a leading space may have been a plus
+    const auto* given = find(name);
+    if (!given || trim(given->text).empty()) return std::nullopt;
+    auto phone = normalize_phone(given->text);  // untrimmed: a leading space may have been a plus
     if (!phone.e164) refuse_field(std::string(name), "is no callable phone number; write it as +12025550100");
     return phone.text;
 }
@@ -104,9 +184,10 @@ std::optional<Uuid> Inputs::uuid(std::string_view name) const {
 std::optional<Instant> Inputs::time(std::string_view name) const {
     auto value = text(name, 100);
     if (!value) return std::nullopt;
-    auto at = parse_time(*value);
-    if (!at) refuse_field(std::string(name), "is no time; write it as 2026-03-01T10:00:00-07:00");
-    return *at;
+    auto time = parse_spoken_time(*value);
+    if (!time) refuse_field(std::string(name), "is no time; write it as 2026-03-01T10:00:00-07:00");
+    if (!time->moment) refuse_field(std::string(name), "names no zone; write it as 2026-03-01T10:00:00-07:00, or 2026-03-01T17:00:00Z for UTC");
+    return time->moment;
 }
 
 std::optional<std::string> Inputs::one_of(std::string_view name, std::initializer_list<std::string_view> words) const {
@@ -121,24 +202,25 @@ std::optional<std::string> Inputs::one_of(std::string_view name, std::initialize
 }
 
 bool Inputs::clears(std::string_view name) const {
-    auto found = values_.find(name);
-    return found != values_.end() && !found->second.structured && trim(found->second.text).empty();
+    const auto* given = find(name);
+    return given && !given->structured && trim(given->text).empty();
 }
 
 std::optional<std::string> Inputs::json(std::string_view name) const {
-    auto found = values_.find(name);
-    if (found == values_.end()) return std::nullopt;
-    if (found->second.structured) return found->second.text;
-    if (trim(found->second.text).empty()) return std::nullopt;
-    if (!JsonDocument::parse(found->second.text)) refuse_field(std::string(name), "is no JSON");
-    return found->second.text;
+    const auto* given = find(name);
+    if (!given || clears(name)) return std::nullopt;
+    if (given->structured) return given->text;
+    auto parsed = JsonDocument::parse(given->text);
+    if (!parsed) refuse_field(std::string(name), "is no JSON");
+    if (members_in(parsed->root()) > kMostMembers) refuse_field(std::string(name), "holds more than " + std::to_string(kMostMembers) + " members");
+    if (holds_nul(parsed->root())) refuse_field(std::string(name), "holds a NUL character, which no text in the database can");
+    return given->text;
 }
 
 std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema& schema) const {
     auto given = json(name);
     if (!given) return std::nullopt;
     auto parsed = JsonDocument::parse(*given).value();
-    if (holds_nul(parsed.root())) refuse_field(std::string(name), "holds a NUL character, which no text in the database can");
     if (auto misfit = schema.misfit(parsed.root())) refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
     return given;
 }

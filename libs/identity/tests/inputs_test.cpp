@@ -1,5 +1,7 @@
 #include "identity/inputs.hpp"
 
+#include <ctime>
+
 #include "base/json.hpp"
 #include "identity/api.hpp"
 #include "testing/catch.hpp"
@@ -75,4 +77,90 @@ TEST_CASE("ids, times and words are understood or named") {
     CHECK(in(R"({"n":"15"})").integer("n", 0, 20) == 15);
     CHECK(refused([&] { (void)in(R"({"n":21})").integer("n", 0, 20); }) == "n");
     CHECK(refused([&] { (void)in(R"({"n":"1x"})").integer("n", 0, 20); }) == "n");
+}
+
+TEST_CASE("a name that a command does not take is refused by it, with what it takes") {
+    auto given = [](const std::string& query, const std::string& body) { return Inputs::of(asking(query, body), {"name", "phone_number"}); };
+    CHECK(given("name=a", R"({"phone_number":"+12025550100"})").phone("phone_number") == "+12025550100");
+    CHECK(refused([&] { (void)given("", R"({"name":"a","phone_nubmer":"+12025550100"})"); }) == "phone_nubmer");
+    CHECK(refused([&] { (void)given("nane=a", ""); }) == "nane");
+    CHECK(refused([&] { (void)given("", "name=a&x=1"); }) == "x");
+    CHECK(refused([&] { (void)given("", R"({"":1})"); }).empty());
+    try {
+        (void)given("", R"({"fone":1})");
+        FAIL("an unknown member was taken");
+    } catch (const identity::Refusal& r) {
+        CHECK(r.problem.fields.at(0).second == "is nothing that this takes; it takes name and phone_number");
+    }
+    CHECK(refused([&] { (void)given("", "{\"" + std::string(5'000, 'x') + "\":1}"); }).size() == 100);
+    CHECK_THROWS_AS(given("", "").text("address"), std::logic_error);
+}
+
+TEST_CASE("null and \"\" take away what can be taken away, and nothing else") {
+    auto change = [](const std::string& body) {
+        return Inputs::change(asking("", body), {.lasting = {"status"}, .clearable = {"due_at", "note", "remark"}, .besides = {"force"}, .fixed = {{{"call_id", "lead_id"}, "stays what it is"}}});
+    };
+    for (auto empty : {R"({"due_at":null})", R"({"due_at":""})", R"({"due_at":"  "})", "due_at="}) {
+        auto in = change(empty);
+        auto due = in.change("due_at", in.time("due_at"));
+        CHECK(due.clears());
+        CHECK_FALSE(due.after(from_micros(7)));
+        CHECK(in.changed() == std::vector<std::string>{"due_at"});
+    }
+    for (auto empty : {R"({"status":null})", R"({"status":""})", "status="}) CHECK(refused([&] { change(empty); }) == "status");
+    CHECK(refused([&] { change(R"({"status":"open","lead_id":null})"); }) == "lead_id");
+    CHECK(refused([&] { change("{}"); }) == "body");
+    CHECK(refused([&] { change(R"({"force":true})"); }) == "body");
+
+    auto in = change(R"({"status":"open","note":"n","force":true})");
+    CHECK(in.change("note", in.text("note")).after("before") == "n");
+    CHECK(in.change("due_at", in.time("due_at")).after(from_micros(7)) == from_micros(7));
+    CHECK(in.changed() == std::vector<std::string>{"status", "note"});
+
+    auto other = change(R"({"remark":""})");
+    other.alias("remark", "note");
+    CHECK(other.change("note", other.text("note")).clears());
+    CHECK(other.changed() == std::vector<std::string>{"note"});
+    auto both = change(R"({"remark":"a","note":"b"})");
+    CHECK(refused([&] { both.alias("remark", "note"); }) == "remark");
+}
+
+TEST_CASE("a time without a zone is not guessed") {
+    auto at = [](const std::string& text) { return Inputs::of(asking("", "{\"at\":\"" + text + "\"}"), {"at"}).time("at"); };
+    for (auto bare : {"2026-03-01T10:00:00", "2026-03-01 10:00", "2026-03-01", "2026-03-01T10:00:00.5"}) CHECK(refused([&] { (void)at(bare); }) == "at");
+    CHECK(to_rfc3339(at("2026-03-01T10:00:00-07:00").value()) == "2026-03-01T17:00:00Z");
+    for (auto utc : {"2026-03-01T17:00:00Z", "2026-03-01 17:00:00 UTC", "2026-03-01T10:00-0700"}) CHECK(at(utc) == at("2026-03-01T17:00:00Z"));
+}
+
+TEST_CASE("how long reading takes grows with the body and not with its square") {
+    auto body = [](std::size_t members, const std::string& tail) {
+        std::string json = "{\"f\":{";
+        for (std::size_t i = 0; i < members; ++i) json += (i ? ",\"member number " : "\"member number ") + std::to_string(i) + "\":\"x\"";
+        return json + "}" + tail + "}";
+    };
+    auto cpu = [] {
+        timespec t{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return double(t.tv_sec) * 1e9 + double(t.tv_nsec);
+    };
+    const JsonSchema any(R"({"type":"object"})");
+    auto least = [&](const std::string& json) {
+        auto request = asking("", json);
+        double best = 1e18;
+        for (int i = 0; i < 9; ++i) {
+            auto before = cpu();
+            CHECK(Inputs::of(request, {"f"}).json("f", any));
+            best = std::min(best, cpu() - before);
+        }
+        return best;
+    };
+    auto few = least(body(900, "")), many = least(body(9'000, ""));
+    INFO("900 members take " << few << " ns, ten times as many " << many);
+    CHECK(many < 25 * few);  // a hundred times if it were quadratic
+
+    CHECK(refused([&] { (void)Inputs::of(asking("", body(10'001, "")), {"f"}); }) == "body");
+    CHECK(refused([&] { (void)Inputs::of(asking("", body(6'000, ",\"g\":[" + body(6'000, "") + "]")), {"f", "g"}); }) == "body");
+    std::string fields;
+    for (int i = 0; i < 1'001; ++i) fields += "f=1&";
+    CHECK(refused([&] { (void)Inputs::of(asking("", fields), {"f"}); }) == "body");
 }

@@ -115,10 +115,9 @@ public:
             if (auto name = c.at(i).string()) add(*name);
             else if (auto field = c.at(i)["field"].string()) add(*field);
             else
-                for (auto key : c.at(i).keys()) add(key);
+                for (auto [field_name, _] : c.at(i).members()) add(field_name);
         }
-        if (c.is_object())
-            for (auto key : c.keys()) add(key);
+        for (auto [field_name, _] : c.members()) add(field_name);
         return out;
     }
 

@@ -10,6 +10,8 @@
 
 namespace otto {
 
+struct JsonMember;
+
 /// A read-only look at one JSON value; valid while its JsonDocument lives. Looking never fails: what is absent or of another type is
 /// "nothing" (default-constructed view, nullopt). Of doubled keys the first counts.
 class JsonView {
@@ -23,11 +25,13 @@ public:
     bool is_string() const;
     bool is_number() const;
     bool is_bool() const;
+    /// Reads the members one by one: for a few names. Who wants many has JsonIndex, who wants all has members().
     JsonView operator[](std::string_view key) const;
     JsonView at(std::size_t index) const;
     std::size_t size() const;
-    /// Member names in order of appearance.
-    std::vector<std::string_view> keys() const;
+    /// In order of appearance, doubled names too; empty for what is no object. Names and values come together, so that nobody looks up each name in turn:
+    /// that is quadratic, and the text may be a stranger's.
+    std::vector<JsonMember> members() const;
     std::optional<std::string_view> string() const;
     std::optional<std::int64_t> integer() const;  ///< whole numbers that fit
     std::optional<double> number() const;          ///< always finite; of more than 15 digits or beyond 1e±22 the last places may be off
@@ -44,6 +48,11 @@ private:
     const void* value_ = nullptr;
 };
 
+struct JsonMember {
+    std::string_view name;
+    JsonView value;
+};
+
 /// The members of one object by name, for who asks for many of them; as JsonView's []. Valid while the JsonDocument lives; empty for what is no object.
 class JsonIndex {
 public:
@@ -51,13 +60,9 @@ public:
     JsonView operator[](std::string_view name) const;
 
 private:
-    struct Slot {
-        std::string_view name;
-        JsonView value;
-    };
     std::size_t place(std::string_view name) const;
     JsonView object_;
-    std::vector<Slot> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the members are read one by one.
+    std::vector<JsonMember> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the members are read one by one.
 };
 
 /// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset).

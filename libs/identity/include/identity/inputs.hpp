@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/time.hpp"
@@ -13,12 +14,49 @@
 
 namespace otto::identity {
 
+/// What a change says of one value: nothing, that it goes away, or what it becomes.
+template <class T>
+struct Change {
+    bool given = false;
+    std::optional<T> value;  ///< none although it was given: it goes away
+    bool clears() const { return given && !value; }
+    /// What stands from now on where `former` stood.
+    std::optional<T> after(std::optional<T> former) const { return given ? value : std::move(former); }
+};
+
+/// What a change may name.
+struct Changeable {
+    using Names = std::vector<std::string_view>;
+    struct Fixed { Names names; std::string_view cure; };
+    Names lasting;             ///< becomes another value and is never taken away: null and "" are refused
+    Names clearable;           ///< null or "" takes it away
+    Names besides;             ///< no change itself: how it is to be done
+    std::vector<Fixed> fixed;  ///< known, and not to be changed here: refused with the cure
+};
+
 /// What a command was given: query, form or JSON body, whichever the caller used; the body beats the query. A form under a JSON content type (the
-/// seeds' curl lines) is understood too.
+/// seeds' curl lines) is understood too. A command declares what it takes: everything else is refused by its name, so that a misspelt field never passes
+/// for one that was minded, and reading a name that was not declared is a std::logic_error. Names that are declared are literals.
 class Inputs {
 public:
-    /// 422 for a body that is neither.
+    /// For what makes something: null and "" are as absent. 422 for a body that is neither JSON object nor form, for more than 10,000 members in all (of a
+    /// form 1,000 fields), for a NUL in a piece of JSON, and for a name that is not among `takes`.
+    static Inputs of(const http::Request&, std::initializer_list<std::string_view> takes);
+    /// For what changes something: also 422 if nothing is named, and for what `Changeable` forbids.
+    static Inputs change(const http::Request&, const Changeable&);
+    /// Takes anything: a command that has not declared itself yet.
     static Inputs of(const http::Request&);
+
+    /// `other` is another word for `name`: what it gave is found there. 422 if both are given.
+    void alias(std::string_view other, std::string_view name);
+    /// The names that a change was given, as declared.
+    std::vector<std::string> changed() const;
+    /// A value that was read, with whether it was given.
+    template <class T>
+    Change<T> change(std::string_view name, std::optional<T> value) const {
+        return {has(name), std::move(value)};
+    }
+
     /// Trimmed; nullopt if absent, null or empty. 422 over `most` bytes or with control characters.
     std::optional<std::string> text(std::string_view name, std::size_t most = 500) const;
     std::string required(std::string_view name, std::size_t most = 500) const;
@@ -27,7 +65,7 @@ public:
     std::optional<bool> truth(std::string_view name) const;
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t least, std::int64_t most) const;
     std::optional<Uuid> uuid(std::string_view name) const;
-    /// RFC 3339.
+    /// RFC 3339, with a zone: a time without one is refused, not guessed.
     std::optional<Instant> time(std::string_view name) const;
     std::optional<std::string> one_of(std::string_view name, std::initializer_list<std::string_view> words) const;
     /// Given as null or empty: the value is to be taken away.
@@ -38,10 +76,20 @@ public:
     std::optional<std::string> json(std::string_view name, const JsonSchema& schema) const;
     /// 422 for what a command does not change, with the cure.
     void refuse(std::string_view name, const std::string& cure) const;
-    bool has(std::string_view name) const { return values_.contains(name); }
+    bool has(std::string_view name) const { return find(name) != nullptr; }
 
 private:
     struct Value { std::string text; bool structured = false; };
+    Inputs() = default;
+    void read(const http::Request&);
+    void read_json(std::string_view);
+    void read_form(const FormFields&, const char* where);
+    void put(std::string_view name, Value);
+    const Value* find(std::string_view name) const;
+
+    std::optional<std::vector<std::string_view>> takes_;  ///< unless anything goes; names are literals of the program
+    std::vector<std::string_view> changeable_;
+    std::vector<Changeable::Fixed> fixed_;
     std::map<std::string, Value, std::less<>> values_;
 };
 
