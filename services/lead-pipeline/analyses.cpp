@@ -19,6 +19,7 @@ using CallKey = std::pair<std::string, std::int64_t>;
 
 /// Where a call belongs at the moment.
 struct Place {
+    std::int64_t call;   ///< itself, or what its row was folded into
     Uuid contact, lead;
     auto operator<=>(const Place&) const = default;
 };
@@ -79,14 +80,16 @@ private:
     std::map<CallKey, Place> places_;
     std::map<Key, ContactRow> contacts_;
     std::map<Key, const rt::Envelope*> renamed_, restated_;   ///< contacts, leads: because of which event
-    std::map<CallKey, std::vector<const In*>> with_actions_;
+    std::map<CallKey, std::pair<Place, std::vector<const In*>>> with_actions_;
 };
 
 std::map<CallKey, Place> Batch::find_calls() {
     pg::Columns asked(2);
     for (const auto& [call, cause] : cause_) asked.row({call.first, call.second});
     std::map<CallKey, Place> places;
-    tx_.each(sql::calls_of, asked.params(), [&](const pg::Fields& f) { places.emplace(CallKey{f.text("company_id"), f.integer("call_id")}, Place{f.uuid("contact_card_id"), f.uuid("lead_id")}); });
+    tx_.each(sql::calls_of, asked.params(), [&](const pg::Fields& f) { 
+        places.emplace(CallKey{f.text("company_id"), f.integer("asked")}, Place{f.integer("call_id"), f.uuid("contact_card_id"), f.uuid("lead_id")});
+    });
     return places;
 }
 
@@ -103,13 +106,12 @@ void Batch::take(const In& in) {
     const auto& e = in.event;
     auto at = places_.find(key_of(in));
     if (at == places_.end()) {
-        // Two rows that proved to be one call are one; the other one has an analysis of its own.
         tel::warn("an analysis of a call that is not on record changes nothing", {{"company_id", e.company_id()}, {"call_id", e.call_id()}});
         return;
     }
     const auto& place = at->second;
     auto started = from_micros(e.call_started_at_us());
-    Verdict v{e.call_id(), stated(e.has_booking_status(), e.booking_status()), stated(e.has_lead_quality(), e.lead_quality()), stated(e.has_call_outcome_category(), e.call_outcome_category()), started,
+    Verdict v{place.call, stated(e.has_booking_status(), e.booking_status()), stated(e.has_lead_quality(), e.lead_quality()), stated(e.has_call_outcome_category(), e.call_outcome_category()), started,
               from_micros(e.received_at_us()), e.version()};
     book_.take(e.company_id(), place.lead, v);
     restated_[{e.company_id(), place.contact}] = &in.meta;
@@ -119,10 +121,14 @@ void Batch::take(const In& in) {
         auto& contact = card->second.contact;
         auto former = contact.origins.text();
         merge(contact, {Voice::analysis, stated(e.has_customer_name(), e.customer_name()), stated(e.has_address(), e.address()), stated(e.has_city(), e.city()), stated(e.has_state(), e.state()), started,
-                        {e.call_id()}, e.version()});
+                        {place.call}, e.version()});
         if (contact.origins.text() != former) renamed_[card->first] = &in.meta;
     }
-    if (e.actions_size() > 0) with_actions_[key_of(in)].push_back(&in);
+    if (e.actions_size() > 0) {
+        auto& [home, ins] = with_actions_[{e.company_id(), place.call}];
+        home = place;
+        ins.push_back(&in);
+    }
 }
 
 void Batch::tell(const rt::Envelope& cause, const char* kind, const std::string& company, const Uuid& id, std::int64_t version) {
@@ -148,12 +154,12 @@ void Batch::write_leads() {
 void Batch::write_tasks() {
     if (with_actions_.empty()) return;
     pg::Columns asked(2), fresh(17), changes(12);
-    for (const auto& [call, ins] : with_actions_) asked.row({call.first, call.second});
+    for (const auto& [call, said] : with_actions_) asked.row({call.first, call.second});
     std::map<CallKey, std::vector<Kept>> kept;
     tx_.each(sql::tasks_of_calls, asked.params(), [&](const pg::Fields& f) { kept[{f.text("company_id"), f.integer("call_id")}].push_back(TaskRow::from(f).kept); });
     std::map<Key, const rt::Envelope*> causes;
-    for (const auto& [call, ins] : with_actions_) {
-        const auto& place = places_.at(call);
+    for (const auto& [call, said] : with_actions_) {
+        const auto& [place, ins] = said;
         auto& mine = kept[call];
         // Of several analyses in one batch the tasks are those that one after another would make.
         struct Pending { Wanted wanted; const In* in; bool fresh; };

@@ -18,7 +18,7 @@ namespace otto::lead_pipeline {
 namespace {
 
 using In = rt::In<routed::v1::CallReported>;
-using Out = rt::Out<calls::v1::CallRecorded, changes::v1::RowChanged>;
+using Out = rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged>;
 
 /// Ids of cards are names, so that a batch that runs again makes the same ones.
 Uuid card_id(const std::string& company, const std::string& whose) {
@@ -140,8 +140,10 @@ struct Group {
     std::set<std::int64_t> known;   ///< rows that it has already; more than one: they are one call
     CallRow row;
     ContactRow* contact = nullptr;
-    bool contact_changed = false;
-    std::optional<Uuid> left_contact, left_lead;
+    bool contact_changed = false, verdict_dropped = false;
+    std::set<Uuid> left_contacts, left_leads;
+    std::vector<std::int64_t> folded;                                  ///< rows that went into this one
+    std::vector<std::pair<Uuid, std::int64_t>> changed_tasks;          ///< because of that, with their versions
 };
 
 class Batch {
@@ -169,6 +171,7 @@ private:
     void find_calls();
     void lock_contacts();
     void load_calls();
+    void fold(Group&, const CallRow& other);
     void merge_reports();
     void settle_contacts();
     void settle_leads();
@@ -290,25 +293,38 @@ void Batch::load_calls() {
         }
     if (asked.rows() == 0) return;
     // Sorted by call_id: of rows that prove to be one call the older comes first, and the others are folded into it.
+    std::vector<std::pair<Group*, CallRow>> others;
     for (auto& row : tx_.many<CallRow>(sql::lock_calls, asked.params())) {
-        auto& g = *owner.at({row.company, row.call_id});
-        if (row.call_id == g.row.call_id) {
-            g.row = row;
-            continue;
-        }
-        merge(g.row.call, row.call);
-        if (better_id(row.provider_call_id, g.row.provider_call_id)) g.row.provider_call_id = row.provider_call_id;
-        tx_.write(sql::fold_call, {row.company, row.call_id, g.row.call_id});
-        tx_.write(sql::forget_verdict, {row.company, row.call_id});
-        if (row.lead != g.row.lead) g.left_lead = row.lead;
-        if (row.contact != g.row.contact) g.left_contact = row.contact;
+        auto mine = owner.extract({row.company, row.call_id});
+        auto& g = *mine.mapped();
+        if (row.call_id == g.row.call_id) g.row = row;
+        else others.emplace_back(&g, row);
     }
-    // Cards of calls that had no callable number.
+    // Its ids lead to another row by now; under its old id it would be born again.
+    if (!owner.empty()) throw pg::SqlFailure("40001", "a call was folded into another one meanwhile", "", "lock_calls");
+    // Cards of calls that had no callable number, and those of rows that go: whoever takes an analysis of such a call waits, or is waited for.
     pg::Columns cards(2);
-    for (const auto& g : groups_)
-        if (!g->row.contact.is_nil() && !contacts_.contains({g->row.company, g->row.contact})) cards.row({g->row.company, g->row.contact});
-    if (cards.rows() == 0) return;
-    for (auto& row : tx_.many<ContactRow>(sql::lock_contacts_by_id, cards.params())) contacts_.emplace(std::pair{row.company, row.id}, row);
+    auto with_card = [&](const CallRow& row) {
+        if (!row.contact.is_nil() && !contacts_.contains({row.company, row.contact})) cards.row({row.company, row.contact});
+    };
+    for (const auto& g : groups_) with_card(g->row);
+    for (const auto& [g, row] : others) with_card(row);
+    if (cards.rows() > 0)
+        for (auto& row : tx_.many<ContactRow>(sql::lock_contacts_by_id, cards.params())) contacts_.emplace(std::pair{row.company, row.id}, row);
+    for (const auto& [g, row] : others) fold(*g, row);
+}
+
+/// What is on record of a row that is the same call as the group's goes there.
+void Batch::fold(Group& g, const CallRow& other) {
+    merge(g.row.call, other.call);
+    g.row.version = std::max(g.row.version, other.version);
+    if (better_id(other.provider_call_id, g.row.provider_call_id)) g.row.provider_call_id = other.provider_call_id;
+    tx_.each(sql::fold_tasks, {other.company, other.call_id, g.row.call_id}, [&](const pg::Fields& f) { g.changed_tasks.emplace_back(f.uuid("id"), f.integer("version")); });
+    tx_.write(sql::fold_call, {other.company, other.call_id, g.row.call_id});
+    if (tx_.write_counted(sql::forget_verdict, {other.company, other.call_id}) > 0) g.verdict_dropped = true;
+    if (other.lead != g.row.lead) g.left_leads.insert(other.lead);
+    if (other.contact != g.row.contact) g.left_contacts.insert(other.contact);
+    g.folded.push_back(other.call_id);
 }
 
 void Batch::merge_reports() {
@@ -340,8 +356,8 @@ void Batch::settle_contacts() {
             g->contact = &current->second;
         } else if (by_number) {
             if (!row.contact.is_nil()) {  // the caller's number is known by now: the card of its own was for want of one
-                g->left_contact = row.contact;
-                g->left_lead = row.lead;
+                g->left_contacts.insert(row.contact);
+                g->left_leads.insert(row.lead);
                 row.lead = Uuid{};
             }
             g->contact = by_number;
@@ -445,16 +461,18 @@ void Batch::leave_former() {
     std::set<Key> contacts, leads;
     for (const auto& g : groups_) {
         const auto& r = g->row;
-        bool leaves = g->left_lead && *g->left_lead != r.lead;
-        if (leaves) {
-            tx_.write(sql::move_tasks, {r.company, *g->left_lead, r.lead, r.call_id, r.contact});
-            if (tx_.write_counted(sql::move_verdicts, {r.company, *g->left_lead, r.lead, r.call_id}) > 0) {
-                contacts.emplace(r.company, r.contact);
-                leads.emplace(r.company, r.lead);
-            }
-            tx_.write(sql::drop_orphan_lead, {r.company, *g->left_lead});
+        bool verdicts = g->verdict_dropped;
+        for (const auto& left : g->left_leads) {
+            if (left == r.lead) continue;
+            tx_.write(sql::move_tasks, {r.company, left, r.lead, r.call_id, r.contact});
+            if (tx_.write_counted(sql::move_verdicts, {r.company, left, r.lead, r.call_id}) > 0) verdicts = true;
+            tx_.write(sql::drop_orphan_lead, {r.company, left});
         }
-        if (g->left_contact && *g->left_contact != r.contact) tx_.write(sql::drop_orphan_contact, {r.company, *g->left_contact});
+        for (const auto& left : g->left_contacts)
+            if (left != r.contact) tx_.write(sql::drop_orphan_contact, {r.company, left});
+        if (!verdicts) continue;
+        contacts.emplace(r.company, r.contact);
+        leads.emplace(r.company, r.lead);
     }
     if (leads.empty()) return;
     LeadBook book(tx_);
@@ -469,9 +487,23 @@ void Batch::emit() {
         const auto& r = g->row;
         const auto& c = r.call;
         const auto& cause = g->reports.back()->meta;
+        auto phone = c.phone_callable ? *c.phone_number : r.provider_call_id;
+        auto changed = [&](const char* kind, const std::string& id, std::int64_t version) { out_.emit(cause, events::row_changed(CompanyId{r.company}, kind, id, version)); };
+        // First, so that whoever knew the row that went has its work in hand before the one that stays may be begun anew.
+        for (auto from : g->folded) {
+            calls::v1::CallFolded f;
+            f.set_company_id(r.company);
+            f.set_phone(phone);
+            f.set_from(from);
+            f.set_into(r.call_id);
+            f.set_version(r.version);
+            out_.emit(cause, f);
+            changed("call", std::to_string(from), r.version);
+        }
+        for (const auto& [task, version] : g->changed_tasks) changed("task", task.to_string(), version);
         calls::v1::CallRecorded m;
         m.set_company_id(r.company);
-        m.set_phone(c.phone_callable ? *c.phone_number : r.provider_call_id);
+        m.set_phone(phone);
         m.set_call_id(r.call_id);
         m.set_version(r.version);
         m.set_provider(r.provider);
@@ -489,7 +521,6 @@ void Batch::emit() {
         m.set_received_at_us(to_micros(c.received_at));
         m.set_owner_id(r.owner_id.value_or(""));
         out_.emit(cause, m);
-        auto changed = [&](const char* kind, const std::string& id, std::int64_t version) { out_.emit(cause, events::row_changed(CompanyId{r.company}, kind, id, version)); };
         changed("call", std::to_string(r.call_id), r.version);
         auto lead = leads_.find({r.company, r.lead});
         bool lead_changed = (lead != leads_.end() && (lead->second.fresh || lead->second.changed)) || resettled_.contains({r.company, r.lead});

@@ -11,7 +11,7 @@ class Calls {
 public:
     /// `grace`: how long what follows from a missed call waits for a report that says otherwise.
     explicit Calls(Millis grace = Millis{120'000}) : grace_(grace) {}
-    void record(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<calls::v1::CallRecorded, changes::v1::RowChanged>&) const;
+    void record(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged>&) const;
 
 private:
     Millis grace_;

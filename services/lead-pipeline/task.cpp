@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/crypto.hpp"
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 
 namespace otto::lead_pipeline {
@@ -55,18 +56,10 @@ std::string priority(std::string_view said) {
 }  // namespace
 
 Due parse_due(std::string_view text) {
-    text = trim(text);
-    auto at = parse_time(text);
-    if (!at) return {};
-    bool has_date = text.size() >= 10 && text[4] == '-' && text[7] == '-';
-    if (!has_date) return {at, {}};  // digits since 1970
-    auto time = text.substr(10);
-    if (time.find_first_of("Zz+-") != std::string_view::npos) return {at, {}};
-    auto plain = to_rfc3339(*at);    // was read as UTC: the same digits, checked and in one form
-    plain.resize(19);
-    plain[10] = ' ';
-    if (time.empty()) plain.replace(11, 8, "23:59:59");
-    return {{}, plain};
+    auto spoken = parse_spoken_time(trim(text));
+    if (!spoken) return {};
+    if (spoken->moment) return {spoken->moment, {}};
+    return {{}, spoken->day + " " + (spoken->clock.empty() ? "23:59:59" : spoken->clock)};
 }
 
 std::string action_type(std::string_view said) {

@@ -70,10 +70,24 @@ ON CONFLICT (company_id, call_id) DO UPDATE SET provider_call_id = excluded.prov
 INSERT INTO call_aliases (company_id, provider, alias, call_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS i (company_id, provider, alias, call_id) ORDER BY company_id, provider, alias
 
+-- name: fold_tasks
+-- Tasks of the younger of two rows that are one call, before it goes. Where both rows' analyses asked for the same thing, the one that a person had a hand in stays, else the older row's; the other one is
+-- cancelled. Two that people had a hand in both stay.
+WITH both_rows AS (
+  SELECT id, call_id, action_type, slot, edited_by IS NULL AND status IN ('open', 'overdue') AS spare FROM tasks
+   WHERE company_id = $1 AND call_id IN ($2, $3) AND source = 'shunya' ORDER BY id FOR UPDATE),
+pairs AS (
+  SELECT CASE WHEN t.spare THEN t.id WHEN o.spare THEN o.id END AS cancelled FROM both_rows t JOIN both_rows o USING (action_type, slot) WHERE t.call_id = $2 AND o.call_id = $3)
+UPDATE tasks t SET call_id = $3, version = version + 1, updated_at = now(), status = CASE WHEN t.id IN (SELECT cancelled FROM pairs) THEN 'cancelled' ELSE t.status END,
+       slot = CASE t.call_id WHEN $2 THEN t.slot + coalesce((SELECT max(o.slot) + 1 FROM both_rows o WHERE o.call_id = $3 AND o.action_type = t.action_type), 0) ELSE t.slot END
+ WHERE t.company_id = $1 AND (t.call_id = $2 OR t.id IN (SELECT cancelled FROM pairs))
+RETURNING t.id, t.version
+
 -- name: fold_call
 -- The younger of two rows that are one call goes; its ids lead to the older, and what hangs on it goes there.
 WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND call_id = $2),
-     tasks AS (UPDATE tasks SET call_id = $3 WHERE company_id = $1 AND call_id = $2),
+     earlier AS (UPDATE folded_calls SET into_id = $3 WHERE company_id = $1 AND into_id = $2),
+     folded AS (INSERT INTO folded_calls (company_id, from_id, into_id) VALUES ($1, $2, $3)),
      verdict AS (UPDATE call_verdicts v SET call_id = $3 WHERE company_id = $1 AND call_id = $2 AND NOT EXISTS (SELECT FROM call_verdicts o WHERE o.company_id = $1 AND o.call_id = $3)),
      due AS (DELETE FROM due_work WHERE company_id = $1 AND kind = 'missed_call' AND ref = $2::bigint::text)
 DELETE FROM calls WHERE company_id = $1 AND call_id = $2

@@ -114,6 +114,7 @@ TEST_CASE("the pool follows from status and rep") {
 
 TEST_CASE("due times: with a zone, without, a day, and what is none") {
     CHECK(parse_due("2026-11-24T10:00:00-07:00").at == parse_time("2026-11-24T17:00:00Z"));
+    for (auto utc : {"2026-12-05 10:00:00 UTC", "2026-12-05 10:00 UTC", "2026-12-05T10:00:00 +0000"}) CHECK(parse_due(utc).at == parse_time("2026-12-05T10:00:00Z"));
     CHECK(parse_due(" 2026-11-24T10:00:00Z ").at == parse_time("2026-11-24T10:00:00Z"));
     auto local = parse_due("2026-11-24T10:00:00");
     CHECK_FALSE(local.at);
