@@ -14,12 +14,6 @@
 namespace otto::kafka {
 namespace {
 
-/// librdkafka's own log lines, as ours. What it says below warning is of no use to an operator.
-void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
-    tel::log(level <= 3 ? tel::Level::error : level <= 5 ? tel::Level::warn : tel::Level::debug, "Kafka client",
-             {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
-}
-
 /// Clients that are ending. The process waits for them at its own end, but not long.
 class Graveyard {
 public:
@@ -58,6 +52,11 @@ private:
 
 }  // namespace
 
+void log_line(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+    tel::log(level <= 3 ? tel::Level::error : level <= 5 ? tel::Level::warn : tel::Level::debug, "Kafka client",
+             {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
+}
+
 void bury(rd_kafka_t* client) {
     static Graveyard graveyard;
     graveyard.take(client);
@@ -84,7 +83,7 @@ ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std:
     set(conf.get(), "reconnect.backoff.max.ms", "1000");  // a broker that is back is found within a second
     set(conf.get(), "log.connection.close", "false");
     set(conf.get(), "allow.auto.create.topics", "false");
-    rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    rd_kafka_conf_set_log_cb(conf.get(), log_line);
     return conf;
 }
 
@@ -136,6 +135,11 @@ void Doorbell::detach() {
     rd_kafka_queue_io_event_enable(queue_, -1, nullptr, 0);
     rd_kafka_queue_destroy(queue_);
     queue_ = nullptr;
+}
+
+void Doorbell::ring() const {
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto rung = ::write(fd_, &one, sizeof one);  // a full eventfd rings already
 }
 
 void Doorbell::hush() const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
 /// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back, rd_kafka_destroy() may take as long as the step.
 void bury(rd_kafka_t*);
 Record to_record(rd_kafka_message_t&);
+/// What largest_record() says of a topic of Otto's.
+std::optional<std::size_t> declared_limit(std::string_view topic);
+/// librdkafka's own log lines, as ours. What it says below warning is of no use to an operator.
+void log_line(const rd_kafka_t*, int level, const char* facility, const char* text);
 
 /// Waits for what comes on a client's queue, by the steady clock. librdkafka's own waits go by the wall clock: when that steps back, one that is under way lasts
 /// as long as the step.
@@ -41,6 +46,7 @@ public:
     /// Rings for this queue, which is the bell's from now on; detach() before the client ends.
     void attach(rd_kafka_queue_t*);
     void detach();
+    void ring() const;
     int fd() const { return fd_; }
     /// Tries `take` until it says true, or for so long.
     template <class Take>

@@ -8,13 +8,63 @@
 #include "telemetry/log.hpp"
 
 namespace otto::kafka {
+namespace {
+
+/// What Kafka says of a record, not of itself: to try again changes nothing. Everything else passes.
+bool refuses(rd_kafka_resp_err_t error) {
+    switch (error) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD: return true;
+        default: return false;
+    }
+}
+
+std::size_t weight(const Outgoing& r) {
+    std::size_t bytes = r.key.size() + r.value.size();
+    for (const auto& [name, value] : r.headers) bytes += name.size() + value.size();
+    return bytes;
+}
+
+}  // namespace
 
 struct Producer::Impl {
     rd_kafka_t* client = nullptr;
     std::optional<Doorbell> bell;
+    std::size_t most = 0;  // of a topic that is none of Otto's
     std::atomic<std::size_t> in_flight{0};
     std::atomic<bool> stop{false}, dead{false};
     std::thread own;
+    std::mutex lock;
+    std::vector<std::pair<Report, std::string>> refused;  // before they were sent, and why; reported by serve() as all others are
+    std::atomic<bool> any_refused{false};
+
+    void refuse(Report report, std::string why) {
+        {
+            std::lock_guard guard(lock);
+            refused.emplace_back(std::move(report), std::move(why));
+            any_refused = true;
+        }
+        bell->ring();
+    }
+    bool report_refused() {
+        if (!any_refused) return false;
+        std::vector<std::pair<Report, std::string>> due;
+        {
+            std::lock_guard guard(lock);
+            due.swap(refused);
+            any_refused = false;
+        }
+        for (auto& [report, why] : due) {
+            Delivery d;
+            d.refused = true;
+            d.error = std::move(why);
+            in_flight.fetch_sub(1);
+            if (report) report(d);
+        }
+        return !due.empty();
+    }
 
     static void on_report(rd_kafka_t* client, const rd_kafka_message_t* m, void* opaque) {
         auto* self = static_cast<Impl*>(opaque);
@@ -23,6 +73,7 @@ struct Producer::Impl {
         d.ok = m->err == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (!d.ok) {
             d.error = rd_kafka_err2str(m->err);
+            d.refused = refuses(m->err);
             d.fatal = rd_kafka_fatal_error(client, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
             if (d.fatal) self->dead = true;
         }
@@ -35,6 +86,7 @@ struct Producer::Impl {
 
 Producer::Producer(ProducerOptions options, bool own_thread) : impl_(std::make_unique<Impl>()) {
     auto conf = make_conf(options.brokers, options.client_id, options.max_message_bytes);
+    impl_->most = options.max_message_bytes;
     set(conf.get(), "enable.idempotence", "true");  // acks=all follows
     set(conf.get(), "partitioner", "murmur2_random");
     set(conf.get(), "compression.type", "lz4");
@@ -66,6 +118,11 @@ Producer::~Producer() {
 
 bool Producer::produce(const Outgoing& record, Report report) {
     if (impl_->dead) return false;
+    if (auto bytes = weight(record), most = declared_limit(record.topic).value_or(impl_->most); bytes > most) {
+        impl_->in_flight.fetch_add(1);
+        impl_->refuse(std::move(report), record.topic + " takes records of " + std::to_string(most) + " bytes, and this one has " + std::to_string(bytes) + " (MSG_SIZE_TOO_LARGE)");
+        return true;
+    }
     auto opaque = std::make_unique<Report>(std::move(report));
     rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
     for (const auto& [name, value] : record.headers)
@@ -77,8 +134,12 @@ bool Producer::produce(const Outgoing& record, Report report) {
         RD_KAFKA_V_VALUE(value, record.tombstone ? 0 : record.value.size()), RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        impl_->in_flight.fetch_sub(1);
         rd_kafka_headers_destroy(headers);
+        if (refuses(error)) {
+            impl_->refuse(std::move(*opaque), rd_kafka_err2str(error));
+            return true;
+        }
+        impl_->in_flight.fetch_sub(1);
         tel::warn("Kafka producer takes no record", {{"topic", record.topic}, {"bytes", record.value.size()}, {"why", rd_kafka_err2str(error)}});
         return false;
     }
@@ -91,8 +152,8 @@ bool Producer::produce(Record r, Report report) { return produce(Outgoing{r.topi
 int Producer::event_fd() const { return impl_->bell->fd(); }
 
 void Producer::serve(Millis wait) {
-    impl_->bell->until(wait, [client = impl_->client] {
-        bool any = false;
+    impl_->bell->until(wait, [this, client = impl_->client] {
+        bool any = impl_->report_refused();
         while (rd_kafka_poll(client, 0) > 0) any = true;
         return any;
     });
@@ -110,6 +171,7 @@ bool Producer::flush(Millis deadline) {
 
 void Producer::purge() {
     rd_kafka_purge(impl_->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    impl_->report_refused();
     while (in_flight() > 0 && rd_kafka_outq_len(impl_->client) > 0) serve(Millis{20});
 }
 

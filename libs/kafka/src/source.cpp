@@ -1,6 +1,9 @@
 #include "kafka/source.hpp"
 
+#include <atomic>
+#include <cstring>
 #include <map>
+#include <set>
 
 #include "client.hpp"
 #include "telemetry/log.hpp"
@@ -43,30 +46,140 @@ MessagePtr next_message(rd_kafka_t* client, const Doorbell& bell, Millis wait) {
 
 }  // namespace
 
+/// Where each partition is read next, and what lies between that and what comes. auto.offset.reset=earliest goes on at the oldest record there is and says nothing but a
+/// line in the client's log; so what comes is compared with what was to come, and a gap with where the partition begins. Gaps above that are none of retention's doing
+/// (a transaction's mark, a key's older record).
+class Positions {
+public:
+    explicit Positions(const std::string& group) : group_(group) {}
+
+    void set(const TopicPartition& p, std::int64_t next) {
+        next_[p] = next;
+        gaps_.erase(p);
+        last_ = nullptr;
+    }
+    void forget(const TopicPartition& p) {
+        next_.erase(p);
+        gaps_.erase(p);
+        last_ = nullptr;
+    }
+    void clear() {
+        next_.clear();
+        gaps_.clear();
+        last_ = nullptr;
+    }
+    void came(const rd_kafka_message_t& m) {
+        const char* topic = rd_kafka_topic_name(m.rkt);
+        if (!last_ || last_->first.partition != m.partition || last_->first.topic != topic) last_ = &*next_.try_emplace({topic, m.partition}, m.offset).first;
+        auto& next = last_->second;
+        if (m.offset > next) gaps_.try_emplace(last_->first, next, m.offset);
+        if (m.offset < next) begins_anew(last_->first, next, m.offset);
+        next = m.offset + 1;
+    }
+    /// Kafka did not have a position, of whichever partition: all are compared with where they begin and end.
+    void doubt() {
+        for (const auto& [p, next] : next_) gaps_.try_emplace(p, next, next);
+    }
+    /// Asks Kafka about the gaps; what it does not answer is asked again a second later.
+    void look(rd_kafka_t* client) {
+        if (gaps_.empty()) return;
+        auto now = std::chrono::steady_clock::now();
+        if (now < not_before_) return;
+        for (auto gap = gaps_.begin(); gap != gaps_.end();) {
+            const auto& [p, range] = *gap;
+            const auto [from, to] = range;
+            std::int64_t low = 0, high = 0;
+            if (rd_kafka_query_watermark_offsets(client, p.topic.c_str(), p.partition, &low, &high, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                not_before_ = now + std::chrono::seconds(1);
+                return;
+            }
+            auto& next = next_[p];
+            bool open = from == to;  // nothing has come yet
+            if (auto end = open ? low : std::min(low, to); end > from) {
+                lost(p, from, end - from);
+                if (open && next == from) next = low;
+            } else if (open && next == from && high < from) {
+                begins_anew(p, from, low);
+                next = low;
+            }
+            gap = gaps_.erase(gap);
+        }
+    }
+
+private:
+    void lost(const TopicPartition& p, std::int64_t from, std::int64_t records) {
+        resets_.inc();
+        lost_.inc(static_cast<double>(records));
+        tel::error("records were lost to retention before they were read", {{"group", group_}, {"topic", p.topic}, {"partition", p.partition}, {"from", from}, {"lost", records},
+                                                                            {"cure", "raise the topic's retention.ms above the longest standstill; find out why the consumer stood (ottoctl lag)"}});
+    }
+    void begins_anew(const TopicPartition& p, std::int64_t position, std::int64_t at) {
+        resets_.inc();
+        tel::error("a partition ends before the position of its consumer: its topic was made anew, or its newest records are lost",
+                   {{"group", group_}, {"topic", p.topic}, {"partition", p.partition}, {"position", position}, {"goes_on_at", at}});
+    }
+
+    std::string group_;
+    std::map<TopicPartition, std::int64_t> next_;
+    std::pair<const TopicPartition, std::int64_t>* last_ = nullptr;             // records come in runs of a partition
+    std::map<TopicPartition, std::pair<std::int64_t, std::int64_t>> gaps_;  // from, to: not explained yet
+    std::chrono::steady_clock::time_point not_before_{};
+    tel::Counter resets_ = tel::Metrics::counter("kafka_offset_resets_total", "Times that Kafka no longer had a consumer's position.", {{"group", group_}});
+    tel::Counter lost_ = tel::Metrics::counter("kafka_records_lost_total", "Records that retention took away before their consumer had read them.", {{"group", group_}});
+};
+
 struct Source::Impl {
+    explicit Impl(SourceOptions o) : options(std::move(o)), positions(options.group) {}
+
     SourceOptions options;
     rd_kafka_t* client = nullptr;
     Doorbell bell;
     Rebalance rebalance;
     std::vector<TopicPartition> assignment;
+    std::set<TopicPartition> paused;
+    Positions positions;
+    std::atomic<bool> position_gone{false};
+    std::vector<Record>* polled = nullptr;  // what poll() has on hand
 
     void open();
-    static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list, void* opaque) {
-        auto& self = *static_cast<Impl*>(opaque);
-        auto partitions = partitions_of(list);
-        if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-            self.assignment = partitions;
-            if (self.rebalance.assigned) {
-                auto starts = self.rebalance.assigned(partitions);
-                for (std::size_t i = 0; i < starts.size() && i < partitions.size(); ++i)
-                    if (starts[i]) list->elems[i].offset = *starts[i];
-            }
-            rd_kafka_assign(client, list);
-        } else {
-            if (self.rebalance.revoked) self.rebalance.revoked(partitions, rd_kafka_assignment_lost(client) != 0);
-            self.assignment.clear();
-            rd_kafka_assign(client, nullptr);
+    void take(rd_kafka_topic_partition_list_t* list) {
+        assignment = partitions_of(list);
+        std::vector<std::optional<std::int64_t>> starts;
+        if (rebalance.assigned) starts = rebalance.assigned(assignment);
+        starts.resize(assignment.size());
+        ListPtr of_group(rd_kafka_topic_partition_list_new(list->cnt));
+        for (int i = 0; i < list->cnt; ++i) {
+            auto start = starts[static_cast<std::size_t>(i)];
+            if (start) list->elems[i].offset = *start;
+            else rd_kafka_topic_partition_list_add(of_group.get(), list->elems[i].topic, list->elems[i].partition);
         }
+        // Asked for here, as the client would do next, because only so it is known whether Kafka still has what comes there.
+        if (of_group->cnt > 0 && rd_kafka_committed(client, of_group.get(), 2'000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            for (int i = 0; i < of_group->cnt; ++i)
+                if (const auto& there = of_group->elems[i]; there.offset >= 0 && !there.err) rd_kafka_topic_partition_list_set_offset(list, there.topic, there.partition, there.offset);
+        for (int i = 0; i < list->cnt; ++i)
+            if (list->elems[i].offset >= 0) positions.set({list->elems[i].topic, list->elems[i].partition}, list->elems[i].offset);
+        rd_kafka_assign(client, list);
+        if (!paused.empty()) rd_kafka_resume_partitions(client, list_of({paused.begin(), paused.end()}).get());
+        paused.clear();
+    }
+    void give_up(rd_kafka_topic_partition_list_t* list) {
+        if (rebalance.revoked) rebalance.revoked(partitions_of(list), rd_kafka_assignment_lost(client) != 0);
+        // Their next owner begins where they were done, and so does this one if it is the same.
+        if (polled) polled->clear();
+        positions.clear();
+        assignment.clear();
+        rd_kafka_assign(client, nullptr);
+    }
+    static void on_rebalance(rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list, void* opaque) {
+        auto& self = *static_cast<Impl*>(opaque);
+        error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? self.take(list) : self.give_up(list);
+    }
+    /// On a thread of librdkafka's.
+    static void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+        log_line(client, level, facility, text);
+        if (client && std::strcmp(facility, "OFFSET") == 0)
+            if (auto* self = static_cast<Impl*>(rd_kafka_opaque(client))) self->position_gone = true;
     }
 };
 
@@ -88,6 +201,7 @@ void Source::Impl::open() {
     set(conf.get(), "fetch.min.bytes", options.gather > Millis{0} ? "65536" : "1");
     set(conf.get(), "receive.message.max.bytes", "104857600");
     rd_kafka_conf_set_rebalance_cb(conf.get(), &Impl::on_rebalance);
+    rd_kafka_conf_set_log_cb(conf.get(), &Impl::on_log);
     rd_kafka_conf_set_opaque(conf.get(), this);
     client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client);
@@ -97,10 +211,7 @@ void Source::Impl::open() {
     if (auto error = rd_kafka_subscribe(client, list_of(topics).get())) throw Failure(kafka_error("cannot subscribe", error));
 }
 
-Source::Source(SourceOptions options) : impl_(std::make_unique<Impl>()) {
-    impl_->options = std::move(options);
-    impl_->open();
-}
+Source::Source(SourceOptions options) : impl_(std::make_unique<Impl>(std::move(options))) { impl_->open(); }
 
 Source::~Source() {
     if (impl_) close();
@@ -119,22 +230,25 @@ void Source::on_rebalance(Rebalance r) { impl_->rebalance = std::move(r); }
 std::vector<Record> Source::poll(std::size_t max, std::size_t max_bytes, Millis wait) {
     std::vector<Record> out;
     std::size_t bytes = 0;
+    struct OnHand {
+        Impl& impl;
+        ~OnHand() { impl.polled = nullptr; }
+    } on_hand{*impl_};
+    impl_->polled = &out;
     while (out.size() < max && bytes < max_bytes) {
         auto m = next_message(impl_->client, impl_->bell, wait);
         if (!m) break;
         wait = Millis{0};
         if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            impl_->positions.came(*m);
             out.push_back(to_record(*m));
             bytes += m->len;
-        } else if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-            static auto resets = tel::Metrics::counter("kafka_offset_resets_total", "Positions that Kafka no longer had.");
-            resets.inc();
-            tel::error("Kafka no longer has the position of a consumer: records were lost to retention, or the topic was made anew",
-                       {{"group", impl_->options.group}, {"detail", rd_kafka_message_errstr(m.get())}});
         } else if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
             tel::warn("Kafka lacks a topic: run ottoctl topics apply", {{"group", impl_->options.group}, {"detail", rd_kafka_message_errstr(m.get())}});
         }
     }
+    if (impl_->position_gone.exchange(false)) impl_->positions.doubt();
+    impl_->positions.look(impl_->client);
     return out;
 }
 
@@ -151,6 +265,7 @@ void Source::commit_async(const std::vector<std::pair<TopicPartition, std::int64
 }
 
 Result<void> Source::seek(const TopicPartition& p, std::int64_t offset) {
+    impl_->positions.forget(p);
     auto list = at_offset(p, offset);
     if (auto* error = rd_kafka_seek_partitions(impl_->client, list.get(), 2'000)) {
         Error why(std::string("cannot seek: ") + rd_kafka_error_string(error));
@@ -158,16 +273,25 @@ Result<void> Source::seek(const TopicPartition& p, std::int64_t offset) {
         return why;
     }
     if (auto error = list->elems[0].err) return kafka_error("cannot seek", error);
+    impl_->positions.set(p, offset);
     return {};
 }
 
-void Source::pause(const TopicPartition& p) { rd_kafka_pause_partitions(impl_->client, list_of({p}).get()); }
-void Source::resume(const TopicPartition& p) { rd_kafka_resume_partitions(impl_->client, list_of({p}).get()); }
+void Source::pause(const TopicPartition& p) {
+    if (impl_->paused.insert(p).second) rd_kafka_pause_partitions(impl_->client, list_of({p}).get());
+}
+
+void Source::resume(const TopicPartition& p) {
+    if (impl_->paused.erase(p) > 0) rd_kafka_resume_partitions(impl_->client, list_of({p}).get());
+}
 
 /// A new client, not another subscription: librdkafka 2.0 aborts when a client is closed between unsubscribe and subscribe.
 void Source::rejoin() {
     close();
     impl_->assignment.clear();
+    impl_->positions.clear();
+    impl_->paused.clear();
+    impl_->position_gone = false;
     impl_->open();
 }
 

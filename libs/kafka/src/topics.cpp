@@ -14,11 +14,19 @@ constexpr const char* kDay = "86400000";
 
 std::string days(int n) { return std::to_string(std::stoll(kDay) * n); }
 
-TopicSpec kept(std::string name, int for_days, bool large) {
-    TopicSpec t{std::move(name), 12, {{"cleanup.policy", "delete"}, {"retention.ms", days(for_days)}, {"message.timestamp.type", "LogAppendTime"}}};
-    if (large) t.settings.emplace_back("max.message.bytes", std::to_string(36u << 20));
-    return t;
+constexpr std::size_t kMiB = 1u << 20;
+/// What a broker takes that nobody has told anything.
+constexpr std::size_t kStockBroker = 1'048'588;
+/// What frames a record on its way: its batch's header, lengths, and what lz4 adds to what cannot be packed.
+constexpr std::size_t framing(std::size_t max) { return max / 256 + 1'024; }
+
+TopicSpec topic(std::string name, std::size_t most, std::vector<std::pair<std::string, std::string>> settings) {
+    settings.emplace_back("message.timestamp.type", "LogAppendTime");
+    settings.emplace_back("max.message.bytes", std::to_string(most));
+    return {std::move(name), 12, std::move(settings)};
 }
+
+TopicSpec kept(std::string name, std::size_t most, int for_days) { return topic(std::move(name), most, {{"cleanup.policy", "delete"}, {"retention.ms", days(for_days)}}); }
 
 using QueuePtr = std::unique_ptr<rd_kafka_queue_t, Freed<rd_kafka_queue_destroy>>;
 using EventPtr = std::unique_ptr<rd_kafka_event_t, Freed<rd_kafka_event_destroy>>;
@@ -168,16 +176,32 @@ Result<std::vector<TopicChange>> go(const std::string& brokers, std::vector<Topi
 }  // namespace
 
 const std::vector<TopicSpec>& otto_topics() {
+    // How large a record may be follows from what is in it. What providers post goes on whole (bodies of 32 MiB, and what was read of them); a company's profile holds all its
+    // numbers and its settings; of calls and changes only names and moments go around.
     static const std::vector<TopicSpec> topics{
-        kept("otto.inbound", 7, true),
-        kept("otto.routed", 7, true),
-        kept("otto.calls", 7, false),
-        kept("otto.analysis", 7, true),
-        kept("otto.changes", 3, false),
-        {"otto.directory", 12, {{"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"}}},
+        kept("otto.inbound", 36 * kMiB, 7),
+        kept("otto.routed", 36 * kMiB, 7),
+        kept("otto.calls", kMiB, 7),
+        kept("otto.analysis", 36 * kMiB, 7),
+        kept("otto.changes", kMiB, 3),
+        topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
     };
     return topics;
 }
+
+std::optional<std::size_t> declared_limit(std::string_view topic) {
+    static const auto table = [] {
+        std::map<std::string, std::size_t, std::less<>> out;
+        for (const auto& t : otto_topics())
+            for (const auto& [name, value] : t.settings)
+                if (name == "max.message.bytes") out[t.name] = std::stoull(value) - framing(std::stoull(value));
+        return out;
+    }();
+    auto found = table.find(topic);
+    return found == table.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::size_t largest_record(std::string_view topic) { return declared_limit(topic).value_or(kStockBroker - framing(kStockBroker)); }
 
 Result<std::vector<TopicChange>> plan_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication, Millis deadline) {
     return go(brokers, specs, replication, deadline, false);

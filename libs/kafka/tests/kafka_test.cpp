@@ -67,6 +67,7 @@ TEST_CASE("Otto's topics are the six of the plan") {
         names.push_back(t.name);
         CHECK(t.partitions == 12);
         CHECK(std::count(t.settings.begin(), t.settings.end(), std::pair<std::string, std::string>("message.timestamp.type", "LogAppendTime")) == 1);
+        CHECK(std::count_if(t.settings.begin(), t.settings.end(), [](const auto& s) { return s.first == "max.message.bytes"; }) == 1);
     }
     CHECK(names == std::vector<std::string>{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes", "otto.directory"});
 }
@@ -105,13 +106,69 @@ TEST_CASE("records arrive in order, whole, with their headers; reports come thro
     CHECK(records[3].header("absent").empty());
 }
 
+namespace {
+
+/// Bytes that cannot be packed.
+std::string noise(std::size_t size) {
+    std::string out;
+    out.reserve(size);
+    for (std::uint32_t n = 1; out.size() < size; n = n * 1664525 + 1013904223) out += static_cast<char>(n >> 24);
+    return out;
+}
+
+kafka::Delivery fate(kafka::Producer& producer, const kafka::Record& r) {
+    kafka::Delivery out;
+    REQUIRE(producer.produce(r, [&](const kafka::Delivery& d) { out = d; }));
+    REQUIRE(producer.flush(Millis{30'000}));
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("the largest record of each topic is taken by a broker that nobody has told anything; a larger one never leaves", "[integration]") {
+    auto& kafka = TestKafka::shared();
+    REQUIRE(kafka::apply_topics(kafka.brokers(), kafka::otto_topics(), 1, Millis{20'000}));
+    kafka::Producer producer(to(kafka.brokers()));
+    for (const auto& t : kafka::otto_topics()) {
+        INFO(t.name);
+        auto whole = record(t.name, "k", noise(kafka::largest_record(t.name)));
+        auto beside = whole.key.size();
+        for (const auto& [name, value] : whole.headers) beside += name.size() + value.size();
+        whole.value.resize(whole.value.size() - beside);
+        auto taken = fate(producer, whole);
+        CHECK(taken.error == "");
+        CHECK(taken.ok);
+        whole.value += 'x';
+        auto refused = fate(producer, whole);
+        CHECK_FALSE(refused.ok);
+        CHECK(refused.refused);
+        CHECK_FALSE(refused.fatal);
+        CHECK(refused.error.find("MSG_SIZE_TOO_LARGE") != std::string::npos);
+    }
+    CHECK(kafka::largest_record("somebody.elses") < 1'048'588);
+}
+
+TEST_CASE("what Kafka refuses for what it is is told apart from what passes", "[integration]") {
+    auto& kafka = TestKafka::shared();
+    kafka::TopicSpec small{kafka.fresh_topic(), 1, {{"max.message.bytes", "2000"}}};
+    REQUIRE(kafka::apply_topics(kafka.brokers(), {small}, 1, Millis{20'000}));
+    kafka::Producer producer(to(kafka.brokers()));
+    CHECK(fate(producer, record(small.name, "k", noise(5'000))).refused);
+    kafka::Producer another(to(kafka.brokers()));
+    CHECK(fate(another, record(small.name, "k", "small")).ok);
+    kafka::Delivery purged;
+    REQUIRE(another.produce(record("no.such.topic", "k", "v"), [&](const kafka::Delivery& d) { purged = d; }));
+    another.purge();
+    CHECK_FALSE(purged.ok);
+    CHECK_FALSE(purged.refused);
+}
+
 TEST_CASE("a record of 20 MiB passes, and a batch is bounded by bytes", "[integration]") {
     auto& kafka = TestKafka::shared();
     kafka::TopicSpec spec{kafka.fresh_topic(), 1, {{"max.message.bytes", std::to_string(36u << 20)}}};
     REQUIRE(kafka::apply_topics(kafka.brokers(), {spec}, 1, Millis{20'000}));
     kafka::Producer producer(to(kafka.brokers()));
-    std::string large;
-    for (std::uint32_t n = 1; large.size() < (20u << 20); n = n * 1664525 + 1013904223) large += static_cast<char>(n >> 24);
+    auto large = noise(20u << 20);
     CHECK(send_all(producer, {record(spec.name, "k", large), record(spec.name, "k", "small")}) == 2);
     kafka::Source source(from(spec.name, "large"));
     std::vector<kafka::Record> first;

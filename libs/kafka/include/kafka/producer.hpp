@@ -7,7 +7,7 @@ struct ProducerOptions {
     std::string brokers, client_id;
     double linger_ms = 0.5;
     Millis message_timeout{0};          ///< 0 = never give up
-    std::size_t max_message_bytes = 36u << 20;
+    std::size_t max_message_bytes = 36u << 20;  ///< of topics that are none of Otto's; for those see largest_record()
     std::size_t max_queued_kbytes = 262'144;
     int report_fd = -1;                 ///< an eventfd of the caller's to be written when reports are due; it outlives producers
 };
@@ -24,6 +24,7 @@ struct Outgoing {
 struct Delivery {
     bool ok = false;
     bool fatal = false;      ///< this producer can deliver nothing any more: make a new one
+    bool refused = false;    ///< for what it is (too large, no valid record): it will never be taken. Or it shared a batch with such a one: alone it may be
     std::string error;
     std::int32_t partition = -1;
     std::int64_t offset = -1;
@@ -37,7 +38,7 @@ public:
     ~Producer();  ///< purges what is in flight; its callbacks run with an error
 
     using Report = std::function<void(const Delivery&)>;
-    /// Queues; false if the queue is full or the producer is dead (no callback then).
+    /// Queues; false if the queue is full or the producer is dead (no callback then). What is larger than its topic takes is queued too, and its callback says refused.
     bool produce(const Outgoing&, Report);
     bool produce(Record, Report);
     /// Readable when callbacks are due; for an event loop.

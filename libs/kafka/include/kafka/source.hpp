@@ -17,8 +17,9 @@ struct SourceOptions {
     Millis gather{0};
 };
 
-/// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off,
-/// auto.offset.reset is earliest (with an error line and a metric when it happens). Rebalances are eager; they happen inside poll().
+/// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off. auto.offset.reset is earliest;
+/// what retention took away before it was read is told by an error line with its number, and counted (kafka_offset_resets_total, kafka_records_lost_total). For topics
+/// that keep all their records until they are old, not for compacted ones. Rebalances are eager; they happen inside poll(), which then returns nothing of before.
 class Source {
 public:
     explicit Source(SourceOptions);
@@ -40,6 +41,8 @@ public:
     void commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions);
     /// Synchronous; after an error nobody knows where the partition will be read from, until rejoin().
     Result<void> seek(const TopicPartition&, std::int64_t offset);
+    /// Nothing more of the partition is polled, nor fetched for it. Ends with resume(), and when the partition is given up. What was polled of it and not done wants a seek()
+    /// after resume().
     void pause(const TopicPartition&);
     void resume(const TopicPartition&);
     /// Leaves the group and takes part again; used after a lane lost its fence.
