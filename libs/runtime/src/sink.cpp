@@ -1,5 +1,4 @@
-#include <stdexcept>
-
+#include "kafka/topics.hpp"
 #include "records.hpp"
 #include "runtime/consumer.hpp"
 #include "runtime/handler.hpp"
@@ -10,16 +9,24 @@
 namespace otto::rt {
 namespace {
 
-/// Kafka refuses what is over 36 MiB; a record that can never leave must fail where it is made.
-constexpr std::size_t kLargest = 34u << 20;
+/// Of a record, beside its value: key and CloudEvents headers.
+constexpr std::size_t kBesideValue = 8u << 10;
 
+/// A record that can never leave fails where it is made.
 events::Wire encode_checked(const google::protobuf::Message& m, const events::Meta& meta) {
     auto wire = events::encode(m, meta);
-    if (wire.value.size() > kLargest) throw std::length_error(meta.type + " is larger than Kafka takes (" + std::to_string(wire.value.size()) + " bytes)");
+    auto bytes = wire.key.size() + wire.value.size();
+    for (const auto& [name, value] : wire.headers) bytes += name.size() + value.size();
+    if (auto most = kafka::largest_record(wire.topic); bytes > most) throw EventTooLarge(meta.type, bytes, most);
     return wire;
 }
 
 }  // namespace
+
+EventTooLarge::EventTooLarge(const std::string& type, std::size_t bytes, std::size_t most)
+    : std::length_error(type + " of " + std::to_string(bytes) + " bytes is larger than its topic takes (" + std::to_string(most) + ")") {}
+
+std::size_t largest_event(std::string_view topic) { return kafka::largest_record(topic) - kBesideValue; }
 
 void Sink::emit(const Envelope& cause, const google::protobuf::Message& m, EmitOptions options) {
     const auto& type = events::type_info(*m.GetDescriptor()).type;

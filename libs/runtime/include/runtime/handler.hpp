@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -68,6 +69,20 @@ private:
     Kind kind_;
     std::string why_;
     std::optional<Millis> after_;
+};
+
+/// How large an event may be: bytes of the message as it is published (ByteSizeLong), by what its topic takes. What is larger cannot be emitted. So whoever makes events of
+/// what a tenant says refuses first, with 422 and the field that is to become shorter; since the event holds more than that field, by asking with the event as it would be:
+///
+///     if (profile.ByteSizeLong() > rt::largest_event<CompanyProfile>()) …
+std::size_t largest_event(std::string_view topic);
+template <class E>
+std::size_t largest_event() {
+    return largest_event(events::type_of<E>().topic);
+}
+/// Thrown by emit(). In a handler it is as any exception: the event is the one at fault.
+struct EventTooLarge : std::length_error {
+    EventTooLarge(const std::string& type, std::size_t bytes, std::size_t most);
 };
 
 struct EmitOptions {
