@@ -1,5 +1,9 @@
 """Who may see what: tokens, roles, companies, Idempotency-Key."""
 
+import concurrent.futures
+import uuid
+
+import httpx
 import pytest
 
 from conftest import Company, new_number
@@ -111,6 +115,38 @@ def test_idempotency_key(stack):
     assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
     assert other.status_code == 409 and other.json()["errors"][0]["field"] == "Idempotency-Key"
     assert stack.http.post("/api/v1/numbers", json={"e164": number}, headers={**headers, "Idempotency-Key": b"\xc3\xbc"}).status_code == 422
+
+
+def test_an_idempotency_key_is_one_company_s(stack):
+    """One person is a manager of two companies, and uses one key for both."""
+    user = f"user_{uuid.uuid4().hex}"
+    first, second = Company(stack, signing_key=None), Company(stack, signing_key=None)
+    rows = {}
+    for company in (first, second):
+        headers = {"Authorization": f"Bearer {stack.token('manager', company.id, user=user)}", "Idempotency-Key": "call the plumber"}
+        answer = stack.http.post("/api/v1/tasks", json={"description": "call the plumber"}, headers=headers)
+        assert answer.status_code == 201 and "Idempotent-Replayed" not in answer.headers
+        assert answer.json()["data"]["company_id"] == company.id
+        rows[company.id] = answer.json()["data"]["id"]
+        assert stack.get(f"/api/v1/tasks/{rows[company.id]}", company.manager).status_code == 200
+        assert stack.http.post("/api/v1/tasks", json={"description": "call the plumber"}, headers=headers).json() == answer.json()
+    assert len(set(rows.values())) == 2
+
+
+def test_a_company_that_is_asked_for_many_times_at_once_is_made_once(stack):
+    user, name = f"user_{uuid.uuid4().hex}", f"Once {uuid.uuid4().hex}"
+    headers = {"Authorization": f"Bearer {stack.token('manager', user=user)}", "Idempotency-Key": str(uuid.uuid4())}
+
+    def made():
+        return stack.http.post("/api/v1/company/", json={"name": name}, headers=headers)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: made(), range(8)))
+    assert {a.status_code for a in answers} <= {200, 409} and sum("Idempotent-Replayed" not in a.headers for a in answers if a.status_code == 200) == 1
+    assert all(a.headers["Retry-After"] for a in answers if a.status_code == 409)
+    assert made().json() == next(a for a in answers if a.status_code == 200).json()
+    organizations = httpx.get(stack.sandbox + "/v1/organizations", params={"limit": 500}, headers={"Authorization": "Bearer x"}).json()["data"]
+    assert sum(o["name"] == name for o in organizations) == 1
 
 
 def test_creating_companies(stack):

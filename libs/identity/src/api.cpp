@@ -2,22 +2,12 @@
 
 #include <algorithm>
 
-#include "base/crypto.hpp"
+#include "answers.hpp"
 #include "base/json.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::identity {
 namespace {
-
-constexpr pg::Query kAnswerOf{"api.answer_of", "SELECT request_hash, status, content_type, body FROM idempotency_keys WHERE consumer = $1 AND user_id = $2 AND route = $3 AND key = $4"};
-constexpr pg::Query kKeep{"api.keep_answer", R"sql(
-INSERT INTO idempotency_keys (consumer, user_id, route, key, request_hash, status, content_type, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8))sql"};
-
-struct Kept {
-    std::string hash, type, body;
-    int status;
-    static Kept from(const pg::Fields& f) { return {f.text("request_hash"), f.text("content_type"), f.bytes("body"), static_cast<int>(f.integer("status"))}; }
-};
 
 http::Response unavailable(const http::Request& request) {
     auto r = http::problem({503, "Database unavailable", "The database cannot be reached at the moment; try again shortly."}, request);
@@ -32,6 +22,12 @@ void refuse(int status, std::string title, std::string detail, std::vector<std::
 }
 
 void refuse_field(const std::string& field, const std::string& message) { refuse(422, "Invalid request", "Correct " + field + ": " + message + ".", {{field, message}}); }
+
+http::Response refused(const Refusal& refusal, const http::Request& request) {
+    auto r = http::problem(refusal.problem, request);
+    if (refusal.retry_after_s > 0) r.headers.add("Retry-After", std::to_string(refusal.retry_after_s));
+    return r;
+}
 
 void not_found(const std::string& what) { refuse(404, "Not found", "There is no such " + what + "."); }
 
@@ -61,8 +57,7 @@ struct Api::Impl {
     pg::Pool pool;
 
     http::Response answer(const http::Request&, const std::string& route, Roles, bool write, const Handler&);
-    http::Response run(Context&, const std::string& route, const std::string& key, const Handler&);
-    std::optional<http::Response> kept(const Context&, const std::string& route, const std::string& key, const std::string& hash);
+    http::Response run(Context&, const Handler&);
 };
 
 Api::Api(app::Service& service, const Authenticator& authenticator, std::size_t connections)
@@ -106,9 +101,9 @@ http::Response Api::Impl::answer(const http::Request& request, const std::string
     }
     Context context(request, *who, pool);
     try {
-        return run(context, route, key, handler);
+        return key.empty() ? run(context, handler) : Answers(pool, service).once(context, route, key, handler);
     } catch (const Refusal& refusal) {
-        return http::problem(refusal.problem, request);
+        return refused(refusal, request);
     } catch (const pg::SqlFailure& e) {
         if (e.kind() == pg::FailureClass::transient || e.kind() == pg::FailureClass::contention) {
             tel::warn("a request failed for want of the database", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
@@ -118,53 +113,9 @@ http::Response Api::Impl::answer(const http::Request& request, const std::string
     }
 }
 
-std::optional<http::Response> Api::Impl::kept(const Context& context, const std::string& route, const std::string& key, const std::string& hash) {
-    auto tx = pool.begin(pg::Scope::none());
-    auto row = tx.maybe<Kept>(kAnswerOf, {service, context.who.user, route, key});
-    tx.commit();
-    if (!row) return std::nullopt;
-    if (row->hash != hash) refuse(409, "Idempotency-Key used", "This Idempotency-Key was used for another request; take a new one.", {{"Idempotency-Key", "was used for another request"}});
-    http::Response r;
-    r.status = row->status;
-    r.headers.add("Content-Type", row->type);
-    r.headers.add("Idempotent-Replayed", "true");
-    r.body = row->body;
-    return r;
-}
-
-http::Response Api::Impl::run(Context& context, const std::string& route, const std::string& key, const Handler& handler) {
-    const auto& request = context.request;
-    std::string hash;
-    if (!key.empty()) {
-        hash = hex_encode(sha256(request.target + "\n" + request.body));
-        if (auto answer = kept(context, route, key, hash)) return std::move(*answer);
-    }
-    http::Response response;
-    std::optional<http::Response> refused;
-    try {
-        response = handler(context);
-    } catch (const Refusal& refusal) {
-        if (key.empty()) throw;
-        refused = http::problem(refusal.problem, request);  // kept too: the same request again gives the same answer
-        context.tx_.reset();
-        response = *refused;
-    }
-    if (response.status >= 500) return response;
-    if (!key.empty()) {
-        if (!context.tx_) context.tx_ = std::make_unique<pg::Tx>(pool.begin(pg::Scope::none()));
-        context.tx_->write(kKeep, {service, context.who.user, route, key, hash, response.status, std::string(response.headers.get("content-type")), pg::Param::bytes(response.body)});
-    }
-    if (context.tx_) {
-        try {
-            if (response.status < 300 || refused) context.tx_->commit();
-        } catch (const pg::SqlFailure& e) {
-            if (e.constraint() != "idempotency_keys_pkey") throw;
-            // The same request ran beside this one and was first: its answer is the answer.
-            context.tx_.reset();
-            if (auto answer = kept(context, route, key, hash)) return std::move(*answer);
-            throw;
-        }
-    }
+http::Response Api::Impl::run(Context& context, const Handler& handler) {
+    auto response = handler(context);
+    if (context.tx_ && response.status < 300) context.tx_->commit();
     return response;
 }
 

@@ -15,7 +15,9 @@ namespace otto::identity {
 /// Ends a request with this problem, from anywhere inside its handler; what was written is rolled back.
 struct Refusal {
     http::Problem problem;
+    int retry_after_s = 0;   ///< said in Retry-After, unless it is 0
 };
+http::Response refused(const Refusal&, const http::Request&);
 [[noreturn]] void refuse(int status, std::string title, std::string detail, std::vector<std::pair<std::string, std::string>> fields = {});
 /// 422 that names one field.
 [[noreturn]] void refuse_field(const std::string& field, const std::string& message);
@@ -41,12 +43,14 @@ public:
 
 private:
     friend class Api;
+    friend class Answers;
     pg::Pool& pool_;
     std::unique_ptr<pg::Tx> tx_;
 };
 
 /// The authenticated routes of one service: method, path, roles, handler. Errors are problem details; the database away is 503 with the cause; writes
-/// take Idempotency-Key: the same key and body give the same answer, another body 409 (http-api.md). Errors of the server's own are never kept.
+/// take Idempotency-Key: the same key and body of the same person in the same company give the same answer, another body 409, and so does a second one while
+/// the first is worked on (http-api.md). Errors of the server's own are never kept.
 class Api {
 public:
     using Handler = std::function<http::Response(Context&)>;
