@@ -5,6 +5,7 @@
 
 #include "activities.hpp"
 #include "app/common.hpp"
+#include "jobs.hpp"
 #include "lane.hpp"
 #include "outbox.hpp"
 #include "pass_lane.hpp"
@@ -13,19 +14,13 @@
 #include "tables.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
+#include "trim.hpp"
 
 namespace otto::rt {
 
-app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kActivities.row}; }
+app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
 
 struct Runtime::Impl {
-    struct Job {
-        std::string name;
-        Millis period;
-        std::function<void(pg::Connection&)> run;
-        std::string wake_on;
-    };
-
     explicit Impl(app::Service& s) : service(s), name(s.name()) {
         options.service = name;
         options.brokers = s.settings().get(app::kKafkaBrokers);
@@ -33,24 +28,22 @@ struct Runtime::Impl {
         auto wanted = s.settings().get(kLanes);
         lanes = wanted > 0 ? static_cast<int>(wanted) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
         activity_threads = static_cast<int>(s.settings().get(kActivities));
-        inbox_days = s.settings().get(kInboxDays);
     }
 
     void start();
     void stop(Millis within);
-    void run_job(const Job&);
     void guarded(const std::string& what, const std::function<void()>& body);
 
     app::Service service;
     std::string name;
     LaneOptions options;
     int lanes = 1, activity_threads = 1;
-    std::int64_t inbox_days = 8;
     StopSignal stop_signal;
     std::deque<Consumer> consumers;
     std::deque<LaneOptions> lane_options;
     std::deque<Activities> activities;
     std::deque<Job> jobs;
+    std::vector<Trim> trims;
     std::vector<std::thread> threads;
     std::shared_ptr<Publisher> relay;
     std::mutex lock;
@@ -113,45 +106,7 @@ void Runtime::Impl::start() {
             });
         }
     }
-    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(job); });
-}
-
-void Runtime::Impl::run_job(const Job& job) {
-    pg::Connection db(options.pg_url, name + "-" + job.name);
-    Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
-    bool mine = false;
-    int failures = 0;
-    while (!stop_signal.stopping()) {
-        try {
-            if (!mine) {
-                auto tx = db.begin(pg::Scope::none());
-                tx.each(sql::try_lock, {name + "/" + job.name}, [&](const pg::Fields& f) { mine = f.boolean("got"); });
-                tx.commit();
-                if (!mine) {  // another process does it
-                    stop_signal.wait(std::min(job.period, Millis{2'000}));
-                    continue;
-                }
-                if (!job.wake_on.empty()) db.execute("LISTEN " + job.wake_on);
-            }
-            job.run(db);
-            failures = 0;
-            auto end = std::chrono::steady_clock::now() + job.period;
-            while (!stop_signal.stopping()) {
-                auto left = std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now());
-                if (left <= Millis{0}) break;
-                if (job.wake_on.empty()) {
-                    stop_signal.wait(left);
-                } else if (db.wait_notification(std::min(left, Millis{200}))) {
-                    break;
-                }
-            }
-        } catch (const std::exception& e) {
-            tel::warn("a periodic job failed and runs again", {{"job", job.name}, {"why", e.what()}});
-            db.close();  // and with the session the lock
-            mine = false;
-            stop_signal.wait(pause.pause(std::min(failures++, 8)));
-        }
-    }
+    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal); });
 }
 
 void Runtime::Impl::stop(Millis within) {
@@ -174,23 +129,22 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     auto* impl = impl_.get();
     impl->relay = std::make_shared<Publisher>(impl->options.brokers, impl->name + "-relay");
     periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) { relay_round(db, *relay); }, "otto_outbox");
-    periodic("gauges", Millis{5'000}, [labels = tel::Labels{{"service", impl->name}}](pg::Connection& db) {
+    periodic("gauges", Millis{5'000}, [labels = tel::Labels{{"service", impl->name}}](pg::Connection& db, tel::Shares& gauges) {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::standing_of_service, {}, [&](const pg::Fields& f) {
-            tel::Metrics::gauge("outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", labels).set(f.number("oldest"));
-            tel::Metrics::gauge("parked_total", "Events that wait for another try.", labels).set(f.number("parked"));
-            tel::Metrics::gauge("dead_letters", "Events given up, for an operator.", labels).set(f.number("dead"));
-            tel::Metrics::gauge("intents_open", "Calls to the outside that are still to be made.", labels).set(f.number("intents"));
+            gauges.set("outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", labels, f.number("oldest"));
+            gauges.set("parked_rows", "Events that wait for another try, as the database has them.", labels, f.number("parked"));
+            gauges.set("dead_letters", "Events given up, for an operator.", labels, f.number("dead"));
+            gauges.set("intents_open", "Calls to the outside that are still to be made.", labels, f.number("intents"));
         });
         tx.commit();
     });
-    periodic("trim", Millis{600'000}, [days = impl->inbox_days](pg::Connection& db) {
-        auto tx = db.begin(pg::Scope::none());
-        tx.write(sql::trim_inbox, {days});
-        tx.write(sql::trim_intents);
-        tx.write(sql::trim_answers);
-        tx.commit();
-    });
+    const std::chrono::days inbox{service.settings().get(kInboxDays)}, over{service.settings().get(kDeadLetterDays)};
+    trim("inbox", "applied_at", inbox);
+    trim("dead_letters", "dead_at", over);
+    trim("intents", "finished_at", over, "state IN ('done', 'failed')");
+    trim("idempotency_keys", "created_at", std::chrono::hours(48));
+    periodic("trim", Millis{600'000}, [impl](pg::Connection& db) { rt::trim(db, impl->trims, impl->stop_signal); });
     service.on_start("consumers and jobs of " + impl->name, [i = impl_] { i->start(); });
     service.on_stop("consumers and jobs of " + impl->name, [i = impl_](Millis within) { i->stop(within); });
     service.ready_when("consumers", [i = impl_]() -> Result<void> {
@@ -211,6 +165,15 @@ Runtime& Runtime::add(Consumer consumer) {
 }
 
 Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on) {
+    return periodic(std::move(name), period, [job = std::move(job)](pg::Connection& db, tel::Shares&) { job(db); }, std::move(wake_on));
+}
+
+Runtime& Runtime::trim(std::string table, std::string column, Millis age, std::string only) {
+    impl_->trims.push_back({std::move(table), std::move(column), age, std::move(only)});
+    return *this;
+}
+
+Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job, std::string wake_on) {
     impl_->jobs.push_back({std::move(name), period, std::move(job), std::move(wake_on)});
     return *this;
 }

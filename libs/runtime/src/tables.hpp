@@ -76,8 +76,5 @@ inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(
 inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(
 SELECT coalesce(extract(epoch FROM now() - (SELECT created_at FROM outbox WHERE not_before IS NULL ORDER BY id LIMIT 1)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,
        (SELECT count(*) FROM dead_letters) AS dead, (SELECT count(*) FROM intents WHERE state IN ('pending', 'running')) AS intents)sql"};
-inline constexpr pg::Query trim_inbox{"rt.trim_inbox", "DELETE FROM inbox WHERE applied_at < now() - $1::bigint * interval '1 day'"};
-inline constexpr pg::Query trim_intents{"rt.trim_intents", "DELETE FROM intents WHERE state = 'done' AND finished_at < now() - interval '90 days'"};
-inline constexpr pg::Query trim_answers{"rt.trim_answers", "DELETE FROM idempotency_keys WHERE created_at < now() - interval '48 hours'"};
 
 }  // namespace otto::rt::sql

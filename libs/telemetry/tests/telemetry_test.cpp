@@ -168,6 +168,31 @@ TEST_CASE("metrics are found again by name and labels and shown in the text form
     CHECK(text.find("test_seconds_bucket{le=\"0.005\"} 1") != std::string::npos);
 }
 
+TEST_CASE("a gauge of shares shows their sum, and goes with the last of them") {
+    auto shows = [](const std::string& line) { return tel::Metrics::expose().find(line) != std::string::npos; };
+    {
+        auto one = tel::Metrics::share("test_shared", "Shared.", {{"kind", "a"}});
+        one.set(3);
+        {
+            auto two = tel::Metrics::share("test_shared", "Shared.", {{"kind", "a"}});
+            two.set(4);
+            one.set(5);
+            CHECK(shows("test_shared{kind=\"a\"} 9\n"));
+            auto moved = std::move(two);
+            CHECK(shows("test_shared{kind=\"a\"} 9\n"));
+            one = std::move(moved);  // what `one` was before goes with `moved`
+        }
+        CHECK(shows("test_shared{kind=\"a\"} 4\n"));
+    }
+    CHECK_FALSE(shows("test_shared{"));
+    tel::Shares job;
+    job.set("test_shared", "Shared.", {}, 1);
+    job.set("test_shared", "Shared.", {}, 2);
+    CHECK(shows("test_shared 2\n"));
+    job.clear();
+    CHECK_FALSE(shows("test_shared 2\n"));
+}
+
 TEST_CASE("trace contexts: the standard's example, children, and what is invalid") {
     constexpr std::string_view example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     auto t = tel::TraceContext::parse(example);

@@ -6,11 +6,13 @@
 #include "app/process.hpp"
 #include "pg/connection.hpp"
 #include "runtime/consumer.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace otto::rt {
 
 inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer; 0 = the machine's cores, at most the partitions");
 inline const app::Setting<std::int64_t> kInboxDays = app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
+inline const app::Setting<std::int64_t> kDeadLetterDays = app::number("dead-letter-days", 90, 1, 3'650, "how long dead letters and finished calls to the outside are kept");
 inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities (calls to the outside) that one consumer runs at once");
 
 /// The settings of a service that has consumers.
@@ -62,6 +64,11 @@ public:
     /// Runs `job` every `period` in one process of the deployment at a time (an advisory lock), and at once when the channel `wake_on` is notified.
     /// The job opens its own transactions; an exception is logged and it runs again later.
     Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on = {});
+    /// A job that reports gauges; they go when another process takes it over.
+    Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job, std::string wake_on = {});
+    /// Rows of `table` whose `column` is older than `age` go, every ten minutes and some thousands a transaction. `only` is a further condition, in SQL; what this
+    /// service's role may not see without a company stays. The column should have an index.
+    Runtime& trim(std::string table, std::string column, Millis age, std::string only = {});
 
 private:
     struct Impl;
