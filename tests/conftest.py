@@ -127,6 +127,12 @@ class Company:
         assert answer.status_code // 100 == 2, answer.text
         return answer
 
+    def member(self, role: str, user: str) -> str:
+        """Somebody of this company, at the identity provider and here; the token."""
+        token = self.stack.token(role, self.id, user=user)
+        self.stack.sql("INSERT INTO company_users (company_id, id, role) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", self.id, user, role)
+        return token
+
     def call(self, **more: typing.Any) -> dict[str, typing.Any]:
         return self.stack.place_call(self.number, signing_key=self.key, **more)
 

@@ -34,9 +34,6 @@ struct Taken {
 std::optional<std::string> status_of(const Inputs& in) { return in.one_of("status", {"scheduled", "confirmed", "completed", "cancelled", "no_show"}); }
 std::optional<std::string> outcome_of(const Inputs& in) { return in.one_of("outcome", {"pending", "won", "lost", "no_show", "rescheduled"}); }
 std::optional<std::string> type_of(const Inputs& in) { return in.one_of("appointment_type", {"in-person", "virtual", "phone"}); }
-/// The seed's word, and the column's.
-std::string_view location_field(const Inputs& in) { return in.has("location_address") ? "location_address" : "location"; }
-
 void check_order(Instant start, Instant end) {
     if (end <= start) identity::refuse_field("scheduled_end", "must be after scheduled_start");
     if (end - start > std::chrono::hours(24)) identity::refuse_field("scheduled_end", "must be within a day of scheduled_start");
@@ -56,7 +53,8 @@ void Commands::refuse_conflict(identity::Context& c, const Slot& slot) {
 }
 
 http::Response Commands::create(identity::Context& c) const {
-    auto in = Inputs::of(c.request);
+    auto in = Inputs::of(c.request, {"lead_id", "scheduled_start", "scheduled_end", "status", "assigned_rep_id", "location_address", "location", "service_type", "appointment_type", "notes", "deal_size_cents", "allow_conflict"});
+    in.alias("location", "location_address");  // the seed's word
     auto lead_id = in.uuid("lead_id");
     if (!lead_id) identity::refuse_field("lead_id", "is missing");
     auto start = in.time("scheduled_start");
@@ -64,7 +62,7 @@ http::Response Commands::create(identity::Context& c) const {
     auto rep = in.text("assigned_rep_id", 200);
     auto status = in.one_of("status", {"scheduled", "confirmed"}).value_or("scheduled");
     auto type = type_of(in);
-    auto service = in.text("service_type", 200), location = in.text(location_field(in), 500), notes = in.text("notes", 4'000);
+    auto service = in.text("service_type", 200), location = in.text("location_address", 500), notes = in.text("notes", 4'000);
     auto deal = in.integer("deal_size_cents", 0, 100'000'000'000);
     bool allowed = in.truth("allow_conflict").value_or(false);
     auto company = companies_.find(c.company());
@@ -72,6 +70,7 @@ http::Response Commands::create(identity::Context& c) const {
     check_order(*start, end);
     auto lead = c.tx().maybe<LeadRow>(sql::lead, {c.company(), *lead_id});
     if (!lead) identity::refuse_field("lead_id", "is no lead of this company");
+    if (rep) identity::must_be_member(c, "assigned_rep_id", *rep);
     auto id = Uuid::v7(c.request.received_at);
     if (rep && !allowed) refuse_conflict(c, {*rep, id, *start, end});
     c.tx().write(sql::create, {c.company(), id, *lead_id, lead->contact, *start, end, status, location, service, type, rep, notes, deal, c.who.user});
@@ -81,15 +80,16 @@ http::Response Commands::create(identity::Context& c) const {
 http::Response Commands::change(identity::Context& c) const {
     auto id = Uuid::parse(c.request.param("appointment_id"));
     if (!id) identity::not_found("appointment");
-    auto in = Inputs::of(c.request);
-    for (auto field : {"lead_id", "contact_card_id", "call_id"}) in.refuse(field, "stays what it is; cancel this appointment and make another");
-    const char* known[] = {"scheduled_start", "scheduled_end", "status", "outcome", "assigned_rep_id", "location_address", "location", "service_type", "appointment_type", "notes", "deal_size_cents"};
-    if (std::none_of(std::begin(known), std::end(known), [&](auto field) { return in.has(field); })) identity::refuse_field("body", "names nothing to change");
+    auto in = Inputs::change(c.request, {.lasting = {"scheduled_end", "status", "outcome", "appointment_type"},
+                                         .clearable = {"scheduled_start", "assigned_rep_id", "location_address", "location", "service_type", "notes", "deal_size_cents"},
+                                         .besides = {"allow_conflict"},
+                                         .fixed = {{{"lead_id", "contact_card_id", "call_id"}, "stays what it is; cancel this appointment and make another"}}});
     bool is_rep = c.who.role == Role::sales_rep;
     if (is_rep)
-        for (auto field : known)
-            if (in.has(field) && std::string_view(field) != "outcome" && std::string_view(field) != "notes" && std::string_view(field) != "deal_size_cents")
+        for (const auto& field : in.changed())
+            if (field != "outcome" && field != "notes" && field != "deal_size_cents")
                 identity::refuse(403, "Not yours to change", "A sales rep sets the outcome, deal_size_cents and notes of own appointments; ask a CSR or a manager for the rest.", {{field, "cannot be changed by a sales rep"}});
+    in.alias("location", "location_address");
 
     auto row = c.tx().maybe<Row>(sql::locked, {c.company(), *id});
     if (!row || (is_rep && row->rep != c.who.user.value())) identity::not_found("appointment");
@@ -107,7 +107,8 @@ http::Response Commands::change(identity::Context& c) const {
         end = given;
     }
     if (start && end) check_order(*start, *end);
-    auto rep = in.clears("assigned_rep_id") ? std::nullopt : in.text("assigned_rep_id", 200) ? in.text("assigned_rep_id", 200) : row->rep;
+    auto rep = in.change("assigned_rep_id", in.text("assigned_rep_id", 200)).after(row->rep);
+    if (rep && rep != row->rep) identity::must_be_member(c, "assigned_rep_id", *rep);
     auto status = status_of(in).value_or(row->status);
     auto outcome = outcome_of(in).value_or(row->outcome);
     // A visit that was won, lost or missed is over; an explicit status beats that.
@@ -117,8 +118,7 @@ http::Response Commands::change(identity::Context& c) const {
     }
     bool moved = start != row->start || end != row->end || rep != row->rep || (holds_a_slot(status) && !holds_a_slot(row->status));
     if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false)) refuse_conflict(c, {*rep, *id, *start, *end});
-    auto where = location_field(in);
-    c.tx().write(sql::change, {c.company(), *id, start, end, status, outcome, rep, in.has(where), in.text(where, 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
+    c.tx().write(sql::change, {c.company(), *id, start, end, status, outcome, rep, in.has("location_address"), in.text("location_address", 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
                                in.has("notes"), in.text("notes", 4'000), in.has("deal_size_cents"), in.integer("deal_size_cents", 0, 100'000'000'000), c.who.user});
     return answer(c, *id, 200);
 }

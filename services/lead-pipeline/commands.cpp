@@ -22,8 +22,9 @@ struct Task {
     std::string description, assigned_to, status, priority;
     std::optional<std::string> assignee_id, action_type;
     std::optional<Instant> due_at;
+    bool of_own_lead = false;  ///< of the rep who asks
     static Task from(const pg::Fields& f) {
-        return {f.text("description"), f.text("assigned_to"), f.text("status"), f.text("priority"), f.maybe_text("assignee_id"), f.maybe_text("action_type"), f.time("due_at")};
+        return {f.text("description"), f.text("assigned_to"), f.text("status"), f.text("priority"), f.maybe_text("assignee_id"), f.maybe_text("action_type"), f.time("due_at"), f.boolean("of_own_lead")};
     }
 };
 
@@ -41,6 +42,11 @@ struct LeadRow {
     static LeadRow from(const pg::Fields& f) { return {f.text("status"), f.maybe_text("assigned_rep_id")}; }
 };
 
+struct Rep {
+    std::optional<std::string> id;
+    static Rep from(const pg::Fields& f) { return {f.maybe_text("assigned_rep_id")}; }
+};
+
 struct ContactId {
     Uuid id;
     static ContactId from(const pg::Fields& f) { return {f.uuid("contact_card_id")}; }
@@ -55,8 +61,8 @@ Uuid id_of(const Context& c, std::string_view name, const char* what) {
     return *id;
 }
 
-/// 404 that names the field: what it names is not there, or is not the caller's to see.
-[[noreturn]] void no_such(const std::string& field, const std::string& what) { identity::refuse(404, "Not found", "There is no such " + what + "; correct " + field + ".", {{field, "there is no such " + what}}); }
+/// What a field names is not there, or is not the caller's to see.
+[[noreturn]] void no_such(const std::string& field, const std::string& what) { identity::refuse_field(field, "there is no such " + what); }
 
 void audit(Context& c, const char* action, const Uuid& target, const std::vector<std::string>& fields = {}) {
     JsonWriter w;
@@ -74,17 +80,27 @@ std::optional<std::string> action(const Inputs& in) {
     return type;
 }
 
-std::vector<std::string> given(const Inputs& in, std::initializer_list<const char*> names) {
-    std::vector<std::string> out;
-    for (const auto* name : names)
-        if (in.has(name)) out.emplace_back(name);
-    return out;
-}
+/// What a person may say of a task, read alike from what makes it and from what changes it.
+struct TaskInputs {
+    std::optional<std::string> description, assigned_to, assignee, action_type, priority;
+    std::optional<Instant> due_at;
+    explicit TaskInputs(const Inputs& in)
+        : description(in.text("description", 2000)),
+          assigned_to(in.one_of("assigned_to", {"csr", "rep", "manager", "ai"})),
+          assignee(in.text("assignee_id", 100)),
+          action_type(action(in)),
+          priority(in.one_of("priority", {"high", "medium", "low"})),
+          due_at(in.time("due_at")) {}
+};
 
-/// What may not be taken away is not given as null or empty.
-void must_say(const Inputs& in, std::initializer_list<const char*> names) {
-    for (const auto* name : names)
-        if (in.clears(name)) identity::refuse_field(name, "may not be empty");
+/// Whose a task may become, by whoever's command: one of the company's people; and a rep gives away what is about own leads, and nothing else.
+void may_become(Context& c, const Task& former, const Task& task) {
+    bool other_person = task.assignee_id != former.assignee_id, other_role = task.assigned_to != former.assigned_to;
+    if (auto self = only_of(c); self && !task.of_own_lead) {
+        if (other_person && task.assignee_id != self) identity::refuse_field("assignee_id", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+        if (other_role && task.assigned_to != "rep") identity::refuse_field("assigned_to", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+    }
+    if (other_person && task.assignee_id) identity::must_be_member(c, "assignee_id", *task.assignee_id);
 }
 
 Task lock_task(Context& c, const Uuid& id) {
@@ -141,14 +157,10 @@ http::Response Commands::lead_answer(Context& c, const Uuid& id, bool changed) c
 }
 
 http::Response Commands::create_task(Context& c) const {
-    auto in = Inputs::of(c.request);
+    auto in = Inputs::of(c.request, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority", "contact_card_id", "lead_id", "call_id", "appointment_id"});
     auto self = only_of(c);
-    auto description = in.required("description", 2000);
-    auto assigned_to = in.one_of("assigned_to", {"csr", "rep", "manager", "ai"});
-    auto assignee = in.text("assignee_id", 100);
-    auto type = action(in);
-    auto due = in.time("due_at");
-    auto priority = in.one_of("priority", {"high", "medium", "low"}).value_or("medium");
+    in.required("description", 2000);
+    const TaskInputs said(in);
     auto contact = in.uuid("contact_card_id"), lead = in.uuid("lead_id"), appointment = in.uuid("appointment_id");
     auto call = in.integer("call_id", 1, 9007199254740991);
 
@@ -166,52 +178,49 @@ http::Response Commands::create_task(Context& c) const {
     if (call) place(sql::place_of_call, {c.company(), *call}, "call_id", "call");
     if (lead) place(sql::place_of_lead, {c.company(), *lead}, "lead_id", "lead");
     if (contact && !lead) place(sql::place_of_contact, {c.company(), *contact, self}, "contact_card_id", "contact");
-    if (self && !own && (assignee.value_or(*self) != *self || assigned_to.value_or("rep") != "rep"))
-        identity::refuse_field(assignee && *assignee != *self ? "assignee_id" : "assigned_to", "a rep makes tasks about own leads (lead_id), or for oneself");
-    if (self && !assigned_to) assigned_to = "rep";
-    if (self && !assignee && assigned_to == "rep") assignee = self;
+    if (appointment) {
+        auto rep = c.tx().maybe<Rep>(sql::rep_of_appointment, {c.company(), *appointment});
+        if (!rep || (self && !own && rep->id != self)) no_such("appointment_id", "appointment");
+    }
 
+    // A rep's task is the rep's own unless it says otherwise.
+    Task before{.assigned_to = self ? "rep" : "csr", .of_own_lead = own};
+    Task task{*said.description, said.assigned_to.value_or(before.assigned_to), "open", said.priority.value_or("medium"), said.assignee, said.action_type, said.due_at, own};
+    if (self && !task.assignee_id && task.assigned_to == "rep") task.assignee_id = self;
+    may_become(c, before, task);
     auto id = Uuid::v7(c.request.received_at);
-    c.tx().write(sql::create_task, {c.company(), id, description, assigned_to.value_or("csr"), assignee, type, due, priority, contact, lead, call, appointment,
-                                    unique_key("manual", call ? std::to_string(*call) : "", type.value_or(""), id.to_string()), c.who.user});
+    c.tx().write(sql::create_task, {c.company(), id, task.description, task.assigned_to, task.assignee_id, task.action_type, task.due_at, task.priority, contact, lead, call, appointment,
+                                    unique_key("manual", call ? std::to_string(*call) : "", task.action_type.value_or(""), id.to_string()), c.who.user});
     audit(c, "task.create", id);
     return task_answer(c, id, true, 201);
 }
 
 http::Response Commands::change_task(Context& c) const {
     auto id = id_of(c, "task_id", "task");
-    auto in = Inputs::of(c.request);
-    for (auto field : {"contact_card_id", "lead_id", "call_id", "appointment_id", "source"}) in.refuse(field, "stays what it is; cancel this task and create another");
-    must_say(in, {"description", "assigned_to", "action_type", "priority", "status"});
-    auto fields = given(in, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority", "status"});
-    if (fields.empty()) identity::refuse_field("body", "names nothing to change");
-    auto description = in.text("description", 2000);
-    auto assigned_to = in.one_of("assigned_to", {"csr", "rep", "manager", "ai"});
-    auto assignee = in.text("assignee_id", 100);
-    auto type = action(in);
-    auto due = in.time("due_at");
-    auto priority = in.one_of("priority", {"high", "medium", "low"});
+    auto in = Inputs::change(c.request, {.lasting = {"description", "assigned_to", "action_type", "priority", "status"}, .clearable = {"assignee_id", "due_at"},
+                                         .fixed = {{{"contact_card_id", "lead_id", "call_id", "appointment_id", "source"}, "stays what it is; cancel this task and create another"}}});
+    const TaskInputs said(in);
     auto status = in.one_of("status", {"open", "completed", "cancelled"});
 
-    auto task = lock_task(c, id);
-    if (description) task.description = *description;
-    if (assigned_to) task.assigned_to = *assigned_to;
-    if (in.has("assignee_id")) task.assignee_id = assignee;
-    if (type) task.action_type = type;
-    if (priority) task.priority = *priority;
-    if (in.has("due_at")) {
-        task.due_at = due;
-        // Whether it is overdue is seen anew.
-        if (task.status == "overdue") task.status = "open";
-    }
+    const auto former = lock_task(c, id);
+    auto task = former;
+    if (said.description) task.description = *said.description;
+    if (said.assigned_to) task.assigned_to = *said.assigned_to;
+    if (said.action_type) task.action_type = said.action_type;
+    if (said.priority) task.priority = *said.priority;
+    task.assignee_id = in.change("assignee_id", said.assignee).after(former.assignee_id);
+    task.due_at = in.change("due_at", said.due_at).after(former.due_at);
+    if (in.has("due_at") && task.status == "overdue") task.status = "open";  // whether it is overdue is seen anew
     if (status) task.status = *status;
+    may_become(c, former, task);
     save_task(c, id, task);
-    audit(c, "task.change", id, fields);
+    audit(c, "task.change", id, in.changed());
     return task_answer(c, id, true);
 }
 
 http::Response Commands::complete_task(Context& c) const {
     auto id = id_of(c, "task_id", "task");
+    Inputs::of(c.request, {});
     auto task = lock_task(c, id);
     if (task.status == "cancelled") identity::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.", {{"status", "is cancelled"}});
     bool changes = task.status != "completed";
@@ -225,6 +234,7 @@ http::Response Commands::complete_task(Context& c) const {
 
 http::Response Commands::cancel_task(Context& c) const {
     auto id = id_of(c, "task_id", "task");
+    Inputs::of(c.request, {});
     auto task = lock_task(c, id);
     if (task.status == "completed") identity::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.", {{"status", "is completed"}});
     bool changes = task.status != "cancelled";
@@ -238,11 +248,7 @@ http::Response Commands::cancel_task(Context& c) const {
 
 http::Response Commands::change_lead(Context& c) const {
     auto id = id_of(c, "lead_id", "lead");
-    auto in = Inputs::of(c.request);
-    in.refuse("pool_status", "follows from status and assigned_rep_id");
-    must_say(in, {"status"});
-    auto fields = given(in, {"status", "assigned_rep_id"});
-    if (fields.empty()) identity::refuse_field("body", "names nothing to change; give status or assigned_rep_id");
+    auto in = Inputs::change(c.request, {.lasting = {"status"}, .clearable = {"assigned_rep_id"}, .fixed = {{{"pool_status"}, "follows from status and assigned_rep_id"}}});
     auto status = in.one_of("status", {"new", "warm", "hot", "cold", "qualified_booked", "qualified_unbooked", "qualified_service_not_offered", "nurturing", "dormant", "abandoned", "closed_won", "closed_lost"});
     auto rep = in.text("assigned_rep_id", 100);
 
@@ -256,14 +262,16 @@ http::Response Commands::change_lead(Context& c) const {
         }
         lead.status = *status;
     }
-    if (in.has("assigned_rep_id")) lead.rep = rep;
+    if (rep && rep != lead.rep) identity::must_be_member(c, "assigned_rep_id", *rep);
+    lead.rep = in.change("assigned_rep_id", rep).after(lead.rep);
     c.tx().write(sql::assign_lead, {c.company(), id, lead.rep, pool_status(lead.status, lead.rep.has_value())});
-    audit(c, "lead.change", id, fields);
+    audit(c, "lead.change", id, in.changed());
     return lead_answer(c, id, true);
 }
 
 http::Response Commands::claim_lead(Context& c) const {
     auto id = id_of(c, "lead_id", "lead");
+    Inputs::of(c.request, {});
     auto lead = lock_lead(c, id);
     const auto& self = c.who.user.value();
     if (lead.rep && *lead.rep != self) identity::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});

@@ -18,6 +18,7 @@ def document(stack):
 @pytest.fixture(scope="session")
 def world(stack):
     company = Company(stack)
+    company.member("sales_rep", "user_rep")
     call = company.settled_call(company.call(), "completed")
     number = company.post("/api/v1/numbers", json={"e164": new_number()}).json()["data"]["id"]
     task = company.post("/api/v1/tasks", json={"description": "Call back", "lead_id": call["lead_id"]}).json()["data"]["id"]

@@ -62,7 +62,7 @@ def test_booked_immediately(stack, pilot):
     assert data(stack.get("/api/v1/metrics/csr/overview/self", pilot.csr))["booked_calls"] == 1
 
     # The rep it is given to sees it, and nobody else's rep does.
-    rep = stack.token("sales_rep", pilot.id, user="user_rep_of_the_pilot")
+    rep = pilot.member("sales_rep", "user_rep_of_the_pilot")
     url, head = f"/api/v1/appointments/{rows[0][0]}", {"Authorization": f"Bearer {pilot.csr}"}
     assert stack.get(url, rep).status_code == 404
     now = datetime.datetime.now(PHOENIX).replace(microsecond=0)
@@ -117,6 +117,7 @@ def test_nothing_is_paid_twice(stack, pilot):
 def test_a_rep_cannot_be_in_two_places(stack, pilot):
     head = {"Authorization": f"Bearer {pilot.csr}"}
     lead = data(stack.get("/api/v1/leads", pilot.csr))["items"][0]["id"]
+    pilot.member("sales_rep", "user_busy")
     body = {"lead_id": lead, "scheduled_start": "2027-02-01T14:00:00Z", "assigned_rep_id": "user_busy", "location": "123 Main St, City, State", "service_type": "roofing_estimate"}
     first = stack.http.post("/api/v1/appointments", json=body, headers=head)
     assert first.status_code == 201, first.text
@@ -125,13 +126,14 @@ def test_a_rep_cannot_be_in_two_places(stack, pilot):
     assert second.status_code == 409 and second.json()["errors"][0]["field"] == "scheduled_start"
     assert stack.http.post("/api/v1/appointments", json=body | {"scheduled_start": "2027-02-01T15:00:00Z"}, headers=head).status_code == 201
     assert stack.http.post("/api/v1/appointments", json=body | {"scheduled_start": "2027-02-01T14:30:00Z", "allow_conflict": True}, headers=head).status_code == 201
-    for field, value in (("lead_id", "7"), ("lead_id", "0191e0b8-0000-7000-8000-000000000001"), ("scheduled_start", "soon"), ("appointment_type", "by-fax")):
+    for field, value in (("lead_id", "7"), ("lead_id", "0191e0b8-0000-7000-8000-000000000001"), ("scheduled_start", "soon"), ("appointment_type", "by-fax"), ("scheduled_start", "2027-02-01T14:00:00"), ("assigned_rep_id", "somebody"), ("rep", "user_busy")):
         bad = stack.http.post("/api/v1/appointments", json=body | {field: value}, headers=head)
         assert bad.status_code == 422 and bad.json()["errors"][0]["field"] == field, bad.text
 
 
 def test_of_many_who_book_one_slot_of_a_rep_one_does(stack, pilot):
     lead = data(stack.get("/api/v1/leads", pilot.csr))["items"][0]["id"]
+    pilot.member("sales_rep", "user_wanted")
 
     def book(minute):
         body = {"lead_id": lead, "scheduled_start": f"2027-02-03T14:{minute:02d}:00Z", "assigned_rep_id": "user_wanted"}

@@ -24,7 +24,7 @@ def office(stack):
     office = {"company": company, "call": call, "lead": call["lead_id"], "contact": call["contact_card_id"]}
     for name, role in (("manager", "manager"), ("csr", "csr"), ("csr2", "csr"), ("rep", "sales_rep"), ("rep2", "sales_rep"), ("executive", "executive")):
         office[name + "_id"] = f"user_{name}_{uuid.uuid4().hex[:8]}"
-        office[name] = as_user(stack, stack.token(role, company.id, user=office[name + "_id"]))
+        office[name] = as_user(stack, company.member(role, office[name + "_id"]))
     answer = office["manager"]("PATCH", f"/api/v1/leads/{office['lead']}", {"assigned_rep_id": office["rep_id"]})
     assert answer.status_code == 200 and answer.json()["data"]["pool_status"] == "assigned", answer.text
     return office
@@ -43,8 +43,8 @@ def test_a_task_from_beginning_to_end(stack, office):
     assert (task["lead_id"], task["contact_card_id"], task["call_id"]) == (office["lead"], office["contact"], office["call"]["call_id"])  # a call gives its task lead and contact
     assert task["contact"]["primary_phone"] == office["call"]["phone_number"]
     path = f"/api/v1/tasks/{task['id']}"
-    changed = csr("PATCH", path, {"description": "Send both quotes", "due_at": None, "assignee_id": "user_x"}).json()["data"]
-    assert (changed["description"], changed["due_at"], changed["assignee_id"], changed["priority"]) == ("Send both quotes", None, "user_x", "high")
+    changed = csr("PATCH", path, {"description": "Send both quotes", "due_at": None, "assignee_id": office["rep2_id"]}).json()["data"]
+    assert (changed["description"], changed["due_at"], changed["assignee_id"], changed["priority"]) == ("Send both quotes", None, office["rep2_id"], "high")
     done = csr("POST", path + "/complete").json()["data"]
     assert (done["status"], done["completed_by"]) == ("completed", office["csr_id"]) and done["completed_at"]
     again = office["manager"]("POST", path + "/complete")
@@ -66,9 +66,10 @@ def test_what_is_wrong_is_named(stack, office):
                         ({"description": "x", "action_type": "Call back!"}, "action_type"), ({"description": "x" * 2001}, "description")):
         answer = csr("POST", "/api/v1/tasks", body)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, (body, answer.text)
-    for body, field in (({"lead_id": str(uuid.uuid4())}, "lead_id"), ({"call_id": 1}, "call_id"), ({"contact_card_id": str(uuid.uuid4())}, "contact_card_id")):
+    for body, field in (({"lead_id": str(uuid.uuid4())}, "lead_id"), ({"call_id": 1}, "call_id"), ({"contact_card_id": str(uuid.uuid4())}, "contact_card_id"), ({"appointment_id": str(uuid.uuid4())}, "appointment_id"),
+                        ({"assignee_id": "somebody"}, "assignee_id"), ({"asignee_id": office["rep_id"]}, "asignee_id"), ({"due_at": "2099-01-01T10:00:00"}, "due_at")):
         answer = csr("POST", "/api/v1/tasks", {"description": "x", **body})
-        assert answer.status_code == 404 and answer.json()["errors"][0]["field"] == field, answer.text
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
     other = office["company"].settled_call(office["company"].call(), "completed")
     answer = csr("POST", "/api/v1/tasks", {"description": "x", "call_id": other["call_id"], "lead_id": office["lead"]})
     assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "lead_id"
@@ -91,7 +92,11 @@ def test_a_rep_reaches_tasks_of_own_leads_and_own_tasks_only(stack, office):
     assert office["rep2"]("POST", f"/api/v1/tasks/{mine['id']}/complete").status_code == 200
     assert created(office["rep"], lead_id=office["lead"], assigned_to="csr")["assigned_to"] == "csr"
     for body in ({"lead_id": office["lead"]}, {"call_id": office["call"]["call_id"]}, {"contact_card_id": office["contact"]}):
-        assert office["rep2"]("POST", "/api/v1/tasks", {"description": "x", **body}).status_code == 404
+        assert office["rep2"]("POST", "/api/v1/tasks", {"description": "x", **body}).status_code == 422
+    mine = created(office["rep2"])
+    for body, field in (({"assignee_id": office["rep_id"]}, "assignee_id"), ({"assigned_to": "csr"}, "assigned_to")):  # given away neither when it is made nor later
+        for answer in (office["rep2"]("POST", "/api/v1/tasks", {"description": "x", **body}), office["rep2"]("PATCH", f"/api/v1/tasks/{mine['id']}", body)):
+            assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
     assert office["rep2"]("POST", "/api/v1/tasks", {"description": "x", "assignee_id": "somebody"}).json()["errors"][0]["field"] == "assignee_id"
     for send in (office["rep"], office["executive"]):
         assert send("PATCH", f"/api/v1/leads/{office['lead']}", {"status": "hot"}).status_code == 403
@@ -102,9 +107,12 @@ def test_another_company_s_tasks_and_leads_do_not_exist(stack, office):
     stranger = as_user(stack, Company(stack, signing_key=None).manager)
     task = created(office["csr"], lead_id=office["lead"])
     for method, path, body in (("PATCH", f"/api/v1/tasks/{task['id']}", {"priority": "low"}), ("DELETE", f"/api/v1/tasks/{task['id']}", None), ("POST", f"/api/v1/tasks/{task['id']}/complete", None),
-                               ("PATCH", f"/api/v1/leads/{office['lead']}", {"status": "hot"}), ("POST", f"/api/v1/leads/{office['lead']}/claim", None),
-                               ("POST", "/api/v1/tasks", {"description": "x", "lead_id": office["lead"]})):
+                               ("PATCH", f"/api/v1/leads/{office['lead']}", {"status": "hot"}), ("POST", f"/api/v1/leads/{office['lead']}/claim", None)):
         assert stranger(method, path, body).status_code == 404, path
+    assert stranger("POST", "/api/v1/tasks", {"description": "x", "lead_id": office["lead"]}).status_code == 422
+    for path, body in ((f"/api/v1/tasks/{task['id']}", {"assignee_id": "user_of_another"}), (f"/api/v1/leads/{office['lead']}", {"assigned_rep_id": "user_of_another"})):
+        answer = office["csr"]("PATCH", path, body)
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == next(iter(body)), answer.text
 
 
 def test_idempotency_key(stack, office):
@@ -184,6 +192,7 @@ def test_a_lead_is_closed_opened_and_given_away(stack):
     placed = company.call()
     first = company.settled_call(placed, "completed")["lead_id"]
     csr = as_user(stack, company.csr)
+    company.member("sales_rep", "user_r")
 
     def change(lead, **fields):
         return csr("PATCH", f"/api/v1/leads/{lead}", fields)

@@ -123,7 +123,7 @@ def test_an_idempotency_key_is_one_company_s(stack):
     first, second = Company(stack, signing_key=None), Company(stack, signing_key=None)
     rows = {}
     for company in (first, second):
-        headers = {"Authorization": f"Bearer {stack.token('manager', company.id, user=user)}", "Idempotency-Key": "call the plumber"}
+        headers = {"Authorization": f"Bearer {stack.token('manager', company.id, user=user)}", "Idempotency-Key": "call-the-plumber"}
         answer = stack.http.post("/api/v1/tasks", json={"description": "call the plumber"}, headers=headers)
         assert answer.status_code == 201 and "Idempotent-Replayed" not in answer.headers
         assert answer.json()["data"]["company_id"] == company.id
@@ -145,7 +145,7 @@ def test_a_company_that_is_asked_for_many_times_at_once_is_made_once(stack):
     assert {a.status_code for a in answers} <= {200, 409} and sum("Idempotent-Replayed" not in a.headers for a in answers if a.status_code == 200) == 1
     assert all(a.headers["Retry-After"] for a in answers if a.status_code == 409)
     assert made().json() == next(a for a in answers if a.status_code == 200).json()
-    organizations = httpx.get(stack.sandbox + "/v1/organizations", params={"limit": 500}, headers={"Authorization": "Bearer x"}).json()["data"]
+    organizations = httpx.get(stack.sandbox + "/v1/organizations", params={"limit": 500}, headers={"Authorization": "Bearer sk_test"}).json()["data"]
     assert sum(o["name"] == name for o in organizations) == 1
 
 

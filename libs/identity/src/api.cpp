@@ -9,6 +9,8 @@
 namespace otto::identity {
 namespace {
 
+constexpr pg::Query kMember{"api.member", "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
+
 http::Response unavailable(const http::Request& request) {
     auto r = http::problem({503, "Database unavailable", "The database cannot be reached at the moment; try again shortly."}, request);
     r.headers.add("Retry-After", "1");
@@ -34,6 +36,13 @@ void not_found(const std::string& what) { refuse(404, "Not found", "There is no 
 const CompanyId& Context::company() const {
     if (!who.company) refuse(403, "No company", "This token belongs to no organisation; sign in to one, or create a company first.");
     return *who.company;
+}
+
+void must_be_member(Context& c, const std::string& field, const std::string& user) {
+    if (user == c.who.user.value()) return;
+    bool known = false;
+    c.tx().each(kMember, {c.company(), user}, [&](const pg::Fields&) { known = true; });
+    if (!known) refuse_field(field, "is nobody of this company; GET /api/v1/users lists its people");
 }
 
 pg::Tx& Context::tx() { return tx_as(company()); }

@@ -1,6 +1,8 @@
 -- name: lock_task
 -- A rep reaches tasks of own leads and own tasks.
-SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.status, t.priority, t.completed_at, t.completed_by FROM tasks t
+SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.status, t.priority, t.completed_at, t.completed_by,
+       EXISTS (SELECT FROM leads l WHERE l.company_id = t.company_id AND (l.id = t.lead_id OR (t.lead_id IS NULL AND l.contact_card_id = t.contact_card_id)) AND l.assigned_rep_id = $3) AS of_own_lead
+  FROM tasks t
  WHERE t.company_id = $1 AND t.id = $2
    AND ($3::text IS NULL OR t.assignee_id = $3 OR EXISTS (SELECT FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id AND l.assigned_rep_id = $3)) FOR UPDATE OF t
 
@@ -30,6 +32,9 @@ SELECT contact_card_id, id AS lead_id, assigned_rep_id FROM leads WHERE company_
 -- Its open lead, if that is the rep's who asks.
 SELECT k.id AS contact_card_id, NULL::uuid AS lead_id, (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3 LIMIT 1) AS assigned_rep_id
   FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
+
+-- name: rep_of_appointment
+SELECT assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2
 
 -- name: lock_lead
 SELECT status, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2 FOR UPDATE

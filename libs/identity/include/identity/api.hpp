@@ -24,6 +24,11 @@ http::Response refused(const Refusal&, const http::Request&);
 /// 404: not there, or another company's, which is the same to the caller.
 [[noreturn]] void not_found(const std::string& what);
 
+class Context;
+/// 422 that names `field`, unless `user` is one of the company's people who has not been removed. Who asks is always one. For services that may read
+/// company_users (company_id, id, status).
+void must_be_member(Context&, const std::string& field, const std::string& user);
+
 /// One authenticated request on its way through a handler. The tenant is the token's and nothing else's.
 class Context {
 public:
