@@ -1,12 +1,15 @@
 #include "commands.hpp"
 
+#include <algorithm>
+#include <cctype>
+
 #include "app/common.hpp"
+#include "audit.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "identity/inputs.hpp"
 #include "openapi.hpp"
-#include "pg/json.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
@@ -19,24 +22,16 @@ struct Name {
     static Name from(const pg::Fields& f) { return {f.text("name")}; }
 };
 
+struct Truth {
+    bool good;
+    static Truth from(const pg::Fields& f) { return {f.boolean("good")}; }
+};
+
 struct Keys {
     std::optional<std::string> signing_key, api_key, account_id;
     bool is_explicit;
     static Keys from(const pg::Fields& f) { return {f.maybe_text("callrail_signing_key"), f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"), f.boolean("callrail_signing_key_explicit")}; }
 };
-
-/// Runs what may violate the numbers' constraints; says which field is taken, never by whom.
-template <class F>
-void guarding_numbers(std::vector<std::string> fields, F&& f) {
-    try {
-        f();
-    } catch (const pg::SqlFailure& e) {
-        if (!e.constraint().starts_with("company_numbers_")) throw;
-        std::vector<std::pair<std::string, std::string>> named;
-        for (auto& field : fields) named.emplace_back(std::move(field), "belongs to another company");
-        identity::refuse(409, "Number taken", "This number belongs to another company. Give another one, or have it released there.", std::move(named));
-    }
-}
 
 std::vector<std::string> number_fields(const Inputs& in) {
     std::vector<std::string> out;
@@ -49,66 +44,38 @@ void must_be_own(identity::Context& c) {
     if (c.request.param("id") != c.company().value()) identity::not_found("company");
 }
 
-void check_timezone(pg::Tx& tx, const std::optional<std::string>& timezone) {
-    if (timezone && !tx.maybe<Name>(sql::valid_timezone, {timezone})) identity::refuse_field("timezone", "is no time zone; write it as America/Phoenix");
+constexpr const char* kNoTimezone = "is no time zone; write it as America/Phoenix";
+
+/// An id at CallRail: it becomes part of addresses there.
+std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) {
+    auto id = in.text(name, 100);
+    auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
+    if (id && !std::all_of(id->begin(), id->end(), plain)) identity::refuse_field(std::string(name), "takes letters, digits, - and _, as CallRail writes its ids");
+    return id;
 }
 
-void audit(identity::Context& c, const CompanyId& company, const char* action, const std::string& target, const std::vector<std::string>& fields = {}) {
-    JsonWriter w;
-    w.begin_object().key("fields").begin_array();
-    for (const auto& f : fields) w.value(f);
-    w.end_array().end_object();
-    c.tx().write(sql::audit, {company, c.who.user, action, target, w.take()});
-}
-
-std::string number_json(const pg::Fields& f) {
-    JsonWriter w;
-    w.begin_object();
-    texts(w, f, {"id", "company_id", "e164"});
-    json_value(w.key("purposes"), f, "purposes");
-    texts(w, f, {"provider", "provider_sid"});
-    w.member("is_active", f.boolean("is_active")).member("voicemail_enabled", f.boolean("voicemail_enabled"));
-    times(w, f, {"valid_from", "valid_to", "created_at", "updated_at"});
-    w.member("state", "registered");
-    return w.end_object().take();
-}
-
-std::optional<std::string> purposes_json(const Inputs& in) {
-    auto given = in.json("purposes");
-    if (!given) return std::nullopt;
-    auto parsed = JsonDocument::parse(*given);
-    auto root = parsed->root();
-    if (!root.is_array() || root.size() == 0) identity::refuse_field("purposes", "takes an array of voice and text");
-    for (std::size_t i = 0; i < root.size(); ++i)
-        if (auto p = root.at(i).string(); p != "voice" && p != "text") identity::refuse_field("purposes", "takes voice and text only");
-    return root.dump();
-}
-
-std::optional<std::string> provider(const Inputs& in) {
-    auto p = in.text("provider", 20);
-    if (p && *p != "callrail" && *p != "twilio") identity::refuse_field("provider", "takes callrail or twilio");
-    return p;
-}
-
-void refuse_validity(const Inputs& in) {
-    for (auto field : {"valid_from", "valid_to"}) in.refuse(field, "is set by POST (since the number is free) and DELETE (from now on)");
-}
-
-Uuid number_id(const identity::Context& c) {
-    auto id = Uuid::parse(c.request.param("id"));
-    if (!id) identity::not_found("number");
-    return *id;
+/// What the tables refuse although nothing else did: 422 that names the field.
+template <class F>
+void guarding_fields(F&& f) {
+    try {
+        f();
+    } catch (const pg::SqlFailure& e) {
+        if (e.constraint() == "companies_time_zone") identity::refuse_field("timezone", kNoTimezone);
+        throw;
+    }
 }
 
 }  // namespace
 
-Commands::Commands(const app::Settings& s, http::Client& client)
+Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool, const Numbers& numbers)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
       key_grace_(s.get(kKeyGrace)),
       clerk_api_(s.get(kClerkApi)),
       public_url_(s.get(app::kPublicUrl)),
       clerk_key_(s.get(kClerkSecretKey)),
-      client_(client) {
+      client_(client),
+      pool_(pool),
+      numbers_(numbers) {
     while (public_url_.ends_with('/')) public_url_.pop_back();
 }
 
@@ -137,29 +104,36 @@ void Commands::drop_organisation(const identity::Context& c, const std::string& 
 
 http::Response Commands::create(identity::Context& c) const {
     if (c.who.company && c.who.role != identity::Role::manager) identity::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
-    auto in = Inputs::of(c.request);
+    auto in = Inputs::of(c.request, {"name", "phone_number", "primary_tracking_number", "address", "timezone"});
     auto name = in.required("name", 200);
     auto phone = in.phone("phone_number"), tracking = in.phone("primary_tracking_number");
     auto address = in.text("address");
     auto timezone = in.text("timezone", 100);
     std::string id;
     bool made = false;
+    // What can be known to fail fails before an organisation is made for it.
+    {
+        auto tx = pool_.begin(c.who.company ? pg::Scope::company(*c.who.company) : pg::Scope::none());
+        if (timezone && !tx.one<Truth>(sql::is_time_zone, {*timezone}).good) identity::refuse_field("timezone", kNoTimezone);
+        if (c.who.company && tx.maybe<Name>(sql::company_exists, {*c.who.company}))
+            identity::refuse(409, "Company exists", "This organisation has its company already; change it with PUT /api/v1/company/{id}.", {{"company", "exists already"}});
+        for (const auto& [field, number] : {std::pair{"phone_number", phone}, std::pair{"primary_tracking_number", tracking}})
+            if (number) Numbers::must_be_free(tx, c.who.company ? c.who.company->value() : "", field, *number);
+        tx.commit();
+    }
     if (c.who.company) {
         id = c.who.company->value();
-        if (c.tx().maybe<Name>(sql::company_exists, {id})) identity::refuse(409, "Company exists", "This organisation has its company already; change it with PUT /api/v1/company/{id}.", {{"company", "exists already"}});
     } else {
         id = organisation_at_clerk(c, name);
         made = true;
     }
     try {
-        auto& tx = c.tx_as(CompanyId{id});
-        check_timezone(tx, timezone);
-        guarding_numbers(number_fields(in), [&] {
+        numbers_.registering(c, CompanyId{id}, number_fields(in), [&](pg::Tx& tx) {
             tx.write(sql::create_company, {id, name, phone, tracking, address, timezone.value_or("America/New_York")});
             tx.write(sql::add_user, {id, c.who.user, "manager"});
-            tx.write(sql::audit, {id, c.who.user, "company.create", id, "{}"});
-            tx.flush();
         });
+        audit(c, CompanyId{id}, "company.create", id);
+        c.tx_as(CompanyId{id}).flush();
     } catch (const pg::SqlFailure& e) {
         if (made) drop_organisation(c, id);
         if (e.constraint() == "companies_pkey") identity::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
@@ -177,22 +151,26 @@ http::Response Commands::create(identity::Context& c) const {
 http::Response Commands::update(identity::Context& c) const {
     static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")), any_object(R"({"type":"object"})");
     must_be_own(c);
-    auto in = Inputs::of(c.request);
-    auto timezone = in.text("timezone", 100);
-    std::vector<std::string> fields;
-    for (auto f : {"name", "phone_number", "primary_tracking_number", "address", "timezone", "callrail_company_id", "service_area", "call_flow", "workflow_config"})
-        if (in.has(f)) fields.emplace_back(f);
-    if (fields.empty()) identity::refuse_field("body", "names nothing to change");
-    pg::Params params{c.company(), in.text("name", 200), in.phone("phone_number"), in.phone("primary_tracking_number"), in.text("address"), timezone, in.text("callrail_company_id", 100),
-                      in.json("service_area", service_area), in.json("call_flow", call_flow), in.json("workflow_config", any_object)};
-    check_timezone(c.tx(), timezone);
-    guarding_numbers(number_fields(in), [&] {
-        if (c.tx().write_counted(sql::update_company, params) == 0) identity::not_found("company");
+    auto in = Inputs::change(c.request, {.lasting = {"name", "timezone"},
+                                         .clearable = {"phone_number", "primary_tracking_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"},
+                                         .besides = {},
+                                         .fixed = {{{"callrail_account_id"}, "is set by POST /api/v1/company/set-callrail-account-id/{id}"},
+                                                   {{"callrail_api_key"}, "is set by POST /api/v1/company/set-callrail-api-key/{id}"},
+                                                   {{"callrail_signing_key"}, "is set by POST /api/v1/company/set-callrail-signing-key/{id}"}}});
+    std::vector<std::string> cleared;
+    for (const auto& field : in.changed())
+        if (in.clears(field)) cleared.push_back(field);
+    pg::Params params{c.company(), in.text("name", 200), in.phone("phone_number"), in.phone("primary_tracking_number"), in.text("address"), in.text("timezone", 100), callrail_id(in, "callrail_company_id"),
+                      in.json("service_area", service_area), in.json("call_flow", call_flow), in.json("workflow_config", any_object), pg::Param::array(cleared)};
+    std::optional<std::vector<std::string>> changed;
+    guarding_fields([&] {
+        numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) { tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); }); });
     });
-    audit(c, c.company(), "company.update", c.company().value(), fields);
+    if (!changed) identity::not_found("company");
+    if (!changed->empty()) audit(c, c.company(), "company.update", c.company().value(), *changed);
     JsonWriter w;
     w.begin_object().member("company_id", c.company().value()).key("changed").begin_array();
-    for (const auto& f : fields) w.value(f);
+    for (const auto& f : *changed) w.value(f);
     return c.ok(w.end_array().end_object().take());
 }
 
@@ -201,8 +179,10 @@ void Commands::store(identity::Context& c, const Credentials& given, bool connec
     const auto& company = c.company().value();
     auto seal = [&](const std::optional<std::string>& secret, const char* column) { return secret ? std::optional(keys_.seal(Secret(*secret), seal_place(company, column))) : std::nullopt; };
     auto last4 = [](const std::optional<std::string>& secret) { return secret ? std::optional(Secret(*secret).last4()) : std::nullopt; };
-    guarding_numbers({"primary_tracking_number"}, [&] {
-        auto n = tx.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key), given.account_id, given.company_id, given.tracking_number, connects});
+    std::vector<std::string> naming;
+    if (given.tracking_number) naming.emplace_back("primary_tracking_number");
+    numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
+        auto n = t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key), given.account_id, given.company_id, given.tracking_number, connects});
         if (n == 0) identity::not_found("company");
     });
     auto keys = tx.one<Keys>(sql::signing_key, {c.company()});
@@ -229,7 +209,7 @@ void Commands::store(identity::Context& c, const Credentials& given, bool connec
 
 http::Response Commands::set_api_key(identity::Context& c) const {
     must_be_own(c);
-    auto key = Inputs::of(c.request).required("api_key");
+    auto key = Inputs::of(c.request, {"api_key"}).required("api_key");
     store(c, {key, {}, {}, {}, {}}, false);
     JsonWriter w;
     w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_api_key_set", true).member("callrail_api_key_last4", Secret(key).last4());
@@ -238,16 +218,18 @@ http::Response Commands::set_api_key(identity::Context& c) const {
 
 http::Response Commands::set_account_id(identity::Context& c) const {
     must_be_own(c);
-    auto account = Inputs::of(c.request).required("account_id", 100);
+    auto in = Inputs::of(c.request, {"account_id"});
+    in.required("account_id", 100);
+    auto account = callrail_id(in, "account_id");
     store(c, {{}, account, {}, {}, {}}, false);
     JsonWriter w;
-    w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_account_id", account);
+    w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_account_id", *account);
     return c.ok(w.end_object().take());
 }
 
 http::Response Commands::set_signing_key(identity::Context& c) const {
     must_be_own(c);
-    auto key = Inputs::of(c.request).required("signing_key");
+    auto key = Inputs::of(c.request, {"signing_key"}).required("signing_key");
     store(c, {{}, {}, {}, {}, key}, false);
     JsonWriter w;
     w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_signing_key_set", true).member("callrail_signing_key_last4", Secret(key).last4());
@@ -255,50 +237,15 @@ http::Response Commands::set_signing_key(identity::Context& c) const {
 }
 
 http::Response Commands::connect_callrail(identity::Context& c) const {
-    auto in = Inputs::of(c.request);
-    Credentials given{in.required("api_key"), in.required("account_id", 100), in.text("callrail_company_id", 100), in.phone("primary_tracking_number"), in.text("signing_key")};
+    auto in = Inputs::of(c.request, {"api_key", "account_id", "callrail_company_id", "primary_tracking_number", "signing_key"});
+    Credentials given{in.required("api_key"), in.required("account_id", 100), callrail_id(in, "callrail_company_id"), in.phone("primary_tracking_number"), in.text("signing_key")};
+    callrail_id(in, "account_id");
     store(c, given, true);
     JsonWriter w;
     w.begin_object().member("success", true).member("provider", "callrail").member("webhook_url", public_url_ + "/api/v1/callrail/call.completed").key("webhook_urls").begin_object();
     for (auto event : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified"}) w.member(event, public_url_ + "/api/v1/callrail/" + event);
-    w.member("sms", public_url_ + "/sms/callrail-webhook").end_object().member("onboarding_step", "callrail_connected").end_object();
+    w.member("sms", public_url_ + "/sms/callrail-webhook").end_object().member("onboarding_step", "document_ingestion").end_object();
     return http::Response::json(200, w.take());
-}
-
-http::Response Commands::add_number(identity::Context& c) const {
-    auto in = Inputs::of(c.request);
-    refuse_validity(in);
-    auto field = in.has("e164") ? "e164" : "phone_number";
-    auto number = in.phone(field);
-    if (!number) identity::refuse_field("e164", "is missing");
-    pg::Params params{c.company(), *number, purposes_json(in).value_or(R"(["voice","text"])"), provider(in).value_or("callrail"), in.text("provider_sid", 100), in.truth("is_active").value_or(true),
-                      in.truth("voicemail_enabled").value_or(true)};
-    std::string row;
-    guarding_numbers({field}, [&] { c.tx().each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });
-    audit(c, c.company(), "number.add", *number);
-    return c.ok(row, 201);
-}
-
-http::Response Commands::change_number(identity::Context& c) const {
-    auto id = number_id(c);
-    auto in = Inputs::of(c.request);
-    for (auto field : {"e164", "phone_number"}) in.refuse(field, "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers");
-    refuse_validity(in);
-    pg::Params params{c.company(), id, purposes_json(in), provider(in), in.text("provider_sid", 100), in.truth("is_active"), in.truth("voicemail_enabled")};
-    std::string row;
-    guarding_numbers({"e164"}, [&] { c.tx().each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });
-    if (row.empty()) identity::not_found("number");
-    audit(c, c.company(), "number.change", id.to_string());
-    return c.ok(row);
-}
-
-http::Response Commands::end_number(identity::Context& c) const {
-    auto id = number_id(c);
-    std::string row;
-    c.tx().each(sql::end_number, {c.company(), id}, [&](const pg::Fields& f) { row = number_json(f); });
-    if (row.empty()) identity::not_found("number");
-    audit(c, c.company(), "number.end", id.to_string());
-    return c.ok(row);
 }
 
 }  // namespace otto::company_service

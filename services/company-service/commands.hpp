@@ -3,24 +3,22 @@
 #include "config.hpp"
 #include "http/client.hpp"
 #include "identity/api.hpp"
+#include "numbers.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/runtime.hpp"
 
 namespace otto::company_service {
 
-/// What people command: companies, their numbers, their credentials.
+/// What people command: companies and their credentials.
 class Commands {
 public:
-    Commands(const app::Settings&, http::Client&);
+    Commands(const app::Settings&, http::Client&, pg::Pool&, const Numbers&);
     http::Response create(identity::Context&) const;
     http::Response update(identity::Context&) const;
     http::Response set_api_key(identity::Context&) const;
     http::Response set_account_id(identity::Context&) const;
     http::Response set_signing_key(identity::Context&) const;
     http::Response connect_callrail(identity::Context&) const;
-    http::Response add_number(identity::Context&) const;
-    http::Response change_number(identity::Context&) const;
-    http::Response end_number(identity::Context&) const;
 
 private:
     struct Credentials { std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key; };
@@ -33,6 +31,8 @@ private:
     std::string clerk_api_, public_url_;
     Secret clerk_key_;
     http::Client& client_;
+    pg::Pool& pool_;
+    const Numbers& numbers_;
     rt::Emitter<changes::v1::CallRailConnected> emitter_{"company-service"};
 };
 

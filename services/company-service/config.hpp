@@ -9,5 +9,6 @@ inline const app::Setting<std::string> kCallRailApi = app::text("callrail-api", 
 inline const app::Setting<Millis> kSweepEvery = app::duration("sweep-every", "10m", "how often CallRail's list of calls is held against ours, because CallRail never repeats a webhook");
 inline const app::Setting<std::int64_t> kSweepRequests = app::number("sweep-requests", 100, 1, 100'000, "requests an hour that sweeps may make to one CallRail account; recordings have their own (OTTO_CALLRAIL_BUDGET), CallRail allows 1,000 for both");
 inline const app::Setting<Millis> kKeyGrace = app::duration("key-grace", "7d", "how long a replaced signing key stays valid");
+inline const app::Setting<std::int64_t> kUnprovenNumbers = app::number("unproven-numbers", 50, 1, 100'000, "numbers that a company may have registered without proof: neither has a webhook that its key signed come for them, nor does CallRail's list under its API key show them");
 
 }  // namespace otto::company_service

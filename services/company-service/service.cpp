@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "directory.hpp"
 #include "identity/api.hpp"
+#include "numbers.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
 
@@ -21,7 +22,8 @@ void wire(app::Service& service) {
     auto& client = service.own<http::Client>(outside);                                         // Clerk's and CallRail's APIs
     auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
-    auto& commands = service.own<Commands>(settings, client);                                  // what people command
+    auto& numbers = service.own<Numbers>(settings);                                            // whose number it is
+    auto& commands = service.own<Commands>(settings, client, api.pool(), numbers);             // what people command
     auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, client, api.pool());          // the webhook key, from CallRail
@@ -32,6 +34,9 @@ void wire(app::Service& service) {
     auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
         api.write(method, path, roles, [&commands, command](Context& c) { return (commands.*command)(c); });
     };
+    auto number_route = [&](http::Method method, const std::string& path, http::Response (Numbers::*command)(Context&) const) {
+        api.write(method, path, managers, [&numbers, command](Context& c) { return (numbers.*command)(c); });
+    };
     using http::Method;
     for (std::string family : {"/api/v1/company", "/company"}) {
         for (std::string end : {"", "/"}) route(Method::post, family + end, Roles::any_signed_in(), &Commands::create);
@@ -41,14 +46,14 @@ void wire(app::Service& service) {
         route(Method::post, family + "/set-callrail-signing-key/{id}", managers, &Commands::set_signing_key);
     }
     route(Method::post, "/api/v1/onboarding/callrail/connect", managers, &Commands::connect_callrail);
-    route(Method::post, "/api/v1/numbers", managers, &Commands::add_number);
-    route(Method::patch, "/api/v1/numbers/{id}", managers, &Commands::change_number);
-    route(Method::del, "/api/v1/numbers/{id}", managers, &Commands::end_number);
+    number_route(Method::post, "/api/v1/numbers", &Numbers::add);
+    number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
+    number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
 
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient).gather(Millis{100}))
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).gather(Millis{100}))
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
@@ -58,7 +63,7 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row}) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row}) all.push_back(r);
     return all;
 }
 

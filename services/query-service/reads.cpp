@@ -306,7 +306,7 @@ http::Response Reads::numbers(Context& c) const {
         texts(w, f, {"provider", "provider_sid"});
         w.member("is_active", f.boolean("is_active")).member("voicemail_enabled", f.boolean("voicemail_enabled"));
         times(w, f, {"valid_from", "valid_to", "created_at"});
-        texts(w, f, {"state"});
+        texts(w, f, {"state", "note"});
         w.end_object();
     });
     w.end_array().member("total", n).member("limit", n).member("offset", 0).key("next_cursor").null();

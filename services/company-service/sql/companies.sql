@@ -7,21 +7,40 @@ INSERT INTO company_users (company_id, id, role) VALUES ($1, $2, $3) ON CONFLICT
 -- name: company_exists
 SELECT name FROM companies WHERE id = $1
 
--- name: valid_timezone
-SELECT name FROM pg_timezone_names WHERE name = $1
+-- name: is_time_zone
+SELECT is_time_zone($1) AS good
 
 -- name: update_company
--- Absent = unchanged.
-UPDATE companies SET name = coalesce($2, name), phone_number = coalesce($3, phone_number), primary_tracking_number = coalesce($4, primary_tracking_number), address = coalesce($5, address),
-       timezone = coalesce($6, timezone), callrail_company_id = coalesce($7, callrail_company_id), service_area = coalesce($8::jsonb, service_area), call_flow = coalesce($9::jsonb, call_flow),
-       workflow_config = coalesce($10::jsonb, workflow_config)
- WHERE id = $1
+-- What $11 names is cleared, what is null besides stays. Answers what is another value than before; if nothing is, nothing is written.
+WITH old AS (SELECT * FROM companies WHERE id = $1 FOR UPDATE),
+fresh AS (
+  SELECT coalesce($2, name) AS name, coalesce($6, timezone) AS timezone,
+         CASE WHEN 'phone_number' = ANY ($11::text[]) THEN NULL ELSE coalesce($3, phone_number) END AS phone_number,
+         CASE WHEN 'primary_tracking_number' = ANY ($11::text[]) THEN NULL ELSE coalesce($4, primary_tracking_number) END AS primary_tracking_number,
+         CASE WHEN 'address' = ANY ($11::text[]) THEN NULL ELSE coalesce($5, address) END AS address,
+         CASE WHEN 'callrail_company_id' = ANY ($11::text[]) THEN NULL ELSE coalesce($7, callrail_company_id) END AS callrail_company_id,
+         CASE WHEN 'service_area' = ANY ($11::text[]) THEN NULL ELSE coalesce($8::jsonb, service_area) END AS service_area,
+         CASE WHEN 'call_flow' = ANY ($11::text[]) THEN NULL ELSE coalesce($9::jsonb, call_flow) END AS call_flow,
+         CASE WHEN 'workflow_config' = ANY ($11::text[]) THEN NULL ELSE coalesce($10::jsonb, workflow_config) END AS workflow_config
+    FROM old),
+changed AS (
+  SELECT array_remove(ARRAY[CASE WHEN f.name IS DISTINCT FROM o.name THEN 'name' END, CASE WHEN f.timezone IS DISTINCT FROM o.timezone THEN 'timezone' END,
+           CASE WHEN f.phone_number IS DISTINCT FROM o.phone_number THEN 'phone_number' END, CASE WHEN f.primary_tracking_number IS DISTINCT FROM o.primary_tracking_number THEN 'primary_tracking_number' END,
+           CASE WHEN f.address IS DISTINCT FROM o.address THEN 'address' END, CASE WHEN f.callrail_company_id IS DISTINCT FROM o.callrail_company_id THEN 'callrail_company_id' END,
+           CASE WHEN f.service_area IS DISTINCT FROM o.service_area THEN 'service_area' END, CASE WHEN f.call_flow IS DISTINCT FROM o.call_flow THEN 'call_flow' END,
+           CASE WHEN f.workflow_config IS DISTINCT FROM o.workflow_config THEN 'workflow_config' END], NULL) AS names
+    FROM old o, fresh f),
+written AS (
+  UPDATE companies c SET name = f.name, timezone = f.timezone, phone_number = f.phone_number, primary_tracking_number = f.primary_tracking_number, address = f.address,
+         callrail_company_id = f.callrail_company_id, service_area = f.service_area, call_flow = f.call_flow, workflow_config = f.workflow_config
+    FROM fresh f, changed WHERE c.id = $1 AND cardinality(changed.names) > 0)
+SELECT array_to_string(names, ',') AS names FROM changed
 
 -- name: connect_callrail
 UPDATE companies SET callrail_api_key = coalesce($2, callrail_api_key), callrail_api_key_last4 = coalesce($3, callrail_api_key_last4), callrail_account_id = coalesce($4, callrail_account_id),
        callrail_company_id = coalesce($5, callrail_company_id), primary_tracking_number = coalesce($6, primary_tracking_number), call_provider = CASE WHEN $7::boolean THEN 'callrail' ELSE call_provider END,
        onboarding_step = CASE WHEN onboarding_step = 'company_created' AND coalesce($2, callrail_api_key) IS NOT NULL AND coalesce($4, callrail_account_id) IS NOT NULL
-                              THEN 'callrail_connected' ELSE onboarding_step END
+                              THEN 'document_ingestion' ELSE onboarding_step END
  WHERE id = $1
 
 -- name: signing_key
@@ -38,20 +57,38 @@ UPDATE companies SET callrail_signing_key_former = CASE WHEN $6::boolean THEN ca
 -- name: audit
 INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
 
+-- name: number_obstacle
+-- What stands against a company's claim of a number for both purposes; null: nothing.
+SELECT number_obstacle($1, $2, '{voice,text}', NULL) AS obstacle
+
+-- name: own_number
+SELECT id FROM company_numbers WHERE company_id = $1 AND e164 = $2 AND is_active AND valid_to IS NULL AND purposes && ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) ORDER BY created_at LIMIT 1
+
+-- name: count_unproven
+SELECT count(*) AS n FROM company_numbers WHERE company_id = $1 AND standing = 'unproven' AND valid_to IS NULL
+
 -- name: add_number
+-- The moment that a number was free from is not shown: it would tell when somebody else let it go.
 INSERT INTO company_numbers (company_id, e164, purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from)
 VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)), $4, $5, $6, $7, number_free_since($2))
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, valid_to, created_at, updated_at
+RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
+          number_state(standing, valid_to) AS state, ended_note AS note
 
 -- name: change_number
-UPDATE company_numbers SET purposes = CASE WHEN $3::jsonb IS NULL THEN purposes ELSE ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) END, provider = coalesce($4, provider), provider_sid = coalesce($5, provider_sid),
-       is_active = coalesce($6, is_active), voicemail_enabled = coalesce($7, voicemail_enabled)
- WHERE company_id = $1 AND id = $2
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, valid_to, created_at, updated_at
+UPDATE company_numbers SET purposes = CASE WHEN $3::jsonb IS NULL THEN purposes ELSE ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) END, provider = coalesce($4, provider),
+       provider_sid = CASE WHEN $6::boolean THEN NULL ELSE coalesce($5, provider_sid) END, is_active = coalesce($7, is_active), voicemail_enabled = coalesce($8, voicemail_enabled)
+ WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
+RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
+          number_state(standing, valid_to) AS state, ended_note AS note
 
 -- name: end_number
-UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND valid_to IS NULL AND is_active
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, valid_to, created_at, updated_at
+UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
+RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
+          number_state(standing, valid_to) AS state, ended_note AS note
+
+-- name: raise_number
+-- Standing only rises.
+UPDATE company_numbers SET standing = $3 WHERE company_id = $1 AND e164 = $2 AND is_active AND (valid_to IS NULL OR valid_to > now()) AND (standing = 'unproven' OR ($3 = 'final' AND standing = 'proven'))
 
 -- name: dirty_companies
 SELECT company_id FROM directory_state WHERE dirty ORDER BY company_id LIMIT 500

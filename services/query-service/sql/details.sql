@@ -41,10 +41,11 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
 
 -- name: numbers
 -- Registered ones, and those that proven webhooks showed but nobody registered.
-SELECT id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, nullif(valid_from, '-infinity') AS valid_from, valid_to, created_at, 'registered' AS state
+SELECT id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at,
+       number_state(standing, valid_to) AS state, ended_note AS note
   FROM company_numbers WHERE company_id = $1
 UNION ALL
-SELECT NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, 'seen' FROM seen_numbers s
+SELECT NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, 'seen', NULL FROM seen_numbers s
  WHERE s.company_id = $1 AND NOT EXISTS (SELECT FROM company_numbers n WHERE n.company_id = $1 AND n.e164 = s.e164)
  ORDER BY state, e164, created_at
 

@@ -1,0 +1,32 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "identity/api.hpp"
+#include "otto/changes/v1/changes.pb.h"
+#include "runtime/handler.hpp"
+
+namespace otto::company_service {
+
+/// The numbers of companies: what managers command, and the proof that webhooks bring. Who may have a number is judged where its row is written
+/// (claim_number() in the database), so that every way of writing one is judged alike; here it is said in words.
+class Numbers {
+public:
+    explicit Numbers(const app::Settings&);
+    http::Response add(identity::Context&) const;
+    http::Response change(identity::Context&) const;
+    http::Response end(identity::Context&) const;
+
+    /// 409 if something stands against this claim of the number for both purposes, as far as can be known before it is made.
+    static void must_be_free(pg::Tx&, const std::string& company, const std::string& field, const std::string& number);
+    /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the number is; so does one unproven number too many.
+    void registering(identity::Context&, const CompanyId&, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>&) const;
+    /// A webhook that the company's key signed came for a number: its row, if there is one, stands firmer.
+    rt::Outcome note_proof(rt::Call<changes::v1::NumberProven>, rt::Out<>&) const;
+
+private:
+    std::int64_t most_unproven_;
+};
+
+}  // namespace otto::company_service

@@ -1,0 +1,143 @@
+#include "rig.hpp"
+
+using namespace otto;
+using namespace otto::company_service;
+
+namespace {
+
+Rig& rig() { return Rig::shared(); }
+
+}  // namespace
+
+TEST_CASE("a number is unproven until a webhook that the company's key signed comes for it; the standing only rises", "[integration]") {
+    rig().company("org_stand");
+    auto n = Rig::fresh_number();
+    auto made = rig().add("org_stand", n);
+    CHECK(made.status == 201);
+    CHECK(made.data("state") == "unproven");
+    CHECK(made.data("valid_from") == made.data("created_at"));  // not when somebody else let it go
+    rig().prove("org_stand", n);
+    CHECK(rig().standing("org_stand", n) == "proven");
+    rig().prove("org_stand", n, true);
+    CHECK(rig().standing("org_stand", n) == "final");
+    rig().prove("org_stand", n);
+    CHECK(rig().standing("org_stand", n) == "final");
+    rig().prove("org_stand", Rig::fresh_number());  // of a number that nobody registered nothing becomes of itself
+    CHECK(rig().value("SELECT count(*)::text AS v FROM company_numbers WHERE company_id = 'org_stand'") == "1");
+}
+
+TEST_CASE("what another company's key has proven cannot be registered: 409 that names the cure and nobody", "[integration]") {
+    rig().company("org_a1");
+    rig().company("org_b1");
+    auto pool = Rig::fresh_number(), own = Rig::fresh_number();
+    rig().saw("org_a1", pool);
+    REQUIRE(rig().add("org_a1", own).status == 201);
+    rig().prove("org_a1", own);
+    for (const auto& n : {pool, own}) {
+        auto refused = rig().add("org_b1", n);
+        CHECK(refused.status == 409);
+        CHECK(refused.field == "e164");
+        CHECK(refused.body.find("set-callrail-api-key") != std::string::npos);
+        CHECK(refused.body.find("org_a1") == std::string::npos);
+        CHECK(rig().update("org_b1", R"({"phone_number":")" + n + "\"}").field == "phone_number");
+        CHECK(rig().update("org_b1", R"({"primary_tracking_number":")" + n + "\"}").status == 409);
+        CHECK_THROWS_AS(rig().sql("UPDATE companies SET phone_number = $1 WHERE id = 'org_b1'", {n}), pg::SqlFailure);  // the same for a person with SQL
+        CHECK_THROWS_AS(rig().sql("INSERT INTO user_phone_numbers (workspace_id, phone_number, twilio_phone_sid) VALUES ('org_b1', $1, 'PN1')", {n}), pg::SqlFailure);
+        CHECK(rig().standing("org_b1", n) == "none");
+    }
+    auto mine = rig().add("org_a1", pool);
+    CHECK(mine.status == 201);
+    CHECK(mine.data("state") == "registered");
+    CHECK(rig().standing("org_a1", pool) == "proven");
+}
+
+TEST_CASE("proof ends a mere claim, and the loser is told without a name; what came before the claim flows to the prover", "[integration]") {
+    rig().company("org_thief");
+    rig().company("org_owner");
+    auto n = Rig::fresh_number();
+    REQUIRE(rig().update("org_thief", R"({"phone_number":")" + n + "\"}").status == 200);
+    CHECK(rig().add("org_owner", n).status == 409);  // one claim is as good as the other
+    rig().saw("org_owner", n);
+    CHECK(rig().add("org_owner", n).status == 201);
+    CHECK(rig().standing("org_owner", n) == "proven");
+    CHECK(rig().standing("org_thief", n) == "unproven past");
+    CHECK(rig().value("SELECT coalesce(phone_number, 'none') AS v FROM companies WHERE id = 'org_thief'") == "none");
+    CHECK(rig().value("SELECT valid_from::text AS v FROM company_numbers WHERE company_id = 'org_owner'") == "-infinity");
+    auto note = rig().value("SELECT ended_note AS v FROM company_numbers WHERE company_id = 'org_thief'");
+    CHECK(note.find("Another company has proven") == 0);
+    CHECK(note.find("org_owner") == std::string::npos);
+    CHECK(rig().add("org_thief", n).status == 409);
+    CHECK(rig().update("org_thief", R"({"address":"1 Main St"})").status == 200);
+    CHECK(rig().standing("org_thief", n) == "unproven past");
+}
+
+TEST_CASE("the provider's list beats a signature, and gives way to nobody but its owner", "[integration]") {
+    rig().company("org_signed");
+    rig().company("org_listed");
+    auto n = Rig::fresh_number();
+    REQUIRE(rig().add("org_signed", n).status == 201);
+    rig().prove("org_signed", n);
+    rig().sql("INSERT INTO listed_numbers (company_id, provider, e164) VALUES ('org_listed', 'callrail', $1)", {n});
+    CHECK(rig().add("org_listed", n).status == 201);
+    CHECK(rig().standing("org_listed", n) == "final");
+    CHECK(rig().standing("org_signed", n) == "proven past");
+    CHECK(rig().value("SELECT (l.valid_from = s.valid_to)::text AS v FROM company_numbers l, company_numbers s WHERE l.company_id = 'org_listed' AND s.company_id = 'org_signed'") == "true");  // no moment is both's
+    rig().prove("org_signed", n, true);
+    rig().saw("org_signed", n);
+    rig().sql("INSERT INTO listed_numbers (company_id, provider, e164) VALUES ('org_signed', 'callrail', $1)", {n});
+    CHECK(rig().add("org_signed", n).status == 409);
+    CHECK(rig().standing("org_listed", n) == "final");
+    auto id = rig().value("SELECT id::text AS v FROM company_numbers WHERE company_id = 'org_listed'");
+    CHECK(rig().end("org_listed", id).data("state") == "past");
+    CHECK(rig().add("org_signed", n).status == 201);
+}
+
+TEST_CASE("one's own number again is said to be one's own, with its id", "[integration]") {
+    rig().company("org_own");
+    auto n = Rig::fresh_number();
+    auto id = rig().add("org_own", n, R"(,"purposes":["voice"])").data("id");
+    auto again = rig().add("org_own", n);
+    CHECK(again.status == 409);
+    CHECK(again.field == "e164");
+    CHECK(again.body.find("yours already") != std::string::npos);
+    CHECK(again.body.find(id) != std::string::npos);
+    CHECK(rig().add("org_own", n, R"(,"purposes":["text"])").status == 201);  // for what it does not have yet
+}
+
+TEST_CASE("a company may have so many numbers that nothing has proven", "[integration]") {
+    rig().company("org_many");
+    for (int i = 0; i < 3; ++i) REQUIRE(rig().add("org_many", Rig::fresh_number()).status == 201);
+    auto n = Rig::fresh_number();
+    auto refused = rig().add("org_many", n);
+    CHECK(refused.status == 409);
+    CHECK(refused.body.find("set-callrail-api-key") != std::string::npos);
+    CHECK(rig().update("org_many", R"({"phone_number":")" + n + "\"}").status == 409);
+    CHECK(rig().add("org_many", n, R"(,"is_active":false)").status == 409);
+    CHECK(rig().update("org_many", R"({"address":"anywhere"})").status == 200);
+    rig().prove("org_many", rig().value("SELECT e164 AS v FROM company_numbers WHERE company_id = 'org_many' ORDER BY e164 LIMIT 1"));
+    CHECK(rig().add("org_many", n).status == 201);
+}
+
+TEST_CASE("a number that was ended stays ended, whatever else of its company changes", "[integration]") {
+    rig().company("org_first");
+    rig().company("org_next");
+    auto n = Rig::fresh_number(), tracking = Rig::fresh_number();
+    REQUIRE(rig().update("org_first", R"({"phone_number":")" + n + R"(","primary_tracking_number":")" + tracking + "\"}").status == 200);
+    auto id = rig().value("SELECT id::text AS v FROM company_numbers WHERE company_id = 'org_first' AND e164 = $1", {n});
+    CHECK(rig().end("org_first", id).status == 200);
+    CHECK(rig().value("SELECT coalesce(phone_number, 'none') || ' ' || primary_tracking_number AS v FROM companies WHERE id = 'org_first'") == "none " + tracking);
+    CHECK(rig().update("org_first", R"({"address":"2 Main St"})").status == 200);
+    CHECK(rig().standing("org_first", n) == "unproven past");
+    REQUIRE(rig().add("org_next", n).status == 201);
+    CHECK(rig().update("org_first", R"({"address":"3 Main St"})").status == 200);
+    CHECK(rig().update("org_first", R"({"timezone":"America/Phoenix"})").status == 200);
+    CHECK(rig().ask("org_first", [&](auto& c) { return rig().commands.set_signing_key(c); }, R"({"signing_key":"a key"})", "org_first").status == 200);
+    rig().sql("UPDATE companies SET callrail_signing_key = 'sealed', callrail_signing_key_explicit = false WHERE id = 'org_first'");
+    CHECK(rig().standing("org_next", n) == "unproven");
+    CHECK(rig().standing("org_first", tracking) == "unproven");
+    // A suspended company lets its numbers go, and has them again when it is active.
+    rig().sql("UPDATE companies SET status = 'suspended' WHERE id = 'org_first'");
+    CHECK(rig().standing("org_first", tracking) == "unproven past");
+    rig().sql("UPDATE companies SET status = 'active' WHERE id = 'org_first'");
+    CHECK(rig().standing("org_first", tracking) == "unproven past, unproven");
+}
