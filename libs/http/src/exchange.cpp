@@ -1,17 +1,10 @@
-#include <unistd.h>
-
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/status.hpp>
-#include <cerrno>
-#include <cstring>
-#include <unordered_map>
 
 #include "base/uuid.hpp"
 #include "server_impl.hpp"
 #include "telemetry/log.hpp"
-#include "telemetry/metrics.hpp"
 
 namespace otto::http {
 namespace {
@@ -21,19 +14,30 @@ bool sane_id(std::string_view id) {
     return !id.empty() && id.size() <= 128 && id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") == std::string_view::npos;
 }
 
-/// A file is read by so much at a time.
-constexpr std::size_t kPiece = 128u << 10;
-
 /// Bytes read at a time: of a head, and at most of a body.
 constexpr std::size_t kReadHead = 4'096, kReadBody = 32u << 10;
+
+/// How long a client that has many connections may take to begin a request.
+constexpr Millis kBrief{1'000};
+
+/// What a proxy beside us has for an address.
+bool is_private(const std::string& address) {
+    error_code error;
+    auto ip = net::ip::make_address(address, error);
+    if (error) return false;
+    if (ip.is_v6() && ip.to_v6().is_v4_mapped()) ip = net::ip::make_address_v4(net::ip::v4_mapped, ip.to_v6());
+    if (ip.is_v6()) return ip.is_loopback() || (ip.to_v6().to_bytes()[0] & 0xfe) == 0xfc;
+    auto b = ip.to_v4().to_bytes();
+    return ip.is_loopback() || b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64);
+}
 
 }  // namespace
 
 std::string Server::Impl::client_of(const Headers& headers, const std::string& peer) const {
-    auto trusted = [&](const std::string& address) {
-        return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) != options.trusted_proxies.end();
-    };
-    if (!trusted(peer)) return peer;
+    if (!trusted(peer)) {
+        if (options.untrusted_proxy && !proxy_told && headers.has("x-forwarded-for") && is_private(peer) && !proxy_told.exchange(true)) options.untrusted_proxy(peer);
+        return peer;
+    }
     std::string client = peer;
     std::string chain;
     for (const auto& [name, value] : headers.items())
@@ -59,129 +63,8 @@ void Server::Impl::describe(Request& request, const std::string& peer) const {
     request.client_address = client_of(request.headers, peer);
 }
 
-/// Looking a series up by its labels costs more than a small request: each thread remembers those it has used.
-void Server::Impl::measure(const Request& request, std::string_view route, int status) {
-    struct Series { tel::Counter count; tel::Histogram seconds; };
-    static thread_local std::unordered_map<std::string, Series> known;
-    static thread_local std::string name;
-    name.assign(options.metrics_name).append(to_text(request.method)).append(" ").append(route).append(" ").append(std::to_string(status));
-    auto found = known.find(name);
-    if (found == known.end()) {
-        std::string path(route);
-        auto count = tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests answered.", {{"route", path}, {"method", std::string(to_text(request.method))}, {"status", std::to_string(status)}});
-        auto seconds = tel::Metrics::histogram(options.metrics_name + "_request_seconds", "From the head of a request to its answer.", {{"route", path}});
-        found = known.emplace(name, Series{count, seconds}).first;
-    }
-    std::chrono::duration<double> took = system_clock().now() - request.received_at;
-    found->second.count.inc();
-    found->second.seconds.observe(took.count());
-}
-
-namespace {
-
-/// A short body goes with the head in one piece.
-constexpr std::size_t kTogether = 16u << 10;
-
-/// A field of an answer. No value of a handler's may end the line.
-void add_field(std::string& head, std::string_view name, std::string_view value) {
-    head.append(name).append(": ");
-    auto from = head.size();
-    head.append(value);
-    std::replace_if(head.begin() + static_cast<std::ptrdiff_t>(from), head.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
-    head.append("\r\n");
-}
-
-/// What the server says itself: how the message ends, and whose it is. A handler's word for it would stand there a second time.
-bool is_ours(std::string_view name) {
-    static constexpr std::string_view ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id", "traceparent"};
-    return std::any_of(std::begin(ours), std::end(ours), [&](auto own) { return iequals(name, own); });
-}
-
-std::string head_of(const Response& response, const Request& request, std::uint64_t size, bool bodiless, bool keep_alive) {
-    std::string head;
-    head.reserve(512 + (response.body.size() <= kTogether ? response.body.size() : 0));
-    auto reason = wire::obsolete_reason(wire::int_to_status(static_cast<unsigned>(response.status)));
-    head.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason.data(), reason.size()).append("\r\n");
-    for (const auto& [name, value] : response.headers.items())
-        if (!is_ours(name)) add_field(head, name, value);
-    add_field(head, "X-Request-Id", request.request_id);
-    add_field(head, "traceparent", request.trace.traceparent());
-    if (!keep_alive) head.append("Connection: close\r\n");
-    if (!bodiless) head.append("Content-Length: ").append(std::to_string(size)).append("\r\n");
-    return head.append("\r\n");
-}
-
-}  // namespace
-
-Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request, std::string_view route, Response response, bool keep_alive) {
-    keep_alive = keep_alive && !draining;
-    bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
-    bool head_only = request.method == Method::head || bodiless;
-    auto file = std::move(response.file_body);
-    auto head = head_of(response, request, file ? file->length() : response.body.size(), bodiless, keep_alive);
-    measure(request, route, response.status);
-
-    error_code error;
-    c.within(options.idle_timeout);
-    if (head_only || file || response.body.size() <= kTogether) {
-        if (!head_only && !file) head.append(response.body);
-        co_await net::async_write(c.socket, net::buffer(head), net::redirect_error(use_task, error));
-        if (!head_only && file && !error) {
-            bool whole = co_await send_file(loop, c, request, std::move(file));
-            co_return whole && keep_alive;
-        }
-    } else {
-        std::array<net::const_buffer, 2> both{net::buffer(head), net::buffer(response.body)};
-        co_await net::async_write(c.socket, both, net::redirect_error(use_task, error));
-    }
-    co_return !error && keep_alive;
-}
-
-/// Piece by piece: read on a worker, for a disk may let one wait, and written here. False if the connection cannot go on.
-Task<bool> Server::Impl::send_file(Loop& loop, Connection& c, const Request& request, std::shared_ptr<const FileBody> file) {
-    struct Piece {
-        std::shared_ptr<const FileBody> file;
-        std::uint64_t sent = 0;
-        std::vector<char> bytes;
-        ssize_t got = 0;
-        int fault = 0;
-        void read() {
-            auto want = std::min<std::uint64_t>(bytes.size(), file->length() - sent);
-            do got = ::pread(file->descriptor(), bytes.data(), want, static_cast<off_t>(file->offset() + sent));
-            while (got < 0 && errno == EINTR);
-            fault = got < 0 ? errno : 0;
-        }
-    };
-    auto piece = std::make_shared<Piece>();
-    piece->file = std::move(file);
-    piece->bytes.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, piece->file->length())));
-    auto read = [this, piece, &loop](auto handler) {
-        auto done = std::make_shared<decltype(handler)>(std::move(handler));
-        workers->post([piece, done, loop = loop.shared_from_this()] {
-            piece->read();
-            loop->post([done] { (*done)(); });
-        });
-    };
-    error_code error;
-    while (piece->sent < piece->file->length()) {
-        co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(read, use_task);
-        if (piece->got <= 0) {
-            // The length is said already: only the end of the connection tells the client that it has not got all.
-            tel::warn("a file could not be sent whole", {{"request_id", request.request_id}, {"sent", std::to_string(piece->sent)},
-                                                         {"why", piece->fault ? std::strerror(piece->fault) : "it became shorter"}});
-            co_return false;
-        }
-        c.within(options.idle_timeout);
-        auto bytes = net::buffer(piece->bytes.data(), static_cast<std::size_t>(piece->got));
-        co_await net::async_write(c.socket, bytes, net::redirect_error(use_task, error));
-        if (error) co_return false;
-        piece->sent += static_cast<std::uint64_t>(piece->got);
-    }
-    co_return true;
-}
-
 /// Gives the request to its handler. What the answer still needs of it stays in `request`; the rest, its body too, is the handler's.
-std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, const Route& route, Request& request) {
+std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route& route, Request& request) {
     auto answer = std::make_shared<Answer>(loop.shared_from_this());
     Responder responder(answer);
     Request given = std::move(request);
@@ -196,14 +79,26 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, const Route& route, Reques
         return answer;
     }
     auto shared = std::make_shared<Responder>(std::move(responder));
-    workers->post([&route, given = std::move(given), shared] {
+    auto share = given.share;
+    c.asker = given.asker;
+    auto job = [&route, given = std::move(given), shared] {
+        // Who has hung up while it waited is not read for; what is to be changed is changed all the same.
+        bool reads = given.method == Method::get || given.method == Method::head;
+        if (reads && given.asker && given.asker->gone()) return;
         try {
             (*shared)(route.handler(given));
         } catch (const std::exception& e) {
             tel::error("handler failed", {{"path", given.path}, {"request_id", given.request_id}, {"why", e.what()}});
             (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, given));
         }
-    });
+    };
+    if (share.nobodys()) {
+        workers->post(std::move(job));
+    } else if (!workers->post(share, std::move(job))) {
+        auto full = problem({429, "Too many requests", "As many requests as may wait of one user and one company wait already; send the next one when some are answered."}, request);
+        full.headers.add("Retry-After", "1");
+        (*shared)(std::move(full));
+    }
     return answer;
 }
 
@@ -212,46 +107,61 @@ void Server::Impl::refuse(Exchange& x, const Problem& p, bool keep_alive) {
     x.keep_alive = keep_alive;
 }
 
-/// Whether a handler may see it, by its head; else it is refused.
-bool Server::Impl::acceptable(Exchange& x) {
+/// Whether the request can be understood in one way only; else it is refused.
+bool Server::Impl::well_formed(Exchange& x) {
+    auto& in = x.in;
+    const auto& target = in.request.target;
+    if (in.encodings > 0 && in.version < 11)
+        refuse(x, {400, "Malformed HTTP", "HTTP/1.0 knows no Transfer-Encoding: send Content-Length, or HTTP/1.1."});
+    else if (target.empty() || target.front() != '/' || (in.chunked() && in.lengths > 0) || in.hosts > 1 || (in.version >= 11 && in.hosts == 0) || in.lengths > 1 || in.encodings > 1 || !in.only_chunked)
+        refuse(x, {400, "Malformed HTTP", "Send one Host, and the length of the body in one way: Content-Length, or Transfer-Encoding: chunked."});
+    else if (!in.method)
+        refuse(x, {501, "Method not implemented", "Methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capital letters."});
+    return !x.answer;
+}
+
+/// Which route it asks for; refused if there is none.
+bool Server::Impl::find_route(Loop& loop, Exchange& x) {
+    auto& in = x.in;
+    auto path = std::string_view(in.request.target).substr(0, in.request.target.find('?'));
+    auto match = routes().match(*in.method, path);
+    x.route = match.route;
+    in.request.path_params = std::move(match.params);
+    if (x.route) return true;
+    bool more = x.keep_alive && !in.has_body();
+    if (!match.allow.empty()) {
+        refuse(x, {405, "Method not allowed", "This path takes " + match.allow + "."}, more);
+        x.answer->headers.add("Allow", match.allow);
+        return false;
+    }
+    std::string hint;
+    if (auto guess = loop.may_guess() ? routes().nearest(*in.method, path) : std::nullopt) {
+        auto meant = std::string(to_text(guess->route->method)) + " " + guess->route->path;
+        hint = " Did you mean " + meant + "?";
+        tel::warn("a path that is nearly one of ours was asked for", {{"method", to_text(*in.method)}, {"path", guess->written}, {"did_you_mean", meant},
+                                                                        {"client", in.request.client_address}, {"request_id", in.request.request_id}});
+    }
+    refuse(x, {404, "Not found", "There is no such path." + hint}, more);
+    return false;
+}
+
+/// Whether its route takes it, by its head; else it is refused.
+bool Server::Impl::acceptable(Loop& loop, Exchange& x) {
     auto& in = x.in;
     auto& request = in.request;
     x.keep_alive = in.keep_alive();
-    bool has_body = in.content_length().value_or(0) > 0 || in.chunked();
-    const auto& target = request.target;
-    if (target.empty() || target.front() != '/' || (in.chunked() && in.lengths > 0) || in.hosts > 1 || (in.version >= 11 && in.hosts == 0) || in.lengths > 1 || in.encodings > 1 || !in.only_chunked) {
-        refuse(x, {400, "Malformed HTTP", "Send one Host, and the length of the body in one way: Content-Length, or Transfer-Encoding: chunked."});
-        return false;
-    }
-    auto match = in.method ? routes().match(*in.method, std::string_view(target).substr(0, target.find('?'))) : Match{};
-    if (!match.route) {
-        bool more = x.keep_alive && !has_body;
-        if (!match.allow.empty()) {
-            refuse(x, {405, "Method not allowed", "This path takes " + match.allow + "."}, more);
-            x.answer->headers.add("Allow", match.allow);
-        } else {
-            refuse(x, {404, "Not found", "There is no such path."}, more);
-        }
-        return false;
-    }
-    x.route = match.route;
-    request.path_params = std::move(match.params);
-    const auto& limits = match.route->limits;
+    if (!well_formed(x) || !find_route(loop, x)) return false;
+    const auto& limits = x.route->limits;
     auto length = in.content_length();
     if (length && *length > limits.body) {
         refuse(x, {413, "Body too large", "Send at most " + std::to_string(limits.body) + " bytes."});
         return false;
     }
     const auto& types = limits.content_types;
-    if (has_body && !types.empty() && !request.content_type().empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
+    if (in.has_body() && !types.empty() && !request.content_type().empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
         std::string list;
         for (const auto& t : types) list += (list.empty() ? "" : ", ") + t;
         refuse(x, {415, "Unsupported media type", "Send " + list + ".", {{"Content-Type", "is not one of " + list}}});
-        return false;
-    }
-    if (has_body && body_bytes + length.value_or(limits.body) > options.bodies_limit) {
-        refuse(x, {503, "Busy", "Too many bodies are being read; try again."});
-        x.answer->headers.add("Retry-After", "1");
         return false;
     }
     if (auto expect = request.headers.get("expect"); !expect.empty() && !iequals(expect, "100-continue")) {
@@ -261,8 +171,46 @@ bool Server::Impl::acceptable(Exchange& x) {
     return true;
 }
 
+/// What the route itself makes of the head: here if it can tell at once, else on a worker. False if it refuses.
+Task<bool> Server::Impl::admitted(Loop& loop, Exchange& x) {
+    auto& request = x.in.request;
+    std::optional<Admission> admission;
+    auto judge = [&x, &admission](bool may_wait) {
+        const auto& head = x.in.request;
+        try {
+            admission = x.route->limits.admit(head, may_wait);
+        } catch (const std::exception& e) {
+            tel::error("handler failed", {{"path", head.path}, {"request_id", head.request_id}, {"why", e.what()}});
+            admission.emplace();
+            admission->refusal = problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, head);
+        }
+    };
+    judge(false);
+    if (!admission) {
+        // This frame stays where it is until the worker has posted: nothing else can go on with it.
+        auto wait = [this, &judge, &loop](auto handler) {
+            auto done = std::make_shared<decltype(handler)>(std::move(handler));
+            workers->post([done, &judge, loop = loop.shared_from_this()] {
+                judge(true);
+                loop->post([done] { (*done)(); });
+            });
+        };
+        co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(wait, use_task);
+    }
+    if (!admission) co_return true;
+    if (admission->refusal) {
+        x.answer = std::move(admission->refusal);
+        x.keep_alive = x.keep_alive && !x.in.has_body();
+        co_return false;
+    }
+    request.share = std::move(admission->share);
+    request.known = std::move(admission->known);
+    if (!request.share.nobodys() && x.in.version >= 11) request.asker = std::make_shared<Asker>();
+    co_return true;
+}
+
 /// A request, to its end unless it is refused before. False if the connection is gone, or its client too slow.
-Task<bool> Server::Impl::receive(Connection& c, Exchange& x) {
+Task<bool> Server::Impl::receive(Loop& loop, Connection& c, Exchange& x) {
     error_code error;
     auto& in = x.in;
     auto& buffer = c.buffer;
@@ -278,7 +226,6 @@ Task<bool> Server::Impl::receive(Connection& c, Exchange& x) {
         if (error) co_return false;
         buffer.commit(got);
     }
-    if (c.peer.empty()) c.peer = c.socket.remote_endpoint().address().to_string();
     if (error) {
         in.request = Request();
         in.request.target = "/";
@@ -290,45 +237,89 @@ Task<bool> Server::Impl::receive(Connection& c, Exchange& x) {
         co_return true;
     }
     if (in.method) in.request.method = *in.method;
+    in.to_origin_form();
     describe(in.request, c.peer);
-    if (!acceptable(x)) co_return true;
-    auto length = in.content_length();
-    bool has_body = length.value_or(0) > 0 || in.chunked();
-    if (!has_body) co_return true;
+    if (!acceptable(loop, x)) co_return true;
+    if (x.route->limits.admit) {
+        bool welcome = co_await admitted(loop, x);
+        if (!welcome) co_return true;
+    }
+    in.body_limit(x.route->limits.body);
+    in.eager(true);
+    if (!in.has_body() || take_body(c, x)) co_return true;
+    bool received = co_await receive_body(loop, c, x);
+    co_return received;
+}
 
-    const auto most = x.route->limits.body;
-    x.body.emplace(body_bytes, static_cast<std::size_t>(length.value_or(most)));
-    c.within(options.body_timeout);
+/// Parses what is here of the body. True if it ends with that: it is whole, or refused.
+bool Server::Impl::take_body(Connection& c, Exchange& x) {
+    auto& in = x.in;
+    while (!in.is_done()) {
+        error_code error;
+        auto used = in.put(c.buffer.data(), error);
+        c.buffer.consume(used);
+        if (error == wire::error::need_more || (!error && used == 0)) return false;
+        if (!error) continue;  // a chunk of it, or what was there
+        if (error == wire::error::body_limit)
+            refuse(x, {413, "Body too large", "Send at most " + std::to_string(x.route->limits.body) + " bytes."});
+        else
+            refuse(x, {400, "Malformed HTTP", "The body is not as HTTP/1.1 frames it: " + error.message() + "."});
+        return true;
+    }
+    return true;
+}
+
+/// The rest of a body that has not come at once. It takes room for what has come, never for what is announced.
+Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
+    error_code error;
+    auto& in = x.in;
+    const auto end = Steady::now() + options.body_timeout;
+    c.deadline = std::min(end, Steady::now() + options.still_timeout);
     if (in.request.headers.has("expect")) {
         static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         co_await net::async_write(c.socket, net::buffer(go_on), net::redirect_error(use_task, error));
         if (error) co_return false;
     }
-    in.body_limit(most);
-    in.eager(true);
-    while (!in.is_done()) {
-        auto used = in.put(buffer.data(), error);
-        buffer.consume(used);
-        if (error && error != wire::error::need_more) break;
-        if (!error && used > 0) continue;  // a chunk of it, or what was there
-        error = {};
-        auto want = std::clamp<std::uint64_t>(in.content_length_remaining().value_or(kReadHead), kReadHead, kReadBody);
-        auto space = buffer.prepare(static_cast<std::size_t>(want));
-        auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
+    auto& room = loop.bodies[x.route->room];
+    auto& body = x.body.emplace(c, in.request.client_address);
+    for (bool ended = false; !ended; ended = take_body(c, x)) {
+        const auto has = in.request.body.size();
+        body.moved = has;
+        if (!body.ended && room.hold(body, has - body.held)) {
+            auto want = std::clamp<std::uint64_t>(std::min<std::uint64_t>(in.content_length_remaining().value_or(kReadBody), has), kReadHead, kReadBody);
+            auto space = c.buffer.prepare(static_cast<std::size_t>(want));
+            auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
+            c.buffer.commit(got);
+        }
+        if (body.ended) {
+            refuse(x, {503, "Busy", "Too many bodies are being read, and this one was the slowest; try again."});
+            x.answer->headers.add("Retry-After", "1");
+            co_return true;
+        }
+        if (error && c.late()) {
+            refuse(x, {408, "Request timeout", "The body stood still, or took too long; send it again, at once and whole."});
+            co_return true;
+        }
         if (error) co_return false;
-        buffer.commit(got);
+        c.deadline = std::min(end, Steady::now() + options.still_timeout);
     }
-    if (error == wire::error::body_limit) {
-        refuse(x, {413, "Body too large", "Send at most " + std::to_string(most) + " bytes."});
-        co_return true;
-    }
-    co_return !error;
+    body.whole = true;
+    co_return true;
+}
+
+/// The answer of a handler, or what is said instead of it.
+Response Server::Impl::settle(std::optional<Response> answer, const Request& request) {
+    if (!answer) return problem({503, "No answer in time", "The request took too long; try again."}, request);
+    if (answer->status == 500 && answer->body.empty())
+        return problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, request);
+    return std::move(*answer);
 }
 
 /// One request and its answer. False if the connection ends with it.
 Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
     c.idle = c.buffer.size() == 0;
-    c.within(c.idle ? options.idle_timeout : options.head_timeout);
+    auto patience = c.brief ? std::min(kBrief, options.idle_timeout) : options.idle_timeout;
+    c.within(c.idle ? patience : options.head_timeout);
     if (c.idle) {
         // An idle connection may stay long; from the first byte of a head on the clock is another one.
         error_code error;
@@ -347,22 +338,22 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
     Exchange x;
     x.in.header_limit(static_cast<std::uint32_t>(options.head_limit));
     x.in.body_limit(boost::none);
-    bool received = co_await receive(c, x);
+    bool received = co_await receive(loop, c, x);
     if (!received) co_return false;
     auto& request = x.in.request;
     if (!x.answer) {
         c.within(options.answer_timeout);
-        c.answer = ask(loop, *x.route, request);
+        c.answer = ask(loop, c, *x.route, request);
         auto answer = co_await c.answer->wait();
         c.answer.reset();
-        if (!answer)
-            x.answer = problem({503, "No answer in time", "The request took too long; try again."}, request);
-        else if (answer->status == 500 && answer->body.empty())
-            x.answer = problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, request);
-        else
-            x.answer = std::move(answer);
+        c.asker.reset();
+        if (c.gone) {
+            measure(request, x.label(), 499);  // what others, too, count a client as that did not wait
+            co_return false;
+        }
+        x.answer = settle(std::move(answer), request);
     }
-    bool more = co_await reply(loop, c, request, x.label(), std::move(*x.answer), x.keep_alive);
+    bool more = co_await reply(loop, c, request, x.label(), std::move(*x.answer), x.keep_alive && !c.brief);
     co_return more;
 }
 

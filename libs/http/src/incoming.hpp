@@ -32,6 +32,19 @@ public:
     int version = 11, hosts = 0, lengths = 0, encodings = 0;
     bool only_chunked = true;
 
+    bool has_body() const { return content_length().value_or(0) > 0 || chunked(); }
+    /// A target may be a whole URL (RFC 9112, 3.2.2): its host counts then, whatever Host says.
+    void to_origin_form() {
+        auto& target = request.target;
+        auto scheme = std::string_view(target).substr(0, target.find("://"));
+        if (target.starts_with('/') || !(iequals(scheme, "http") || iequals(scheme, "https"))) return;
+        auto from = scheme.size() + 3, to = std::min(target.find_first_of("/?", from), target.size());
+        if (from >= to) return;
+        request.headers.set("Host", target.substr(from, to - from));
+        target.erase(0, to);
+        if (!target.starts_with('/')) target.insert(0, "/");
+    }
+
 private:
     using Text = beast::string_view;
     void on_request_impl(wire::verb verb, Text, Text target, int said, error_code&) override {
@@ -52,7 +65,7 @@ private:
     }
     void on_header_impl(error_code&) override { headers_done_ = true; }
     void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
-        request.body.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(length.value_or(0), 64u << 10)));
+        request.body.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(length.value_or(0), 4u << 10)));
     }
     std::size_t on_body_impl(Text piece, error_code&) override {
         request.body.append(piece.data(), piece.size());

@@ -1,5 +1,8 @@
 #include "loop.hpp"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 
@@ -8,6 +11,20 @@
 namespace otto::http {
 
 thread_local const Loop* Loop::current = nullptr;
+
+/// Whether nobody reads any more. A client that has ended its own half may still do so; it is asked: an interim answer, which any client skips (RFC 9110, 15.2),
+/// makes the end of one that is gone reset the connection.
+bool Connection::client_is_gone() {
+    pollfd socket_of{socket.native_handle(), POLLRDHUP, 0};
+    if (::poll(&socket_of, 1, 0) <= 0) return false;
+    if (socket_of.revents & (POLLERR | POLLHUP | POLLNVAL)) return true;
+    if (!probed) {
+        static constexpr std::string_view are_you_there = "HTTP/1.1 100 Continue\r\n\r\n";
+        (void)!::send(socket.native_handle(), are_you_there.data(), are_you_there.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        probed = true;
+    }
+    return false;
+}
 
 void Loop::close() {
     for (auto* c : open)
@@ -46,15 +63,18 @@ Task<void> Loop::watch_deadlines() {
         co_await timer.async_wait(net::redirect_error(use_task, error));
         if (error) co_return;
         auto now = Steady::now();
-        std::vector<std::shared_ptr<Answer>> late;
+        std::vector<std::shared_ptr<Answer>> unwanted;
         for (auto* c : open) {
-            if (c->deadline > now) continue;
-            if (c->answer)
-                late.push_back(c->answer);
-            else
+            bool late = c->deadline <= now;
+            if (c->asker && !late) c->gone = c->client_is_gone();
+            if (c->answer && (late || c->gone)) {
+                unwanted.push_back(c->answer);
+                if (c->asker) c->asker->leave();
+            } else if (late) {
                 c->socket.cancel(error);  // and again, until it has gone on
+            }
         }
-        for (auto& answer : late) answer->give_up();
+        for (auto& answer : unwanted) answer->give_up();
     }
 }
 

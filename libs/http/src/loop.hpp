@@ -1,36 +1,22 @@
 #pragma once
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_set>
 
+#include "asio_types.hpp"
 #include "http/server.hpp"
+#include "room.hpp"
+#include "telemetry/log.hpp"
+#include "workers.hpp"
 
 namespace otto::http {
 
-namespace net = boost::asio;
 namespace beast = boost::beast;
-using net::ip::tcp;
-using Executor = net::io_context::executor_type;
-using Socket = net::basic_stream_socket<tcp, Executor>;
-using boost::system::error_code;
-/// Coroutines of the one kind of executor there is; the default one, of any kind, costs at every step.
-template <class T>
-using Task = net::awaitable<T, Executor>;
-constexpr net::use_awaitable_t<Executor> use_task{};
-/// What goes on with a coroutine that waits for something of ours.
-using Resume = net::async_result<net::use_awaitable_t<Executor>, void()>::handler_type;
-using Steady = std::chrono::steady_clock;
-using Timer = net::basic_waitable_timer<Steady, net::wait_traits<Steady>, Executor>;
 
 class Answer;
 
@@ -39,12 +25,18 @@ struct Connection {
     Socket socket;
     beast::flat_buffer buffer;
     std::shared_ptr<Answer> answer;  // of the request that a handler has now
+    std::shared_ptr<Asker> asker;    // likewise, if it wants to know when the client goes
     Steady::time_point deadline = Steady::time_point::max();
     bool idle = true;
-    bool heard = false;  // its first request has begun
-    std::string peer;    // the address at the other end, once there was a request
-    Connection(Socket s, std::size_t most) : socket(std::move(s)), buffer(most) {}
+    bool heard = false;   // its first request has begun
+    bool brief = false;   // its client has many others: one request, and soon
+    bool probed = false;  // the client said that it sends no more, and was asked whether it is there
+    bool gone = false;    // it is not
+    std::string peer;     // the address at the other end
+    Connection(Socket s, std::size_t most, std::string from) : socket(std::move(s)), buffer(most), peer(std::move(from)) {}
     void within(Millis time) { deadline = Steady::now() + time; }
+    bool late() const { return Steady::now() >= deadline; }
+    bool client_is_gone();
 };
 
 /// One thread with its connections. Nothing of a connection is ever done by another, so nothing of it is locked. Deadlines are looked at every so often: a timer
@@ -52,7 +44,8 @@ struct Connection {
 class Loop : public std::enable_shared_from_this<Loop> {
 public:
     explicit Loop(Millis sweep) : io(std::make_unique<net::io_context>(1)), work_(io->get_executor()), sweep_(sweep) {}
-    void start() {
+    void start(Workers& w) {
+        workers = &w;
         thread_ = std::thread([this] {
             current = this;
             io->run();
@@ -77,7 +70,18 @@ public:
     void gather(const std::shared_ptr<const AsyncHandler>&, Asked);
 
     std::unique_ptr<net::io_context> io;  // null once it has ended
-    std::unordered_set<Connection*> open;  // of the loop's thread
+    std::unordered_set<Connection*> open;  // of the loop's thread, as all below
+    std::deque<Room> bodies;               // for each entry of the route table
+    std::optional<Room> answers;
+    Workers* workers = nullptr;
+    /// Whether a path that is none of ours may be compared with all that are: so many times a second.
+    bool may_guess() {
+        if (auto now = Steady::now(); now - guesses_since_ > std::chrono::seconds(1)) {
+            guesses_since_ = now;
+            guesses_ = 0;
+        }
+        return ++guesses_ <= 20;
+    }
 
 private:
     void hand_over();
@@ -86,6 +90,8 @@ private:
     std::mutex gate_;  // of io's end
     net::executor_work_guard<Executor> work_;
     Millis sweep_;
+    Steady::time_point guesses_since_{};
+    int guesses_ = 0;
     std::thread thread_;
 };
 /// The answer to one request: it comes at once or later, from any thread, or too late.
@@ -97,6 +103,18 @@ public:
             arrive(std::move(response));
         else
             loop_->post([self = shared_from_this(), r = std::move(response)]() mutable { self->arrive(std::move(r)); });
+    }
+    void offload(std::function<void()> work, std::function<void()> then) override {
+        loop_->workers->post([loop = loop_, work = std::move(work), then = std::move(then)]() mutable {
+            try {
+                work();
+            } catch (const std::exception& e) {
+                tel::error("handler failed", {{"why", e.what()}});
+                return;
+            }
+            work = nullptr;
+            loop->post(std::move(then));
+        });
     }
     /// On the loop's thread, as all below: waits for the answer; nothing if none came in time.
     Task<std::optional<Response>> wait() {

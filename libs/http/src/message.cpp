@@ -87,6 +87,32 @@ std::size_t Headers::count(std::string_view name) const {
     return n;
 }
 
+bool Asker::gone() const {
+    std::lock_guard guard(lock_);
+    return gone_;
+}
+
+void Asker::when_gone(std::function<void()> then) {
+    {
+        std::lock_guard guard(lock_);
+        if (!gone_) {
+            then_ = std::move(then);
+            return;
+        }
+    }
+    then();
+}
+
+void Asker::leave() {
+    std::function<void()> then;
+    {
+        std::lock_guard guard(lock_);
+        gone_ = true;
+        then.swap(then_);
+    }
+    if (then) then();
+}
+
 std::string_view Request::param(std::string_view name) const {
     for (const auto& [key, value] : path_params)
         if (key == name) return value;
@@ -182,6 +208,10 @@ Responder::Responder(std::function<void(Response)> send) {
 
 Responder::~Responder() {
     if (sink_) (*this)(Response::empty(500));
+}
+
+void Responder::offload(std::function<void()> work, std::function<void()> then) const {
+    if (sink_) sink_->offload(std::move(work), std::move(then));
 }
 
 void Responder::operator()(Response response) {

@@ -1,9 +1,13 @@
 #include "routes.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 
 namespace otto::http {
 namespace {
+
+constexpr std::size_t kLongestGuess = 128;
 
 /// Segments as written, still encoded; a trailing slash is an empty last segment.
 std::vector<std::string> segments_of(std::string_view path) {
@@ -34,6 +38,41 @@ bool fits(const Route& route, const std::vector<std::string>& path, std::vector<
     return true;
 }
 
+/// Letters that must be put in, taken out or changed to make one text of the other, whatever their case; 3 for more than two.
+int distance(std::string_view a, std::string_view b) {
+    constexpr int kMost = 3;
+    if (a.size() > b.size()) std::swap(a, b);
+    if (b.size() - a.size() >= kMost) return kMost;
+    std::array<int, kLongestGuess + 1> row{};
+    for (std::size_t j = 0; j <= a.size(); ++j) row[j] = static_cast<int>(j);
+    for (std::size_t i = 1; i <= b.size(); ++i) {
+        int before = std::exchange(row[0], static_cast<int>(i)), least = row[0];
+        for (std::size_t j = 1; j <= a.size(); ++j) {
+            int other = std::tolower(static_cast<unsigned char>(a[j - 1])) != std::tolower(static_cast<unsigned char>(b[i - 1]));
+            int best = std::min({row[j] + 1, row[j - 1] + 1, before + other});
+            before = std::exchange(row[j], best);
+            least = std::min(least, best);
+        }
+        if (least >= kMost) return kMost;
+    }
+    return std::min(kMost, row[a.size()]);
+}
+
+/// How far apart, segment by segment; 3 a segment and more: too far.
+std::optional<int> distance(const Route& route, const std::vector<std::string_view>& path) {
+    if (route.segments.size() != path.size()) return std::nullopt;
+    int sum = 0;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        const auto& want = route.segments[i];
+        if (is_param(want)) continue;
+        int apart = distance(want, path[i]);
+        // Of a short word two wrong letters leave nothing.
+        if (apart > 2 || (apart > 0 && static_cast<std::size_t>(apart) * 2 > want.size())) return std::nullopt;
+        sum += apart;
+    }
+    return sum;
+}
+
 }  // namespace
 
 Router::Router() : impl_(std::make_unique<Impl>()) {}
@@ -48,17 +87,45 @@ void Router::Impl::add(Route route) {
 }
 
 void Router::add(Method method, std::string path, Handler handler, RouteLimits limits) {
-    impl_->add({method, std::move(path), {}, std::move(handler), {}, std::move(limits)});
+    impl_->rooms.push_back(limits.body);
+    impl_->add({method, std::move(path), {}, std::move(handler), {}, std::move(limits), impl_->rooms.size() - 1});
 }
 
 void Router::add_async(Method method, const std::vector<std::string>& paths, AsyncHandler handler, RouteLimits limits) {
     auto shared = std::make_shared<const AsyncHandler>(std::move(handler));
-    for (const auto& path : paths) impl_->add({method, path, {}, {}, shared, limits});
+    impl_->rooms.push_back(limits.body);
+    for (const auto& path : paths) impl_->add({method, path, {}, {}, shared, limits, impl_->rooms.size() - 1});
 }
 
 std::vector<Router::Entry> Router::entries() const {
     std::vector<Entry> out;
     for (const auto& r : impl_->routes) out.push_back({r.method, r.path});
+    return out;
+}
+
+std::optional<Guess> Router::Impl::nearest(Method method, std::string_view raw_path) const {
+    if (raw_path.size() > kLongestGuess) return std::nullopt;
+    std::vector<std::string_view> path;
+    for (auto rest = raw_path; !rest.empty();) {  // a slash too many is none
+        auto end = std::min(rest.find('/'), rest.size());
+        if (end > 0) path.push_back(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    std::optional<Guess> out;
+    int least = 9;  // four letters all in all; between two equal ones the method decides
+    for (const auto& route : routes) {
+        auto apart = distance(route, path);
+        bool whole = !apart && route.path.size() <= kLongestGuess && route.path.find('{') == std::string::npos;
+        if (whole) apart = distance(route.path, raw_path);  // a slash is missing
+        if (!apart || (whole && *apart > 2)) continue;
+        int score = 2 * *apart + (route.method != method);
+        if (score >= least) continue;
+        least = score;
+        Guess guess{&route, {}};
+        for (std::size_t i = 0; i < path.size() && !whole; ++i) guess.written.append("/").append(is_param(route.segments[i]) ? route.segments[i] : path[i]);
+        if (whole) guess.written = raw_path;
+        out = std::move(guess);
+    }
     return out;
 }
 

@@ -1,5 +1,6 @@
 #include "http/server.hpp"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -16,6 +17,11 @@ namespace {
 /// How long a drain waits for the first request of a connection that was opened just before.
 constexpr std::chrono::milliseconds kFirstRequest{1'000};
 
+/// To a client that has twice as many connections as one may have.
+constexpr std::string_view kTooMany =
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: 138\r\n\r\n"
+    R"({"type":"about:blank","title":"Too many connections","status":503,"detail":"Your address has too many connections open; close idle ones."})";
+
 }  // namespace
 
 Task<void> Server::Impl::serve(Loop& loop, std::shared_ptr<Connection> c) {
@@ -23,9 +29,13 @@ Task<void> Server::Impl::serve(Loop& loop, std::shared_ptr<Connection> c) {
     struct Listed {
         Loop& loop;
         Connection* connection;
-        Listed(Loop& l, Connection* k) : loop(l), connection(k) { loop.open.insert(connection); }
-        ~Listed() { loop.open.erase(connection); }
-    } listed(loop, c.get());
+        Callers& callers;
+        Listed(Loop& l, Connection* k, Callers& all) : loop(l), connection(k), callers(all) { loop.open.insert(connection); }
+        ~Listed() {
+            loop.open.erase(connection);
+            callers.go(connection->peer);
+        }
+    } listed(loop, c.get(), callers);
     try {
         bool more = true;
         while (more && !(draining && c->heard)) more = co_await exchange(loop, *c);
@@ -68,10 +78,21 @@ Task<void> Server::Impl::accept_loop() {
 
 void Server::Impl::welcome(Loop& loop, Socket socket) {
     if (connections >= options.max_connections) return;  // the socket closes
-    error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
+    error_code error;
+    auto peer = socket.remote_endpoint(error).address().to_string();
+    if (error) return;  // gone already
+    auto has = callers.come(peer);
+    bool many = has > fair_share() && !trusted(peer);
+    if (many && has > 2 * fair_share()) {
+        callers.go(peer);
+        (void)!::send(socket.native_handle(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        socket.shutdown(tcp::socket::shutdown_send, error);
+        return;
+    }
+    socket.set_option(tcp::no_delay(true), error);
     ++unheard;
-    auto connection = std::make_shared<Connection>(std::move(socket), options.head_limit + (64u << 10));
+    auto connection = std::make_shared<Connection>(std::move(socket), options.head_limit + (64u << 10), std::move(peer));
+    connection->brief = many;
     net::co_spawn(*loop.io, serve(loop, std::move(connection)), net::detached);
 }
 
@@ -88,9 +109,18 @@ Server::Server(ServerOptions options, std::shared_ptr<const Router> router) : im
     auto& s = *impl_;
     s.options = std::move(options);
     s.router = std::move(router);
-    auto shortest = std::min({s.options.head_timeout, s.options.body_timeout, s.options.idle_timeout, s.options.answer_timeout});
+    const auto& o = s.options;
+    auto shortest = std::min({o.head_timeout, o.body_timeout, o.idle_timeout, o.answer_timeout, o.still_timeout, o.taking_timeout});
     auto sweep = std::clamp(shortest / 8, Millis{5}, Millis{250});
-    for (int i = 0; i < std::max(1, s.options.io_threads); ++i) s.loops.push_back(std::make_shared<Loop>(sweep));
+    const auto count = static_cast<std::size_t>(std::max(1, o.io_threads));
+    for (std::size_t i = 0; i < count; ++i) {
+        auto& loop = s.loops.emplace_back(std::make_shared<Loop>(sweep));
+        for (auto one : s.routes().rooms) {
+            auto room = std::max(one, std::clamp(8 * one, o.least_room, o.most_room) / count);
+            loop->bodies.emplace_back(room, std::max(one, room / 8));
+        }
+        loop->answers.emplace(o.answers_room / count, o.answers_room / count);
+    }
     s.acceptor.emplace(s.io());
 }
 
@@ -120,7 +150,7 @@ Result<void> Server::start() {
     net::co_spawn(s.io(), s.accept_loop(), net::detached);
     for (auto& loop : s.loops) {
         net::co_spawn(*loop->io, loop->watch_deadlines(), net::detached);
-        loop->start();
+        loop->start(*s.workers);
     }
     return {};
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <unordered_map>
 
 #include "incoming.hpp"
 #include "loop.hpp"
@@ -23,7 +24,26 @@ struct Held {
     Held& operator=(const Held&) = delete;
 };
 
-/// Connections come and go in server.cpp; what happens on one of them stands in exchange.cpp.
+/// How many connections each address has. Any thread.
+class Callers {
+public:
+    /// The new one counted.
+    std::size_t come(const std::string& address) {
+        std::lock_guard guard(lock_);
+        return ++counts_[address];
+    }
+    void go(const std::string& address) {
+        std::lock_guard guard(lock_);
+        auto found = counts_.find(address);
+        if (--found->second == 0) counts_.erase(found);
+    }
+
+private:
+    std::mutex lock_;
+    std::unordered_map<std::string, std::size_t> counts_;
+};
+
+/// Connections come and go in server.cpp; what happens on one of them stands in exchange.cpp, how an answer leaves in reply.cpp.
 struct Server::Impl {
     ServerOptions options;
     std::shared_ptr<const Router> router;
@@ -33,7 +53,9 @@ struct Server::Impl {
     std::unique_ptr<Workers> workers;
     std::vector<std::shared_ptr<Descriptor>> watched;
     std::atomic<bool> draining{false};
-    std::atomic<std::size_t> connections{0}, unheard{0}, busy{0}, body_bytes{0};
+    std::atomic<std::size_t> connections{0}, unheard{0}, busy{0};
+    Callers callers;
+    mutable std::atomic<bool> proxy_told{false};
     unsigned short bound = 0;
 
     /// What a connection does now: a request, and its answer; of one that is refused before a handler sees it, from then on.
@@ -42,7 +64,7 @@ struct Server::Impl {
         const Route* route = nullptr;
         bool keep_alive = false;
         std::optional<Response> answer;
-        std::optional<Held<std::size_t>> body;  ///< what it takes of the bodies' limit
+        std::optional<Moving> body;  ///< while it needs room: if it has not come at once
         std::string_view label() const { return route ? std::string_view(route->path) : "-"; }
     };
 
@@ -52,16 +74,25 @@ struct Server::Impl {
     void close_idle(Loop&, bool unheard_too);
     Task<void> serve(Loop&, std::shared_ptr<Connection>);
     Task<bool> exchange(Loop&, Connection&);
-    Task<bool> receive(Connection&, Exchange&);
+    Task<bool> receive(Loop&, Connection&, Exchange&);
+    bool take_body(Connection&, Exchange&);
+    Task<bool> receive_body(Loop&, Connection&, Exchange&);
+    static Response settle(std::optional<Response>, const Request&);
+    Task<bool> admitted(Loop&, Exchange&);
     void refuse(Exchange&, const Problem&, bool keep_alive = false);
-    bool acceptable(Exchange&);
+    bool acceptable(Loop&, Exchange&);
+    bool well_formed(Exchange&);
+    bool find_route(Loop&, Exchange&);
     Task<bool> reply(Loop&, Connection&, const Request&, std::string_view route, Response, bool keep_alive);
+    Task<bool> send_text(Loop&, Connection&, const Request&, std::string& head, const std::string& body);
     Task<bool> send_file(Loop&, Connection&, const Request&, std::shared_ptr<const FileBody>);
-    std::shared_ptr<Answer> ask(Loop&, const Route&, Request&);
+    std::shared_ptr<Answer> ask(Loop&, Connection&, const Route&, Request&);
     void measure(const Request&, std::string_view route, int status);
     const Router::Impl& routes() const { return *router->impl_; }
     void describe(Request&, const std::string& peer) const;
     std::string client_of(const Headers&, const std::string& peer) const;
+    bool trusted(const std::string& address) const { return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) != options.trusted_proxies.end(); }
+    std::size_t fair_share() const { return std::max<std::size_t>(64, options.max_connections / 10); }
 };
 
 }  // namespace otto::http

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,7 +33,29 @@ private:
     std::vector<std::pair<std::string, std::string>> items_;
 };
 
-/// A request as the server understood it. `path` is percent-decoded and without query; `target` is what stood in the request line.
+/// Whose work a request is: companies share the workers evenly, and so do the users of one. Empty: nobody's in particular, as a webhook is.
+struct Share {
+    std::string company, user;
+    bool nobodys() const { return company.empty() && user.empty(); }
+};
+
+/// The client at the other end, while its request is worked on. It may hang up before there is an answer.
+class Asker {
+public:
+    bool gone() const;
+    /// Runs `then` when the client goes, on the server's I/O thread: it must not block. At once, here, if the client is gone already. A later call takes the place of
+    /// the former one.
+    void when_gone(std::function<void()> then);
+    /// The server's: the client is gone.
+    void leave();
+
+private:
+    mutable std::mutex lock_;
+    bool gone_ = false;
+    std::function<void()> then_;
+};
+
+/// A request as the server understood it. `path` is percent-decoded and without query; `target` is what stood in the request line, in origin form.
 struct Request {
     Method method = Method::get;
     std::string target, path, query;
@@ -43,6 +66,9 @@ struct Request {
     std::string request_id;       ///< the caller's X-Request-Id if it is sane, else ours
     tel::TraceContext trace;
     Instant received_at{};
+    Share share;                               ///< as its route's Admit named it
+    std::shared_ptr<const void> known;         ///< what that found out; its route knows what it is
+    std::shared_ptr<Asker> asker;              ///< null for what is nobody's in particular
 
     std::string_view param(std::string_view name) const;  ///< {name} of the route's path
     FormFields query_fields() const { return parse_form(query); }
@@ -105,6 +131,10 @@ public:
     struct Sink {
         virtual ~Sink() = default;
         virtual void answer(Response) = 0;
+        virtual void offload(std::function<void()> work, std::function<void()> then) {
+            work();
+            then();
+        }
     };
     explicit Responder(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
     explicit Responder(std::function<void(Response)> send);
@@ -112,6 +142,10 @@ public:
     Responder& operator=(Responder&&) noexcept = default;
     ~Responder();
     void operator()(Response);
+    /// For the handler of an asynchronous route whose next step would hold the I/O thread for long (over about 10 ms: the digest of a body of megabytes, its
+    /// parsing): `work` runs on a worker, and after it `then` on the I/O thread that the request came by, where the handler goes on; both own what they use. If
+    /// `work` throws, that is logged and `then` is dropped; with it goes the responder that it owns, which answers 500. Nothing runs once the server has ended.
+    void offload(std::function<void()> work, std::function<void()> then) const;
 
 private:
     std::shared_ptr<Sink> sink_;
