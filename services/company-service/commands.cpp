@@ -8,6 +8,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
+#include "directory.hpp"
 #include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "telemetry/log.hpp"
@@ -167,6 +168,7 @@ http::Response Commands::update(identity::Context& c) const {
         numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) { tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); }); });
     });
     if (!changed) identity::not_found("company");
+    if (!changed->empty()) must_fit_directory(c, c.company(), in.has("workflow_config") ? "workflow_config" : changed->front());
     if (!changed->empty()) audit(c, c.company(), "company.update", c.company().value(), *changed);
     JsonWriter w;
     w.begin_object().member("company_id", c.company().value()).key("changed").begin_array();

@@ -1,5 +1,7 @@
 #include "directory.hpp"
 
+#include <limits>
+
 #include "company-service/sql.hpp"
 #include "telemetry/log.hpp"
 
@@ -21,6 +23,70 @@ otto::directory::v1::Standing standing_of(std::string_view stored) {
 
 }  // namespace
 
+otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& company) {
+    otto::directory::v1::CompanyProfile m;
+    m.set_company_id(company.value());
+    tx.each(sql::profile, {company}, [&](const pg::Fields& f) {
+        m.set_name(f.text("name"));
+        m.set_status(f.text("status"));
+        m.set_timezone(f.text("timezone"));
+        m.set_call_provider(f.text("call_provider"));
+        m.set_callrail_account_id(f.text("callrail_account_id"));
+        if (auto id = f.maybe_text("callrail_company_id")) m.add_callrail_company_ids(*id);
+        if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
+        if (auto sealed = f.maybe_text("callrail_api_key")) {
+            m.mutable_callrail_api_key()->set_sealed(*sealed);
+            m.mutable_callrail_api_key()->set_column("callrail_api_key");
+        }
+        auto key = [&](const std::string& column, std::optional<Instant> until) {
+            auto sealed = f.maybe_text(column);
+            if (!sealed) return;
+            auto* k = m.add_callrail_signing_keys();
+            k->set_sealed(*sealed);
+            k->set_column("callrail_signing_key");  // sealed for that place, also the former one
+            k->set_from_provider(!f.boolean(column + "_explicit"));
+            if (until) k->set_valid_to_us(to_micros(*until));
+        };
+        key("callrail_signing_key", {});
+        if (auto until = f.time("callrail_signing_key_former_until")) key("callrail_signing_key_former", until);
+    });
+    tx.each(sql::profile_numbers, {company}, [&](const pg::Fields& f) {
+        auto* n = m.add_numbers();
+        n->set_e164(f.text("e164"));
+        n->set_provider(f.text("provider"));
+        n->set_standing(standing_of(f.text("standing")));
+        if (f.boolean("voice")) n->add_purposes("voice");
+        if (f.boolean("text")) n->add_purposes("text");
+        if (auto from = f.time("valid_from")) n->set_valid_from_us(to_micros(*from));
+        if (auto to = f.time("valid_to")) n->set_valid_to_us(to_micros(*to));
+    });
+    return m;
+}
+
+void must_fit_directory(identity::Context& c, const CompanyId& company, const std::string& field) {
+    auto profile = profile_of(c.tx_as(company), company);
+    profile.set_version(std::numeric_limits<std::int64_t>::max());
+    auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong();
+    if (bytes > most)
+        identity::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " + std::to_string(most) +
+                                          " are possible; shorten workflow_config, or end numbers that are not needed (DELETE /api/v1/numbers/{id})");
+}
+
+void DirectoryPublisher::publish_one(pg::Connection& db, const CompanyId& company) const {
+    auto known = published_.find(company);
+    auto tx = db.begin(pg::Scope::company(company));
+    auto version = tx.one<Version>(sql::take_dirty, {company, known ? known->version : 0}).version;  // holds off the triggers until this is out
+    auto profile = profile_of(tx, company);
+    profile.set_version(version);
+    try {
+        emitter_.emit(tx, profile, tel::TraceContext::fresh());
+    } catch (const rt::EventTooLarge& e) {
+        // Commands refuse what would not fit, a person with SQL need not. The others go on; the check finds it again until it fits.
+        tel::error("a company is too large to be told on otto.directory: what changed in it takes no effect", {{"company_id", company.value()}, {"why", e.what()}, {"cure", "shorten its workflow_config, or end numbers"}});
+    }
+    tx.commit();
+}
+
 void DirectoryPublisher::publish(pg::Connection& db) const {
     while (true) {
         std::vector<Id> dirty;
@@ -29,65 +95,29 @@ void DirectoryPublisher::publish(pg::Connection& db) const {
             dirty = tx.many<Id>(sql::dirty_companies);
             tx.commit();
         }
-        for (const auto& [id] : dirty) {
-            auto tx = db.begin(pg::Scope::company(CompanyId{id}));
-            auto version = tx.one<Version>(sql::take_dirty, {id}).version;  // holds off the triggers until this is out
-            otto::directory::v1::CompanyProfile m;
-            m.set_company_id(id);
-            m.set_version(version);
-            tx.each(sql::profile, {id}, [&](const pg::Fields& f) {
-                m.set_name(f.text("name"));
-                m.set_status(f.text("status"));
-                m.set_timezone(f.text("timezone"));
-                m.set_call_provider(f.text("call_provider"));
-                m.set_callrail_account_id(f.text("callrail_account_id"));
-                if (auto company = f.maybe_text("callrail_company_id")) m.add_callrail_company_ids(*company);
-                if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
-                if (auto sealed = f.maybe_text("callrail_api_key")) {
-                    m.mutable_callrail_api_key()->set_sealed(*sealed);
-                    m.mutable_callrail_api_key()->set_column("callrail_api_key");
-                }
-                auto key = [&](const std::string& column, std::optional<Instant> until) {
-                    auto sealed = f.maybe_text(column);
-                    if (!sealed) return;
-                    auto* k = m.add_callrail_signing_keys();
-                    k->set_sealed(*sealed);
-                    k->set_column("callrail_signing_key");  // sealed for that place, also the former one
-                    k->set_from_provider(!f.boolean(column + "_explicit"));
-                    if (until) k->set_valid_to_us(to_micros(*until));
-                };
-                key("callrail_signing_key", {});
-                if (auto until = f.time("callrail_signing_key_former_until")) key("callrail_signing_key_former", until);
-            });
-            tx.each(sql::profile_numbers, {id}, [&](const pg::Fields& f) {
-                auto* n = m.add_numbers();
-                n->set_e164(f.text("e164"));
-                n->set_provider(f.text("provider"));
-                n->set_standing(standing_of(f.text("standing")));
-                if (f.boolean("voice")) n->add_purposes("voice");
-                if (f.boolean("text")) n->add_purposes("text");
-                if (auto from = f.time("valid_from")) n->set_valid_from_us(to_micros(*from));
-                if (auto to = f.time("valid_to")) n->set_valid_to_us(to_micros(*to));
-            });
-            emitter_.emit(tx, m, tel::TraceContext::fresh());
-            tx.commit();
-        }
+        for (const auto& [id] : dirty) publish_one(db, CompanyId{id});
         if (dirty.size() < 500) return;
     }
 }
 
 void DirectoryPublisher::reconcile(pg::Connection& db) const {
-    if (!published_.caught_up()) return;
-    auto topic = published_.versions();
+    if (published_.caught_up()) reconcile(db, published_.versions());
+}
+
+void DirectoryPublisher::reconcile(pg::Connection& db, const std::map<std::string, std::int64_t>& topic) const {
     auto tx = db.begin(pg::Scope::none());
-    std::vector<std::string> behind;
+    std::map<std::string, std::int64_t> differing;  // and what the topic has of them
+    std::size_t known = 0;
     tx.each(sql::all_versions, {}, [&](const pg::Fields& f) {
-        auto known = topic.find(f.text("company_id"));
-        if (known == topic.end() || known->second < f.integer("version")) behind.push_back(f.text("company_id"));
+        auto found = topic.find(f.text("company_id"));
+        if (found != topic.end()) ++known;
+        auto there = found == topic.end() ? 0 : found->second;
+        if (!f.boolean("dirty") && there != f.integer("version")) differing.emplace(f.text("company_id"), there);
     });
-    for (const auto& id : behind) tx.write(sql::make_dirty, {id});
+    for (const auto& [id, version] : differing) tx.write(sql::make_dirty, {id, version});
     tx.commit();
-    if (!behind.empty()) tel::warn("otto.directory is behind the tables and is published again", {{"companies", behind.size()}});
+    if (!differing.empty()) tel::warn("otto.directory has companies otherwise than the tables, and they are published again", {{"companies", differing.size()}});
+    if (known < topic.size()) tel::error("otto.directory knows companies that the database does not: was it restored to a moment before they were made?", {{"companies", topic.size() - known}});
 }
 
 }  // namespace otto::company_service

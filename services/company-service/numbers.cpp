@@ -3,6 +3,7 @@
 #include "audit.hpp"
 #include "base/json.hpp"
 #include "company-service/sql.hpp"
+#include "directory.hpp"
 #include "identity/inputs.hpp"
 #include "pg/json.hpp"
 #include "telemetry/log.hpp"
@@ -120,6 +121,7 @@ http::Response Numbers::add(identity::Context& c) const {
         if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes})) refuse_own({field}, own->id);
     std::string row;
     registering(c, c.company(), {field}, [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });
+    must_fit_directory(c, c.company(), field);
     audit(c, c.company(), "number.add", *number);
     return c.ok(row, 201);
 }

@@ -94,13 +94,15 @@ UPDATE company_numbers SET standing = $3 WHERE company_id = $1 AND e164 = $2 AND
 SELECT company_id FROM directory_state WHERE dirty ORDER BY company_id LIMIT 500
 
 -- name: all_versions
-SELECT company_id, version FROM directory_state WHERE NOT dirty
+SELECT company_id, version, dirty FROM directory_state
 
 -- name: make_dirty
-UPDATE directory_state SET dirty = true WHERE company_id = $1
+-- Above what the topic has and above what the table has.
+UPDATE directory_state SET version = greatest(version + 1, $2::bigint + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), dirty = true WHERE company_id = $1
 
 -- name: take_dirty
-UPDATE directory_state SET dirty = false WHERE company_id = $1 RETURNING version
+-- Above what the topic has, also if the table has forgotten that.
+UPDATE directory_state SET dirty = false, version = greatest(version, $2::bigint + 1) WHERE company_id = $1 RETURNING version
 
 -- name: profile
 SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_explicit, callrail_signing_key_former, callrail_signing_key_former_explicit,
@@ -108,5 +110,6 @@ SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_
   FROM companies WHERE id = $1
 
 -- name: profile_numbers
+-- Ended ones as long as late webhooks of their calls may still come.
 SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, standing, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers
- WHERE company_id = $1 AND is_active ORDER BY valid_from, e164
+ WHERE company_id = $1 AND is_active AND (valid_to IS NULL OR valid_to > now() - interval '90 days') ORDER BY valid_from, e164

@@ -45,6 +45,12 @@ public:
         tx.each({name_of(text), text}, std::move(params), [&](const pg::Fields& f) { out = f.text("v"); });
         return out;
     }
+    void each(const std::string& text, const std::function<void(const pg::Fields&)>& row) {
+        auto tx = owner_.begin(pg::Scope::none());
+        tx.each({name_of(text), text}, {}, row);
+        tx.commit();
+    }
+    Secret service_url() const { return testkit::TestPostgres::as_role(url_, "otto_company_service"); }
     void company(const std::string& id, const std::string& phone = "") {
         sql("INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, nullif($2, ''))", {id, phone});
     }
