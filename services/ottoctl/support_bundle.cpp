@@ -6,6 +6,7 @@
 
 #include "app/common.hpp"
 #include "base/phone.hpp"
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "commands.hpp"
 #include "database.hpp"
@@ -85,8 +86,9 @@ int support_bundle(const Call& call) {
     if (!company || !number_text || !at_text) throw UsageError("support-bundle takes --company, --number and --at", "the company's id, its tracking number, the time of the call");
     auto number = normalize_phone(*number_text);
     if (!number.e164) throw UsageError("--number is no callable number", "write it as +15205232772");
-    auto moment = parse_time(*at_text);
-    if (!moment) throw UsageError("--at is '" + *at_text + "'", "it takes a time: 2026-11-21T14:05:00Z, or with an offset");
+    auto spoken = parse_spoken_time(*at_text);
+    if (!spoken || !spoken->moment) throw UsageError("--at is '" + *at_text + "'", "it takes a time with its zone: 2026-11-21T14:05:00Z, or with an offset");
+    auto moment = spoken->moment;
     auto window = call.duration("window", Millis{2 * 3'600'000});
     Instant from = *moment - window, to = *moment + window;
 

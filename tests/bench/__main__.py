@@ -12,12 +12,12 @@ import tempfile
 import time
 import typing
 
-from . import analyses, flow, reads
+from . import analyses, commands, flow, reads
 from .harness import SEED, Bench, Company, Row, say
 
 MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "visible": flow.visible,
                                                                          "growth": reads.growth, "reads": reads.reads, "results": analyses.results,
-                                                                         "recordings": analyses.recordings, "memory": flow.memory}
+                                                                         "recordings": analyses.recordings, "members": commands.members, "memory": flow.memory}
 COMPANIES = 8
 
 

@@ -1,0 +1,53 @@
+"""Measures of what people send: a body that is made to be slow to read."""
+
+import collections
+import json
+import pathlib
+import typing
+
+import httpx
+
+from .harness import Bench, Company, Row, median, say
+
+MEMBERS = 100_000
+BODY = 1 << 20
+ASKED = 20
+
+
+def thread_cpu(pid: int) -> dict[int, tuple[bool, int]]:
+    """Of each thread: whether it is one that waits in epoll, as those that do HTTP's reading and writing, and nanoseconds of CPU."""
+    out = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            out[int(task.name)] = "ep" in (task / "wchan").read_text(), int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            pass
+    return out
+
+
+def members(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
+    """1 MiB of JSON with 100,000 members, as the body of a command that anybody who is signed in may send; what company-service's threads spend on it."""
+    bench.keep_only()
+    bench.all_up()
+    pid = bench.pid("company-service")
+    assert pid
+    text = "{" + ",".join(f'"{i:05}":1' for i in range(MEMBERS))
+    body = (text + "," + json.dumps("note") + ":" + json.dumps("x" * (BODY - len(text) - 12)) + "}").encode()
+    assert len(body) <= BODY
+    head = {"Authorization": f"Bearer {bench.token('manager', user='user_with_many_members')}", "Content-Type": "application/json"}
+
+    def once() -> dict[str, typing.Any]:
+        before = thread_cpu(pid)
+        with httpx.Client(base_url=bench.url, timeout=60) as client:
+            answers = collections.Counter(client.post("/api/v1/company", content=body, headers=head).status_code for _ in range(ASKED))
+        if set(answers) != {422}:
+            raise RuntimeError(f"the answers were {dict(answers)}, not 422")
+        spent = {tid: (io, (ns - before.get(tid, (io, 0))[1]) / 1e6 / ASKED) for tid, (io, ns) in thread_cpu(pid).items()}
+        return {"all_ms": sum(ms for _, ms in spent.values()), "io_ms": max((ms for io, ms in spent.values() if io), default=0.0)}
+
+    done = []
+    for n in range(rounds):
+        done.append(once())
+        say(f"members, round {n + 1}: {done[-1]['all_ms']:.1f} ms of CPU a body, {done[-1]['io_ms']:.1f} of them on an I/O thread")
+    return [Row("1 MiB of JSON, 100,000 members: CPU on an I/O thread", median(done, "io_ms"), "ms", None, 10, 5, "less", "company-service", done),
+            Row("1 MiB of JSON, 100,000 members: CPU in all", median(done, "all_ms"), "ms", None, 50, 25, "less", "company-service", done)]
