@@ -23,6 +23,9 @@ struct StartStep { std::string service, what; std::function<void()> run; };
 struct StopStep { std::string service, what; std::function<void(Millis)> run; };
 struct Check { std::string service, what; std::function<Result<void>()> run; };
 
+/// What a stop keeps of its time for what comes after: for all that follows HTTP, and for each component that follows another.
+constexpr Millis kAfterHttp{10'000}, kAfterEach{1'000};
+
 std::string pg_setting(std::string_view service) { return "pg-url-" + std::string(service); }
 
 }  // namespace
@@ -199,15 +202,23 @@ private:
     bool stop_all(http::Server* server) {
         auto end = std::chrono::steady_clock::now() + shared_->settings.millis(kDrainMs);
         auto left = [&] { return std::max(Millis{0}, std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now())); };
-        bool clean = !server || server->drain(left());
+        // One slow client, or one component, must not take the time in which the others end cleanly.
+        auto but = [&](Millis kept) { return left() - std::min(kept, left() / 2); };
+        bool clean = !server || server->drain(but(kAfterHttp)), under_way = false;
+        auto behind = static_cast<std::int64_t>(shared_->stops.size());
         for (auto step = shared_->stops.rbegin(); step != shared_->stops.rend(); ++step) {
             tel::ServiceScope scope(step->service);
             try {
-                step->run(left());
+                step->run(but(kAfterEach * --behind));
             } catch (const std::exception& e) {
-                tel::error("a component did not stop cleanly", {{"component", step->what}, {"why", e.what()}});
-                clean = false;
+                tel::error("a component did not stop: the process ends under it", {{"component", step->what}, {"why", e.what()}});
+                under_way = true;
             }
+        }
+        if (under_way) {  // its threads run on what would be destroyed
+            tel::flush_log();
+            std::fflush(nullptr);
+            std::_Exit(1);
         }
         return clean;
     }

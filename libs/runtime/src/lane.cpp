@@ -33,34 +33,6 @@ bool StopSignal::wait(Millis time) {
     return wake_.wait_for(guard, time, [&] { return stopping_.load(); });
 }
 
-ConsumerMetrics::ConsumerMetrics(const std::string& consumer) : consumer_(consumer) {
-    const tel::Labels labels{{"consumer", consumer}};
-    batch_size = tel::Metrics::histogram("batch_size", "Events of one transaction.", labels, {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000});
-    batch_seconds = tel::Metrics::histogram("batch_seconds", "Time of one transaction, poll to commit.", labels);
-    age = tel::Metrics::histogram("event_age_seconds", "Age of the oldest event of a batch at commit.", labels, {.01, .05, .1, .25, .5, 1, 2, 5, 15, 60, 300, 3600, 86400});
-    parked = tel::Metrics::gauge("parked_events", "Keys with events that wait for another try.", labels);
-    owned = tel::Metrics::gauge("partitions_owned", "Partitions that this process serves.", labels);
-    dead = tel::Metrics::counter("dead_letters_total", "Events given up, for an operator.", labels);
-    rebalances_lost = tel::Metrics::counter("partitions_lost_total", "Partitions found to have another owner.", labels);
-    failures = tel::Metrics::counter("lane_failures_total", "Batches that have to run again because the database failed.", labels);
-}
-
-void ConsumerMetrics::handled(const std::string& type, const char* outcome, std::size_t n) {
-    auto found = handled_.find({type, outcome});
-    if (found == handled_.end())
-        found = handled_.emplace(std::pair{type, outcome}, tel::Metrics::counter("events_handled_total", "Events by what became of them.",
-                                                                                 {{"consumer", consumer_}, {"event", type}, {"outcome", outcome}})).first;
-    found->second.inc(static_cast<double>(n));
-}
-
-void ConsumerMetrics::lag(const kafka::TopicPartition& tp, std::int64_t events) {
-    auto found = lag_.find(tp);
-    if (found == lag_.end())
-        found = lag_.emplace(tp, tel::Metrics::gauge("partition_lag", "Events of a partition that are still to be done, as of the last fetch.",
-                                                     {{"consumer", consumer_}, {"topic", tp.topic}, {"partition", std::to_string(tp.partition)}})).first;
-    found->second.set(static_cast<double>(std::max<std::int64_t>(0, events)));
-}
-
 kafka::SourceOptions source_options(const Consumer& consumer, const LaneOptions& options, const std::string& client_id) {
     kafka::SourceOptions o;
     o.brokers = options.brokers;
@@ -128,12 +100,6 @@ void Lane::tell_group(bool now) {
     if (!positions.empty()) source_.commit_async(positions);
 }
 
-void Lane::count_blocked() {
-    std::size_t keys = 0;
-    for (const auto& [tp, part] : parts_) keys += part.blocked.size();
-    metrics_.parked.set(static_cast<double>(keys));
-}
-
 /// While its batches are not full a lane rests: as long as it has worked, a moment at most, and until kPace has passed. A transaction for each of two events that
 /// come 10 ms apart costs Postgres and Kafka nearly twice what one for both does; a single event after a quiet time waits for nothing.
 void Lane::rest(std::chrono::steady_clock::time_point began) {
@@ -155,6 +121,8 @@ void Lane::back_off(const std::string& why, bool schema) {
     stop_.wait(wait);
 }
 
+bool may_be_its_own(const pg::SqlFailure& e) { return e.timed_out() || e.sqlstate().starts_with("XX"); }
+
 /// False: the database failed, and what the concerned partitions' rows say must be read before anything else.
 bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>& body) {
     auto lost = [&] {
@@ -166,7 +134,6 @@ bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>
     };
     try {
         body();
-        failures_ = 0;
     } catch (const Fenced&) {
         lost();
     } catch (const pg::SqlFailure& e) {
@@ -177,6 +144,20 @@ bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>
             return false;
         }
         lost();
+    } catch (const std::exception& e) {
+        // Nobody knows whose fault that is. As if the process had ended over it: begins are put on record, so that one event cannot do it for ever.
+        tel::error("a lane failed over something unforeseen", {{"consumer", consumer_.name()}, {"why", e.what()}});
+        for (const auto& tp : concerned) {
+            auto found = parts_.find(tp);
+            if (found == parts_.end()) continue;
+            auto& part = found->second;
+            part.stale = true;
+            part.careful = 2 * batch_;
+            part.begun = {};
+            part.begun_parked.reset();
+        }
+        back_off(e.what(), false);
+        return false;
     }
     return true;
 }
@@ -247,6 +228,7 @@ bool Lane::round(std::map<Tp, Polled>& buckets) {
     std::vector<Tp> owned, in_batch;
     for (const auto& [tp, part] : parts_) owned.push_back(tp);
     std::vector<Leg> legs, careful;
+    bool recovering = false;
     for (const auto& tp : owned) {
         if (stop_.stopping()) break;
         auto found = parts_.find(tp);
@@ -254,13 +236,14 @@ bool Lane::round(std::map<Tp, Polled>& buckets) {
         auto& [key, part] = *found;
         bool goes_on = false;
         if (!guarded({tp}, [&, &p = part] { goes_on = prepare(tp, p); })) return false;
+        recovering = recovering || !goes_on;
         auto bucket = buckets.find(tp);
         if (!goes_on || bucket == buckets.end()) continue;
         auto& [records, next] = bucket->second;
         std::erase_if(records, [from = part.next](const kafka::Record& r) { return r.offset < from; });
         if (records.empty()) {
             part.next = std::max(part.next, next);
-            if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+            if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - part.next);
             continue;
         }
         (part.careful > 0 ? careful : legs).push_back({&key, &part, records, next});
@@ -275,6 +258,7 @@ bool Lane::round(std::map<Tp, Polled>& buckets) {
         if (!guarded({*leg.tp}, [&] { work(leg); })) return false;
     }
     if (!guarded(owned, [&] { write_positions(); })) return false;
+    if (!recovering) failures_ = 0;  // else what failed has not been tried again
     std::size_t acked = 0;
     for (const auto& [tp, part] : parts_) acked += part.acked.size();
     return (!buckets.empty() && acked <= 2'000) || guarded(owned, [&] { tidy(); });
@@ -297,8 +281,9 @@ void Lane::run() {
                 if (buckets.contains(tp)) part.stale = true;  // their records are polled again after a look at the table
         if (rejoin_) {
             rejoin_ = false;
-            metrics_.owned.add(-static_cast<double>(parts_.size()));
-            parts_.clear();
+            std::vector<Tp> lost;
+            for (const auto& [tp, part] : parts_) lost.push_back(tp);
+            give_back(lost, true);
             source_.rejoin();
         } else if (rests) {
             rest(began);

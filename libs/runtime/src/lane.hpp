@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "consumer_metrics.hpp"
 #include "kafka/source.hpp"
 #include "outbox.hpp"
 #include "pg/connection.hpp"
 #include "records.hpp"
 #include "runtime/consumer.hpp"
-#include "telemetry/metrics.hpp"
 
 namespace otto::rt {
 
@@ -42,21 +42,6 @@ private:
     std::atomic<bool> stopping_{false};
 };
 
-struct ConsumerMetrics {
-    explicit ConsumerMetrics(const std::string& consumer);
-    void handled(const std::string& type, const char* outcome, std::size_t n = 1);
-    /// Events of a partition that are still to be done.
-    void lag(const kafka::TopicPartition&, std::int64_t events);
-    tel::Histogram batch_size, batch_seconds, age;
-    tel::Gauge parked, owned;
-    tel::Counter dead, rebalances_lost, failures;
-
-private:
-    std::string consumer_;
-    std::map<std::pair<std::string, std::string>, tel::Counter> handled_;
-    std::map<kafka::TopicPartition, tel::Gauge> lag_;
-};
-
 /// What a round took from one partition.
 struct Polled {
     std::vector<kafka::Record> records;   ///< those that concern the consumer
@@ -69,6 +54,10 @@ void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSigna
 
 /// Times that an event may be begun after its owner died over it.
 inline constexpr int kLastTry = 3;
+/// How long an event waits over which the database failed, and which may be the reason.
+inline constexpr Millis kStalled{15'000};
+/// Failures of the database that may be one event's own: what it asks for takes too long, or trips over a fault of the server.
+bool may_be_its_own(const pg::SqlFailure&);
 /// Another lane owns the partition now.
 struct Fenced {};
 
@@ -85,15 +74,22 @@ public:
     void run();
 
 private:
+    /// A begin that is on record: of the event at an offset, for the how many-th time.
+    struct Begun {
+        std::int64_t offset = -1, times = 0;
+    };
     /// What this lane knows of a partition that it owns.
     struct Part {
         std::int64_t epoch = 0;
         std::int64_t next = -1;            ///< next offset; -1: where the group stands
         std::set<std::string> blocked;     ///< keys that have parked events
-        bool parked_any = false;
+        std::size_t parked = 0;            ///< events
+        std::map<std::int64_t, int> stalls;///< by parked event: database failures that may be its own, in a row
         std::size_t careful = 0;           ///< new events whose begins are still put on record, after an owner died
         std::size_t suspects = 0;          ///< of them, those among which is one over which an owner died
-        int contention = 0;                ///< failures of kind contention in a row
+        Begun begun;                       ///< the last begin that was put on record
+        std::optional<std::int64_t> begun_parked;
+        OwnedMetrics metrics;
         bool stale = false;                ///< what is in the table is not known: read it before going on
         bool claimed_now = false;          ///< the group has not confirmed the claim yet
         std::vector<std::int64_t> acked;   ///< outbox rows that Kafka has, to be deleted
@@ -118,13 +114,21 @@ private:
     /// What is to be done with one event without asking its handler (again).
     struct Disposition {
         Outcome outcome;
-        bool asked;   ///< its handler was asked and this is the answer
+        int attempts = 1;  ///< that it has used up
+    };
+    /// What follows from a transaction once it is committed.
+    struct After {
+        Tally tally;
+        std::set<std::pair<Part*, std::string>> blocked;
+        std::map<Part*, std::size_t> parked;
     };
 
     std::vector<std::optional<std::int64_t>> claim_all(const std::vector<Tp>&);
     Part claim(const Tp&);
     void give_back(const std::vector<Tp>&, bool lost);
     bool recover(const Tp&, Part&);
+    /// What was begun and ended here, however it ended, was not the end of a process: its begin is taken off the record.
+    void take_back(pg::Tx&, const Tp&, const Part&);
     void drain_outbox(const Tp&, Part&);
     void read_parked(pg::Tx&, const Tp&, Part&);
 
@@ -143,7 +147,7 @@ private:
     void attempt(std::span<const Leg>, bool single, const Disposition*);
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
-    void settle(pg::Tx&, const Tp&, Part&, const kafka::Record&, const Decoded&, const Outcome&);
+    void settle(pg::Tx&, const Leg&, const kafka::Record&, const Decoded&, const Outcome&, int attempts, After&);
     void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error, Millis after);
     using LegOf = std::function<const Tp&(const Sink::Item&)>;
     std::vector<std::int64_t> write_outbox(pg::Tx&, Sink&, const LegOf&);
@@ -151,7 +155,6 @@ private:
     void tidy();
     /// Tells the group where all partitions stand: for lag tools only, so now and then is enough.
     void tell_group(bool now);
-    void count_blocked();
     void rest(std::chrono::steady_clock::time_point began);
     /// Says what failed, throws the session away, waits (growing, at most 2 s).
     void back_off(const std::string& why, bool schema);
@@ -168,6 +171,7 @@ private:
     Publisher publisher_;
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
+    std::map<Tp, int> contention_;  ///< failures of kind contention in a row; also over a partition's being claimed again
     std::size_t batch_;
     int failures_ = 0;
     bool rejoin_ = false;

@@ -18,42 +18,43 @@ Instant now() { return system_clock().now(); }
 
 }  // namespace
 
-/// Rows for operators: parked, to be tried again; or buried, with everything that is known.
 void Lane::park(pg::Tx& tx, const Tp& tp, const kafka::Record& r, const Decoded& d, bool blocks, int attempt, const std::string& error, Millis after) {
-    tx.write(sql::park, at(tp, {r.key, blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers), attempt,
-                                error, error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
+    tx.write(sql::park, at(tp, {storable(r.key), blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers), attempt,
+                                storable(error), error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
 }
 
-void Lane::settle(pg::Tx& tx, const Tp& tp, Part& part, const kafka::Record& r, const Decoded& d, const Outcome& outcome) {
-    const auto& type = d.event.meta.type;
+void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Decoded& d, const Outcome& outcome, int attempts, After& after) {
+    const auto& meta = d.event.meta;
+    const auto& tp = *leg.tp;
+    auto say = [&](tel::Level level, const char* what) {
+        after.tally.say([level, what, consumer = consumer_.name(), id = meta.id.value().to_string(), type = meta.type, company = meta.company.value(), trace = meta.trace.trace_id_hex(), why = outcome.why()] {
+            tel::log(level, what, {{"consumer", consumer}, {"event_id", id}, {"type", type}, {"company_id", company}, {"trace_id", trace}, {"why", why}});
+        });
+    };
     switch (outcome.kind()) {
         case Outcome::Kind::retry: {
-            auto first = d.handler ? d.handler->policy.retry.pause.pause(0, std::hash<Uuid>{}(d.event.meta.id.value())) : Millis{500};
-            park(tx, tp, r, d, true, 1, outcome.why(), outcome.after().value_or(first));
-            part.blocked.insert(r.key);
-            part.parked_any = true;
-            metrics_.handled(type, "parked");
-            tel::warn("an event failed and is parked for another try", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
-                                                                        {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+            auto first = d.handler ? d.handler->policy.retry.pause.pause(0, std::hash<Uuid>{}(meta.id.value())) : Millis{500};
+            park(tx, tp, r, d, true, attempts, outcome.why(), outcome.after().value_or(first));
+            after.blocked.emplace(leg.part, r.key);
+            ++after.parked[leg.part];
+            after.tally.handled(meta.type, "parked");
+            say(tel::Level::warn, "an event failed and is parked for another try");
             break;
         }
         case Outcome::Kind::later:
             park(tx, tp, r, d, false, 0, "", outcome.after().value_or(Millis{1'000}));
-            part.parked_any = true;
-            metrics_.handled(type, "later");
+            ++after.parked[leg.part];
+            after.tally.handled(meta.type, "later");
             break;
         case Outcome::Kind::aside:
-        case Outcome::Kind::reject: {
-            pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
-            tx.write(sql::bury, at(tp, {r.offset, r.key, id, d.event.meta.company, type, pg::Param::bytes(r.value), headers_json(r.headers), outcome.why(), longer_history("[]", outcome.why(), now())}));
-            metrics_.dead.inc();
-            metrics_.handled(type, "dead");
-            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", type},
-                                                     {"company_id", d.event.meta.company.value()}, {"trace_id", d.event.meta.trace.trace_id_hex()}, {"why", outcome.why()}});
+        case Outcome::Kind::reject:
+            bury(tx, consumer_.name(), tp, r.offset, r, d, outcome.why(), longer_history("[]", outcome.why(), now()));
+            after.tally.dead();
+            after.tally.handled(meta.type, "dead");
+            say(tel::Level::error, "an event is a dead letter");
             break;
-        }
-        case Outcome::Kind::ignored: metrics_.handled(type, "ignored"); break;
-        case Outcome::Kind::done: metrics_.handled(type, "done"); break;
+        case Outcome::Kind::ignored: after.tally.handled(meta.type, "ignored"); break;
+        case Outcome::Kind::done: after.tally.handled(meta.type, "done"); break;
     }
 }
 
@@ -140,6 +141,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     }
 
     Sink sink(consumer_.name());
+    After after;
     bool intents = false;
     std::size_t repeats = 0;
     std::map<EventId, const Tp*> came_from;
@@ -152,7 +154,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     auto finish_run = [&] {
         if (run.empty()) return;
         run_handler->batch(run, tx, sink);
-        metrics_.handled(run_handler->type->type, "done", run.size());
+        after.tally.handled(run_handler->type->type, "done", run.size());
         run.clear();
     };
     for (auto& [leg, record, d] : pieces) {
@@ -165,17 +167,18 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
                 ++repeats;
                 continue;
             }
-            settle(tx, tp, part, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable));
+            settle(tx, *leg, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable), forced ? forced->attempts : 1, after);
             continue;
         }
         if (!first_time(fresh, d)) {
             ++repeats;
             continue;
         }
-        if (part.blocked.contains(r.key)) {  // behind what waits already
+        if (part.blocked.contains(r.key) || after.blocked.contains({&part, r.key})) {  // behind what waits already
             finish_run();
             park(tx, tp, r, d, true, 0, "", Millis{0});
-            metrics_.handled(d.event.meta.type, "parked");
+            ++after.parked[&part];
+            after.tally.handled(d.event.meta.type, "parked");
             continue;
         }
         if (legs.size() > 1) came_from.emplace(d.event.meta.id, leg->tp);
@@ -190,7 +193,7 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
                 auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
                 tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
                 intents = true;
-                metrics_.handled(d.event.meta.type, "intended");
+                after.tally.handled(d.event.meta.type, "intended");
                 break;
             }
             default: {
@@ -203,12 +206,12 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
                     if (tx.statements() != written) {
                         if (!single) throw RunSingly{};
                         tx.rollback();
-                        Disposition answer{outcome, true};
+                        Disposition answer{outcome};
                         attempt(legs, true, &answer);
                         return;
                     }
                 }
-                settle(tx, tp, part, r, d, outcome);
+                settle(tx, *leg, r, d, outcome, 1, after);
             }
         }
     }
@@ -222,9 +225,13 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
         auto& part = *legs[i].part;
         part.next = part.written = legs[i].next;
         part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked_of[i]));
-        if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - part.next);
+        if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - part.next);
         positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
     }
+    for (auto& [part, key] : after.blocked) part->blocked.insert(key);
+    for (auto [part, n] : after.parked) part->metrics.parked(part->parked += n);
+    if (repeats > 0) after.tally.handled("", "repeat", repeats);
+    metrics_.count(after.tally);
     publish(sink, outbox, leg_of);
     if (intents && options_.poke_activities) options_.poke_activities();
 
@@ -235,46 +242,44 @@ void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* fo
     metrics_.batch_size.observe(static_cast<double>(events));
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
-    count_blocked();
-    if (repeats > 0) metrics_.handled("", "repeat", repeats);
     tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"companies", companies.size()},
                         {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
 }
 
-/// One event in a transaction of its own, so that only the guilty one is parked.
+/// One event in a transaction of its own, so that only the guilty one is parked. One that the database fails over, and perhaps no other, waits aside without
+/// having used up an attempt.
 void Lane::alone(const Leg& one) {
+    std::optional<Disposition> parked;
     try {
         attempt({&one, 1}, true, nullptr);
+        return;
     } catch (const pg::SqlFailure& e) {
-        if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
-        Disposition parked{Outcome::retry(e.what()), true};
-        attempt({&one, 1}, true, &parked);
-    } catch (const Fenced&) {
-        throw;
+        if (may_be_its_own(e)) parked = Disposition{Outcome::retry(e.what(), kStalled), 0};
+        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+        else parked = Disposition{Outcome::retry(e.what())};
     } catch (const std::exception& e) {
-        Disposition parked{Outcome::retry(e.what()), true};
-        attempt({&one, 1}, true, &parked);
+        parked = Disposition{Outcome::retry(e.what())};
     }
+    attempt({&one, 1}, true, &*parked);
 }
 
 /// A partition's events in one transaction. False: nothing has happened, and they have to run one by one.
 bool Lane::whole(const Leg& leg) {
-    auto& part = *leg.part;
     std::string why;
     try {
         attempt({&leg, 1}, false, nullptr);
-        part.contention = 0;
+        contention_.erase(*leg.tp);
         return true;
     } catch (const RunSingly&) {
     } catch (const pg::SqlFailure& e) {
         if (e.sqlstate() == "OT001") throw;
-        bool contended = e.kind() == pg::FailureClass::contention && ++part.contention >= 5;
+        bool contended = e.kind() == pg::FailureClass::contention && ++contention_[*leg.tp] >= 5;
         if (e.kind() != pg::FailureClass::data && !contended) throw;
         why = e.what();
     } catch (const std::exception& e) {
         why = e.what();
     }
-    part.contention = 0;
+    contention_.erase(*leg.tp);
     if (!why.empty()) tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", leg.tp->topic}, {"partition", leg.tp->partition}, {"why", why}});
     return false;
 }
@@ -289,14 +294,18 @@ void Lane::carefully(const Leg& leg) {
     auto& part = *leg.part;
     auto left = leg;
     while (!left.records.empty() && !stop_.stopping()) {
-        auto tx = db_.begin(pg::Scope::none());
-        auto begun = tx.maybe<Count>(sql::trying, at(*leg.tp, {part.epoch, left.records.front().offset}));
-        if (!begun) throw Fenced{};
-        tx.commit();
-        if (begun->n > 1) part.suspects = kCarefulGroup;
+        auto offset = left.records.front().offset;
+        if (part.begun.offset != offset) {  // else this lane's own begin is on record, and it goes on with it
+            auto tx = db_.begin(pg::Scope::none());
+            auto begun = tx.maybe<Count>(sql::trying, at(*leg.tp, {part.epoch, offset}));
+            if (!begun) throw Fenced{};
+            tx.commit();
+            part.begun = {offset, begun->n};
+            if (begun->n > 1) part.suspects = kCarefulGroup;
+        }
         Leg group = left.some(0, part.suspects > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
-        if (begun->n > kLastTry) {
-            Disposition dead{Outcome::reject("the process ended " + std::to_string(begun->n - 1) + " times while this event was handled"), false};
+        if (part.begun.times > kLastTry) {
+            Disposition dead{Outcome::reject("the process ended " + std::to_string(part.begun.times - 1) + " times while this event was handled")};
             attempt({&group, 1}, true, &dead);
         } else if (group.records.size() == 1) {
             alone(group);
@@ -323,7 +332,7 @@ bool Lane::together(std::span<const Leg> legs) {
     std::string why = "an outcome after a write";
     try {
         attempt(legs, false, nullptr);
-        for (const auto& leg : legs) leg.part->contention = 0;
+        for (const auto& leg : legs) contention_.erase(*leg.tp);
         return true;
     } catch (const RunSingly&) {
     } catch (const pg::SqlFailure& e) {

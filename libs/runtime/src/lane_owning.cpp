@@ -29,11 +29,13 @@ std::vector<std::optional<std::int64_t>> Lane::claim_all(const std::vector<Tp>& 
             try {
                 Part part = claim(tp);
                 starts.push_back(part.next >= 0 ? std::optional(part.next) : std::nullopt);
-                metrics_.owned.add(1);
+                part.metrics = OwnedMetrics(consumer_.name(), tp);
+                part.metrics.parked(part.parked);
                 parts_[tp] = std::move(part);
                 break;
-            } catch (const pg::SqlFailure& e) {
-                back_off("claiming " + tp.topic + "/" + std::to_string(tp.partition) + ": " + e.what(), e.kind() == pg::FailureClass::schema);
+            } catch (const std::exception& e) {
+                auto* failure = dynamic_cast<const pg::SqlFailure*>(&e);
+                back_off("claiming " + tp.topic + "/" + std::to_string(tp.partition) + ": " + e.what(), failure && failure->kind() == pg::FailureClass::schema);
                 if (stop_.stopping()) return std::vector<std::optional<std::int64_t>>(tps.size());
             }
         }
@@ -91,26 +93,34 @@ void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
                 tx.write(sql::outbox_delete, {pg::Param::array(ids)});
             }
             if (!lost && found->second.ahead()) tx.write(sql::fence, at(tp, {found->second.epoch, found->second.next}));
+            take_back(tx, tp, found->second);
             tx.write(sql::release, at(tp, {found->second.epoch}));
             tx.commit();
-        } catch (const pg::SqlFailure& e) {
+        } catch (const std::exception& e) {
             tel::warn("a partition could not be given back cleanly", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
         }
-        metrics_.owned.add(-1);
         parts_.erase(found);
     }
+}
+
+void Lane::take_back(pg::Tx& tx, const Tp& tp, const Part& part) {
+    if (part.begun.offset >= 0) tx.write(sql::take_back, at(tp, {part.begun.offset}));
+    if (part.begun_parked) tx.write(sql::parked_take_back, at(tp, {*part.begun_parked}));
 }
 
 /// After a failure: a commit may or may not have happened. The table knows.
 bool Lane::recover(const Tp& tp, Part& part) {
     auto tx = db_.begin(pg::Scope::none());
-    auto standing = tx.one<Standing>(sql::standing, at(tp));
-    if (standing.epoch != part.epoch) return false;
+    auto standing = tx.maybe<Standing>(sql::standing, at(tp));
+    if (!standing || standing->epoch != part.epoch) return false;
+    take_back(tx, tp, part);
     read_parked(tx, tp, part);
     tx.commit();
+    part.begun = {};
+    part.begun_parked.reset();
     drain_outbox(tp, part);
-    if (standing.next) {
-        part.next = part.written = *standing.next;
+    if (standing->next) {
+        part.next = part.written = *standing->next;
         if (auto there = source_.seek(tp, part.next); !there) {
             tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
             rejoin_ = true;
@@ -142,11 +152,12 @@ void Lane::drain_outbox(const Tp& tp, Part& part) {
 
 void Lane::read_parked(pg::Tx& tx, const Tp& tp, Part& part) {
     part.blocked.clear();
-    part.parked_any = false;
+    part.parked = 0;
     tx.each(sql::parked_keys, at(tp), [&](const pg::Fields& f) {
-        part.parked_any = true;
+        part.parked += static_cast<std::size_t>(f.integer("events"));
         if (f.boolean("blocks")) part.blocked.insert(f.text("key"));
     });
+    part.metrics.parked(part.parked);
 }
 
 }  // namespace otto::rt

@@ -7,6 +7,11 @@
 #include "telemetry/log.hpp"
 
 namespace otto::rt {
+namespace {
+
+constexpr int kMostStalls = 3;  ///< failures of the database in a row over one event, each of which may be its own: then an attempt is used up
+
+}  // namespace
 
 void Lane::run_parked(const Tp& tp, Part& part) {
     auto clock = std::chrono::steady_clock::now();
@@ -37,9 +42,8 @@ void Lane::run_parked(const Tp& tp, Part& part) {
             one_parked(tp, part, s);
         }
     }
-    count_blocked();
     auto took = std::chrono::steady_clock::now() - clock;
-    part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked_any ? Millis{250} : Millis{2'000}, took * 20);
+    part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked > 0 ? Millis{250} : Millis{2'000}, took * 20);
 }
 
 void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
@@ -50,11 +54,16 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
         tx.write(sql::parked_try, at(tp, {s.id}));
         tx.commit();
     }
+    part.begun_parked = s.id;
     google::protobuf::Arena arena;
     auto d = decode(s.record, consumer_.handlers(), arena);
     d.event.meta.attempt = attempt_number;
     const Retry retry = d.handler ? d.handler->policy.retry : Retry{};
     std::optional<Outcome> failure;
+    auto ended = [&] {
+        part.begun_parked.reset();
+        part.stalls.erase(s.id);
+    };
     auto began = attempt_number > retry.attempts + kLastTry ? Outcome::reject("attempts used up") : Outcome::done();
     try {
         if (!began.settled()) failure = began;
@@ -78,34 +87,41 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
                 publish(sink, ids, here);
                 if (d.handler->shape == detail::Shape::activity && options_.poke_activities) options_.poke_activities();
                 metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
+                ended();
                 return;
             }
             failure = outcome;
         }
     } catch (const pg::SqlFailure& e) {
-        if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
-        failure = Outcome::retry(e.what());
+        if (may_be_its_own(e)) failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
+        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
+        else failure = Outcome::retry(e.what());
     } catch (const std::exception& e) {
         failure = Outcome::retry(e.what());
     }
+    Tally tally;
     auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
     tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
     auto history = failure->kind() == Outcome::Kind::later ? s.history : longer_history(s.history, failure->why(), system_clock().now());
     if (failure->kind() == Outcome::Kind::later) {
         tx.write(sql::parked_failed, at(tp, {s.id, "", history, system_clock().now() + failure->after().value_or(Millis{1'000}), s.attempt}));
     } else if (failure->kind() == Outcome::Kind::reject || attempt_number >= retry.attempts) {
-        pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
-        tx.write(sql::bury, at(tp, {nullptr, s.record.key, id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(s.record.value), headers_json(s.record.headers), failure->why(), history}));
+        bury(tx, consumer_.name(), tp, std::nullopt, s.record, d, failure->why(), history);
         tx.write(sql::parked_delete, at(tp, {s.id}));
-        metrics_.dead.inc();
-        metrics_.handled(d.event.meta.type, "dead");
-        tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", d.event.meta.type},
-                                                 {"company_id", d.event.meta.company.value()}, {"attempts", attempt_number}, {"why", failure->why()}});
+        tally.dead();
+        tally.handled(d.event.meta.type, "dead");
+        tally.say([&] {
+            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", d.event.meta.type},
+                                                     {"company_id", d.event.meta.company.value()}, {"attempts", attempt_number}, {"why", failure->why()}});
+        });
     } else {
         auto pause = failure->after().value_or(retry.pause.pause(attempt_number - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
-        tx.write(sql::parked_failed, at(tp, {s.id, failure->why(), history, system_clock().now() + pause, attempt_number}));
+        tx.write(sql::parked_failed, at(tp, {s.id, storable(failure->why()), history, system_clock().now() + pause, attempt_number}));
     }
     tx.commit();
+    metrics_.count(tally);
+    if (failure->kind() == Outcome::Kind::later) part.begun_parked.reset();
+    else ended();
 }
 
 }  // namespace otto::rt

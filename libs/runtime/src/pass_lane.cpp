@@ -27,7 +27,7 @@ struct Count {
 constexpr pg::Query kTryingAnyEpoch{"rt.trying_any_epoch", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $4 THEN trying_count + 1 ELSE 1 END, trying_offset = $4
  WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING trying_count AS n)sql"};
-constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = true, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = true, trying_offset = NULL, trying_count = 0, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
 
 }  // namespace
 
@@ -44,7 +44,7 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
     r.assigned = [this](const std::vector<Tp>& tps) {
         for (const auto& tp : tps) {
             parts_[tp].generation = ++generation_;
-            metrics_.owned.add(1);
+            parts_[tp].metrics = OwnedMetrics(consumer_.name(), tp);
             // Did the former owner die over an event? Only this question needs the database; without it we go on carefully later.
             try {
                 auto tx = db_.begin(pg::Scope::none());
@@ -75,7 +75,6 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
                     // The next owner is careful for a while; nothing else follows from it.
                 }
             }
-            metrics_.owned.add(-1);
             careful_left_.erase(tp);
             parts_.erase(found);
         }
@@ -108,23 +107,37 @@ bool PassLane::safe_to_touch(const Tp& tp, const kafka::Record& r) {
         careful_left_.erase(left);
         return true;
     }
-    std::int64_t tries = 0;
-    retry("counting tries", [&] {
-        auto tx = db_.begin(pg::Scope::none());
-        tries = tx.one<Count>(kTryingAnyEpoch, {consumer_.name(), tp.topic, tp.partition, r.offset}).n;
-        tx.commit();
-    });
-    if (tries <= kLastTry) return true;
-    bury(tp, r, {}, "the process ended " + std::to_string(tries - 1) + " times while this event was handled");
+    auto& part = parts_.at(tp);
+    if (part.begun != r.offset) {  // else this process began it before, and is still there
+        retry("counting tries", [&] {
+            auto tx = db_.begin(pg::Scope::none());
+            part.times = tx.one<Count>(kTryingAnyEpoch, {consumer_.name(), tp.topic, tp.partition, r.offset}).n;
+            tx.commit();
+        });
+        part.begun = r.offset;
+    }
+    if (part.times <= kLastTry) return true;
+    bury(tp, r, {}, "the process ended " + std::to_string(part.times - 1) + " times while this event was handled");
     return false;
+}
+
+/// The process outlived what it has begun: its begin is taken off the record. If the database fails it stays there; one is not enough for anything.
+void PassLane::take_back(const Tp& tp, Part& part) {
+    if (part.begun < 0) return;
+    try {
+        auto tx = db_.begin(pg::Scope::none());
+        tx.write(sql::take_back, {consumer_.name(), tp.topic, tp.partition, part.begun});
+        tx.commit();
+    } catch (const pg::SqlFailure& e) {
+        tel::warn("a begin stays on record", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+    }
+    part.begun = -1;
 }
 
 void PassLane::bury(const Tp& tp, const kafka::Record& r, const Decoded& d, const std::string& why) {
     retry("writing a dead letter", [&] {
         auto tx = db_.begin(pg::Scope::none());
-        pg::Param id = d.event.meta.type.empty() ? pg::Param(nullptr) : pg::Param(d.event.meta.id);
-        tx.write(sql::bury, {consumer_.name(), tp.topic, tp.partition, r.offset, r.key, id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value),
-                             headers_json(r.headers), why, longer_history("[]", why, system_clock().now())});
+        rt::bury(tx, consumer_.name(), tp, r.offset, r, d, why, longer_history("[]", why, system_clock().now()));
         tx.commit();
     });
     metrics_.dead.inc();
@@ -199,13 +212,18 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         }
         switch (outcome.kind()) {
             case Outcome::Kind::done:
-                metrics_.handled(d.event.meta.type, "done");
+                part.steps.back().type = &d.handler->type->type;
+                part.steps.back().outcome = "done";
                 if (sink.size() > 0) produced.emplace_back(part.steps.size() - 1, std::move(sink));
                 break;
-            case Outcome::Kind::ignored: metrics_.handled(d.event.meta.type, "ignored"); break;
+            case Outcome::Kind::ignored:
+                part.steps.back().type = &d.handler->type->type;
+                part.steps.back().outcome = "ignored";
+                break;
             case Outcome::Kind::reject: bury(tp, r, d, outcome.why()); break;
             default:
-                metrics_.handled(d.event.meta.type, "aside");
+                part.steps.back().type = &d.handler->type->type;
+                part.steps.back().outcome = "aside";
                 {
                     auto* kept = d.event.message->New(&arena);
                     kept->CopyFrom(*d.event.message);
@@ -232,13 +250,15 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         }
     }
     metrics_.batch_size.observe(static_cast<double>(records.size()));
-    if (auto end = source_.end_of(tp); end >= 0) metrics_.lag(tp, end - records.back().offset - 1);
+    if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - records.back().offset - 1);
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
 }
 
 void PassLane::advance(Part& part) {
     while (!part.steps.empty() && part.steps.front().unconfirmed == 0) {
-        part.next = part.steps.front().next;
+        const auto& done = part.steps.front();
+        if (done.outcome) metrics_.handled(*done.type, done.outcome);
+        part.next = done.next;
         part.steps.pop_front();
     }
 }
@@ -262,6 +282,7 @@ void PassLane::tell_group(bool now) {
 void PassLane::start_again() {
     for (auto& [tp, part] : parts_) {
         advance(part);
+        take_back(tp, part);
         if (part.steps.empty()) continue;
         if (auto there = source_.seek(tp, part.steps.front().next - 1); !there) {
             tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});

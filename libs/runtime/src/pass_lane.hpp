@@ -16,17 +16,25 @@ public:
 
 private:
     using Tp = kafka::TopicPartition;
-    struct Step { std::int64_t next; std::size_t unconfirmed; };
+    struct Step {
+        std::int64_t next;
+        std::size_t unconfirmed;
+        const std::string* type = nullptr;  ///< of an event that was handled: counted once Kafka has what follows from it
+        const char* outcome = nullptr;
+    };
     struct Part {
         std::uint64_t generation = 0;
         std::deque<Step> steps;  ///< records in order; the front ones without anything unconfirmed are done
         std::int64_t next = -1, told = -1;  ///< all before it is done; what the group was told
+        std::int64_t begun = -1, times = 0; ///< the last event whose begin was put on record, and for the how many-th time
+        OwnedMetrics metrics;
     };
     void handle(const Tp&, Part&, std::vector<kafka::Record>&);
     bool safe_to_touch(const Tp&, const kafka::Record&);
     void put_aside(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
     void bury(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
-    static void advance(Part&);
+    void advance(Part&);
+    void take_back(const Tp&, Part&);
     void tell_group(bool now);
     void start_again();
     void retry(const char* what, const std::function<void()>&);

@@ -2,14 +2,24 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+
 #include "base/json.hpp"
+#include "base/text.hpp"
+#include "tables.hpp"
 
 namespace otto::rt {
 
 std::string headers_json(const kafka::Headers& headers) {
     JsonWriter w;
     w.begin_array();
-    for (const auto& [name, value] : headers) w.begin_array().value(name).value(value).end_array();
+    auto text = [&](const std::string& t) { t.find('\0') == std::string::npos ? w.value(t) : w.value(storable(t)); };
+    for (const auto& [name, value] : headers) {
+        w.begin_array();
+        text(name);
+        text(value);
+        w.end_array();
+    }
     return w.end_array().take();
 }
 
@@ -30,8 +40,20 @@ std::string longer_history(const std::string& history, std::string_view error, I
     w.begin_array();
     if (auto parsed = JsonDocument::parse(history))
         for (std::size_t i = 0; i < parsed->root().size() && i < 100; ++i) w.raw(parsed->root().at(i).dump());
-    w.begin_object().member("at", to_rfc3339(now)).member("error", error).end_object();
+    w.begin_object().member("at", to_rfc3339(now)).member("error", storable(error)).end_object();
     return w.end_array().take();
+}
+
+std::string storable(std::string_view text) {
+    auto out = mend_utf8(text);
+    std::replace(out.begin(), out.end(), '\0', '?');
+    return out;
+}
+
+void bury(pg::Tx& tx, const std::string& consumer, const kafka::TopicPartition& tp, std::optional<std::int64_t> offset, const kafka::Record& r, const Decoded& d, const std::string& why, const std::string& history) {
+    const auto& meta = d.event.meta;
+    pg::Param id = meta.type.empty() ? pg::Param(nullptr) : pg::Param(meta.id);
+    tx.write(sql::bury, {consumer, tp.topic, tp.partition, offset, storable(r.key), id, storable(meta.company.value()), storable(meta.type), pg::Param::bytes(r.value), headers_json(r.headers), storable(why), history});
 }
 
 namespace {
@@ -70,8 +92,8 @@ Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handl
         }
         d.event.message = message;
         d.event.meta.company = CompanyId{company_of(*message)};
-        if (d.event.meta.company.value().find(',') != std::string::npos) {
-            d.unreadable = "company_id holds a comma";
+        if (d.event.meta.company.value().find_first_of(std::string_view(",\0", 2)) != std::string::npos) {
+            d.unreadable = "company_id holds a comma or a NUL";
             return d;
         }
         d.handler = &h;

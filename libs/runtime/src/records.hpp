@@ -8,7 +8,8 @@
 
 #include "base/result.hpp"
 #include "kafka/record.hpp"
-#include "pg/query.hpp"
+#include "kafka/source.hpp"
+#include "pg/tx.hpp"
 #include "runtime/handler.hpp"
 
 namespace otto::rt {
@@ -17,6 +18,9 @@ std::string headers_json(const kafka::Headers&);
 kafka::Headers headers_from(const std::string& json);
 /// `[{"at","error"}, …]` with one more.
 std::string longer_history(const std::string& history, std::string_view error, Instant now);
+
+/// A text as Postgres holds it: what came from outside may have bytes that are no character, and NULs.
+std::string storable(std::string_view);
 
 /// One record as its handlers see it.
 struct Decoded {
@@ -41,5 +45,8 @@ struct StoredRecord {
 };
 
 kafka::Record to_record(events::Wire);
+
+/// A row for operators: an event that was given up, and all that is known of it.
+void bury(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset, const kafka::Record&, const Decoded&, const std::string& why, const std::string& history);
 
 }  // namespace otto::rt

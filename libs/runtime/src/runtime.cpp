@@ -33,6 +33,8 @@ struct Runtime::Impl {
     void start();
     void stop(Millis within);
     void guarded(const std::string& what, const std::function<void()>& body);
+    template <class L>
+    void run_lane(const Consumer&, const LaneOptions&, int index);
 
     app::Service service;
     std::string name;
@@ -48,13 +50,32 @@ struct Runtime::Impl {
     std::shared_ptr<Publisher> relay;
     std::mutex lock;
     std::condition_variable ended;
-    std::size_t running = 0;
+    std::size_t begun = 0, running = 0;
 };
+
+/// A lane that fails over something unforeseen begins anew, and its partitions are taken over as from a process that died; one that cannot be made ends the process.
+template <class L>
+void Runtime::Impl::run_lane(const Consumer& consumer, const LaneOptions& its, int index) {
+    auto again = tel::Metrics::counter("lanes_begun_anew_total", "Lanes that failed over something unforeseen.", {{"consumer", consumer.name()}});
+    const Backoff pause{Millis{500}, Millis{10'000}, 2, 0.2};
+    for (int failures = 0; !stop_signal.stopping(); ++failures) {
+        L lane(consumer, its, index, stop_signal);
+        try {
+            lane.run();
+        } catch (const std::exception& e) {
+            if (stop_signal.stopping()) return;
+            again.inc();
+            tel::error("a lane failed and begins anew", {{"consumer", consumer.name()}, {"why", e.what()}});
+            stop_signal.wait(pause.pause(std::min(failures, 8)));
+        }
+    }
+}
 
 /// A thread of the runtime never ends by itself: what it cannot handle ends the process, and the orchestrator begins anew.
 void Runtime::Impl::guarded(const std::string& what, const std::function<void()>& body) {
     {
         std::lock_guard guard(lock);
+        ++begun;
         ++running;
     }
     threads.emplace_back([this, what, body] {
@@ -92,17 +113,14 @@ void Runtime::Impl::start() {
         auto& mine = lane_options.back();
         bool acts = std::any_of(consumer.handlers().begin(), consumer.handlers().end(), [](const auto& h) { return h.shape == detail::Shape::activity; });
         if (acts) {
-            auto& pool = activities.emplace_back(consumer, mine, activity_threads, stop_signal);
+            auto& pool = activities.emplace_back(consumer, mine, stop_signal);
             mine.poke_activities = [&pool] { pool.poke(); };
-            pool.start();
+            for (int i = 0; i < activity_threads; ++i) guarded("activities of " + consumer.name(), [&pool] { pool.work(); });
         }
         for (int i = 0; i < std::min(lanes, 12); ++i) {
             guarded("a lane of " + consumer.name(), [this, &consumer, &mine, i] {
-                if (consumer.passes_through()) {
-                    PassLane(consumer, mine, i, stop_signal).run();
-                } else {
-                    Lane(consumer, mine, i, stop_signal).run();
-                }
+                if (consumer.passes_through()) run_lane<PassLane>(consumer, mine, i);
+                else run_lane<Lane>(consumer, mine, i);
             });
         }
     }
@@ -111,18 +129,14 @@ void Runtime::Impl::start() {
 
 void Runtime::Impl::stop(Millis within) {
     stop_signal.stop();
-    for (auto& a : activities) a.poke();
+    for (auto& a : activities) a.wake_all();
     {
         std::unique_lock guard(lock);
-        if (!ended.wait_for(guard, within, [&] { return running == 0; })) {
-            // Hard stop: open transactions roll back with their sessions, unconfirmed events stay in the outbox.
-            tel::error("lanes did not finish in time: the process ends under them", {{"running", running}});
-            std::_Exit(1);
-        }
+        // The process ends under them then: open transactions roll back with their sessions, unconfirmed events stay in the outbox.
+        if (!ended.wait_for(guard, within, [&] { return running == 0; })) throw std::runtime_error(std::to_string(running) + " lanes, activities or jobs did not finish in time");
     }
     for (auto& t : threads) t.join();
     threads.clear();
-    for (auto& a : activities) a.join();
 }
 
 Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service)) {
@@ -149,7 +163,7 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     service.on_stop("consumers and jobs of " + impl->name, [i = impl_](Millis within) { i->stop(within); });
     service.ready_when("consumers", [i = impl_]() -> Result<void> {
         std::lock_guard guard(i->lock);
-        if (i->running < i->threads.size() || i->threads.empty()) return Error("not all lanes and jobs run", "see the log");
+        if (i->running < i->begun || i->begun == 0) return Error("not all lanes and jobs run", "see the log");
         return {};
     });
 }

@@ -15,11 +15,14 @@ UPDATE lanes l SET epoch = l.epoch + 1, clean = false, backend_pid = pg_backend_
  WHERE l.consumer = $1 AND l.topic = $2 AND l.partition = $3
 RETURNING l.epoch, l.next_offset, former.clean)sql"};
 inline constexpr pg::Query standing{"rt.standing", "SELECT epoch, next_offset, true AS clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
-inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = true, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
+inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = true, trying_offset = NULL, trying_count = 0, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
 inline constexpr pg::Query fence{"rt.fence", "SELECT otto_fence($1, $2, $3, $4, $5)"};
 inline constexpr pg::Query trying{"rt.trying", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $5 THEN trying_count + 1 ELSE 1 END, trying_offset = $5
  WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4 RETURNING trying_count AS n)sql"};
+// Of whoever owns the partition by now: of those who began the event, one saw it end.
+inline constexpr pg::Query take_back{"rt.take_back", R"sql(
+UPDATE lanes SET trying_count = trying_count - 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND trying_offset = $4 AND trying_count > 0)sql"};
 
 inline constexpr pg::Query inbox_insert{"rt.inbox_insert", R"sql(
 INSERT INTO inbox (consumer, company_id, event_id) SELECT $1, c, e FROM unnest($2::text[], $3::uuid[]) AS i (c, e) ORDER BY c, e
@@ -43,12 +46,13 @@ SELECT id, topic, key, value, headers FROM outbox WHERE lane_topic = 'outbox' AN
 inline constexpr pg::Query park{"rt.park", R"sql(
 INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, company_id, type, value, headers, attempt, error, history, next_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14))sql"};
-inline constexpr pg::Query parked_keys{"rt.parked_keys", "SELECT key, bool_or(blocks_key) AS blocks FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 GROUP BY key"};
+inline constexpr pg::Query parked_keys{"rt.parked_keys", "SELECT key, bool_or(blocks_key) AS blocks, count(*) AS events FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 GROUP BY key"};
 inline constexpr pg::Query parked_due{"rt.parked_due", R"sql(
 SELECT id, key, event_id, company_id, type, value, headers, attempt, history, parked_at
   FROM (SELECT p.*, min(id) FILTER (WHERE blocks_key) OVER (PARTITION BY key) AS head FROM parked p WHERE consumer = $1 AND topic = $2 AND partition = $3) p
  WHERE next_at <= now() AND (NOT blocks_key OR id = head) ORDER BY id LIMIT 50)sql"};
 inline constexpr pg::Query parked_try{"rt.parked_try", "UPDATE parked SET attempt = attempt + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
+inline constexpr pg::Query parked_take_back{"rt.parked_take_back", "UPDATE parked SET attempt = attempt - 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4 AND attempt > 0"};
 inline constexpr pg::Query parked_delete{"rt.parked_delete", "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
 inline constexpr pg::Query parked_failed{"rt.parked_failed", R"sql(
 UPDATE parked SET error = $5, history = $6, next_at = $7, attempt = $8 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4)sql"};

@@ -110,13 +110,11 @@ public:
         options_.service = "test";
         options_.brokers = World::shared().brokers;
         options_.pg_url = url;
-        activities_ = std::make_unique<Activities>(consumer_, options_, 2, stop_);
+        activities_ = std::make_unique<Activities>(consumer_, options_, stop_);
         options_.poke_activities = [this] { activities_->poke(); };
         for (const auto& h : consumer_.handlers())
-            if (h.shape == detail::Shape::activity) {
-                activities_->start();
-                break;
-            }
+            if (h.shape == detail::Shape::activity && acting_.empty())
+                for (int i = 0; i < 2; ++i) acting_.emplace_back([this] { activities_->work(); });
         for (int i = 0; i < lanes; ++i)
             threads_.emplace_back([this, i] {
                 if (consumer_.passes_through()) PassLane(consumer_, options_, i, stop_).run();
@@ -126,10 +124,11 @@ public:
     ~Running() { stop(); }
     void stop() {
         stop_.stop();
-        activities_->poke();
+        activities_->wake_all();
         for (auto& t : threads_) t.join();
         threads_.clear();
-        activities_->join();
+        for (auto& t : acting_) t.join();
+        acting_.clear();
     }
 
 private:
@@ -137,7 +136,7 @@ private:
     LaneOptions options_;
     StopSignal stop_;
     std::unique_ptr<Activities> activities_;
-    std::vector<std::thread> threads_;
+    std::vector<std::thread> threads_, acting_;
 };
 
 /// Writes down what it gets; fails on request.

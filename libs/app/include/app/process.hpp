@@ -32,7 +32,8 @@ public:
 
     /// Runs when the process starts, in order of registration. Throwing ends the process with the reason.
     void on_start(std::string what, std::function<void()>);
-    /// Runs when the process stops, in reverse order, after HTTP has drained; it should be done within the time given.
+    /// Runs when the process stops, in reverse order, after HTTP has drained; done within the time given, or it throws: then the others stop too, and the process
+    /// ends with 1 under what goes on.
     void on_stop(std::string what, std::function<void(Millis within)>);
     /// Part of readiness; the error is shown in /readyz. Must not block for long.
     void ready_when(std::string what, std::function<Result<void>()>);
