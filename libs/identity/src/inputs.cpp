@@ -43,15 +43,9 @@ std::string listed(const std::vector<std::string_view>& names) {
 
 }  // namespace
 
-Inputs Inputs::of(const http::Request& request) {
-    Inputs in;
-    in.read(request);
-    return in;
-}
-
 Inputs Inputs::of(const http::Request& request, std::initializer_list<std::string_view> takes) {
     Inputs in;
-    in.takes_.emplace(takes);
+    in.takes_ = takes;
     in.read(request);
     return in;
 }
@@ -61,7 +55,7 @@ Inputs Inputs::change(const http::Request& request, const Changeable& may) {
     in.changeable_ = may.lasting;
     in.changeable_.insert(in.changeable_.end(), may.clearable.begin(), may.clearable.end());
     in.takes_ = in.changeable_;
-    in.takes_->insert(in.takes_->end(), may.besides.begin(), may.besides.end());
+    in.takes_.insert(in.takes_.end(), may.besides.begin(), may.besides.end());
     in.fixed_ = may.fixed;
     in.read(request);
     for (auto name : may.lasting)
@@ -99,16 +93,16 @@ void Inputs::read_form(const FormFields& fields, const char* where) {
 
 /// Of doubled names the first counts.
 void Inputs::put(std::string_view name, Value value) {
-    if (takes_ && std::find(takes_->begin(), takes_->end(), name) == takes_->end()) {
+    if (std::find(takes_.begin(), takes_.end(), name) == takes_.end()) {
         for (const auto& fixed : fixed_)
             if (std::find(fixed.names.begin(), fixed.names.end(), name) != fixed.names.end()) refuse_field(std::string(name), std::string(fixed.cure));
-        refuse_field(clip_utf8(name, 100), "is nothing that this takes; it takes " + listed(*takes_));
+        refuse_field(clip_utf8(name, 100), "is nothing that this takes; it takes " + listed(takes_));
     }
     values_.try_emplace(std::string(name), std::move(value));
 }
 
 const Inputs::Value* Inputs::find(std::string_view name) const {
-    if (takes_ && std::find(takes_->begin(), takes_->end(), name) == takes_->end()) throw std::logic_error("a command reads '" + std::string(name) + "', which it has not declared");
+    if (std::find(takes_.begin(), takes_.end(), name) == takes_.end()) throw std::logic_error("a command reads '" + std::string(name) + "', which it has not declared");
     auto found = values_.find(name);
     return found == values_.end() ? nullptr : &found->second;
 }
@@ -223,10 +217,6 @@ std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema&
     auto parsed = JsonDocument::parse(*given).value();
     if (auto misfit = schema.misfit(parsed.root())) refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
     return given;
-}
-
-void Inputs::refuse(std::string_view name, const std::string& cure) const {
-    if (has(name)) refuse_field(std::string(name), cure);
 }
 
 }  // namespace otto::identity

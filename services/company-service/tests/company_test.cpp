@@ -35,7 +35,7 @@ std::string refused(const std::function<void()>& f) {
 
 TEST_CASE("a call flow and a service area must fit their schemas") {
     const JsonSchema flow(openapi_schema("CallFlow")), area(openapi_schema("ServiceArea"));
-    auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}")); };
+    auto given = [](const std::string& json) { return Inputs::of(asking("", "{\"f\":" + json + "}"), {"f"}); };
     for (auto good : {R"({})", R"({"consent_notice":"recorded","hours":{"mon":[["08:00","12:00"],["13:00","24:00"]]},"open":[{"dial":["+12025550100"],"timeout_s":20},{"voicemail":{"greeting":"hi","max_s":120}}],"closed":[{"say":"closed"}],"no_answer":[{"stream":"wss://a.example"}],"missed_call_text":{"enabled":false,"body":"x"}})"})
         CHECK_NOTHROW(given(good).json("f", flow));
     for (auto bad : {R"([])", R"({"opne":[]})", R"({"hours":{"monday":[]}})", R"({"hours":{"mon":[["8","12:00"]]}})", R"({"hours":{"mon":[["25:00","26:00"]]}})", R"({"open":[{"fax":"1"}]})", R"({"open":[{"say":"a","dial":["+12025550100"]}]})",

@@ -44,8 +44,6 @@ public:
     static Inputs of(const http::Request&, std::initializer_list<std::string_view> takes);
     /// For what changes something: also 422 if nothing is named, and for what `Changeable` forbids.
     static Inputs change(const http::Request&, const Changeable&);
-    /// Takes anything: a command that has not declared itself yet.
-    static Inputs of(const http::Request&);
 
     /// `other` is another word for `name`: what it gave is found there. 422 if both are given.
     void alias(std::string_view other, std::string_view name);
@@ -74,8 +72,6 @@ public:
     std::optional<std::string> json(std::string_view name) const;
     /// A piece of JSON that fits `schema`; 422 that says where it does not.
     std::optional<std::string> json(std::string_view name, const JsonSchema& schema) const;
-    /// 422 for what a command does not change, with the cure.
-    void refuse(std::string_view name, const std::string& cure) const;
     bool has(std::string_view name) const { return find(name) != nullptr; }
 
 private:
@@ -87,8 +83,7 @@ private:
     void put(std::string_view name, Value);
     const Value* find(std::string_view name) const;
 
-    std::optional<std::vector<std::string_view>> takes_;  ///< unless anything goes; names are literals of the program
-    std::vector<std::string_view> changeable_;
+    std::vector<std::string_view> takes_, changeable_;
     std::vector<Changeable::Fixed> fixed_;
     std::map<std::string, Value, std::less<>> values_;
 };
