@@ -20,7 +20,7 @@ void wire(app::Service& service) {
     auto& analyses = service.own<Analyses>();                                        // what they said: status, contact, tasks
     auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
     auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
-    auto& api = service.own<identity::Api>(service, authenticator, 4);               // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<identity::Api>(service, authenticator, 8);               // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                        // what people command
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};

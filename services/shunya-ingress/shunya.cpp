@@ -53,6 +53,11 @@ std::string why_not_understood(const pb::JobReport& job, std::string_view standi
 
 }  // namespace
 
+std::optional<std::string> Shunya::unprovable(const http::Request& head, bool allow_unsigned, Instant now) const {
+    if (secrets_.empty() && allow_unsigned) return std::nullopt;
+    return refused_by_head(scheme_, head.headers, secrets_, now);
+}
+
 std::optional<ingress::Judgement> Shunya::judge_alone(const http::Request& request, bool allow_unsigned, Instant now) const {
     using ingress::Verdict;
     if (secrets_.empty() && allow_unsigned) return ingress::Judgement{Verdict::unsigned_, {}, ""};

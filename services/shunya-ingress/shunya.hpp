@@ -12,6 +12,7 @@ public:
     std::string_view name() const override { return "shunya"; }
     std::vector<std::string> paths() const override { return {"/api/v1/shunya/webhook"}; }
     std::size_t body_limit() const override { return 32u << 20; }
+    std::optional<std::string> unprovable(const http::Request& head, bool allow_unsigned, Instant now) const override;
     std::optional<ingress::Judgement> judge_alone(const http::Request&, bool allow_unsigned, Instant now) const override;
     /// Both shapes of a body, all names of its ids. What says neither of which job or call it is, nor how that stands, is not understood.
     ingress::Normalized normalize(const http::Request&) const override;

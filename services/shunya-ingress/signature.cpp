@@ -35,27 +35,44 @@ bool lower_hex(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
-    auto field = [&](std::string_view name, std::string& value) -> std::optional<std::string> {
-        if (!headers.has(name)) return "the header " + std::string(name) + " is missing";
-        if (headers.count(name) > 1) return "the header " + std::string(name) + " is there more than once";
-        value = headers.get(name);
-        return std::nullopt;
-    };
-    std::string signature, timestamp;
-    if (auto why = field(signature_header(scheme), signature)) return why;
-    if (auto why = field(timestamp_header(scheme), timestamp)) return why;
+namespace {
+
+struct Signed { std::string signature, timestamp; };
+
+/// What the head says of it; the error is the check that fails whatever the body is.
+Result<Signed> read_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
+    for (auto name : {signature_header(scheme), timestamp_header(scheme)}) {
+        if (!headers.has(name)) return Error("the header " + std::string(name) + " is missing");
+        if (headers.count(name) > 1) return Error("the header " + std::string(name) + " is there more than once");
+    }
+    Signed out{std::string(headers.get(signature_header(scheme))), std::string(headers.get(timestamp_header(scheme)))};
     const std::string stamp_name(timestamp_header(scheme)), unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
-    if (!lower_hex(signature)) return "the header " + std::string(signature_header(scheme)) + " is not 64 digits of lower-case hex";
-    auto stamp = decimal(timestamp);
-    if (!stamp || (scheme == Scheme::uwc && timestamp.size() > 12)) return "the header " + stamp_name + " is no time in " + unit + " since 1970";
+    if (!lower_hex(out.signature)) return Error("the header " + std::string(signature_header(scheme)) + " is not 64 digits of lower-case hex");
+    auto stamp = decimal(out.timestamp);
+    if (!stamp || (scheme == Scheme::uwc && out.timestamp.size() > 12)) return Error("the header " + stamp_name + " is no time in " + unit + " since 1970");
     auto at = Millis{scheme == Scheme::uwc ? *stamp * 1'000 : *stamp};
     auto age = std::chrono::floor<Millis>(now.time_since_epoch()) - at;
     if (age > kWindow || age < -kWindow) {
         auto seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age < Millis{0} ? -age : age).count());
-        return "the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) + " s are allowed, and it counts " + unit;
+        return Error("the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) +
+                     " s are allowed, and it counts " + unit);
     }
-    if (secrets.empty()) return "this deployment has no secret for it (OTTO_SHUNYA_WEBHOOK_SECRET)";
+    if (secrets.empty()) return Error("this deployment has no secret for it (OTTO_SHUNYA_WEBHOOK_SECRET)");
+    return out;
+}
+
+}  // namespace
+
+std::optional<std::string> refused_by_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
+    auto head = read_head(scheme, headers, secrets, now);
+    if (!head) return head.error().message;
+    return std::nullopt;
+}
+
+std::optional<std::string> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
+    auto head = read_head(scheme, headers, secrets, now);
+    if (!head) return head.error().message;
+    const auto& [signature, timestamp] = *head;
     std::string message = timestamp;
     switch (scheme) {
         case Scheme::timestamp_dot_body: message.append(".").append(body); break;

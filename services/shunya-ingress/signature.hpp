@@ -32,6 +32,9 @@ inline constexpr std::chrono::minutes kWindow{5};
 /// nullopt: one of `secrets` signed it. Constant time in the signature.
 std::optional<std::string> refused_because(Scheme, const http::Headers&, std::string_view body, const std::vector<Secret>& secrets, Instant now);
 
+/// Those of the checks that need no body: what fails one of them cannot be proven by any.
+std::optional<std::string> refused_by_head(Scheme, const http::Headers&, const std::vector<Secret>& secrets, Instant now);
+
 /// JSON as Python's json.dumps(json.loads(text), sort_keys=True) writes it: keys in order of their code points, of doubled keys the last, ", " and ": "
 /// between, everything beyond printable ASCII escaped in lower-case hex. Numbers stay as they stood: whoever signed wrote them with the same library.
 /// The error says where it is no JSON, or is nested deeper than 500 levels.

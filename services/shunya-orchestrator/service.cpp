@@ -81,7 +81,7 @@ void wire(app::Service& service) {
     auto& calls = service.own<Calls>();                                                                                // calls with a recording
     auto& reports = service.own<Reports>(rules);                                                                       // what Shunya reports
     auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
-    auto& api = service.own<identity::Api>(service, authenticator, 4);
+    auto& api = service.own<identity::Api>(service, authenticator, 8);
     auto& commands = service.own<Commands>();                                                                          // what people correct
 
     add_media(service.routes(), store, links);

@@ -37,7 +37,12 @@ struct Shared {
     std::vector<StartStep> starts;
     std::vector<StopStep> stops;
     std::vector<Check> checks;
-    std::vector<std::string> remarks;
+    std::mutex remarks_lock;
+    std::vector<std::string> remarks;  ///< also while it runs
+    void remark(std::string text) {
+        std::lock_guard guard(remarks_lock);
+        remarks.push_back(std::move(text));
+    }
     std::vector<std::pair<int, std::function<void()>>> watches;
     std::vector<std::pair<Millis, std::function<void()>>> periodic;
     std::deque<std::shared_ptr<void>> owned;
@@ -67,7 +72,7 @@ Secret Service::pg_url() const {
 void Service::on_start(std::string what, std::function<void()> f) { impl_->shared->starts.push_back({name(), std::move(what), std::move(f)}); }
 void Service::on_stop(std::string what, std::function<void(Millis)> f) { impl_->shared->stops.push_back({name(), std::move(what), std::move(f)}); }
 void Service::ready_when(std::string what, std::function<Result<void>()> f) { impl_->shared->checks.push_back({name(), std::move(what), std::move(f)}); }
-void Service::warn(std::string remark) { impl_->shared->remarks.push_back(name() + ": " + std::move(remark)); }
+void Service::warn(std::string remark) { impl_->shared->remark(name() + ": " + std::move(remark)); }
 void Service::watch(int fd, std::function<void()> f) { impl_->shared->watches.emplace_back(fd, std::move(f)); }
 void Service::every(Millis period, std::function<void()> f) { impl_->shared->periodic.emplace_back(period, std::move(f)); }
 
@@ -176,6 +181,11 @@ private:
         o.io_threads = static_cast<int>(s.get(kHttpThreads));
         o.workers = static_cast<int>(s.get(kHttpWorkers));
         o.trusted_proxies = s.get(kTrustedProxies);
+        o.untrusted_proxy = [shared = shared_](const std::string& address) {
+            auto remark = "a proxy at " + address + " forwards clients whose addresses are not believed: all of them count as one where a client address has a limit. Name it in OTTO_TRUSTED_PROXIES";
+            tel::warn(remark);
+            shared->remark(std::move(remark));
+        };
         auto server = std::make_unique<http::Server>(o, shared_->router);
         for (auto& [fd, f] : shared_->watches) server->watch(fd, f);
         for (auto& [period, f] : shared_->periodic) server->every(period, f);
@@ -194,7 +204,10 @@ private:
             w.end_object();
         }
         w.end_array().key("warnings").begin_array();
-        for (const auto& remark : shared_->remarks) w.value(remark);
+        {
+            std::lock_guard guard(shared_->remarks_lock);
+            for (const auto& remark : shared_->remarks) w.value(remark);
+        }
         w.end_array().member("ready", ready).end_object();
         return http::Response::json(ready ? 200 : 503, w.take());
     }

@@ -1,5 +1,6 @@
 #include "http/client.hpp"
 
+#include <openssl/bio.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
@@ -60,6 +61,8 @@ public:
     /// which would be taken for the answer to the next request.
     bool quiet() {
         if (buffer_.size() > 0) return false;
+        // What came with the last answer may stand inside OpenSSL: in a record of which a part was taken, or behind it as it came.
+        if (secure_ && (SSL_has_pending(secure_->native_handle()) || BIO_ctrl_pending(SSL_get_rbio(secure_->native_handle())) > 0)) return false;
         char byte;
         auto got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

@@ -41,7 +41,7 @@ Authenticator::Authenticator(TokenRules users, TokenRules operators, std::string
     issuers_.push_back({std::move(operators), std::make_unique<Jwks>(Jwks::Options{std::move(operators_url)}, fetch, clock)});
 }
 
-Result<Principal> Authenticator::authenticate(const http::Request& request) const {
+Result<Principal> Authenticator::authenticate(const http::Request& request, bool may_wait) const {
     if (request.headers.count("authorization") > 1) return Error("there are two Authorization headers");
     auto header = trim(request.headers.get("authorization"));
     if (header.empty()) return Error("there is no Authorization header");
@@ -50,7 +50,7 @@ Result<Principal> Authenticator::authenticate(const http::Request& request) cons
     auto issuer = claimed_issuer(token);
     if (!issuer) return Error("the token is malformed");
     for (const auto& known : issuers_)
-        if (known.rules.issuer == *issuer) return verify_token(token, [&](std::string_view kid) { return known.keys->find(kid); }, known.rules, clock_->now());
+        if (known.rules.issuer == *issuer) return verify_token(token, [&](std::string_view kid) { return known.keys->find(kid, may_wait); }, known.rules, clock_->now());
     return Error("the token comes from another issuer");
 }
 

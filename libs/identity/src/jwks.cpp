@@ -97,7 +97,7 @@ void Jwks::refresh_in_background() {
     }
 }
 
-Result<RsaPublicKey> Jwks::find(std::string_view kid) {
+Result<RsaPublicKey> Jwks::find(std::string_view kid, bool may_wait) {
     std::unique_lock guard(lock_);
     auto now = clock_.now();
     if (auto known = keys_.find(kid); known != keys_.end()) {
@@ -105,6 +105,7 @@ Result<RsaPublicKey> Jwks::find(std::string_view kid) {
         if (old(now) && may_fetch(now)) refresh_in_background();
         return key;
     }
+    if (!may_wait && (fetching_ || may_fetch(now))) return Error(std::string(kMustWait));
     if (may_fetch(now)) {
         fetching_ = true;
         tried_ = now;

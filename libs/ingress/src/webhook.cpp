@@ -165,7 +165,8 @@ struct Endpoint::Impl {
     void take(std::vector<http::Asked>);
     void verdicts(std::vector<Webhook>&, Instant now) const;
     void accept(Webhook&, std::string_view body_sha256, Instant now);
-    void refuse(const http::Request&, http::Responder, const Judgement&, const Normalized*);
+    http::Response refused(const http::Request&, const Judgement&, const Normalized*);
+    std::optional<http::Admission> admit(const http::Request& head);
     void tell_refusals();
     Instant stamp(Instant now);
 
@@ -205,7 +206,7 @@ void log_webhook(const Provider& provider, const http::Request& request, const J
               {"trace_id", request.trace.trace_id_hex()}});
 }
 
-void Endpoint::Impl::refuse(const http::Request& request, http::Responder respond, const Judgement& judgement, const Normalized* normalized) {
+http::Response Endpoint::Impl::refused(const http::Request& request, const Judgement& judgement, const Normalized* normalized) {
     counters.forged.inc();
     log_webhook(*provider, request, judgement, normalized, "", tel::Level::warn, "forged", 401, judgement.why);
     if (!judgement.refused_for.empty()) {
@@ -221,7 +222,17 @@ void Endpoint::Impl::refuse(const http::Request& request, http::Responder respon
     }
     auto answer = http::problem({401, "Signature refused", "The signature does not prove this webhook: " + judgement.why + ". Check the signing key of the integration."}, request);
     answer.headers.add("WWW-Authenticate", "Signature");
-    respond(std::move(answer));
+    return answer;
+}
+
+/// What can be said before the body has come.
+std::optional<http::Admission> Endpoint::Impl::admit(const http::Request& head) {
+    http::Admission out;
+    if (auto why = provider->unprovable(head, allow_unsigned, system_clock().now())) {
+        tel::ServiceScope scope(service);
+        out.refusal = refused(head, {Verdict::forged, {}, *why}, nullptr);
+    }
+    return out;
 }
 
 /// How many were refused of each company goes to company-service, so that its operators see a wrong key; one event a company and while, however many strangers knock.
@@ -261,7 +272,7 @@ void Endpoint::Impl::take(std::vector<http::Asked> all) {
         guarded(asked.request, [&] {
             auto received = stamp(now);
             auto alone = provider->judge_alone(asked.request, allow_unsigned, now);
-            if (alone && alone->verdict == Verdict::forged) return refuse(asked.request, std::move(asked.respond), *alone, nullptr);
+            if (alone && alone->verdict == Verdict::forged) return asked.respond(refused(asked.request, *alone, nullptr));
             auto normalized = provider->normalize(asked.request);
             webhooks.push_back({std::move(asked.request), std::move(asked.respond), received, std::move(normalized), std::move(alone), {}});
         });
@@ -278,7 +289,7 @@ void Endpoint::Impl::take(std::vector<http::Asked> all) {
             if (w.taken())
                 accept(w, digest, now);
             else
-                refuse(w.request, std::move(w.respond), *w.judgement, &w.normalized);
+                w.respond(refused(w.request, *w.judgement, &w.normalized));
         });
     }
 }
@@ -343,6 +354,7 @@ Endpoint::Endpoint(app::Service& service, std::shared_ptr<const Provider> provid
     auto impl = impl_;
     http::RouteLimits limits;
     limits.body = impl->provider->body_limit();
+    limits.admit = [impl](const http::Request& head, bool) { return impl->admit(head); };
     service.routes().add_async(http::Method::post, impl->provider->paths(), [impl](std::vector<http::Asked> all) { impl->take(std::move(all)); }, limits);
     service.on_start("courier to Kafka", [impl] { impl->courier.start(); });
     service.on_stop("courier to Kafka", [impl](Millis within) {

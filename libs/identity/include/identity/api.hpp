@@ -44,23 +44,29 @@ public:
     /// {"success":true,"data":…,"meta":{request_id,timestamp}}
     http::Response ok(std::string data_json, int status = 200) const;
 
-    Context(const http::Request& r, const Principal& w, pg::Pool& pool) : request(r), who(w), pool_(pool) {}
+    /// What only reads ends after five seconds, and when its client goes.
+    Context(const http::Request& r, const Principal& w, pg::Pool& pool, bool reads = false) : request(r), who(w), pool_(pool), reads_(reads) {}
 
 private:
     friend class Api;
     friend class Answers;
     pg::Pool& pool_;
+    const bool reads_;
     std::unique_ptr<pg::Tx> tx_;
 };
 
 /// The authenticated routes of one service: method, path, roles, handler. Errors are problem details; the database away is 503 with the cause; writes
 /// take Idempotency-Key: the same key and body of the same person in the same company give the same answer, another body 409, and so does a second one while
-/// the first is worked on (http-api.md). Errors of the server's own are never kept.
+/// the first is worked on (http-api.md). Errors of the server's own are never kept. Token and role are settled before a body is read, and say whose work it is
+/// (http::Share). A suspended company's people are answered 403.
 class Api {
 public:
     using Handler = std::function<http::Response(Context&)>;
+    /// What a suspended company may still see: itself.
+    enum class Suspended { kept_out, let_in };
     Api(app::Service&, const Authenticator&, std::size_t connections);
-    void get(const std::string& path, Roles, Handler);
+    Api(std::string service, http::Router&, Secret pg_url, const Authenticator&, std::size_t connections);
+    void get(const std::string& path, Roles, Handler, Suspended = Suspended::kept_out);
     /// Bodies are JSON or forms (415) unless the limits name other content types.
     void write(http::Method, const std::string& path, Roles, Handler, http::RouteLimits = {});
     pg::Pool& pool();

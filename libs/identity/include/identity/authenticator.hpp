@@ -14,7 +14,8 @@ public:
     explicit Authenticator(const app::Settings&);
     /// For tests: keys from elsewhere.
     Authenticator(TokenRules users, TokenRules operators, std::string users_url, std::string operators_url, Fetch, const Clock&);
-    Result<Principal> authenticate(const http::Request&) const;
+    /// Without `may_wait` it never waits for the network: the error is kMustWait where that alone can tell.
+    Result<Principal> authenticate(const http::Request&, bool may_wait = true) const;
 
 private:
     struct Issuer { TokenRules rules; std::unique_ptr<Jwks> keys; };

@@ -22,6 +22,9 @@ Fetch fetch_with(http::Client&);
 /// The message of the error that is nobody's fault but the issuer's: the caller may be signed in, it cannot be told at the moment.
 inline constexpr std::string_view kKeysUnavailable = "the issuer's keys cannot be had at the moment";
 
+/// The message of the error that says: only the network can tell, and the caller would not wait.
+inline constexpr std::string_view kMustWait = "the issuer must be asked for its keys";
+
 /// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the background while all go
 /// on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one caller, others wait for that fetch at most
 /// `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up key ids do not become a storm; after failures the pauses
@@ -36,7 +39,7 @@ public:
     Jwks(Options, Fetch, const Clock& = system_clock());
     ~Jwks();   ///< waits for a fetch in the background
     /// The error tells a key that the issuer does not have from keys that cannot be had at the moment.
-    Result<RsaPublicKey> find(std::string_view kid);
+    Result<RsaPublicKey> find(std::string_view kid, bool may_wait = true);
 
 private:
     using Keys = std::map<std::string, RsaPublicKey, std::less<>>;

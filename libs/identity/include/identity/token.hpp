@@ -27,16 +27,17 @@ public:
     constexpr Roles(std::initializer_list<Role> roles) {
         for (auto r : roles) bits_ |= 1u << static_cast<unsigned>(r);
     }
-    /// Also somebody who has no organisation yet.
+    /// Also somebody who has no organisation yet; no operator, who never is a tenant's.
     static constexpr Roles any_signed_in() {
         Roles r;
-        r.bits_ = ~0u;
+        r.bits_ = kAnybody;
         return r;
     }
     constexpr bool has(Role r) const { return (bits_ & (1u << static_cast<unsigned>(r))) != 0; }
-    constexpr bool anybody() const { return bits_ == ~0u; }
+    constexpr bool anybody() const { return bits_ == kAnybody; }
 
 private:
+    static constexpr unsigned kAnybody = ~(1u << static_cast<unsigned>(Role::operator_));
     unsigned bits_ = 0;
 };
 

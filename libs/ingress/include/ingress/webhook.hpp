@@ -70,8 +70,10 @@ public:
     virtual std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request&) const = 0;
     virtual Proof proof(const http::Request&) const = 0;
     virtual std::vector<Secret> keys(const directory::Profile&, Instant now) const = 0;
-    /// For a provider whose key is the deployment's and not a company's: its verdict on a request, before the body is read. nullopt: companies' keys
-    /// decide, see judge().
+    /// Why no body could make this request a proven one ("the header … is missing"): it is refused by its head, before its body is read. Nothing: the body
+    /// decides. A provider whose webhooks may come without a signature never knows so early.
+    virtual std::optional<std::string> unprovable(const http::Request& /*head*/, bool /*allow_unsigned*/, Instant /*now*/) const { return std::nullopt; }
+    /// For a provider whose key is the deployment's and not a company's: its verdict on a whole request. nullopt: companies' keys decide, see judge().
     virtual std::optional<Judgement> judge_alone(const http::Request&, bool /*allow_unsigned*/, Instant /*now*/) const { return std::nullopt; }
     /// Bytes of the largest body that is taken; 413 above.
     virtual std::size_t body_limit() const { return 2u << 20; }
