@@ -28,6 +28,7 @@ bool Room::hold(Moving& m, std::size_t more) {
         m.room = this;
         all_.insert(&m);
     }
+    if (more == 0) return true;
     m.held += more;
     held_ += more;
     clients_[m.client] += more;
@@ -63,6 +64,7 @@ void Room::leave(Moving& m) {
     if (!m.room) return;
     m.room = nullptr;
     all_.erase(&m);
+    if (m.held == 0) return;
     held_ -= m.held;
     auto client = clients_.find(m.client);
     client->second -= m.held;

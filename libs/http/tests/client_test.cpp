@@ -48,7 +48,11 @@ public:
                              " protocol_version='HTTP/1.1'\n"
                              " count=0\n"
                              " def setup(s):\n  H.count+=1; super().setup()\n"
-                             " def do_GET(s):\n  b=f'{H.count} {names[-1]}'.encode(); s.send_response(200); s.send_header('Content-Length',str(len(b))); s.end_headers(); s.wfile.write(b)\n"
+                             " def do_GET(s):\n"
+                             // What follows the answer stands in the same record, of which a client that reads the answer's head may not have taken more yet.
+                             "  if s.path=='/more':\n   a=b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\nX-Fill: '; e=b'\\r\\n\\r\\nmore'; a+=b'x'*(512-len(a)-len(e))+e\n"
+                             "   s.wfile.write(a+b'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nwrong'); return\n"
+                             "  b=f'{H.count} {names[-1]}'.encode(); s.send_response(200); s.send_header('Content-Length',str(len(b))); s.end_headers(); s.wfile.write(b)\n"
                              " def log_message(s,*a): pass\n"
                              "h=http.server.ThreadingHTTPServer(('127.0.0.1',0),H)\n"
                              "h.handle_error=lambda *a: None\n"
@@ -540,6 +544,12 @@ TEST_CASE("client: TLS: an unknown authority is refused, a known one is not, and
     auto second = trusting.send(get("https://" + by_name + "/"));
     REQUIRE(why(second) == "");
     CHECK(second->body == first->body);  // no further connection
+    auto more = trusting.send(get("https://" + by_name + "/more"));
+    REQUIRE(why(more) == "");
+    CHECK(more->body == "more");
+    auto next = trusting.send(get("https://" + by_name + "/"));
+    REQUIRE(why(next) == "");
+    CHECK(next->body == "3 localhost");  // what nobody asked for is no answer, wherever it stood
 
     options.private_addresses = {by_number};
     auto misnamed = why(Client(options).send(get("https://" + by_number + "/")));

@@ -1,61 +1,19 @@
 #include "http/server.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <deque>
 #include <future>
 #include <list>
 #include <thread>
 
 #include "base/json.hpp"
+#include "raw.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
+using namespace otto::http::testing;
 using http::Method;
 
 namespace {
-
-/// A connection that says exactly what it is told to.
-class Raw {
-public:
-    explicit Raw(unsigned short port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-        sockaddr_in a{};
-        a.sin_family = AF_INET;
-        a.sin_port = htons(port);
-        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        timeval patience{10, 0};
-        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        if (::connect(fd_, reinterpret_cast<sockaddr*>(&a), sizeof a) != 0) throw std::runtime_error("no connection");  // Catch's macros are for one thread
-        int at_once = 1;
-        ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);  // what is said in pieces goes out in pieces
-    }
-    ~Raw() { ::close(fd_); }
-    Raw& say(const std::string& text) {
-        (void)!::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-        return *this;
-    }
-    /// Reads until `marker` has come (it included), or the end.
-    std::string until(const std::string& marker) {
-        while (got_.find(marker) == std::string::npos) {
-            char buffer[4096];
-            auto n = ::recv(fd_, buffer, sizeof buffer, 0);
-            if (n <= 0) return std::exchange(got_, {});
-            got_.append(buffer, static_cast<std::size_t>(n));
-        }
-        auto end = got_.find(marker) + marker.size();
-        auto out = got_.substr(0, end);
-        got_.erase(0, end);
-        return out;
-    }
-    std::string to_end() { return until(std::string("\0never\0", 7)); }
-
-private:
-    int fd_;
-    std::string got_;
-};
 
 struct Fixture {
     std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
@@ -114,12 +72,6 @@ struct Fixture {
     }
     std::string get(const std::string& path, const std::string& headers = "") { return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + headers + "\r\n"); }
 };
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string post(const std::string& path, const std::string& headers, const std::string& body) {
-    return "POST " + path + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n" + body;
-}
 
 }  // namespace
 
