@@ -1,8 +1,11 @@
 // The life cycle of a process: the test runs itself as the program.
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -36,8 +39,11 @@ void wire(app::Service& s) {
         note(trail, "start second");
         if (s.settings().get(kWord) == "explode") throw std::runtime_error("no such thing");
     });
-    s.on_stop("first", [](Millis) { note(trail, "stop first"); });
-    s.on_stop("second", [](Millis) { note(trail, "stop second"); });
+    s.on_stop("first", [](Millis within) { note(trail, within > Millis{0} ? "stop first" : "no time for first"); });
+    s.on_stop("second", [&s](Millis within) {
+        note(trail, within > Millis{0} ? "stop second" : "no time for second");
+        if (s.settings().get(kWord) == "stay") throw std::runtime_error("it goes on");
+    });
     s.ready_when("mood", []() -> Result<void> { return {}; });
     s.warn("a remark");
     s.routes().add(http::Method::get, "/slow", [](const http::Request&) {
@@ -148,6 +154,39 @@ TEST_CASE("a component that does not start, or cannot go on, ends the process wi
     CHECK(failing.wait() == 1);
     CHECK(Child::text(failing.log).find("it broke") != std::string::npos);
     CHECK(Child::text(failing.file).find("stop first") != std::string::npos);
+}
+
+TEST_CASE("a client that sends its body slowly does not take the time in which the components end") {
+    Child child({"--drain-ms=2000"});
+    child.until_started();
+    int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(static_cast<std::uint16_t>(child.port));
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    const std::string head = "POST /fail HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n";
+    REQUIRE(::send(fd, head.data(), head.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(head.size()));
+    std::atomic<bool> over{false};
+    std::thread trickle([&] {
+        while (!over && ::send(fd, "x", 1, MSG_NOSIGNAL) == 1) std::this_thread::sleep_for(Millis{50});
+    });
+    CHECK(child.ask(child.port, "/no-such-path")->status == 404);  // by then the first one's head has been read
+    ::kill(child.pid, SIGTERM);
+    CHECK(child.wait() == 0);
+    over = true;
+    trickle.join();
+    ::close(fd);
+    CHECK(Child::text(child.file) == "start first\nstart second\nstop second\nstop first\n");
+}
+
+TEST_CASE("a component that does not stop keeps no other from it; the process ends with an error after them") {
+    Child child({"--word=stay"});
+    child.until_started();
+    ::kill(child.pid, SIGTERM);
+    CHECK(child.wait() == 1);
+    CHECK(Child::text(child.log).find("it goes on") != std::string::npos);
+    CHECK(Child::text(child.file) == "start first\nstart second\nstop second\nstop first\n");
 }
 
 TEST_CASE("settings that do not fit stop the start and are named") {
