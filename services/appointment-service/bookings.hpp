@@ -13,6 +13,7 @@ public:
     rt::Outcome analysed(rt::In<analysis::v1::AnalysisCompleted>, pg::Tx&, rt::Out<changes::v1::RowChanged>&) const;
 
 private:
+    void fold(const std::string& company, std::int64_t from, std::int64_t into, pg::Tx&, rt::Out<changes::v1::RowChanged>&) const;
     const directory::Companies& companies_;
 };
 

@@ -97,11 +97,10 @@ void state_value(JsonWriter& w, const Fields& f) {
 struct Standing {
     std::string why, cure;
 };
-Standing standing_of(Context& c, std::int64_t call) {
-    std::optional<Standing> standing;
-    c.tx().each(sql::one_call, {c.company(), call, only_of(c)}, [&](const Fields& f) { standing = Standing{f.text("analysis_why"), f.text("analysis_cure")}; });
-    if (!standing) identity::not_found("call");
-    return *standing;
+Standing standing_of(Context& c, std::int64_t& call) {
+    Standing standing;
+    read_call(c, call, [&](const Fields& f) { standing = Standing{f.text("analysis_why"), f.text("analysis_cure")}; });
+    return standing;
 }
 /// An error shows no SQL, which a cure for operators may hold.
 [[noreturn]] void not_there(const std::string& what, std::int64_t call, const Standing& s) {
@@ -116,17 +115,14 @@ Standing standing_of(Context& c, std::int64_t call) {
 http::Response Reads::call(Context& c) const {
     auto id = call_id_of(c);
     JsonWriter w;
-    bool found = false;
     w.begin_object();
-    c.tx().each(sql::one_call, {c.company(), id, only_of(c)}, [&](const Fields& f) {
-        found = true;
+    read_call(c, id, [&](const Fields& f) {
         resources::call_columns(w, f);
         resources::nested_contact(w, f);
         resources::nested_lead(w, f);
         w.member("has_transcript", f.boolean("has_transcript"));
         state_value(w, f);
     });
-    if (!found) identity::not_found("call");
     w.key("analysis");
     if (!write_analysis(w, c, id, false)) w.null();
     return c.ok(w.end_object().take());

@@ -123,6 +123,23 @@ std::int64_t call_id_of(const identity::Context& c) {
     return std::stoll(std::string(text));
 }
 
+void read_call(identity::Context& c, std::int64_t& call_id, const std::function<void(const pg::Fields&)>& row) {
+    struct Into {
+        std::int64_t id;
+        static Into from(const pg::Fields& f) { return {f.integer("into_id")}; }
+    };
+    for (bool found = false; !found;) {
+        c.tx().each(sql::one_call, {c.company(), call_id, only_of(c)}, [&](const pg::Fields& f) {
+            found = true;
+            row(f);
+        });
+        if (found) return;
+        auto into = c.tx().maybe<Into>(sql::call_folded_into, {c.company(), call_id});
+        if (!into) identity::not_found("call");
+        call_id = into->id;
+    }
+}
+
 Uuid uuid_of(const identity::Context& c, std::string_view name, const char* what) {
     auto id = Uuid::parse(c.request.param(name));
     if (!id) identity::not_found(what);

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -44,6 +45,8 @@ private:
 std::optional<std::string> only_of(const identity::Context&);
 /// {call_id} of the path; 404 if it is none.
 std::int64_t call_id_of(const identity::Context&);
+/// The call's row, if whoever asks may see it; else 404. One that proved to be another call is that one, whose id `call_id` then is.
+void read_call(identity::Context&, std::int64_t& call_id, const std::function<void(const pg::Fields&)>& row);
 /// A UUID of the path; 404 that names `what` if it is none.
 Uuid uuid_of(const identity::Context&, std::string_view name, const char* what);
 

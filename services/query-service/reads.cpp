@@ -84,13 +84,12 @@ http::Response Reads::calls(Context& c) const {
 http::Response Reads::call_timeline(Context& c) const {
     auto id = call_id_of(c);
     std::vector<Moment> moments;
-    c.tx().each(sql::one_call, {c.company(), id, only_of(c)}, [&](const Fields& f) {
+    read_call(c, id, [&](const Fields& f) {
         call_moments(f, moments);
         if (auto at = f.time("received_at")) moments.push_back({*at, "webhook", "First report received", f.text("provider") + " " + f.text("provider_call_id")});
         moments.push_back({*f.time("contact_created_at"), "contact", "Contact card created", f.text("contact_phone")});
         moments.push_back({*f.time("lead_created_at"), "lead", "Lead created", f.text("lead_state")});
     });
-    if (moments.empty()) identity::not_found("call");
     for (auto& m : c.tx().many<Moment>(sql::call_moments, {c.company(), id, only_of(c)})) moments.push_back(std::move(m));
     JsonWriter w;
     auto total = moments.size();

@@ -82,6 +82,8 @@ Call Call::from(const pg::Fields& f) {
     c.lead_id = f.text("lead_id");
     c.owner_id = f.text("owner_id");
     c.recording_url = f.text("recording_url");
+    c.at_shunya = CallId{f.integer("shunya_call_id")};
+    c.folded_into_ = f.maybe_integer("folded_into");
     c.started_at = f.time("call_started_at");
     c.received_at = *f.time("received_at");
     c.paused = f.time("paused_since").has_value();
@@ -100,11 +102,19 @@ Call Call::from(const pg::Fields& f) {
 }
 
 std::optional<Call> Call::lock(pg::Tx& tx, const CompanyId& company, CallId id) {
-    tx.write(sql::lock_call, {company, id});
-    return tx.maybe<Call>(sql::call_state, {company, id});
+    struct Into {
+        std::optional<std::int64_t> id;
+        static Into from(const pg::Fields& f) { return {f.maybe_integer("folded_into")}; }
+    };
+    for (;;) {
+        tx.write(sql::lock_call, {company, id});
+        auto call = tx.maybe<Call>(sql::call_state, {company, id});
+        if (call && !call->folded_into_) return call;
+        auto mark = call ? std::optional(Into{call->folded_into_}) : tx.maybe<Into>(sql::folded_into, {company, id});
+        if (!mark || !mark->id) return std::nullopt;
+        id = CallId{*mark->id};
+    }
 }
-
-std::optional<Call> Call::look(pg::Tx& tx, const CompanyId& company, CallId id) { return tx.maybe<Call>(sql::call_state, {company, id}); }
 
 Job& Call::job(Step step) {
     auto& slot = state.job(step);
@@ -132,6 +142,7 @@ M Call::about() const {
 
 Outgoing Call::submitted(Step step) const {
     auto m = about<analysis::v1::JobSubmitted>();
+    m.set_call_id(at_shunya.value());
     m.set_shunya_job_id(state.job(step) ? state.job(step)->shunya_job_id : "");
     return m;
 }
@@ -218,6 +229,22 @@ void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::stri
     describe(counts, m);
     out.emplace_back(std::move(m));
     tell_change(version, out);
+}
+
+void retell_analysis(pg::Tx& tx, Call& call, CallId folded, std::int64_t told, std::vector<Outgoing>& out) {
+    struct Row {
+        std::string raw, provider;
+        Instant received_at;
+        static Row from(const pg::Fields& f) { return {f.text("raw"), f.text("provider"), *f.time("received_at")}; }
+    };
+    auto corrections = corrections_of(tx, call.company, call.id);
+    auto stored = tx.maybe<Row>(sql::analysis_of, {call.company, call.id});
+    if (!stored) return;
+    auto parsed = JsonDocument::parse(stored->raw);
+    tx.write(sql::raise_analysis, {call.company, call.id, told});
+    call.publish_analysis(tx, parsed ? read_analysis(parsed->root()) : Analysis{}, stored->raw, stored->provider, stored->received_at, corrections, out);
+    for (auto& event : out)
+        if (auto* m = std::get_if<analysis::v1::AnalysisCompleted>(&event)) m->add_folded(folded.value());
 }
 
 }  // namespace otto::shunya_orchestrator

@@ -20,14 +20,13 @@ using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::Transcri
 
 class Call {
 public:
-    /// As it stands, with its row locked until the transaction ends; nullopt if it is not known here.
+    /// As it stands, with its row locked until the transaction ends; nullopt if it is not known here. One that proved to be another call is that call: see `id`.
     static std::optional<Call> lock(pg::Tx&, const CompanyId&, CallId);
-    /// As it stands, for looking only.
-    static std::optional<Call> look(pg::Tx&, const CompanyId&, CallId);
     static Call from(const pg::Fields&);
 
     CompanyId company;
     CallId id{};
+    CallId at_shunya{};                         ///< what Shunya calls it: its id, or that of a row that proved to be this call
     std::string provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, object_key;
     std::optional<Instant> started_at, transcript_at, analysis_at;
     Instant received_at{}, now{};               ///< `now` is the database's, so that all processes agree
@@ -55,7 +54,11 @@ private:
     M about() const;
     void tell_change(std::int64_t version, std::vector<Outgoing>&) const;
     std::optional<std::string> hashes_[2];
+    std::optional<std::int64_t> folded_into_;
 };
+
+/// What the machine and people said of the call, if anything, is written and told anew, with a version above `told`; `folded` is what proved to be this call.
+void retell_analysis(pg::Tx&, Call&, CallId folded, std::int64_t told, std::vector<Outgoing>&);
 
 /// Ids of rows are names, so that a transaction that runs again makes the same ones.
 Uuid recording_id(const CompanyId&, CallId);

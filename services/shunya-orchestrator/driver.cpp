@@ -181,7 +181,7 @@ std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next
     auto tx = pool.begin(pg::Scope::company(lease.company));
     auto call = Call::lock(tx, lease.company, lease.call);
     if (tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 0) return std::nullopt;
-    if (!call) {
+    if (!call || call->id != lease.call) {  // not known, or another one by now, with a turn of its own
         tx.write(sql::work_done, {lease.company, lease.call, lease.id});
         tx.commit();
         return std::nullopt;
@@ -219,19 +219,19 @@ void Driver::ask(const Call& call, const Next& next, Found& found) {
     if (next.action == Action::post) {
         if (transcription) {
             auto link = outside_.links.url_until(call.company.value(), call.object_key, *job.link_until);
-            found.accepted = judged(shunya.transcribe(caller, call.id, link, "csr_call", job.key()));
+            found.accepted = judged(shunya.transcribe(caller, call.at_shunya, link, "csr_call", job.key()));
         } else {
-            found.accepted = judged(shunya.start_analysis(caller, call.id, job.key()));
+            found.accepted = judged(shunya.start_analysis(caller, call.at_shunya, job.key()));
         }
         return;
     }
     // A transcription has a state that can be asked for; an analysis is there or is not, except while nobody knows whether it was begun.
     if (!job.reported_at && (transcription || job.open())) {
-        found.told = judged(transcription ? shunya.transcription_status(caller, call.id) : shunya.analysis_status(caller, call.id));
+        found.told = judged(transcription ? shunya.transcription_status(caller, call.at_shunya) : shunya.analysis_status(caller, call.at_shunya));
         told(job, *found.told, call.now, options_.rules);
         if (!job.reported_at || job.over()) return;
     }
-    found.content = judged(transcription ? shunya.transcript(caller, call.id) : shunya.analysis(caller, call.id));
+    found.content = judged(transcription ? shunya.transcript(caller, call.at_shunya) : shunya.analysis(caller, call.at_shunya));
 }
 
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
@@ -326,7 +326,8 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
             return "taken";
         }
     }
-    if (job.over() || job.round != before.state.job(step)->round) return "over already";
+    const auto& asked = *before.state.job(step);
+    if (job.over() || job.id != asked.id || job.round != asked.round) return "over already";
     auto known_as = job.shunya_job_id;
     Turn turn;
     if (found.accepted) turn = posted(job, step, *found.accepted, call.now, options_.rules);
@@ -374,7 +375,7 @@ bool Driver::step(pg::Pool& pool, const Lease& lease, const std::function<bool()
     bool ours = tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 1;
     std::string outcome = "lease lost";
     bool more = false;
-    if (ours && call) {
+    if (ours && call && call->id == lease.call) {
         std::vector<Outgoing> events;
         outcome = settle(tx, *call, next, *before, found, events);
         emit(tx, *call, events);

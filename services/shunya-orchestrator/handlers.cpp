@@ -70,11 +70,16 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
     CompanyId company{in.event.company_id()};
     std::optional<OfJob> of_job;
     if (!report.shunya_job_id().empty()) of_job = tx.maybe<OfJob>(sql::call_of_job, {company, report.shunya_job_id()});
-    if (of_job && report.call_id() != 0 && of_job->call.value() != report.call_id())
-        return rt::Outcome::reject("the report names the job of call " + std::to_string(of_job->call.value()) + " and call " + std::to_string(report.call_id()));
     if (!of_job && report.call_id() == 0) return rt::Outcome::ignored("it names no job or call that is known here");
     auto call = Call::lock(tx, company, of_job ? of_job->call : CallId{report.call_id()});
+    if (of_job && report.call_id() != 0 && of_job->call.value() != report.call_id()) {
+        auto named = Call::lock(tx, company, CallId{report.call_id()});
+        if (!call || !named || call->id != named->id)
+            return rt::Outcome::reject("the report names the job of call " + std::to_string(of_job->call.value()) + " and call " + std::to_string(report.call_id()));
+    }
     if (!call) return rt::Outcome::ignored("its call is not known here");
+    // Two rows that proved to be one call may both have been begun at Shunya; of the one that is not gone on with only a result counts that is not there yet.
+    bool of_the_other = of_job ? of_job->call != call->id : report.call_id() != call->at_shunya.value();
 
     auto parsed = JsonDocument::parse(in.event.receipt().raw_body());
     auto body = parsed ? parsed->root() : JsonView{};
@@ -93,7 +98,11 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
     std::vector<Outgoing> events;
     std::string outcome;
     bool work = true;
-    switch (progress_of(report)) {
+    auto said = progress_of(report);
+    bool result = *step == Step::transcription ? transcript.has_value() : found.exists();
+    if (of_the_other && (said == Progress::failed || (said == Progress::done && (!result || call->state.has_result(*step)))))
+        return rt::Outcome::ignored("its call goes on with what another row of it began");
+    switch (said) {
         case Progress::done: {
             if (*step == Step::transcription && transcript) {
                 outcome = call->take_transcript(tx, *transcript, output_hash(content), received, events) ? "taken" : "known already";

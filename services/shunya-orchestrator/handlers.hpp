@@ -26,4 +26,16 @@ private:
     Rules rules_;
 };
 
+/// Rows that proved to be one call: what was had or begun for the one that goes is the other's from now on. Nothing is paid for again: of two that were begun the one goes on that is further on its way, of
+/// two as far the one that stays; the other's rows are kept under the id that went, and end. People's corrections of both count.
+class Folds {
+public:
+    explicit Folds(Rules rules) : rules_(std::move(rules)) {}
+    rt::Outcome take(rt::In<calls::v1::CallFolded>, pg::Tx&,
+                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
+
+private:
+    Rules rules_;
+};
+
 }  // namespace otto::shunya_orchestrator

@@ -80,6 +80,7 @@ void wire(app::Service& service) {
         options_of(settings));                                                                                         // a call's next step
     auto& calls = service.own<Calls>();                                                                                // calls with a recording
     auto& reports = service.own<Reports>(rules);                                                                       // what Shunya reports
+    auto& folds = service.own<Folds>(rules);                                                                           // rows that proved to be one call
     auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);
     auto& commands = service.own<Commands>();                                                                          // what people correct
@@ -88,7 +89,7 @@ void wire(app::Service& service) {
     api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.correct(c); });
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
-    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Reports::take>(reports).gather(Millis{30}));
+    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}));
 
     auto threads = static_cast<int>(settings.get(rt::kActivities));
     auto& pool = service.own<pg::Pool>(service.pg_url(), service.name() + "-work", static_cast<std::size_t>(std::min(threads, 4)), pg::SessionLimits{}, Millis{30'000});

@@ -171,3 +171,26 @@ def test_cloudevents_headers_are_on_otto_routed(stack, company):
     out = stack.run("deploy/kcat", "-C", "-t", "otto.routed", "-e", "-q", "-f", "%h\n").stdout
     for header in ("ce_specversion=1.0", "ce_type=otto.routed.v1.CallReported", "ce_source=/tenant-router", "ce_id=", "ce_time=", "content-type=application/protobuf", "traceparent=00-"):
         assert header in out
+
+
+def test_two_rows_that_prove_to_be_one_call_are_paid_for_and_booked_once(stack, company):
+    """The provider speaks of a call under one id, then under another, and only a third report shows that both are the call's."""
+    number = random.randrange(10**8, 10**9)
+    customer = new_number()
+    company.call(**{"id": number, "from": customer, "recording": False, "events": ["completed"], "fields": {"id": ""}})
+    older = eventually(lambda: company.calls(phone=customer), what="the call by its lasting id")[0]["call_id"]
+    company.call(**{"id": number, "from": customer, "events": ["completed"], "fields": {"resource_id": ""}, "shunya": {"outcome": "booked"}})
+    younger = eventually(lambda: next((c["call_id"] for c in company.calls(phone=customer) if c["call_id"] != older), None), what="the call by its number")
+    eventually(lambda: company.detail(younger)["analysis_state"]["state"] == "done", within=60, what="its analysis")
+    booked = eventually(lambda: stack.sql("SELECT id FROM appointments WHERE company_id = %s AND call_id = %s", company.id, younger), what="its appointment")
+
+    company.call(**{"id": number, "from": customer, "events": ["modified"]})
+    eventually(lambda: [c["call_id"] for c in company.calls(phone=customer)] == [older], what="one call")
+    call = eventually(lambda: (c := company.detail(older))["analysis_state"]["state"] == "done" and c, what="the analysis, which is the older one's now")
+    assert call["analysis"]["booking_status"] == "booked"
+    assert company.detail(younger)["call_id"] == older  # an old link leads there
+    eventually(lambda: stack.sql("SELECT id, status FROM appointments WHERE company_id = %s AND call_id = %s", company.id, older) == [(booked[0][0], "scheduled")], what="the appointment, which is the older one's now")
+    assert stack.get("/api/v1/appointments", company.csr, lead_id=call["lead_id"]).json()["data"]["total"] == 1
+    eventually(lambda: stack.sql("SELECT count(*) FROM orchestrator_work WHERE company_id = %s AND call_id IN (%s, %s)", company.id, older, younger) == [(0,)], what="the end of all work")
+    counted = httpx.get(stack.sandbox + "/sandbox/shunya/calls", params={"company": company.id}).json()
+    assert [c["paid"] for c in counted if str(c["call_id"]) in (str(older), str(younger))] == [{"transcription": 1, "analysis": 1}]

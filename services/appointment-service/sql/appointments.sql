@@ -1,8 +1,44 @@
 -- name: note_analysis
 -- The newest analysis of a call, whether or not there is an appointment; no row: a newer one, or this one, was here before.
 INSERT INTO appointment_verdicts (company_id, call_id, version) VALUES ($1, $2, $3)
-ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, updated_at = now() WHERE appointment_verdicts.version < excluded.version
+ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, updated_at = now() WHERE appointment_verdicts.version < excluded.version AND appointment_verdicts.folded_into IS NULL
 RETURNING version
+
+-- name: folded_into
+SELECT folded_into FROM appointment_verdicts WHERE company_id = $1 AND call_id = $2 AND folded_into IS NOT NULL
+
+-- name: mark_folded
+-- No row: it is marked already.
+INSERT INTO appointment_verdicts AS v (company_id, call_id, version, folded_into) VALUES ($1, $2, 0, $3)
+ON CONFLICT (company_id, call_id) DO UPDATE SET folded_into = excluded.folded_into, updated_at = now() WHERE v.folded_into IS NULL
+RETURNING version
+
+-- name: note_fold
+-- What was said of either, nothing older than it counts. Holds the row.
+INSERT INTO appointment_verdicts AS v (company_id, call_id, version) VALUES ($1, $2, $3)
+ON CONFLICT (company_id, call_id) DO UPDATE SET version = greatest(v.version, excluded.version), updated_at = now()
+RETURNING folded_into, version
+
+-- name: of_both_calls
+SELECT id, call_id, CASE WHEN touched_by IS NOT NULL THEN 3 WHEN status <> 'cancelled' THEN 2 ELSE 1 END AS weight FROM appointments WHERE company_id = $1 AND call_id IN ($2, $3) ORDER BY id FOR UPDATE
+
+-- name: leave_call
+UPDATE appointments SET call_id = NULL WHERE company_id = $1 AND id = $2
+
+-- name: be_of_call
+UPDATE appointments SET call_id = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND id = $2
+RETURNING id, version
+
+-- name: call_off_double
+UPDATE appointments SET status = 'cancelled', version = version + 1, updated_at = now(), notes = concat_ws(' ', notes, 'The call was recorded twice; the other appointment of it stands.')
+ WHERE company_id = $1 AND id = $2 AND touched_by IS NULL AND status = 'scheduled'
+RETURNING id, version
+
+-- name: go_with_call
+-- One that a person touched is not changed, but where its lead is gone it belongs to the one that its call has now.
+UPDATE appointments a SET lead_id = $3, contact_card_id = $4, version = version + 1, updated_at = now()
+ WHERE a.company_id = $1 AND a.call_id = $2 AND a.lead_id <> $3 AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = a.company_id AND l.id = a.lead_id)
+RETURNING id, version
 
 -- name: book
 -- The call's own appointment, as its analysis says. One that a person touched stays as it is, and so does one that is over.

@@ -6,6 +6,8 @@
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
 
+#include <algorithm>
+
 #include "otto/directory/v1/directory.pb.h"
 
 using namespace otto;
@@ -52,10 +54,17 @@ analysis::v1::AnalysisCompleted analysed(std::int64_t version, const std::string
 }
 
 const pg::Query kShown{"shown_in_test", "SELECT status || ' ' || coalesce(to_char(scheduled_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'no time') || ' ' || "
-                                        "coalesce(extract(epoch FROM scheduled_end - scheduled_start)::int / 60 || ' min', '-') || ' ' || coalesce(touched_by, 'nobody') AS v FROM appointments WHERE company_id = $1"};
+                                        "coalesce(extract(epoch FROM scheduled_end - scheduled_start)::int / 60 || ' min', '-') || ' ' || coalesce(touched_by, 'nobody') AS v FROM appointments WHERE company_id = $1 ORDER BY status DESC"};
 
-/// All of one company's appointments after these analyses, each in a transaction of its own, as the service's role.
-std::vector<std::string> after(const std::vector<analysis::v1::AnalysisCompleted>& events, const std::string& in_between = "", std::size_t at = 0) {
+using Event = analysis::v1::AnalysisCompleted;
+
+/// What counts of a call that another one proved to be.
+Event retold(Event e, std::int64_t from) {
+    e.add_folded(from);
+    return e;
+}
+
+Secret database() {
     static Secret url = [] {
         auto fresh = testkit::TestPostgres::shared().fresh_database();
         pg::Connection owner(fresh, "test");
@@ -63,6 +72,21 @@ std::vector<std::string> after(const std::vector<analysis::v1::AnalysisCompleted
         owner.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + kCompany + "', '" + kContact + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + kCompany + "', '" + kLead + "', '" + kContact + "')");
         return fresh;
     }();
+    return url;
+}
+
+/// Whose lead the appointments are for.
+std::string after_lead() {
+    pg::Connection owner(database(), "test");
+    auto tx = owner.begin(pg::Scope::none());
+    std::string leads;
+    for (auto& row : tx.many<Text>({"leads_in_test", "SELECT DISTINCT lead_id::text AS v FROM appointments"})) leads += row.value;
+    return leads;
+}
+
+/// All of one company's appointments after these events, each in a transaction of its own, as the service's role.
+std::vector<std::string> after(const std::vector<Event>& events, const std::string& in_between = "", std::size_t at = 0) {
+    auto url = database();
     pg::Connection owner(url, "test");
     owner.execute("DELETE FROM appointments; DELETE FROM appointment_verdicts");
     pg::Connection db(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
@@ -112,10 +136,10 @@ TEST_CASE("how long it lasts") {
 
 TEST_CASE("a booked call has one appointment, in the company's zone, whatever the order and repetition of its analyses", "[integration]") {
     const std::string moved = "scheduled 2026-12-02 21:30 90 min nobody";
-    std::vector<analysis::v1::AnalysisCompleted> all{analysed(1, "booked", "2026-12-01T10:00:00"), analysed(2, "not_booked"), analysed(3, "booked", "2026-12-02T14:30:00")};
+    std::vector<Event> all{analysed(1, "booked", "2026-12-01T10:00:00"), analysed(2, "not_booked"), analysed(3, "booked", "2026-12-02T14:30:00")};
     std::vector<std::size_t> order{0, 1, 2};
     do {
-        std::vector<analysis::v1::AnalysisCompleted> events;
+        std::vector<Event> events;
         for (auto i : order) events.insert(events.end(), {all[i], all[i]});
         CHECK(after(events) == std::vector<std::string>{moved});
     } while (std::next_permutation(order.begin(), order.end()));
@@ -136,6 +160,58 @@ TEST_CASE("no analysis changes what a person has touched", "[integration]") {
     const std::string touch = "UPDATE appointments SET touched_by = 'user_1', scheduled_start = '2026-12-05 09:00Z', scheduled_end = '2026-12-05 10:00Z'";
     CHECK(after({analysed(1, "booked"), analysed(2, "booked", "2026-12-02T14:30:00")}, touch, 1) == std::vector<std::string>{"scheduled 2026-12-05 09:00 60 min user_1"});
     CHECK(after({analysed(1, "booked"), analysed(2, "not_booked")}, touch, 1) == std::vector<std::string>{"scheduled 2026-12-05 09:00 60 min user_1"});
+}
+
+TEST_CASE("two rows that prove to be one call have one appointment, in whatever order it is told and said", "[integration]") {
+    const std::string stands = "scheduled 2026-12-02 21:30 90 min nobody";
+    // What was said of the younger row, perhaps of the older one too; what counts once they are one, above both.
+    auto in_any_order = [&](std::vector<Event> all) {
+        std::vector<std::size_t> order(all.size());
+        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+        do {
+            std::vector<Event> events;
+            std::string shown;
+            for (auto i : order) {
+                events.insert(events.end(), {all[i], all[i]});
+                shown += std::to_string(i);
+            }
+            auto rows = after(events);
+            INFO("order " << shown);
+            REQUIRE(!rows.empty());
+            CHECK(rows[0] == stands);
+            CHECK(std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.starts_with("scheduled"); }) == 1);
+        } while (std::next_permutation(order.begin(), order.end()));
+    };
+    auto younger = analysed(1, "booked", "2026-12-01T10:00:00", 7002), counts = retold(analysed(5, "booked", "2026-12-02T14:30:00"), 7002);
+    in_any_order({younger, counts});
+    in_any_order({younger, counts, analysed(1, "booked", "2026-12-01T11:00:00")});
+    in_any_order({younger, counts, analysed(2, "not_booked")});
+    in_any_order({analysed(1, "booked", "2026-12-01T10:00:00", 7003), retold(analysed(2, "booked", "2026-12-01T11:00:00", 7002), 7003), counts});
+    // It is the same one, not another.
+    CHECK(after({younger, counts}) == std::vector<std::string>{stands});
+    // No longer booked, or not said: it does not stand, or stands as it is.
+    CHECK(after({younger, retold(analysed(5, "not_booked"), 7002)}) == std::vector<std::string>{"cancelled 2026-12-01 17:00 90 min nobody"});
+    CHECK(after({younger, retold(analysed(5, ""), 7002)}) == std::vector<std::string>{"scheduled 2026-12-01 17:00 90 min nobody"});
+}
+
+TEST_CASE("of two appointments of one call the one that a person touched stays", "[integration]") {
+    auto touch = [](int call) { return "UPDATE appointments SET touched_by = 'user_1', scheduled_start = '2026-12-05 09:00Z', scheduled_end = '2026-12-05 10:00Z', notes = 'mine' WHERE call_id = " + std::to_string(call); };
+    const std::string mine = "scheduled 2026-12-05 09:00 60 min user_1";
+    std::vector<Event> events{analysed(1, "booked", "2026-12-01T10:00:00", 7002), analysed(1, "booked", "2026-12-01T11:00:00"), retold(analysed(5, "booked", "2026-12-02T14:30:00"), 7002)};
+    CHECK(after(events, touch(7002), 2) == std::vector<std::string>{mine, "cancelled 2026-12-01 18:00 90 min nobody"});
+    CHECK(after(events, touch(7001), 2) == std::vector<std::string>{mine, "cancelled 2026-12-01 17:00 90 min nobody"});
+    CHECK(after(events, touch(7001) + ";" + touch(7002), 2) == std::vector<std::string>{mine, mine});
+    // Only the younger one had one: it is the call's now, and no analysis makes another.
+    CHECK(after({events[0], events[2]}, touch(7002), 1) == std::vector<std::string>{mine});
+}
+
+TEST_CASE("an appointment goes with its call where the lead that it had is gone", "[integration]") {
+    auto elsewhere = analysed(1, "booked", "2026-12-01T10:00:00", 7002);
+    elsewhere.set_lead_id("0191e0b8-0000-7000-8000-00000000a0ff");  // of a caller without a number, gone since
+    for (const std::string touch : {"", "UPDATE appointments SET touched_by = 'user_1'"}) {
+        after({elsewhere, retold(analysed(5, "booked"), 7002)}, touch, 1);
+        CHECK(after_lead() == kLead);
+    }
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {

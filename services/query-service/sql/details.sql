@@ -10,6 +10,10 @@ SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.f
   LEFT JOIN LATERAL (SELECT state, since, why, cure FROM analysis_states WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) s ON true
  WHERE c.company_id = $1 AND c.call_id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3)
 
+-- name: call_folded_into
+-- What has become of a call that proved to be another one.
+SELECT into_id FROM folded_calls WHERE company_id = $1 AND from_id = $2
+
 -- name: one_lead
 SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
   FROM leads l

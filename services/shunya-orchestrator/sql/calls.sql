@@ -14,7 +14,7 @@ WITH given AS (
     contact_card_id = coalesce(excluded.contact_card_id, k.contact_card_id), lead_id = coalesce(excluded.lead_id, k.lead_id), owner_id = coalesce(excluded.owner_id, k.owner_id),
     recording_url = CASE WHEN excluded.recording_url = '' THEN k.recording_url ELSE excluded.recording_url END, started_at = coalesce(excluded.started_at, k.started_at),
     received_at = excluded.received_at, updated_at = now()
-  WHERE k.version < excluded.version
+  WHERE k.version < excluded.version AND k.folded_into IS NULL
   RETURNING company_id, call_id, recording_url
 ), asked AS (
   INSERT INTO recordings AS r (company_id, id, call_id, source_url)
@@ -34,7 +34,7 @@ SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
 -- name: call_state
 -- Everything that decides what is to be done next. One row.
 SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider_call_id, k.phone, k.status AS call_status, k.contact_card_id, k.lead_id, k.owner_id, k.recording_url, k.started_at AS call_started_at,
-       k.received_at, k.paused_since, k.traceparent,
+       k.received_at, k.paused_since, k.traceparent, k.folded_into, coalesce(k.shunya_call_id, k.call_id) AS shunya_call_id,
        r.status AS r_status, r.attempts AS r_attempts, r.created_at AS r_since, r.next_at AS r_next_at, r.object_key,
        t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,
        t.reported_at AS t_reported_at, t.next_retry_at AS t_next_retry_at, t.link_until AS t_link_until, t.started_at AS t_started_at, t.finished_at AS t_finished_at, t.error_message AS t_error_message,
@@ -75,6 +75,6 @@ UPDATE recordings SET status = $3, error = $4, source_url = $5, attempts = attem
 INSERT INTO shunya_jobs (company_id, id, step, job_type, job_status, shunya_job_id, call_id, retry_count, error_message, next_retry_at, posted_at, started_at, finished_at, round, asks, asked_at, reported_at, link_until,
                          processed_output_hash)
 VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-ON CONFLICT (company_id, id) DO UPDATE SET job_status = excluded.job_status, shunya_job_id = excluded.shunya_job_id, retry_count = excluded.retry_count, error_message = excluded.error_message,
+ON CONFLICT (company_id, id) DO UPDATE SET call_id = excluded.call_id, job_status = excluded.job_status, shunya_job_id = excluded.shunya_job_id, retry_count = excluded.retry_count, error_message = excluded.error_message,
   next_retry_at = excluded.next_retry_at, posted_at = excluded.posted_at, started_at = excluded.started_at, finished_at = excluded.finished_at, round = excluded.round, asks = excluded.asks,
   asked_at = excluded.asked_at, reported_at = excluded.reported_at, link_until = excluded.link_until, processed_output_hash = excluded.processed_output_hash, updated_at = now()

@@ -68,6 +68,7 @@ inline void execute(const std::string& sql) {
 class Peer {
 public:
     struct Seen { std::string what, key, body; };
+    std::set<std::string> begun_for;                           ///< calls' ids; what is asked of another one is not there
     Peer() {
         auto router = std::make_shared<http::Router>();
         router->add(http::Method::post, "/api/v1/transcription/transcribe", [this](const http::Request& r) { return post("transcription", r); });
@@ -107,6 +108,8 @@ private:
         {
             std::lock_guard guard(lock);
             seen.push_back({"post " + step, std::string(r.headers.get("Idempotency-Key")), r.body});
+            auto body = JsonDocument::parse(r.body);
+            begun_for.insert(step == "analysis" ? std::string(r.param("id")) : std::to_string(body ? body->root()["call_id"].integer().value_or(0) : 0));
             hook = in_post;
             if (!refuse_posts.empty()) {
                 refuse = refuse_posts.front();
@@ -124,13 +127,13 @@ private:
         if (hook) hook(false);
         return answer;
     }
-    http::Response get(const std::string& what, const http::Request&) {
+    http::Response get(const std::string& what, const http::Request& r) {
         std::lock_guard guard(lock);
         seen.push_back({what, "", ""});
         auto step = what.substr(what.find(' ') + 1);
         auto found = state.find(step);
         auto missing = [] { return http::Response::json(404, R"({"success": false, "error": {"error_code": "CALL_NOT_FOUND", "message": "not there", "retryable": false}})"); };
-        if (found == state.end()) return missing();
+        if (found == state.end() || (!begun_for.empty() && !begun_for.contains(std::string(r.param("id"))))) return missing();
         if (what.starts_with("status")) return http::Response::json(200, R"({"success": true, "call_id": 1, "created_at": "x", "status": ")" + found->second + "\"}");
         if (found->second != "completed") return missing();
         return http::Response::json(200, step == "transcription" ? transcript : analysis);
@@ -245,13 +248,13 @@ public:
 
     /// A webhook of Shunya's, as the router hands it over; what followed from it.
     std::vector<std::string> report(const std::string& body, const std::string& status = "completed", const std::string& event = "call.analysis.complete", const std::string& job = "", Millis later = Millis{0},
-                                    rt::Outcome::Kind expected = rt::Outcome::Kind::done) {
+                                    rt::Outcome::Kind expected = rt::Outcome::Kind::done, std::int64_t id = 0) {
         routed::v1::JobReported m;
         m.set_company_id(company);
         m.set_phone("+16025550123");
         m.mutable_receipt()->set_raw_body(body);
         m.mutable_receipt()->set_received_at_us(to_micros(system_clock().now() + later));
-        m.mutable_job()->set_call_id(call);
+        m.mutable_job()->set_call_id(id ? id : call);
         m.mutable_job()->set_status(status);
         m.mutable_job()->set_event_type(event);
         m.mutable_job()->set_shunya_job_id(job);
@@ -264,6 +267,28 @@ public:
         CHECK(outcome.kind() == expected);
         if (!outcome.settled()) return {};
         tx.commit();
+        return types_of(sink);
+    }
+
+    /// Two rows proved to be one call; what followed from it.
+    std::vector<std::string> fold(std::int64_t from, std::int64_t into, std::int64_t version = 9) {
+        calls::v1::CallFolded m;
+        m.set_company_id(company);
+        m.set_phone("+16025550123");
+        m.set_from(from);
+        m.set_into(into);
+        m.set_version(version);
+        auto tx = World::shared().pool->begin(pg::Scope::companies({CompanyId{company}}));
+        rt::Envelope meta;
+        meta.id = EventId{Uuid::v7(system_clock().now())};
+        rt::Sink sink("shunya-orchestrator");
+        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> out(sink, &meta);
+        CHECK(Folds{Rules{}}.take({m, meta}, tx, out).settled());
+        tx.commit();
+        return types_of(sink);
+    }
+
+    static std::vector<std::string> types_of(rt::Sink& sink) {
         std::vector<std::string> types;
         for (auto& item : sink.items())
             for (auto& [name, v] : item.wire.headers)
