@@ -99,6 +99,71 @@ def slow_senders(w: "World", n: int = 200) -> "Seen":
     return {"slow senders": len(lasted), "borne for at most": f"{max(lasted):.0f} s"} | watch.bounded(100) | w.all_taken(since)
 
 
+def stalled_bodies(w: "World", n: int = 32, seconds: float = 15) -> "Seen":
+    """Bodies of one address that are announced and do not come, as many again as are ended; webhooks are answered as if there were none."""
+    ingress = w.cluster.one("callrail-ingress")
+    watch = Watch(ingress)
+    former, w.load.rate = w.load.rate, 200
+    begun = [HEAD.replace(b"1000", b"2097152") + b"\r\n{", HEAD.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked") + b"\r\n1\r\n"]
+    ends: list[bytes] = []
+
+    async def stall(first: bytes, until: float) -> None:
+        while time.monotonic() < until:
+            reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+            writer.write(first)
+            try:
+                async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                    ends.append((await reader.readline())[9:12])
+            except (TimeoutError, OSError):
+                pass
+            writer.transport.abort()
+
+    async def stand() -> None:
+        await asyncio.gather(*(stall(begun[i % 2], time.monotonic() + seconds) for i in range(n)))
+
+    since = time.time()
+    asyncio.run(stand())
+    w.load.rate = former
+    taken = w.all_taken(since)
+    waited = sorted(s.seconds for s in w.load.during(since, time.time() - 0.2) if s.status // 100 == 2)
+    p99 = waited[int(len(waited) * 0.99)]
+    assert set(ends) == {b"408"}, f"stalled bodies ended with {set(ends)}"
+    assert p99 < 0.1 * w.slack, f"webhooks waited {p99 * 1000:.0f} ms (p99) beside {n} stalled bodies"
+    return {"stalled bodies": n, "ended": len(ends), "webhooks": len(waited), "p99": f"{p99 * 1000:.0f} ms"} | watch.bounded(50) | taken
+
+
+def deaf_readers(w: "World", n: int = 20, seconds: float = 8) -> "Seen":
+    """Readers of the largest page that there is, who do not read it."""
+    c = w.cluster
+    company = Company(c)
+    flood(w, company, 11, 250, 250)
+    eventually(lambda: c.sql("SELECT count(*) FROM calls WHERE company_id = %s", company.id)[0][0] >= 200, what="the calls of the page")
+    fat = "repeat('x', 64000)"
+    c.sql(f"UPDATE calls SET note = {fat}, source = {fat}, campaign = {fat}, keywords = {fat} WHERE company_id = %s", company.id)
+    size = len(c.get("/api/v1/calls", company.manager, limit=200).content)
+    query = c.one("query-service")
+    watch = Watch(query)
+    ask = f"GET /api/v1/calls?limit=200 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {company.manager}\r\n\r\n".encode()
+
+    async def sit() -> None:
+        pairs = []
+        for _ in range(n):
+            _, writer = await asyncio.open_connection("127.0.0.1", query.port)
+            writer.transport.pause_reading()
+            writer.write(ask)
+            pairs.append(writer)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            watch.look()
+            await asyncio.sleep(0.1)
+        for writer in pairs:
+            writer.transport.abort()
+
+    since = time.time()
+    asyncio.run(sit())
+    return {"readers": n, "page": f"{size / 1e6:.1f} MB"} | watch.bounded(64) | w.all_taken(since)
+
+
 def many_connections(w: "World", n: int = 100_000) -> "Seen":
     """Connections opened and closed, one after another, with and without a word."""
     ingress = w.cluster.one("callrail-ingress")
@@ -252,6 +317,8 @@ def allow_descriptors(n: int) -> None:
 CLIENTS: list[tuple[str, typing.Callable[["World"], "Seen"]]] = [
     ("1,000 idle connections", idle_connections),
     ("200 slow senders", slow_senders),
+    ("32 stalled bodies beside 200 webhooks a second", stalled_bodies),
+    ("20 readers of the largest page that do not read", deaf_readers),
     ("100,000 connections opened and closed", many_connections),
 ]
 GREEDY: list[tuple[str, typing.Callable[["World"], "Seen"]]] = [("one company sends 50 times the rest", greedy_company)]

@@ -17,6 +17,9 @@ bool sane_id(std::string_view id) {
 /// Bytes read at a time: of a head, and at most of a body.
 constexpr std::size_t kReadHead = 4'096, kReadBody = 32u << 10;
 
+/// A body that needs no room once it is whole.
+constexpr std::size_t kSmall = 64u << 10;
+
 /// How long a client that has many connections may take to begin a request.
 constexpr Millis kBrief{1'000};
 
@@ -303,7 +306,9 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
         if (error) co_return false;
         c.deadline = std::min(end, Steady::now() + options.still_timeout);
     }
+    // Its handler works on it: nothing that its client does makes room any more. A small one is let out, so that many that wait for Kafka at once leave room for the next.
     body.whole = true;
+    if (in.request.body.size() <= kSmall) room.leave(body);
     co_return true;
 }
 

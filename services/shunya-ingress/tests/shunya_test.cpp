@@ -205,3 +205,23 @@ TEST_CASE("the verdict is the deployment's") {
     CHECK(verdict(provider(), true) == Verdict::forged);  // who has set a secret is always verified
     CHECK(provider().signature_headers(request).size() == 2);
 }
+
+TEST_CASE("what no body could prove is known by the head") {
+    auto why = [](const Shunya& p, std::vector<std::pair<std::string, std::string>> headers, bool allow_unsigned = false) {
+        http::Request head;
+        for (auto& [name, value] : headers) head.headers.add(name, value);
+        return p.unprovable(head, allow_unsigned, kThen).value_or("");
+    };
+    const std::string signature = "X-Shunya-Signature", stamp = "X-Shunya-Timestamp";
+    CHECK(why(provider(), {{signature, kFirstA}, {stamp, kStamp}}) == "");
+    CHECK(why(provider(), {{signature, std::string(64, '0')}, {stamp, kStamp}}) == "");  // the body decides
+    CHECK(why(provider(), {}) == "the header X-Shunya-Signature is missing");
+    CHECK(why(provider(), {}, true) == "the header X-Shunya-Signature is missing");
+    CHECK(why(provider(), {{signature, kFirstA}}) == "the header X-Shunya-Timestamp is missing");
+    CHECK(why(provider(), {{signature, kFirstA}, {signature, kFirstA}, {stamp, kStamp}}) == "the header X-Shunya-Signature is there more than once");
+    CHECK(why(provider(), {{signature, "F"}, {stamp, kStamp}}) != "");
+    CHECK(why(provider(), {{signature, kFirstA}, {stamp, "1"}}) != "");
+    const Shunya keyless(Scheme::timestamp_dot_body, {});
+    CHECK(why(keyless, {{signature, kFirstA}, {stamp, kStamp}}) != "");
+    CHECK(why(keyless, {}, true) == "");  // taken unsigned
+}
