@@ -68,6 +68,7 @@ public:
         gaps_.clear();
         last_ = nullptr;
     }
+    const std::map<TopicPartition, std::int64_t>& next() const { return next_; }
     void came(const rd_kafka_message_t& m) {
         const char* topic = rd_kafka_topic_name(m.rkt);
         if (!last_ || last_->first.partition != m.partition || last_->first.topic != topic) last_ = &*next_.try_emplace({topic, m.partition}, m.offset).first;
@@ -137,6 +138,7 @@ struct Source::Impl {
     Rebalance rebalance;
     std::vector<TopicPartition> assignment;
     std::set<TopicPartition> paused;
+    bool held = false;
     Positions positions;
     std::atomic<bool> position_gone{false};
     std::vector<Record>* polled = nullptr;  // what poll() has on hand
@@ -162,6 +164,7 @@ struct Source::Impl {
         rd_kafka_assign(client, list);
         if (!paused.empty()) rd_kafka_resume_partitions(client, list_of({paused.begin(), paused.end()}).get());
         paused.clear();
+        held = false;
     }
     void give_up(rd_kafka_topic_partition_list_t* list) {
         if (rebalance.revoked) rebalance.revoked(partitions_of(list), rd_kafka_assignment_lost(client) != 0);
@@ -285,12 +288,26 @@ void Source::resume(const TopicPartition& p) {
     if (impl_->paused.erase(p) > 0) rd_kafka_resume_partitions(impl_->client, list_of({p}).get());
 }
 
+void Source::hold(bool stand) {
+    if (stand == std::exchange(impl_->held, stand)) return;
+    if (stand) {
+        for (const auto& p : impl_->assignment) pause(p);
+        return;
+    }
+    auto next = impl_->positions.next();
+    for (const auto& p : impl_->assignment) {
+        resume(p);
+        if (auto known = next.find(p); known != next.end()) (void)seek(p, known->second);  // what was fetched and not polled is fetched again
+    }
+}
+
 /// A new client, not another subscription: librdkafka 2.0 aborts when a client is closed between unsubscribe and subscribe.
 void Source::rejoin() {
     close();
     impl_->assignment.clear();
     impl_->positions.clear();
     impl_->paused.clear();
+    impl_->held = false;
     impl_->position_gone = false;
     impl_->open();
 }

@@ -172,12 +172,32 @@ bool Lane::prepare(const Tp& tp, Part& part) {
         }
         part.claimed_now = false;
     }
-    if (part.stale) {
-        if (!recover(tp, part)) throw Fenced{};
+    if (part.stale && !recover(tp, part)) throw Fenced{};
+    if (part.undrained && !drain(tp, part)) {
+        // Nobody waits here for Kafka: a lane that does not poll holds up its whole group.
+        source_.pause(tp);
+        part.elsewhere = true;
         return false;
     }
+    part.undrained = false;
+    if (part.elsewhere) return in_place(tp, part);
     run_parked(tp, part);
     return true;
+}
+
+/// Polling goes on at the first event that was not done. False, since what is on hand is not that.
+bool Lane::in_place(const Tp& tp, Part& part) {
+    part.elsewhere = false;
+    if (part.next < 0) {
+        rejoin_ = true;  // nothing was ever committed here: the group's own offset counts
+        return false;
+    }
+    source_.resume(tp);
+    if (auto there = source_.seek(tp, part.next); !there) {
+        tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
+        rejoin_ = true;
+    }
+    return false;
 }
 
 /// Records of types that nobody here takes are passed over before a batch is made of the rest; those that cannot be read concern everybody.
@@ -192,7 +212,12 @@ std::map<Lane::Tp, Polled> Lane::poll(bool& full) {
     std::size_t concerned = 0, seen = 0, bytes = 0;
     auto wait = publisher_.in_flight() > 0 ? Millis{5} : Millis{100};
     while (concerned < batch_ && bytes < kMaxBytes && seen - concerned < kMostPassedOver) {
+        auto before = handovers_;
         auto records = source_.poll(batch_ - concerned, kMaxBytes - bytes, wait);
+        if (handovers_ != before) {  // its next owner begins where the table stands, and so does this lane if it is the one
+            out.clear();
+            concerned = seen = bytes = 0;
+        }
         if (records.empty()) break;
         wait = Millis{0};
         for (auto& r : records) {
@@ -270,9 +295,13 @@ void Lane::run() {
         bool full = false;
         auto buckets = poll(full);
         publisher_.serve(Millis{0});
+        // Nothing of any partition is under way then: what is not confirmed stands in the table, and goes before what follows.
         if (publisher_.take_failure())
-            for (auto& [tp, part] : parts_) part.stale = true;
-        while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
+            for (auto& [tp, part] : parts_) {
+                part.undrained = true;
+                part.unconfirmed = 0;
+            }
+        source_.hold(publisher_.in_flight() > kMostUnconfirmed);
 
         bool rests = !full && !buckets.empty() && caught_up(source_, buckets);
         auto began = std::chrono::steady_clock::now();

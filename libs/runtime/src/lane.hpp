@@ -91,9 +91,11 @@ private:
         std::optional<std::int64_t> begun_parked;
         OwnedMetrics metrics;
         bool stale = false;                ///< what is in the table is not known: read it before going on
+        bool undrained = true;             ///< the table may hold what Kafka does not have and what nothing of is under way: it goes first
+        bool elsewhere = false;            ///< what was polled was not done: it is polled again from `next` on
         bool claimed_now = false;          ///< the group has not confirmed the claim yet
         std::vector<std::int64_t> acked;   ///< outbox rows that Kafka has, to be deleted
-        std::size_t unconfirmed = 0;
+        std::size_t unconfirmed = 0;       ///< outbox rows under way to Kafka
         std::chrono::steady_clock::time_point look_at_parked{};
         std::int64_t told = -1;            ///< the position that the group was told last
         std::int64_t written = -1;         ///< the position that the table was told last
@@ -129,7 +131,11 @@ private:
     bool recover(const Tp&, Part&);
     /// What was begun and ended here, however it ended, was not the end of a process: its begin is taken off the record.
     void take_back(pg::Tx&, const Tp&, const Part&);
-    void drain_outbox(const Tp&, Part&);
+    bool drain(const Tp&, Part&);
+    bool settle_alone(const Tp&, const StoredRecord&);
+    bool send(const Tp&, Part&, std::int64_t row, kafka::Record);
+    void let_go();
+    bool in_place(const Tp&, Part&);
     void read_parked(pg::Tx&, const Tp&, Part&);
 
     bool guarded(const std::vector<Tp>& concerned, const std::function<void()>& body);
@@ -172,6 +178,8 @@ private:
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
     std::map<Tp, int> contention_;  ///< failures of kind contention in a row; also over a partition's being claimed again
+    std::set<std::int64_t> suspects_;  ///< outbox rows that Kafka refused, perhaps for another's sake
+    std::uint64_t handovers_ = 0;      ///< rebalances so far: what was polled before one is nobody's
     std::size_t batch_;
     int failures_ = 0;
     bool rejoin_ = false;

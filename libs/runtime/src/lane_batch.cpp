@@ -87,13 +87,7 @@ void Lane::publish(Sink& sink, const std::vector<std::int64_t>& ids, const LegOf
         auto id = ids[n++];
         const Tp& tp = leg_of(item);
         auto& part = parts_.at(tp);
-        ++part.unconfirmed;
-        publisher_.publish(to_record(std::move(item.wire)), [this, tp, epoch = part.epoch, id] {
-            auto found = parts_.find(tp);
-            if (found == parts_.end() || found->second.epoch != epoch) return;
-            found->second.acked.push_back(id);
-            --found->second.unconfirmed;
-        });
+        if (!part.undrained && !send(tp, part, id, to_record(std::move(item.wire)))) part.undrained = true;
     }
 }
 

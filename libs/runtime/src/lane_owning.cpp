@@ -23,6 +23,7 @@ struct Holder {
 }  // namespace
 
 std::vector<std::optional<std::int64_t>> Lane::claim_all(const std::vector<Tp>& tps) {
+    ++handovers_;
     std::vector<std::optional<std::int64_t>> starts;
     for (const auto& tp : tps) {
         while (true) {
@@ -73,15 +74,22 @@ Lane::Part Lane::claim(const Tp& tp) {
     part.claimed_now = true;
     if (!mine.clean && mine.next)
         tel::info("the former owner of a partition did not stop cleanly: it runs a few events at a time for a while", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", part.careful}});
-    drain_outbox(tp, part);
     return part;
 }
 
+/// What Kafka has not confirmed stands in the table, for the next owner. It must not be in two queues.
+void Lane::let_go() {
+    publisher_.drop();
+    suspects_.clear();
+}
+
 void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
+    ++handovers_;
     if (!lost) {
-        publisher_.flush(Millis{5'000});  // what is not confirmed stays in the table, for the next owner
+        publisher_.flush(Millis{5'000});
         tell_group(true);
     }
+    let_go();
     for (const auto& tp : tps) {
         auto found = parts_.find(tp);
         if (found == parts_.end()) continue;
@@ -118,36 +126,67 @@ bool Lane::recover(const Tp& tp, Part& part) {
     tx.commit();
     part.begun = {};
     part.begun_parked.reset();
-    drain_outbox(tp, part);
-    if (standing->next) {
-        part.next = part.written = *standing->next;
-        if (auto there = source_.seek(tp, part.next); !there) {
-            tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
-            rejoin_ = true;
-        }
-    } else {
-        rejoin_ = true;  // nothing was ever committed here: the group's own offset counts
-    }
+    part.next = part.written = standing->next.value_or(-1);
     part.stale = false;
+    part.undrained = part.elsewhere = true;
     return true;
 }
 
-/// Publishes what the table still holds for this partition, lowest first, and waits for Kafka.
-void Lane::drain_outbox(const Tp& tp, Part& part) {
-    part.acked.clear();
-    while (!stop_.stopping()) {
-        auto tx = db_.begin(pg::Scope::none());
-        auto rows = tx.many<StoredRecord>(sql::outbox_of_lane, at(tp));
-        tx.commit();
-        if (rows.empty()) return;
-        auto done = std::make_shared<std::vector<std::string>>();
-        for (auto& row : rows) publisher_.publish(row.record, [done, id = row.id] { done->push_back(std::to_string(id)); });
-        while (!publisher_.flush(Millis{1'000}) && !stop_.stopping())
-            if (publisher_.take_failure()) break;
-        auto close = db_.begin(pg::Scope::none());
-        close.write(sql::outbox_delete, {pg::Param::array(*done)});
-        close.commit();
+/// Sends what the table still holds for this partition, lowest first, and waits for nothing. True: nothing is left.
+bool Lane::drain(const Tp& tp, Part& part) {
+    if (part.unconfirmed > 0 || !publisher_.ready()) return false;
+    auto tx = db_.begin(pg::Scope::none());
+    if (!part.acked.empty()) {
+        std::vector<std::string> ids;
+        for (auto id : part.acked) ids.push_back(std::to_string(id));
+        tx.write(sql::outbox_delete, {pg::Param::array(ids)});
     }
+    auto rows = tx.many<StoredRecord>(sql::outbox_of_lane, at(tp));
+    tx.commit();
+    part.acked.clear();
+    for (auto& row : rows) {
+        if (!suspects_.contains(row.id)) {
+            if (!send(tp, part, row.id, std::move(row.record))) break;
+        } else if (part.unconfirmed > 0 || !settle_alone(tp, row)) {
+            break;  // once those before it are there
+        }
+    }
+    return rows.empty();
+}
+
+/// A row that Kafka refused together with others. True: Kafka has it, or it is a dead letter.
+bool Lane::settle_alone(const Tp& tp, const StoredRecord& row) {
+    std::string why;
+    auto fate = publisher_.alone(row.record, why);
+    if (fate == Publisher::Fate::unknown) return false;
+    auto tx = db_.begin(pg::Scope::none());
+    tx.write(sql::fence, at(tp, {parts_.at(tp).epoch, nullptr}));
+    if (fate == Publisher::Fate::taken) {
+        tx.write(sql::outbox_delete, {pg::Param::array(std::vector<std::string>{std::to_string(row.id)})});
+        tx.commit();
+    } else {
+        SetAside letter(tx, row, why);
+        tx.commit();
+        letter.tell();
+    }
+    suspects_.erase(row.id);
+    return true;
+}
+
+/// One row on its way. False: the queue has no room, and the table keeps it.
+bool Lane::send(const Tp& tp, Part& part, std::int64_t row, kafka::Record record) {
+    ++part.unconfirmed;
+    bool queued = publisher_.publish(
+        std::move(record),
+        [this, tp, epoch = part.epoch, row] {
+            auto found = parts_.find(tp);
+            if (found == parts_.end() || found->second.epoch != epoch) return;
+            found->second.acked.push_back(row);
+            --found->second.unconfirmed;
+        },
+        [this, row] { suspects_.insert(row); });
+    if (!queued) --part.unconfirmed;
+    return queued;
 }
 
 void Lane::read_parked(pg::Tx& tx, const Tp& tp, Part& part) {

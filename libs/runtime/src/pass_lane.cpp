@@ -63,6 +63,8 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
             publisher_.flush(Millis{5'000});
             tell_group(true);
         }
+        publisher_.drop();  // the next owner begins there, and passes it on itself
+        suspects_.clear();
         for (const auto& tp : tps) {
             auto found = parts_.find(tp);
             if (found == parts_.end()) continue;
@@ -187,7 +189,12 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     google::protobuf::Arena arena;
     std::vector<Decoded> aside;
     std::vector<const kafka::Record*> aside_records;
-    std::vector<std::pair<std::size_t, Sink>> produced;  // step index, events
+    struct Produced {
+        std::size_t step;
+        const kafka::Record* of;
+        Sink sink;
+    };
+    std::vector<Produced> produced;
     for (auto& r : records) {
         part.steps.push_back({r.offset + 1, 0});
         if (!safe_to_touch(tp, r)) continue;
@@ -214,7 +221,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
             case Outcome::Kind::done:
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "done";
-                if (sink.size() > 0) produced.emplace_back(part.steps.size() - 1, std::move(sink));
+                if (sink.size() > 0) produced.push_back({part.steps.size() - 1, &r, std::move(sink)});
                 break;
             case Outcome::Kind::ignored:
                 part.steps.back().type = &d.handler->type->type;
@@ -235,23 +242,55 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     }
     if (!aside.empty()) put_aside(tp, aside, aside_records);
     std::size_t emitted = 0;
-    for (auto& [step, sink] : produced) {
-        auto next = part.steps[step].next;
-        part.steps[step].unconfirmed = sink.size();
-        for (auto& item : sink.items()) {
-            ++emitted;
-            publisher_.publish(to_record(std::move(item.wire)), [this, tp, generation = part.generation, next] {
-                auto found = parts_.find(tp);
-                if (found == parts_.end() || found->second.generation != generation) return;
-                auto& steps = found->second.steps;
-                auto at = std::lower_bound(steps.begin(), steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
-                if (at != steps.end() && at->next == next) --at->unconfirmed;
-            });
-        }
+    for (auto& [step, record, sink] : produced) emitted += part.steps[step].unconfirmed = sink.size();
+    for (auto& [step, record, sink] : produced) {
+        if (!suspects_.contains({tp, record->offset})) pass_on(tp, part, record->offset + 1, sink);
+        else if (!pass_on_alone(tp, part, record->offset + 1, sink, *record)) break;
     }
     metrics_.batch_size.observe(static_cast<double>(records.size()));
     if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - records.back().offset - 1);
     tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
+}
+
+void PassLane::pass_on(const Tp& tp, Part& part, std::int64_t next, Sink& sink) {
+    for (auto& item : sink.items()) {
+        auto record = to_record(std::move(item.wire));
+        auto queued = [&] {
+            return publisher_.publish(
+                record,
+                [this, tp, generation = part.generation, next] {
+                    auto found = parts_.find(tp);
+                    if (found == parts_.end() || found->second.generation != generation) return;
+                    auto& steps = found->second.steps;
+                    auto at = std::lower_bound(steps.begin(), steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
+                    if (at != steps.end() && at->next == next) --at->unconfirmed;
+                },
+                [this, tp, next] { suspects_.insert({tp, next - 1}); });
+        };
+        while (!queued() && !stop_.stopping()) publisher_.serve(Millis{50});
+    }
+}
+
+/// What follows from an event that Kafka refused, perhaps for another's sake. Refused again, the event is a dead letter and others go on. False: that is not known, and the lane starts again.
+bool PassLane::pass_on_alone(const Tp& tp, Part& part, std::int64_t next, Sink& sink, const kafka::Record& event) {
+    auto step = std::lower_bound(part.steps.begin(), part.steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
+    for (auto& item : sink.items()) {
+        auto record = to_record(std::move(item.wire));
+        std::string why;
+        switch (publisher_.alone(record, why)) {
+            case Publisher::Fate::unknown: return false;
+            case Publisher::Fate::taken: break;
+            case Publisher::Fate::refused: {
+                auto d = decode(event, consumer_.handlers(), [this](const detail::Handler& h) { return scratch_.at(&h).get(); });
+                bury(tp, event, d, "what follows from it is refused by Kafka (" + record.topic + "): " + why);
+                step->outcome = nullptr;  // it is counted as dead
+                count_refused(consumer_.name(), record.topic);
+            }
+        }
+        --step->unconfirmed;
+    }
+    suspects_.erase({tp, event.offset});
+    return true;
 }
 
 void PassLane::advance(Part& part) {
@@ -278,13 +317,15 @@ void PassLane::tell_group(bool now) {
     if (!positions.empty()) source_.commit_async(positions);
 }
 
-/// After a failed delivery: from the oldest record that Kafka has not confirmed.
-void PassLane::start_again() {
+/// After a failed delivery: each partition from the oldest event that Kafka has not confirmed, or that was polled and not looked at.
+void PassLane::start_again(const std::map<Tp, Polled>& on_hand) {
     for (auto& [tp, part] : parts_) {
         advance(part);
         take_back(tp, part);
-        if (part.steps.empty()) continue;
-        if (auto there = source_.seek(tp, part.steps.front().next - 1); !there) {
+        auto polled = on_hand.find(tp);
+        if (part.steps.empty() && polled == on_hand.end()) continue;
+        auto from = part.steps.empty() ? polled->second.records.front().offset : part.steps.front().next - 1;
+        if (auto there = source_.seek(tp, from); !there) {
             tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
             source_.rejoin();  // tells the group what Kafka has confirmed, and begins there
             return;
@@ -297,18 +338,19 @@ void PassLane::start_again() {
 void PassLane::run() {
     tel::ServiceScope scope(options_.service);
     while (!stop_.stopping()) {
+        source_.hold(!publisher_.ready() || publisher_.in_flight() > kMostUnconfirmed);
         auto records = source_.poll(kBatch, kMaxBytes, publisher_.in_flight() > 0 ? Millis{5} : Millis{100});
         auto began = std::chrono::steady_clock::now();
-        publisher_.serve(Millis{0});
-        if (publisher_.take_failure()) {
-            start_again();
-            continue;
-        }
         std::map<Tp, Polled> buckets;
         for (auto& r : records) {
             auto& bucket = buckets[{r.topic, r.partition}];
             bucket.next = r.offset + 1;
             bucket.records.push_back(std::move(r));
+        }
+        publisher_.serve(Millis{0});
+        if (publisher_.take_failure()) {
+            start_again(buckets);
+            continue;
         }
         bool rests = !records.empty() && records.size() < kBatch && caught_up(source_, buckets);
         try {
@@ -320,7 +362,6 @@ void PassLane::run() {
         }
         tell_group(false);
         if (rests) rest_until(began + kPace, publisher_, stop_);
-        while (publisher_.in_flight() > kMostUnconfirmed && !stop_.stopping()) publisher_.serve(Millis{50});
     }
     publisher_.flush(Millis{5'000});
     tell_group(true);

@@ -36,7 +36,9 @@ private:
     void advance(Part&);
     void take_back(const Tp&, Part&);
     void tell_group(bool now);
-    void start_again();
+    void start_again(const std::map<Tp, Polled>& on_hand);
+    void pass_on(const Tp&, Part&, std::int64_t next, Sink&);
+    bool pass_on_alone(const Tp&, Part&, std::int64_t next, Sink&, const kafka::Record&);
     void retry(const char* what, const std::function<void()>&);
 
     const Consumer& consumer_;
@@ -48,6 +50,7 @@ private:
     Publisher publisher_;
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
+    std::set<std::pair<Tp, std::int64_t>> suspects_;  ///< events whose records Kafka refused, perhaps for another's sake
     std::uint64_t generation_ = 0;
     std::chrono::steady_clock::time_point told_at_{};
     std::map<const detail::Handler*, std::unique_ptr<google::protobuf::Message>> scratch_;

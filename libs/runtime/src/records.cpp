@@ -66,6 +66,13 @@ std::string company_of(const google::protobuf::Message& m) {
 
 }  // namespace
 
+std::string company_of(const std::string& type, std::string_view value) {
+    const auto* described = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
+    if (!described) return {};
+    std::unique_ptr<google::protobuf::Message> m(google::protobuf::MessageFactory::generated_factory()->GetPrototype(described)->New());
+    return events::parse_into(*m, value) ? company_of(*m) : std::string();
+}
+
 Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers, google::protobuf::Arena& arena) {
     return decode(r, handlers, [&arena](const detail::Handler& h) { return h.prototype->New(&arena); });
 }

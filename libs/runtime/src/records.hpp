@@ -29,6 +29,9 @@ struct Decoded {
     std::string unreadable;                    ///< why it cannot be an event
 };
 
+/// The company that an event is of, "" if its type is not known here or names none.
+std::string company_of(const std::string& type, std::string_view value);
+
 /// Reads headers and value, into the message that `room` gives for a handler.
 Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, const std::function<google::protobuf::Message*(const detail::Handler&)>& room);
 Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, google::protobuf::Arena&);

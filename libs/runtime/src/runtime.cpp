@@ -47,7 +47,6 @@ struct Runtime::Impl {
     std::deque<Job> jobs;
     std::vector<Trim> trims;
     std::vector<std::thread> threads;
-    std::shared_ptr<Publisher> relay;
     std::mutex lock;
     std::condition_variable ended;
     std::size_t begun = 0, running = 0;
@@ -141,8 +140,8 @@ void Runtime::Impl::stop(Millis within) {
 
 Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service)) {
     auto* impl = impl_.get();
-    impl->relay = std::make_shared<Publisher>(impl->options.brokers, impl->name + "-relay");
-    periodic("relay", Millis{1'000}, [relay = impl->relay](pg::Connection& db) { relay_round(db, *relay); }, "otto_outbox");
+    auto relay = std::make_shared<Relay>(impl->options.brokers, impl->name + "-relay");
+    periodic("relay", Millis{1'000}, [relay](pg::Connection& db) { relay->round(db); }, "otto_outbox");
     periodic("gauges", Millis{5'000}, [labels = tel::Labels{{"service", impl->name}}](pg::Connection& db, tel::Shares& gauges) {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::standing_of_service, {}, [&](const pg::Fields& f) {

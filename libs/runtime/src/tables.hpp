@@ -43,6 +43,11 @@ SELECT id, topic, key, value, headers FROM outbox WHERE consumer = $1 AND lane_t
 inline constexpr pg::Query outbox_due{"rt.outbox_due", R"sql(
 SELECT id, topic, key, value, headers FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= now()) ORDER BY id LIMIT 500)sql"};
 
+inline constexpr pg::Query outbox_refused{"rt.outbox_refused", R"sql(
+WITH refused AS (DELETE FROM outbox WHERE id = $1 RETURNING consumer, topic, key, value, headers)
+INSERT INTO dead_letters (consumer, topic, partition, key, event_id, company_id, type, value, headers, error, history, unpublished)
+SELECT consumer, topic, -1, key, $2, $3, $4, value, headers, $5, $6, true FROM refused RETURNING consumer)sql"};
+
 inline constexpr pg::Query park{"rt.park", R"sql(
 INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, company_id, type, value, headers, attempt, error, history, next_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14))sql"};

@@ -83,9 +83,9 @@ inline events::Wire report(const std::string& company, const std::string& phone,
 }
 
 /// The partition of the last one.
-inline int send(const std::vector<events::Wire>& wires) {
+inline int send(const std::vector<events::Wire>& wires, const std::string& brokers = World::shared().brokers) {
     kafka::ProducerOptions o;
-    o.brokers = World::shared().brokers;
+    o.brokers = brokers;
     o.client_id = "test";
     kafka::Producer producer(o);
     std::size_t ok = 0;
@@ -106,9 +106,9 @@ constexpr pg::Query kBroken{"test.broken", "SELECT 1 / $1::int"};
 /// A consumer on threads of its own, for the length of a test.
 class Running {
 public:
-    explicit Running(Consumer c, int lanes = 1, Secret url = World::shared().role) : consumer_(std::move(c)) {
+    explicit Running(Consumer c, int lanes = 1, Secret url = World::shared().role, std::string brokers = World::shared().brokers) : consumer_(std::move(c)) {
         options_.service = "test";
-        options_.brokers = World::shared().brokers;
+        options_.brokers = brokers;
         options_.pg_url = url;
         activities_ = std::make_unique<Activities>(consumer_, options_, stop_);
         options_.poke_activities = [this] { activities_->poke(); };
@@ -199,9 +199,9 @@ inline std::string consumer_of(const std::string& company) { return "lead-pipeli
 inline std::int64_t notes_of(const std::string& company) { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + company + "'"); }
 
 /// How many records with this key stand on a topic; waits for at least `wanted`.
-inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted) {
+inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted, const std::string& brokers = World::shared().brokers) {
     static std::atomic<int> n{0};
-    kafka::Reader reader(World::shared().brokers, "count-" + std::to_string(++n), {topic});
+    kafka::Reader reader(brokers, "count-" + std::to_string(++n), {topic});
     std::size_t seen = 0;
     eventually([&] {
         for (const auto& r : reader.poll(500, Millis{100}))

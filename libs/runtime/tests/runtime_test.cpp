@@ -233,7 +233,7 @@ TEST_CASE("events from outside of lanes leave through the service's own shards; 
     World::shared();
     auto company = fresh_company();
     pg::Connection db(World::shared().role, "commands");
-    Publisher publisher(World::shared().brokers, "relay-test");
+    Relay relay(World::shared().brokers, "relay-test");
     UntypedEmitter emitter(consumer_of(company));
     auto emit = [&](const std::string& phone, EmitOptions options) {
         auto tx = db.begin(pg::Scope::none());
@@ -261,12 +261,12 @@ TEST_CASE("events from outside of lanes leave through the service's own shards; 
     never.set_phone("never");
     emitter.emit(rolled_back, never, tel::TraceContext::fresh());
     rolled_back.rollback();
-    relay_round(db, publisher);
+    relay.round(db);
     CHECK(on_topic("otto.calls", company + ":now", 1) == 1);
     CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 1);
     pg::Connection owner(World::shared().owner, "owner");
     owner.execute("UPDATE outbox SET not_before = now() WHERE consumer = '" + consumer_of(company) + "'");
-    relay_round(db, publisher);
+    relay.round(db);
     CHECK(on_topic("otto.calls", company + ":timer again", 1) == 1);
     CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 0);
 }

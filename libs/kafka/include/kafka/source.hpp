@@ -45,6 +45,8 @@ public:
     /// after resume().
     void pause(const TopicPartition&);
     void resume(const TopicPartition&);
+    /// While held nothing more is polled of any partition, and rebalances take place nevertheless; released, polling goes on where it ended. A rebalance releases.
+    void hold(bool);
     /// Leaves the group and takes part again; used after a lane lost its fence.
     void rejoin();
     const std::vector<TopicPartition>& assignment() const;
