@@ -126,7 +126,11 @@ int dead_letters_show(const Call& call) {
     auto json = payload_json(letter.type, letter.value);
     if (json) put(record, "payload", payload_cell(call, *json));
     else if (call.has("show-persons")) put(record, "payload_base64", base64_encode(letter.value));
+    bool unpublished = find(record, "unpublished") && find(record, "unpublished")->json == "true";
     report.one("dead_letter", std::move(record));
+    if (unpublished)
+        report.note("Kafka refused it; its topic is where it was to go, and those behind it went on. Cure: ottoctl topics plan shows whether the topic takes less than it should; then dead-letters redrive " + id.to_string() +
+                    " puts it back into the outbox, or dead-letters discard.");
     if (!actions.empty()) report.many("operators", std::move(actions));
     if (!json) report.note(json.error().message + ". Cure: dead-letters edit " + id.to_string() + (letter.type.empty() ? " --type TYPE" : "") + " --file payload.json, or dead-letters discard.");
     print(call, report);

@@ -237,6 +237,21 @@ def test_the_routers_dead_letter_goes_back_onto_its_topic(ottoctl, stack, compan
     assert eventually(lambda: stack.sql("SELECT 1 FROM held_events WHERE event_id = %s", held))
 
 
+def test_what_kafka_refused_is_shown_and_goes_back_into_the_outbox(ottoctl, stack, company):
+    """Too large for its topic, perhaps because that takes less than it should: a dead letter of who emitted it. Shunya's orchestrator reads the topic to which it emits, so the letter itself says what it is."""
+    event_id, call = str(uuid.uuid4()), company.settled_call(company.call(), "completed")
+    headers = [[k, v] for k, v in {**cloud_event(event_id), "ce_type": "otto.changes.v1.RowChanged"}.items()]
+    value = b"\x0a" + bytes([len(company.id)]) + company.id.encode() + b"\x12\x04call\x1a" + bytes([len(str(call["id"]))]) + str(call["id"]).encode()
+    letter = stack.sql("INSERT INTO dead_letters (consumer, topic, partition, key, event_id, company_id, type, value, headers, error, unpublished) VALUES ('lead-pipeline', 'otto.changes', -1, %s, %s, %s,"
+                       " 'otto.changes.v1.RowChanged', %s, %s::jsonb, 'Broker: Message size too large', true) RETURNING id::text", company.id, event_id, company.id, value, json.dumps(headers))[0][0]
+    assert next(r for r in ottoctl("dead-letters", "list", "--company", company.id)["dead_letters"] if r["id"] == letter)["unpublished"]
+    shown = ottoctl("dead-letters", "show", letter)
+    assert shown["dead_letter"]["unpublished"] and "Kafka refused it" in shown["notes"][0] and "topics plan" in shown["notes"][0]
+    assert ottoctl("dead-letters", "redrive", letter, "--wait", "30s")["redriven"][0]["outcome"] == "published again"
+    assert eventually(lambda: event_id in json.dumps(ottoctl("event", event_id, "--limit", "20000")["topics"]))
+    assert ottoctl("dead-letters", "show", letter, code=REFUSED)["operators"][0]["action"] == "dead_letter.redrive"
+
+
 def test_a_discarded_dead_letter_stays_on_record(ottoctl, stack, company):
     event_id = str(uuid.uuid4())
     poison(stack, b"\xff\xff", **cloud_event(event_id))

@@ -160,14 +160,14 @@ TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more th
     std::vector<events::Wire> wires;
     for (int i = 0; i < 40; ++i) wires.push_back(report(handler.company, "+" + std::to_string(i), i == 20 ? "large" : "n"));
     send(wires);
-    CHECK(eventually([&] { return rows("dead_letters", name) == 1 && rows("outbox", name) == 0 && notes_of(handler.company) == 40; }));
+    CHECK(eventually([&] { return dead_letters_of(handler.company) == 1 && rows("outbox", name) == 0 && notes_of(handler.company) == 40; }));
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     CHECK(tries(name) - before <= 1 + 2 * took.count());
     for (int i = 0; i < 40; ++i)
         if (i != 20) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 1) >= 1);
-    CHECK(rows("dead_letters", name, " AND unpublished AND topic = 'otto.calls' AND type = 'otto.calls.v1.CallRecorded' AND company_id = '" + handler.company + "' AND error LIKE '%too large%'") == 1);
+    CHECK(dead_letters_of(handler.company, " AND unpublished AND topic = 'otto.calls' AND type = 'otto.calls.v1.CallRecorded' AND company_id = '" + handler.company + "' AND error LIKE '%too large%'") == 1);
     CHECK(metric("publish_refused_total", {{"consumer", name}}) == 1);
-    CHECK(metric("dead_letters_total", {{"consumer", name}}) == 1);
+    CHECK(metric("dead_letters_total", {{"consumer", name}}) >= 1);
     // And what comes later goes its way.
     send({report(handler.company, "+20", "n")});
     CHECK(on_topic("otto.calls", handler.company + ":+20", 1) == 1);
@@ -184,13 +184,13 @@ TEST_CASE("a pass-through sets aside the event whose successor Kafka refuses for
     std::vector<events::Wire> wires;
     for (int i = 0; i < 40; ++i) wires.push_back(report(handler.company, "+" + std::to_string(i), i == 20 ? "large" : "n"));
     send(wires);
-    CHECK(eventually([&] { return rows("dead_letters", name) == 1; }));
+    CHECK(eventually([&] { return dead_letters_of(handler.company) == 1; }));
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     CHECK(tries(name) - before <= 1 + 2 * took.count());
     for (int i = 0; i < 40; ++i)
         if (i != 20) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 1) >= 1);
     // The event itself, by where it came from: it is tried again by coming once more.
-    CHECK(rows("dead_letters", name, " AND NOT unpublished AND topic = 'otto.routed' AND type = 'otto.routed.v1.CallReported' AND error LIKE '%otto.calls%too large%'") == 1);
+    CHECK(dead_letters_of(handler.company, " AND NOT unpublished AND topic = 'otto.routed' AND type = 'otto.routed.v1.CallReported' AND error LIKE '%otto.calls%too large%'") == 1);
 }
 
 TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and publishes it once it is put back", "[integration]") {
@@ -222,7 +222,7 @@ TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and
         }));
         std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
         CHECK(tries(name) - before <= 1 + 2 * took.count());
-        CHECK(rows("dead_letters", name, " AND unpublished") == 2);
+        CHECK(dead_letters_of(company, " AND unpublished") == 2);
         CHECK(on_topic("otto.calls", company + ":one", 4) == 4);
     }
     pg::Connection owner(World::shared().owner, "owner");
@@ -255,7 +255,7 @@ TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a secon
     auto failures = metric("publish_failures_total") - before;
     CHECK(failures >= 2);
     CHECK(failures <= 1 + 2 * took.count());
-    CHECK(rows("dead_letters", name) == 0);
+    CHECK(dead_letters_of(handler.company) == 0);
     CHECK(metric("partitions_lost_total", {{"consumer", name}}) == 0);
     for (int i = 0; i < 20; ++i) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 3, kafka.brokers()) >= 3);
 }

@@ -198,6 +198,11 @@ inline std::string fresh_company() {
 inline std::string consumer_of(const std::string& company) { return "lead-pipeline/" + company; }
 inline std::int64_t notes_of(const std::string& company) { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + company + "'"); }
 
+/// Of this company's records alone: what other tests left in a topic that cannot be read is a dead letter of each new consumer.
+inline std::int64_t dead_letters_of(const std::string& company, const std::string& more = "") {
+    return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + consumer_of(company) + "' AND (company_id = '" + company + "' OR key LIKE '" + company + ":%')" + more);
+}
+
 /// How many records with this key stand on a topic; waits for at least `wanted`.
 inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted, const std::string& brokers = World::shared().brokers) {
     static std::atomic<int> n{0};

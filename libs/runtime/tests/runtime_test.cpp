@@ -105,7 +105,7 @@ TEST_CASE("one bad event of a batch costs only itself", "[integration]") {
     send(wires);
     Running lane(Consumer{name}.on<&Notes::batch>(notes, quick));
     CHECK(eventually([&] { return notes_of(notes.company) == 49; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 1; }));
+    CHECK(eventually([&] { return dead_letters_of(notes.company) == 1; }));
 }
 
 TEST_CASE("a transaction takes what there is of all partitions, and what follows from an event stands under its own partition", "[integration]") {
@@ -154,7 +154,7 @@ TEST_CASE("bytes that are no event become a dead letter with the bytes", "[integ
     headless.headers.clear();
     Running lane(Consumer{name}.on<&Notes::one>(notes));
     send({broken, headless, wire});
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 2; }));
+    CHECK(eventually([&] { return dead_letters_of(notes.company) == 2; }));
     CHECK(eventually([&] { return notes_of(notes.company) == 1; }));
 }
 

@@ -1,13 +1,13 @@
 -- name: dead_letters_list
 SELECT json_build_object('id', id, 'dead_at', dead_at, 'consumer', consumer, 'topic', topic, 'partition', partition, 'offset', "offset", 'type', type, 'event_id', event_id,
-                         'company_id', company_id, 'key', key, 'bytes', octet_length(value), 'error', error) AS j
+                         'company_id', company_id, 'key', key, 'bytes', octet_length(value), 'error', error, 'unpublished', unpublished) AS j
   FROM dead_letters
  WHERE ($1::text IS NULL OR consumer = $1) AND ($2::text IS NULL OR company_id = $2) AND ($3::text IS NULL OR position(lower($3) IN lower(error)) > 0)
  ORDER BY dead_at DESC, id LIMIT $4::bigint
 
 -- name: dead_letter_one
 SELECT json_build_object('id', id, 'dead_at', dead_at, 'consumer', consumer, 'topic', topic, 'partition', partition, 'offset', "offset", 'type', type, 'event_id', event_id,
-                         'company_id', company_id, 'key', key, 'bytes', octet_length(value), 'error', error, 'history', history, 'headers', headers) AS j
+                         'company_id', company_id, 'key', key, 'bytes', octet_length(value), 'error', error, 'unpublished', unpublished, 'history', history, 'headers', headers) AS j
   FROM dead_letters WHERE id = $1
 
 -- name: dead_letter_locked
@@ -22,8 +22,9 @@ INSERT INTO operator_actions (operator, action, target, event_id, company_id, re
 SELECT $1, 'dead_letter.edit', id, event_id, company_id, $3, json_build_object('former', to_jsonb(d) - 'history') FROM dead_letters d WHERE id = $2
 
 -- name: dead_letters_chosen
+-- What Kafka refused (unpublished) goes the way of a pass-through's: to its topic, by its service's outbox.
 SELECT id, consumer, topic, partition, type, event_id, company_id, value, error,
-       NOT EXISTS (SELECT FROM lanes l WHERE l.consumer = d.consumer AND l.topic = d.topic AND l.next_offset IS NOT NULL) AS passes_through
+       unpublished OR NOT EXISTS (SELECT FROM lanes l WHERE l.consumer = d.consumer AND l.topic = d.topic AND l.next_offset IS NOT NULL) AS passes_through
   FROM dead_letters d
  WHERE ($1::uuid[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR consumer = $2) AND ($3::text IS NULL OR company_id = $3)
    AND ($4::text IS NULL OR position(lower($4) IN lower(error)) > 0)
@@ -50,7 +51,8 @@ INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, compa
 SELECT consumer, topic, partition, key, false, event_id, company_id, type, value, headers, 0, '', history || $2::jsonb, now() FROM dead ORDER BY dead_at, id
 
 -- name: redrive_through
--- A pass-through has no parked events: its topic gets the record once more, by its service's own outbox. Who has seen the event drops the repeat.
+-- A pass-through has no parked events: its topic gets the record once more, by its service's own outbox. Who has seen the event drops the repeat. And what Kafka refused is
+-- put back where it was.
 WITH dead AS (DELETE FROM dead_letters WHERE id = ANY ($1::uuid[]) RETURNING *)
 INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)
 SELECT consumer, 'outbox', 0, topic, key, value, headers FROM dead ORDER BY dead_at, id
