@@ -73,7 +73,7 @@ rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::T
                                                 minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
                                                 text_or_null(a.has_appointment_type(), a.appointment_type()), text_or_null(true, when.remark), a.version()});
         if (changed && !when.known()) {
-            without_time.inc();
+            tx.on_commit([] { without_time.inc(); });
             tel::warn("An appointment was booked without a time", {{"company_id", a.company_id()}, {"call_id", call}, {"appointment_id", changed->id.to_string()},
                                                                      {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
         }

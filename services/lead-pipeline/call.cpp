@@ -46,6 +46,9 @@ void take_status(Call& call, const std::string& status, const Order& order) {
 
 }  // namespace
 
+/// Of a call's reports; a person who changes its note every day for months does not make its row grow without end.
+constexpr std::size_t kMostSeen = 200;
+
 int rank(std::string_view status) {
     if (status == "ringing") return 0;
     if (status == "in_progress") return 1;
@@ -68,6 +71,9 @@ bool Call::missed_call() const {
 }
 
 void merge(Call& call, const pb::CallReport& r, const Order& order) {
+    auto name = name_of(order.id);
+    if (call.seen.contains(name)) return;
+    if (call.seen.size() < kMostSeen) call.seen.insert(std::move(name));
     auto received = from_micros(order.received_us);
     call.received_at = call.received_at == Instant{} ? received : std::min(call.received_at, received);
     if (!r.customer_phone().empty() && call.origins.take("phone_number", order)) {
@@ -97,6 +103,7 @@ void merge(Call& call, const pb::CallReport& r, const Order& order) {
 }
 
 void merge(Call& call, const Call& other) {
+    call.seen.insert(other.seen.begin(), other.seen.end());
     call.received_at = call.received_at == Instant{} ? other.received_at : std::min(call.received_at, other.received_at);
     if (auto theirs = other.origins.of("phone_number"); theirs && call.origins.take("phone_number", *theirs)) {
         call.phone_number = other.phone_number;

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Call {
     std::optional<Instant> started_at, ended_at;
     Instant received_at{};                  ///< of the first report
     Origins origins;
+    std::set<std::string> seen;             ///< names of the reports that it is made of (see name_of)
 
     /// Derived, never stored apart from what they follow from.
     std::string status() const;
@@ -34,7 +36,10 @@ struct Call {
 int rank(std::string_view status);
 
 Order order_of(const inbound::v1::CallReport&, Instant received_at, const std::string& event_id);
-/// What one more report makes of it.
+/// What a report's event is remembered by.
+inline std::string name_of(std::string_view event_id) { return std::string(event_id.substr(0, 13)); }
+/// What one more report makes of it. One that it is made of already changes nothing, whenever it is received again: a body that somebody kept and posts anew, long after
+/// the inbox has forgotten it, would be the newest word about the call.
 void merge(Call&, const inbound::v1::CallReport&, const Order&);
 /// Two rows that prove to be one call.
 void merge(Call&, const Call& other);

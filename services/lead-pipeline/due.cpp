@@ -39,13 +39,13 @@ bool DueWork::round(pg::Connection& db) const {
     try {
         settle(db, due);
     } catch (const pg::SqlFailure& e) {
-        if (e.kind() != pg::FailureClass::data) throw;
+        if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
         // One of them is guilty; it must not hold up the others.
         for (const auto& item : due) {
             try {
                 settle(db, {item});
             } catch (const pg::SqlFailure& one) {
-                if (one.kind() != pg::FailureClass::data) throw;
+                if (one.kind() != pg::FailureClass::data && !one.perhaps_its_own()) throw;
                 tel::error("what was due could not be done; it is tried again in ten minutes", {{"company_id", item.company}, {"kind", item.kind}, {"id", item.ref}, {"why", one.what()}});
                 auto later = db.begin(pg::Scope::none());
                 later.write(sql::postpone_due, {item.company, item.kind, item.ref});

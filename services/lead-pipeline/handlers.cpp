@@ -80,6 +80,8 @@ struct CallRow {
         c.reported_status = std::string(root["status"].string().value_or(""));
         c.ever_answered = root["answered"].boolean().value_or(false);
         c.phone_callable = root["callable"].boolean().value_or(false);
+        for (std::size_t i = 0; i < root["seen"].size(); ++i) c.seen.emplace(root["seen"].at(i).string().value_or(""));
+        for (const auto& id : c.origins.reports()) c.seen.insert(name_of(id));  // of rows that are older than the list
         auto kept = [&](const char* name, std::optional<std::string>& slot) {
             if (auto text = root[name].string()) slot = std::string(*text);
         };
@@ -116,7 +118,9 @@ std::string merge_state(const Call& c) {
     if (c.customer_name) w.member("name", *c.customer_name);
     if (c.customer_city) w.member("city", *c.customer_city);
     if (c.customer_state) w.member("state", *c.customer_state);
-    return w.key("origins").raw(c.origins.text()).end_object().take();
+    w.key("seen").begin_array();
+    for (const auto& name : c.seen) w.value(name);
+    return w.end_array().key("origins").raw(c.origins.text()).end_object().take();
 }
 
 std::string tags_json(const Call& c) {

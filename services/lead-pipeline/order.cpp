@@ -49,6 +49,12 @@ bool Origins::take(std::string_view field, const Order& order) {
 
 void Origins::set(std::string_view field, const Order& order) { fields_.insert_or_assign(std::string(field), order); }
 
+std::vector<std::string> Origins::reports() const {
+    std::vector<std::string> out;
+    for (const auto& [field, order] : fields_) out.push_back(order.id);
+    return out;
+}
+
 std::optional<Order> Origins::of(std::string_view field) const {
     auto found = fields_.find(field);
     return found == fields_.end() ? std::nullopt : std::optional(found->second);

@@ -27,6 +27,8 @@ public:
     /// Notes it whatever stood there, for fields with a rule of their own.
     void set(std::string_view field, const Order&);
     std::optional<Order> of(std::string_view field) const;
+    /// The events that any field comes from.
+    std::vector<std::string> reports() const;
 
 private:
     std::map<std::string, Order, std::less<>> fields_;

@@ -202,7 +202,9 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
     save_job(tx, Step::analysis);
     if (!news) return false;
     for (const auto& unknown : machine->unknown) {
-        tel::Metrics::counter("analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {{"field", unknown.substr(0, unknown.find('='))}}).inc();
+        tx.on_commit([field = unknown.substr(0, unknown.find('='))] {
+            tel::Metrics::counter("analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {{"field", field}}).inc();
+        });
         tel::warn("Shunya sent a value that is not known", {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
     }
     publish_analysis(tx, *machine, storable(content), "shunya", received, corrections_of(tx, company, id), out);

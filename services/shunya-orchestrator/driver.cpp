@@ -14,6 +14,7 @@ using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
+constexpr Millis kPutOff{600'000};
 constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
@@ -99,12 +100,28 @@ bool Driver::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
         put_back(pool, *lease);
         return true;
     }
-    while (step(pool, *lease, stopping)) {
-        if (!stopping()) continue;
-        put_back(pool, *lease);
-        break;
+    try {
+        while (step(pool, *lease, stopping)) {
+            if (!stopping()) continue;
+            put_back(pool, *lease);
+            break;
+        }
+    } catch (const pg::SqlFailure& e) {
+        if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
+        put_off(pool, *lease, e.what());
+    } catch (const std::exception& e) {
+        put_off(pool, *lease, e.what());
     }
     return true;
+}
+
+/// A step that fails of itself: the outside was asked, and what it said could not be written. It is shown as paused, and the outside is not asked again each time a lease runs out.
+void Driver::put_off(pg::Pool& pool, const Lease& lease, const std::string& why) {
+    tel::error("a call's step failed and is put off", {{"company_id", lease.company.value()}, {"call_id", lease.call.value()}, {"why", why}});
+    auto tx = pool.begin(pg::Scope::company(lease.company));
+    tx.write(sql::pause_call, {lease.company, lease.call, "a step failed: " + mend_utf8(why)});
+    tx.write(sql::put_back, {lease.company, lease.call, lease.id, clock_now() + kPutOff});
+    tx.commit();
 }
 
 void Driver::renew(pg::Connection& db) {

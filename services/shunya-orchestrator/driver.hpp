@@ -64,6 +64,7 @@ private:
     std::vector<std::string> with_their_share();
     bool time_to_look_for_others();
     void put_back(pg::Pool&, const Lease&);
+    void put_off(pg::Pool&, const Lease&, const std::string& why);
     bool step(pg::Pool&, const Lease&, const std::function<bool()>& stopping);
     std::optional<Call> begin(pg::Pool&, const Lease&, Next&, bool& let_through);
     bool conclude(pg::Tx&, const Lease&, Call&);

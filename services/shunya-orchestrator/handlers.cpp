@@ -36,8 +36,10 @@ Progress progress_of(const inbound::v1::JobReport& job) {
     return Progress::unknown;
 }
 
-void count(Step step, std::string_view outcome) {
-    tel::Metrics::counter("analysis_reports_total", "Shunya's reports by what became of them.", {{"step", std::string(to_text(step))}, {"outcome", std::string(outcome)}}).inc();
+void count(pg::Tx& tx, Step step, std::string_view outcome) {
+    tx.on_commit([step = std::string(to_text(step)), outcome = std::string(outcome)] {
+        tel::Metrics::counter("analysis_reports_total", "Shunya's reports by what became of them.", {{"step", step}, {"outcome", outcome}}).inc();
+    });
 }
 
 }  // namespace
@@ -159,7 +161,7 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
         }
     }
     for (auto& event : events) std::visit([&](auto& m) { out.emit(m); }, event);
-    count(*step, outcome);
+    count(tx, *step, outcome);
     tel::info("shunya reported", {{"company_id", company.value()}, {"call_id", call->id.value()}, {"step", to_text(*step)}, {"status", report.status()}, {"outcome", outcome},
                                   {"trace_id", in.meta.trace.trace_id_hex()}});
     return rt::Outcome::done();

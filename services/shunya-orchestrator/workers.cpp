@@ -45,8 +45,7 @@ void Workers::stop(Millis within) {
         wake_.notify_all();
         if (!wake_.wait_for(guard, within, [&] { return running_ == 0; })) {
             // Somebody waits for the outside still. Its lease runs out, and whoever takes the call then goes on from its rows.
-            tel::error("a call's step did not end in time: the process ends under it", {{"running", running_}});
-            std::_Exit(1);
+            throw std::runtime_error(std::to_string(running_) + " steps of calls did not end in time");
         }
     }
     for (auto& t : threads_) t.join();
@@ -59,7 +58,7 @@ void Workers::work() {
     int failures = 0;
     const Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     while (!stopping_) {
-        bool wait = true;
+        bool wait = true, rests = false;
         Millis length{60'000};
         try {
             if (driver_.run_one(pool_, [this] { return stopping_.load(); })) {
@@ -72,7 +71,7 @@ void Workers::work() {
         } catch (const pg::SqlFailure& e) {
             tel::warn("calls wait for the database", {{"why", e.what()}});
             length = pause.pause(std::min(failures++, 8));
-            seen = calls_;
+            rests = true;
         } catch (const std::exception& e) {
             // Its lease runs out, and it is tried again: a fault of ours or of one call must not stop the others.
             tel::error("a call's step failed", {{"why", e.what()}});
@@ -80,6 +79,7 @@ void Workers::work() {
         }
         if (!wait) continue;
         std::unique_lock guard(lock_);
+        if (rests) seen = calls_;
         wake_.wait_for(guard, length, [&] { return calls_ != seen || stopping_; });
         seen = calls_;
     }

@@ -419,7 +419,10 @@ void Tx::commit() {
     bool committed = last && std::string_view(PQcmdStatus(last.get())) == "COMMIT";
     impl_->finish();
     if (!committed) throw SqlFailure("25P02", "the transaction had failed before its commit", "", "COMMIT");
+    for (const auto& then : std::exchange(impl_->on_commit, {})) then();
 }
+
+void Tx::on_commit(std::function<void()> then) { impl_->on_commit.push_back(std::move(then)); }
 
 void Tx::rollback() noexcept {
     if (!open()) return;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "pg/connection.hpp"
 
@@ -85,6 +86,7 @@ struct Tx::Impl {
     bool open = true;
     std::size_t statements = 0;
     std::function<void()> release;   ///< hands a pooled connection back
+    std::vector<std::function<void()>> on_commit;
     void finish() noexcept;
 };
 

@@ -101,6 +101,27 @@ TEST_CASE("a transaction that is not committed rolls back; its connection goes o
     CHECK(db.count() == 1);
 }
 
+TEST_CASE("what is to run after the commit runs after it, once, and not without it", "[integration]") {
+    Database db;
+    int ran = 0;
+    {
+        auto tx = db.connection.begin(pg::Scope::none());
+        tx.on_commit([&] { ++ran; });
+    }
+    {
+        auto tx = db.connection.begin(pg::Scope::none());
+        tx.on_commit([&] { ++ran; });
+        tx.write(kInsert, {1, "bad"});
+        CHECK_THROWS_AS(tx.commit(), pg::SqlFailure);
+    }
+    CHECK(ran == 0);
+    auto tx = db.connection.begin(pg::Scope::none());
+    tx.on_commit([&] { ran += static_cast<int>(db.connection.backend().pid > 0); });  // the session is free again
+    CHECK(ran == 0);
+    tx.commit();
+    CHECK(ran == 1);
+}
+
 TEST_CASE("values come back as they went in", "[integration]") {
     Database db;
     static constexpr pg::Query query{"test.values",

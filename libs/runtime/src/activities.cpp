@@ -89,7 +89,7 @@ bool Activities::one(pg::Connection& db) {
             record(db, done);
             return true;
         } catch (const pg::SqlFailure& e) {
-            bool own = e.kind() == pg::FailureClass::data || (may_be_its_own(e) && failures >= 3);
+            bool own = e.kind() == pg::FailureClass::data || (e.perhaps_its_own() && failures >= 3);
             if (!own && (stop_.stopping() || std::chrono::steady_clock::now() - leased > lease_)) throw;
             if (own && !done.outcome.settled()) throw;
             if (own) done.outcome = Outcome::retry(e.what());

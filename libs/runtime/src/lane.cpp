@@ -121,8 +121,6 @@ void Lane::back_off(const std::string& why, bool schema) {
     stop_.wait(wait);
 }
 
-bool may_be_its_own(const pg::SqlFailure& e) { return e.timed_out() || e.sqlstate().starts_with("XX"); }
-
 /// False: the database failed, and what the concerned partitions' rows say must be read before anything else.
 bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>& body) {
     auto lost = [&] {

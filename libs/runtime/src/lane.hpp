@@ -56,8 +56,6 @@ void rest_until(std::chrono::steady_clock::time_point end, Publisher&, StopSigna
 inline constexpr int kLastTry = 3;
 /// How long an event waits over which the database failed, and which may be the reason.
 inline constexpr Millis kStalled{15'000};
-/// Failures of the database that may be one event's own: what it asks for takes too long, or trips over a fault of the server.
-bool may_be_its_own(const pg::SqlFailure&);
 /// Another lane owns the partition now.
 struct Fenced {};
 

@@ -248,7 +248,7 @@ void Lane::alone(const Leg& one) {
         attempt({&one, 1}, true, nullptr);
         return;
     } catch (const pg::SqlFailure& e) {
-        if (may_be_its_own(e)) parked = Disposition{Outcome::retry(e.what(), kStalled), 0};
+        if (e.perhaps_its_own()) parked = Disposition{Outcome::retry(e.what(), kStalled), 0};
         else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
         else parked = Disposition{Outcome::retry(e.what())};
     } catch (const std::exception& e) {

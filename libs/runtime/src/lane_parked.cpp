@@ -93,7 +93,7 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
             failure = outcome;
         }
     } catch (const pg::SqlFailure& e) {
-        if (may_be_its_own(e)) failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
+        if (e.perhaps_its_own()) failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
         else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
         else failure = Outcome::retry(e.what());
     } catch (const std::exception& e) {

@@ -9,6 +9,7 @@ namespace otto::rt {
 namespace {
 
 constexpr std::size_t kBatch = 1'000;
+constexpr int kMostStalls = 10;  ///< failures of the database in a row, each of which may be an event's own
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
 /// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a few repeats after a crash.
@@ -92,7 +93,7 @@ void PassLane::retry(const char* what, const std::function<void()>& action) {
             action();
             return;
         } catch (const pg::SqlFailure& e) {
-            if (e.kind() == pg::FailureClass::data) throw;
+            if (e.kind() == pg::FailureClass::data || (e.perhaps_its_own() && n >= kMostStalls)) throw;
             metrics_.failures.inc();
             tel::warn("the lane waits and tries again", {{"consumer", consumer_.name()}, {"what", what}, {"why", e.what()}});
             db_.close();

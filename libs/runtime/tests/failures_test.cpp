@@ -214,6 +214,27 @@ TEST_CASE("what is told of a consumer's partitions adds up over its lanes, and g
     CHECK_FALSE(shown("partitions_owned{consumer=\"" + name + "\""));
 }
 
+TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what is told of its partitions goes with them", "[integration]") {
+    World::shared();
+    Notes notes{fresh_company()};
+    auto name = consumer_of(notes.company);
+    auto handled = [&](const std::string& outcome) { return "events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
+    {
+        Running lane(Consumer{name}.on<&Notes::pass>(notes).aside<&Notes::batch>(notes));
+        std::vector<events::Wire> wires{report(notes.company, "+1", "aside"), report(notes.company, "+1", "throw")};
+        for (int i = 0; i < 30; ++i) wires.push_back(report(notes.company, "+1", "n"));
+        send(wires);
+        CHECK(eventually([&] { return shown(handled("done") + "30\n"); }));
+        CHECK(eventually([&] { return shown(handled("aside") + "1\n"); }));
+        CHECK(shown("partitions_owned{consumer=\"" + name + "\"} 12\n"));
+        CHECK(shown("partition_lag{consumer=\"" + name + "\""));
+    }
+    CHECK(shown(handled("done") + "30\n"));
+    CHECK_FALSE(shown("partition_lag{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("partitions_owned{consumer=\"" + name + "\""));
+    CHECK(count("SELECT count(*) AS n FROM lanes WHERE consumer = '" + name + "' AND (trying_count > 0 OR NOT clean)") == 0);
+}
+
 TEST_CASE("what Postgres cannot hold as a text keeps nothing from being written for operators", "[integration]") {
     World::shared();
     Trouble trouble{fresh_company()};

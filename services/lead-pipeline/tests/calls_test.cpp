@@ -101,6 +101,21 @@ TEST_CASE("all permutations, repeats and groupings of a call's reports end in th
     } while (std::next_permutation(order.begin(), order.end()));
 }
 
+TEST_CASE("a report that is received again after others changes nothing, also once the inbox has forgotten it") {
+    auto reports = life();
+    Call once = applied(reports, {0, 1, 2, 3, 4, 5}), again = once;
+    for (int i = 0; i < 6; ++i) merge(again, reports[static_cast<std::size_t>(i)], order_of(reports[static_cast<std::size_t>(i)], at(30 * 86'400 + i), "e" + std::to_string(i)));
+    CHECK(shown(again) == shown(once));
+    // Also where its row was folded into another one.
+    Call other = applied(reports, {5});
+    Call both = applied(reports, {0, 1, 2, 3, 4});
+    merge(both, other);
+    auto before = shown(both);
+    merge(both, reports[2], order_of(reports[2], at(30 * 86'400), "e2"));
+    merge(both, reports[5], order_of(reports[5], at(30 * 86'400), "e5"));
+    CHECK(shown(both) == before);
+}
+
 TEST_CASE("statuses only climb; a voicemail is a missed call; an outbound one is never missed") {
     auto with = [](std::vector<std::pair<pb::Stage, std::string>> steps, const std::string& direction = "inbound") {
         Call c;
@@ -243,6 +258,18 @@ TEST_CASE("in the database too: any order, any batches, the same rows", "[integr
     CHECK(wanted.find("\"provider_call_id\": \"CAL1\"") != std::string::npos);
     CHECK(wanted.find("+12025550100 Kaylah Mills") != std::string::npos);
     CHECK(std::count(wanted.begin(), wanted.end(), '\n') == 2 + 1 + 1 + 3);  // two calls, one card, one lead, three ids
+}
+
+TEST_CASE("in the database too: a body that is posted anew after the inbox has forgotten it brings nothing back", "[integration]") {
+    const std::string company = "org_anew";
+    auto first = report(pb::STAGE_MODIFIED, ""), second = first;
+    first.set_note("what it was");
+    second.set_note("what it is");
+    record({routed_event(company, first, 0), routed_event(company, second, 1)}, 1);
+    auto anew = routed_event(company, first, 0);
+    anew.message.mutable_receipt()->set_received_at_us(to_micros(at(30 * 86'400)));
+    record({anew}, 1);
+    CHECK(Db::shared().lines("SELECT note AS v FROM calls WHERE company_id = 'org_anew'") == "what it is\n");
 }
 
 TEST_CASE("callers without a callable number have a card and a lead of their own for each call", "[integration]") {

@@ -37,6 +37,25 @@ TEST_CASE("a silent Shunya: recording, transcript and analysis are had by asking
     CHECK(rig.peer.accepted == 2);
 }
 
+TEST_CASE("what the outside said and the database refuses is not asked for again each time a lease runs out", "[integration]") {
+    Rig rig;
+    rig.record({rig.recorded()});
+    REQUIRE(rig.run());
+    execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + rig.company + "' THEN RAISE EXCEPTION 'not this'; END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER refuse BEFORE INSERT ON call_transcripts FOR EACH ROW EXECUTE FUNCTION refuse()");
+    rig.peer.now("transcription", "completed");
+    rig.due();
+    CHECK(rig.run());
+    CHECK_FALSE(rig.run());
+    CHECK(value("SELECT (lease IS NULL AND due_at > now() + interval '5 minutes')::text AS v FROM orchestrator_work" + rig.where()) == "true");
+    CHECK(value("SELECT paused_why AS v FROM recorded_calls" + rig.where()).find("not this") != std::string::npos);
+    execute("DROP TRIGGER refuse ON call_transcripts; DROP FUNCTION refuse()");
+    rig.due();
+    CHECK(rig.run());
+    CHECK(value("SELECT transcript_text AS v FROM call_transcripts" + rig.where()) == "hello");
+    CHECK(value("SELECT (paused_why IS NULL)::text AS v FROM recorded_calls" + rig.where()) == "true");
+}
+
 TEST_CASE("results by webhook are taken once; other content later is the newer analysis; older is nothing", "[integration]") {
     Rig rig;
     rig.record({rig.recorded()});

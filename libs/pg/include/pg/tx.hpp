@@ -27,6 +27,9 @@ public:
     FailureClass kind() const;
     /// The statement took longer than it may. Not so for what a Canceller ended.
     bool timed_out() const { return state_ == "57014"; }
+    /// The server's trouble or that of one row among many: a statement that takes too long, an internal error. Who has several things to do and meets it
+    /// again and again does them one by one, so that one does not hold up the others.
+    bool perhaps_its_own() const { return timed_out() || state_.starts_with("XX"); }
 
 private:
     std::string state_, constraint_;
@@ -101,6 +104,8 @@ public:
     void flush();
     void commit();
     void rollback() noexcept;
+    /// Runs once the transaction is committed, and only then: for what is counted and told.
+    void on_commit(std::function<void()>);
     bool open() const;
     Canceller canceller();
     /// How many statements have been queued so far.
