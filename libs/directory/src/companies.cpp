@@ -65,13 +65,6 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
 
 }  // namespace
 
-std::vector<Secret> Profile::keys_at(Instant at) const {
-    std::vector<Secret> out;
-    for (const auto& k : callrail_keys)
-        if (!k.valid_to || at < *k.valid_to) out.push_back(k.secret);
-    return out;
-}
-
 Companies::Companies(Options options) : options_(std::move(options)) {}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
@@ -158,6 +151,9 @@ void Companies::apply(const std::string& company_id, std::string_view value) {
         auto former = profiles_.find(company_id);
         if (former != profiles_.end() && former->second->version >= fresh->version) return;
     }
+    ++generation_;
+    auto former = profiles_.find(company_id);
+    note_changes_locked(former == profiles_.end() ? nullptr : former->second.get(), fresh ? &*fresh : nullptr);
     drop_locked(company_id);
     raw_.erase(company_id);
     if (fresh) {
@@ -169,45 +165,12 @@ void Companies::apply(const std::string& company_id, std::string_view value) {
         raw_[company_id] = std::string(value);
     }
     dirty_ = true;
-    ++generation_;
 }
 
 ProfilePtr Companies::find(const CompanyId& id) const {
     std::shared_lock guard(lock_);
     auto found = profiles_.find(id.value());
     return found == profiles_.end() ? nullptr : found->second;
-}
-
-std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose, Instant at) const {
-    std::vector<ProfilePtr> out;
-    std::shared_lock guard(lock_);
-    auto ids = by_number_.find(e164);
-    if (ids == by_number_.end()) return out;
-    for (const auto& id : ids->second) {
-        const auto& p = profiles_.at(id);
-        if (!p->active) continue;
-        for (const auto& n : p->numbers)
-            if (n.e164 == e164 && (purpose == Purpose::voice ? n.voice : n.text) && n.covers(at)) {
-                out.push_back(p);
-                break;
-            }
-    }
-    return out;
-}
-
-std::vector<ProfilePtr> Companies::by_callrail(const std::vector<std::string>& company_ids, std::string_view account_id) const {
-    std::set<std::string> ids;
-    std::vector<ProfilePtr> out;
-    std::shared_lock guard(lock_);
-    auto add = [&](std::string_view key) {
-        if (key.empty()) return;
-        if (auto found = by_callrail_.find(key); found != by_callrail_.end()) ids.insert(found->second.begin(), found->second.end());
-    };
-    for (const auto& c : company_ids) add(c);
-    add(account_id);
-    for (const auto& id : ids)
-        if (const auto& p = profiles_.at(id); p->active) out.push_back(p);
-    return out;
 }
 
 std::size_t Companies::size() const {

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -50,11 +51,31 @@ struct Profile {
     std::optional<Secret> callrail_api_key;
     std::string workflow_config;              ///< JSON object, "" if none is set
     /// Keys valid at that moment, the newest first.
-    std::vector<Secret> keys_at(Instant) const;
+    std::vector<Key> keys_at(Instant) const;
+    /// How sure it is that the number is the company's at that moment; nothing: it is not the company's.
+    enum class Purpose { voice, text };
+    std::optional<Standing> owns(std::string_view e164, Purpose, Instant at) const;
 };
 using ProfilePtr = std::shared_ptr<const Profile>;
+using Purpose = Profile::Purpose;
 
-enum class Purpose { voice, text };
+/// What an event says of whose it could be; proves nothing.
+struct Asked {
+    std::string number;                           ///< the company's number in it, E.164; "" = none
+    Purpose purpose = Purpose::voice;
+    std::vector<std::string> provider_companies;  ///< ids of companies at the provider
+    std::string account, claimed_company;
+    /// "number:+1202…", "callrail:ACC1", "company:org_…": what must change in the directory before another answer can be expected.
+    std::vector<std::string> names() const;
+};
+
+/// A company that an event could be of: its key must prove it.
+struct Candidate {
+    ProfilePtr company;
+    std::optional<Standing> owns_at, owns_now;    ///< owner of the number at the event's own time, and now; neither: it comes by its ids, or is claimed
+};
+/// Whether an event that this company's key proves is about a number that finally is another's: somebody else has the provider's word for it, the signer does not own it.
+bool contested(const std::vector<Candidate>&, const CompanyId& signer);
 
 /// All companies, in memory, fed by the compacted topic otto.directory; with a snapshot on disk for a start without Kafka. Look-ups are cheap and
 /// thread-safe.
@@ -83,13 +104,21 @@ public:
     ProfilePtr find(const CompanyId&) const;
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
     std::vector<ProfilePtr> owners(std::string_view e164, Purpose, Instant at) const;
-    /// Active companies with one of these ids at CallRail (company ids or account id).
-    std::vector<ProfilePtr> by_callrail(const std::vector<std::string>& company_ids, std::string_view account_id) const;
+    /// Whom an event could be of (architecture.md G4), in the order in which their keys count: the number's owners at the event's own time, and now; companies with one of its ids
+    /// at CallRail, of which at most sixteen are tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an event is
+    /// does not change with that.
+    std::vector<Candidate> candidates(const Asked&, Instant at, Instant now) const;
     std::size_t size() const;
     /// Versions of all companies, to find what the topic is behind with.
     std::map<std::string, std::int64_t> versions() const;
     /// Rises with every change.
     std::uint64_t generation() const { return generation_; }
+    /// What has changed after a generation, as Asked::names says it, so far as it can change an answer of candidates().
+    struct Changes {
+        std::uint64_t generation;                       ///< up to which
+        std::optional<std::vector<std::string>> names;  ///< nothing: too much, or too long ago, to say; whatever waits may be concerned
+    };
+    Changes changed_since(std::uint64_t generation) const;
     /// Takes one record of the topic (also for tests); an empty value removes the company.
     void apply(const std::string& company_id, std::string_view value);
 
@@ -98,6 +127,8 @@ private:
     void load_snapshot();
     void save_snapshot();
     void drop_locked(const std::string& id);
+    void note_changes_locked(const Profile* former, const Profile* fresh);
+    std::vector<ProfilePtr> claimants_locked(const Asked&, Instant now) const;
 
     Options options_;
     mutable std::shared_mutex lock_;
@@ -106,6 +137,8 @@ private:
     std::map<std::string, std::set<std::string>, std::less<>> by_number_, by_callrail_;
     std::atomic<bool> caught_up_{false}, from_snapshot_{false}, stop_{false};
     std::atomic<std::uint64_t> generation_{0};
+    std::deque<std::pair<std::uint64_t, std::string>> changes_;  ///< generation and name of what changed, the latest ones
+    std::uint64_t changes_from_ = 0;                             ///< all changes after this generation are among them
     mutable std::mutex known_lock_;
     mutable std::condition_variable known_;  ///< caught_up_ or stop_
     std::thread thread_;
