@@ -13,36 +13,52 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
-constexpr std::string_view kPrefix = "/api/v1/callrail/";
+constexpr std::string_view kPrefix = "/api/v1/callrail/", kTexts = "/sms/callrail-webhook";
+
+class Read final : public ingress::Reading {
+public:
+    explicit Read(const http::Request& request) : text_(request.path == kTexts), report_(providers::callrail::Report::read(request.body, request.content_type())) {
+        auto names = text_ ? report_.names_of_text() : report_.names_of_call();
+        at = names.at;
+        asked = {std::move(names.number), text_ ? directory::Purpose::text : directory::Purpose::voice, std::move(names.provider_companies), std::move(names.account), std::move(names.claimed_company),
+                 std::move(names.mapped_company)};
+    }
+
+    ingress::Normalized normalize(const http::Request& request) const override {
+        ingress::Normalized n;
+        n.event = std::make_shared<pb::ProviderEvent>();
+        auto& event = *n.event;
+        if (text_) {
+            report_.tell_text(event);
+            n.identity = event.text().provider_message_id();
+            n.customer = event.text().customer_phone();
+            n.waits = true;
+        } else {
+            std::string_view path = request.path;
+            path.remove_prefix(std::min(path.size(), kPrefix.size()));
+            report_.tell_call(path == "webhook" ? "call.completed" : path, event);
+            n.identity = event.call().provider_call_id();
+            n.customer = event.call().customer_phone();
+            n.waits = !event.not_understood().empty();
+        }
+        return n;
+    }
+
+private:
+    bool text_;
+    providers::callrail::Report report_;
+};
 
 }  // namespace
 
 std::vector<std::string> CallRail::paths() const {
     std::vector<std::string> out;
     for (auto name : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "webhook"}) out.push_back(std::string(kPrefix) + name);
+    out.emplace_back(kTexts);
     return out;
 }
 
-ingress::Normalized CallRail::normalize(const http::Request& request) const {
-    std::string_view path = request.path;
-    path.remove_prefix(std::min(path.size(), kPrefix.size()));
-    if (path == "webhook") path = "call.completed";
-    ingress::Normalized n;
-    n.event = std::make_shared<pb::ProviderEvent>();
-    auto& event = *n.event;
-    providers::callrail::read_report(request.body, request.content_type(), path, event);
-    if (event.has_call()) {
-        const auto& report = event.call();
-        n.identity = report.provider_call_id();
-        n.customer = report.customer_phone();
-        n.candidates.number = report.tracking_number();
-        n.candidates.account = report.account_id();
-        n.candidates.provider_companies.assign(report.provider_company_ids().begin(), report.provider_company_ids().end());
-        n.candidates.claimed_company = report.claimed_company_id();
-    }
-    n.log_message = "CallRail " + event.kind() + " webhook";
-    return n;
-}
+std::unique_ptr<ingress::Reading> CallRail::read(const http::Request& request) const { return std::make_unique<Read>(request); }
 
 std::vector<std::pair<std::string, std::string>> CallRail::signature_headers(const http::Request& request) const {
     std::vector<std::pair<std::string, std::string>> out;
@@ -64,6 +80,6 @@ ingress::Proof CallRail::proof(const http::Request& request) const {
     return proof;
 }
 
-std::vector<Secret> CallRail::keys(const directory::Profile& company, Instant now) const { return company.keys_at(now); }
+std::vector<directory::Key> CallRail::keys(const directory::Profile& company, Instant now) const { return company.keys_at(now); }
 
 }  // namespace otto::callrail_ingress

@@ -45,44 +45,28 @@ std::string_view stands(std::string_view status, std::string_view event_type) {
 
 std::string why_not_understood(const pb::JobReport& job, std::string_view standing, bool has_call) {
     if (job.shunya_job_id().empty() && job.call_id() == 0)
-        return has_call ? "its call_id is no whole number of a call, and it names no job (shunya_job_id, job_id, task_id or X-Shunya-Task-Id)"
-                        : "it names no job (shunya_job_id, job_id, task_id or X-Shunya-Task-Id) and no call (call_id)";
+        return has_call ? "its call_id is no whole number of a call, and it names no job (shunya_job_id, job_id or task_id)"
+                        : "it names no job (shunya_job_id, job_id or task_id) and no call (call_id)";
     if (standing.empty()) return job.status().empty() ? "it says neither status nor event_type" : "status '" + clip_utf8(job.status(), 60) + "' is not known";
     return "";
 }
 
-}  // namespace
-
-std::optional<std::string> Shunya::unprovable(const http::Request& head, bool allow_unsigned, Instant now) const {
-    if (secrets_.empty() && allow_unsigned) return std::nullopt;
-    return refused_by_head(scheme_, head.headers, secrets_, now);
-}
-
-std::optional<ingress::Judgement> Shunya::judge_alone(const http::Request& request, bool allow_unsigned, Instant now) const {
-    using ingress::Verdict;
-    if (secrets_.empty() && allow_unsigned) return ingress::Judgement{Verdict::unsigned_, {}, ""};
-    if (auto why = refused_because(scheme_, request.headers, request.body, secrets_, now)) return ingress::Judgement{Verdict::forged, {}, *why};
-    return ingress::Judgement{Verdict::authentic, {}, ""};
-}
-
-ingress::Normalized Shunya::normalize(const http::Request& request) const {
+ingress::Normalized normalized(const http::Request& request) {
     ingress::Normalized n;
     n.event = std::make_shared<pb::ProviderEvent>();
     auto& event = *n.event;
     event.set_kind("job.report");
     event.set_key("shunya:unknown");
     auto& job = *event.mutable_job();
-    auto header_id = keepable(mend_utf8(request.headers.get("X-Shunya-Task-Id")), kLongestId);
     auto parsed = JsonDocument::parse(request.body);
     if (!parsed || !parsed->root().is_object()) {
         event.set_not_understood(parsed ? "the body is no JSON object" : "the body is no JSON: " + parsed.error().message);
-        job.set_shunya_job_id(header_id);
     } else {
         auto body = parsed->root();
         auto inner = body["result"].is_object() ? body["result"] : body["data"];
+        // X-Shunya-Task-Id names a job too, but nobody has signed that header: it would choose whose the report is.
         auto id = text(body, {"shunya_job_id", "job_id", "task_id"});
-        if (id.empty()) id = text(inner, {"shunya_job_id", "job_id", "task_id"});
-        job.set_shunya_job_id(id.empty() ? header_id : id);
+        job.set_shunya_job_id(id.empty() ? text(inner, {"shunya_job_id", "job_id", "task_id"}) : id);
         auto call = body["call_id"].exists() && !body["call_id"].is_null() ? body["call_id"] : inner["call_id"];
         auto number = call.is_bool() ? std::nullopt : call.loose_integer();
         if (number && *number > 0 && *number <= kLargestCallId && call.number().value_or(static_cast<double>(*number)) == static_cast<double>(*number)) job.set_call_id(*number);
@@ -96,9 +80,36 @@ ingress::Normalized Shunya::normalize(const http::Request& request) const {
     if (!job.shunya_job_id().empty()) event.set_key(job.shunya_job_id());
     else if (job.call_id() != 0) event.set_key("call:" + std::to_string(job.call_id()));
     n.identity = event.key();
-    n.log_message = "Shunya " + event.kind() + " webhook";
+    n.waits = !event.not_understood().empty();
     return n;
 }
+
+struct Read final : ingress::Reading {
+    ingress::Normalized normalize(const http::Request& request) const override { return normalized(request); }
+};
+
+std::optional<ingress::Judgement> forged(std::optional<Refusal> refusal) {
+    if (!refusal) return std::nullopt;
+    ingress::Judgement out{ingress::Verdict::forged, {}, std::move(refusal->why)};
+    out.cure = std::move(refusal->cure);
+    out.operators_cure = std::move(refusal->operators_cure);
+    return out;
+}
+
+}  // namespace
+
+std::optional<ingress::Judgement> Shunya::refused_by_head(const http::Request& request, bool allow_unsigned, Instant now) const {
+    if (secrets_.empty() && allow_unsigned) return std::nullopt;
+    return forged(shunya_ingress::refused_by_head(scheme_, request.headers, secrets_, now));
+}
+
+std::optional<ingress::Judgement> Shunya::judge_alone(const http::Request& request, bool allow_unsigned, Instant now) const {
+    if (secrets_.empty() && allow_unsigned) return ingress::Judgement{ingress::Verdict::unsigned_};
+    if (auto judgement = forged(refused_because(scheme_, request.headers, request.body, secrets_, now))) return judgement;
+    return ingress::Judgement{ingress::Verdict::authentic};
+}
+
+std::unique_ptr<ingress::Reading> Shunya::read(const http::Request&) const { return std::make_unique<Read>(); }
 
 std::vector<std::pair<std::string, std::string>> Shunya::signature_headers(const http::Request& request) const {
     std::vector<std::pair<std::string, std::string>> out;

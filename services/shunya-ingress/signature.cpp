@@ -33,60 +33,63 @@ bool lower_hex(std::string_view text) {
     return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-}  // namespace
-
-namespace {
-
-struct Signed { std::string signature, timestamp; };
-
-/// What the head says of it; the error is the check that fails whatever the body is.
-Result<Signed> read_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
-    for (auto name : {signature_header(scheme), timestamp_header(scheme)}) {
-        if (!headers.has(name)) return Error("the header " + std::string(name) + " is missing");
-        if (headers.count(name) > 1) return Error("the header " + std::string(name) + " is there more than once");
-    }
-    Signed out{std::string(headers.get(signature_header(scheme))), std::string(headers.get(timestamp_header(scheme)))};
-    const std::string stamp_name(timestamp_header(scheme)), unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
-    if (!lower_hex(out.signature)) return Error("the header " + std::string(signature_header(scheme)) + " is not 64 digits of lower-case hex");
-    auto stamp = decimal(out.timestamp);
-    if (!stamp || (scheme == Scheme::uwc && out.timestamp.size() > 12)) return Error("the header " + stamp_name + " is no time in " + unit + " since 1970");
+struct Head {
+    std::string signature, timestamp;
+};
+std::optional<Refusal> read_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now, Head& head) {
+    const std::string signature_name(signature_header(scheme)), stamp_name(timestamp_header(scheme)), unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
+    const std::string setting = "OTTO_SHUNYA_SIGNATURE says which headers and which message are expected";
+    auto field = [&](const std::string& name, std::string& value) -> std::optional<Refusal> {
+        auto cure = "Send " + signature_name + " and " + stamp_name + ", once each.";
+        if (!headers.has(name)) return Refusal{"the header " + name + " is missing", cure, setting};
+        if (headers.count(name) > 1) return Refusal{"the header " + name + " is there more than once", cure, setting};
+        value = headers.get(name);
+        return std::nullopt;
+    };
+    if (auto refusal = field(signature_name, head.signature)) return refusal;
+    if (auto refusal = field(stamp_name, head.timestamp)) return refusal;
+    if (!lower_hex(head.signature)) return Refusal{"the header " + signature_name + " is not 64 digits of lower-case hex", "Send the HMAC-SHA256 as lower-case hex, and nothing else.", setting};
+    auto stamp = decimal(head.timestamp);
+    auto count = "Send the time in " + unit + " since 1970.";
+    if (!stamp || (scheme == Scheme::uwc && head.timestamp.size() > 12)) return Refusal{"the header " + stamp_name + " is no time in " + unit + " since 1970", count, setting};
     auto at = Millis{scheme == Scheme::uwc ? *stamp * 1'000 : *stamp};
     auto age = std::chrono::floor<Millis>(now.time_since_epoch()) - at;
     if (age > kWindow || age < -kWindow) {
+        // A time that is right in the other unit is a fault of the unit, not of a clock.
+        auto other = std::chrono::floor<Millis>(now.time_since_epoch()) - Millis{scheme == Scheme::uwc ? *stamp : *stamp < 100'000'000'000 ? *stamp * 1'000 : 0};
+        bool unit_wrong = other <= kWindow && other >= -kWindow;
         auto seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age < Millis{0} ? -age : age).count());
-        return Error("the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) +
-                     " s are allowed, and it counts " + unit);
+        return Refusal{"the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) + " s are allowed, and it counts " + unit,
+                       unit_wrong ? count : "Send each webhook with the time of its sending, from a clock that is right.", unit_wrong ? setting : "compare this machine's clock with the time"};
     }
-    if (secrets.empty()) return Error("this deployment has no secret for it (OTTO_SHUNYA_WEBHOOK_SECRET)");
-    return out;
+    if (secrets.empty()) return Refusal{"this deployment has no secret for it", "It is to be set where the webhook is received.", "set OTTO_SHUNYA_WEBHOOK_SECRET to what Shunya signs with"};
+    return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<std::string> refused_by_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
-    auto head = read_head(scheme, headers, secrets, now);
-    if (!head) return head.error().message;
-    return std::nullopt;
+std::optional<Refusal> refused_by_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
+    Head head;
+    return read_head(scheme, headers, secrets, now, head);
 }
 
-std::optional<std::string> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
-    auto head = read_head(scheme, headers, secrets, now);
-    if (!head) return head.error().message;
-    const auto& [signature, timestamp] = *head;
-    std::string message = timestamp;
+std::optional<Refusal> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
+    Head head;
+    if (auto refusal = read_head(scheme, headers, secrets, now, head)) return refusal;
+    std::string message = head.timestamp;
     switch (scheme) {
         case Scheme::timestamp_dot_body: message.append(".").append(body); break;
         case Scheme::uwc: message.append(".").append(hex_encode(sha256(body))); break;
         case Scheme::sorted_json: {
             auto sorted = sorted_json(body);
-            if (!sorted) return "the body is no JSON, of which the signature is made: " + sorted.error().message;
+            if (!sorted) return Refusal{"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"};
             message.append(":").append(*sorted);
         }
     }
     bool good = false;
-    for (const auto& secret : secrets) good = constant_time_equal(hex_encode(hmac_sha256(secret.reveal(), message)), signature) || good;
-    if (!good) return "no secret matched";
-    return std::nullopt;
+    for (const auto& secret : secrets) good = constant_time_equal(hex_encode(hmac_sha256(secret.reveal(), message)), head.signature) || good;
+    if (good) return std::nullopt;
+    return Refusal{"no secret matched", "Sign with the deployment's Shunya webhook secret.", "compare OTTO_SHUNYA_WEBHOOK_SECRET with what Shunya signs with, and OTTO_SHUNYA_SIGNATURE with the message that it signs"};
 }
 
 }  // namespace otto::shunya_ingress

@@ -28,12 +28,14 @@ std::string_view timestamp_header(Scheme);
 /// How far the time of a webhook may be from ours, before and after.
 inline constexpr std::chrono::minutes kWindow{5};
 
-/// Which check failed, in words for who sent it: "the header X-Shunya-Signature is missing", "the timestamp is 912 s old …", "no secret matched".
+/// Which check failed, and what mends it: in words for who sent it, who learns no name of a setting, and for who receives it.
+struct Refusal {
+    std::string why, cure, operators_cure;
+};
+/// What the headers alone refute: one that is missing, doubled or malformed, a time that is not ours; or this deployment has no secret. nullopt: the body must tell.
+std::optional<Refusal> refused_by_head(Scheme, const http::Headers&, const std::vector<Secret>& secrets, Instant now);
 /// nullopt: one of `secrets` signed it. Constant time in the signature.
-std::optional<std::string> refused_because(Scheme, const http::Headers&, std::string_view body, const std::vector<Secret>& secrets, Instant now);
-
-/// Those of the checks that need no body: what fails one of them cannot be proven by any.
-std::optional<std::string> refused_by_head(Scheme, const http::Headers&, const std::vector<Secret>& secrets, Instant now);
+std::optional<Refusal> refused_because(Scheme, const http::Headers&, std::string_view body, const std::vector<Secret>& secrets, Instant now);
 
 /// JSON as Python's json.dumps(json.loads(text), sort_keys=True) writes it: keys in order of their code points, of doubled keys the last, ", " and ": "
 /// between, everything beyond printable ASCII escaped in lower-case hex. Numbers stay as they stood: whoever signed wrote them with the same library.

@@ -1,5 +1,7 @@
 #include "handlers.hpp"
 
+#include <set>
+
 #include "base/json.hpp"
 #include "routing.hpp"
 #include "telemetry/log.hpp"
@@ -27,11 +29,23 @@ struct HeldRow {
     Instant received_at;
     bool asked;  // by an operator, who waits for the answer
     bool known;  // false: the job that it waits for is not on record, and its record was not read
+    bool named;  // what it waits for in the directory is on record
     static HeldRow from(const pg::Fields& f) {
         bool known = f.boolean("known");
-        return {f.uuid("event_id"), f.text("reason"), known ? f.bytes("record") : "", f.text("traceparent"), *f.time("received_at"), f.boolean("asked"), known};
+        return {f.uuid("event_id"), f.text("reason"), known ? f.bytes("record") : "", f.text("traceparent"), *f.time("received_at"), f.boolean("asked"), known, f.boolean("named")};
     }
 };
+
+/// Names in the directory of what may let a held event go on.
+pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
+    auto names = event.has_job() ? std::vector<std::string>{} : asked_of(event).names();
+    if (!held.held_for.value().empty()) {
+        directory::Asked account;
+        account.claimed_company = held.held_for.value();
+        names.push_back(account.names().front());
+    }
+    return pg::Param::array(names);
+}
 
 /// What provider_calls knows of many reports, asked once.
 class Jobs {
@@ -61,11 +75,11 @@ private:
 
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
     if (in.event.has_job()) return rt::Outcome::aside();  // its company stands in a table
-    auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
-    auto* company = std::get_if<CompanyId>(&decision);
-    if (!company) return rt::Outcome::aside();
+    auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
+    auto* owner = std::get_if<Owner>(&decision);
+    if (!owner) return rt::Outcome::aside();
     static thread_local routed::v1::CallReported message;
-    hand_over(in.event, *company, message);
+    hand_over(in.event, *owner, message);
     out.emit(message);
     return rt::Outcome::done();
 }
@@ -87,16 +101,17 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
             held = std::get<Held>(std::move(decision));
             if (in.event.not_understood().empty()) waits_for = pg::Param::array(names_of(in.event.job()));
         } else {
-            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_);
+            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
             // Between routing and holding the owner may have become known: the next release takes it on.
-            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", in.event.call().tracking_number()};
+            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", asked_of(in.event).number};
         }
         std::string record;
         in.event.SerializeToString(&record);
         pg::Param number = held.number.empty() ? pg::Param(nullptr) : pg::Param(held.number);
         pg::Param proven = receipt.proven_company_id().empty() ? pg::Param(nullptr) : pg::Param(receipt.proven_company_id());
         tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number, verdict_text(receipt.verdict()), proven, receipt.request_target(),
-                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for});
+                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for,
+                             concerns(in.event, held), held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
         auto shown = held.reason;  // the number goes into the log as its last digits and hash only
         if (!held.number.empty())
             if (auto at = shown.find(held.number); at != std::string::npos) shown.replace(at, held.number.size(), "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
@@ -105,17 +120,42 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
     }
 }
 
-void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx, rt::Out<>&) const {
+bool ToldProofs::tell(const changes::v1::NumberProven& proof, const EventId& cause) {
+    constexpr std::size_t most = 10'000;
+    constexpr std::int64_t again_us = 300'000'000;  // company-service may have had a reason to let it be, that has gone
+    auto key = proof.company_id() + " " + proof.e164() + (proof.final_proof() ? " finally" : "");
+    std::lock_guard guard(lock_);
+    if (told_.size() >= most) told_.clear();
+    auto [told, first] = told_.try_emplace(std::move(key), Told{cause, proof.at_us()});
+    if (first || told->second.cause == cause) return true;
+    if (proof.at_us() < told->second.at_us + again_us) return false;
+    told->second = {cause, proof.at_us()};
+    return true;
+}
+
+void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx, rt::Out<changes::v1::NumberProven>& out) const {
     pg::Columns calls(4);
     std::map<std::pair<std::string, std::string>, std::pair<std::string, Instant>> seen;
     for (const auto& in : ins) {
         const auto& e = in.event;
-        for (const auto& alias : e.call().aliases()) calls.row({e.receipt().provider(), alias, e.company_id(), e.phone()});
+        const auto& receipt = e.receipt();
+        for (const auto& alias : e.call().aliases()) calls.row({receipt.provider(), alias, e.company_id(), e.phone()});
         const auto& number = e.call().tracking_number();
         auto company = companies_.find(CompanyId{e.company_id()});
         if (!company || !number.starts_with('+')) continue;
+        auto received = from_micros(receipt.received_at_us());
         bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&](const auto& n) { return n.e164 == number; });
-        if (!registered) seen[{e.company_id(), number}] = {e.receipt().provider(), from_micros(e.receipt().received_at_us())};
+        if (!registered) seen[{e.company_id(), number}] = {receipt.provider(), received};
+        if (receipt.verdict() != pb::VERDICT_AUTHENTIC) continue;
+        auto standing = company->owns(number, directory::Purpose::voice, e.call().has_started_at_us() ? from_micros(e.call().started_at_us()) : received);
+        if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven)) continue;
+        changes::v1::NumberProven proof;
+        proof.set_company_id(e.company_id());
+        proof.set_e164(number);
+        proof.set_provider(receipt.provider());
+        proof.set_final_proof(receipt.final_proof());
+        proof.set_at_us(receipt.received_at_us());
+        if (told_.tell(proof, in.meta.id)) out.emit(in.meta, proof);
     }
     if (calls.rows() > 0) tx.write(sql::remember_calls, calls.params());
     for (const auto& [key, value] : seen) tx.write(sql::saw_number, {key.first, key.second, value.first, value.second});
@@ -137,11 +177,11 @@ void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> i
     tx.write(sql::wake_held, {pg::Param::array(std::vector<std::string>(names.begin(), names.end()))});
 }
 
-bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& after, Uuid& after_id) const {
+bool Router::release_page(pg::Connection& db, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const {
     static auto released = tel::Metrics::counter("held_released_total", "Held events that went on.");
     rt::Emitter<routed::v1::CallReported, routed::v1::JobReported> emitter(kName);
     auto tx = db.begin(pg::Scope::none());
-    auto rows = tx.many<HeldRow>(query, {after, after_id});
+    auto rows = names ? tx.many<HeldRow>(sql::held_due, {after, after_id, pg::Param::array(*names)}) : tx.many<HeldRow>(sql::held_page, {after, after_id});
     if (rows.empty()) return false;
     std::vector<std::optional<pb::ProviderEvent>> events_of(rows.size());
     Jobs jobs;
@@ -163,7 +203,7 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
             continue;
         }
         if (!events_of[i]) {
-            tx.write(sql::explain_again, {row.id, "Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record."});
+            tx.write(sql::explain_again, {row.id, "Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record.", pg::Param::array(std::vector<std::string>{}), nullptr, false});
             continue;
         }
         auto& event = *events_of[i];
@@ -172,7 +212,8 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
         cause.occurred_at = row.received_at;
         cause.trace = tel::TraceContext::parse(row.traceparent).value_or(tel::TraceContext::fresh());
         auto stays = [&](const Held& held) {
-            if (held.reason != row.reason || row.asked) tx.write(sql::explain_again, {row.id, held.reason, held.cure});
+            if (held.reason != row.reason || row.asked || !row.named)
+                tx.write(sql::explain_again, {row.id, held.reason, held.cure, concerns(event, held), held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
         };
         const auto kind = event.kind();
         CompanyId company;
@@ -186,13 +227,13 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
             company = std::get<JobOwner>(decision).company;
             emitter.emit(tx, cause, routed_job(std::move(event), std::get<JobOwner>(decision)));
         } else {
-            auto decision = tenant_router::route(event, companies_, allow_unsigned_);
+            auto decision = tenant_router::route(event, companies_, allow_unsigned_, system_clock().now());
             if (auto* held = std::get_if<Held>(&decision)) {
                 stays(*held);
                 continue;
             }
-            company = std::get<CompanyId>(decision);
-            emitter.emit(tx, cause, routed(std::move(event), company));
+            company = std::get<Owner>(decision).company;
+            emitter.emit(tx, cause, routed(std::move(event), std::get<Owner>(decision)));
         }
         events_of[i].reset();
         tx.write(sql::release, {row.id, company});
@@ -205,16 +246,20 @@ bool Router::release_page(pg::Connection& db, const pg::Query& query, Instant& a
 }
 
 void Router::release(pg::Connection& db) const {
-    auto generation = companies_.generation();
+    // What waits is tried when something in the directory changed that it names; all of it by a router that is new, or has lost count, and each hour, for a number's time may come
+    // without a change.
+    constexpr std::chrono::minutes all_again{60}, count_again{1};
     auto now = std::chrono::steady_clock::now();
-    bool all = generation != tried_generation_ || now - tried_all_ > std::chrono::seconds(60);
+    auto changes = companies_.changed_since(tried_generation_);
+    if (!tried_all_ || now - *tried_all_ > all_again) changes.names.reset();
     Instant after{};
     Uuid after_id;
-    while (release_page(db, all ? sql::held_page : sql::held_recently, after, after_id)) {
+    while (release_page(db, changes.names, after, after_id)) {
     }
-    if (!all) return;
-    tried_generation_ = generation;
-    tried_all_ = now;
+    tried_generation_ = changes.generation;
+    if (!changes.names) tried_all_ = now;
+    if (counted_ && now - *counted_ < count_again) return;
+    counted_ = now;
     static auto held = tel::Metrics::gauge("held_events", "Events that nobody owns, or nobody's key proves.");
     auto tx = db.begin(pg::Scope::none());
     tx.each(sql::count_held, {}, [](const pg::Fields& f) { held.set(f.number("n")); });

@@ -1,11 +1,28 @@
 #pragma once
+#include <map>
+#include <mutex>
+#include <optional>
+
 #include "directory/companies.hpp"
 #include "otto/analysis/v1/analysis.pb.h"
+#include "otto/changes/v1/changes.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "runtime/runtime.hpp"
 
 namespace otto::tenant_router {
+
+/// Which proofs of numbers are on their way to company-service. Until the directory shows what they say each further event of the number would tell it again. Bounded; thread-safe.
+class ToldProofs {
+public:
+    /// Whether to tell it: not told lately, or by the same event, whose batch runs again.
+    bool tell(const changes::v1::NumberProven&, const EventId& cause);
+
+private:
+    struct Told { EventId cause; std::int64_t at_us; };
+    std::mutex lock_;
+    std::map<std::string, Told> told_;
+};
 
 /// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
 class Router {
@@ -14,19 +31,21 @@ public:
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
     void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
-    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered.
-    void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<>&) const;
+    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered; a registered one that is surer now is told.
+    void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<changes::v1::NumberProven>&) const;
     /// Whose job it is that was handed to Shunya; reports of it that came before flow on with the next release.
     void remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>>, pg::Tx&, rt::Out<>&) const;
     /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
     void release(pg::Connection&) const;
 
 private:
-    bool release_page(pg::Connection&, const pg::Query&, Instant& after, Uuid& after_id) const;
+    /// The waiting ones after a position that the names concern; nothing: all.
+    bool release_page(pg::Connection&, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const;
     const directory::Companies& companies_;
     std::vector<std::string> allow_unsigned_;
     mutable std::uint64_t tried_generation_ = 0;
-    mutable std::chrono::steady_clock::time_point tried_all_{};
+    mutable std::optional<std::chrono::steady_clock::time_point> tried_all_, counted_;
+    mutable ToldProofs told_;
 };
 
 }  // namespace otto::tenant_router

@@ -11,62 +11,98 @@ namespace {
 namespace pb = otto::inbound::v1;
 
 /// Does a key that the company had when the event came prove it?
-enum class Proof { proven, refuted, no_key };
+enum class Proof { proven, proven_finally, refuted, no_key };
 Proof prove(const pb::Receipt& receipt, const directory::Profile& company) {
     auto keys = company.keys_at(from_micros(receipt.received_at_us()));
     if (keys.empty()) return Proof::no_key;
     providers::callrail::SignatureHeaders headers;
     for (const auto& h : receipt.headers()) headers.emplace_back(h.name(), h.value());
     for (const auto& key : keys)
-        if (providers::callrail::verifies(headers, receipt.raw_body(), key)) return Proof::proven;
+        if (providers::callrail::verifies(headers, receipt.raw_body(), key.secret)) return key.from_provider ? Proof::proven_finally : Proof::proven;
     return Proof::refuted;
 }
 
-std::string told(const std::string& number) { return number.empty() ? std::string("(none)") : number; }
+const std::string kFlowsOn = "; the event then flows on by itself.";
+const std::string kForgotten = "else leave it: what no key proves is removed after OTTO_HELD_UNVERIFIED_DAYS.";
+
+Held suspended(const std::string& number, const CompanyId& company) { return {"The company is suspended", "Set its status to active" + kFlowsOn, number, company}; }
+
+/// Why nobody's key proves it.
+Held unproven(const directory::Asked& asked, const std::vector<directory::Candidate>& candidates, bool refuted) {
+    const auto& number = asked.number;
+    const directory::Candidate* owner = nullptr;
+    for (const auto& c : candidates)
+        if (!owner && (c.owns_at || c.owns_now)) owner = &c;
+    auto account = owner ? owner->company->id : CompanyId{};
+    if (refuted)
+        return {owner ? "The signature does not match the key of the owner of tracking number " + number : "The signature matches no key of the companies that the webhook names",
+                "Check the signing key against CallRail's webhook settings, and set it if it is another; " + kForgotten, number, account};
+    if (owner && !owner->company->active) return suspended(number, account);
+    if (owner && owner->company->callrail_api_key)
+        return {"The owner of tracking number " + number + " has no signing key: CallRail has given none for its API key",
+                "Check the API key and the account id, and set them again (POST /api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}), or set the signing key itself "
+                "(…/set-callrail-signing-key/{id})" + kFlowsOn, number, account};
+    if (owner)
+        return {"The owner of tracking number " + number + " has set no signing key", "Set it (POST /api/v1/company/set-callrail-signing-key/{id})" + kFlowsOn, number, account};
+    if (number.empty())
+        return {"The webhook names no tracking number and no company whose key proves it",
+                "Look at its body (ottoctl held show ID): if it is CallRail's, set the account or company id that it names (POST /api/v1/company/set-callrail-account-id/{id}, PUT /api/v1/company/{id}); " + kForgotten, ""};
+    return {"No company found for tracking number " + number, "Register the number with its company (POST /api/v1/numbers, or the company's phone_number)" + kFlowsOn, number};
+}
+
+template <class Report>
+directory::Asked asked_of_report(const Report& report, directory::Purpose purpose) {
+    return {report.tracking_number(), purpose, {report.provider_company_ids().begin(), report.provider_company_ids().end()}, report.account_id(), report.claimed_company_id()};
+}
 
 }  // namespace
 
-Decision route(const pb::ProviderEvent& event, const directory::Companies& companies, const std::vector<std::string>& allow_unsigned) {
+directory::Asked asked_of(const pb::ProviderEvent& event) {
+    if (event.has_text()) return asked_of_report(event.text(), directory::Purpose::text);
+    auto asked = asked_of_report(event.call(), directory::Purpose::voice);
+    asked.mapped_company = event.call().mapped_company_id();
+    return asked;
+}
+
+Instant own_time(const pb::ProviderEvent& event) {
+    if (event.has_text() && event.text().has_sent_at_us()) return from_micros(event.text().sent_at_us());
+    return from_micros(event.call().has_started_at_us() ? event.call().started_at_us() : event.receipt().received_at_us());
+}
+
+Decision route(const pb::ProviderEvent& event, const directory::Companies& companies, const std::vector<std::string>& allow_unsigned, Instant now) {
     const auto& receipt = event.receipt();
+    CompanyId proven{receipt.proven_company_id()};
+    auto asked = asked_of(event);
+    const auto& number = asked.number;
     if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(), "Look at the raw body; release it once a version that understands it runs, or discard it.", event.call().tracking_number()};
-    if (!event.has_call()) return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.", ""};
-    const auto& call = event.call();
-    const auto& number = call.tracking_number();
-    auto at = from_micros(call.has_started_at_us() ? call.started_at_us() : receipt.received_at_us());
-    auto owners = companies.owners(number, directory::Purpose::voice, at);
-    if (owners.size() > 1)
-        return Held{"Tracking number " + number + " belongs to several companies", "Leave it to one of them (company_numbers); the event then flows on by itself.", number};
+        return Held{"Not understood: " + event.not_understood(), "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", number, proven};
+    if (!event.has_call() && !event.has_text()) return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.", "", proven};
 
-    if (!receipt.proven_company_id().empty()) {
-        CompanyId proven{receipt.proven_company_id()};
-        if (!owners.empty() && owners.front()->id != proven)
-            return Held{"Tracking number " + number + " belongs to another company than the one whose key signed", "Correct the number's owner or the signing key; the event then flows on by itself.", number};
-        auto company = companies.find(proven);
-        if (company && !company->active) return Held{"The company is suspended", "Set its status to active; the event then flows on by itself.", number};
-        return proven;
-    }
-
-    // The verdict is still open: whoever could be the owner must prove it with a key.
-    std::vector<directory::ProfilePtr> candidates = owners;
-    if (owners.empty()) {
-        candidates = companies.by_callrail({call.provider_company_ids().begin(), call.provider_company_ids().end()}, call.account_id());
-        if (auto claimed = companies.find(CompanyId{call.claimed_company_id()}); claimed && claimed->active) candidates.push_back(claimed);
-    }
-    bool refuted = false, keyless = false;
-    for (const auto& company : candidates) {
-        switch (prove(receipt, *company)) {
-            case Proof::proven: return company->id;
-            case Proof::refuted: refuted = true; break;
-            case Proof::no_key: keyless = true; break;
+    auto candidates = companies.candidates(asked, own_time(event), now);
+    Owner owner{proven, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED};
+    if (proven.value().empty()) {  // the verdict is still open: whoever it could be of must prove it with a key
+        bool refuted = false;
+        for (const auto& candidate : candidates) {
+            auto proof = prove(receipt, *candidate.company);
+            refuted = refuted || proof == Proof::refuted;
+            if (proof != Proof::proven && proof != Proof::proven_finally) continue;
+            owner = {candidate.company->id, proof == Proof::proven_finally};
+            break;
         }
+        const auto* sole = directory::sole_owner(candidates);
+        if (owner.company.value().empty() && !refuted && sole && std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end())
+            owner = {sole->company->id, false, true};
+        if (owner.company.value().empty() && !companies.mismatched(asked, owner.company)) return unproven(asked, candidates, refuted);
     }
-    if (!owners.empty() && keyless && std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end()) return owners.front()->id;
-    if (owners.empty() && !refuted)
-        return Held{"No company found for tracking number " + told(number), "Register the number with its company (POST /api/v1/numbers, or the company's phone_number); the event then flows on by itself.", number};
-    if (keyless && !refuted)
-        return Held{"The owner of tracking number " + told(number) + " has set no signing key", "Set it (POST /api/v1/company/set-callrail-signing-key/{id}); the event then flows on by itself.", number};
-    return Held{"The signature does not match the key of the owner of tracking number " + told(number), "Check the signing key against CallRail's webhook settings; if it is right, the event is forged: discard it.", number};
+    if (companies.mismatched(asked, owner.company))  // seed 002's words
+        return Held{"invalid tenant_id or callrail_company_id mapping",
+                    "The webhook's tenant_id, its callrail_company_id and the company whose key signed it must be one. Give the company that CallRail company (PUT /api/v1/company/{id}, callrail_company_id), or "
+                    "correct both where the webhook is set up" + kFlowsOn, number, owner.company, !owner.company.value().empty()};
+    if (directory::contested(candidates, owner.company))
+        return Held{"Tracking number " + number + " belongs to another company than the one whose key signed", "Correct the number's owner or the signing key" + kFlowsOn, number, owner.company, true};
+    if (auto company = companies.find(owner.company); company && !company->active) return suspended(number, owner.company);
+    if (event.has_text()) return Held{"Texts are not recorded yet; it flows on once they are", "Nothing to do.", number, owner.company};
+    return owner;
 }
 
 std::vector<std::string> names_of(const pb::JobReport& job) {
@@ -78,7 +114,7 @@ std::vector<std::string> names_of(const pb::JobReport& job) {
 
 JobDecision route_job(const pb::ProviderEvent& event, const KnownJob& known, const directory::Companies& companies) {
     if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(), "Look at the raw body; release it once a version that understands it runs, or discard it.", ""};
+        return Held{"Not understood: " + event.not_understood(), "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", ""};
     const auto& job = event.job();
     auto name = job.shunya_job_id().empty() ? "of call " + std::to_string(job.call_id()) : job.shunya_job_id();
     std::vector<JobOwner> owners;
@@ -86,12 +122,12 @@ JobDecision route_job(const pb::ProviderEvent& event, const KnownJob& known, con
         for (const auto& owner : *list)
             if (std::none_of(owners.begin(), owners.end(), [&](const auto& o) { return o.company == owner.company; })) owners.push_back(owner);
     if (owners.empty())
-        return Held{"No job " + name + " is known", "It flows on by itself once its call is on record as handed to Shunya. If that never comes, the job is another deployment's: discard it.", ""};
-    if (owners.size() > 1) return Held{"The job " + name + " and its call belong to several companies", "Compare shunya_jobs of both; release the report once one of them is corrected, or discard it.", ""};
+        return Held{"No job " + name + " is known", "It flows on by itself once its call is on record as handed to Shunya. If that never comes, the job is another deployment's.", "", {}, true};
+    if (owners.size() > 1) return Held{"The job " + name + " and its call belong to several companies", "Ask Shunya whose the job is (ottoctl held show ID prints the report); Otto never gave one job to two companies.", "", {}, true};
     if (!job.claimed_company_id().empty() && job.claimed_company_id() != owners.front().company.value())
-        return Held{"The job is another company's: " + name + " was not submitted for company_id " + clip_utf8(job.claimed_company_id(), 200), "Ask Shunya why it reports the job for another company; discard the report if it is wrong.", ""};
+        return Held{"The job is another company's: " + name + " was not submitted for company_id " + clip_utf8(job.claimed_company_id(), 200), "Ask Shunya why it reports the job for another company.", "", {}, true};
     auto company = companies.find(owners.front().company);
-    if (company && !company->active) return Held{"The company is suspended", "Set its status to active; the event then flows on by itself.", ""};
+    if (company && !company->active) return suspended("", company->id);
     return owners.front();
 }
 
@@ -106,19 +142,20 @@ routed::v1::JobReported routed_job(pb::ProviderEvent event, const JobOwner& owne
     return out;
 }
 
-void hand_over(pb::ProviderEvent& event, const CompanyId& company, routed::v1::CallReported& out) {
-    out.set_company_id(company.value());
+void hand_over(pb::ProviderEvent& event, const Owner& owner, routed::v1::CallReported& out) {
+    out.set_company_id(owner.company.value());
     out.set_phone(event.call().customer_phone_callable() ? event.call().customer_phone() : event.call().provider_call_id());
     out.mutable_receipt()->Swap(event.mutable_receipt());
-    if (out.receipt().verdict() == pb::VERDICT_OPEN) out.mutable_receipt()->set_verdict(pb::VERDICT_AUTHENTIC);
-    out.mutable_receipt()->set_proven_company_id(company.value());
+    out.mutable_receipt()->set_verdict(owner.unsigned_ ? pb::VERDICT_UNSIGNED : pb::VERDICT_AUTHENTIC);
+    out.mutable_receipt()->set_proven_company_id(owner.company.value());
+    out.mutable_receipt()->set_final_proof(owner.final_proof);
     out.mutable_call()->Swap(event.mutable_call());
     out.set_kind(event.kind());
 }
 
-routed::v1::CallReported routed(pb::ProviderEvent event, const CompanyId& company) {
+routed::v1::CallReported routed(pb::ProviderEvent event, const Owner& owner) {
     routed::v1::CallReported out;
-    hand_over(event, company, out);
+    hand_over(event, owner, out);
     return out;
 }
 

@@ -11,13 +11,27 @@
 
 namespace otto::tenant_router {
 
-/// Nobody's for now: why, and what to do about it, for the operator's list.
-struct Held { std::string reason, cure, number; };
-using Decision = std::variant<CompanyId, Held>;
+/// Not to be passed on for now: why, and what to do about it, for the operator's list.
+struct Held {
+    std::string reason, cure, number;
+    CompanyId held_for = {};        ///< on whose account it waits; "" = nobody's
+    bool conflict = false;          ///< it is proven, and says of itself what cannot be: waiting longer does not help
+};
+/// Whose an event is, and what says so.
+struct Owner {
+    CompanyId company;
+    bool final_proof = false;       ///< the provider's API gave the key that proved it
+    bool unsigned_ = false;         ///< no key proved it; the deployment takes the provider's word
+};
+using Decision = std::variant<Owner, Held>;
 
-/// Whose event it is. Pure but for what `companies` knows. The number's owner at the time of the call decides; a key of its owner must prove it
-/// (architecture.md G4). `allow_unsigned`: providers whose unsigned events are taken for owners without a key.
-Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned);
+/// What an event says of whose it could be, and when it happened.
+directory::Asked asked_of(const inbound::v1::ProviderEvent&);
+Instant own_time(const inbound::v1::ProviderEvent&);
+
+/// Whose event it is. Pure but for what `companies` knows. The tenant is the one whose key proves it (architecture.md G4); it waits if nobody's does, or if its number finally is
+/// another's. `allow_unsigned`: providers whose unsigned events are taken for owners without a key.
+Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned, Instant now);
 
 /// Whose a job is: the company that handed the call to Shunya, and the customer whose events it is ordered with.
 struct JobOwner {
@@ -36,8 +50,8 @@ JobDecision route_job(const inbound::v1::ProviderEvent&, const KnownJob&, const 
 routed::v1::JobReported routed_job(inbound::v1::ProviderEvent, const JobOwner&);
 
 /// The event as it goes on.
-routed::v1::CallReported routed(inbound::v1::ProviderEvent, const CompanyId&);
+routed::v1::CallReported routed(inbound::v1::ProviderEvent, const Owner&);
 /// The same into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next one can use.
-void hand_over(inbound::v1::ProviderEvent& event, const CompanyId&, routed::v1::CallReported& out);
+void hand_over(inbound::v1::ProviderEvent& event, const Owner&, routed::v1::CallReported& out);
 
 }  // namespace otto::tenant_router

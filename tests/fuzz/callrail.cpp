@@ -70,7 +70,7 @@ void fuzz(std::string_view text) {
     http::Request request;
     request.method = http::Method::post;
     auto last = input.line();
-    request.path = paths.back();
+    request.path = "/api/v1/callrail/webhook";
     for (const auto& path : paths)  // the router lets no other path come here
         if (path.ends_with("/" + std::string(last))) request.path = path;
     request.headers.add("Content-Type", std::string(input.line()));
@@ -79,13 +79,14 @@ void fuzz(std::string_view text) {
     const std::string signature(input.line());
     request.body = input.rest();
 
-    auto n = provider.normalize(request);
+    const auto reading = provider.read(request);
+    auto n = reading->normalize(request);
     OTTO_EXPECT(n.event != nullptr, "");
     const auto& event = *n.event;
-    static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified"};
+    static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "text.received", "text.sent"};
     OTTO_EXPECT(kinds.contains(event.kind()), event.kind());
     OTTO_EXPECT(!event.key().empty(), "an event without a key has no order");
-    OTTO_EXPECT(event.has_call() || !event.not_understood().empty(), "neither understood nor said why");
+    OTTO_EXPECT(event.has_call() || event.has_text() || !event.not_understood().empty(), "neither understood nor said why");
     check_texts(event);
     pb::ProviderEvent arrived;
     OTTO_EXPECT(arrived.ParseFromString(event.SerializeAsString()), event.ShortDebugString());
@@ -95,19 +96,25 @@ void fuzz(std::string_view text) {
         const auto& r = event.call();
         check_report(r);
         OTTO_EXPECT(r.provider_call_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.identity == r.provider_call_id() && n.customer == r.customer_phone() && n.candidates.number == r.tracking_number(), event.ShortDebugString());
+        OTTO_EXPECT(n.identity == r.provider_call_id() && n.customer == r.customer_phone() && reading->asked.number == r.tracking_number(), event.ShortDebugString());
+        OTTO_EXPECT(reading->at.has_value() == r.has_started_at_us() && (!reading->at || to_micros(*reading->at) == r.started_at_us()), event.ShortDebugString());
         if (r.customer_phone_callable()) OTTO_EXPECT(event.key() == r.customer_phone(), event.key());
+    } else if (event.has_text()) {
+        const auto& r = event.text();
+        OTTO_EXPECT(r.direction() == "inbound" || r.direction() == "outbound", r.ShortDebugString());
+        OTTO_EXPECT(r.provider_message_id().empty() != event.not_understood().empty(), event.ShortDebugString());
+        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() && reading->asked.number == r.tracking_number(), event.ShortDebugString());
     } else {
-        OTTO_EXPECT(n.identity.empty() && n.customer.empty() && n.candidates.number.empty(), "");
+        OTTO_EXPECT(n.identity.empty() && n.customer.empty() && reading->asked.number.empty(), "");
     }
     // Pure: the same request is the same event.
-    auto again = provider.normalize(request);
+    auto again = provider.read(request)->normalize(request);
     OTTO_EXPECT(again.event->SerializeAsString() == event.SerializeAsString() && again.identity == n.identity, event.ShortDebugString());
     // White space around JSON says nothing.
     if (event.has_call() && !request.body.empty() && request.body.front() == '{') {
         auto spaced = request;
         spaced.body = "\r\n " + request.body + " \n";
-        OTTO_EXPECT(provider.normalize(spaced).event->SerializeAsString() == event.SerializeAsString(), event.ShortDebugString());
+        OTTO_EXPECT(provider.read(spaced)->normalize(spaced).event->SerializeAsString() == event.SerializeAsString(), event.ShortDebugString());
     }
     // The headers that carry a signature, and no other.
     request.headers.add("Signature", signature);

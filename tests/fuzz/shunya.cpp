@@ -46,11 +46,12 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(refused_because(scheme, request.headers, body, {secret}, now + std::chrono::minutes(11)).has_value(), "it passes for ever");
         OTTO_EXPECT(refused_because(scheme, request.headers, body, {secret}, now - std::chrono::minutes(11)).has_value(), "it passes before its time");
     } else {
-        OTTO_EXPECT(!why->empty(), "");
+        OTTO_EXPECT(!why->why.empty() && !why->cure.empty() && !why->operators_cure.empty(), "");
     }
+    if (refused_by_head(scheme, request.headers, {secret}, now)) OTTO_EXPECT(why.has_value(), "the headers alone refute it, and it passes");
     Shunya provider(scheme, {secret});
-    auto n = provider.normalize(request);
-    auto twice = provider.normalize(request);
+    auto n = provider.read(request)->normalize(request);
+    auto twice = provider.read(request)->normalize(request);
     OTTO_EXPECT(n.event->SerializeAsString() == twice.event->SerializeAsString(), "not pure");
     OTTO_EXPECT(!n.event->key().empty() && !n.event->kind().empty() && n.event->has_job(), body);
     const auto& job = n.event->job();

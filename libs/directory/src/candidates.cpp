@@ -70,6 +70,7 @@ std::vector<std::string> Asked::names() const {
     for (const auto& id : provider_companies) out.push_back(callrail_name(id));
     if (!account.empty()) out.push_back(callrail_name(account));
     if (!claimed_company.empty()) out.push_back(company_name(claimed_company));
+    if (!mapped_company.empty()) out.push_back(callrail_name(mapped_company));
     return out;
 }
 
@@ -81,6 +82,15 @@ bool contested(const std::vector<Candidate>& candidates, const CompanyId& signer
         another = another || (c.company->active && *c.owns_at == Standing::final_);
     }
     return another;
+}
+
+const Candidate* sole_owner(const std::vector<Candidate>& candidates) {
+    for (auto owns : {&Candidate::owns_at, &Candidate::owns_now}) {
+        auto is_one = [&](const Candidate& c) { return (c.*owns).has_value() && c.company->active; };
+        auto found = std::find_if(candidates.begin(), candidates.end(), is_one);
+        if (found != candidates.end()) return std::find_if(std::next(found), candidates.end(), is_one) == candidates.end() ? &*found : nullptr;
+    }
+    return nullptr;
 }
 
 std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose, Instant at) const {
@@ -126,6 +136,20 @@ std::vector<Candidate> Companies::candidates(const Asked& asked, Instant at, Ins
     for (const auto& p : claimants_locked(asked, now)) add(p);
     if (auto claimed = profiles_.find(asked.claimed_company); claimed != profiles_.end()) add(claimed->second);
     return out;
+}
+
+bool Companies::mismatched(const Asked& asked, const CompanyId& signer) const {
+    if (asked.claimed_company.empty() || asked.mapped_company.empty()) return false;
+    if (!signer.value().empty() && signer.value() != asked.claimed_company) return true;
+    std::shared_lock guard(lock_);
+    auto has_it = [&](const Profile& p) { return std::find(p.callrail_company_ids.begin(), p.callrail_company_ids.end(), asked.mapped_company) != p.callrail_company_ids.end(); };
+    auto claimed = profiles_.find(asked.claimed_company);
+    if (claimed == profiles_.end()) return true;
+    if (has_it(*claimed->second)) return false;
+    // Who has never said which company at CallRail it is may be any that is nobody else's.
+    if (!claimed->second->callrail_company_ids.empty()) return true;
+    auto others = by_callrail_.find(asked.mapped_company);
+    return others != by_callrail_.end() && std::any_of(others->second.begin(), others->second.end(), [&](const auto& id) { return has_it(*profiles_.find(id)->second); });
 }
 
 void Companies::note_changes_locked(const Profile* former, const Profile* fresh) {

@@ -138,6 +138,27 @@ TEST_CASE("only an owner with the provider's word holds up what another company'
     CHECK_FALSE(holds_up(STANDING_UNPROVEN, "b", 99));
 }
 
+TEST_CASE("the company that a webhook claims, the one at CallRail that it names beside it, and the signer must be one") {
+    Companies all({"", "t", "", ring()});
+    auto free = company("free", 1, "+12025550177");
+    free.clear_callrail_company_ids();
+    for (const auto& m : {company("a", 1, "+12025550100"), company("b", 1, "+12025550111"), free}) all.apply(m.company_id(), m.SerializeAsString());
+    auto wrong = [&](const std::string& claimed, const std::string& mapped, const std::string& signer) {
+        return all.mismatched({"", Purpose::voice, {mapped}, "", claimed, mapped}, CompanyId{signer});
+    };
+    CHECK_FALSE(wrong("a", "COMa", "a"));
+    CHECK_FALSE(wrong("a", "COMa", ""));
+    CHECK(wrong("a", "COMa", "b"));
+    CHECK(wrong("a", "COMb", "a"));
+    CHECK(wrong("a", "COMb", ""));
+    CHECK(wrong("a", "COMnobody", "a"));
+    CHECK(wrong("nobody", "COMa", ""));
+    CHECK_FALSE(wrong("free", "COMnobody", "free"));
+    CHECK(wrong("free", "COMa", "free"));
+    CHECK_FALSE(wrong("", "COMa", "b"));
+    CHECK_FALSE(wrong("a", "", "b"));
+}
+
 TEST_CASE("a change names what waits for it, and nothing else") {
     Companies all({"", "t", "", ring()});
     auto since = [&, last = std::uint64_t{0}]() mutable {

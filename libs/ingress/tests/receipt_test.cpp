@@ -11,10 +11,11 @@ class Signed final : public ingress::Provider {
 public:
     std::string_view name() const override { return "signed"; }
     std::vector<std::string> paths() const override { return {}; }
-    ingress::Normalized normalize(const http::Request&) const override { return {}; }
+    std::string_view title() const override { return "Signed"; }
+    std::unique_ptr<ingress::Reading> read(const http::Request&) const override { return nullptr; }
     std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request& r) const override { return {{"signature", std::string(r.headers.get("signature"))}}; }
     ingress::Proof proof(const http::Request&) const override { return {}; }
-    std::vector<Secret> keys(const directory::Profile&, Instant) const override { return {}; }
+    std::vector<directory::Key> keys(const directory::Profile&, Instant) const override { return {}; }
 };
 
 http::Request request(const std::string& odd) {

@@ -4,10 +4,10 @@
 #include <initializer_list>
 #include <optional>
 
-#include "base/json.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "callrail_body.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 
 namespace otto::providers::callrail {
@@ -16,117 +16,28 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
-constexpr std::size_t kLongestText = 64u << 10;  ///< normalized parts do not repeat what is larger; the raw body has it
 constexpr std::int64_t kLongestCall = 7 * 86'400;
 
-/// A text as rows can keep it: Postgres knows no NUL, which JSON and forms may hold, and one row that cannot be written would stop all that are with it.
-std::string keepable(std::string_view text, std::size_t most) {
-    auto out = clip_utf8(text, most);
-    std::erase(out, '\0');
-    return out;
+const std::initializer_list<std::string_view> kTracking = {"tracking_phone_number", "tracking_number", "trackingnum", "called_number"};
+const std::initializer_list<std::string_view> kStarted = {"start_time", "started_at", "datetime", "timestamp", "created_at"};
+const std::initializer_list<std::string_view> kSource = {"source_number", "from_number", "caller_number"};
+const std::initializer_list<std::string_view> kDestination = {"destination_number", "to_number", "tracking_number"};
+const std::initializer_list<std::string_view> kTextTime = {"timestamp", "sent_at", "created_at"};
+
+std::string number_in(const Body& body, std::initializer_list<std::string_view> names) { return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200); }
+
+bool sent_text(const Body& body) { return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value(); }
+
+/// Whom the ids in a body name; the number and the time are its kind's.
+Report::Names names_in(const Body& body) {
+    Report::Names n;
+    n.account = body.text({"account_id", "account_resource_id"}).value_or("");
+    for (auto name : {"company_resource_id", "callrail_company_id", "company_id"})
+        if (auto id = body.text({name}); id && std::find(n.provider_companies.begin(), n.provider_companies.end(), *id) == n.provider_companies.end()) n.provider_companies.push_back(std::move(*id));
+    n.claimed_company = body.text({"tenant_id"}).value_or("");
+    n.mapped_company = body.text({"callrail_company_id"}).value_or("");
+    return n;
 }
-
-/// The same questions to a JSON object and to a form. Of several names for one thing the first that says something counts.
-class Body {
-public:
-    static Result<Body> read(std::string_view bytes, std::string_view content_type) {
-        Body b;
-        if (content_type == "application/x-www-form-urlencoded" && !trim(bytes).starts_with('{')) {
-            b.form_ = parse_form(bytes);
-            if (b.form_.empty()) return Error("the form has no fields");
-            for (const auto& [name, value] : b.form_)
-                if (!valid_utf8(name) || !valid_utf8(value)) return Error("the form is no valid UTF-8");
-            return b;
-        }
-        if (trim(bytes).empty()) return Error("the body is empty");
-        auto parsed = JsonDocument::parse(bytes);
-        if (!parsed) return Error("the body is no JSON: " + parsed.error().message);
-        if (!parsed->root().is_object()) return Error("the body is no JSON object");
-        b.json_.emplace(std::move(*parsed));
-        b.members_.emplace(b.json_->root());
-        return b;
-    }
-    std::optional<std::string> text(std::initializer_list<std::string_view> names) const {
-        for (auto name : names) {
-            std::optional<std::string> written;  // what is no text in the object
-            std::optional<std::string_view> value;
-            if (json_) {
-                auto member = (*members_)[name];
-                value = member.string();
-                if (!value) value = written = member.loose_text();
-            } else {
-                value = form_value(form_, name);
-            }
-            if (!value || value->empty()) continue;
-            auto kept = keepable(*value, kLongestText);
-            if (!trim(kept).empty()) return kept;
-        }
-        return std::nullopt;
-    }
-    std::optional<bool> truth(std::initializer_list<std::string_view> names) const {
-        for (auto name : names) {
-            if (json_) {
-                if (auto b = (*members_)[name].loose_boolean()) return b;
-            } else if (auto field = form_value(form_, name)) {
-                auto word = lower(trim(*field));
-                if (word == "true" || word == "1" || word == "yes") return true;
-                if (word == "false" || word == "0" || word == "no") return false;
-            }
-        }
-        return std::nullopt;
-    }
-    std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const {
-        for (auto name : names) {
-            if (json_) {
-                if (auto n = (*members_)[name].loose_integer()) return n;
-                if (auto d = (*members_)[name].number(); d && *d >= 0 && *d < 1e9) return static_cast<std::int64_t>(*d);
-            } else if (auto field = form_value(form_, name)) {
-                auto digits = trim(*field);
-                if (!digits.empty() && digits.size() < 12 && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::stoll(std::string(digits));
-            }
-        }
-        return std::nullopt;
-    }
-    bool has(std::string_view name) const { return json_ ? (*members_)[name].exists() : form_value(form_, name).has_value(); }
-    /// Array of texts, or a comma list.
-    std::vector<std::string> list(std::string_view name) const {
-        if (json_ && (*members_)[name].is_array()) {
-            std::vector<std::string> out;
-            auto items = (*members_)[name];
-            for (std::size_t i = 0; i < items.size() && out.size() < 200; ++i)
-                if (auto tag = keepable(items.at(i).loose_text().value_or(""), 1'000); !tag.empty()) out.push_back(std::move(tag));
-            return out;
-        }
-        return split_list(text({name}).value_or(""));
-    }
-    /// Names of the fields that CallRail says changed, in our words.
-    std::vector<std::string> changes() const {
-        std::vector<std::string> out;
-        auto add = [&](std::string_view name) {
-            static const std::vector<std::pair<std::string_view, std::string_view>> ours{{"recording", "recording_url"}, {"customer_name", "customer_name"}, {"transcription_text", ""}, {"call_summary", ""}};
-            auto mine = keepable(name, 200);
-            for (const auto& [theirs, word] : ours)
-                if (theirs == name) mine = word;
-            if (!mine.empty()) out.push_back(mine);
-        };
-        if (!json_) return out;
-        auto c = json_->root()["changes"];
-        for (std::size_t i = 0; c.is_array() && i < c.size() && i < 100; ++i) {
-            if (auto name = c.at(i).string()) add(*name);
-            else if (auto field = c.at(i)["field"].string()) add(*field);
-            else
-                for (auto [field_name, _] : c.at(i).members()) add(field_name);
-        }
-        for (auto [field_name, _] : c.members()) add(field_name);
-        return out;
-    }
-
-private:
-    Body() = default;
-    std::optional<JsonDocument> json_;
-    std::optional<JsonIndex> members_;
-    FormFields form_;
-};
 
 struct Classified {
     pb::Stage stage;
@@ -168,8 +79,7 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     auto customer = normalize_phone(body.text({"customer_phone_number", "caller_number", "caller_id", "callernum", "from_number"}).value_or(""));
     r.set_customer_phone(clip_utf8(customer.text, 200));
     r.set_customer_phone_callable(customer.e164);
-    auto tracking = normalize_phone(body.text({"tracking_phone_number", "tracking_number", "trackingnum", "called_number"}).value_or(""));
-    r.set_tracking_number(clip_utf8(tracking.text, 200));
+    r.set_tracking_number(number_in(body, kTracking));
     auto type = lower(body.text({"call_type"}).value_or(""));
     if (auto d = body.text({"direction"})) {
         if (iequals(*d, "inbound") || iequals(*d, "outbound")) r.set_direction(lower(*d));
@@ -182,15 +92,9 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     if (auto d = body.number({"duration"}); d && !begun && *d >= 0 && *d <= kLongestCall) r.set_duration_s(*d);
     if (auto u = body.text({"recording_url", "recording"}); u && (u->starts_with("https://") || u->starts_with("http://"))) r.set_recording_url(*u);
     if (auto d = body.number({"recording_duration"}); d && *d >= 0 && *d <= kLongestCall) r.set_recording_duration_s(*d);
-    auto time = [&](std::initializer_list<std::string_view> names) -> std::optional<Instant> {
-        for (auto name : names)
-            if (auto t = body.text({name}))
-                if (auto at = parse_time(*t)) return at;
-        return std::nullopt;
-    };
-    auto started = time({"start_time", "started_at", "datetime", "timestamp", "created_at"});
+    auto started = body.time(kStarted);
     if (started) r.set_started_at_us(to_micros(*started));
-    if (auto e = time({"end_time", "ended_at"})) r.set_ended_at_us(to_micros(*e));
+    if (auto e = body.time({"end_time", "ended_at"})) r.set_ended_at_us(to_micros(*e));
     else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL) r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
     if (auto t = body.text({"customer_name", "callername"})) r.set_customer_name(std::move(*t));
     if (auto t = body.text({"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
@@ -213,28 +117,90 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     for (auto name : {"resource_id", "call_id", "id"})
         if (auto id = body.text({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
     if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
-    if (auto t = body.text({"account_id", "account_resource_id"})) r.set_account_id(std::move(*t));
-    for (auto name : {"company_resource_id", "callrail_company_id", "company_id"})
-        if (auto id = body.text({name}); id && std::find(r.provider_company_ids().begin(), r.provider_company_ids().end(), *id) == r.provider_company_ids().end()) r.add_provider_company_ids(*id);
-    if (auto t = body.text({"tenant_id"})) r.set_claimed_company_id(std::move(*t));
+    auto names = names_in(body);
+    r.set_account_id(std::move(names.account));
+    r.mutable_provider_company_ids()->Assign(names.provider_companies.begin(), names.provider_companies.end());
+    r.set_claimed_company_id(std::move(names.claimed_company));
+    r.set_mapped_company_id(std::move(names.mapped_company));
+}
+
+/// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.
+void fill(const Body& body, pb::TextReport& r) {
+    bool sent = sent_text(body);
+    r.set_direction(sent ? "outbound" : "inbound");
+    auto customer = normalize_phone(body.text(sent ? kDestination : kSource).value_or(""));
+    r.set_customer_phone(clip_utf8(customer.text, 200));
+    r.set_customer_phone_callable(customer.e164);
+    r.set_tracking_number(number_in(body, sent ? kSource : kDestination));
+    if (auto at = body.time(kTextTime)) r.set_sent_at_us(to_micros(*at));
+    for (auto name : {"resource_id", "message_id", "id"})
+        if (auto id = body.text({name}); id && id->size() <= 200 && r.provider_message_id().empty()) r.set_provider_message_id(std::move(*id));
+    auto names = names_in(body);
+    r.set_account_id(std::move(names.account));
+    r.mutable_provider_company_ids()->Assign(names.provider_companies.begin(), names.provider_companies.end());
+    r.set_claimed_company_id(std::move(names.claimed_company));
 }
 
 }  // namespace
 
-void read_report(std::string_view bytes, std::string_view content_type, std::string_view path, pb::ProviderEvent& event) {
+struct Report::Impl {
+    explicit Impl(Result<Body> b) : body(std::move(b)) {}
+    Result<Body> body;
+};
+
+Report::Report(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Report::Report(Report&&) noexcept = default;
+Report& Report::operator=(Report&&) noexcept = default;
+Report::~Report() = default;
+
+Report Report::read(std::string_view bytes, std::string_view content_type) { return Report(std::make_unique<Impl>(Body::read(bytes, content_type))); }
+
+Report::Names Report::names_of_call() const {
+    if (!impl_->body) return {};
+    auto names = names_in(*impl_->body);
+    names.number = number_in(*impl_->body, kTracking);
+    names.at = impl_->body->time(kStarted);
+    return names;
+}
+
+Report::Names Report::names_of_text() const {
+    if (!impl_->body) return {};
+    auto names = names_in(*impl_->body);
+    names.number = number_in(*impl_->body, sent_text(*impl_->body) ? kSource : kDestination);
+    names.at = impl_->body->time(kTextTime);
+    return names;
+}
+
+void Report::tell_call(std::string_view path, pb::ProviderEvent& event) const {
     event.set_kind(std::string(path));
-    auto body = Body::read(bytes, content_type);
-    if (!body) {
-        event.set_not_understood(body.error().message);
+    if (!impl_->body) {
+        event.set_not_understood(impl_->body.error().message);
     } else {
-        auto what = classify(*body, path);
+        const auto& body = *impl_->body;
+        auto what = classify(body, path);
         auto& report = *event.mutable_call();
-        fill(*body, what, report);
+        fill(body, what, report);
         event.set_kind(what.kind);
         if (report.provider_call_id().empty()) event.set_not_understood("the body names no call (id, call_id or resource_id)");
         event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_call_id());
     }
     if (event.key().empty()) event.set_key("callrail:unknown");
 }
+
+void Report::tell_text(pb::ProviderEvent& event) const {
+    event.set_kind("text.received");
+    if (!impl_->body) {
+        event.set_not_understood(impl_->body.error().message);
+    } else {
+        auto& report = *event.mutable_text();
+        fill(*impl_->body, report);
+        if (report.direction() == "outbound") event.set_kind("text.sent");
+        if (report.provider_message_id().empty()) event.set_not_understood("the body names no text (resource_id, message_id or id)");
+        event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_message_id());
+    }
+    if (event.key().empty()) event.set_key("callrail:unknown");
+}
+
+void read_report(std::string_view bytes, std::string_view content_type, std::string_view path, pb::ProviderEvent& event) { Report::read(bytes, content_type).tell_call(path, event); }
 
 }  // namespace otto::providers::callrail

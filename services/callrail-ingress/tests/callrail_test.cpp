@@ -18,12 +18,15 @@ namespace {
 http::Request post(const std::string& path, const std::string& body, const std::string& type = "application/json") {
     http::Request r;
     r.method = http::Method::post;
-    r.path = r.target = "/api/v1/callrail/" + path;
+    r.path = r.target = path.starts_with("/") ? path : "/api/v1/callrail/" + path;
     r.body = body;
     r.headers.add("Content-Type", type);
     return r;
 }
-pb::ProviderEvent said(const std::string& path, const std::string& body, const std::string& type = "application/json") { return *CallRail().normalize(post(path, body, type)).event; }
+pb::ProviderEvent said(const std::string& path, const std::string& body, const std::string& type = "application/json") {
+    auto request = post(path, body, type);
+    return *CallRail().read(request)->normalize(request).event;
+}
 
 std::string published() {
     std::ifstream in(OTTO_SOURCE_DIR "/tests/sandbox/vectors/callrail_post_call.json", std::ios::binary);
@@ -34,7 +37,7 @@ std::string published() {
 
 KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
 
-void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
+otto::directory::v1::CompanyProfile profile(const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
     otto::directory::v1::CompanyProfile m;
     m.set_company_id(id);
     m.set_version(1);
@@ -43,6 +46,7 @@ void add_company(directory::Companies& all, const std::string& id, const std::st
         auto* n = m.add_numbers();
         n->set_e164(number);
         n->add_purposes("voice");
+        n->add_purposes("text");
     }
     if (!callrail_company.empty()) m.add_callrail_company_ids(callrail_company);
     for (const auto& key : keys) {
@@ -50,16 +54,21 @@ void add_company(directory::Companies& all, const std::string& id, const std::st
         k->set_column("callrail_signing_key");
         k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
     }
-    all.apply(id, m.SerializeAsString());
+    return m;
+}
+void add(directory::Companies& all, const otto::directory::v1::CompanyProfile& m) { all.apply(m.company_id(), m.SerializeAsString()); }
+void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
+    add(all, profile(id, number, std::move(keys), callrail_company));
 }
 
-ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key, bool allow_unsigned = false) {
-    auto request = post("call.completed", body);
+ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key, bool allow_unsigned = false, const std::string& path = "call.completed") {
+    auto request = post(path, body);
     if (!key.empty()) request.headers.add("Signature", base64_encode(hmac_sha1(key, body)));
     CallRail provider;
-    auto candidates = provider.normalize(request).candidates;
-    const ingress::Case only{request, candidates};
-    return ingress::judge(provider, {&only, 1}, all, allow_unsigned, system_clock().now()).front();
+    auto reading = provider.read(request);
+    auto now = system_clock().now();
+    const ingress::Case only{request, reading->asked, reading->at.value_or(now)};
+    return ingress::judge(provider, {&only, 1}, all, allow_unsigned, now).front();
 }
 
 }  // namespace
@@ -211,23 +220,6 @@ TEST_CASE("whose key proves it: number, provider's company, claim; forged, open,
     CHECK(judged(all, "no json", "key a").verdict == ingress::Verdict::open);
 }
 
-TEST_CASE("unverified webhooks are limited by client and in all") {
-    ingress::OpenLimits limits;
-    limits.per_second = 2;
-    limits.events = 5;
-    limits.days = 1;
-    ingress::OpenBudget budget(limits);
-    auto now = system_clock().now();
-    CHECK(budget.take("1.1.1.1", 100, now));
-    CHECK(budget.take("1.1.1.1", 100, now));
-    CHECK_FALSE(budget.take("1.1.1.1", 100, now));
-    CHECK(budget.take("2.2.2.2", 100, now));
-    CHECK(budget.take("1.1.1.1", 100, now + Millis{1'000}));
-    CHECK(budget.take("3.3.3.3", 100, now));
-    CHECK_FALSE(budget.take("4.4.4.4", 100, now));
-    CHECK(budget.take("4.4.4.4", 100, now + std::chrono::hours(24)));
-}
-
 TEST_CASE("a refusal names the companies whose keys did not prove it, and only those") {
     directory::Companies all{{"", "t", "", ring()}};
     add_company(all, "org_a", "+12025550101", {"key a"});
@@ -239,4 +231,127 @@ TEST_CASE("a refusal names the companies whose keys did not prove it, and only t
     CHECK(refused.refused_for == std::vector<CompanyId>{CompanyId{"org_a"}, CompanyId{"org_b"}});
     CHECK(judged(all, both, "key b").refused_for.empty());
     CHECK(judged(all, R"({"id":1,"answered":true,"tracking_phone_number":"+12025550103"})", "another key").refused_for.empty());  // it has set no key
+}
+
+TEST_CASE("a number that changed hands: who had it when the call began proves a late webhook, and so does who has it now; nobody else") {
+    directory::Companies all{{"", "t", "", ring()}};
+    auto moved = system_clock().now() - std::chrono::hours(1);
+    auto former = profile("org_a", "+12025550101", {"key a"}), owner = profile("org_b", "+12025550101", {"key b"});
+    former.mutable_numbers(0)->set_valid_to_us(to_micros(moved));
+    owner.mutable_numbers(0)->set_valid_from_us(to_micros(moved));
+    add(all, former);
+    add(all, owner);
+    auto body = [&](std::chrono::minutes after) {
+        return R"({"id":88000201,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","start_time":")" + to_rfc3339(moved + after) + "\"}";
+    };
+    auto late = body(std::chrono::minutes(-30)), fresh = body(std::chrono::minutes(30));
+    CHECK(judged(all, late, "key a", false, "call.modified").company.value() == "org_a");
+    CHECK(judged(all, late, "key b", false, "call.modified").company.value() == "org_b");
+    CHECK(judged(all, late, "key c", false, "call.modified").verdict == ingress::Verdict::forged);
+    CHECK(judged(all, fresh, "key b").company.value() == "org_b");
+    CHECK(judged(all, fresh, "key a").verdict == ingress::Verdict::forged);
+    // A body that says no time: when it came.
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550101"})", "key a").verdict == ingress::Verdict::forged);
+}
+
+TEST_CASE("what a company signs about a number that finally is another's counts against the signer; about any other it is the signer's") {
+    using namespace otto::directory::v1;
+    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101","tenant_id":"org_b"})";
+    for (auto standing : {STANDING_UNPROVEN, STANDING_PROVEN, STANDING_FINAL}) {
+        directory::Companies all{{"", "t", "", ring()}};
+        auto a = profile("org_a", "+12025550101", {"key a"});
+        a.mutable_numbers(0)->set_standing(standing);
+        add(all, a);
+        add_company(all, "org_b", "+12025550102", {"key b"});
+        auto judgement = judged(all, body, "key b");
+        CHECK(judgement.company.value() == "org_b");
+        CHECK(judgement.contested == (standing == STANDING_FINAL));
+        CHECK(judgement.held_for.value() == (standing == STANDING_FINAL ? "org_b" : ""));
+        CHECK_FALSE(judged(all, body, "key a").contested);
+    }
+}
+
+TEST_CASE("a key that the provider's API gave is final proof, one that a person typed in is not") {
+    directory::Companies all{{"", "t", "", ring()}};
+    auto a = profile("org_a", "+12025550101", {"given", "typed"});
+    a.mutable_callrail_signing_keys(0)->set_from_provider(true);
+    add(all, a);
+    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101"})";
+    CHECK(judged(all, body, "given").final_proof);
+    CHECK(judged(all, body, "typed").verdict == ingress::Verdict::authentic);
+    CHECK_FALSE(judged(all, body, "typed").final_proof);
+}
+
+TEST_CASE("what will wait is on the account of the owner without a key, or of the signer") {
+    directory::Companies all{{"", "t", "", ring()}};
+    add_company(all, "org_a", "+12025550101", {});
+    auto b = profile("org_b", "+12025550102", {"key b"}, "COMB");
+    b.set_status("suspended");
+    add(all, b);
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550101"})", "").held_for.value() == "org_a");
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199"})", "").held_for.value().empty());
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102"})", "key b").held_for.value() == "org_b");
+    CHECK(judged(all, R"({"id":1,"tenant_id":"org_b","callrail_company_id":"COMA"})", "key b").held_for.value() == "org_b");
+}
+
+TEST_CASE("a signature that is missing or malformed says nothing of a company's key") {
+    directory::Companies all{{"", "t", "", ring()}};
+    add_company(all, "org_a", "+12025550101", {"key a"});
+    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101"})";
+    CHECK(judged(all, body, "").verdict == ingress::Verdict::forged);
+    CHECK(judged(all, body, "").refused_for.empty());
+    CHECK(judged(all, body, "wrong").refused_for.size() == 1);
+}
+
+TEST_CASE("texts are judged as calls are, and wait") {
+    directory::Companies all{{"", "t", "", ring()}};
+    add_company(all, "org_a", "+12025550101", {"key a"});
+    const std::string path = "/sms/callrail-webhook";
+    auto take = [&](const std::string& body) {
+        auto request = post(path, body);
+        return CallRail().read(request)->normalize(request);
+    };
+    const std::string received = R"({"id":5,"resource_id":"SCI5","source_number":"(202) 555-0177","destination_number":"+12025550101","content":"How much is a roof?","timestamp":"2026-01-02T03:04:05Z"})";
+    auto n = take(received);
+    CHECK(n.waits);
+    CHECK(n.identity == "SCI5");
+    CHECK(n.event->kind() == "text.received");
+    CHECK(n.event->key() == "+12025550177");
+    CHECK(n.event->text().tracking_number() == "+12025550101");
+    CHECK(n.event->text().direction() == "inbound");
+    CHECK(to_rfc3339(from_micros(n.event->text().sent_at_us())) == "2026-01-02T03:04:05Z");
+    CHECK(n.event->SerializeAsString().find("roof") == std::string::npos);  // in the raw body alone
+    auto sent = take(R"({"id":6,"source_number":"+12025550101","destination_number":"+12025550177","content":"Ours","agent":"Ann"})");
+    CHECK(sent.event->kind() == "text.sent");
+    CHECK(sent.event->key() == "+12025550177");
+    CHECK(sent.event->text().tracking_number() == "+12025550101");
+    CHECK_FALSE(take("no json").event->not_understood().empty());
+    CHECK_FALSE(take("{}").event->not_understood().empty());
+    CHECK(judged(all, received, "key a", false, path).company.value() == "org_a");
+    CHECK(judged(all, received, "wrong", false, path).verdict == ingress::Verdict::forged);
+    auto all_paths = CallRail().paths();
+    CHECK(std::find(all_paths.begin(), all_paths.end(), path) != all_paths.end());
+}
+
+TEST_CASE("a body of more than a thousand fields is not understood, and names nobody") {
+    std::string form = "id=1&tracking_phone_number=2025550101", json = R"({"id":1,"tracking_phone_number":"+12025550101")";
+    for (int i = 0; i < 998; ++i) {
+        form += "&a=";
+        json += ",\"a" + std::to_string(i) + "\":1";
+    }
+    CHECK(said("call.completed", form, "application/x-www-form-urlencoded").not_understood().empty());
+    CHECK(said("call.completed", json + "}").not_understood().empty());
+    form += "&b=";
+    json += ",\"b\":1";
+    CHECK(said("call.completed", form, "application/x-www-form-urlencoded").not_understood() == "the form has more than 1000 fields");
+    CHECK(said("call.completed", json + "}").not_understood() == "the body has more than 1000 fields");
+    auto request = post("call.completed", form, "application/x-www-form-urlencoded");
+    CHECK(CallRail().read(request)->asked.number.empty());
+    std::string tags = "id=1&tags=", changes = R"({"id":1,"changes":{)";
+    for (int i = 0; i < 5'000; ++i) {
+        tags += "t,";
+        changes += (i ? ",\"c" : "\"c") + std::to_string(i) + "\":1";
+    }
+    CHECK(said("call.completed", tags, "application/x-www-form-urlencoded").call().tags_size() == 200);
+    CHECK(said("call.modified", changes + "}}").call().changed_size() <= 100);
 }

@@ -26,7 +26,8 @@ http::Headers headers(Scheme scheme, const std::string& signature, const std::st
     return h;
 }
 std::string why(Scheme scheme, const std::string& body, const std::string& signature, const std::string& stamp = kStamp, Instant now = kThen, std::vector<Secret> secrets = {kSecret}) {
-    return refused_because(scheme, headers(scheme, signature, stamp), body, secrets, now).value_or("");
+    auto refusal = refused_because(scheme, headers(scheme, signature, stamp), body, secrets, now);
+    return refusal ? refusal->why : "";
 }
 std::string sign(const std::string& message) { return hex_encode(hmac_sha256(kSecret.reveal(), message)); }
 
@@ -42,7 +43,8 @@ const Shunya& provider() {
     static const Shunya p(Scheme::timestamp_dot_body, {kSecret});
     return p;
 }
-pb::ProviderEvent said(const std::string& body) { return *provider().normalize(post(body)).event; }
+pb::ProviderEvent said(const http::Request& request) { return *provider().read(request)->normalize(request).event; }
+pb::ProviderEvent said(const std::string& body) { return said(post(body)); }
 
 }  // namespace
 
@@ -81,14 +83,14 @@ TEST_CASE("a refusal names the check that failed") {
     }
     CHECK(why(timestamp_dot_body, kFirst + " ", kFirstA) == "no secret matched");
     CHECK(why(timestamp_dot_body, kFirst, kFirstA, "1765189800001") == "no secret matched");
-    CHECK(why(timestamp_dot_body, kFirst, kFirstA, kStamp, kThen, {}).find("OTTO_SHUNYA_WEBHOOK_SECRET") != std::string::npos);
+    CHECK(why(timestamp_dot_body, kFirst, kFirstA, kStamp, kThen, {}) == "this deployment has no secret for it");
     CHECK(why(timestamp_dot_body, kFirst, kFirstA, kStamp, kThen, {Secret("the new one"), kSecret}) == "");  // while it rotates
     CHECK(why(sorted_json, "{\"a\":", kFirstA).find("the body is no JSON") == 0);
     http::Headers none, twice = headers(timestamp_dot_body, kFirstA, kStamp);
-    CHECK(*refused_because(timestamp_dot_body, none, kFirst, {kSecret}, kThen) == "the header X-Shunya-Signature is missing");
+    CHECK(refused_because(timestamp_dot_body, none, kFirst, {kSecret}, kThen)->why == "the header X-Shunya-Signature is missing");
     twice.add("x-shunya-timestamp", kStamp);
-    CHECK(*refused_because(timestamp_dot_body, twice, kFirst, {kSecret}, kThen) == "the header X-Shunya-Timestamp is there more than once");
-    CHECK(*refused_because(uwc, headers(timestamp_dot_body, kFirstA, kStamp), kFirst, {kSecret}, kThen) == "the header X-UWC-Signature is missing");
+    CHECK(refused_because(timestamp_dot_body, twice, kFirst, {kSecret}, kThen)->why == "the header X-Shunya-Timestamp is there more than once");
+    CHECK(refused_because(uwc, headers(timestamp_dot_body, kFirstA, kStamp), kFirst, {kSecret}, kThen)->why == "the header X-UWC-Signature is missing");
 }
 
 TEST_CASE("sorted JSON is what Python writes") {
@@ -137,11 +139,53 @@ TEST_CASE("every name of an id, in both shapes") {
                 CHECK(e.job().call_id() == (shape.find("call_id") == std::string::npos ? 0 : 7));
             }
     CHECK(said(R"({"shunya_job_id":"a","job_id":"b","task_id":"c","status":"failed"})").job().shunya_job_id() == "a");
-    auto request = post(R"({"status":"failed","error":{}})");
-    request.headers.add("X-Shunya-Task-Id", "from the header");
-    CHECK(provider().normalize(request).event->job().shunya_job_id() == "from the header");
-    request.body = R"({"task_id":"of the body","status":"failed"})";
-    CHECK(provider().normalize(request).event->job().shunya_job_id() == "of the body");
+}
+
+TEST_CASE("a header that nobody has signed chooses no job") {
+    for (const char* body : {R"({"status":"failed","error":{}})", "no json"}) {
+        auto request = post(body);
+        request.headers.add("X-Shunya-Task-Id", "another's job");
+        auto event = said(request);
+        CHECK(event.job().shunya_job_id().empty());
+        CHECK(event.key() == "shunya:unknown");
+        CHECK_FALSE(event.not_understood().empty());
+        CHECK(provider().signature_headers(request).size() == 1);  // it stays on record
+    }
+}
+
+TEST_CASE("a cure fits its cause; who sent it learns no setting's name, who receives it does") {
+    using enum Scheme;
+    auto refusal = [&](Scheme scheme, const std::string& signature, const std::string& stamp, Instant now, std::vector<Secret> secrets = {kSecret}) {
+        return *refused_because(scheme, headers(scheme, signature, stamp), kFirst, secrets, now);
+    };
+    using namespace std::chrono_literals;
+    CHECK(refusal(timestamp_dot_body, kFirstA, "1765189800", kThen).cure == "Send the time in milliseconds since 1970.");
+    CHECK(refusal(uwc, kFirstA, "1765189800000", kThen).cure == "Send the time in seconds since 1970.");
+    CHECK(refusal(timestamp_dot_body, kFirstA, "soon", kThen).cure == "Send the time in milliseconds since 1970.");
+    CHECK(refusal(timestamp_dot_body, kFirstA, kStamp, kThen + 400'000ms).cure.find("clock") != std::string::npos);
+    auto wrong = refusal(sorted_json, kFirstA, kStamp, kThen);
+    CHECK(wrong.cure == "Sign with the deployment's Shunya webhook secret.");
+    CHECK(wrong.operators_cure.find("OTTO_SHUNYA_WEBHOOK_SECRET") != std::string::npos);
+    CHECK(refusal(timestamp_dot_body, kFirstA, kStamp, kThen, {}).operators_cure.find("OTTO_SHUNYA_WEBHOOK_SECRET") != std::string::npos);
+    for (const auto& one : {wrong, refusal(timestamp_dot_body, kFirstA, kStamp, kThen, {}), refusal(timestamp_dot_body, "x", kStamp, kThen), refusal(timestamp_dot_body, kFirstA, "soon", kThen)})
+        CHECK((one.why + one.cure).find("OTTO_") == std::string::npos);
+}
+
+TEST_CASE("headers alone refuse before the body is read; what only the body can tell they let through") {
+    auto head = [&](const std::string& signature, const std::string& stamp, const Shunya& p = provider(), bool allow_unsigned = false) {
+        auto request = post("");
+        request.headers = headers(Scheme::timestamp_dot_body, signature, stamp);
+        return p.refused_by_head(request, allow_unsigned, kThen).has_value();
+    };
+    CHECK_FALSE(head(kFirstA, kStamp));
+    CHECK_FALSE(head(std::string(64, 'f'), kStamp));  // a wrong one shows with the body
+    CHECK(head("x", kStamp));
+    CHECK(head(kFirstA, "1765189800"));
+    auto bare = post("");
+    CHECK(provider().refused_by_head(bare, false, kThen));
+    const Shunya keyless(Scheme::timestamp_dot_body, {});
+    CHECK(head(kFirstA, kStamp, keyless));
+    CHECK_FALSE(head("x", kStamp, keyless, true));
 }
 
 TEST_CASE("a call's id is a number or a number's text") {

@@ -1,26 +1,30 @@
 -- name: hold
-INSERT INTO held_events (event_id, provider, kind, reason, cure, number, verdict, proven_company_id, request_target, content_type, signature_headers, raw_body, record, traceparent, received_at, waits_for)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (event_id) DO NOTHING
+INSERT INTO held_events (event_id, provider, kind, reason, cure, number, verdict, proven_company_id, request_target, content_type, signature_headers, raw_body, record, traceparent, received_at, waits_for,
+                         concerns, held_for, conflict)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (event_id) DO NOTHING
 
 -- name: held_page
 -- The waiting ones in order of arrival, after a position: as many as are 32 MiB together, but one. What waits for a job that is not on record comes without its record.
-SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known
+SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
   FROM (SELECT *, row_number() OVER arrival AS n, sum(CASE WHEN known THEN octet_length(record) ELSE 0 END) OVER arrival AS bytes
-          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked,
+          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
                        waits_for IS NULL OR EXISTS (SELECT FROM provider_calls c WHERE c.provider = h.provider AND c.provider_call_id = ANY (h.waits_for)) AS known
                   FROM held_events h
                  WHERE released_at IS NULL AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200) waiting
         WINDOW arrival AS (ORDER BY received_at, event_id)) page
  WHERE n = 1 OR bytes <= 33554432 ORDER BY received_at, event_id
 
--- name: held_recently
--- Held a moment ago, perhaps by a router that did not know yet; and what an operator asks for, or a job that has become known.
-SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known
+-- name: held_due
+-- Of these: what was held a moment ago, perhaps by a router that did not know yet; what an operator asks for, or a job that has become known; and what waits for one of these names.
+SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
   FROM (SELECT *, row_number() OVER arrival AS n, sum(CASE WHEN known THEN octet_length(record) ELSE 0 END) OVER arrival AS bytes
-          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked,
+          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
                        waits_for IS NULL OR EXISTS (SELECT FROM provider_calls c WHERE c.provider = h.provider AND c.provider_call_id = ANY (h.waits_for)) AS known
                   FROM held_events h
-                 WHERE released_at IS NULL AND (held_at > now() - interval '15 seconds' OR asked_at IS NOT NULL) AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200) waiting
+                 WHERE event_id IN (SELECT event_id FROM held_events WHERE released_at IS NULL AND held_at > now() - interval '15 seconds'
+                                    UNION ALL SELECT event_id FROM held_events WHERE released_at IS NULL AND asked_at IS NOT NULL
+                                    UNION ALL SELECT event_id FROM held_events WHERE released_at IS NULL AND concerns && $3::text[])
+                   AND released_at IS NULL AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200) waiting
         WINDOW arrival AS (ORDER BY received_at, event_id)) page
  WHERE n = 1 OR bytes <= 33554432 ORDER BY received_at, event_id
 
@@ -29,7 +33,7 @@ UPDATE held_events SET released_at = now(), released_to = $2, asked_at = NULL WH
 
 -- name: explain_again
 -- Tried, and it cannot go on: why. An operator's wish is answered by that.
-UPDATE held_events SET reason = $2, cure = $3, asked_at = NULL WHERE event_id = $1 AND released_at IS NULL
+UPDATE held_events SET reason = $2, cure = $3, concerns = $4, held_for = $5, conflict = $6, asked_at = NULL WHERE event_id = $1 AND released_at IS NULL
 
 -- name: stays_held
 UPDATE held_events SET asked_at = NULL WHERE event_id = $1 AND released_at IS NULL

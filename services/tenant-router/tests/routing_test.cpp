@@ -19,7 +19,9 @@ KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string
 
 struct Known {
     directory::Companies all{{"", "t", "", ring()}};
-    void add(const std::string& id, std::int64_t version, const std::string& number, const std::string& key, std::optional<Instant> from = {}, const std::string& status = "active") {
+    otto::directory::v1::Standing standing = otto::directory::v1::STANDING_FINAL;
+    std::string callrail_company;
+    void add(const std::string& id, std::int64_t version, const std::string& number, const std::string& key, std::optional<Instant> from = {}, const std::string& status = "active", std::optional<Instant> to = {}) {
         otto::directory::v1::CompanyProfile m;
         m.set_company_id(id);
         m.set_version(version);
@@ -28,16 +30,21 @@ struct Known {
             auto* n = m.add_numbers();
             n->set_e164(number);
             n->add_purposes("voice");
+            n->set_standing(standing);
             if (from) n->set_valid_from_us(to_micros(*from));
+            if (to) n->set_valid_to_us(to_micros(*to));
         }
         if (!key.empty()) {
             auto* k = m.add_callrail_signing_keys();
             k->set_column("callrail_signing_key");
             k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
         }
+        if (!callrail_company.empty()) m.add_callrail_company_ids(callrail_company);
         all.apply(id, m.SerializeAsString());
     }
 };
+
+const Instant kNow = system_clock().now();
 
 pb::ProviderEvent event(const std::string& number, pb::Verdict verdict, const std::string& proven, const std::string& key = "") {
     pb::ProviderEvent e;
@@ -58,7 +65,7 @@ pb::ProviderEvent event(const std::string& number, pb::Verdict verdict, const st
     return e;
 }
 
-std::string reason(const Decision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<CompanyId>(d).value(); }
+std::string reason(const Decision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<Owner>(d).company.value(); }
 
 }  // namespace
 
@@ -66,13 +73,13 @@ TEST_CASE("who owns the number at the time of the call, and proves it, gets the 
     Known known;
     known.add("org_a", 1, "+12025550101", "key a");
     known.add("org_b", 1, "+12025550102", "");
-    auto decide = [&](const pb::ProviderEvent& e, std::vector<std::string> allowed = {}) { return reason(route(e, known.all, allowed)); };
+    auto decide = [&](const pb::ProviderEvent& e, std::vector<std::string> allowed = {}) { return reason(route(e, known.all, allowed, kNow)); };
     CHECK(decide(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");
     CHECK(decide(event("+12025550199", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");  // a pool number that is not registered yet
     CHECK(decide(event("", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");
     CHECK(decide(event("+12025550102", pb::VERDICT_AUTHENTIC, "org_a")) == "Tracking number +12025550102 belongs to another company than the one whose key signed");
     CHECK(decide(event("+12025550199", pb::VERDICT_OPEN, "")) == "No company found for tracking number +12025550199");
-    CHECK(decide(event("", pb::VERDICT_OPEN, "")) == "No company found for tracking number (none)");
+    CHECK(decide(event("", pb::VERDICT_OPEN, "")) == "The webhook names no tracking number and no company whose key proves it");
     CHECK(decide(event("+12025550102", pb::VERDICT_OPEN, "")) == "The owner of tracking number +12025550102 has set no signing key");
     CHECK(decide(event("+12025550102", pb::VERDICT_OPEN, ""), {"callrail"}) == "-> org_b");
     CHECK(decide(event("+12025550101", pb::VERDICT_OPEN, "", "key a")) == "-> org_a");  // checked here, once there is an owner with a key
@@ -91,21 +98,159 @@ TEST_CASE("a number that changed hands: the owner at the start of the call count
     known.add("org_b", 1, "+12025550101", "key b", moved);
     auto late = event("+12025550101", pb::VERDICT_OPEN, "", "key b");
     late.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
-    CHECK(reason(route(late, known.all, {})) == "No company found for tracking number +12025550101");
+    CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");  // nobody's then, its key proves it now
+    known.add("org_a", 1, "+12025550101", "key a", {}, "active", moved);
+    CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) == "Tracking number +12025550101 belongs to another company than the one whose key signed");
+    auto of_then = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
+    of_then.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
+    CHECK(reason(route(of_then, known.all, {}, kNow)) == "-> org_a");
+    auto open_then = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
+    open_then.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
+    CHECK(reason(route(open_then, known.all, {}, kNow)) == "-> org_a");
     late.mutable_call()->set_started_at_us(to_micros(moved + std::chrono::minutes(1)));
-    CHECK(reason(route(late, known.all, {})) == "-> org_b");
+    CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");
 }
 
 TEST_CASE("what goes on is keyed by company and customer, and says who proved it") {
     auto e = event("+12025550101", pb::VERDICT_OPEN, "");
     e.mutable_call()->set_customer_phone("anonymous");
-    auto r = tenant_router::routed(e, CompanyId{"org_a"});
+    auto r = tenant_router::routed(e, Owner{CompanyId{"org_a"}});
     CHECK(r.phone() == "c1");
     CHECK(r.receipt().verdict() == pb::VERDICT_AUTHENTIC);
     CHECK(r.receipt().proven_company_id() == "org_a");
     e.mutable_call()->set_customer_phone("+12025550100");
     e.mutable_call()->set_customer_phone_callable(true);
-    CHECK(tenant_router::routed(e, CompanyId{"org_a"}).phone() == "+12025550100");
+    CHECK(tenant_router::routed(e, Owner{CompanyId{"org_a"}}).phone() == "+12025550100");
+}
+
+TEST_CASE("an owner without the provider's word holds up nobody's event: it is whose key proved it") {
+    using namespace otto::directory::v1;
+    for (auto standing : {STANDING_UNPROVEN, STANDING_PROVEN}) {
+        Known known;
+        known.add("org_a", 1, "", "key a");
+        known.standing = standing;
+        known.add("org_b", 1, "+12025550101", "key b");
+        known.add("org_c", 1, "+12025550101", "");
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) == "-> org_a");
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key b"), known.all, {}, kNow)) == "-> org_b");  // two owners: the one whose key proved
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key x"), known.all, {}, kNow)).starts_with("The signature does not match"));
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, ""), known.all, {"callrail"}, kNow)).starts_with("The signature does not match"));
+    }
+}
+
+TEST_CASE("seed 002's combined webhook: the company it claims, the one at CallRail and the signer must be one") {
+    Known known;
+    known.callrail_company = "12345";
+    known.add("org_a", 1, "+12025550101", "key a");
+    known.callrail_company = "67890";
+    known.add("org_b", 1, "+12025550102", "key b");
+    auto decide = [&](const std::string& tenant, const std::string& mapped, pb::Verdict verdict, const std::string& signer) {
+        auto e = event("", verdict, signer);
+        e.mutable_call()->set_claimed_company_id(tenant);
+        e.mutable_call()->set_mapped_company_id(mapped);
+        return route(e, known.all, {}, kNow);
+    };
+    const std::string words = "invalid tenant_id or callrail_company_id mapping";
+    CHECK(reason(decide("org_a", "12345", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");
+    CHECK(reason(decide("org_a", "67890", pb::VERDICT_AUTHENTIC, "org_a")) == words);
+    CHECK(reason(decide("org_a", "12345", pb::VERDICT_AUTHENTIC, "org_b")) == words);
+    CHECK(std::get<Held>(decide("org_a", "12345", pb::VERDICT_AUTHENTIC, "org_b")).held_for.value() == "org_b");
+    CHECK(reason(decide("org_a", "67890", pb::VERDICT_OPEN, "")) == words);
+    CHECK(reason(decide("org_nobody", "12345", pb::VERDICT_OPEN, "")) == words);
+    CHECK(reason(decide("org_a", "", pb::VERDICT_AUTHENTIC, "org_b")) == "-> org_b");
+}
+
+TEST_CASE("a cure fits its cause, and names nothing that an operator would have to write in SQL") {
+    Known known;
+    known.add("org_a", 1, "+12025550101", "");
+    otto::directory::v1::CompanyProfile m;
+    m.set_company_id("org_k");
+    m.set_version(1);
+    m.set_status("active");
+    m.add_numbers()->set_e164("+12025550103");
+    m.mutable_numbers(0)->add_purposes("voice");
+    m.mutable_callrail_api_key()->set_column("callrail_api_key");
+    m.mutable_callrail_api_key()->set_sealed(ring().seal(Secret("an api key"), seal_place("org_k", "callrail_api_key")));
+    known.all.apply("org_k", m.SerializeAsString());
+    auto held = [&](const std::string& number) { return std::get<Held>(route(event(number, pb::VERDICT_OPEN, ""), known.all, {}, kNow)); };
+    CHECK(held("+12025550101").reason.ends_with("has set no signing key"));
+    CHECK(held("+12025550101").held_for.value() == "org_a");
+    CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail has given none for its API key");
+    CHECK(held("+12025550103").cure.starts_with("Check the API key and the account id"));
+    CHECK(held("").cure.find("POST /api/v1/numbers") == std::string::npos);  // there is none to register
+    CHECK(held("+12025550199").cure.find("POST /api/v1/numbers") != std::string::npos);
+    for (const char* number : {"+12025550101", "+12025550103", "", "+12025550199"})
+        for (const char* word : {"SELECT", "company_numbers", "psql", "discard"}) CHECK(held(number).cure.find(word) == std::string::npos);
+}
+
+TEST_CASE("a text waits for its company until texts are recorded") {
+    Known known;
+    otto::directory::v1::CompanyProfile m;
+    m.set_company_id("org_a");
+    m.set_version(1);
+    m.set_status("active");
+    m.add_numbers()->set_e164("+12025550101");
+    m.mutable_numbers(0)->add_purposes("text");
+    known.all.apply("org_a", m.SerializeAsString());
+    auto e = event("", pb::VERDICT_AUTHENTIC, "org_a");
+    e.mutable_text()->set_tracking_number("+12025550101");
+    auto held = std::get<Held>(route(e, known.all, {}, kNow));
+    CHECK(held.reason == "Texts are not recorded yet; it flows on once they are");
+    CHECK(held.held_for.value() == "org_a");
+    CHECK_FALSE(held.conflict);
+    e.mutable_receipt()->set_verdict(pb::VERDICT_OPEN);
+    e.mutable_receipt()->clear_proven_company_id();
+    CHECK(reason(route(e, known.all, {}, kNow)).ends_with("has set no signing key"));
+    e.mutable_text()->set_tracking_number("+12025550199");
+    CHECK(reason(route(e, known.all, {}, kNow)) == "No company found for tracking number +12025550199");
+}
+
+TEST_CASE("what a proven call says of its number is told once, until the directory shows it or the batch runs again", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    using namespace otto::directory::v1;
+    Known known;
+    Router router(known.all, {});
+    auto call = [&](const std::string& number, bool final_proof, std::int64_t at_us, pb::Verdict verdict = pb::VERDICT_AUTHENTIC) {
+        auto e = tenant_router::routed(event(number, verdict, "org_a"), Owner{CompanyId{"org_a"}, final_proof, verdict == pb::VERDICT_UNSIGNED});
+        e.mutable_receipt()->set_received_at_us(at_us);
+        return e;
+    };
+    auto told = [&](const std::vector<otto::routed::v1::CallReported>& batch, const std::string& name) {
+        std::vector<rt::Envelope> metas(batch.size());
+        std::vector<rt::In<otto::routed::v1::CallReported>> ins;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            metas[i].id = EventId{Uuid::v5(Uuid{}, name + std::to_string(i))};
+            metas[i].trace = tel::TraceContext::fresh();
+            ins.push_back({batch[i], metas[i]});
+        }
+        rt::Sink sink("tenant-router/calls");
+        rt::Out<otto::changes::v1::NumberProven> out(sink);
+        auto tx = db.begin(pg::Scope::companies({CompanyId{"org_a"}}));
+        router.remember(ins, tx, out);
+        tx.commit();
+        return sink.size();
+    };
+    const std::string number = "+12025550101";
+    const std::int64_t now = to_micros(kNow), minute = 60'000'000;
+    known.standing = STANDING_UNPROVEN;
+    known.add("org_a", 1, number, "key a");
+    CHECK(told({call(number, false, now), call(number, false, now + 1)}, "first") == 1);
+    CHECK(told({call(number, false, now), call(number, false, now + 1)}, "first") == 1);  // rolled back and run again
+    CHECK(told({call(number, false, now + 2)}, "second") == 0);
+    CHECK(told({call(number, true, now + 3)}, "third") == 1);  // it shows more
+    CHECK(told({call(number, true, now + 4), call("+12025550199", true, now + 4)}, "fourth") == 0);
+    CHECK(told({call(number, false, now + 10 * minute)}, "later") == 1);  // still not shown
+    CHECK(told({call(number, false, now + 20 * minute, pb::VERDICT_UNSIGNED)}, "unsigned") == 0);
+    known.standing = STANDING_PROVEN;
+    known.add("org_a", 2, number, "key a");
+    CHECK(told({call(number, false, now + 40 * minute)}, "proven") == 0);
+    CHECK(told({call(number, true, now + 40 * minute)}, "finally") == 1);
+    known.standing = STANDING_FINAL;
+    known.add("org_a", 3, number, "key a");
+    CHECK(told({call(number, true, now + 80 * minute)}, "final") == 0);
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
@@ -245,4 +390,62 @@ TEST_CASE("a report that comes before its job is on record flows on once it is, 
     owner.execute("UPDATE held_events SET asked_at = now(), reason = 'to be told again' WHERE released_at IS NULL");
     router.release(db);
     CHECK(texts("SELECT event_id::text AS t FROM held_events WHERE asked_at IS NOT NULL").empty());  // an operator who asks is answered
+}
+
+TEST_CASE("a change in the directory tries what it can concern, and nothing else that waits", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    Known known;
+    Router router(known.all, {});
+    int n = 0;
+    auto holds = [&](const std::string& number, const std::string& signer, const std::string& claimed = "") {
+        auto e = event(number, signer.empty() ? pb::VERDICT_OPEN : pb::VERDICT_AUTHENTIC, signer, "key b");
+        e.mutable_call()->set_claimed_company_id(claimed);
+        rt::Envelope meta;
+        meta.id = EventId{Uuid::v5(Uuid{}, std::to_string(++n))};
+        meta.trace = tel::TraceContext::fresh();
+        std::vector<rt::In<pb::ProviderEvent>> ins{{e, meta}};
+        rt::Sink sink("tenant-router");
+        rt::Out<otto::routed::v1::JobReported> out(sink);
+        auto tx = db.begin(pg::Scope::none());
+        router.look_up_or_hold(ins, tx, out);
+        tx.commit();
+    };
+    auto texts = [&](const std::string& sql) {
+        std::vector<std::string> out;
+        auto tx = owner.begin(pg::Scope::none());
+        tx.each({"test.concerned" + std::to_string(++n), sql}, {}, [&](const pg::Fields& f) { out.push_back(f.text("t")); });
+        tx.commit();
+        return out;
+    };
+    /// Numbers of those that a release looks at: each is told its reason again.
+    auto tried = [&] {
+        owner.execute("UPDATE held_events SET reason = 'to be told again', held_at = now() - interval '1 hour'");
+        router.release(db);
+        return texts("SELECT coalesce(number, '-') AS t FROM held_events WHERE reason <> 'to be told again' OR released_at IS NOT NULL ORDER BY 1");
+    };
+    using Texts = std::vector<std::string>;
+    known.add("org_a", 1, "+12025550101", "key a");
+    holds("+12025550102", "");
+    holds("+12025550103", "");
+    holds("", "", "org_c");
+    holds("+12025550101", "org_x");  // a conflict
+    CHECK(texts("SELECT coalesce(held_for, '-') || ' ' || conflict AS t FROM held_events ORDER BY 1") == Texts{"- false", "- false", "- false", "org_x true"});
+    owner.execute("UPDATE held_events SET concerns = NULL");  // of a version that did not know them
+    CHECK(tried().size() == 4);                              // a new router tries all
+    CHECK(texts("SELECT count(*)::text AS t FROM held_events WHERE concerns IS NULL") == Texts{"0"});
+    CHECK(tried().empty());
+    known.add("org_z", 1, "+12025550199", "key z");
+    CHECK(tried().empty());
+    known.add("org_b", 1, "+12025550102", "");
+    CHECK(tried() == Texts{"+12025550102"});
+    known.add("org_c", 1, "", "key c");
+    CHECK(tried() == Texts{"-"});
+    known.add("org_x", 1, "", "key x");
+    CHECK(tried() == Texts{"+12025550101"});
+    known.add("org_b", 2, "+12025550102", "key b");
+    CHECK(tried() == Texts{"+12025550102"});
+    CHECK(texts("SELECT released_to AS t FROM held_events WHERE released_at IS NOT NULL") == Texts{"org_b"});
 }

@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
         meta.trace = tel::TraceContext::fresh();
         events::Wire wire;
         if (routed) {
-            auto message = tenant_router::routed(event, CompanyId{call.company->id});
+            auto message = tenant_router::routed(event, {CompanyId{call.company->id}});
             meta.cause = meta.id;
             meta.id = events::derived_event_id(meta.id, "tenant-router", message.GetTypeName(), 0);
             meta.source = "/tenant-router";

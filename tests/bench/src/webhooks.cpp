@@ -161,7 +161,7 @@ inbound::v1::ProviderEvent event_of(const Call& c, Stage stage, Instant received
     request.body = body_of(c, stage);
     request.headers.add("Content-Type", "application/json");
     request.headers.add("Signature", signature_of(request.body, c.company->key));
-    auto event = std::move(*provider.normalize(request).event);
+    auto event = std::move(*provider.read(request)->normalize(request).event);
     auto& receipt = *event.mutable_receipt();
     receipt.set_provider("callrail");
     receipt.set_request_target(request.target);

@@ -65,6 +65,7 @@ struct Asked {
     Purpose purpose = Purpose::voice;
     std::vector<std::string> provider_companies;  ///< ids of companies at the provider
     std::string account, claimed_company;
+    std::string mapped_company;                   ///< the company at the provider that the claimed one is said to be
     /// "number:+1202…", "callrail:ACC1", "company:org_…": what must change in the directory before another answer can be expected.
     std::vector<std::string> names() const;
 };
@@ -74,6 +75,8 @@ struct Candidate {
     ProfilePtr company;
     std::optional<Standing> owns_at, owns_now;    ///< owner of the number at the event's own time, and now; neither: it comes by its ids, or is claimed
 };
+/// Whose the number was at the event's own time, else is now; null if it is nobody's or several companies'.
+const Candidate* sole_owner(const std::vector<Candidate>&);
 /// Whether an event that this company's key proves is about a number that finally is another's: somebody else has the provider's word for it, the signer does not own it.
 bool contested(const std::vector<Candidate>&, const CompanyId& signer);
 
@@ -108,6 +111,8 @@ public:
     /// at CallRail, of which at most sixteen are tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an event is
     /// does not change with that.
     std::vector<Candidate> candidates(const Asked&, Instant at, Instant now) const;
+    /// Whether claimed and mapped company contradict each other, or the signer ("": nobody's key proved it). Who names only one of them contradicts nothing.
+    bool mismatched(const Asked&, const CompanyId& signer) const;
     std::size_t size() const;
     /// Versions of all companies, to find what the topic is behind with.
     std::map<std::string, std::int64_t> versions() const;

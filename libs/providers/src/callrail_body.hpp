@@ -1,0 +1,41 @@
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "base/time.hpp"
+
+namespace otto::providers::callrail {
+
+/// The same questions to a JSON object and to a form. Of several names for one thing the first that says something counts. A stranger may have written it, and it is read
+/// before anybody has signed for it: it is gone through once, and of more than 1,000 fields it is not understood.
+class Body {
+public:
+    static Result<Body> read(std::string_view bytes, std::string_view content_type);
+    std::optional<std::string> text(std::initializer_list<std::string_view> names) const;
+    std::optional<bool> truth(std::initializer_list<std::string_view> names) const;
+    std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const;
+    /// The first that is a time.
+    std::optional<Instant> time(std::initializer_list<std::string_view> names) const;
+    bool has(std::string_view name) const { return json_ ? (*members_)[name].exists() : form_.contains(name); }
+    /// Array of texts, or a comma list; 200 at most.
+    std::vector<std::string> list(std::string_view name) const;
+    /// Names of the fields that CallRail says changed, in our words; 100 at most.
+    std::vector<std::string> changes() const;
+
+private:
+    Body() = default;
+    std::optional<std::string_view> field(std::string_view name) const;
+    std::optional<JsonDocument> json_;
+    std::optional<JsonIndex> members_;
+    FormFields fields_;
+    std::unordered_map<std::string_view, std::string_view> form_;  ///< into fields_; of doubled names the first
+};
+
+}  // namespace otto::providers::callrail
