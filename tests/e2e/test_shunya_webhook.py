@@ -46,6 +46,8 @@ def test_a_refusal_names_the_check_that_failed(stack, secret):
     ):
         assert answer.status_code == 401 and answer.headers["content-type"] == "application/problem+json"
         assert why in answer.json()["detail"], answer.text
+        assert "OTTO_" not in answer.json()["detail"]  # a stranger learns no setting's name
+    assert "in milliseconds" in post(stack, report, secret, **{"X-Shunya-Timestamp": str(int(time.time()))}).json()["detail"]
     assert stack.sql("SELECT count(*) FROM held_events WHERE provider = 'shunya' AND position(%s::bytea IN raw_body) > 0", report["shunya_job_id"].encode()) == [(0,)]
 
 
