@@ -24,6 +24,9 @@ private:
     std::map<std::string, Told> told_;
 };
 
+/// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as a text: it is kept.
+inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified = "released_at IS NULL AND verdict = 'open'", *kConflicts = "released_at IS NULL AND verdict <> 'open' AND conflict";
+
 /// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
 class Router {
 public:

@@ -7,23 +7,34 @@
 namespace otto::tenant_router {
 namespace {
 
+const app::Setting<std::int64_t> kReleasedDays = app::number("held-released-days", 30, 1, 3'650, "days for which an event that was held is kept after it went on");
+const app::Setting<std::int64_t> kUnverifiedDays = app::number("held-unverified-days", 30, 1, 3'650, "days for which an event that no key proves is held");
+const app::Setting<std::int64_t> kConflictDays = app::number("held-conflict-days", 90, 1, 3'650, "days for which a proven event is held that says of itself what cannot be, such as another company's number");
+const app::Setting<std::int64_t> kCallDays = app::number("provider-call-days", 400, 30, 3'650, "days for which it is remembered which company a provider's call or job is of");
+
 void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");                             // company profiles, from otto.directory
     companies.hold_start(service);                                                                // without them everything would be held
     auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned));  // number -> company
+    auto days = [&](const auto& setting) { return Millis{std::chrono::hours(24 * service.settings().get(setting))}; };
     rt::Policy known_already;
     known_already.once = false;  // a call that is remembered stays as it is
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).aside<&Router::look_up_or_hold>(router))
         .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router, known_already).gather(Millis{100}))  // asked for minutes later
         .add(rt::Consumer{"tenant-router/jobs"}.on<&Router::remember_jobs>(router, known_already))
-        .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db) { router.release(db); });
+        .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db) { router.release(db); })
+        .trim("held_events", "released_at", days(kReleasedDays), kWentOn)
+        .trim("held_events", "held_at", days(kUnverifiedDays), kUnverified)
+        .trim("held_events", "held_at", days(kConflictDays), kConflicts)
+        .trim("provider_calls", "seen_at", days(kCallDays));
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     all.push_back(app::kSecretKeys.row);
     all.push_back(ingress::kAllowUnsigned.row);
+    for (const auto* days : {&kReleasedDays, &kUnverifiedDays, &kConflictDays, &kCallDays}) all.push_back(days->row);
     return all;
 }
 

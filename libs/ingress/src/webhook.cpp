@@ -25,10 +25,12 @@ namespace {
 
 constexpr std::size_t kMostClients = 256;  ///< client addresses whose refusals are told of a company at once
 constexpr int kMostOfAClient = 10;
+// What is larger is judged by a worker: parsing and hashing megabytes would hold up all that come by the I/O thread. So is what would make one turn of it long.
+constexpr std::size_t kLargeBody = 64u << 10, kMostInATurn = 256u << 10;
 
 }  // namespace
 
-struct Endpoint::Impl {
+struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     Impl(app::Service& s, std::shared_ptr<const Provider> p, const directory::Companies& c)
         : service(s.name()),
           provider(std::move(p)),
@@ -63,7 +65,7 @@ struct Endpoint::Impl {
     void judge_all(std::vector<Webhook>, Instant now);
     bool limited(Webhook&, Instant now);
     void accept(Webhook&, std::string_view body_sha256, Instant now);
-    void refuse(const http::Request&, http::Responder, const Judgement&, const Reading*);
+    http::Response refusal(const http::Request&, const Judgement&, const Reading*);
     void tell_refusals();
     Instant stamp(Instant now);
 
@@ -110,7 +112,7 @@ void log_webhook(const Provider& provider, const http::Request& request, const J
               {"trace_id", request.trace.trace_id_hex()}});
 }
 
-void Endpoint::Impl::refuse(const http::Request& request, http::Responder respond, const Judgement& judgement, const Reading* reading) {
+http::Response Endpoint::Impl::refusal(const http::Request& request, const Judgement& judgement, const Reading* reading) {
     counters.forged.inc();
     log_webhook(*provider, request, judgement, reading, nullptr, "", tel::Level::warn, "forged", 401,
                 judgement.operators_cure.empty() ? judgement.why : judgement.why + "; " + judgement.operators_cure);
@@ -130,7 +132,7 @@ void Endpoint::Impl::refuse(const http::Request& request, http::Responder respon
     }
     auto answer = http::problem({401, "Signature refused", "The signature does not prove this webhook: " + judgement.why + ". " + judgement.cure}, request);
     answer.headers.add("WWW-Authenticate", "Signature");
-    respond(std::move(answer));
+    return answer;
 }
 
 /// How many were refused of each company goes to company-service, so that its operators see a wrong key; one event a company and while, however many strangers knock.
@@ -163,10 +165,22 @@ void guarded(const http::Request& request, Step&& step) {
 /// What has come in one turn of the loop: judged together, for many digests at once cost a fraction.
 void Endpoint::Impl::take(std::vector<http::Asked> all) {
     auto now = system_clock().now();
-    std::vector<Webhook> webhooks;
-    webhooks.reserve(all.size());
-    for (auto& asked : all) webhooks.push_back({std::move(asked.request), std::move(asked.respond), stamp(now), nullptr});
-    judge_all(std::move(webhooks), now);
+    std::vector<Webhook> here;
+    here.reserve(all.size());
+    std::size_t bytes = 0;
+    for (auto& asked : all) {
+        Webhook w{std::move(asked.request), std::move(asked.respond), stamp(now), nullptr};
+        auto size = w.request.body.size();
+        if (size <= kLargeBody && bytes + size <= kMostInATurn) {
+            bytes += size;
+            here.push_back(std::move(w));
+            continue;
+        }
+        auto elsewhere = std::make_shared<std::vector<Webhook>>();
+        elsewhere->push_back(std::move(w));
+        elsewhere->front().respond.offload([self = shared_from_this(), elsewhere, now] { self->judge_all(std::move(*elsewhere), now); }, [] {});
+    }
+    judge_all(std::move(here), now);
 }
 
 void Endpoint::Impl::judge_all(std::vector<Webhook> all, Instant now) {
@@ -190,7 +204,7 @@ void Endpoint::Impl::judge_all(std::vector<Webhook> all, Instant now) {
     for (auto& w : all)
         guarded(w.request, [&] {
             if (!w.judgement || (!w.reading && w.judgement->verdict != Verdict::forged)) return;  // it failed above
-            if (w.judgement->verdict == Verdict::forged) return refuse(w.request, std::move(w.respond), *w.judgement, w.reading.get());
+            if (w.judgement->verdict == Verdict::forged) return w.respond(refusal(w.request, *w.judgement, w.reading.get()));
             if (limited(w, now)) return;
             w.normalized = w.reading->normalize(w.request);
             taken.push_back(&w);
@@ -263,6 +277,14 @@ Endpoint::Endpoint(app::Service& service, std::shared_ptr<const Provider> provid
     auto impl = impl_;
     http::RouteLimits limits;
     limits.body = impl->provider->body_limit();
+    limits.admit = [impl](const http::Request& head, bool) -> std::optional<http::Admission> {
+        http::Admission admission;
+        if (auto forged = impl->provider->refused_by_head(head, impl->allow_unsigned, system_clock().now())) {
+            tel::ServiceScope scope(impl->service);
+            admission.refusal = impl->refusal(head, *forged, nullptr);
+        }
+        return admission;
+    };
     service.routes().add_async(http::Method::post, impl->provider->paths(), [impl](std::vector<http::Asked> all) { impl->take(std::move(all)); }, limits);
     service.on_start("courier to Kafka", [impl] { impl->courier.start(); });
     service.on_stop("courier to Kafka", [impl](Millis within) {

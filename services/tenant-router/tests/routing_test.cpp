@@ -449,3 +449,46 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
     CHECK(tried() == Texts{"+12025550102"});
     CHECK(texts("SELECT released_to AS t FROM held_events WHERE released_at IS NOT NULL") == Texts{"org_b"});
 }
+
+TEST_CASE("what is held is removed by age where it may be, each by an index of its own; what is proven and may yet go on stays", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    auto texts = [&, n = 0](pg::Connection& as, const std::string& sql) mutable {
+        std::vector<std::string> out;
+        auto tx = as.begin(pg::Scope::none());
+        tx.each({"test.trimmed" + std::to_string(++n), sql}, {}, [&](const pg::Fields& f) { out.push_back(f.text("t")); });
+        tx.commit();
+        return out;
+    };
+    owner.execute(R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
+        SELECT gen_random_uuid(), 'callrail', kind, '', '', verdict, '', '', '[]', '', '', now() - age, now() - age, CASE WHEN released THEN now() - age END, conflict
+          FROM (VALUES ('went on', 'authentic', true, false), ('open', 'open', false, false), ('conflict', 'authentic', false, true), ('text', 'authentic', false, false)) AS k (kind, verdict, released, conflict),
+               (VALUES (interval '100 days'), (interval '1 day')) AS a (age))");
+    auto left = [&](const char* only, const char* column) {
+        auto tx = db.begin(pg::Scope::none());
+        tx.write({std::string("test.delete ") + only, "DELETE FROM held_events WHERE " + std::string(column) + " < now() - interval '30 days' AND (" + only + ")"}, {});
+        tx.commit();
+        return texts(owner, "SELECT kind AS t FROM held_events WHERE held_at < now() - interval '30 days' ORDER BY 1");
+    };
+    using Texts = std::vector<std::string>;
+    CHECK(left(kWentOn, "released_at") == Texts{"conflict", "open", "text"});
+    CHECK(left(kUnverified, "held_at") == Texts{"conflict", "text"});
+    CHECK(left(kConflicts, "held_at") == Texts{"text"});
+    CHECK(texts(owner, "SELECT count(*)::text AS t FROM held_events") == Texts{"5"});
+    owner.execute(R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
+        SELECT gen_random_uuid(), 'callrail', kind, '', '', verdict, '', '', '[]', '', '', now() - i * interval '1 hour', now() - i * interval '1 hour', CASE WHEN released THEN now() - i * interval '1 hour' END, conflict
+          FROM (VALUES ('went on', 'authentic', true, false), ('open', 'open', false, false), ('conflict', 'authentic', false, true), ('text', 'authentic', false, false)) AS k (kind, verdict, released, conflict),
+               generate_series(1, 1000) AS i)");
+    owner.execute("ANALYZE held_events");
+    for (auto [only, column, index] : {std::tuple{kWentOn, "released_at", "held_events_released"}, {kUnverified, "held_at", "held_events_unverified"}, {kConflicts, "held_at", "held_events_conflicts"}}) {
+        std::string plan;
+        auto tx = owner.begin(pg::Scope::none());
+        tx.each({std::string("test.plan ") + index, "EXPLAIN SELECT ctid FROM held_events WHERE " + std::string(column) + " < now() - interval '30 days' AND (" + only + ") LIMIT 10000"}, {},
+                [&](const pg::Fields& f) { plan += f.text("QUERY PLAN"); });
+        tx.commit();
+        INFO(plan);
+        CHECK(plan.find(index) != std::string::npos);
+    }
+}
