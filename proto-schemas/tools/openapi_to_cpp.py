@@ -8,6 +8,19 @@ import sys
 import yaml
 
 
+class Strict(yaml.SafeLoader):
+    """YAML whose mappings have each key once; PyYAML would take the last one and say nothing."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise SystemExit(f"{source}: '{name}' stands twice, in line {seen[name]} and in line {key.start_mark.line + 1}")
+            seen[name] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
 def page(document):
     out = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(document['info']['title'])}</title>",
            "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}code{background:#f3f3f3;padding:.1em .3em}"
@@ -57,7 +70,7 @@ def schemas():
 
 
 source, out = map(pathlib.Path, sys.argv[1:3])
-document = yaml.safe_load(source.read_text())
+document = yaml.load(source.read_text(), Strict)
 if len(sys.argv) > 3:
     pathlib.Path(sys.argv[3]).write_text(json.dumps(document))
 out.parent.mkdir(parents=True, exist_ok=True)

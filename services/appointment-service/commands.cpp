@@ -126,9 +126,10 @@ http::Response Commands::change(identity::Context& c) const {
 http::Response Commands::answer(identity::Context& c, const Uuid& id, int status) const {
     JsonWriter w;
     std::int64_t version = 0;
-    c.tx().each(sql::shown, {c.company(), id}, [&](const pg::Fields& f) {
+    resources::Viewer viewer{c.who.user.value(), c.who.role == identity::Role::sales_rep};
+    c.tx().each(sql::shown, {c.company(), id, viewer.rep ? pg::Param(viewer.user) : pg::Param(nullptr)}, [&](const pg::Fields& f) {
         version = f.integer("version");
-        resources::appointment_value(w, f, c.who.user.value());
+        resources::appointment_value(w, f, viewer, resources::Texts::whole);
     });
     emitter_.emit(c.tx(), events::row_changed(c.company(), "appointment", id.to_string(), version), c.request.trace);
     tel::info("an appointment was changed by a person", {{"company_id", c.company().value()}, {"appointment_id", id.to_string()}, {"user_id", c.who.user.value()}});

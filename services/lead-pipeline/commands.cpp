@@ -135,7 +135,7 @@ http::Response Commands::task_answer(Context& c, const Uuid& id, bool changed, i
     JsonWriter w;
     std::int64_t version = 0;
     c.tx().each(sql::task, {c.company(), id}, [&](const pg::Fields& f) {
-        resources::task_value(w, f);
+        resources::task_value(w, f, {c.who.user.value(), c.who.role == identity::Role::sales_rep}, resources::Texts::whole);
         version = f.integer("version");
     });
     if (changed) tell(c, "task", id.to_string(), version);
@@ -147,7 +147,7 @@ http::Response Commands::lead_answer(Context& c, const Uuid& id, bool changed) c
     std::int64_t version = 0;
     c.tx().each(sql::lead, {c.company(), id}, [&](const pg::Fields& f) {
         w.begin_object();
-        resources::lead_columns(w, f);
+        resources::lead_columns(w, f, resources::Texts::whole);
         resources::nested_contact(w, f);
         w.end_object();
         version = f.integer("version");

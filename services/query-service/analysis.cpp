@@ -117,9 +117,9 @@ http::Response Reads::call(Context& c) const {
     JsonWriter w;
     w.begin_object();
     read_call(c, id, [&](const Fields& f) {
-        resources::call_columns(w, f);
+        resources::call_columns(w, f, resources::Texts::whole);
         resources::nested_contact(w, f);
-        resources::nested_lead(w, f);
+        resources::nested_lead(w, f, Viewer::of(c));
         w.member("has_transcript", f.boolean("has_transcript"));
         state_value(w, f);
     });

@@ -101,14 +101,15 @@ struct FollowUps {
 /// A rep's appointments of the window; `rep` is nullopt for those that nobody was given.
 struct Rep {
     std::optional<std::string> rep, name;
-    std::int64_t total = 0, completed = 0, won = 0, lost = 0, pending = 0, no_show = 0, sold_cents = 0;
+    std::int64_t total = 0, completed = 0, won = 0, won_of_completed = 0, lost = 0, pending = 0, no_show = 0, sold_cents = 0;
     static Rep from(const Fields& f) {
-        return {f.maybe_text("rep"), f.maybe_text("name"), f.integer("total"), f.integer("completed"), f.integer("won"), f.integer("lost"), f.integer("pending"), f.integer("no_show"), f.integer("sold_cents")};
+        return {f.maybe_text("rep"), f.maybe_text("name"), f.integer("total"), f.integer("completed"), f.integer("won"), f.integer("won_of_completed"), f.integer("lost"), f.integer("pending"), f.integer("no_show"), f.integer("sold_cents")};
     }
     void add(const Rep& other) {
         total += other.total;
         completed += other.completed;
         won += other.won;
+        won_of_completed += other.won_of_completed;
         lost += other.lost;
         pending += other.pending;
         no_show += other.no_show;
@@ -216,7 +217,7 @@ http::Response Metrics::top_objections(Context& c) const {
         if (f.is_null("key")) return;
         auto times_raised = f.integer("occurrences");
         w.begin_object().member("objection_key", f.view("key")).member("label", f.view("label")).member("occurrence_count", times_raised);
-        rate(w, "occurrence_rate", times_raised, considered);
+        rate(w, "occurrence_rate", f.integer("raised_in"), considered);
         w.end_object();
     });
     w.end_array().member("total_calls_considered", considered);
@@ -226,7 +227,7 @@ http::Response Metrics::top_objections(Context& c) const {
 
 http::Response Metrics::unbooked_calls(Context& c) const {
     Asked asked(c.request, {"date_from", "date_to"});
-    auto page = Page::of(asked, {"started_at"}, false);
+    auto page = Page::of(asked, {"started_at"}, Page::Ids::numbers);
     if (!asked.text("sort") && !asked.text("cursor")) page.sort = "started_at";
     auto window = Window::of(c, asked);
     auto days = days_of(c, window.since, window.until);
@@ -284,7 +285,7 @@ http::Response Metrics::rep_figures(Context& c, const std::string& rep) const {
     JsonWriter w;
     w.begin_object().member("rep_id", rep);
     appointment_counts(w, own);
-    rate(w, "win_rate", own.won, own.completed);
+    rate(w, "win_rate", own.won_of_completed, own.completed);
     nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     w.member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
     nulls(w, {"first_touch_win_rate", "followup_win_rate"});
@@ -298,9 +299,10 @@ http::Response Metrics::rep_figures(Context& c, const std::string& rep) const {
 
 http::Response Metrics::rep(Context& c) const {
     std::string rep(c.request.param("rep_id"));
-    if (auto own = only_of(c); own && rep != *own) identity::not_found("rep");
+    auto viewer = Viewer::of(c);
+    if (viewer.rep && rep != viewer.user) identity::not_found("rep");
     if (rep.empty() || rep.size() > 200 || rep.find('\0') != std::string::npos || !valid_utf8(rep)) identity::not_found("rep");
-    if (!only_of(c) && !c.tx().maybe<Number>(sql::known_rep, {c.company(), rep})) identity::not_found("rep");
+    if (!viewer.rep && !c.tx().maybe<Number>(sql::known_rep, {c.company(), rep})) identity::not_found("rep");
     return rep_figures(c, rep);
 }
 
@@ -314,14 +316,14 @@ http::Response Metrics::sales_team(Context& c) const {
     JsonWriter w;
     w.begin_object();
     appointment_counts(w, all);
-    rate(w, "team_win_rate", all.won, all.completed);
+    rate(w, "team_win_rate", all.won_of_completed, all.completed);
     nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     w.key("reps").begin_array();
     for (const auto& r : reps) {
         if (!r.rep) continue;  // appointments that nobody was given count for the team
         w.begin_object().member("rep_id", r.rep).member("rep_name", r.name);
         appointment_counts(w, r);
-        rate(w, "win_rate", r.won, r.completed);
+        rate(w, "win_rate", r.won_of_completed, r.completed);
         nulls(w, {"avg_compliance_score", "auto_usage_rate"});
         w.end_object();
     }
@@ -353,7 +355,7 @@ http::Response Metrics::exec_sales(Context& c) const {
     JsonWriter w;
     w.begin_object();
     appointment_counts(w, all);
-    rate(w, "team_win_rate", all.won, all.completed);
+    rate(w, "team_win_rate", all.won_of_completed, all.completed);
     nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     window.write(w);
     return c.ok(w.end_object().take());
@@ -366,8 +368,8 @@ http::Response Metrics::company_overview(Context& c) const {
     auto reps = tx.many<Rep>(sql::reps, window.params(c, nullptr));
     auto all = together(reps);
     struct Leads {
-        std::int64_t total, qualified;
-        static Leads from(const Fields& f) { return {f.integer("total"), f.integer("qualified")}; }
+        std::int64_t total, qualified, sold;
+        static Leads from(const Fields& f) { return {f.integer("total"), f.integer("qualified"), f.integer("sold")}; }
     };
     auto leads = tx.one<Leads>(sql::leads_of_window, window.params(c));
     struct Owner {
@@ -379,13 +381,13 @@ http::Response Metrics::company_overview(Context& c) const {
     auto csr = tx.maybe<Owner>(sql::least_booking_owner, window.params(c));
     const Rep* worst = nullptr;  // the least win rate; of equals who has more to show for it
     for (const auto& r : reps)
-        if (r.rep && r.completed > 0 && (!worst || std::pair(r.won * worst->completed, worst->completed) < std::pair(worst->won * r.completed, r.completed))) worst = &r;
+        if (r.rep && r.completed > 0 && (!worst || std::pair(r.won_of_completed * worst->completed, worst->completed) < std::pair(worst->won_of_completed * r.completed, r.completed))) worst = &r;
     JsonWriter w;
     w.begin_object().member("total_leads", leads.total).member("qualified_leads", leads.qualified).member("total_appointments", all.total).member("total_closed_deals", all.won);
-    rate(w, "lead_to_sale_ratio", all.won, leads.total);
+    rate(w, "lead_to_sale_ratio", leads.sold, leads.total);
     rate(w, "close_rate", all.won, all.total);
     w.member("sales_output_amount", all.sold_cents);
-    rate(w, "win_rate", all.won, all.completed);
+    rate(w, "win_rate", all.won_of_completed, all.completed);
     rate(w, "pending_rate", all.pending, all.total);
     rate(w, "lost_rate", all.lost, all.total);
     w.key("win_loss_attribution").begin_object();
@@ -394,7 +396,7 @@ http::Response Metrics::company_overview(Context& c) const {
     w.end_object().key("who_dropping_ball").begin_object();
     w.member("worst_csr_id", csr ? std::optional(csr->id) : std::nullopt).member("worst_csr_name", csr ? csr->name : std::nullopt).member("worst_csr_booking_rate", csr ? std::optional(csr->rate) : std::nullopt);
     w.member("worst_rep_id", worst ? worst->rep : std::nullopt).member("worst_rep_name", worst ? worst->name : std::nullopt);
-    rate(w, "worst_rep_win_rate", worst ? worst->won : 0, worst ? worst->completed : 0);
+    rate(w, "worst_rep_win_rate", worst ? worst->won_of_completed : 0, worst ? worst->completed : 0);
     w.end_object();
     window.write(w);
     return c.ok(w.end_object().take());

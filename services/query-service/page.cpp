@@ -92,12 +92,33 @@ std::optional<std::string> Asked::phone(std::string_view name) const {
 std::optional<std::string> Asked::search() const {
     auto value = text("search");
     if (!value) return std::nullopt;
+    auto letters = static_cast<std::size_t>(std::count_if(value->begin(), value->end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    if (letters > kLongestSearch) refuse_field("search", "takes at most " + std::to_string(kLongestSearch) + " letters");
+    return value;
+}
+
+std::string pattern_of(std::string_view text) {
     std::string pattern = "%";
-    for (char c : *value) {
+    for (char c : text) {
         if (c == '%' || c == '_' || c == '\\') pattern += '\\';
         pattern += c;
     }
     return pattern + "%";
+}
+
+Found Found::of(identity::Context& c, const std::optional<std::string>& search, const pg::Query& by, pg::Params more) {
+    if (!search) return {nullptr, nullptr};
+    struct Hits {
+        std::string pattern, ids;
+        std::int64_t n;
+        static Hits from(const pg::Fields& f) { return {f.text("pattern"), f.text("ids"), f.integer("n")}; }
+    };
+    pg::Params params{pattern_of(*search)};
+    for (auto& p : more) params.push_back(std::move(p));
+    params.push_back(kMost + 1);
+    auto hits = c.tx().one<Hits>(by, std::move(params));
+    if (hits.n > kMost) return {nullptr, std::move(hits.pattern)};
+    return {std::move(hits.ids), nullptr};
 }
 
 std::optional<std::string> Asked::one_of(std::string_view name, const std::vector<std::string_view>& known) const {
@@ -115,7 +136,9 @@ std::int64_t Asked::whole(std::string_view name, std::int64_t fallback, std::int
     return value ? query_service::whole(std::string(name), *value, least, most, "") : fallback;
 }
 
-std::optional<std::string> only_of(const identity::Context& c) { return c.who.role == identity::Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
+Viewer Viewer::of(const identity::Context& c) { return {{c.who.user.value(), c.who.role == identity::Role::sales_rep}, c.company()}; }
+
+void takes_nothing(const identity::Context& c) { Asked(c.request, {}, Asked::Paged::no); }
 
 std::int64_t call_id_of(const identity::Context& c) {
     auto text = c.request.param("call_id");
@@ -156,7 +179,14 @@ Days days_of(identity::Context& c, const std::optional<std::string>& from, const
     return days;
 }
 
-Page Page::of(const Asked& asked, const std::set<std::string_view>& sortable, bool uuid_ids) {
+Page Page::newest(const std::string& sort, std::int64_t limit) {
+    Page p;
+    p.sort = sort;
+    p.limit = limit;
+    return p;
+}
+
+Page Page::of(const Asked& asked, const std::set<std::string_view>& sortable, Ids ids) {
     Page p;
     if (auto limit = asked.text("limit")) p.limit = whole("limit", *limit, 1, 200, "");
     if (auto sort = asked.text("sort")) {
@@ -182,8 +212,9 @@ Page Page::of(const Asked& asked, const std::set<std::string_view>& sortable, bo
         p.sort = order.substr(order.empty() ? 0 : 1);
         p.after = from_micros(*parsed->root().at(1).integer());
         p.after_id = std::string(*parsed->root().at(2).string());
-        bool id_good = uuid_ids ? Uuid::parse(p.after_id).has_value()
-                                : !p.after_id.empty() && p.after_id.size() < 17 && std::all_of(p.after_id.begin(), p.after_id.end(), [](char c) { return c >= '0' && c <= '9'; });
+        bool id_good = ids == Ids::uuids   ? Uuid::parse(p.after_id).has_value()
+                       : ids == Ids::texts ? !p.after_id.empty() && p.after_id.size() <= 200 && p.after_id.find('\0') == std::string::npos
+                                           : !p.after_id.empty() && p.after_id.size() < 17 && std::all_of(p.after_id.begin(), p.after_id.end(), [](char c) { return c >= '0' && c <= '9'; });
         good = sortable.contains(p.sort) && id_good && to_micros(*p.after) > -62'000'000'000'000'000 && to_micros(*p.after) < 250'000'000'000'000'000;
     }
     if (!good) refuse_field("cursor", "is none that this list gave");
@@ -322,10 +353,10 @@ Statement ListQueries::run(const std::string& name, const std::string& whole, co
     bool values_matter = false;
     for (std::size_t n = 1; n <= all.size(); ++n) {
         given[n] = all[n - 1].text().has_value();
-        // How many rows a date range or a search leaves, decides between a walk along the order and a search of its own.
+        // How many rows a date range or a search leaves decides between a walk along the order and a search of its own.
         if (n >= filters_from && given[n]) {
-            auto mark = "$" + std::to_string(n) + "::";
-            values_matter = values_matter || whole.find(mark + "date") != std::string::npos || whole.find(mark + "timestamptz") != std::string::npos || whole.find("ILIKE $" + std::to_string(n)) != std::string::npos;
+            auto place = "$" + std::to_string(n);
+            for (const auto& sign : {place + "::date", place + "::timestamptz", "LIKE " + place, "id = ANY (" + place + ")"}) values_matter = values_matter || whole.find(sign) != std::string::npos;
         }
     }
     const auto& f = form(name, whole, given, limit);
@@ -334,18 +365,18 @@ Statement ListQueries::run(const std::string& name, const std::string& whole, co
     return s;
 }
 
-Statement ListQueries::page(const CompanyId& company, const Page& p, const pg::Params& filters) const {
-    pg::Params all{company, p.after, p.after ? pg::Param(p.after_id) : pg::Param(nullptr), p.limit + 1, p.offset > 0 ? pg::Param(p.offset) : pg::Param(nullptr)};
+Statement ListQueries::page(const Viewer& viewer, const Page& p, const pg::Params& filters) const {
+    pg::Params all{viewer.company, p.after, p.after ? pg::Param(p.after_id) : pg::Param(nullptr), p.limit + 1, p.offset > 0 ? pg::Param(p.offset) : pg::Param(nullptr), viewer.own()};
     all.insert(all.end(), filters.begin(), filters.end());
     // Few limits, so few statements: the caller leaves what is over.
     const char* limit = p.limit <= 25 ? "26" : p.limit <= 50 ? "51" : p.limit <= 100 ? "101" : "201";
     return run(page_name_ + "." + p.sort + (p.descending ? ".desc" : ".asc"), pages_.at({p.sort, p.descending}), all, 6, limit);
 }
 
-Statement ListQueries::count(const CompanyId& company, const pg::Params& filters) const {
-    bool any = std::any_of(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); });
-    if (!any && !table_.empty()) return {&sql::list_total, {company, table_}, false};
-    pg::Params all{company};
+Statement ListQueries::count(const Viewer& viewer, const pg::Params& filters) const {
+    bool any = viewer.rep || std::any_of(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); });
+    if (!any && !table_.empty()) return {&sql::list_total, {viewer.company, table_}, false};
+    pg::Params all{viewer.company, viewer.own()};
     all.insert(all.end(), filters.begin(), filters.end());
     return run(count_name_, count_text_, all, 2, "");
 }
@@ -367,8 +398,8 @@ std::vector<pg::Query> ListQueries::all() const {
     return out;
 }
 
-std::string LongLists::key(const CompanyId& company, std::string_view list, const pg::Params& filters) {
-    std::string out = company.value() + '\n' + std::string(list);
+std::string LongLists::key(const Viewer& viewer, std::string_view list, const pg::Params& filters) {
+    std::string out = viewer.company.value() + '\n' + (viewer.rep ? viewer.user : "") + '\n' + std::string(list);
     for (const auto& f : filters) {
         out += '\n';
         if (f.text()) out.append(std::to_string(f.text()->size())).append(":").append(*f.text());  // so that no text reads as two
@@ -376,15 +407,15 @@ std::string LongLists::key(const CompanyId& company, std::string_view list, cons
     return out;
 }
 
-bool LongLists::knows(const CompanyId& company, std::string_view list, const pg::Params& filters) const {
-    auto k = key(company, list, filters);
+bool LongLists::knows(const Viewer& viewer, std::string_view list, const pg::Params& filters) const {
+    auto k = key(viewer, list, filters);
     std::lock_guard guard(lock_);
     auto found = until_.find(k);
     return found != until_.end() && std::chrono::steady_clock::now() < found->second;
 }
 
-void LongLists::remember(const CompanyId& company, std::string_view list, const pg::Params& filters) {
-    auto k = key(company, list, filters);
+void LongLists::remember(const Viewer& viewer, std::string_view list, const pg::Params& filters) {
+    auto k = key(viewer, list, filters);
     std::lock_guard guard(lock_);
     if (until_.size() >= 10'000) until_.clear();  // bounded; what is still long is soon known again
     until_[std::move(k)] = std::chrono::steady_clock::now() + std::chrono::minutes(1);

@@ -14,6 +14,7 @@
 #include "base/json.hpp"
 #include "identity/api.hpp"
 #include "pg/query.hpp"
+#include "resources/rows.hpp"
 
 namespace otto::query_service {
 
@@ -34,15 +35,26 @@ public:
     std::optional<std::string> date(std::string_view name) const;
     /// E.164 if it is callable, else as numbers that are none are kept.
     std::optional<std::string> phone(std::string_view name) const;
-    /// For ILIKE, its own wildcards taken literally.
+    /// At most kLongestSearch letters: each more costs every row that is looked at.
     std::optional<std::string> search() const;
+    static constexpr std::size_t kLongestSearch = 100;
 
 private:
     std::map<std::string, std::string, std::less<>> values_;
 };
 
-/// A rep's own; nobody else is narrowed.
-std::optional<std::string> only_of(const identity::Context&);
+/// For LIKE: a text anywhere, its own wildcards taken literally.
+std::string pattern_of(std::string_view text);
+
+/// Who asks, and so what exists for them: their company's rows, of which a sales rep sees own ones. Every list and every detail is asked for with one.
+struct Viewer : resources::Viewer {
+    CompanyId company;
+    static Viewer of(const identity::Context&);
+    /// The rep whose rows alone are seen; null for everybody else.
+    pg::Param own() const { return rep ? pg::Param(user) : pg::Param(nullptr); }
+};
+/// A route that takes nothing in its query: each parameter is refused by its name.
+void takes_nothing(const identity::Context&);
 /// {call_id} of the path; 404 if it is none.
 std::int64_t call_id_of(const identity::Context&);
 /// The call's row, if whoever asks may see it; else 404. One that proved to be another call is that one, whose id `call_id` then is.
@@ -62,8 +74,11 @@ struct Page {
     std::string sort = "created_at";
     bool descending = true;
     std::optional<Instant> after;
-    std::string after_id;      ///< as text: call ids and uuids
-    static Page of(const Asked&, const std::set<std::string_view>& sortable, bool uuid_ids);
+    std::string after_id;
+    enum class Ids { numbers, uuids, texts };
+    static Page of(const Asked&, const std::set<std::string_view>& sortable, Ids);
+    /// The first of a list that hangs on something else.
+    static Page newest(const std::string& sort, std::int64_t limit = 200);
     std::string cursor(Instant at, const std::string& id) const;
 };
 
@@ -83,16 +98,25 @@ struct Cut {
 };
 Cut cut(std::string_view text, const std::vector<bool>& given);
 
+/// Where a search leads: to the ids of the rows that hold it, or, if they are so many that the next is never far, to the pattern by which they are found on the way.
+struct Found {
+    pg::Param ids, pattern;
+    static constexpr std::int64_t kMost = 10'000;
+    /// `by` takes the pattern, what `more` says, and how many at most (sql/search.sql).
+    static Found of(identity::Context&, const std::optional<std::string>& search, const pg::Query& by, pg::Params more = {});
+};
+
 /// A list: one page of it and the count of all, in every order that it can be asked for, with the filters that are given. Each form that is asked for
-/// becomes a statement of its own, prepared once a session; after kMostForms of them the rest share the one that holds all filters. Thread-safe.
+/// becomes a statement of its own, prepared once a session; after kMostForms of them the rest share the one that holds all filters. The first filter of each ($6 of a page, $2 of a
+/// count) is the viewer's own rows, put in here: a list is not asked for without a viewer, wherever it stands. Thread-safe.
 class ListQueries {
 public:
-    static constexpr std::size_t kMostForms = 300;
+    static constexpr std::size_t kMostForms = 100;
     /// `table`: whose rows without any filter are all of the list, and are totalled in `list_totals`; "": every total is counted.
     ListQueries(const pg::Query& page, const pg::Query& count, std::map<std::string, std::string> columns, std::string table = "");
     /// Fetches at least one row more than the page holds.
-    Statement page(const CompanyId&, const Page&, const pg::Params& filters) const;
-    Statement count(const CompanyId&, const pg::Params& filters) const;
+    Statement page(const Viewer&, const Page&, const pg::Params& filters) const;
+    Statement count(const Viewer&, const pg::Params& filters) const;
     /// Whole, bare, and with each filter alone, in every order: for the test that prepares each.
     std::vector<pg::Query> all() const;
 
@@ -111,11 +135,11 @@ private:
 /// page; rows seldom go, so for a minute it is taken to be still so. Thread-safe.
 class LongLists {
 public:
-    bool knows(const CompanyId&, std::string_view list, const pg::Params& filters) const;
-    void remember(const CompanyId&, std::string_view list, const pg::Params& filters);
+    bool knows(const Viewer&, std::string_view list, const pg::Params& filters) const;
+    void remember(const Viewer&, std::string_view list, const pg::Params& filters);
 
 private:
-    static std::string key(const CompanyId&, std::string_view list, const pg::Params& filters);
+    static std::string key(const Viewer&, std::string_view list, const pg::Params& filters);
     mutable std::mutex lock_;
     std::unordered_map<std::string, std::chrono::steady_clock::time_point> until_;
 };

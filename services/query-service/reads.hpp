@@ -17,7 +17,8 @@ struct Moment {
     static Moment from(const pg::Fields& f) { return {f.time("at").value_or(Instant{}), f.text("kind"), f.text("title"), f.text("detail")}; }
 };
 
-/// Every read of the dashboards but figures. A rep sees own leads and what hangs on them, and own appointments and tasks.
+/// Every read of the dashboards but figures. A rep sees own leads and what hangs on them, own appointments and tasks, and the cards of all these; what hangs on a detail comes out of the very
+/// lists that are asked for alone, so that nothing is seen in the one which the other hides.
 class Reads {
 public:
     /// `links`: how a recording is handed out; the error if that is not set up, which is then the answer.
@@ -46,11 +47,11 @@ public:
     Statement newest_calls(const CompanyId&, std::int64_t limit) const;
 
 private:
-    http::Response appointments_of(identity::Context&, const Page&, const Days&, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param own, pg::Param contact) const;
+    http::Response appointments_of(identity::Context&, const Page&, const Days&, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param contact) const;
     /// Members "appointments" and "tasks" of a lead or a contact, and what of them belongs on its timeline.
     void hanging_on(JsonWriter&, identity::Context&, std::string_view what, const Uuid& id, std::vector<Moment>* moments) const;
     Result<providers::MediaLinks> links_;
-    ListQueries calls_, leads_, contacts_, appointments_, tasks_;
+    ListQueries calls_, leads_, contacts_, appointments_, tasks_, users_, numbers_;
     mutable LongLists long_lists_;
 };
 

@@ -37,27 +37,33 @@ void wire(app::Service& service) {
     auto get = [&](const std::string& path, Roles roles, http::Response (Reads::*read)(Context&) const) {
         api.get(path, roles, [&reads, read](Context& c) { return (reads.*read)(c); });
     };
+    auto one = [&](const std::string& path, Roles roles, http::Response (Reads::*read)(Context&) const, identity::Api::Suspended suspended = identity::Api::Suspended::kept_out) {
+        auto handler = [&reads, read](Context& c) {
+            takes_nothing(c);
+            return (reads.*read)(c);
+        };
+        api.get(path, roles, handler, suspended);
+    };
     auto figures = [&](const std::string& path, Roles roles, http::Response (Metrics::*read)(Context&) const) {
         api.get("/api/v1/metrics/" + path, roles, [&metrics, read](Context& c) { return (metrics.*read)(c); });
     };
     get("/api/v1/calls", everybody, &Reads::calls);
-    get("/api/v1/calls/{call_id}", everybody, &Reads::call);
-    get("/api/v1/calls/{call_id}/analysis", everybody, &Reads::call_analysis);
-    get("/api/v1/calls/{call_id}/transcript", everybody, &Reads::call_transcript);
-    get("/api/v1/calls/{call_id}/recording", everybody, &Reads::call_recording);
-    get("/api/v1/calls/{call_id}/timeline", everybody, &Reads::call_timeline);
+    one("/api/v1/calls/{call_id}", everybody, &Reads::call);
+    one("/api/v1/calls/{call_id}/analysis", everybody, &Reads::call_analysis);
+    one("/api/v1/calls/{call_id}/transcript", everybody, &Reads::call_transcript);
+    one("/api/v1/calls/{call_id}/recording", everybody, &Reads::call_recording);
+    one("/api/v1/calls/{call_id}/timeline", everybody, &Reads::call_timeline);
     get("/api/v1/leads", everybody, &Reads::leads);
-    get("/api/v1/leads/{lead_id}", everybody, &Reads::lead);
+    one("/api/v1/leads/{lead_id}", everybody, &Reads::lead);
     get("/api/v1/contacts", everybody, &Reads::contacts);
-    get("/api/v1/contacts/{contact_id}", everybody, &Reads::contact);
+    one("/api/v1/contacts/{contact_id}", everybody, &Reads::contact);
     get("/api/v1/appointments", everybody, &Reads::appointments);
     get("/api/v1/appointments/today/self", everybody, &Reads::appointments_today);
-    get("/api/v1/appointments/{appointment_id}", everybody, &Reads::appointment);
+    one("/api/v1/appointments/{appointment_id}", everybody, &Reads::appointment);
     get("/api/v1/tasks", everybody, &Reads::tasks);
-    get("/api/v1/tasks/{task_id}", everybody, &Reads::task);
+    one("/api/v1/tasks/{task_id}", everybody, &Reads::task);
     get("/api/v1/users", managers, &Reads::users);
-    for (std::string path : {"/api/v1/company/{id}", "/company/{id}"})
-        api.get(path, managers, [&reads](Context& c) { return reads.company(c); }, identity::Api::Suspended::let_in);
+    for (std::string path : {"/api/v1/company/{id}", "/company/{id}"}) one(path, managers, &Reads::company, identity::Api::Suspended::let_in);
     get("/api/v1/numbers", managers, &Reads::numbers);
 
     constexpr Roles sales{Role::sales_rep, Role::manager, Role::executive}, bosses{Role::manager, Role::executive};

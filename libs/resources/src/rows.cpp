@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/text.hpp"
 #include "pg/json.hpp"
 
 namespace otto::resources {
@@ -11,19 +12,53 @@ using pg::json_value;
 using pg::texts;
 using pg::times;
 
-void call_columns(JsonWriter& w, const Fields& f) {
+namespace {
+
+/// Columns that hold what people and providers wrote, of whatever length.
+void words(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns, Texts length) {
+    for (auto c : columns) {
+        auto text = f.view(c);
+        if (text && length == Texts::cut) w.member(c, brief(*text));
+        else w.member(c, text);
+    }
+}
+
+/// As many of them as fit into what one text may take.
+void some_of(JsonWriter& w, std::string_view list) {
+    w.begin_array();
+    std::size_t room = kBrief;
+    if (auto all = JsonDocument::parse(list); all.ok())
+        for (std::size_t i = 0; i < all->root().size(); ++i) {
+            auto one = brief(all->root().at(i).string().value_or(""));
+            if (one.size() > room) break;
+            room -= one.size();
+            w.value(one);
+        }
+    w.end_array();
+}
+
+}  // namespace
+
+std::string brief(std::string_view text) { return clip_utf8(text, kBrief); }
+
+void call_columns(JsonWriter& w, const Fields& f, Texts length) {
     auto id = f.integer("call_id");
     w.member("call_id", id);
-    texts(w, f, {"company_id", "provider", "provider_call_id", "phone_number", "tracking_number", "direction", "status"});
+    texts(w, f, {"company_id", "provider"});
+    words(w, f, {"provider_call_id", "phone_number", "tracking_number"}, length);
+    texts(w, f, {"direction", "status"});
     w.member("missed_call", f.boolean("missed_call")).member("answered", f.boolean("answered")).member("duration", f.maybe_integer("duration")).key("recording_url");
     if (f.is_null("recording_url")) w.null();
     else w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
     times(w, f, {"started_at", "ended_at"});
-    texts(w, f, {"contact_card_id", "lead_id", "owner_id", "source", "campaign", "keywords"});
-    json_value(w.key("tags"), f, "tags_json", "[]");
-    texts(w, f, {"note", "value", "lead_status"});
+    texts(w, f, {"contact_card_id", "lead_id", "owner_id"});
+    words(w, f, {"source", "campaign", "keywords"}, length);
+    w.key("tags");
+    if (auto tags = f.view("tags_json"); length == Texts::cut && tags && tags->size() > kBrief) some_of(w, *tags);
+    else w.raw(tags.value_or("[]"));
+    words(w, f, {"note", "value", "lead_status"}, length);
     w.member("first_call", f.maybe_boolean("first_call"));
-    texts(w, f, {"booking_status"});
+    words(w, f, {"booking_status"}, length);
     times(w, f, {"created_at", "updated_at"});
 }
 
@@ -33,23 +68,31 @@ void nested_contact(JsonWriter& w, const Fields& f) {
         w.null();
         return;
     }
-    w.begin_object().member("id", f.view("contact_card_id")).member("primary_phone", f.view("contact_phone"));
-    w.member("first_name", f.view("contact_first_name")).member("last_name", f.view("contact_last_name")).end_object();
+    w.begin_object().member("id", f.view("contact_card_id"));
+    for (std::string_view column : {"primary_phone", "first_name", "last_name"}) {
+        auto text = f.view(column == "primary_phone" ? "contact_phone" : "contact_" + std::string(column));
+        if (text) w.member(column, brief(*text));
+        else w.key(column).null();
+    }
+    w.end_object();
 }
 
-void nested_lead(JsonWriter& w, const Fields& f) {
+void nested_lead(JsonWriter& w, const Fields& f, const Viewer& viewer) {
     w.key("lead");
-    if (f.is_null("lead_id") || f.is_null("lead_state")) w.null();
+    if (f.is_null("lead_id") || f.is_null("lead_state") || (viewer.rep && f.view("lead_rep") != viewer.user)) w.null();
     else w.begin_object().member("id", f.view("lead_id")).member("status", f.view("lead_state")).member("assigned_rep_id", f.view("lead_rep")).end_object();
 }
 
-void lead_columns(JsonWriter& w, const Fields& f) {
-    texts(w, f, {"id", "company_id", "contact_card_id", "status", "source", "pool_status", "assigned_rep_id"});
+void lead_columns(JsonWriter& w, const Fields& f, Texts length) {
+    texts(w, f, {"id", "company_id", "contact_card_id", "status"});
+    words(w, f, {"source"}, length);
+    texts(w, f, {"pool_status", "assigned_rep_id"});
     times(w, f, {"last_qualified_at", "last_contacted_at", "closed_at", "created_at", "updated_at"});
 }
 
-void contact_columns(JsonWriter& w, const Fields& f) {
-    texts(w, f, {"id", "company_id", "primary_phone", "first_name", "last_name", "address", "city", "state"});
+void contact_columns(JsonWriter& w, const Fields& f, Texts length) {
+    texts(w, f, {"id", "company_id"});
+    words(w, f, {"primary_phone", "first_name", "last_name", "address", "city", "state"}, length);
     times(w, f, {"created_at", "updated_at"});
 }
 
@@ -57,38 +100,44 @@ void customer_name(JsonWriter& w, const Fields& f) {
     auto name = f.text("contact_first_name");
     if (auto last = f.text("contact_last_name"); !last.empty()) name += (name.empty() ? "" : " ") + last;
     if (name.empty()) w.null();
-    else w.value(name);
+    else w.value(brief(name));
 }
 
-void appointment_value(JsonWriter& w, const Fields& f, std::string_view user) {
+void appointment_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
     w.begin_object();
     texts(w, f, {"id", "company_id", "lead_id", "contact_card_id"});
     w.member("call_id", f.maybe_integer("call_id"));
     times(w, f, {"scheduled_start", "scheduled_end"});
-    texts(w, f, {"status", "outcome", "location_address", "service_type", "appointment_type", "assigned_rep_id"});
+    texts(w, f, {"status", "outcome"});
+    words(w, f, {"location_address", "service_type", "appointment_type"}, length);
+    texts(w, f, {"assigned_rep_id"});
     w.member("needs_time", f.boolean("needs_time")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
-    texts(w, f, {"notes", "touched_by"});
+    words(w, f, {"notes"}, length);
+    texts(w, f, {"touched_by"});
     times(w, f, {"touched_at", "created_at", "updated_at"});
     customer_name(w.key("customer_name"), f);
-    w.member("is_assigned_to_me", f.view("assigned_rep_id") == user).member("pending_tasks_count", f.integer("pending_tasks"));
+    w.member("is_assigned_to_me", f.view("assigned_rep_id") == viewer.user).member("pending_tasks_count", f.integer("pending_tasks"));
     nested_contact(w, f);
-    nested_lead(w, f);
+    nested_lead(w, f, viewer);
     w.end_object();
 }
 
-void task_value(JsonWriter& w, const Fields& f) {
+void task_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
     w.begin_object();
-    texts(w, f, {"id", "company_id", "description", "assigned_to", "assignee_id", "source", "action_type"});
+    texts(w, f, {"id", "company_id"});
+    words(w, f, {"description"}, length);
+    texts(w, f, {"assigned_to", "assignee_id", "source", "action_type"});
     times(w, f, {"due_at"});
     texts(w, f, {"status", "priority", "contact_card_id", "lead_id"});
     w.member("call_id", f.maybe_integer("call_id"));
-    texts(w, f, {"appointment_id", "contact_method", "raw_text"});
+    texts(w, f, {"appointment_id"});
+    words(w, f, {"contact_method", "raw_text"}, length);
     times(w, f, {"completed_at"});
     texts(w, f, {"completed_by", "created_by"});
     times(w, f, {"created_at", "updated_at"});
     w.member("overdue", f.boolean("overdue"));
     nested_contact(w, f);
-    nested_lead(w, f);
+    nested_lead(w, f, viewer);
     w.end_object();
 }
 

@@ -22,20 +22,9 @@ SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name
 
 -- name: one_contact
 SELECT k.* FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
-   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3))
-
--- name: calls_of_lead
-SELECT c.*, to_jsonb(c.tags) AS tags_json, f.booking_status FROM calls c
-  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
- WHERE c.company_id = $1 AND c.lead_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
-
--- name: calls_of_contact
-SELECT c.*, to_jsonb(c.tags) AS tags_json, f.booking_status FROM calls c
-  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
- WHERE c.company_id = $1 AND c.contact_card_id = $2 ORDER BY c.happened_at DESC, c.call_id DESC LIMIT 200
-
--- name: leads_of_contact
-SELECT l.* FROM leads l WHERE l.company_id = $1 AND l.contact_card_id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3) ORDER BY l.created_at DESC LIMIT 200
+   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3)
+        OR EXISTS (SELECT FROM appointments a WHERE a.company_id = k.company_id AND a.contact_card_id = k.id AND a.assigned_rep_id = $3)
+        OR EXISTS (SELECT FROM tasks t WHERE t.company_id = k.company_id AND t.contact_card_id = k.id AND t.assignee_id = $3))
 
 -- name: company
 SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4,
@@ -43,19 +32,10 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
        created_at, updated_at
   FROM companies WHERE id = $1
 
--- name: numbers
--- Registered ones, and those that proven webhooks showed but nobody registered.
-SELECT id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at,
-       number_state(standing, valid_to) AS state, ended_note AS note
-  FROM company_numbers WHERE company_id = $1
-UNION ALL
-SELECT NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, 'seen', NULL FROM seen_numbers s
- WHERE s.company_id = $1 AND NOT EXISTS (SELECT FROM company_numbers n WHERE n.company_id = $1 AND n.e164 = s.e164)
- ORDER BY state, e164, created_at
-
 -- name: one_appointment
 SELECT a.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
-       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')) AS pending_tasks
+       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')
+           AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)) AS pending_tasks
   FROM appointments a
   LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
   LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
@@ -68,9 +48,6 @@ SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, k.primary_phone AS c
   LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
   LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
  WHERE t.company_id = $1 AND t.id = $2 AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)
-
--- name: users
-SELECT id, email, name, role, status, created_at, updated_at FROM company_users WHERE company_id = $1 ORDER BY name NULLS LAST, id
 
 -- name: call_analysis
 -- Without Shunya's answer, which may be megabytes.

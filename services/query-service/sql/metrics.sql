@@ -1,3 +1,5 @@
+-- A rate's upper part is counted among its lower one: of qualified calls those that were booked, of completed appointments those that were won, of calls those that raised an objection. Else a person's
+-- correction (booked, and unqualified) makes more than 100 %.
 -- Figures of a window of days, $2 to $3, in the zone $4. Qualified is what Shunya qualified at all: hot, warm, cold. Figures of calls are of inbound ones. The bits of `kind` are
 -- told in the migration of call_facts.
 -- Run with enable_sort off (metrics.cpp): groups by hash whatever the planner believes of their number, so that a company it does not know is counted as fast as one it does.
@@ -13,7 +15,7 @@ WITH w AS (
    GROUP BY 1, 2)
 SELECT coalesce(sum(calls), 0)::bigint AS total_calls, coalesce(sum(calls) FILTER (WHERE kind & 1 > 0), 0)::bigint AS missed_calls, coalesce(sum(calls) FILTER (WHERE kind & 2 > 0), 0)::bigint AS answered_calls,
        coalesce(sum(calls) FILTER (WHERE kind & 4 > 0), 0)::bigint AS analysed_calls, coalesce(sum(calls) FILTER (WHERE kind & 8 > 0), 0)::bigint AS qualified_calls,
-       coalesce(sum(calls) FILTER (WHERE kind & 48 = 16), 0)::bigint AS booked_calls, coalesce(sum(calls) FILTER (WHERE kind & 48 = 48), 0)::bigint AS service_not_offered_calls,
+       coalesce(sum(calls) FILTER (WHERE kind & 56 = 24), 0)::bigint AS booked_calls, coalesce(sum(calls) FILTER (WHERE kind & 56 = 56), 0)::bigint AS service_not_offered_calls,
        coalesce(sum(calls) FILTER (WHERE kind & 56 = 40), 0)::bigint AS qualified_but_unbooked_calls,
        coalesce(sum(objections), 0)::bigint AS objections, coalesce(sum(objections) FILTER (WHERE kind & 8 > 0), 0)::bigint AS objections_of_qualified,
        sum(compliance) / nullif(sum(compliances), 0)::float8 AS avg_compliance_score, sum(sentiment) / nullif(sum(sentiments), 0)::float8 AS avg_sentiment_score,
@@ -47,7 +49,7 @@ SELECT p.day_from::text AS day_from, p.day_to::text AS day_to, p.since AS at, x.
   FROM periods p
  CROSS JOIN LATERAL (
   SELECT count(*) AS total_calls, count(DISTINCT f.lead_id) AS total_leads, count(*) FILTER (WHERE f.kind & 8 > 0) AS qualified_calls,
-         count(DISTINCT f.lead_id) FILTER (WHERE f.kind & 8 > 0) AS qualified_leads, count(*) FILTER (WHERE f.kind & 48 = 16) AS booked_calls
+         count(DISTINCT f.lead_id) FILTER (WHERE f.kind & 8 > 0) AS qualified_leads, count(*) FILTER (WHERE f.kind & 56 = 24) AS booked_calls
     FROM call_facts f
    WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= p.since AND f.happened_at < p.till
      AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
@@ -60,11 +62,12 @@ WITH w AS (
   SELECT f.objections, count(*) AS calls FROM call_facts f
    WHERE f.company_id = $1 AND f.inbound AND f.analysed AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
    GROUP BY 1)
-SELECT t.considered, o.key, o.label, o.occurrences
+SELECT t.considered, o.key, o.label, o.occurrences, o.raised_in
   FROM (SELECT coalesce(sum(calls), 0)::bigint AS considered FROM w) t
   LEFT JOIN LATERAL (
-    SELECT r.key, max(r.label) AS label, sum(r.calls)::bigint AS occurrences
-      FROM (SELECT split_part(raised, E'\x1f', 1) AS key, split_part(raised, E'\x1f', 2) AS label, w.calls FROM w, unnest(string_to_array(w.objections, E'\x1e')) AS raised) r
+    SELECT r.key, max(r.label) AS label, sum(r.calls * r.times)::bigint AS occurrences, sum(r.calls)::bigint AS raised_in
+      FROM (SELECT split_part(raised, E'\x1f', 1) AS key, max(split_part(raised, E'\x1f', 2)) AS label, w.calls, count(*) AS times
+              FROM w, unnest(string_to_array(w.objections, E'\x1e')) AS raised GROUP BY w.objections, w.calls, 1) r
      GROUP BY r.key ORDER BY 3 DESC, 1 LIMIT $5::bigint) o ON true
 
 -- name: missed_calls
@@ -87,7 +90,7 @@ SELECT (ARRAY['pending', 'booked', 'dead'])[1 + k.state] AS state, k.leads AS al
 -- name: reps
 -- Appointments planned for the window by whose they are, and all reps of the company; one rep alone ($5).
 WITH w AS (
-  SELECT a.assigned_rep_id AS rep, count(*) AS total, count(*) FILTER (WHERE a.status = 'completed') AS completed, count(*) FILTER (WHERE a.outcome = 'won') AS won,
+  SELECT a.assigned_rep_id AS rep, count(*) AS total, count(*) FILTER (WHERE a.status = 'completed') AS completed, count(*) FILTER (WHERE a.outcome = 'won') AS won, count(*) FILTER (WHERE a.outcome = 'won' AND a.status = 'completed') AS won_of_completed,
          count(*) FILTER (WHERE a.outcome = 'lost') AS lost, count(*) FILTER (WHERE a.outcome = 'pending' AND a.status IN ('scheduled', 'confirmed', 'completed')) AS pending,
          count(*) FILTER (WHERE a.status = 'no_show' OR a.outcome = 'no_show') AS no_show, coalesce(sum(a.deal_size_cents) FILTER (WHERE a.outcome = 'won'), 0)::bigint AS sold_cents
     FROM appointments a
@@ -96,7 +99,7 @@ WITH w AS (
    GROUP BY 1),
 known AS (SELECT u.id AS rep FROM company_users u WHERE u.company_id = $1 AND u.role = 'sales_rep' AND u.status = 'active' AND ($5::text IS NULL OR u.id = $5) UNION SELECT w.rep FROM w)
 SELECT k.rep, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE u.company_id = $1 AND u.id = k.rep) AS name, coalesce(w.total, 0) AS total, coalesce(w.completed, 0) AS completed,
-       coalesce(w.won, 0) AS won, coalesce(w.lost, 0) AS lost, coalesce(w.pending, 0) AS pending, coalesce(w.no_show, 0) AS no_show, coalesce(w.sold_cents, 0) AS sold_cents
+       coalesce(w.won, 0) AS won, coalesce(w.won_of_completed, 0) AS won_of_completed, coalesce(w.lost, 0) AS lost, coalesce(w.pending, 0) AS pending, coalesce(w.no_show, 0) AS no_show, coalesce(w.sold_cents, 0) AS sold_cents
   FROM known k LEFT JOIN w ON w.rep IS NOT DISTINCT FROM k.rep
  ORDER BY k.rep NULLS LAST
 
@@ -105,13 +108,14 @@ SELECT k.rep, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE u.com
 SELECT 1 AS n WHERE EXISTS (SELECT FROM company_users WHERE company_id = $1 AND id = $2) OR EXISTS (SELECT FROM appointments WHERE company_id = $1 AND assigned_rep_id = $2)
 
 -- name: leads_of_window
-SELECT count(*) AS total, count(*) FILTER (WHERE l.last_qualified_at IS NOT NULL) AS qualified FROM leads l
+SELECT count(*) AS total, count(*) FILTER (WHERE l.last_qualified_at IS NOT NULL) AS qualified,
+       count(*) FILTER (WHERE EXISTS (SELECT FROM appointments a WHERE a.company_id = l.company_id AND a.lead_id = l.id AND a.outcome = 'won')) AS sold FROM leads l
  WHERE l.company_id = $1 AND l.created_at >= $2::date::timestamp AT TIME ZONE $4 AND l.created_at < ($3::date + 1)::timestamp AT TIME ZONE $4
 
 -- name: least_booking_owner
 -- Who books the least of the qualified inbound calls that are theirs.
 SELECT g.owner_id, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE u.company_id = $1 AND u.id = g.owner_id) AS name, g.booked::float8 / g.qualified AS rate
-  FROM (SELECT f.owner_id, count(*) FILTER (WHERE f.kind & 8 > 0) AS qualified, count(*) FILTER (WHERE f.kind & 48 = 16) AS booked
+  FROM (SELECT f.owner_id, count(*) FILTER (WHERE f.kind & 8 > 0) AS qualified, count(*) FILTER (WHERE f.kind & 56 = 24) AS booked
           FROM call_facts f
          WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4 AND f.owner_id IS NOT NULL
          GROUP BY 1) g

@@ -138,14 +138,14 @@ TEST_CASE("the CSR overview is what plain SQL counts", "[integration]") {
     auto& w = World::shared();
     const std::string plain = R"sql(
 SELECT count(*) AS total_calls, count(*) FILTER (WHERE answered) AS answered_calls, count(*) FILTER (WHERE missed_call) AS missed_calls, count(*) FILTER (WHERE analysed) AS analysed_calls,
-       count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified)::float8 / nullif(count(*), 0) AS qualified_rate, count(*) FILTER (WHERE booking = 'booked') AS booked_calls,
-       count(*) FILTER (WHERE booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate, count(*) FILTER (WHERE booking = 'service_not_offered') AS service_not_offered_calls,
-       count(*) FILTER (WHERE booking = 'service_not_offered')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS service_not_offered_rate,
+       count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified)::float8 / nullif(count(*), 0) AS qualified_rate, count(*) FILTER (WHERE qualified AND booking = 'booked') AS booked_calls,
+       count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate, count(*) FILTER (WHERE qualified AND booking = 'service_not_offered') AS service_not_offered_calls,
+       count(*) FILTER (WHERE qualified AND booking = 'service_not_offered')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS service_not_offered_rate,
        sum(jsonb_array_length(objections)) FILTER (WHERE qualified)::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS avg_objections_per_qualified_call,
        count(*) FILTER (WHERE qualified AND booking = 'not_booked') AS qualified_but_unbooked_calls, avg(sop_compliance_score) AS avg_compliance_score,
        (SELECT count(*) FROM k WHERE todo AND assigned_to = 'csr' AND ($4::text IS NULL OR coalesce(assignee_id, $4) = $4)) AS open_followups,
        (SELECT count(*) FROM k WHERE late AND assigned_to = 'csr' AND ($4::text IS NULL OR coalesce(assignee_id, $4) = $4)) AS overdue_followups,
-       (SELECT count(*) FROM leads WHERE company_id = $1 AND pool_status = 'in_pool' AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')) AS pending_leads_count,
+       (SELECT count(*) FROM leads WHERE company_id = $1 AND status IN ('qualified_unbooked', 'warm', 'hot')) AS pending_leads_count,
        (SELECT o ->> 'label' FROM q, jsonb_array_elements(objections) o WHERE qualified AND booking = 'not_booked' GROUP BY o ->> 'key', o ->> 'label' ORDER BY count(*) DESC, o ->> 'key' LIMIT 1)
          AS top_reason_for_missed_bookings
   FROM q)sql";
@@ -176,14 +176,14 @@ TEST_CASE("what an executive sees is what plain SQL counts", "[integration]") {
         auto since = w.day(from), until = w.day(to);
         auto query = "date_from=" + since + "&date_to=" + until;
         w.same(w.data(&Metrics::exec_csr, query).root(), R"sql(
-SELECT count(*) AS total_calls, count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified)::float8 / nullif(count(*), 0) AS qualified_rate, count(*) FILTER (WHERE booking = 'booked') AS booked_calls,
-       count(*) FILTER (WHERE booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate, sum(jsonb_array_length(objections))::float8 / nullif(count(*) FILTER (WHERE analysed), 0) AS avg_objections_per_call,
+SELECT count(*) AS total_calls, count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified)::float8 / nullif(count(*), 0) AS qualified_rate, count(*) FILTER (WHERE qualified AND booking = 'booked') AS booked_calls,
+       count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate, sum(jsonb_array_length(objections))::float8 / nullif(count(*) FILTER (WHERE analysed), 0) AS avg_objections_per_call,
        avg(sop_compliance_score) AS avg_compliance_score, avg(sentiment_score) AS avg_sentiment_score, (SELECT count(*) FROM k WHERE todo) AS open_followups, (SELECT count(*) FROM k WHERE late) AS overdue_followups FROM q)sql",
                {"total_calls", "qualified_calls", "qualified_rate", "booked_calls", "booking_rate", "avg_objections_per_call", "avg_compliance_score", "avg_sentiment_score", "open_followups", "overdue_followups"}, "org_a",
                since, until);
         const std::string counts = R"sql(
 SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'completed') AS completed_appointments, count(*) FILTER (WHERE outcome = 'won') AS won_appointments, count(*) FILTER (WHERE outcome = 'lost') AS lost_appointments,
-       count(*) FILTER (WHERE outcome = 'pending' AND status NOT IN ('cancelled', 'no_show')) AS pending_appointments, count(*) FILTER (WHERE outcome = 'won')::float8 / nullif(count(*) FILTER (WHERE status = 'completed'), 0) AS team_win_rate
+       count(*) FILTER (WHERE outcome = 'pending' AND status NOT IN ('cancelled', 'no_show')) AS pending_appointments, count(*) FILTER (WHERE outcome = 'won' AND status = 'completed')::float8 / nullif(count(*) FILTER (WHERE status = 'completed'), 0) AS team_win_rate
   FROM p)sql";
         const std::vector<std::string> names{"total_appointments", "completed_appointments", "won_appointments", "lost_appointments", "pending_appointments", "team_win_rate"};
         w.same(w.data(&Metrics::exec_sales, query).root(), counts, names, "org_a", since, until);
@@ -195,7 +195,7 @@ SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'complete
             reps.emplace(*rep["rep_id"].string());
             w.same(rep,
                    "SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'completed') AS completed_appointments, count(*) FILTER (WHERE outcome = 'won') AS won_appointments, "
-                   "count(*) FILTER (WHERE outcome = 'won')::float8 / nullif(count(*) FILTER (WHERE status = 'completed'), 0) AS win_rate FROM p WHERE assigned_rep_id = $4",
+                   "count(*) FILTER (WHERE outcome = 'won' AND status = 'completed')::float8 / nullif(count(*) FILTER (WHERE status = 'completed'), 0) AS win_rate FROM p WHERE assigned_rep_id = $4",
                    {"total_appointments", "completed_appointments", "won_appointments", "win_rate"}, "org_a", since, until, std::string(*rep["rep_id"].string()));
         }
         CHECK(reps.contains("user_rep3"));  // has none yet
@@ -208,11 +208,11 @@ SELECT (SELECT count(*) FROM leads l WHERE l.company_id = $1 AND (l.created_at A
     }
     auto all = w.data(&Metrics::company_overview, "date_from=" + w.day(90)), none = w.data(&Metrics::company_overview, "", "org_empty");
     w.same(all.root()["who_dropping_ball"],
-           "SELECT owner_id AS worst_csr_id, initcap(replace(owner_id, 'user_', '')) AS worst_csr_name, count(*) FILTER (WHERE booking = 'booked')::float8 / count(*) FILTER (WHERE qualified) AS worst_csr_booking_rate FROM q "
+           "SELECT owner_id AS worst_csr_id, initcap(replace(owner_id, 'user_', '')) AS worst_csr_name, count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / count(*) FILTER (WHERE qualified) AS worst_csr_booking_rate FROM q "
            "WHERE owner_id IS NOT NULL GROUP BY owner_id ORDER BY 3 LIMIT 1",
            {"worst_csr_id", "worst_csr_name", "worst_csr_booking_rate"}, "org_a", w.day(90), w.day(0));
     w.same(all.root()["who_dropping_ball"],
-           "SELECT assigned_rep_id AS worst_rep_id, count(*) FILTER (WHERE outcome = 'won')::float8 / count(*) FILTER (WHERE status = 'completed') AS worst_rep_win_rate FROM p WHERE assigned_rep_id IS NOT NULL GROUP BY 1 ORDER BY 2 LIMIT 1",
+           "SELECT assigned_rep_id AS worst_rep_id, count(*) FILTER (WHERE outcome = 'won' AND status = 'completed')::float8 / count(*) FILTER (WHERE status = 'completed') AS worst_rep_win_rate FROM p WHERE assigned_rep_id IS NOT NULL GROUP BY 1 ORDER BY 2 LIMIT 1",
            {"worst_rep_id", "worst_rep_win_rate"}, "org_a", w.day(90), w.day(0));
     CHECK(none.root()["who_dropping_ball"]["worst_csr_id"].is_null());
     CHECK(none.root()["total_leads"].integer() == 0);
@@ -250,7 +250,7 @@ TEST_CASE("objections are counted by key, each time that one was raised", "[inte
     REQUIRE(top.root()["top_objections"].size() == 3);
     for (std::size_t i = 0; i < 3; ++i)
         w.same(top.root()["top_objections"].at(i),
-               "SELECT o ->> 'key' AS objection_key, max(o ->> 'label') AS label, count(*) AS occurrence_count, count(*)::float8 / (SELECT count(*) FROM q WHERE analysed) AS occurrence_rate FROM q, jsonb_array_elements(objections) o "
+               "SELECT o ->> 'key' AS objection_key, max(o ->> 'label') AS label, count(*) AS occurrence_count, count(DISTINCT call_id)::float8 / (SELECT count(*) FROM q WHERE analysed) AS occurrence_rate FROM q, jsonb_array_elements(objections) o "
                "GROUP BY 1 ORDER BY 3 DESC, 1 OFFSET " + std::to_string(i) + " LIMIT 1",
                {"objection_key", "label", "occurrence_count", "occurrence_rate"}, "org_a", since, until);
     w.same(top.root(), "SELECT count(*) AS total_calls_considered FROM q WHERE analysed", {"total_calls_considered"}, "org_a", since, until);
@@ -261,8 +261,8 @@ TEST_CASE("objections are counted by key, each time that one was raised", "[inte
 
 TEST_CASE("the booking trend cuts the window into periods and each is what plain SQL counts", "[integration]") {
     auto& w = World::shared();
-    const std::string plain = "SELECT count(DISTINCT lead_id) AS total_leads, count(DISTINCT lead_id) FILTER (WHERE qualified) AS qualified_leads, count(*) FILTER (WHERE booking = 'booked') AS booked_appointments, count(*) AS total_calls, "
-                              "count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate FROM q";
+    const std::string plain = "SELECT count(DISTINCT lead_id) AS total_leads, count(DISTINCT lead_id) FILTER (WHERE qualified) AS qualified_leads, count(*) FILTER (WHERE qualified AND booking = 'booked') AS booked_appointments, count(*) AS total_calls, "
+                              "count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate FROM q";
     for (const std::string by : {"day", "week", "month"})
         for (const std::string company : {"org_a", "org_b"}) {
             auto since = w.day(47, company), until = w.day(2, company);
@@ -282,8 +282,8 @@ TEST_CASE("the booking trend cuts the window into periods and each is what plain
     auto since = w.day(29), until = w.day(0);
     auto self = w.data(&Metrics::booking_trend_self, "");
     w.same(self.root()["summary"],
-           "SELECT count(DISTINCT lead_id) AS total_leads, count(DISTINCT lead_id) FILTER (WHERE qualified) AS total_qualified_leads, count(*) FILTER (WHERE booking = 'booked') AS total_booked_calls, "
-           "count(*) FILTER (WHERE booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS current_booking_rate FROM q",
+           "SELECT count(DISTINCT lead_id) AS total_leads, count(DISTINCT lead_id) FILTER (WHERE qualified) AS total_qualified_leads, count(*) FILTER (WHERE qualified AND booking = 'booked') AS total_booked_calls, "
+           "count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS current_booking_rate FROM q",
            {"total_leads", "total_qualified_leads", "total_booked_calls", "current_booking_rate"}, "org_a", since, until, "user_csr1");
     CHECK(self.root()["booking_rate_trend"].size() == 30);
     CHECK(self.root()["booking_rate_trend"].at(0)["timestamp"].string() == since + "T07:00:00Z");  // midnight in Phoenix

@@ -27,7 +27,7 @@ std::string refused(const std::string& query) {
     try {
         auto request = asking(query);
         Asked asked(request, {"status", "date_from", "missed_call", "lead_id", "search"});
-        Page::of(asked, {"created_at", "started_at"}, false);
+        Page::of(asked, {"created_at", "started_at"}, Page::Ids::numbers);
         asked.any_of("status", {"missed"});
         asked.date("date_from");
         asked.truth("missed_call");
@@ -69,7 +69,7 @@ TEST_CASE("a cursor remembers place and order") {
     p.sort = "started_at";
     p.descending = false;
     auto request = asking("cursor=" + p.cursor(from_micros(1234567), "42"));
-    auto back = Page::of(Asked(request, {}), {"created_at", "started_at"}, false);
+    auto back = Page::of(Asked(request, {}), {"created_at", "started_at"}, Page::Ids::numbers);
     CHECK(back.sort == "started_at");
     CHECK_FALSE(back.descending);
     CHECK(back.after == from_micros(1234567));
@@ -78,7 +78,7 @@ TEST_CASE("a cursor remembers place and order") {
 
 TEST_CASE("a search's own wildcards are letters") {
     auto request = asking("search=50%25_a%5C");
-    CHECK(Asked(request, {"search"}).search() == "%50\\%\\_a\\\\%");
+    CHECK(pattern_of(*Asked(request, {"search"}).search()) == "%50\\%\\_a\\\\%");
 }
 
 TEST_CASE("a list's statement holds only what is asked for") {
@@ -103,18 +103,18 @@ TEST_CASE("a list's statement holds only what is asked for") {
 
 TEST_CASE("forms of a list are bounded, and each asks the same question") {
     static constexpr pg::Query page{"t.page", "SELECT /*sort*/c.at FROM calls c\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (/*sort*/c.at, c.id) /*cmp*/< ($2, $3::bigint))\n"
-                                              "   AND ($6::text IS NULL OR c.f0 = $6)\n   AND ($7::text IS NULL OR c.f1 = $7)\n   AND ($8::date IS NULL OR c.day >= $8::date)\n"
+                                              "   AND ($6::text IS NULL OR c.rep = $6)\n   AND ($7::text IS NULL OR c.f0 = $7)\n   AND ($8::text IS NULL OR c.f1 = $8)\n   AND ($9::date IS NULL OR c.day >= $9::date)\n"
                                               " ORDER BY /*sort*/c.at /*dir*/DESC\n LIMIT $4\n OFFSET $5"};
-    static constexpr pg::Query count{"t.count", "SELECT count(*) FROM calls c\n WHERE c.company_id = $1\n   AND ($2::text IS NULL OR c.f0 = $2)"};
+    static constexpr pg::Query count{"t.count", "SELECT count(*) FROM calls c\n WHERE c.company_id = $1\n   AND ($2::text IS NULL OR c.rep = $2)\n   AND ($3::text IS NULL OR c.f0 = $3)"};
     ListQueries queries(page, count, {{"at", "c.at"}});
     Page p;
     p.sort = "at";
-    CompanyId company{"org_a"};
+    Viewer company{{"user_m", false}, CompanyId{"org_a"}};
     auto plain = queries.page(company, p, {nullptr, nullptr, nullptr});
     CHECK(plain.query->text == "SELECT c.at FROM calls c\n WHERE c.company_id = $1\n ORDER BY c.at /*dir*/DESC\n LIMIT 51");
     REQUIRE(plain.params.size() == 1);
     CHECK_FALSE(plain.plan_anew);
-    auto same = queries.page(CompanyId{"org_b"}, p, {nullptr, nullptr, nullptr});
+    auto same = queries.page(Viewer{{"user_m", false}, CompanyId{"org_b"}}, p, {nullptr, nullptr, nullptr});
     CHECK(same.query == plain.query);  // prepared once
     p.limit = 51;
     p.offset = 7;
@@ -126,15 +126,22 @@ TEST_CASE("forms of a list are bounded, and each asks the same question") {
     CHECK(filtered.plan_anew);
     CHECK(filtered.query->name != plain.query->name);
 
+    // A rep's own rows are a filter of every list, whoever asks for which.
+    auto own = queries.page(Viewer{{"user_rep", true}, CompanyId{"org_a"}}, p, {nullptr, nullptr, nullptr});
+    CHECK(own.query->text.find("(c.rep = $2)") != std::string_view::npos);
+    CHECK(own.params.at(1).text() == "user_rep");
+
     // The total of a whole table is kept; of what a filter leaves it is counted.
     ListQueries kept(page, count, {{"at", "c.at"}}, "calls");
     CHECK(kept.count(company, {nullptr}).query->text.find("list_totals") != std::string_view::npos);
     CHECK(kept.count(company, {nullptr}).params.at(1).text() == "calls");
+    CHECK(kept.count(Viewer{{"user_rep", true}, CompanyId{"org_a"}}, {nullptr}).query->text.find("c.rep") != std::string_view::npos);
     CHECK(kept.count(company, {"x"}).query->text == queries.count(company, {"x"}).query->text);
 
     // More forms than are kept: columns enough for 2^9 of them.
     std::string wide = "SELECT count(*) FROM calls c\n WHERE c.company_id = $1";
-    for (int n = 2; n <= 10; ++n) wide += "\n   AND ($" + std::to_string(n) + "::text IS NULL OR c.f = $" + std::to_string(n) + ")";
+    wide += "\n   AND ($2::text IS NULL OR c.rep = $2)";
+    for (int n = 3; n <= 11; ++n) wide += "\n   AND ($" + std::to_string(n) + "::text IS NULL OR c.f = $" + std::to_string(n) + ")";
     pg::Query wide_count{"t.wide", wide};
     ListQueries many(page, wide_count, {{"at", "c.at"}});
     std::set<std::string_view> names;
@@ -152,7 +159,7 @@ TEST_CASE("forms of a list are bounded, and each asks the same question") {
 
 TEST_CASE("a long list is remembered by company, list and filters") {
     LongLists lists;
-    CompanyId a{"org_a"}, b{"org_b"};
+    Viewer a{{"user_m", false}, CompanyId{"org_a"}}, b{{"user_m", false}, CompanyId{"org_b"}}, rep{{"user_m", true}, CompanyId{"org_a"}};
     lists.remember(a, "calls", {nullptr, "missed"});
     CHECK(lists.knows(a, "calls", {nullptr, "missed"}));
     CHECK_FALSE(lists.knows(a, "calls", {nullptr, nullptr}));
@@ -160,6 +167,7 @@ TEST_CASE("a long list is remembered by company, list and filters") {
     CHECK_FALSE(lists.knows(a, "calls", {nullptr, "missed\n"}));
     CHECK_FALSE(lists.knows(a, "leads", {nullptr, "missed"}));
     CHECK_FALSE(lists.knows(b, "calls", {nullptr, "missed"}));
+    CHECK_FALSE(lists.knows(rep, "calls", {nullptr, "missed"}));
 }
 
 namespace {
@@ -211,13 +219,13 @@ TEST_CASE("pending leads are right without being counted", "[integration]") {
     };
     CHECK(pending("org_a") == 0);
     db.write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
-    db.write("INSERT INTO leads (company_id, id, contact_card_id, pool_status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'in_pool' ELSE 'assigned' END "
+    db.write("INSERT INTO leads (company_id, id, contact_card_id, status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'warm' ELSE 'new' END "
           "FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
     CHECK(pending("org_a") == 20);
     CHECK(pending("org_b") == 20);
     db.write("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM generate_series(1, 5) n)");
     CHECK(pending("org_a") == 15);
-    db.write("UPDATE leads SET pool_status = 'in_pool' WHERE pool_status = 'assigned' AND company_id = 'org_b'");
+    db.write("UPDATE leads SET status = 'qualified_unbooked' WHERE status = 'new' AND company_id = 'org_b'");
     CHECK(pending("org_b") == 30);
     db.write("UPDATE leads SET last_contacted_at = now()");
     db.write("DELETE FROM leads WHERE company_id = 'org_b' AND id = md5('org_b1')::uuid");
