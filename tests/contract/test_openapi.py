@@ -28,7 +28,11 @@ def world(stack):
     stack.sql("INSERT INTO call_transcripts (company_id, call_id, transcript_text, received_at) VALUES (%s, %s, 'Hello.', now()) ON CONFLICT DO NOTHING", *mine)
     stack.sql("INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) VALUES (%s, %s, 'not_booked', 'hot', '{}', now()) ON CONFLICT DO NOTHING", *mine)
     stack.sql("INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, assigned_rep_id) VALUES (%s, %s, %s, %s, true, 'user_rep')", company.id, appointment, call["lead_id"], call["contact_card_id"])
-    return company, {"call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number, "task_id": task, "appointment_id": appointment, "rep_id": "user_rep"}
+    recording = stack.folder / "objects" / company.id / "calls" / "1.mp3"
+    recording.parent.mkdir(parents=True, exist_ok=True)
+    recording.write_bytes(b"ID3 a recording")
+    link = stack.http.get(f"/api/v1/calls/{call['call_id']}/recording", headers={"Authorization": f"Bearer {company.manager}", "Accept": "application/json"}).json()["data"]["url"]
+    return company, {"token": link.rsplit("/", 1)[1], "call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number, "task_id": task, "appointment_id": appointment, "rep_id": "user_rep"}
 
 
 def operations(document):
@@ -130,6 +134,42 @@ def test_every_role_that_the_contract_names_is_let_in(stack, document, world):
         for role in operation["x-roles"]:
             answer = call(stack, path, method, stack.token(role, company.id), places(path, company, ids))
             assert answer.status_code in (200, 302, 404), f"{role} {path}: {answer.status_code}"
+
+
+def test_what_an_operation_does_not_take_is_refused_by_name(stack, document, world):
+    company, ids = world
+    for path, method, operation in operations(document):
+        if method != "get" or operation["x-roles"] == ["nobody"]:
+            continue
+        named = {p["name"] for p in (document["components"]["parameters"][p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in operation.get("parameters", []))}
+        token = stack.token("manager" if "manager" in operation["x-roles"] else operation["x-roles"][0], company.id)
+        for name in {"colour", "limit", "offset", "cursor", "sort", "search"} - named:
+            answer = call(stack, path, method, token, places(path, company, ids), params={name: "1"})
+            assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == name, f"{path}?{name}=1: {answer.status_code} {answer.text[:200]}"
+            check(document, operation, answer)
+
+
+def test_every_list_pages(stack, document, world):
+    company, ids = world
+    for path, method, operation in operations(document):
+        if method != "get" or "schemas/List'" not in str(operation["responses"].get("200")):
+            continue
+        token = stack.token("manager" if "manager" in operation["x-roles"] else operation["x-roles"][0], company.id)
+        ask = lambda **params: call(stack, path, method, token, places(path, company, ids), params=params)  # noqa: E731
+        seen, cursor = [], None
+        while True:
+            answer = ask(limit=1, **({"cursor": cursor} if cursor else {}))
+            check(document, operation, answer)
+            data = answer.json()["data"]
+            assert len(data["items"]) <= 1 and data["limit"] == 1, path
+            seen += [str(item) for item in data["items"]]
+            cursor = data["next_cursor"]
+            if not cursor:
+                break
+        assert len(seen) == len(set(seen)) == data["total"], path
+        for name, bad in (("limit", "0"), ("limit", "201"), ("limit", "abc"), ("offset", "-4"), ("offset", "10001"), ("cursor", "zzz"), ("sort", "nope")):
+            answer = ask(**{name: bad})
+            assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == name, f"{path}?{name}={bad}"
 
 
 def test_ids_that_are_none_are_404_and_nothing_breaks(stack, document, world):
