@@ -60,7 +60,8 @@ started_at() { local stat; stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1; 
 pid_of() { # the process id of a component, if it runs
   local pid
   if [ "$1" = postgres ]; then
-    pid=$(head -n 1 "$run/postgres/postmaster.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ] && echo "$pid"
+    # A file of a Postgres that was killed stays; its number may be another's by now, or that of a process which nobody has buried.
+    pid=$(head -n 1 "$run/postgres/postmaster.pid" 2>/dev/null) && started_at "$pid" >/dev/null && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ] && echo "$pid"
   else
     pid=$(cat "$pids/$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(started_at "$pid")" = "$(cat "$pids/.$1.start" 2>/dev/null)" ] && echo "$pid"
   fi
@@ -72,9 +73,28 @@ launch() { # launch NAME COMMAND…: in the background, apart from this terminal
   started_at $! > "$pids/.$name.start" || true
   echo $! > "$pids/$name"
 }
-orphans() { # orphans NAME: what a killed nginx leaves behind, its workers, who still hold its ports
-  local leader
-  [ "$1" = nginx ] && leader=$(cat "$pids/$1" 2>/dev/null) && [ -n "$leader" ] && [ ! -e "/proc/$leader" ] && pgrep -x -g "$leader" nginx
+orphans() { # orphans NAME: what a killed nginx leaves behind, its workers, who still hold its ports; and a killed Postgres, its children, who still hold its memory
+  local leader pid data found=""
+  case "$1" in
+    nginx) leader=$(cat "$pids/$1" 2>/dev/null) && [ -n "$leader" ] && [ ! -e "/proc/$leader" ] && pgrep -x -g "$leader" nginx ;;
+    postgres) # they work in their data's folder
+      data=$(readlink -f "$run/postgres" 2>/dev/null) && [ -n "$data" ] && ! pid_of postgres >/dev/null || return 1
+      for pid in $(pgrep -x postgres || true); do
+        [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" != "$data" ] || ! started_at "$pid" >/dev/null || { echo "$pid"; found=1; }
+      done
+      [ -n "$found" ] ;;
+    *) return 1 ;;
+  esac
+}
+end_orphans() { # end_orphans NAME: waits for their end, which comes by itself; helps after 5 s, and again after 5
+  local signal tries
+  for signal in 0 QUIT KILL; do
+    for tries in $(seq 50); do
+      [ -n "$(orphans "$1" || true)" ] || return 0
+      [ "$tries" != 1 ] || kill -"$signal" $(orphans "$1" || true) 2>/dev/null || true
+      sleep 0.1
+    done
+  done
 }
 stop() { # stop NAME SECONDS: politely, then by force
   local pid signal=TERM waited=0

@@ -32,10 +32,13 @@ admin = port("OTTO_ADMIN_PORT", "query-service")
 user = "user root;\n" if os.geteuid() == 0 else ""
 away = '{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The service behind this path does not answer; try again."}'
 print(f"""daemon off;
+error_log stderr emerg;
 {user}pid nginx.pid;
 worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{
+  # No log holds a request's query or a link under /media: below emerg, which is about no request, each line of nginx's error log repeats both, and the address they went on to.
+  # What a service could not answer stands in deploy/status and in its own log.
   access_log off;
   server_tokens off;
   client_max_body_size 33m;

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import uuid
 
+import pytest
+
 from conftest import REPO, Company, eventually, free_port, new_number
 
 
@@ -75,6 +77,24 @@ def test_a_port_that_is_promised_or_taken_is_not_given_again():
         assert none_left.returncode == 1 and "20000" in none_left.stderr
 
 
+def test_a_port_that_only_an_outgoing_connection_holds_is_waited_for():
+    waits = lambda port: subprocess.Popen([REPO / "deploy/free-port", "--await", str(port)])  # noqa: E731
+    with socket.socket() as listener, socket.socket() as outgoing:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        outgoing.bind(("127.0.0.1", int(subprocess.check_output([REPO / "deploy/free-port"]))))
+        port = outgoing.getsockname()[1]
+        outgoing.connect(listener.getsockname())
+        assert waits(listener.getsockname()[1]).wait(5) == 1  # somebody listens: no use in waiting
+        waiting = waits(port)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        accepted, _ = listener.accept()
+        accepted.close()
+        outgoing.close()
+        assert waiting.wait(10) == 0
+
+
 def test_up_names_the_port_that_is_none(tmp_path):
     for name in ("OTTO_KAFKA_PORT", "OTTO_PORT_TENANT_ROUTER", "OTTO_ADMIN_PORT_QUERY_SERVICE"):
         said = subprocess.run([REPO / "deploy/up", "--split"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OTTO_RUN_DIR": str(tmp_path), name: "eight"}, capture_output=True, text=True)
@@ -91,3 +111,50 @@ def test_a_second_up_changes_nothing_and_brings_back_what_is_missing(stack):
     assert after.pop(victim) != before.pop(victim) and after == before
     fresh = Company(stack)
     fresh.settled_call(fresh.call(), "completed")
+
+
+def test_up_brings_postgres_back_while_children_of_the_former_one_live(stack):
+    postgres = next(r["pid"] for r in json.loads(stack.run("deploy/status", "--json").stdout) if r["name"] == "postgres")
+    child = int(subprocess.check_output(["pgrep", "-P", str(postgres), "-f", "checkpointer"], text=True).split()[0])
+    os.kill(child, signal.SIGSTOP)  # it cannot end by itself, and holds the memory that a new one would take
+    os.kill(postgres, signal.SIGKILL)
+    eventually(lambda: "postgres" not in {r["name"] for r in json.loads(stack.run("deploy/status", "--json", check=False).stdout) if r["running"]})
+    stack.up()
+    assert not os.path.exists(f"/proc/{child}")
+    assert all(r["running"] for r in json.loads(stack.run("deploy/status", "--json").stdout))
+    fresh = Company(stack)
+    fresh.settled_call(fresh.call(), "completed")
+
+
+def test_no_log_holds_a_request_s_query_or_a_link_to_a_recording(stack):
+    """Not of what went well, not of what a handler could not do, and not of what a service that is away could not answer."""
+    company = Company(stack)
+    headers = {"Authorization": f"Bearer {company.manager}"}
+    planted = f"PLANTED{uuid.uuid4().hex}"
+    call = company.settled_call(company.call(), "completed")
+    key = f"{company.id}/calls/{planted}.mp3"
+    broken = stack.folder / "objects" / key
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.symlink_to(broken)  # it leads nowhere, and whoever opens it fails
+    stack.sql("INSERT INTO recordings (company_id, call_id, id, status, object_key) VALUES (%s, %s, %s, 'stored', %s) ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE SET status = 'stored', object_key = excluded.object_key",
+              company.id, call["call_id"], str(uuid.uuid4()), key)
+    link = stack.http.get(f"/api/v1/calls/{call['call_id']}/recording", headers={**headers, "Accept": "application/json"}).json()["data"]["url"]
+    token = link.rsplit("/", 1)[1]
+
+    def ask():
+        return [stack.http.get(f"/media/{token}").status_code, stack.http.get(f"/media/{token}x").status_code, stack.get("/api/v1/calls", company.csr, search=planted).status_code,
+                stack.http.post(f"/api/v1/company/set-callrail-api-key/{company.id}", params={"api_key": planted}, headers=headers).status_code,
+                stack.http.get(f"/api/v1/nothing?key={planted}").status_code, stack.http.post(f"/api/v1/callrail/call.completed?key={planted}", json={"id": planted}).status_code]
+
+    assert ask()[0] == 500
+    if "--split" in stack.options:
+        pids = {r["name"]: r["pid"] for r in json.loads(stack.run("deploy/status", "--json").stdout)}
+        for name in ("company-service", "shunya-orchestrator", "query-service", "callrail-ingress"):
+            os.kill(pids[name], signal.SIGKILL)
+        eventually(lambda: set(ask()) == {503}, what="nobody answers")
+        stack.up()
+    files = [p for p in [*(stack.folder / "logs").iterdir(), *stack.folder.glob("*.log"), *(stack.folder / "postgres").resolve().glob("*.log"), *(stack.folder / "kafka").rglob("*.log")] if p.is_file() and p.name != "sandbox.log"]
+    assert any(p.name in ("all-in-one.log", "nginx.log") for p in files)
+    # Kafka's own data is in files of that name too: what was posted is kept there on purpose.
+    told = [p.name for p in files if not p.name.startswith("0000") and any(secret.encode() in p.read_bytes() for secret in (planted, token))]
+    assert told == []

@@ -74,6 +74,7 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route
     request = Request();
     request.method = given.method;
     request.path = given.path;
+    request.route = given.route;
     request.request_id = given.request_id;
     request.trace = given.trace;
     request.received_at = given.received_at;
@@ -91,7 +92,7 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route
         try {
             (*shared)(route.handler(given));
         } catch (const std::exception& e) {
-            tel::error("handler failed", {{"path", given.path}, {"request_id", given.request_id}, {"why", e.what()}});
+            tel::error("handler failed", {{"path", given.route}, {"request_id", given.request_id}, {"why", e.what()}});
             (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, given));
         }
     };
@@ -130,7 +131,10 @@ bool Server::Impl::find_route(Loop& loop, Exchange& x) {
     auto match = routes().match(*in.method, path);
     x.route = match.route;
     in.request.path_params = std::move(match.params);
-    if (x.route) return true;
+    if (x.route) {
+        in.request.route = x.route->path;
+        return true;
+    }
     bool more = x.keep_alive && !in.has_body();
     if (!match.allow.empty()) {
         refuse(x, {405, "Method not allowed", "This path takes " + match.allow + "."}, more);
@@ -183,7 +187,7 @@ Task<bool> Server::Impl::admitted(Loop& loop, Exchange& x) {
         try {
             admission = x.route->limits.admit(head, may_wait);
         } catch (const std::exception& e) {
-            tel::error("handler failed", {{"path", head.path}, {"request_id", head.request_id}, {"why", e.what()}});
+            tel::error("handler failed", {{"path", head.route}, {"request_id", head.request_id}, {"why", e.what()}});
             admission.emplace();
             admission->refusal = problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, head);
         }

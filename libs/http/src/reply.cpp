@@ -123,7 +123,7 @@ Task<bool> Server::Impl::send_text(Loop& loop, Connection& c, const Request& req
     if (sent == all) co_return true;
     bool late = c.late();
     if (out.ended || late)
-        tel::info("an answer was not taken", {{"path", request.path}, {"request_id", request.request_id}, {"client", c.peer}, {"bytes", body.size()}, {"sent", sent},
+        tel::info("an answer was not taken", {{"path", request.route}, {"request_id", request.request_id}, {"client", c.peer}, {"bytes", body.size()}, {"sent", sent},
                                               {"why", late ? "the client stood still" : "room for answers was short, and it was the slowest"}});
     co_return false;
 }

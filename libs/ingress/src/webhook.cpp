@@ -158,7 +158,7 @@ void guarded(const http::Request& request, Step&& step) {
     try {
         step();
     } catch (const std::exception& e) {
-        tel::error("handler failed", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
+        tel::error("handler failed", {{"path", request.route}, {"request_id", request.request_id}, {"why", e.what()}});
     }
 }
 

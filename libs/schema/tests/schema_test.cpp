@@ -192,6 +192,27 @@ TEST_CASE("seed 003's INSERT into user_phone_numbers and seed 002's SELECT from 
     CHECK(count(tx, "SELECT count(*) AS v FROM (SELECT tenant_id, workflow_config, callrail_api_key FROM offices WHERE callrail_company_id IS NULL AND tenant_id = 'your-workspace-id' AND status = 'active') o") == 1);
 }
 
+TEST_CASE("a service makes no temporary tables and no large objects, and takes no locks by number but those it needs", "[integration]") {
+    for (const std::string role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service", "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"}) {
+        for (const std::string statement : {"CREATE TEMP TABLE t (n int)", "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')", "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_lock(1)", "SELECT pg_advisory_lock_shared(1, 2)",
+                                            "SELECT pg_advisory_xact_lock(1)"}) {
+            INFO(role << ": " << statement);
+            auto db = as(role);
+            if (statement.find("xact_lock(1)") != std::string::npos && (role == "otto_company_service" || role == "otto_appointment_service")) {
+                CHECK_NOTHROW(db.execute(statement));
+                continue;
+            }
+            try {
+                db.execute(statement);
+                FAIL("it may");
+            } catch (const pg::SqlFailure& e) {
+                CHECK(e.sqlstate() == "42501");
+            }
+        }
+    }
+    as("otto_maintenance").execute("CREATE TEMP TABLE t (n int)");
+}
+
 TEST_CASE("query-service reads, sees one company only, and never a sealed secret", "[integration]") {
     auto db = as("otto_query_service");
     {

@@ -62,6 +62,7 @@ struct Request {
     Headers headers;
     std::string body;
     std::vector<std::pair<std::string, std::string>> path_params;
+    std::string route;            ///< its route's path, "/media/{token}": what a log tells, for what stands in the path itself may be a key to something
     std::string client_address;   ///< the peer, or what a trusted proxy says
     std::string request_id;       ///< the caller's X-Request-Id if it is sane, else ours
     tel::TraceContext trace;
