@@ -43,8 +43,42 @@ struct Window {
         all.push_back(std::move(more));
         return all;
     }
-    void write(JsonWriter& w) const { w.member("date_from", since).member("date_to", until); }
+    /// `note`: what one should know of the figures.
+    void write(JsonWriter& w, const std::optional<std::string>& note = std::nullopt) const { w.member("date_from", since).member("date_to", until).member("note", note); }
 };
+
+/// Why a window shows nothing of calls, and what to do; nothing if there is no reason but that there was nothing of the kind.
+enum class Needs { calls, analyses };
+std::optional<std::string> why_no_calls(Context& c, const Window& window, Needs needs, pg::Param own = nullptr) {
+    struct AtAll {
+        bool here, analysed;
+        std::optional<std::string> oldest, newest;
+        static AtAll from(const Fields& f) { return {f.boolean("here"), f.boolean("analysed"), f.maybe_text("oldest"), f.maybe_text("newest")}; }
+    };
+    std::string whose = own.text() ? " of yours or of nobody's" : "";
+    auto calls = c.tx().one<AtAll>(sql::calls_at_all, window.params(c, std::move(own)));
+    if (!calls.newest)
+        return "No inbound call" + whose + " has come yet. See that CallRail posts to the webhook URLs that POST /api/v1/onboarding/callrail/connect tells, and that GET /api/v1/numbers lists the numbers that are called.";
+    if (!calls.here)
+        return "No inbound call" + whose + " started from " + window.since + " to " + window.until + "; there are calls from " + *calls.oldest + " to " + *calls.newest + ": ask with a date_from and a date_to that hold them.";
+    if (needs == Needs::analyses && !calls.analysed)
+        return "No call" + whose + " from " + window.since + " to " + window.until + " is analysed yet, so nothing is known of what they meant. analysis_state of GET /api/v1/calls/{call_id} says what each waits for.";
+    return std::nullopt;
+}
+/// The same of appointments.
+std::optional<std::string> why_no_visits(Context& c, const Window& window, pg::Param rep = nullptr) {
+    struct AtAll {
+        bool here;
+        std::int64_t without_time;
+        std::optional<std::string> oldest, newest;
+        static AtAll from(const Fields& f) { return {f.boolean("here"), f.integer("without_time"), f.maybe_text("oldest"), f.maybe_text("newest")}; }
+    };
+    auto visits = c.tx().one<AtAll>(sql::visits_at_all, window.params(c, std::move(rep)));
+    if (visits.here) return std::nullopt;
+    auto timeless = visits.without_time == 0 ? std::string() : " " + std::to_string(visits.without_time) + " without a time (needs_time) count in no window: PATCH /api/v1/appointments/{appointment_id} gives them one.";
+    if (!visits.newest) return "No appointment is planned yet: one is made when a call is booked, or by POST /api/v1/appointments." + timeless;
+    return "No appointment is planned from " + window.since + " to " + window.until + "; there are some from " + *visits.oldest + " to " + *visits.newest + ": ask with a date_from and a date_to that hold them." + timeless;
+}
 
 /// A statement over calls of an owner ($5) and those that nobody owns. Over all calls it is a statement of its own, which does not ask each call whose it is.
 class OfOwner {
@@ -149,7 +183,7 @@ http::Response Metrics::overview(Context& c, bool self) const {
     w.member("qualified_but_unbooked_calls", calls.unbooked).member("avg_compliance_score", calls.compliance).member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
     w.member("top_reason_for_missed_bookings", calls.top_reason).member("pending_leads_count", pending);
     if (self) w.member("top_missed_booking_reason", calls.top_reason);
-    window.write(w);
+    window.write(w, calls.analysed == 0 ? why_no_calls(c, window, Needs::analyses, own) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -172,6 +206,7 @@ http::Response Metrics::trend(Context& c, bool self) const {
         tx.each(*s.query, std::move(s.params), write);
     };
     JsonWriter w;
+    std::int64_t all_qualified = 0;
     w.begin_object().member("granularity", by);
     if (self) {
         w.key("summary").begin_object();
@@ -184,6 +219,7 @@ http::Response Metrics::trend(Context& c, bool self) const {
     w.key(self ? "booking_rate_trend" : "points").begin_array();
     each_period(by, [&](const Fields& f) {
         auto booked = f.integer("booked_calls"), qualified = f.integer("qualified_calls");
+        all_qualified += qualified;
         w.begin_object();
         if (self) {
             w.key("timestamp");
@@ -198,7 +234,7 @@ http::Response Metrics::trend(Context& c, bool self) const {
         w.end_object();
     });
     w.end_array();
-    window.write(w);
+    window.write(w, all_qualified == 0 ? why_no_calls(c, window, Needs::analyses, own) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -221,7 +257,7 @@ http::Response Metrics::top_objections(Context& c) const {
         w.end_object();
     });
     w.end_array().member("total_calls_considered", considered);
-    window.write(w);
+    window.write(w, considered == 0 ? why_no_calls(c, window, Needs::analyses) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -232,8 +268,9 @@ http::Response Metrics::unbooked_calls(Context& c) const {
     auto window = Window::of(c, asked);
     auto days = days_of(c, window.since, window.until);
     JsonWriter w;
+    int shown = 0;
     w.begin_object();
-    write_list(w, c, page, unbooked_, long_lists_, "unbooked", {days.since, days.till}, "call_id", [](JsonWriter& out, const Fields& f) {
+    write_list(w, c, page, unbooked_, long_lists_, "unbooked", {days.since, days.till}, "call_id", [&shown](JsonWriter& out, const Fields& f) {
         out.begin_object().member("call_id", f.integer("call_id"));
         texts(out, f, {"lead_id", "contact_card_id"});
         resources::customer_name(out.key("customer_name"), f);
@@ -242,8 +279,9 @@ http::Response Metrics::unbooked_calls(Context& c) const {
         out.member("qualification_status", f.view("lead_quality"));
         texts(out, f, {"booking_status", "owner_id"});
         out.member("primary_objection", f.view("objection")).end_object();
+        ++shown;
     });
-    window.write(w);
+    window.write(w, shown == 0 ? why_no_calls(c, window, Needs::analyses) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -272,7 +310,7 @@ http::Response Metrics::missed_call_recovery(Context& c) const {
     w.member("saved_calls_via_auto_rescue_count", 0).member("booked_leads_count", kinds["booked"].leads).member("pending_leads_count", kinds["pending"].leads).member("dead_leads_count", kinds["dead"].leads);
     w.end_object();
     for (auto state : {"booked", "pending", "dead"}) w.key(std::string(state) + "_leads").raw(kinds[state].items.end_array().take());
-    window.write(w);
+    window.write(w, kinds["booked"].calls + kinds["pending"].calls + kinds["dead"].calls == 0 ? why_no_calls(c, window, Needs::calls) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -293,7 +331,7 @@ http::Response Metrics::rep_figures(Context& c, const std::string& rep) const {
     rate(w, "attendance_rate", own.completed, own.completed + own.no_show);
     nulls(w, {"followup_rate"});
     w.member("pending_followups_count", tasks.open);
-    window.write(w);
+    window.write(w, own.total == 0 ? why_no_visits(c, window, rep) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -328,7 +366,7 @@ http::Response Metrics::sales_team(Context& c) const {
         w.end_object();
     }
     w.end_array();
-    window.write(w);
+    window.write(w, all.total == 0 ? why_no_visits(c, window) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -344,7 +382,7 @@ http::Response Metrics::exec_csr(Context& c) const {
     rate(w, "booking_rate", calls.booked, calls.qualified);
     rate(w, "avg_objections_per_call", calls.objections, calls.analysed);
     w.member("avg_compliance_score", calls.compliance).member("avg_sentiment_score", calls.sentiment).member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
-    window.write(w);
+    window.write(w, calls.analysed == 0 ? why_no_calls(c, window, Needs::analyses) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -357,7 +395,7 @@ http::Response Metrics::exec_sales(Context& c) const {
     appointment_counts(w, all);
     rate(w, "team_win_rate", all.won_of_completed, all.completed);
     nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
-    window.write(w);
+    window.write(w, all.total == 0 ? why_no_visits(c, window) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 
@@ -398,7 +436,7 @@ http::Response Metrics::company_overview(Context& c) const {
     w.member("worst_rep_id", worst ? worst->rep : std::nullopt).member("worst_rep_name", worst ? worst->name : std::nullopt);
     rate(w, "worst_rep_win_rate", worst ? worst->won_of_completed : 0, worst ? worst->completed : 0);
     w.end_object();
-    window.write(w);
+    window.write(w, leads.total == 0 ? why_no_calls(c, window, Needs::calls) : all.total == 0 ? why_no_visits(c, window) : std::nullopt);
     return c.ok(w.end_object().take());
 }
 

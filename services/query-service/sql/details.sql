@@ -92,9 +92,9 @@ SELECT m.at, 'task', m.title, k.description
 
 -- name: window
 -- Days in the company's zone. Without a date_to today, without a date_from 30 days up to then.
-SELECT c.timezone, d.until::text AS until, coalesce($2::date, d.until - 29)::text AS since
-  FROM companies c CROSS JOIN LATERAL (SELECT coalesce($3::date, (now() AT TIME ZONE c.timezone)::date) AS until) d WHERE c.id = $1
+SELECT z.zone AS timezone, d.until::text AS until, coalesce($2::date, d.until - 29)::text AS since
+  FROM companies c CROSS JOIN LATERAL (SELECT zone_or_utc(c.timezone) AS zone) z CROSS JOIN LATERAL (SELECT coalesce($3::date, (now() AT TIME ZONE z.zone)::date) AS until) d WHERE c.id = $1
 
 -- name: moments_of_days
 -- When days begin and end where the company is.
-SELECT $2::date::timestamp AT TIME ZONE z.zone AS since, ($3::date + 1)::timestamp AT TIME ZONE z.zone AS till FROM (SELECT coalesce((SELECT timezone FROM companies WHERE id = $1), 'UTC') AS zone) z
+SELECT $2::date::timestamp AT TIME ZONE z.zone AS since, ($3::date + 1)::timestamp AT TIME ZONE z.zone AS till FROM (SELECT zone_or_utc((SELECT timezone FROM companies WHERE id = $1)) AS zone) z

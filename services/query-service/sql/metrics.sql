@@ -120,3 +120,20 @@ SELECT g.owner_id, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE 
          WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4 AND f.owner_id IS NOT NULL
          GROUP BY 1) g
  WHERE g.qualified > 0 ORDER BY 3, g.qualified DESC, g.owner_id LIMIT 1
+
+-- name: calls_at_all
+-- For a window that shows nothing: whether it has inbound calls, and analysed ones, and from when to when there are any; of an owner's and nobody's, or all ($5).
+SELECT EXISTS (SELECT FROM call_facts f WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
+                AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)) AS here,
+       EXISTS (SELECT FROM call_facts f WHERE f.company_id = $1 AND f.inbound AND f.analysed AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
+                AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)) AS analysed,
+       (SELECT (f.happened_at AT TIME ZONE $4)::date::text FROM call_facts f WHERE f.company_id = $1 AND f.inbound AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
+         ORDER BY f.happened_at, f.call_id LIMIT 1) AS oldest,
+       (SELECT (f.happened_at AT TIME ZONE $4)::date::text FROM call_facts f WHERE f.company_id = $1 AND f.inbound AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
+         ORDER BY f.happened_at DESC, f.call_id DESC LIMIT 1) AS newest
+
+-- name: visits_at_all
+-- The same of appointments: of a rep's, or all ($5).
+SELECT min((a.scheduled_start AT TIME ZONE $4)::date)::text AS oldest, max((a.scheduled_start AT TIME ZONE $4)::date)::text AS newest, count(*) FILTER (WHERE a.scheduled_start IS NULL) AS without_time,
+       coalesce(bool_or(a.scheduled_start >= $2::date::timestamp AT TIME ZONE $4 AND a.scheduled_start < ($3::date + 1)::timestamp AT TIME ZONE $4), false) AS here
+  FROM appointments a WHERE a.company_id = $1 AND ($5::text IS NULL OR a.assigned_rep_id = $5)

@@ -1,8 +1,11 @@
 #include "metrics.hpp"
+#include "reads.hpp"
 
+#include <functional>
 #include <map>
 #include <set>
 
+#include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "query-service/sql.hpp"
 #include "schema/schema.hpp"
@@ -327,6 +330,170 @@ TEST_CASE("missed calls and what became of their leads", "[integration]") {
                    (state == "booked" ? booked : state == "dead" ? dead : "NOT (" + booked + ") AND NOT (" + dead + ")") + " GROUP BY q.lead_id ORDER BY 1 DESC LIMIT 1",
                {"lead_id", "missed_calls", "attempts_count"}, "org_a", since, until);
     }
+}
+
+namespace {
+
+using Read = http::Response (Metrics::*)(identity::Context&) const;
+struct Path {
+    const char* path;
+    Read read;
+    identity::Role role = identity::Role::manager;
+    const char* user = "user_csr1";
+};
+const Path kPaths[] = {{"csr/overview", &Metrics::csr_overview},
+                       {"csr/overview/self", &Metrics::csr_overview_self},
+                       {"csr/booking-trend", &Metrics::booking_trend},
+                       {"csr/booking-trend/self", &Metrics::booking_trend_self},
+                       {"csr/objections/top", &Metrics::top_objections},
+                       {"csr/unbooked-appointments", &Metrics::unbooked_calls},
+                       {"csr/missed-call-recovery", &Metrics::missed_call_recovery},
+                       {"sales/rep/overview/self", &Metrics::rep_self, identity::Role::sales_rep, "user_rep1"},
+                       {"sales/rep/{rep_id}", &Metrics::rep},
+                       {"sales/team", &Metrics::sales_team},
+                       {"exec/csr", &Metrics::exec_csr},
+                       {"exec/sales", &Metrics::exec_sales},
+                       {"exec/company-overview", &Metrics::company_overview}};
+
+/// Calls `each(name, value)` for every member of an answer, however deep.
+void members(const JsonView& v, const std::function<void(std::string_view, const JsonView&)>& each) {
+    for (std::size_t i = 0; v.is_array() && i < v.size(); ++i) members(v.at(i), each);
+    if (!v.is_object()) return;
+    for (auto [name, value] : v.members()) {
+        each(name, value);
+        members(value, each);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a rate is a part of a whole, whatever people correct", "[integration]") {
+    auto& w = World::shared();
+    for (int round = 0; round < 4; ++round) {
+        w.owner.execute(R"sql(
+INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id)
+SELECT company_id, call_id, f, CASE f WHEN 'booking_status' THEN (ARRAY['booked', 'booked', 'service_not_offered', NULL])[1 + floor(random() * 4)::int] ELSE (ARRAY['hot', 'unqualified', 'unqualified', NULL])[1 + floor(random() * 4)::int] END, 'user_m'
+  FROM call_analyses, unnest(ARRAY['booking_status', 'lead_quality']) f WHERE random() < 0.4;
+UPDATE appointments SET outcome = 'won', status = (ARRAY['scheduled', 'cancelled', 'completed'])[1 + floor(random() * 3)::int] WHERE random() < 0.3;
+)sql");
+        int rates = 0, nothing = 0;
+        for (const auto& path : kPaths)
+            for (const std::string company : {"org_a", "org_b", "org_empty"})
+                for (auto [from, to] : {std::pair(90, 0), std::pair(3, 3), std::pair(20, 14)}) {
+                    if (company == "org_empty" && path.read == &Metrics::rep) continue;
+                    auto data = w.data(path.read, "date_from=" + w.day(from) + "&date_to=" + w.day(to), company, path.user, path.role);
+                    members(data.root(), [&](std::string_view name, const JsonView& value) {
+                        if (!name.ends_with("_rate") && !name.ends_with("_ratio") && name != "value") return;
+                        INFO(path.path << " of " << company << ": " << name << " " << value.dump());
+                        if (value.is_null()) ++nothing;
+                        else CHECK((value.number().value() >= 0 && value.number().value() <= 1));
+                        ++rates;
+                    });
+                }
+        CHECK(rates > 500);
+        CHECK(rates > 2 * nothing);
+    }
+}
+
+TEST_CASE("a booked call that a person called unqualified is no part of the booking rate", "[integration]") {
+    auto& w = World::shared();
+    w.owner.execute(R"sql(
+INSERT INTO companies (id, name, timezone) VALUES ('org_two', 'T', 'UTC');
+INSERT INTO contact_cards (company_id, id) VALUES ('org_two', md5('two')::uuid);
+INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_two', md5('two')::uuid, md5('two')::uuid);
+INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state)
+SELECT 'org_two', 90000 + n, 'callrail', n::text, 'inbound', 'completed', false, true, md5('two')::uuid, md5('two')::uuid, now(), '' FROM generate_series(1, 2) n;
+INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) SELECT company_id, call_id, 'booked', 'hot', '{}', now() FROM calls WHERE company_id = 'org_two';
+INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VALUES ('org_two', 90001, 'lead_quality', 'unqualified', 'user_m');
+)sql");
+    for (auto read : {&Metrics::csr_overview, &Metrics::exec_csr}) {
+        auto data = w.data(read, "", "org_two");
+        CHECK(data.root()["qualified_calls"].integer() == 1);
+        CHECK(data.root()["booked_calls"].integer() == 1);
+        CHECK(data.root()["booking_rate"].number() == Approx(1));
+    }
+}
+
+TEST_CASE("each figure is the total of the list that the contract names for it", "[integration]") {
+    auto& w = World::shared();
+    Reads reads;
+    auto document = JsonDocument::parse(std::string(openapi_json())).value();
+    using List = http::Response (Reads::*)(identity::Context&) const;
+    const std::map<std::string, List, std::less<>> lists{{"/api/v1/calls", &Reads::calls}, {"/api/v1/leads", &Reads::leads}, {"/api/v1/appointments", &Reads::appointments}, {"/api/v1/tasks", &Reads::tasks}};
+    int compared = 0, more_than_none = 0;
+    for (const auto& path : kPaths)
+        for (auto [from, to] : {std::pair(29, 0), std::pair(80, 40)}) {
+            auto since = w.day(from), until = w.day(to);
+            auto data = w.data(path.read, "date_from=" + since + "&date_to=" + until, "org_a", path.user, path.role);
+            auto schema = document.root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]["application/json"]["schema"].dump();
+            bool self = std::string_view(path.path).ends_with("csr/overview/self");
+            bool reps = std::string_view(path.path).starts_with("sales/rep");
+            for (auto [name, component] : document.root()["components"]["schemas"].members()) {
+                if (schema.find("schemas/" + std::string(name) + "\"") == std::string::npos) continue;
+                for (auto [figure, property] : component["properties"].members()) {
+                    auto list = property["x-list"].string();
+                    if (!list) continue;
+                    std::string asked(*list);
+                    auto put = [&](const std::string& what, const std::string& with) {
+                        if (auto at = asked.find(what); at != std::string::npos) asked.replace(at, what.size(), with);
+                    };
+                    put("{date_from}", since);
+                    put("{date_to}", until);
+                    put("{rep_id}", "user_rep1");
+                    auto of = asked.substr(0, asked.find('?'));
+                    auto query = asked.substr(asked.find('?') + 1);
+                    if (self && of == "/api/v1/calls") query += "&owner_id=user_csr1,none";
+                    if (self && of == "/api/v1/tasks") query += "&assignee_id=user_csr1,none";
+                    http::Request request;
+                    request.query = query;
+                    request.received_at = system_clock().now();
+                    identity::Principal who;
+                    bool as_rep = reps && of == "/api/v1/tasks";
+                    who.user = UserId{as_rep ? "user_rep1" : "user_m"};
+                    who.company = CompanyId{"org_a"};
+                    who.role = as_rep ? identity::Role::sales_rep : identity::Role::manager;
+                    identity::Context context(request, who, *w.pool);
+                    INFO(path.path << " " << figure << ": " << asked);
+                    auto total = JsonDocument::parse((reads.*lists.at(of))(context).body).value().root()["data"]["total"].integer();
+                    CHECK(data.root()[figure].integer() == total);
+                    ++compared;
+                    more_than_none += total > 0;
+                }
+            }
+        }
+    CHECK(compared > 70);
+    CHECK(more_than_none > 60);
+}
+
+TEST_CASE("figures of a window without calls say why, and what to do", "[integration]") {
+    auto& w = World::shared();
+    auto note = [&](Read read, const std::string& query, const std::string& company, identity::Role role = identity::Role::manager) {
+        auto data = w.data(read, query, company, "user_csr1", role);
+        REQUIRE(data.root()["note"].exists());
+        return std::string(data.root()["note"].string().value_or(""));
+    };
+    w.owner.execute(R"sql(
+INSERT INTO companies (id, name, timezone) VALUES ('org_fresh', 'F', 'UTC') ON CONFLICT DO NOTHING;
+INSERT INTO contact_cards (company_id, id) VALUES ('org_fresh', md5('f')::uuid);
+INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_fresh', md5('f')::uuid, md5('f')::uuid);
+INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) VALUES ('org_fresh', 91000, 'callrail', '1', 'inbound', 'completed', false, true, md5('f')::uuid, md5('f')::uuid, now(), '');
+)sql");
+    for (auto read : {&Metrics::csr_overview, &Metrics::csr_overview_self, &Metrics::exec_csr, &Metrics::booking_trend, &Metrics::booking_trend_self, &Metrics::top_objections, &Metrics::unbooked_calls, &Metrics::missed_call_recovery}) {
+        CHECK(note(read, "", "org_a").empty());
+        CHECK(note(read, "", "org_empty").find("webhook URLs") != std::string::npos);
+        CHECK(note(read, "date_to=2020-01-31", "org_a").find("there are calls from " ) != std::string::npos);
+        CHECK((note(read, "", "org_fresh").find("analysis_state") != std::string::npos) == (read != &Metrics::missed_call_recovery));
+    }
+    for (auto read : {&Metrics::exec_sales, &Metrics::sales_team, &Metrics::rep_self}) {
+        CHECK(note(read, "", "org_empty").find("when a call is booked") != std::string::npos);
+        CHECK((note(read, "date_to=2020-01-31", "org_a").find("ask with a date_from") != std::string::npos || read == &Metrics::rep_self));
+    }
+    CHECK(note(&Metrics::exec_sales, "", "org_a").empty());
+    CHECK(note(&Metrics::company_overview, "", "org_empty").find("webhook URLs") != std::string::npos);
+    // And a zone that is none is UTC.
+    w.owner.execute("SET session_replication_role = replica; UPDATE companies SET timezone = 'Nowhere/Bad' WHERE id = 'org_fresh'; SET session_replication_role = origin");
+    CHECK(w.data(&Metrics::csr_overview, "", "org_fresh").root()["total_calls"].integer() == 1);
+    CHECK(w.data(&Metrics::unbooked_calls, "date_from=2026-01-01", "org_fresh").root()["total"].integer() == 0);
 }
 
 TEST_CASE("an empty company has zeros, and rates that nothing is divided by are null", "[integration]") {
