@@ -1,5 +1,6 @@
 """Measures of query-service: flat from ten thousand calls to a million, and reads a second against libpq."""
 
+import concurrent.futures
 import datetime
 import pathlib
 import time
@@ -8,7 +9,7 @@ import typing
 from .harness import Bench, Company, Cpu, Row, limited_by, median, say
 
 HERE = pathlib.Path(__file__).resolve().parent
-SIZES = {"bench_small": 10_000, "bench_large": 1_000_000}
+SIZES = {"bench_small": 10_000, "bench_search": 120_000, "bench_large": 1_000_000}  # the largest company has half of each
 READ_S = 3
 CONNECTIONS = 8  # of HTTP, and of libpq: enough to keep both cores busy
 FIGURES = ("csr/overview", "csr/booking-trend", "csr/objections/top", "csr/missed-call-recovery", "exec/csr/overview", "exec/company-overview")
@@ -125,3 +126,21 @@ def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
         say(f"reads {n + 1}/{rounds}: libpq {limit[-1]['reads_per_s']:.0f}/s {limit[-1]['cores']}, query-service {ours[-1]['requests_per_s']:.0f}/s {ours[-1]['cpu_us']:.0f} µs + Postgres {ours[-1]['postgres_us']:.0f} µs {ours[-1]['cores']}")
     both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
     return [Row("GET /calls?limit=50 at 10⁶ calls: reads/s", median(ours, "requests_per_s"), "/s", median(limit, "reads_per_s"), 0.5, 0.8, "more", limited_by(ours), both)]
+
+
+def searches(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
+    """Somebody searches the largest company's 60,000 calls with all that 32 connections can ask; somebody of another company looks at a list."""
+    bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
+    reading = Reading.of(bench)
+    database, words = "bench_search", ["zzzz", "kaylah", "4802", "a" * 100, "nair"]
+    load(bench, reading, database, ["/api/v1/calls"], ["org_bench_002"], 1, 1)
+    others, asked = [], []
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for n in range(rounds):
+            many = [w for word in words for w in ("--target", f"/api/v1/calls?search={word}")] + ["--token", reading.tokens["org_bench_001"]]
+            searching = pool.submit(bench.report, "reads", "--port", reading.ports[database], "--connections", 32, "--seconds", READ_S + 1, *many)
+            others.append(load(bench, reading, database, ["/api/v1/calls?limit=1"], ["org_bench_002"], 1))
+            asked.append(searching.result())
+            say(f"searches {n + 1}/{rounds}: another company's list p99 {others[-1]['p99_ms']:.0f} ms beside {asked[-1]['requests_per_s']:.0f} searches/s ({asked[-1]['not_2xx']} of {asked[-1]['requests']} not answered with a page)")
+    both = [{"ours": o, "searches": a} for o, a in zip(others, asked)]
+    return [Row("GET /calls of a company beside 32 searches of another: p99", median(others, "p99_ms"), "ms", None, 250, 100, "less", limited_by(others), both)]
