@@ -5,6 +5,7 @@ import json
 import uuid
 import zoneinfo
 
+import psycopg
 import pytest
 
 from conftest import Company, new_number
@@ -224,7 +225,7 @@ def test_figures_agree_with_the_lists_behind_them(world):
     window = {"date_from": figures["date_from"], "date_to": figures["date_to"], "direction": "inbound"}
     assert figures["total_calls"] == world.get("/calls", **window)["total"] == 7
     assert figures["missed_calls"] == world.get("/calls", missed_call="true", **window)["total"] == 1
-    assert figures["booked_calls"] == world.get("/calls", booking_status="booked", **window)["total"] == 1
+    assert figures["booked_calls"] == world.get("/calls", booking_status="booked", lead_quality="hot,warm,cold", **window)["total"] == 1
     assert figures["service_not_offered_calls"] == world.get("/calls", booking_status="service_not_offered", **window)["total"] == 1
     assert figures["qualified_but_unbooked_calls"] == world.get("/metrics/csr/unbooked-appointments")["total"] == 2
     assert figures["qualified_calls"] == 4 and figures["booking_rate"] == 0.25 and figures["qualified_rate"] == pytest.approx(4 / 7)
@@ -280,3 +281,30 @@ def test_missed_calls_and_what_became_of_their_leads(world):
     pending = data["pending_leads"][0]
     assert (pending["lead_id"], pending["pending_action"], pending["attempts_count"], pending["missed_calls"]) == (open_["id"], "Call back", 1, 2)
     assert data["booked_leads"][0]["lead_id"] == booked["id"] and data["dead_leads"] == []
+
+
+def test_a_read_that_takes_too_long_ends_and_says_what_to_narrow(world):
+    """It is made to: the function by which it finds its days sleeps."""
+    owner = next(line.split("=", 1)[1] for line in (world.stack.folder / "env").read_text().splitlines() if line.startswith("OTTO_PG_URL="))
+    with psycopg.connect(owner, autocommit=True) as db:
+        former = db.execute("SELECT pg_get_functiondef('zone_or_utc(text)'::regprocedure)").fetchone()[0]
+        db.execute("CREATE OR REPLACE FUNCTION zone_or_utc(zone text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep(60); RETURN 'UTC'; END $$")
+        try:
+            problem = world.get("/metrics/csr/overview", expect=503)
+            listed = world.get("/calls", expect=503, date_from="2026-01-01", search="x")
+        finally:
+            db.execute(former)
+    assert "Narrow" in problem["detail"] and "date_from" in problem["detail"] and "search" in listed["detail"]
+    assert world.get("/metrics/csr/overview")["total_calls"] == 0
+
+
+def test_a_rep_sees_nothing_of_another_s_lead_on_a_card_that_both_have(world):
+    contact = world.put("contact_cards", id=str(uuid.uuid4()), primary_phone=new_number(), first_name="Kaylah")
+    closed = world.put("leads", id=str(uuid.uuid4()), contact_card_id=contact["id"], status="closed_lost", assigned_rep_id="user_rep2")
+    mine = world.put("leads", id=str(uuid.uuid4()), contact_card_id=contact["id"], assigned_rep_id="user_rep1")
+    theirs = world.call({**closed, "phone": contact["primary_phone"]}, note="PRIVATE-NOTE")
+    own = world.call({**mine, "phone": contact["primary_phone"]}, note="own note")
+    world.get(f"/calls/{theirs['call_id']}", role="sales_rep", user="user_rep1", expect=404)
+    card = world.get(f"/contacts/{contact['id']}", role="sales_rep", user="user_rep1")
+    assert "PRIVATE-NOTE" not in json.dumps(card) and [c["call_id"] for c in card["calls"]] == [own["call_id"]] and [x["id"] for x in card["leads"]] == [mine["id"]]
+    assert {c["call_id"] for c in world.get(f"/contacts/{contact['id']}")["calls"]} == {own["call_id"], theirs["call_id"]}
