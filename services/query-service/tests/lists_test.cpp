@@ -39,7 +39,8 @@ Asking& world() {
 void brief_all(const JsonView& v) {
     if (auto text = v.string()) CHECK(text->size() <= resources::kBrief);
     for (std::size_t i = 0; v.is_array() && i < v.size(); ++i) brief_all(v.at(i));
-    for (auto key : v.is_object() ? v.keys() : std::vector<std::string_view>{}) brief_all(v[key]);
+    if (!v.is_object()) return;
+    for (auto [name, value] : v.members()) brief_all(value);
 }
 
 }  // namespace

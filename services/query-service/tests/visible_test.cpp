@@ -71,11 +71,10 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
         CHECK(seen["contact"].empty() == (user == "user_rep4"));
         // A list inside of a detail: its rows, and how many of them the list itself has of this.
         auto nested = [&](const Kind& outer, const std::string& id, const JsonView& detail) {
-            for (auto member : detail.keys()) {
+            for (auto [member, value] : detail.members()) {
                 auto is = kMembers.find(member);
                 if (is == kMembers.end()) continue;
                 const auto& inner = kind(is->second);
-                auto value = detail[member];
                 INFO(user << ": " << outer.name << " " << id << ", " << member << ": " << value.dump());
                 if (value.is_object()) CHECK(seen[inner.name].contains(id_of(value, inner)));
                 if (!value.is_array()) continue;
