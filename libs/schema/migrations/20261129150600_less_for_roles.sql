@@ -15,4 +15,4 @@ BEGIN
   END LOOP;
 END $$;
 -- A slot of a rep's day, and a number that is claimed.
-GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO otto_appointment_service, otto_company_service;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO otto_appointment_service, otto_numbers;

@@ -29,7 +29,7 @@ std::string seen(const std::string& company) {
                  "WHERE t.company_id = $1 ORDER BY t.status DESC, 1", company) +
            "calls " + count_of("calls", company) + "leads " + count_of("leads", company) + "cards " + count_of("contact_cards", company) + "facts " + count_of("call_facts", company) +
            lines("SELECT list || ' ' || sum(part) AS v FROM list_totals WHERE company_id = $1 GROUP BY list ORDER BY list", company) +
-           "pending " + lines("SELECT coalesce(sum(pending), 0) AS v FROM pending_leads WHERE company_id = $1", company);
+           "miscounted " + lines("SELECT coalesce(sum(pending), 0) - (SELECT count(*) FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)) AS v FROM pending_leads WHERE company_id = $1", company);
 }
 
 std::string type_of(const rt::Sink::Item& item) {
@@ -71,7 +71,7 @@ TEST_CASE("two rows that prove to be one call: it is told before the call is, an
     REQUIRE((f.ParseFromString(folded->wire.value) && c.ParseFromString(recorded->wire.value)));
     CHECK(folded->wire.key == recorded->wire.key);
     CHECK((f.from() == younger.id && f.into() == older.id && f.version() == c.version() && c.call_id() == older.id));
-    CHECK(seen("org_fold") == "CALx completed new\ncalls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\npending 1\n");
+    CHECK(seen("org_fold") == "CALx completed new\ncalls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n");
     CHECK(lines("SELECT concat_ws(' ', from_id, into_id) AS v FROM folded_calls WHERE company_id = $1", "org_fold") == std::to_string(younger.id) + " " + std::to_string(older.id) + "\n");
     // Told once.
     for (const auto& item : told("org_fold", joining("CALx", "100"))) CHECK(type_of(item) != "CallFolded");
@@ -90,7 +90,7 @@ TEST_CASE("of three rows that are one call, whatever the order of folds, old ids
     }
     auto into = std::to_string(a.id) + "\n";
     CHECK(lines("SELECT into_id AS v FROM folded_calls WHERE company_id = $1 ORDER BY from_id", "org_fold3") == into + into);
-    CHECK(seen("org_fold3").find("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\npending 1\n") != std::string::npos);  // no lead or card of a caller without a number is left over
+    CHECK(seen("org_fold3").find("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n") != std::string::npos);  // no lead or card of a caller without a number is left over
     CHECK((b.id > a.id && c.id > b.id));
     Db::shared().owner.execute("DELETE FROM folded_calls WHERE company_id = 'org_fold3'; DELETE FROM calls WHERE company_id = 'org_fold3'; DELETE FROM call_aliases WHERE company_id = 'org_fold3'");
 }
@@ -120,7 +120,7 @@ TEST_CASE("a fold before, between and after analyses of both rows: one verdict, 
         INFO("round " << round << (with_number ? " with" : " without") << " a number, " << (both ? "both" : "one") << " analysed, fold after " << cut);
         auto shown = seen(company);
         REQUIRE(shown.starts_with("CALx completed qualified_booked booked 3 t t\ntask call_back ring her open t t\n"));
-        REQUIRE(shown.ends_with("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\npending 1\n"));
+        REQUIRE(shown.ends_with("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n"));
         REQUIRE(lines("SELECT count(*) AS v FROM tasks WHERE company_id = $1 AND status = 'open'", company) == "1\n");
     }
 }
