@@ -152,7 +152,7 @@ void read_call(identity::Context& c, std::int64_t& call_id, const std::function<
         static Into from(const pg::Fields& f) { return {f.integer("into_id")}; }
     };
     for (bool found = false; !found;) {
-        c.tx().each(sql::one_call, {c.company(), call_id, only_of(c)}, [&](const pg::Fields& f) {
+        c.tx().each(sql::one_call, {c.company(), call_id, Viewer::of(c).own()}, [&](const pg::Fields& f) {
             found = true;
             row(f);
         });

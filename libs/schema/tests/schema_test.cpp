@@ -70,13 +70,14 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
     // Behind a wall without a door: only roles that see all rows reach them.
     const std::set<std::string> closed{"operator_actions"};
 
+    // otto_numbers cannot log in: it judges whose a number is, in functions that tell nothing but that.
     pg::Connection db(migrated(), "test");
     auto tx = db.begin(pg::Scope::none());
     std::set<std::string> open, services, shut;
     tx.each({"walls", R"sql(
         SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS walled, count(p.*) AS policies,
                coalesce(bool_and(concat_ws(' ', p.qual, p.with_check) ~ 'otto_request_company|otto_batch_companies|otto\.company_ids'), false) AS by_company
-          FROM pg_class c LEFT JOIN pg_policies p ON p.schemaname = 'public' AND p.tablename = c.relname
+          FROM pg_class c LEFT JOIN pg_policies p ON p.schemaname = 'public' AND p.tablename = c.relname AND p.roles <> '{otto_numbers}'
          WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relnamespace = 'public'::regnamespace GROUP BY 1, 2)sql"},
             {}, [&](const pg::Fields& f) {
                 auto name = f.text("relname");
