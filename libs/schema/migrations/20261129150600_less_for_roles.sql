@@ -14,5 +14,6 @@ BEGIN
     END IF;
   END LOOP;
 END $$;
--- A slot of a rep's day, and a number that is claimed.
+-- One process of a deployment runs a service's schedule; a slot of a rep's day; a number that is claimed.
+GRANT EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) TO otto_company_service, otto_tenant_router, otto_lead_pipeline, otto_shunya_orchestrator, otto_appointment_service, otto_workflow_service;
 GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO otto_appointment_service, otto_numbers;
