@@ -132,7 +132,7 @@ def test_no_log_holds_a_request_s_query_or_a_link_to_a_recording(stack):
     headers = {"Authorization": f"Bearer {company.manager}"}
     planted = f"PLANTED{uuid.uuid4().hex}"
     call = company.settled_call(company.call(), "completed")
-    key = f"{company.id}/calls/{planted}.mp3"
+    key = f"{company.id}/calls/{uuid.uuid4().hex}.mp3"
     broken = stack.folder / "objects" / key
     broken.parent.mkdir(parents=True, exist_ok=True)
     broken.symlink_to(broken)  # it leads nowhere, and whoever opens it fails
