@@ -28,6 +28,19 @@ struct Truth {
     static Truth from(const pg::Fields& f) { return {f.boolean("good")}; }
 };
 
+struct Count {
+    std::int64_t n;
+    static Count from(const pg::Fields& f) { return {f.integer("n")}; }
+};
+
+struct Creations {
+    std::int64_t n, seconds_left;
+    static Creations from(const pg::Fields& f) { return {f.integer("n"), f.integer("seconds_left")}; }
+};
+
+/// Companies that may claim one id at CallRail on their word alone.
+constexpr std::int64_t kMostClaimants = 16;
+
 struct Keys {
     std::optional<std::string> signing_key, api_key, account_id;
     bool is_explicit;
@@ -68,7 +81,7 @@ void guarding_fields(F&& f) {
 
 }  // namespace
 
-Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool, const Numbers& numbers)
+Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
       key_grace_(s.get(kKeyGrace)),
       clerk_api_(s.get(kClerkApi)),
@@ -76,7 +89,9 @@ Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool,
       clerk_key_(s.get(kClerkSecretKey)),
       client_(client),
       pool_(pool),
-      numbers_(numbers) {
+      numbers_(numbers),
+      callrail_(callrail),
+      companies_an_hour_(s.get(kCompaniesAnHour)) {
     while (public_url_.ends_with('/')) public_url_.pop_back();
 }
 
@@ -103,6 +118,17 @@ void Commands::drop_organisation(const identity::Context& c, const std::string& 
     if (!answer || answer->status / 100 != 2) tel::error("an organisation without a company stays behind at Clerk", {{"organisation", id}});
 }
 
+/// Each costs an organisation at the identity provider, also if it is dropped again.
+void Commands::count_creation(const UserId& user) const {
+    auto tx = pool_.begin(pg::Scope::none());
+    tx.write(sql::lock_creations, {user});
+    auto made = tx.one<Creations>(sql::creations, {user});
+    if (made.n >= companies_an_hour_)
+        throw identity::Refusal{{429, "Too many companies", "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.", {}}, static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
+    tx.write(sql::note_creation, {user});
+    tx.commit();
+}
+
 http::Response Commands::create(identity::Context& c) const {
     if (c.who.company && c.who.role != identity::Role::manager) identity::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
     auto in = Inputs::of(c.request, {"name", "phone_number", "primary_tracking_number", "address", "timezone"});
@@ -112,6 +138,7 @@ http::Response Commands::create(identity::Context& c) const {
     auto timezone = in.text("timezone", 100);
     std::string id;
     bool made = false;
+    if (c.who.company) numbers_.consult(c, *c.who.company, {phone.value_or(""), tracking.value_or("")});
     // What can be known to fail fails before an organisation is made for it.
     {
         auto tx = pool_.begin(c.who.company ? pg::Scope::company(*c.who.company) : pg::Scope::none());
@@ -125,6 +152,7 @@ http::Response Commands::create(identity::Context& c) const {
     if (c.who.company) {
         id = c.who.company->value();
     } else {
+        count_creation(c.who.user);
         id = organisation_at_clerk(c, name);
         made = true;
     }
@@ -163,6 +191,12 @@ http::Response Commands::update(identity::Context& c) const {
         if (in.clears(field)) cleared.push_back(field);
     pg::Params params{c.company(), in.text("name", 200), in.phone("phone_number"), in.phone("primary_tracking_number"), in.text("address"), in.text("timezone", 100), callrail_id(in, "callrail_company_id"),
                       in.json("service_area", service_area), in.json("call_flow", call_flow), in.json("workflow_config", any_object), pg::Param::array(cleared)};
+    if (auto id = callrail_id(in, "callrail_company_id")) {
+        Credentials claimed;
+        claimed.company_id = id;
+        ask_callrail(c, claimed);
+    }
+    numbers_.consult(c, c.company(), {in.phone("phone_number").value_or(""), in.phone("primary_tracking_number").value_or("")});
     std::optional<std::vector<std::string>> changed;
     guarding_fields([&] {
         numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) { tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); }); });
@@ -176,7 +210,35 @@ http::Response Commands::update(identity::Context& c) const {
     return c.ok(w.end_array().end_object().take());
 }
 
+std::optional<Listing> Commands::ask_callrail(identity::Context& c, const Credentials& given) const {
+    if (!given.api_key && !given.account_id && !given.company_id) return std::nullopt;
+    std::optional<CallRailNumbers::Account> account;
+    std::int64_t claimants = 0, company_claimants = 0;
+    {
+        auto tx = pool_.begin(pg::Scope::company(c.company()));
+        account = callrail_.account_of(tx, c.company(), {given.api_key, given.account_id, given.company_id});
+        if (given.account_id) claimants = tx.one<Count>(sql::callrail_claimants, {*given.account_id, c.company()}).n;
+        if (given.company_id) company_claimants = tx.one<Count>(sql::callrail_claimants, {*given.company_id, c.company()}).n;
+        tx.commit();
+    }
+    std::optional<Listing> listing;
+    if (account) listing = callrail_.ask(*account, c.request.trace);
+    const auto end = listing ? listing->end : Listing::End::no_answer;
+    if (given.api_key && end == Listing::End::refused_key) identity::refuse_field("api_key", "is refused by CallRail (" + listing->why + "); make one in CallRail under Settings, API access");
+    if (given.account_id && end == Listing::End::no_account) identity::refuse_field("account_id", "is no account that CallRail shows this API key (" + listing->why + ")");
+    if (given.api_key && end == Listing::End::no_account)
+        identity::refuse_field("api_key", "does not see the account " + account->id + " (" + listing->why + "); to change both at once use POST /api/v1/onboarding/callrail/connect");
+    // An id that many claim holds every webhook that names it against the key of each of them.
+    for (const auto& [field, n] : {std::pair{"account_id", claimants}, std::pair{"callrail_company_id", company_claimants}})
+        if (n >= kMostClaimants && end != Listing::End::good)
+            identity::refuse(409, "Claimed by many", "So many companies claim this id already that a further one must show that it can read the account: give API key and account id together (POST /api/v1/onboarding/callrail/connect).",
+                             {{field, "is claimed by many companies; give a working API key with it"}});
+    return listing;
+}
+
 void Commands::store(identity::Context& c, const Credentials& given, bool connects) const {
+    auto listing = ask_callrail(c, given);
+    if (!listing && given.tracking_number) numbers_.consult(c, c.company(), {*given.tracking_number});
     auto& tx = c.tx();
     const auto& company = c.company().value();
     auto seal = [&](const std::optional<std::string>& secret, const char* column) { return secret ? std::optional(keys_.seal(Secret(*secret), seal_place(company, column))) : std::nullopt; };
@@ -184,6 +246,7 @@ void Commands::store(identity::Context& c, const Credentials& given, bool connec
     std::vector<std::string> naming;
     if (given.tracking_number) naming.emplace_back("primary_tracking_number");
     numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
+        if (listing) CallRailNumbers::keep(t, c.company(), *listing);  // first: it may be what proves the number
         auto n = t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key), given.account_id, given.company_id, given.tracking_number, connects});
         if (n == 0) identity::not_found("company");
     });

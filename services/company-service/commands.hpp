@@ -1,5 +1,6 @@
 #pragma once
 #include "base/crypto.hpp"
+#include "callrail_numbers.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
 #include "identity/api.hpp"
@@ -12,7 +13,7 @@ namespace otto::company_service {
 /// What people command: companies and their credentials.
 class Commands {
 public:
-    Commands(const app::Settings&, http::Client&, pg::Pool&, const Numbers&);
+    Commands(const app::Settings&, http::Client&, pg::Pool&, const Numbers&, const CallRailNumbers&);
     http::Response create(identity::Context&) const;
     http::Response update(identity::Context&) const;
     http::Response set_api_key(identity::Context&) const;
@@ -22,6 +23,9 @@ public:
 
 private:
     struct Credentials { std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key; };
+    void count_creation(const UserId&) const;
+    /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an id is claimed by many and nothing shows that it is this company's.
+    std::optional<Listing> ask_callrail(identity::Context&, const Credentials&) const;
     void store(identity::Context&, const Credentials&, bool connects) const;
     std::string organisation_at_clerk(const identity::Context&, const std::string& name) const;
     void drop_organisation(const identity::Context&, const std::string& id) const;
@@ -33,6 +37,8 @@ private:
     http::Client& client_;
     pg::Pool& pool_;
     const Numbers& numbers_;
+    const CallRailNumbers& callrail_;
+    std::int64_t companies_an_hour_;
     rt::Emitter<changes::v1::CallRailConnected> emitter_{"company-service"};
 };
 

@@ -79,7 +79,16 @@ void refuse_for(std::string_view obstacle, const std::vector<std::string>& field
 
 }  // namespace
 
-Numbers::Numbers(const app::Settings& s) : most_unproven_(s.get(kUnprovenNumbers)) {}
+Numbers::Numbers(const app::Settings& s, pg::Pool& pool, const CallRailNumbers& callrail) : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), callrail_(callrail) {}
+
+void Numbers::consult(identity::Context& c, const CompanyId& company, const std::vector<std::string>& numbers) const {
+    bool contested = false;
+    auto tx = pool_.begin(pg::Scope::company(company));
+    for (const auto& number : numbers)
+        if (!number.empty()) tx.each(sql::number_obstacle, {company, number}, [&](const pg::Fields& f) { contested = contested || f.text("obstacle") == "claimed" || f.text("obstacle") == "proven"; });
+    tx.commit();
+    if (contested) callrail_.consult(pool_, company, c.request.trace);
+}
 
 void Numbers::must_be_free(pg::Tx& tx, const std::string& company, const std::string& field, const std::string& number) {
     tx.each(sql::number_obstacle, {company, number}, [&](const pg::Fields& f) {
@@ -117,6 +126,7 @@ http::Response Numbers::add(identity::Context& c) const {
     auto purposes = purposes_json(in).value_or(R"(["voice","text"])");
     bool active = in.truth("is_active").value_or(true);
     pg::Params params{c.company(), *number, purposes, in.one_of("provider", {"callrail", "twilio"}).value_or("callrail"), in.text("provider_sid", 100), active, in.truth("voicemail_enabled").value_or(true)};
+    if (active) consult(c, c.company(), {*number});
     if (active)
         if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes})) refuse_own({field}, own->id);
     std::string row;

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "callrail_numbers.hpp"
 #include "config.hpp"
 #include "identity/api.hpp"
 #include "otto/changes/v1/changes.pb.h"
@@ -13,13 +14,15 @@ namespace otto::company_service {
 /// (claim_number() in the database), so that every way of writing one is judged alike; here it is said in words.
 class Numbers {
 public:
-    explicit Numbers(const app::Settings&);
+    Numbers(const app::Settings&, pg::Pool&, const CallRailNumbers&);
     http::Response add(identity::Context&) const;
     http::Response change(identity::Context&) const;
     http::Response end(identity::Context&) const;
 
     /// 409 if something stands against this claim of the number for both purposes, as far as can be known before it is made.
     static void must_be_free(pg::Tx&, const std::string& company, const std::string& field, const std::string& number);
+    /// Before the request writes: if another company stands against one of these numbers and CallRail's list may settle it, the list is read. "" is none.
+    void consult(identity::Context&, const CompanyId&, const std::vector<std::string>& numbers) const;
     /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the number is; so does one unproven number too many.
     void registering(identity::Context&, const CompanyId&, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>&) const;
     /// A webhook that the company's key signed came for a number: its row, if there is one, stands firmer.
@@ -27,6 +30,8 @@ public:
 
 private:
     std::int64_t most_unproven_;
+    pg::Pool& pool_;
+    const CallRailNumbers& callrail_;
 };
 
 }  // namespace otto::company_service

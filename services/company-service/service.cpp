@@ -1,9 +1,12 @@
 #include "service.hpp"
 
 #include "app/common.hpp"
+#include "callrail_numbers.hpp"
+#include "checks.hpp"
 #include "commands.hpp"
 #include "directory.hpp"
 #include "identity/api.hpp"
+#include "members.hpp"
 #include "numbers.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
@@ -22,12 +25,15 @@ void wire(app::Service& service) {
     auto& client = service.own<http::Client>(outside);                                         // Clerk's and CallRail's APIs
     auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
-    auto& numbers = service.own<Numbers>(settings);                                            // whose number it is
-    auto& commands = service.own<Commands>(settings, client, api.pool(), numbers);             // what people command
+    auto& callrail = service.own<CallRailNumbers>(settings, client);                           // what CallRail lists as a company's
+    auto& numbers = service.own<Numbers>(settings, api.pool(), callrail);                      // whose number it is
+    auto& commands = service.own<Commands>(settings, client, api.pool(), numbers, callrail);   // what people command
     auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, client, api.pool());          // the webhook key, from CallRail
-
+    auto& members = service.own<Members>(settings, client);                                    // who works there, from Clerk
+    auto& number_checks = service.own<Checks>("callrail_numbers", settings.get(kNumbersEvery), [&callrail](pg::Connection& db, const CompanyId& id) { return callrail.check(db, id); });
+    auto& member_checks = service.own<Checks>("members", settings.get(kMembersEvery), [&members](pg::Connection& db, const CompanyId& id) { return members.check(db, id); });
     auto& sweep = service.own<Sweep>(settings, client, companies);                             // calls whose webhooks never came
 
     constexpr Roles managers{Role::manager};
@@ -56,14 +62,21 @@ void wire(app::Service& service) {
         .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).gather(Millis{100}))
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
+        .periodic("callrail-numbers", Millis{1'000}, [&number_checks](pg::Connection& db) { number_checks.run(db); }, "otto_checks")
+        .periodic("members", Millis{1'000}, [&member_checks](pg::Connection& db) { member_checks.run(db); }, "otto_checks")
+        .trim("company_creations", "at", std::chrono::hours(1))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
     service.on_stop("the sweep", [&sweep](Millis) { sweep.stop(); });
+    service.on_stop("the checks", [&number_checks, &member_checks](Millis) {
+        number_checks.stop();
+        member_checks.stop();
+    });
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row}) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row}) all.push_back(r);
     return all;
 }
 

@@ -16,10 +16,10 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kOverlap = 1h;
+constexpr auto kLongest = 6h;                         ///< no call is believed to last longer
 constexpr auto kFirst = 24h;
 constexpr auto kRetention = std::chrono::days(730);   ///< CallRail keeps 25 months; a range beyond them is an error there
 constexpr auto kPostCall = 20min;                     ///< after a call's end its Post-Call webhook comes at the latest
-constexpr auto kUnderWay = 4h;                        ///< longer no call is believed to be under way
 constexpr int kPerPage = 250;
 /// Beside the default fields of a call.
 constexpr std::string_view kFields = "company_id,source,source_name,campaign,keywords,lead_status,note,tags,value,first_call";
@@ -30,7 +30,7 @@ tel::Counter swept(const char* outcome) { return tel::Metrics::counter("sweeps_t
 /// Its Post-Call may still come.
 bool awaited(const ListedCall& call, Instant asked) { return call.ended_at && *call.ended_at > asked - kPostCall; }
 /// It is listed, and not over yet: nothing is to be concluded from it.
-bool under_way(const ListedCall& call, Instant asked) { return !call.over && call.started_at && *call.started_at > asked - kUnderWay; }
+bool under_way(const ListedCall& call, Instant asked) { return !call.over && call.started_at && *call.started_at > asked - kLongest; }
 
 struct Found {
     int seen = 0, missing = 0, early = 0, differing = 0, unowned = 0;
@@ -44,9 +44,10 @@ bool sweep_due(std::optional<Instant> started_at, std::optional<Instant> asked_a
     return asked_at || !started_at || *started_at + every <= now + std::min<Millis>(5s, every / 10);
 }
 
-Instant sweep_from(std::optional<Instant> watermark, Instant now) {
+Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> started_at, Instant now) {
     if (!watermark) return now - kFirst;
-    return std::max(*watermark - kOverlap, now - kRetention);
+    bool first_of_hour = !started_at || std::chrono::floor<std::chrono::hours>(*started_at) != std::chrono::floor<std::chrono::hours>(now);
+    return std::max(*watermark - (first_of_hour ? Millis(kLongest) : Millis(kOverlap)), now - kRetention);
 }
 
 Instant retry_at(std::string_view text, Instant now) {
@@ -100,15 +101,16 @@ void Sweep::run(pg::Connection& db) const {
 void Sweep::sweep(pg::Connection& db, Account& account) const {
     auto now = system_clock().now();
     Budget budget{std::chrono::floor<std::chrono::hours>(now), 0};
-    std::optional<Instant> watermark;
+    std::optional<Instant> watermark, started_at;
     bool all_known = true;
     for (const auto& m : account.members) {
+        if (m.started_at && (!started_at || *m.started_at < *started_at)) started_at = m.started_at;
         if (m.hour == budget.hour) budget.used = std::max(budget.used, m.requests);
         if (!m.watermark) all_known = false;
         else if (!watermark || *m.watermark < *watermark) watermark = m.watermark;
     }
     if (!all_known) watermark = std::min(watermark.value_or(now), now - kFirst + kOverlap);
-    auto from = sweep_from(watermark, now);
+    auto from = sweep_from(watermark, started_at, now);
     for (const auto& m : account.members) {
         auto tx = db.begin(pg::Scope::company(m.profile->id));
         tx.write(sql::begin_sweep, {m.profile->id, account.id, now, m.watermark ? *m.watermark : from});

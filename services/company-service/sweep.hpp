@@ -66,8 +66,9 @@ private:
 
 /// Whether a sweep that began then is due again.
 bool sweep_due(std::optional<Instant> started_at, std::optional<Instant> asked_at, std::optional<Instant> not_before, Instant now, Millis every);
-/// From where the list is read: an hour before the watermark, because a call is listed when it is over; a day at first; never beyond what CallRail keeps.
-Instant sweep_from(std::optional<Instant> watermark, Instant now);
+/// From where the list is read: before the watermark, because a call is listed when it is over. An hour before it, and by the first sweep of each hour as long as a call may last;
+/// a day at first; never beyond what CallRail keeps.
+Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> last_sweep, Instant now);
 /// Until when CallRail asks to wait: seconds or a date; a minute if it does not say, an hour at most.
 Instant retry_at(std::string_view retry_after, Instant now);
 

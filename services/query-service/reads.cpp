@@ -287,6 +287,8 @@ http::Response Reads::company(Context& c) const {
             if (auto text = f.maybe_text(json)) w.raw(*text);
             else w.null();
         }
+        if (auto problem = f.maybe_text("callrail_problem")) w.key("callrail_problem").begin_object().member("cause", *problem).member("cure", f.text("callrail_problem_cure")).end_object();
+        else w.key("callrail_problem").null();
         times(w, f, {"callrail_signing_key_former_until", "created_at", "updated_at"});
     });
     if (!found) identity::not_found("company");

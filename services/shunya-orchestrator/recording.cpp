@@ -262,9 +262,11 @@ RecordingFetcher::RecordingFetcher(FetchOptions options, const providers::Object
       }()) {}
 
 FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::TraceContext& trace, const std::function<bool()>& stopping) {
-    bool by_api = !source.api_key.empty() && !source.account_id.empty() && !source.provider_call_id.empty();
+    // An id comes from a webhook; one that is no segment of a path would ask for something else.
+    auto account = path_segment(source.account_id), call = path_segment(source.provider_call_id);
+    bool by_api = !source.api_key.empty() && account && call;
     if (!by_api && source.url.empty()) return Never{"there is neither an API key with account and call, nor an address of the recording", kConnect};
-    auto place = by_api ? Url::parse(origin(api_) + "/v3/a/" + percent_encode(source.account_id) + "/calls/" + percent_encode(source.provider_call_id) + "/recording.json") : Url::parse(source.url);
+    auto place = by_api ? Url::parse(origin(api_) + "/v3/a/" + *account + "/calls/" + *call + "/recording.json") : Url::parse(source.url);
     if (!place) return Never{"the address of the recording is no usable URL", "fetch it by the API: " + std::string(kConnect)};
     // The address in a webhook may be the API's own. Who gives it another host gets no key.
     bool with_key = !source.api_key.empty() && origin(*place) == origin(api_);

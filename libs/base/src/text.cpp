@@ -131,6 +131,11 @@ std::string percent_encode(std::string_view text) {
     return out;
 }
 
+std::optional<std::string> path_segment(std::string_view text) {
+    if (text.empty() || text == "." || text == "..") return std::nullopt;
+    return percent_encode(text);
+}
+
 FormFields parse_form(std::string_view text) {
     FormFields out;
     while (!text.empty()) {

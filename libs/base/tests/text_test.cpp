@@ -68,6 +68,8 @@ TEST_CASE("forms and percent-encoding") {
     CHECK(form_value(fields, "d") == "%zz");
     CHECK_FALSE(form_value(fields, "e"));
     CHECK(percent_encode("a b/\xc3\xab") == "a%20b%2F%C3%AB");
+    CHECK(path_segment("a/../b") == "a%2F..%2Fb");
+    for (auto none : {"", ".", ".."}) CHECK_FALSE(path_segment(none));
 }
 
 TEST_CASE("URLs: what may be fetched is http or https with a plain host") {

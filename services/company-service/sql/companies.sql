@@ -113,3 +113,48 @@ SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_
 -- Ended ones as long as late webhooks of their calls may still come.
 SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, standing, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers
  WHERE company_id = $1 AND is_active AND (valid_to IS NULL OR valid_to > now() - interval '90 days') ORDER BY valid_from, e164
+
+-- name: callrail_account
+SELECT callrail_api_key, callrail_account_id, callrail_company_id FROM companies WHERE id = $1 AND status = 'active'
+
+-- name: callrail_claimants
+SELECT callrail_claimants($1, $2) AS n
+
+-- name: callrail_problem
+UPDATE companies SET callrail_problem = $2, callrail_problem_cure = $3 WHERE id = $1 AND (callrail_problem, callrail_problem_cure) IS DISTINCT FROM ($2::text, $3::text)
+
+-- name: forget_unlisted
+-- A number that the list showed and shows no more is the company's by its signature only.
+WITH gone AS (DELETE FROM listed_numbers WHERE company_id = $1 AND provider = 'callrail' AND e164 <> ALL ($2::text[]) RETURNING e164)
+UPDATE company_numbers n SET standing = 'proven' FROM gone WHERE n.company_id = $1 AND n.e164 = gone.e164 AND n.standing = 'final' AND n.is_active AND n.valid_to IS NULL
+
+-- name: keep_listed
+INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, 'callrail', n FROM unnest($2::text[]) n ON CONFLICT (company_id, provider, e164) DO UPDATE SET listed_at = now()
+
+-- name: listed_are_final
+UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND valid_to IS NULL
+
+-- name: due_checks
+SELECT company_id, due_at, failures FROM company_checks WHERE what = $1 AND due_at <= clock_timestamp() ORDER BY due_at LIMIT 100
+
+-- name: checked
+UPDATE company_checks SET due_at = $4, failures = $5 WHERE company_id = $1 AND what = $2 AND due_at = $3
+
+-- name: keep_members
+INSERT INTO company_users AS u (company_id, id, email, name, role, at_clerk)
+SELECT DISTINCT ON (i.id) $1, i.id, i.email, i.name, i.role, true FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS i (id, email, name, role) ORDER BY i.id
+ON CONFLICT (company_id, id) DO UPDATE SET email = excluded.email, name = excluded.name, role = excluded.role, status = 'active', at_clerk = true
+ WHERE (u.email, u.name, u.role, u.status, u.at_clerk) IS DISTINCT FROM (excluded.email, excluded.name, excluded.role, 'active', true)
+
+-- name: remove_members
+-- Whom Clerk never told of (a person with SQL put them in) its silence does not remove.
+UPDATE company_users SET status = 'removed' WHERE company_id = $1 AND at_clerk AND status <> 'removed' AND id <> ALL ($2::text[])
+
+-- name: lock_creations
+SELECT pg_advisory_xact_lock(hashtextextended('companies of ' || $1, 0))
+
+-- name: creations
+SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 hour' - now())), 0)::bigint AS seconds_left FROM company_creations WHERE user_id = $1 AND at > now() - interval '1 hour'
+
+-- name: note_creation
+INSERT INTO company_creations (user_id) VALUES ($1)

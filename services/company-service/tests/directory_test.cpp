@@ -10,7 +10,7 @@ Rig& rig() { return Rig::shared(); }
 
 /// otto.directory: what company-service published, in order, and who reads it.
 struct Topic {
-    static directory::Companies::Options options() { return {"", "t", "", KeyRing::parse(Rig::settings().get(app::kSecretKeys)).value()}; }
+    static directory::Companies::Options options() { return {"", "t", "", KeyRing::parse(rig().settings().get(app::kSecretKeys)).value()}; }
     directory::Companies read_back{options()}, ingress{options()};
     DirectoryPublisher publisher{read_back};
     pg::Connection db{rig().service_url(), "test"};

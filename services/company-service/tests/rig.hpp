@@ -1,6 +1,8 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,8 @@
 #include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "commands.hpp"
+#include "http/server.hpp"
+#include "members.hpp"
 #include "numbers.hpp"
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"
@@ -25,6 +29,47 @@ struct Answer {
         auto parsed = JsonDocument::parse(body);
         return parsed ? parsed->root()["data"][name].loose_text().value_or("") : "";
     }
+};
+
+/// CallRail and Clerk: answers by path, 404 for others.
+class Peer {
+public:
+    Peer() {
+        auto router = std::make_shared<http::Router>();
+        auto answer = [this](const http::Request& r) {
+            std::lock_guard guard(lock_);
+            ++asked_[std::string(http::to_text(r.method)) + " " + r.path];
+            auto found = answers_.find(r.path);
+            return found == answers_.end() ? http::Response::json(404, "{}") : http::Response::json(found->second.first, found->second.second);
+        };
+        for (auto path : {"/v3/a/{account}/trackers.json", "/v1/organizations/{id}/memberships"}) router->add(http::Method::get, path, answer);
+        router->add(http::Method::post, "/v1/organizations", answer);
+        router->add(http::Method::del, "/v1/organizations/{id}", answer);
+        server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
+        server_->start().value();
+    }
+    ~Peer() { server_->drain(Millis{1'000}); }
+    std::string place() const { return "127.0.0.1:" + std::to_string(server_->port()); }
+    void on(const std::string& path, const std::string& body, int status = 200) {
+        std::lock_guard guard(lock_);
+        answers_[path] = {status, body};
+    }
+    /// An account that lists these numbers.
+    void account(const std::string& id, const std::vector<std::string>& numbers) {
+        std::string list;
+        for (const auto& n : numbers) list += (list.empty() ? "" : ",") + (R"({"id":"TRK1","status":"active","tracking_numbers":[")" + n + R"("],"company":{"id":"COM1"}})");
+        on("/v3/a/" + id + "/trackers.json", R"({"page":1,"total_pages":1,"trackers":[)" + list + "]}");
+    }
+    int asked(const std::string& what) {
+        std::lock_guard guard(lock_);
+        return asked_[what];
+    }
+
+private:
+    std::mutex lock_;
+    std::map<std::string, std::pair<int, std::string>> answers_;
+    std::map<std::string, int> asked_;
+    std::unique_ptr<http::Server> server_;
 };
 
 class Rig {
@@ -67,7 +112,7 @@ public:
         identity::Context context(request, who, pool_);
         try {
             auto answer = command(context);
-            if (answer.status < 300) context.tx_as(CompanyId{company}).commit();
+            if (answer.status < 300) context.tx_as(CompanyId{company.empty() ? "org_made" : company}).commit();
             return {answer.status, answer.body, ""};
         } catch (const identity::Refusal& r) {
             return {r.problem.status, r.problem.detail, r.problem.fields.empty() ? "" : r.problem.fields.front().first};
@@ -129,16 +174,29 @@ private:
     Secret url_ = migrated();
     pg::Connection owner_{url_, "test"};
     pg::Pool pool_{testkit::TestPostgres::as_role(url_, "otto_company_service"), "test", 4};
-    http::Client client_{{}};
+    static http::ClientOptions outside(const Peer& peer) {
+        http::ClientOptions o;
+        o.private_addresses = {peer.place()};
+        return o;
+    }
 
 public:
-    static app::Settings settings() {
-        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kUnprovenNumbers.row}, {},
-                                   {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))}, {"OTTO_CLERK_SECRET_KEY", "sk_test"}, {"OTTO_CLERK_API", "http://127.0.0.1:1"}, {"OTTO_UNPROVEN_NUMBERS", "3"}})
+    Peer peer;
+
+private:
+    http::Client client_{outside(peer)};
+
+public:
+    app::Settings settings() const {
+        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row}, {},
+                                   {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))}, {"OTTO_CLERK_SECRET_KEY", "sk_test"}, {"OTTO_CLERK_API", "http://" + peer.place()}, {"OTTO_CALLRAIL_API", "http://" + peer.place()}, {"OTTO_PRIVATE_ADDRESSES", peer.place()}, {"OTTO_UNPROVEN_NUMBERS", "3"}})
             .value();
     }
-    Numbers numbers{settings()};
-    Commands commands{settings(), client_, pool_, numbers};
+    CallRailNumbers callrail{settings(), client_};
+    Numbers numbers{settings(), pool_, callrail};
+    Commands commands{settings(), client_, pool_, numbers, callrail};
+    Members members{settings(), client_};
+    pg::Connection connection() const { return {service_url(), "test"}; }
 };
 
 }  // namespace otto::company_service

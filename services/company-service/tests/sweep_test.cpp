@@ -118,9 +118,12 @@ TEST_CASE("when a sweep is due, and from where") {
     CHECK(sweep_due(now - 1min, now - 1s, {}, now, 10min));        // an operator asks
     CHECK_FALSE(sweep_due(now - 1h, now, now + 1min, now, 10min));  // CallRail asked to wait
     CHECK(sweep_due(now - 1h, {}, now - 1s, now, 10min));
-    CHECK(sweep_from({}, now) == now - 24h);
-    CHECK(sweep_from(now - 10min, now) == now - 70min);
-    CHECK(sweep_from(now - std::chrono::days(3'000), now) == now - std::chrono::days(730));
+    CHECK(sweep_from({}, {}, now) == now - 24h);
+    CHECK(sweep_from(now - 10min, now + 1min, now + 11min) == now - 70min);
+    // A call is listed when it is over: once an hour what began as long ago as a call may last is looked at again.
+    CHECK(sweep_from(now - 10min, now - 1min, now + 9min) == now - 10min - 6h);
+    CHECK(sweep_from(now - 10min, {}, now) == now - 10min - 6h);
+    CHECK(sweep_from(now - std::chrono::days(3'000), now, now) == now - std::chrono::days(730));
 }
 
 TEST_CASE("a sweep waits as CallRail asks, a second to an hour") {

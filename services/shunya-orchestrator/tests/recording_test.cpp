@@ -248,6 +248,19 @@ TEST_CASE("recording: by the API, with the key for the API alone") {
     CHECK(f.elsewhere.seen()[0].path == "/audio/1.wav?signed=1%2F2");
 }
 
+TEST_CASE("recording: an id that would be another path is asked for nowhere") {
+    Fixture f;
+    for (auto id : {"..", "."}) {
+        auto source = f.by_api();
+        source.provider_call_id = id;
+        CHECK(told(f.fetch(source)).starts_with("never"));
+        source = f.by_api();
+        source.account_id = id;
+        CHECK(told(f.fetch(source)).starts_with("never"));
+    }
+    CHECK(f.api.seen().empty());
+}
+
 TEST_CASE("recording: no redirect carries the key, not even within the API's host") {
     Fixture f;
     f.api.redirects(kApiPath, "/audio/1.mp3", 307);

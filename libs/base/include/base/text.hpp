@@ -27,6 +27,8 @@ FormFields parse_form(std::string_view text);
 std::optional<std::string_view> form_value(const FormFields&, std::string_view name);
 std::string percent_decode(std::string_view text, bool plus_is_space);
 std::string percent_encode(std::string_view text);
+/// A text as one segment of a URL's path; nullopt for what would be another path however it is encoded: "", "." and "..".
+std::optional<std::string> path_segment(std::string_view text);
 
 /// scheme, host (lower-case), port (the scheme's own if absent), path with query ("/" if absent). http and https only; userinfo and fragment are refused.
 struct Url {

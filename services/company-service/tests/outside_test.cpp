@@ -1,0 +1,238 @@
+#include "checks.hpp"
+#include "rig.hpp"
+
+using namespace otto;
+using namespace otto::company_service;
+
+namespace {
+
+Rig& rig() { return Rig::shared(); }
+Peer& peer() { return Rig::shared().peer; }
+
+Answer set_key(const std::string& company, const std::string& key) {
+    return rig().ask(company, [](auto& c) { return rig().commands.set_api_key(c); }, R"({"api_key":")" + key + "\"}", company);
+}
+Answer set_account(const std::string& company, const std::string& account) {
+    return rig().ask(company, [](auto& c) { return rig().commands.set_account_id(c); }, R"({"account_id":")" + account + "\"}", company);
+}
+Answer connect(const std::string& company, const std::string& account, const std::string& more = "") {
+    return rig().ask(company, [](auto& c) { return rig().commands.connect_callrail(c); }, R"({"api_key":"a key","account_id":")" + account + "\"" + more + "}");
+}
+Answer create(const std::string& user, const std::string& body) {
+    return rig().ask("", [](auto& c) { return rig().commands.create(c); }, body, "", user);
+}
+std::string problem_of(const std::string& company) { return rig().value("SELECT coalesce(callrail_problem || ' ' || callrail_problem_cure, 'none') AS v FROM companies WHERE id = $1", {company}); }
+void check(const std::string& company) {
+    auto db = rig().connection();
+    CHECK(rig().callrail.check(db, CompanyId{company}).again == "");
+}
+std::string due(const std::string& company, const std::string& what) {
+    return rig().value("SELECT (due_at <= clock_timestamp())::text AS v FROM company_checks WHERE company_id = $1 AND what = $2", {company, what});
+}
+
+}  // namespace
+
+TEST_CASE("a page of CallRail's trackers") {
+    auto page = read_trackers(R"({"page":1,"total_pages":3,"trackers":[{"status":"active","tracking_numbers":["+12025550101","202-555-0102"],"company":{"id":"COM1"}},
+        {"status":"disabled","tracking_numbers":["+12025550103"],"company":{"id":"COM1"}},{"tracking_numbers":["+12025550104","55555"],"company":{"id":"COM2"}},{"tracking_numbers":null}]})", {});
+    REQUIRE(page.ok());
+    CHECK(page->pages == 3);
+    CHECK(page->numbers == std::vector<std::string>{"+12025550101", "+12025550102", "+12025550104"});
+    CHECK(read_trackers(R"({"trackers":[{"tracking_numbers":["+12025550101"],"company":{"id":"COM1"}},{"tracking_numbers":["+12025550104"],"company":{"id":"COM2"}}]})", "COM2")->numbers == std::vector<std::string>{"+12025550104"});
+    CHECK_FALSE(read_trackers("<html>", {}).ok());
+    CHECK_FALSE(read_trackers(R"({"error":"x"})", {}).ok());
+}
+
+TEST_CASE("a page of Clerk's memberships") {
+    auto page = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1","identifier":"ann@example.com","first_name":"Ann","last_name":"Smith"}},
+        {"role":"org:csr","public_user_data":{"user_id":"user_2","identifier":"+12025550100","first_name":null,"last_name":"Box"}},{"role":"org:janitor","public_user_data":{"user_id":"user_3"}},7],"total_count":9})");
+    REQUIRE(page.ok());
+    CHECK(page->read == 4);
+    CHECK(page->total == 9);
+    REQUIRE(page->members.size() == 2);
+    CHECK(page->members[0].role == "manager");
+    CHECK(page->members[0].email == "ann@example.com");
+    CHECK(page->members[0].name == "Ann Smith");
+    CHECK(page->members[1].role == "csr");
+    CHECK_FALSE(page->members[1].email);
+    CHECK(page->members[1].name == "Box");
+    CHECK_FALSE(read_members("{}").ok());
+}
+
+TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked about is taken and looked at later", "[integration]") {
+    rig().company("org_keys");
+    CHECK(set_key("org_keys", "unchecked").status == 200);  // without an account there is nothing to ask
+    peer().on("/v3/a/ACCREF/trackers.json", "{}", 401);
+    auto refused = connect("org_keys", "ACCREF");
+    CHECK(refused.status == 422);
+    CHECK(refused.field == "api_key");
+    CHECK(connect("org_keys", "ACCNONE").field == "account_id");  // 404
+    CHECK(rig().value("SELECT onboarding_step AS v FROM companies WHERE id = 'org_keys'") == "company_created");
+    // The account alone does not make the key that is set better: it is kept, and the manager is told what is wrong.
+    CHECK(set_account("org_keys", "ACCREF").status == 200);
+    CHECK(problem_of("org_keys").find("refuses the API key") != std::string::npos);
+    CHECK(problem_of("org_keys").find("set-callrail-api-key") != std::string::npos);
+    CHECK(set_key("org_keys", "wrong too").field == "api_key");
+    peer().on("/v3/a/ACCREF/trackers.json", "{}", 503);
+    CHECK(set_key("org_keys", "good perhaps").status == 200);
+    CHECK(due("org_keys", "callrail_numbers") == "true");
+    peer().account("ACCREF", {});
+    check("org_keys");
+    CHECK(problem_of("org_keys") == "none");
+    CHECK(rig().value("SELECT onboarding_step AS v FROM companies WHERE id = 'org_keys'") == "document_ingestion");
+    peer().on("/v3/a/ACCREF/trackers.json", "{}", 401);
+    check("org_keys");  // revoked at CallRail meanwhile
+    CHECK(problem_of("org_keys").find("refuses the API key") != std::string::npos);
+    for (auto id : {"..", ".", "a/b", "a?b", "a b", ""}) CHECK(set_account("org_keys", id).field == "account_id");
+    CHECK_THROWS_AS(rig().sql("UPDATE companies SET callrail_account_id = '..' WHERE id = 'org_keys'"), pg::SqlFailure);
+}
+
+TEST_CASE("what the list of the account shows is final, and what it shows no more is so no longer", "[integration]") {
+    rig().company("org_list");
+    auto shown = Rig::fresh_number(), other = Rig::fresh_number();
+    REQUIRE(rig().add("org_list", shown).status == 201);
+    REQUIRE(rig().add("org_list", other).status == 201);
+    peer().account("ACCLIST", {shown});
+    REQUIRE(connect("org_list", "ACCLIST").status == 200);
+    CHECK(rig().standing("org_list", shown) == "final");
+    CHECK(rig().standing("org_list", other) == "unproven");
+    peer().account("ACCLIST", {other});
+    check("org_list");
+    CHECK(rig().standing("org_list", shown) == "proven");
+    CHECK(rig().standing("org_list", other) == "final");
+    peer().on("/v3/a/ACCLIST/trackers.json", "{}", 500);
+    auto db = rig().connection();
+    CHECK(rig().callrail.check(db, CompanyId{"org_list"}).again != "");
+    CHECK(rig().standing("org_list", other) == "final");
+}
+
+TEST_CASE("a number that another's key has proven is had at once by whose account lists it", "[integration]") {
+    rig().company("org_was");
+    rig().company("org_is");
+    auto n = Rig::fresh_number();
+    REQUIRE(rig().add("org_was", n).status == 201);
+    rig().prove("org_was", n);
+    peer().account("ACCIS", {});
+    REQUIRE(connect("org_is", "ACCIS").status == 200);
+    CHECK(rig().add("org_is", n).status == 409);
+    peer().account("ACCIS", {n});  // CallRail gave it the number a moment ago
+    CHECK(rig().update("org_is", R"({"phone_number":")" + n + "\"}").status == 200);
+    CHECK(rig().standing("org_is", n) == "final");
+    CHECK(rig().standing("org_was", n) == "proven past");
+}
+
+TEST_CASE("one id at CallRail takes sixteen claims on their word alone", "[integration]") {
+    for (int i = 0; i < 16; ++i) {
+        auto id = "org_claims" + std::to_string(i);
+        rig().company(id);
+        REQUIRE(set_account(id, "ACCMANY").status == 200);
+    }
+    rig().company("org_claims_more");
+    auto refused = set_account("org_claims_more", "ACCMANY");
+    CHECK(refused.status == 409);
+    CHECK(refused.field == "account_id");
+    CHECK(rig().update("org_claims_more", R"({"callrail_company_id":"ACCMANY"})").field == "callrail_company_id");
+    CHECK(set_account("org_claims0", "ACCMANY").status == 200);  // its own again
+    peer().account("ACCMANY", {});
+    CHECK(connect("org_claims_more", "ACCMANY").status == 200);
+}
+
+TEST_CASE("what can be known to fail makes no organisation, and a user makes few companies in an hour", "[integration]") {
+    rig().company("org_holder");
+    auto taken = Rig::fresh_number();
+    REQUIRE(rig().add("org_holder", taken).status == 201);
+    peer().on("/v1/organizations", R"({"id":"org_made"})");
+    CHECK(create("user_many", R"({"name":"X","timezone":"Nowhere/Bad"})").field == "timezone");
+    CHECK(create("user_many", R"({"name":"X","timezone":"Foo5"})").field == "timezone");
+    CHECK(create("user_many", R"({"name":"X","phone_number":")" + taken + "\"}").status == 409);
+    CHECK(create("user_many", R"({"name":"X","nmae":"Y"})").field == "nmae");
+    CHECK(peer().asked("POST /v1/organizations") == 0);
+    CHECK(create("user_many", R"({"name":"X"})").status == 200);
+    for (int i = 0; i < 4; ++i) CHECK(create("user_many", R"({"name":"X"})").status == 409);  // Clerk gives the same id each time
+    auto too_many = create("user_many", R"({"name":"X"})");
+    CHECK(too_many.status == 429);
+    CHECK(peer().asked("POST /v1/organizations") == 5);
+    CHECK(create("user_other", R"({"name":"X"})").status == 409);
+}
+
+TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") {
+    rig().company("org_zone");
+    for (std::string zone : {"Nowhere/Bad", "Foo5", "Nowhere/Bad5", "PDT", "america/phoenix", ""}) {
+        INFO(zone);
+        CHECK_THROWS_AS(rig().sql("UPDATE companies SET timezone = $1 WHERE id = 'org_zone'", {zone}), pg::SqlFailure);
+    }
+    CHECK_THROWS_AS(rig().sql("INSERT INTO companies (id, name, timezone) VALUES ('org_nozone', 'x', 'Nowhere/Bad')"), pg::SqlFailure);
+    CHECK(rig().update("org_zone", R"({"timezone":"Nowhere/Bad"})").field == "timezone");
+    CHECK(rig().update("org_zone", R"({"timezone":"Europe/Zurich"})").status == 200);
+}
+
+TEST_CASE("a change says and records what it changed, and clears what may be empty", "[integration]") {
+    rig().company("org_change");
+    auto n = Rig::fresh_number();
+    auto audits = [] { return rig().value("SELECT count(*)::text || ' ' || coalesce((array_agg(detail::text ORDER BY id DESC))[1], '') AS v FROM audit_log WHERE company_id = 'org_change'"); };
+    auto full = R"({"phone_number":")" + n + R"(","address":"1 Main St","callrail_company_id":"COM7","service_area":{"states":["AZ"]},"call_flow":{"consent_notice":"x"},"workflow_config":{"a":1}})";
+    CHECK(rig().update("org_change", full).status == 200);
+    CHECK(audits() == R"(1 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
+    auto again = rig().update("org_change", full);
+    CHECK(again.body.find(R"("changed":[])") != std::string::npos);
+    CHECK(audits()[0] == '1');
+    CHECK(rig().update("org_change", R"({"phone_number":null,"primary_tracking_number":"","address":"","callrail_company_id":null,"service_area":null,"call_flow":null,"workflow_config":null})").status == 200);
+    CHECK(audits() == R"(2 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
+    CHECK(rig().value("SELECT concat(phone_number, address, callrail_company_id, service_area, call_flow, workflow_config) AS v FROM companies WHERE id = 'org_change'") == "");
+    CHECK(rig().standing("org_change", n) == "unproven past");
+    for (auto field : {"name", "timezone"})
+        for (auto empty : {"null", "\"\""}) CHECK(rig().update("org_change", std::string("{\"") + field + "\":" + empty + "}").field == field);
+    CHECK(rig().update("org_change", R"({"adress":"2 Main St"})").field == "adress");
+    CHECK(rig().update("org_change", R"({"callrail_account_id":"ACC1"})").field == "callrail_account_id");
+}
+
+TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
+    rig().company("org_people");
+    rig().sql("INSERT INTO company_users (company_id, id, role) VALUES ('org_people', 'user_m', 'manager'), ('org_people', 'user_by_sql', 'csr')");
+    auto people = [] {
+        return rig().value("SELECT string_agg(concat_ws(' ', id, role, status, name, email), '; ' ORDER BY id) AS v FROM company_users WHERE company_id = 'org_people'");
+    };
+    auto look = [] {
+        auto db = rig().connection();
+        return rig().members.check(db, CompanyId{"org_people"}).again;
+    };
+    CHECK(due("org_people", "members") == "true");  // at once when a company is made
+    CHECK(look() == "");                            // Clerk has no such organisation
+    auto member = [](const char* user, const char* role, const char* name) {
+        return std::string(R"({"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" + user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
+    };
+    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," + member("user_r", "sales_rep", "Rob") + "],\"total_count\":2}");
+    CHECK(look() == "");
+    CHECK(people() == "user_by_sql csr active; user_m manager active Ann user_m@example.com; user_r sales_rep active Rob user_r@example.com");
+    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "executive", "Ann") + "],\"total_count\":1}");
+    CHECK(look() == "");
+    CHECK(people() == "user_by_sql csr active; user_m executive active Ann user_m@example.com; user_r sales_rep removed Rob user_r@example.com");
+    peer().on("/v1/organizations/org_people/memberships", "{}", 500);
+    CHECK(look() != "");
+}
+
+TEST_CASE("checks run for who is due, again soon after a failure, and once more if they were asked for meanwhile", "[integration]") {
+    rig().company("org_due");
+    std::vector<std::string> seen;
+    bool fail = true, ask = false;
+    Checks checks("members", std::chrono::hours(1), [&](pg::Connection&, const CompanyId& company) -> CheckResult {
+        if (company.value() == "org_due") seen.push_back(company.value());
+        if (company.value() == "org_due" && ask) rig().sql("SELECT check_company('org_due', 'members')");
+        return {fail && company.value() == "org_due" ? "not now" : ""};
+    });
+    auto db = rig().connection();
+    auto minutes = [] { return rig().value("SELECT round(extract(epoch FROM due_at - now()) / 60)::text || ' ' || failures AS v FROM company_checks WHERE company_id = 'org_due' AND what = 'members'"); };
+    checks.run(db);
+    CHECK(seen.size() == 1);
+    CHECK((minutes() == "0 1" || minutes() == "1 1"));
+    checks.run(db);
+    CHECK(seen.size() == 1);
+    rig().sql("UPDATE company_checks SET due_at = now() WHERE company_id = 'org_due'");
+    fail = false;
+    ask = true;
+    checks.run(db);
+    ask = false;
+    checks.run(db);
+    CHECK(seen.size() == 3);
+    CHECK(minutes() == "60 0");
+}
