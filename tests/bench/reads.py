@@ -45,27 +45,26 @@ class Reading:
     _made: dict[int, "Reading"] = {}
 
     @classmethod
-    def of(cls, bench: Bench) -> "Reading":
+    def of(cls, bench: Bench, *databases: str) -> "Reading":
         if id(bench) not in cls._made:
             cls._made[id(bench)] = cls(bench)
         made = cls._made[id(bench)]
-        for database in SIZES:
+        for database in databases:
+            if database not in made.urls:
+                start = time.monotonic()
+                fill(bench, database, SIZES[database], made.now)
+                say(f"{SIZES[database]} calls in {database} after {time.monotonic() - start:.0f} s")
+                made.urls[database] = bench.settings["OTTO_PG_URL_QUERY_SERVICE"].rsplit("/", 1)[0] + "/" + database
             name = f"query-service-{database}"
             if bench.pid(name) is None:
                 made.ports[database] = bench.start(name, "query-service", OTTO_PG_URL_QUERY_SERVICE=made.urls[database])
         return made
 
     def __init__(self, bench: Bench) -> None:
-        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        self.window = (now - datetime.timedelta(days=60)).date(), (now - datetime.timedelta(days=51)).date()
+        self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        self.window = (self.now - datetime.timedelta(days=60)).date(), (self.now - datetime.timedelta(days=51)).date()
         self.ports: dict[str, int] = {}
         self.urls: dict[str, str] = {}
-        for database, calls in SIZES.items():
-            start = time.monotonic()
-            fill(bench, database, calls, now)
-            say(f"{calls} calls in {database} after {time.monotonic() - start:.0f} s")
-        for database in SIZES:
-            self.urls[database] = bench.settings["OTTO_PG_URL_QUERY_SERVICE"].rsplit("/", 1)[0] + "/" + database
         # The largest company in every second request, else one of the others.
         self.companies = [f"org_bench_{n:03d}" for pair in ((1, 2 + i * 7) for i in range(14)) for n in pair]
         self.tokens = {c: bench.token("manager", c, ttl_s=3600) for c in dict.fromkeys(self.companies)}
@@ -84,7 +83,7 @@ def load(bench: Bench, reading: Reading, database: str, targets: list[str], comp
 
 def growth(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
-    reading = Reading.of(bench)
+    reading = Reading.of(bench, "bench_small", "bench_large")
     first, last = reading.window
     asked = {
         "calls": ["/api/v1/calls", "/api/v1/calls?limit=200", "/api/v1/calls?sort=started_at"],
@@ -96,7 +95,7 @@ def growth(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     for what, targets in asked.items():
         companies = ["org_bench_001"] if what.startswith("metrics") else reading.companies
         small, large = [], []
-        for database in SIZES:
+        for database in ("bench_small", "bench_large"):
             load(bench, reading, database, targets, companies, 2, 1)  # plans and pages are there
         for n in range(rounds):
             small.append(load(bench, reading, "bench_small", targets, companies, 2))
@@ -115,7 +114,7 @@ def growth(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
 
 def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
-    reading = Reading.of(bench)
+    reading = Reading.of(bench, "bench_large")
     ours, limit = [], []
     target, company = "/api/v1/calls?limit=50", "org_bench_001"
     load(bench, reading, "bench_large", [target], [company], CONNECTIONS, 1)
@@ -131,7 +130,7 @@ def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
 def searches(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
     """Somebody searches the largest company's 60,000 calls with all that 32 connections can ask; somebody of another company looks at a list."""
     bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
-    reading = Reading.of(bench)
+    reading = Reading.of(bench, "bench_search")
     database, words = "bench_search", ["zzzz", "kaylah", "4802", "a" * 100, "nair"]
     load(bench, reading, database, ["/api/v1/calls"], ["org_bench_002"], 1, 1)
     others, asked = [], []
