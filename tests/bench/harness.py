@@ -146,7 +146,7 @@ class Bench(Stack):
 
     def start(self, name: str, binary: str | None = None, **settings: str) -> int:
         """One service alone, ready. Returns its HTTP port."""
-        port, admin = free_port(), free_port()
+        port, admin = free_port(), int(settings.get("OTTO_ADMIN_PORT", free_port()))
         env = {k: v for k, v in os.environ.items() if not k.startswith("OTTO_")} | self.settings | {"OTTO_PORT": str(port), "OTTO_ADMIN_PORT": str(admin)} | settings
         log = (self.folder / "logs" / f"{name}.log").open("ab")
         self.extra[name] = subprocess.Popen([self.programs / (binary or name)], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

@@ -238,11 +238,12 @@ def test_the_routers_dead_letter_goes_back_onto_its_topic(ottoctl, stack, compan
 
 
 def test_what_kafka_refused_is_shown_and_goes_back_into_the_outbox(ottoctl, stack, company):
-    """Too large for its topic, perhaps because that takes less than it should: a dead letter of who emitted it. Shunya's orchestrator reads the topic to which it emits, so the letter itself says what it is."""
+    """Too large for its topic, perhaps because that takes less than it should: a dead letter of who emitted it. company-service reads the topic to which it emits, so the letter itself says what it is."""
     event_id, call = str(uuid.uuid4()), company.settled_call(company.call(), "completed")
     headers = [[k, v] for k, v in {**cloud_event(event_id), "ce_type": "otto.changes.v1.RowChanged"}.items()]
-    value = b"\x0a" + bytes([len(company.id)]) + company.id.encode() + b"\x12\x04call\x1a" + bytes([len(str(call["id"]))]) + str(call["id"]).encode()
-    letter = stack.sql("INSERT INTO dead_letters (consumer, topic, partition, key, event_id, company_id, type, value, headers, error, unpublished) VALUES ('lead-pipeline', 'otto.changes', -1, %s, %s, %s,"
+    value = b"\x0a" + bytes([len(company.id)]) + company.id.encode() + b"\x12\x04call\x1a" + bytes([len(str(call["call_id"]))]) + str(call["call_id"]).encode()
+    assert eventually(lambda: stack.sql("SELECT 1 FROM lanes WHERE consumer = 'company-service' AND topic = 'otto.changes' AND next_offset IS NOT NULL"))
+    letter = stack.sql("INSERT INTO dead_letters (consumer, topic, partition, key, event_id, company_id, type, value, headers, error, unpublished) VALUES ('company-service', 'otto.changes', -1, %s, %s, %s,"
                        " 'otto.changes.v1.RowChanged', %s, %s::jsonb, 'Broker: Message size too large', true) RETURNING id::text", company.id, event_id, company.id, value, json.dumps(headers))[0][0]
     assert next(r for r in ottoctl("dead-letters", "list", "--company", company.id)["dead_letters"] if r["id"] == letter)["unpublished"]
     shown = ottoctl("dead-letters", "show", letter)
