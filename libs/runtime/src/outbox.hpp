@@ -25,6 +25,7 @@ void write_to_shard(pg::Tx&, const std::string& consumer, const Sink::Item&);
 class Publisher {
 public:
     Publisher(std::string brokers, std::string client_id) : brokers_(std::move(brokers)), client_id_(std::move(client_id)) {}
+    ~Publisher();  ///< nobody is called any more: what they would write to may be gone
     using Acked = std::function<void()>;
     /// Both run in serve(): `acked` for what Kafka has confirmed, `refused` for what it refuses for what it is, which is a failure too. False: there is no room,
     /// nothing happens. After a failure nothing is queued until it was taken: it is to be published again anyway.
@@ -50,7 +51,7 @@ private:
     std::string brokers_, client_id_;
     std::unique_ptr<kafka::Producer> producer_;
     std::size_t in_flight_ = 0;
-    bool failed_ = false, fatal_ = false;
+    bool failed_ = false, fatal_ = false, ending_ = false;
     std::string why_;
     int failures_ = 0;  ///< in a row
     std::chrono::steady_clock::time_point not_before_{};

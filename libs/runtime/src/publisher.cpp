@@ -26,10 +26,16 @@ kafka::Producer& Publisher::producer() {
     return *producer_;
 }
 
+Publisher::~Publisher() {
+    ending_ = true;
+    producer_.reset();
+}
+
 bool Publisher::publish(kafka::Record r, Acked acked, std::function<void()> refused) {
     if (failed_) return true;  // what follows a failure is published again anyway
     auto report = [this, acked = std::move(acked), refused = std::move(refused)](const kafka::Delivery& d) {
         --in_flight_;
+        if (ending_) return;
         if (d.ok) {
             failures_ = 0;
             acked();

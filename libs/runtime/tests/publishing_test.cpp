@@ -149,6 +149,22 @@ TEST_CASE("a pass-through loses nothing that was polled when a delivery before i
     CHECK(passed_on("B", 1) >= 1);
 }
 
+TEST_CASE("a publisher that ends calls nobody any more", "[integration]") {
+    World::shared();
+    auto company = fresh_company();
+    bool called = false;
+    {
+        Publisher publisher(World::shared().brokers, "ending");
+        kafka::Record r;
+        r.topic = "otto.calls";
+        r.key = company;
+        r.value = "v";
+        REQUIRE(publisher.publish(r, [&] { called = true; }, [&] { called = true; }));
+        REQUIRE(on_topic("otto.calls", company, 1) == 1);  // Kafka has it, and its report is due
+    }
+    CHECK_FALSE(called);
+}
+
 TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more than twice a second, and the others go on", "[integration]") {
     World::shared();
     TakesLess less;
@@ -323,7 +339,7 @@ TEST_CASE("Kafka away for ten minutes: each row of the outbox is in the relay's 
     CHECK(on_topic("otto.calls", company + ":away", 20) == 20);
 }
 
-TEST_CASE("Kafka away, and the database comes and goes: each row of a lane's outbox is in its queue once", "[integration]") {
+TEST_CASE("Kafka away while the database comes and goes: each row of a lane's outbox is in its queue once", "[integration]") {
     World::shared();
     auto& kafka = testkit::TestKafka::shared();
     if (!kafka.can_stop()) return;
