@@ -118,10 +118,9 @@ void Commands::drop_organisation(const identity::Context& c, const std::string& 
     if (!answer || answer->status / 100 != 2) tel::error("an organisation without a company stays behind at Clerk", {{"organisation", id}});
 }
 
-/// Each costs an organisation at the identity provider, also if it is dropped again.
+/// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too many may pass; a user has few at once.
 void Commands::count_creation(const UserId& user) const {
     auto tx = pool_.begin(pg::Scope::none());
-    tx.write(sql::lock_creations, {user});
     auto made = tx.one<Creations>(sql::creations, {user});
     if (made.n >= companies_an_hour_)
         throw identity::Refusal{{429, "Too many companies", "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.", {}}, static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};

@@ -150,9 +150,6 @@ ON CONFLICT (company_id, id) DO UPDATE SET email = excluded.email, name = exclud
 -- Whom Clerk never told of (a person with SQL put them in) its silence does not remove.
 UPDATE company_users SET status = 'removed' WHERE company_id = $1 AND at_clerk AND status <> 'removed' AND id <> ALL ($2::text[])
 
--- name: lock_creations
-SELECT pg_advisory_xact_lock(hashtextextended('companies of ' || $1, 0))
-
 -- name: creations
 SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 hour' - now())), 0)::bigint AS seconds_left FROM company_creations WHERE user_id = $1 AND at > now() - interval '1 hour'
 
