@@ -102,7 +102,7 @@ void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
             }
             if (!lost && found->second.ahead()) tx.write(sql::fence, at(tp, {found->second.epoch, found->second.next}));
             take_back(tx, tp, found->second);
-            tx.write(sql::release, at(tp, {found->second.epoch}));
+            tx.write(sql::release, at(tp, {found->second.epoch, found->second.careful == 0}));
             tx.commit();
         } catch (const std::exception& e) {
             tel::warn("a partition could not be given back cleanly", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});

@@ -28,7 +28,7 @@ struct Count {
 constexpr pg::Query kTryingAnyEpoch{"rt.trying_any_epoch", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $4 THEN trying_count + 1 ELSE 1 END, trying_offset = $4
  WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING trying_count AS n)sql"};
-constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = true, trying_offset = NULL, trying_count = 0, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = $4, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
 
 }  // namespace
 
@@ -72,7 +72,7 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
             if (!lost) {
                 try {
                     auto tx = db_.begin(pg::Scope::none());
-                    tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
+                    tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition, !careful_left_.contains(tp)});
                     tx.commit();
                 } catch (const pg::SqlFailure&) {
                     // The next owner is careful for a while; nothing else follows from it.
@@ -369,7 +369,7 @@ void PassLane::run() {
     for (auto& [tp, part] : parts_) {
         try {
             auto tx = db_.begin(pg::Scope::none());
-            tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition});
+            tx.write(kReleaseAnyEpoch, {consumer_.name(), tp.topic, tp.partition, !careful_left_.contains(tp)});
             tx.commit();
         } catch (const pg::SqlFailure&) {
             break;

@@ -15,7 +15,8 @@ UPDATE lanes l SET epoch = l.epoch + 1, clean = false, backend_pid = pg_backend_
  WHERE l.consumer = $1 AND l.topic = $2 AND l.partition = $3
 RETURNING l.epoch, l.next_offset, former.clean)sql"};
 inline constexpr pg::Query standing{"rt.standing", "SELECT epoch, next_offset, true AS clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
-inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = true, trying_offset = NULL, trying_count = 0, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
+// Not clean as long as begins are put on record: the next owner goes on with that, however often the partition changes hands.
+inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = $5, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
 inline constexpr pg::Query fence{"rt.fence", "SELECT otto_fence($1, $2, $3, $4, $5)"};
 inline constexpr pg::Query trying{"rt.trying", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $5 THEN trying_count + 1 ELSE 1 END, trying_offset = $5

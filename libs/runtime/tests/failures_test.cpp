@@ -135,6 +135,23 @@ TEST_CASE("an event over which each process ends is a dead letter after a few ti
     CHECK(dead_of(trouble.company) == 1);
 }
 
+TEST_CASE("a partition that changes hands while begins are put on record stays one that is begun carefully", "[integration]") {
+    World::shared();
+    Trouble trouble{fresh_company()};
+    auto name = consumer_of(trouble.company);
+    pg::Connection owner(World::shared().owner, "owner");
+    auto unclean = [&] { return count("SELECT count(*) AS n FROM lanes WHERE consumer = '" + name + "' AND NOT clean"); };
+    auto own_and_stop = [&] {
+        Running lane(Consumer{name}.on<&Trouble::one>(trouble));
+        REQUIRE(eventually([&] { return shown("partitions_owned{consumer=\"" + name + "\"} 12\n"); }));
+    };
+    own_and_stop();
+    CHECK(unclean() == 0);
+    owner.execute("UPDATE lanes SET clean = false WHERE consumer = '" + name + "'");
+    own_and_stop();
+    CHECK(unclean() == 12);
+}
+
 TEST_CASE("an event that takes too long waits aside, uses up an attempt only after several times, and holds up its own key only", "[integration]") {
     World::shared();
     pg::Connection owner(World::shared().owner, "owner");
