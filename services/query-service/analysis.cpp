@@ -1,9 +1,8 @@
 // What a call meant and sounded like: its analysis with people's corrections, its transcript, its recording.
-#include <map>
-
 #include "query-service/sql.hpp"
 #include "reads.hpp"
 #include "pg/json.hpp"
+#include "resources/analysis.hpp"
 #include "resources/rows.hpp"
 
 namespace otto::query_service {
@@ -15,60 +14,10 @@ using pg::Fields;
 /// How long a link to a recording may be used; long enough to hear a call through.
 constexpr Millis kLinkLasts{15 * 60'000};
 
-struct Correction {
-    std::string field;
-    std::optional<std::string> value;
-    std::string user, at;
-    static Correction from(const Fields& f) { return {f.text("field"), f.maybe_text("value"), f.text("user_id"), to_rfc3339(f.time("created_at").value_or(Instant{}))}; }
-};
-
-/// What Shunya said for a field: a column of its own, or found in the conversation.
-std::optional<std::string> machine_value(const Fields& f, const JsonView& entities, const std::string& field) {
-    // Written beside each correction; the columns hold what counts.
-    if (auto said = JsonDocument::parse(f.text("machine_values")); said && said->root()[field].exists()) return said->root()[field].loose_text();
-    for (std::string_view column : {"booking_status", "lead_quality", "call_outcome_category", "summary"})
-        if (field == column) return f.maybe_text(column);
-    return entities[field].loose_text();
-}
-
-/// An analysis as it counts: what a person corrected before what the machine said, which stays visible.
-void analysis_value(JsonWriter& w, const Fields& f, const std::map<std::string, Correction>& corrections, const std::optional<std::string>& raw) {
-    auto document = JsonDocument::parse(f.text("entities"));
-    auto entities = document.ok() ? document->root() : JsonView{};
-    auto text = [&](const std::string& field) {
-        auto found = corrections.find(field);
-        w.member(field, found == corrections.end() ? f.maybe_text(field) : found->second.value);
-    };
-    w.begin_object().member("call_id", f.integer("call_id"));
-    for (auto field : {"booking_status", "lead_quality", "call_outcome_category"}) text(field);
-    json_value(w.key("objections"), f, "objections", "[]");
-    number_value(w.key("sop_compliance_score"), f, "sop_compliance_score");
-    number_value(w.key("sentiment_score"), f, "sentiment_score");
-    w.key("entities").begin_object();
-    for (auto [name, value] : entities.members())
-        if (!corrections.contains(std::string(name))) w.key(name).raw(value.dump());
-    for (const auto& [field, correction] : corrections)
-        if (field == "appointment_date" || field == "service_type" || field == "address") w.member(field, correction.value);
-    w.end_object();
-    text("summary");
-    texts(w, f, {"provider", "model_version"});
-    json_value(w.key("unknown_values"), f, "unknown_json", "[]");
-    w.member("version", f.integer("version"));
-    times(w, f, {"received_at", "created_at", "updated_at"});
-    w.key("machine_value").begin_object();
-    for (const auto& [field, _] : corrections) w.member(field, machine_value(f, entities, field));
-    w.end_object().key("corrections").begin_array();
-    for (const auto& [field, correction] : corrections)
-        w.begin_object().member("field", field).member("value", correction.value).member("machine_value", machine_value(f, entities, field)).member("user_id", correction.user).member("created_at", correction.at).end_object();
-    w.end_array();
-    if (raw) w.key("raw").raw(*raw);
-    w.end_object();
-}
-
 /// False if there is no analysis; then nothing was written.
 bool write_analysis(JsonWriter& w, Context& c, std::int64_t call, bool with_raw) {
-    std::map<std::string, Correction> corrections;
-    for (auto& correction : c.tx().many<Correction>(sql::call_corrections, {c.company(), call})) {
+    resources::Corrections corrections;
+    for (auto& correction : c.tx().many<resources::Correction>(sql::call_corrections, {c.company(), call})) {
         auto field = correction.field;
         corrections.emplace(std::move(field), std::move(correction));
     }
@@ -77,7 +26,7 @@ bool write_analysis(JsonWriter& w, Context& c, std::int64_t call, bool with_raw)
     bool found = false;
     c.tx().each(sql::call_analysis, {c.company(), call}, [&](const Fields& f) {
         found = true;
-        analysis_value(w, f, corrections, raw);
+        resources::analysis_value(w, f, corrections, raw);
     });
     return found;
 }

@@ -5,6 +5,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "identity/inputs.hpp"
+#include "resources/analysis.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
 
@@ -52,31 +53,14 @@ struct Stored {
 
 /// As GET of the same path has it, without Shunya's whole answer.
 std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call) {
-    std::string machine_values, row;
-    tx.each(sql::analysis_row, {company, call}, [&](const pg::Fields& f) {
-        JsonWriter w;
-        w.begin_object().member("call_id", f.integer("call_id"));
-        for (auto column : {"booking_status", "lead_quality", "call_outcome_category", "summary", "provider", "model_version"}) w.member(column, f.maybe_text(column));
-        for (auto column : {"sop_compliance_score", "sentiment_score"}) {
-            if (f.is_null(column)) w.key(column).null();
-            else w.member(column, f.number(column));
-        }
-        for (auto column : {"objections", "entities", "unknown_values"}) w.key(column).raw(f.text(column));
-        w.member("version", f.integer("version"));
-        for (auto column : {"received_at", "created_at", "updated_at"}) w.member(column, to_rfc3339(*f.time(column)));
-        machine_values = f.text("machine_values");
-        w.key("machine_value").raw(machine_values);
-        row = w.take();
-    });
-    auto said = JsonDocument::parse(machine_values);
+    resources::Corrections corrections;
+    for (auto& correction : tx.many<resources::Correction>(sql::corrections_of, {company, call})) {
+        auto field = correction.field;
+        corrections.emplace(std::move(field), std::move(correction));
+    }
     JsonWriter w;
-    w.begin_array();
-    tx.each(sql::corrections_of, {company, call}, [&](const pg::Fields& f) {
-        auto field = f.text("field");
-        w.begin_object().member("field", field).member("value", f.maybe_text("value")).member("machine_value", said ? said->root()[field].loose_text() : std::nullopt);
-        w.member("user_id", f.text("user_id")).member("created_at", to_rfc3339(*f.time("created_at"))).end_object();
-    });
-    return row + ",\"corrections\":" + w.end_array().take() + "}";
+    tx.each(sql::analysis_row, {company, call}, [&](const pg::Fields& f) { resources::analysis_value(w, f, corrections); });
+    return w.take();
 }
 
 }  // namespace

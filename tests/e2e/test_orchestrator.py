@@ -93,6 +93,7 @@ def test_a_person_corrects_what_the_machine_said(stack, roofers):
     assert stack.http.patch(path, json=given, headers=head | key).text == first.text
     assert stack.http.patch(path, json={"booking_status": "not_booked"}, headers=head | key).status_code == 409
     read = data(stack.get(path, roofers.csr))
+    assert {k: v for k, v in read.items() if k != "raw"} == data(first)
     assert read["booking_status"] == "booked" and read["machine_value"]["booking_status"] == "not_booked" and read["raw"]["qualification"]["booking_status"] == "not_booked"
     eventually(lambda: stack.sql("SELECT status FROM leads WHERE id = %s", call["lead_id"]) == [("qualified_booked",)], what="the lead's status")
     assert eventually(lambda: stack.sql("SELECT scheduled_start FROM appointments WHERE call_id = %s", call["call_id"]), what="the appointment")[0][0].isoformat() == "2027-03-01T17:00:00+00:00"

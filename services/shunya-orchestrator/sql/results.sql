@@ -30,6 +30,6 @@ INSERT INTO analysis_corrections (company_id, call_id, field, value, former_valu
 INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
 
 -- name: analysis_row
-SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_values,
+SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_json,
        received_at, version, created_at, updated_at, machine_values
   FROM call_analyses WHERE company_id = $1 AND call_id = $2
