@@ -1,6 +1,6 @@
 -- name: held_list
 SELECT json_build_object('event_id', event_id, 'received_at', received_at, 'provider', provider, 'kind', kind, 'number', number, 'verdict', verdict, 'reason', reason,
-                         'cure', cure, 'held_at', held_at, 'asked_at', asked_at, 'released_at', released_at, 'released_to', released_to) AS j
+                         'cure', cure, 'held_for', held_for, 'conflict', conflict, 'held_at', held_at, 'asked_at', asked_at, 'released_at', released_at, 'released_to', released_to) AS j
   FROM held_events
  WHERE ($1::boolean OR released_at IS NULL) AND ($2::text IS NULL OR number = $2) AND ($3::text IS NULL OR position(lower($3) IN lower(reason)) > 0)
  ORDER BY received_at DESC, event_id LIMIT $4::bigint
@@ -14,7 +14,7 @@ SELECT json_build_object('events', count(*), 'reason', regexp_replace(reason, '\
 
 -- name: held_one
 SELECT json_build_object('event_id', event_id, 'received_at', received_at, 'held_at', held_at, 'provider', provider, 'kind', kind, 'number', number, 'verdict', verdict,
-                         'proven_company_id', proven_company_id, 'reason', reason, 'cure', cure, 'path', split_part(request_target, '?', 1), 'request_target', request_target, 'content_type', content_type,
+                         'proven_company_id', proven_company_id, 'held_for', held_for, 'conflict', conflict, 'concerns', to_json(concerns), 'reason', reason, 'cure', cure, 'path', split_part(request_target, '?', 1), 'request_target', request_target, 'content_type', content_type,
                          'signature_headers', signature_headers, 'traceparent', traceparent, 'asked_at', asked_at, 'released_at', released_at, 'released_to', released_to) AS j
   FROM held_events WHERE event_id = $1
 
@@ -24,7 +24,7 @@ SELECT record, raw_body FROM held_events WHERE event_id = $1
 -- name: number_owners
 -- Whose number it is and was, and whether the owner could prove anything.
 SELECT json_build_object('company_id', n.company_id, 'company_status', c.status, 'purposes', array_to_string(n.purposes, ','), 'valid_from', n.valid_from, 'valid_to', n.valid_to,
-                         'is_active', n.is_active, 'signing_key', CASE WHEN c.callrail_signing_key IS NULL THEN 'not set' ELSE 'set' END) AS j
+                         'is_active', n.is_active, 'standing', n.standing, 'signing_key', CASE WHEN c.callrail_signing_key IS NULL THEN 'not set' ELSE 'set' END) AS j
   FROM company_numbers n LEFT JOIN companies c ON c.id = n.company_id WHERE n.e164 = $1 ORDER BY n.valid_from
 
 -- name: held_chosen
