@@ -52,6 +52,7 @@ class Stack:
         # A broker that lives for minutes is best off with the JVM's quick compiler: the thorough one takes half a core away from Otto meanwhile.
         self.env.setdefault("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1")
         self.env["OTTO_MISSED_CALL_GRACE"] = "3s"  # two minutes are too long for a test
+        self.env["OTTO_HELD_EVENTS"] = "25"  # so that what waits on a company's account can be used up
         self.env["OTTO_SHUNYA_POLL_AFTER"] = "4s,4s,10s"  # so are two, five and fifteen
         self.options = options
         self.url = f"http://127.0.0.1:{self.env['OTTO_PORT']}"

@@ -1,8 +1,9 @@
-"""Measures of what people send: a body that is made to be slow to read."""
+"""Measures of bodies that are made to be slow to read: what people send, and strangers."""
 
 import collections
 import json
 import pathlib
+import time
 import typing
 
 import httpx
@@ -51,3 +52,37 @@ def members(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         say(f"members, round {n + 1}: {done[-1]['all_ms']:.1f} ms of CPU a body, {done[-1]['io_ms']:.1f} of them on an I/O thread")
     return [Row("1 MiB of JSON, 100,000 members: CPU on an I/O thread", median(done, "io_ms"), "ms", None, 10, 5, "less", "company-service", done),
             Row("1 MiB of JSON, 100,000 members: CPU in all", median(done, "all_ms"), "ms", None, 50, 25, "less", "company-service", done)]
+
+
+def strangers(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
+    """What an ingress's threads spend on a body whose sender proves nothing: a form of a million fields, and 31 MiB that a wrong secret signed."""
+    bench.keep_only()
+    bench.all_up()
+
+    def form(client: httpx.Client) -> int:
+        body = b"tracking_phone_number=" + companies[0].number.replace("+", "%2B").encode() + b"&" + b"a&" * ((2 << 20) // 2 - 32)
+        return client.post("/api/v1/callrail/call.completed", content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}).status_code
+
+    long = b'{"job_id":"x","status":"completed","text":"' + b"x" * (31 << 20) + b'"}'
+
+    def report(client: httpx.Client) -> int:
+        head = {"Content-Type": "application/json", "X-Shunya-Signature": "0" * 64, "X-Shunya-Timestamp": str(int(time.time() * 1000))}
+        return client.post("/api/v1/shunya/webhook", content=long, headers=head).status_code
+
+    rows = []
+    for what, service, send, wanted in (("2 MiB form without a signature", "callrail-ingress", form, {200, 401, 429}), ("31 MiB under a wrong signature", "shunya-ingress", report, {401})):
+        pid = bench.pid(service)
+        assert pid
+        done: list[dict[str, typing.Any]] = []
+        for n in range(rounds):
+            before = thread_cpu(pid)
+            with httpx.Client(base_url=bench.url, timeout=60) as client:
+                answers = collections.Counter(send(client) for _ in range(ASKED))
+            if not set(answers) <= wanted:
+                raise RuntimeError(f"{what}: the answers were {dict(answers)}")
+            spent = {tid: (io, (ns - before.get(tid, (io, 0))[1]) / 1e6 / ASKED) for tid, (io, ns) in thread_cpu(pid).items()}
+            done.append({"all_ms": sum(ms for _, ms in spent.values()), "io_ms": max((ms for io, ms in spent.values() if io), default=0.0)})
+            say(f"strangers, {what}, round {n + 1}: {done[-1]['all_ms']:.1f} ms of CPU a body, {done[-1]['io_ms']:.1f} of them on an I/O thread")
+        rows += [Row(f"{what}: CPU on an I/O thread", median(done, "io_ms"), "ms", None, 10, 5, "less", service, done),
+                 Row(f"{what}: CPU in all", median(done, "all_ms"), "ms", None, 50, 25, "less", service, done)]
+    return rows

@@ -158,3 +158,27 @@ def test_a_text_is_taken_and_waits_for_its_company(stack, company):
     assert post_signed(stack, "/sms/callrail-webhook", text, "another key").status_code == 401
     unowned = post_signed(stack, "/sms/callrail-webhook", {**text, "destination_number": new_number()}, "a key of nobody's")
     assert unowned.json()["data"]["verdict"] == "open"
+
+
+def test_what_waits_on_a_companys_account_is_limited_and_what_is_its_own_is_taken_all_the_same(stack):
+    def call(number, **more):
+        return {"id": uuid.uuid4().int % 10**12, "answered": True, "duration": "5", "tracking_phone_number": number, "customer_phone_number": new_number(), **more}
+
+    keyless = Company(stack, signing_key=None)
+    eventually(lambda: stack.sql("SELECT 1 FROM held_events WHERE held_for = %s", keyless.id) or post_signed(stack, "/api/v1/callrail/call.completed", call(keyless.number), "a later key") is None)
+    statuses = [post_signed(stack, "/api/v1/callrail/call.completed", call(keyless.number), "a later key") for _ in range(30)]
+    assert {a.status_code for a in statuses} == {200, 429} and "Retry-After" in statuses[-1].headers
+    assert post_signed(stack, "/api/v1/callrail/call.completed", call(new_number()), "a key of nobody's").status_code == 200  # nobody else's account
+
+    signer, owner = Company(stack), Company(stack)
+    stack.sql("UPDATE company_numbers SET standing = 'final' WHERE company_id = %s", owner.id)
+    stack.sql("UPDATE directory_state SET version = version + 1, dirty = true WHERE company_id = %s", owner.id)
+    words = f"Tracking number {owner.number} belongs to another company than the one whose key signed"
+    foreign = lambda: post_signed(stack, "/api/v1/callrail/call.completed", call(owner.number, tenant_id=signer.id), signer.key)  # noqa: E731
+    eventually(lambda: foreign().status_code == 200 and stack.sql("SELECT 1 FROM held_events WHERE held_for = %s AND reason = %s AND conflict", signer.id, words))
+    assert {foreign().status_code for _ in range(30)} == {200, 429} and foreign().status_code == 429
+    mine = call(signer.number)
+    assert post_signed(stack, "/api/v1/callrail/call.completed", mine, signer.key).json()["data"]["verdict"] == "authentic"
+    eventually(lambda: signer.calls(phone=mine["customer_phone_number"]))
+    odd = post_signed(stack, "/api/v1/callrail/call.completed", {"tracking_phone_number": signer.number}, signer.key)
+    assert odd.status_code == 200 and held(stack, odd)[2] == signer.id  # not understood, and its own
