@@ -96,7 +96,7 @@ int support_bundle(const Call& call) {
     auto tx = db.begin(pg::Scope::none());
     auto profile = records(tx, sql::support_company, {*company});
     if (profile.empty()) {
-        std::fprintf(stderr, "ottoctl: there is no company '%s'\n  deploy/psql -c 'SELECT id, name FROM companies' lists them\n", company->c_str());
+        std::fprintf(stderr, "ottoctl: there is no company '%s'; its id is its organization's at Clerk, org_…, and ottoctl sweep lists who is connected to CallRail\n", company->c_str());
         return kRefused;
     }
     std::vector<std::string> forbidden;

@@ -51,11 +51,8 @@ Standing standing_of(Context& c, std::int64_t& call) {
     read_call(c, call, [&](const Fields& f) { standing = Standing{f.text("analysis_why"), f.text("analysis_cure")}; });
     return standing;
 }
-/// An error shows no SQL, which a cure for operators may hold.
 [[noreturn]] void not_there(const std::string& what, std::int64_t call, const Standing& s) {
-    auto cure = s.cure.empty()                                 ? "Ask again later; it comes by itself if it can."
-                : s.cure.find("SELECT") != std::string::npos ? "analysis_state of /api/v1/calls/" + std::to_string(call) + " has what an operator can do."
-                                                             : s.cure;
+    auto cure = s.cure.empty() ? "Ask again later; it comes by itself if it can." : s.cure;
     identity::refuse(404, "No " + what, "Call " + std::to_string(call) + " has no " + what + ": " + (s.why.empty() ? "it was not analysed." : s.why) + " " + cure);
 }
 

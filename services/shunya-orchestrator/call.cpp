@@ -22,6 +22,7 @@ std::optional<Job> job_from(const pg::Fields& f, const std::string& p) {
     j.shunya_job_id = f.text(p + "shunya_job_id");
     j.round = static_cast<int>(f.integer(p + "round"));
     j.retries = static_cast<int>(f.integer(p + "retry_count"));
+    j.refusals = static_cast<int>(f.integer(p + "refusals"));
     j.asks = static_cast<int>(f.integer(p + "asks"));
     j.posted_at = f.time(p + "posted_at");
     j.asked_at = f.time(p + "asked_at");
@@ -86,7 +87,7 @@ Call Call::from(const pg::Fields& f) {
     c.folded_into_ = f.maybe_integer("folded_into");
     c.started_at = f.time("call_started_at");
     c.received_at = *f.time("received_at");
-    c.paused = f.time("paused_since").has_value();
+    c.paused_since = f.time("paused_since");
     c.trace = tel::TraceContext::parse(f.text("traceparent")).value_or(tel::TraceContext::fresh());
     c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"), f.time("r_next_at")};
     c.object_key = f.text("object_key");
@@ -128,7 +129,7 @@ Job& Call::job(Step step) {
 void Call::save_job(pg::Tx& tx, Step step) const {
     const auto& j = *state.job(step);
     tx.write(sql::save_job, {company, j.id, to_text(step), job_type(), to_text(j.status), j.shunya_job_id, id, j.retries, j.error, j.next_retry_at, j.posted_at, j.started_at, j.finished_at, j.round, j.asks,
-                             j.asked_at, j.reported_at, j.link_until, hashes_[static_cast<int>(step)]});
+                             j.asked_at, j.reported_at, j.link_until, hashes_[static_cast<int>(step)], j.refusals});
 }
 
 template <class M>

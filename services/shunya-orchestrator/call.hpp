@@ -30,7 +30,7 @@ public:
     std::string provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, object_key;
     std::optional<Instant> started_at, transcript_at, analysis_at;
     Instant received_at{}, now{};               ///< `now` is the database's, so that all processes agree
-    bool paused = false;
+    std::optional<Instant> paused_since;
     tel::TraceContext trace;
     State state;
 

@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "events/changes.hpp"
 #include "identity/inputs.hpp"
 #include "resources/analysis.hpp"
 #include "shunya-orchestrator/sql.hpp"
@@ -93,6 +94,36 @@ http::Response Commands::correct(identity::Context& c) const {
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
     tel::info("an analysis was corrected", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"fields", given.size()}});
     return c.ok(analysis_json(tx, c.company(), id));
+}
+
+http::Response Commands::retry(identity::Context& c) const {
+    struct Standing {
+        std::string state, why;
+        std::optional<std::string> cure;
+        std::optional<Instant> since;
+        static Standing from(const pg::Fields& f) { return {f.text("state"), f.text("why"), f.maybe_text("cure"), f.time("since")}; }
+    };
+    struct Began {
+        std::string what;
+        static Began from(const pg::Fields& f) { return {f.text("began")}; }
+    };
+    auto id = call_of(c);
+    identity::Inputs::of(c.request, {});
+    auto& tx = c.tx();
+    if (auto call = Call::lock(tx, c.company(), id)) id = call->id;
+    auto state = tx.maybe<Standing>(sql::state_of, {c.company(), id});
+    if (!state) identity::not_found("call");
+    auto began = tx.one<Began>(sql::retry_call, {c.company(), id}).what;
+    if (began.empty())
+        identity::refuse(409, "Nothing failed", "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why + " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
+    state = tx.one<Standing>(sql::state_of, {c.company(), id});
+    tx.write(sql::audit, {c.company(), c.who.user, "analysis.retry", std::to_string(id.value()), JsonWriter().begin_object().member("began", began).end_object().take()});
+    emitter_.emit(tx, events::row_changed(c.company(), "analysis", std::to_string(id.value()), 0), c.request.trace);
+    tel::info("a call is tried again", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"began", began}});
+    JsonWriter w;
+    w.begin_object().member("call_id", id.value()).member("began", began).key("analysis_state").begin_object().member("state", state->state);
+    w.member("since", state->since ? std::optional(to_rfc3339(*state->since)) : std::nullopt).member("why", state->why).member("cure", state->cure).end_object().end_object();
+    return c.ok(w.take(), 202);
 }
 
 }  // namespace otto::shunya_orchestrator

@@ -15,6 +15,7 @@ using namespace providers::shunya;
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
 constexpr Millis kPutOff{600'000};
+constexpr const char* kRefused = "CallRail refuses the company's API key";
 constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
@@ -119,7 +120,7 @@ bool Driver::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
 void Driver::put_off(pg::Pool& pool, const Lease& lease, const std::string& why) {
     tel::error("a call's step failed and is put off", {{"company_id", lease.company.value()}, {"call_id", lease.call.value()}, {"why", why}});
     auto tx = pool.begin(pg::Scope::company(lease.company));
-    tx.write(sql::pause_call, {lease.company, lease.call, "a step failed: " + mend_utf8(why)});
+    tx.write(sql::pause_call, {lease.company, lease.call, "A step failed for a reason of Otto's own", "It is tried again by itself. If it lasts: the operators' log says why (deploy/logs)."});
     tx.write(sql::put_back, {lease.company, lease.call, lease.id, clock_now() + kPutOff});
     tx.commit();
 }
@@ -158,13 +159,19 @@ bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& nex
     if (next.action == Action::fetch_recording) {
         auto later = [&](Millis wait, const char* why) {
             auto until = call.now + wait + spread(call.id, wait / 4);
-            tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until});
+            tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until, nullptr});
             tx.write(sql::put_back, {lease.company, lease.call, lease.id, until});
             return true;
         };
         auto who = outside_.credentials(call.company);
         if (!who) return later(kDirectory, "waits for the companies' profiles");
-        if (who->api_key.empty() || who->account_id.empty()) return false;
+        auto key = key_mark(*who);
+        if (key.empty()) return false;
+        if (auto wait = refused_keys_.ask(call.company.value(), key, now)) {
+            keep_waiting(tx, call, kRefused, key, *wait);
+            tx.write(sql::put_back, {lease.company, lease.call, lease.id, *call.state.recording.next_at});
+            return true;
+        }
         if (auto wait = callrail_budget_.take(who->account_id, now)) return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
         return false;
     }
@@ -188,9 +195,19 @@ bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& nex
     auto& job = call.job(next.step);
     held_up(job, call.now + wait, why);
     call.save_job(tx, next.step);
-    if (paused) tx.write(sql::pause_call, {call.company, call.id, why.substr(why.find(": ") + 2)});
+    if (paused) tx.write(sql::pause_call, {call.company, call.id, why.substr(why.find(": ") + 2), nullptr});
     tx.write(sql::put_back, {lease.company, lease.call, lease.id, call.now + wait});
     return true;
+}
+
+std::string Driver::key_of(const CompanyId& company) const { return key_mark(outside_.credentials(company).value_or(RecordingSource{})); }
+
+/// For another API key: whoever gives the company one wakes it. No attempt is used up.
+void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& why, const std::string& key, Millis wait) {
+    auto cure = "Set a key that may see this account's calls (POST /api/v1/company/set-callrail-api-key/" + call.company.value() + "): what waits goes on by itself.";
+    call.state.recording.next_at = call.now + wait + spread(call.id, wait / 4);
+    tx.write(sql::recording_refused, {call.company, call.id, why, cure, key, *call.state.recording.next_at});
+    tx.write(sql::pause_call, {call.company, call.id, why, cure});
 }
 
 /// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told. nullopt: it was given back.
@@ -253,6 +270,7 @@ void Driver::ask(const Call& call, const Next& next, Found& found) {
 
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
     auto source = outside_.credentials(call.company).value_or(RecordingSource{});
+    found.key = key_mark(source);
     source.provider_call_id = call.provider_call_id;
     source.url = call.recording_url;
     found.recording = outside_.fetch(source, call.trace, stopping);
@@ -270,18 +288,37 @@ void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& 
 std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before, const Found& found, std::vector<Outgoing>& events) {
     auto& r = call.state.recording;
     if (r.status != Recording::Status::pending) return "known already";
+    auto* refused = std::get_if<NotLetIn>(&*found.recording);
+    auto* never = std::get_if<Never>(&*found.recording);
+    if ((refused || (never && never->another_key)) && key_of(call.company) != found.key) {  // it has another one by now
+        r.next_at = call.now;
+        tx.write(sql::recording_again, {call.company, call.id, r.attempts, nullptr, call.now, nullptr});
+        return "again";
+    }
+    if (refused) {
+        refused_keys_.refused(call.company.value(), found.key, clock_now());
+        keep_waiting(tx, call, kRefused, found.key, refused_keys_.pause());
+        tel::warn("CallRail refuses a company's API key: its recordings wait for another one", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", refused->why}});
+        return "not let in";
+    }
+    if (!std::holds_alternative<Again>(*found.recording) && !found.key.empty()) refused_keys_.let_in(call.company.value());
+    if (call.paused_since) {
+        r.since += call.now - *call.paused_since;
+        tx.write(sql::recording_resumed, {call.company, call.id, r.since});
+        tx.write(sql::resume_call, {call.company, call.id});
+    }
     const auto& give_up = options_.rules.give_up;
     auto age = std::chrono::duration_cast<Millis>(call.now - r.since);
-    auto given_up = [&](Recording::Status status, const std::string& why) {
+    auto given_up = [&](Recording::Status status, const std::string& why, const std::string& cure = "", bool another_key = false) {
         r.status = status;
-        tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url});
+        tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure.empty() ? pg::Param(nullptr) : pg::Param(cure), another_key ? pg::Param(found.key) : pg::Param(nullptr)});
         call.tell_failure("recording", why, events);
         tel::warn("a recording cannot be had", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"status", to_text(status)}, {"why", why}, {"trace_id", call.trace.trace_id_hex()}});
     };
-    auto again = [&](const std::string& why, Millis pause) {
+    auto again = [&](const std::string& why, Millis pause, const std::string& cure = "") {
         ++r.attempts;
         r.next_at = call.now + pause;
-        tx.write(sql::recording_again, {call.company, call.id, r.attempts, why, *r.next_at});
+        tx.write(sql::recording_again, {call.company, call.id, r.attempts, why, *r.next_at, cure.empty() ? pg::Param(nullptr) : pg::Param(cure)});
     };
     if (auto* fetched = std::get_if<Fetched>(&*found.recording)) {
         r.status = Recording::Status::stored;
@@ -295,12 +332,12 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         }
         return "stored";
     }
-    if (auto* never = std::get_if<Never>(&*found.recording)) {
+    if (never) {
         if (call.recording_url != before.recording_url) {  // another address came meanwhile
             again(never->why, Millis{0});
             return "again";
         }
-        given_up(Recording::Status::unavailable, never->why + (never->cure.empty() ? "" : ": " + never->cure));
+        given_up(Recording::Status::unavailable, never->why, never->cure, never->another_key);
         return "unavailable";
     }
     if (auto* not_yet = std::get_if<NotYet>(&*found.recording)) {
@@ -313,11 +350,13 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         return "not there yet";
     }
     const auto& failure = std::get<Again>(*found.recording);
+    if (!failure.detail.empty())
+        tel::warn("a recording's address cannot be reached", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", failure.detail}, {"trace_id", call.trace.trace_id_hex()}});
     if (age >= give_up) {
-        given_up(Recording::Status::manual_review, failure.why);
+        given_up(Recording::Status::manual_review, failure.why, failure.cure);
         return "manual review";
     }
-    again(failure.why, std::max(failure.after.value_or(Millis{0}), pause_after(r.attempts)));
+    again(failure.why, std::max(failure.after.value_or(Millis{0}), pause_after(r.attempts)), failure.cure);
     return "again";
 }
 
@@ -339,7 +378,7 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
             taken = call.take_analysis(tx, analysis, output_hash(analysis), call.now, events);
         }
         if (taken) {
-            if (call.paused) tx.write(sql::resume_call, {call.company, call.id});
+            if (call.paused_since) tx.write(sql::resume_call, {call.company, call.id});
             return "taken";
         }
     }
@@ -359,8 +398,8 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
         call.tell_failure(to_text(step), job.error.value_or(""), events);
         tel::warn("a step is given up", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"step", to_text(step)}, {"why", job.error.value_or("")}, {"trace_id", call.trace.trace_id_hex()}});
     }
-    if (!turn.paused.empty()) tx.write(sql::pause_call, {call.company, call.id, turn.paused});
-    else if (call.paused) tx.write(sql::resume_call, {call.company, call.id});
+    if (!turn.paused.empty()) tx.write(sql::pause_call, {call.company, call.id, turn.paused, nullptr});
+    else if (call.paused_since) tx.write(sql::resume_call, {call.company, call.id});
     return turn.outcome;
 }
 

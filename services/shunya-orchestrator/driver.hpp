@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "call.hpp"
+#include "keys.hpp"
 #include "limits.hpp"
 #include "pg/connection.hpp"
 #include "providers/media_links.hpp"
@@ -54,6 +55,7 @@ private:
     struct Found {
         std::optional<FetchOutcome> recording;
         std::string stored_key;                 ///< where it was put
+        std::string key;                        ///< the mark of the API key it was asked with
         std::optional<providers::shunya::Reply<providers::shunya::Accepted>> accepted;
         std::optional<providers::shunya::Reply<providers::shunya::JobState>> told;
         std::optional<providers::shunya::Reply<providers::shunya::Content>> content;
@@ -72,6 +74,8 @@ private:
     void ask(const Call&, const Next&, Found&);
     void fetch(const Call&, Found&, const std::function<bool()>& stopping);
     std::string settle(pg::Tx&, Call&, const Next&, const Call& before, const Found&, std::vector<Outgoing>&);
+    std::string key_of(const CompanyId&) const;
+    void keep_waiting(pg::Tx&, Call&, const std::string& why, const std::string& key, Millis wait);
     std::string settle_recording(pg::Tx&, Call&, const Call& before, const Found&, std::vector<Outgoing>&);
     void emit(pg::Tx&, const Call&, const std::vector<Outgoing>&) const;
     template <class T>
@@ -80,6 +84,7 @@ private:
     Outside outside_;
     Options options_;
     Budgets shunya_budget_, callrail_budget_;
+    RefusedKeys refused_keys_;
     Breaker breaker_;
     std::mutex lock_;
     std::map<Uuid, CompanyId> held_;

@@ -80,4 +80,27 @@ double Breaker::standing(Instant now) const {
     return now < *open_until_ ? 1 : 0.5;
 }
 
+std::optional<Millis> RefusedKeys::ask(const std::string& company, const std::string& key, Instant now) {
+    std::lock_guard guard(lock_);
+    auto found = refused_.find(company);
+    if (found == refused_.end()) return std::nullopt;
+    if (found->second.key != key) {
+        refused_.erase(found);
+        return std::nullopt;
+    }
+    if (now < found->second.ask_at) return std::chrono::ceil<Millis>(found->second.ask_at - now);
+    found->second.ask_at = now + pause_;  // one tries
+    return std::nullopt;
+}
+
+void RefusedKeys::refused(const std::string& company, const std::string& key, Instant now) {
+    std::lock_guard guard(lock_);
+    refused_[company] = {key, now + pause_};
+}
+
+void RefusedKeys::let_in(const std::string& company) {
+    std::lock_guard guard(lock_);
+    refused_.erase(company);
+}
+
 }  // namespace otto::shunya_orchestrator

@@ -53,4 +53,21 @@ private:
     std::optional<Instant> open_until_;
 };
 
+/// Keys that were refused lately. While a company's is, all that needs it waits; now and then one asks whether it is let in after all.
+class RefusedKeys {
+public:
+    explicit RefusedKeys(Millis pause = Millis{900'000}) : pause_(pause) {}
+    /// nullopt: go ahead, and say afterwards what came of it. Else how long to wait. Another key than the refused one goes ahead.
+    std::optional<Millis> ask(const std::string& company, const std::string& key, Instant now);
+    void refused(const std::string& company, const std::string& key, Instant now);
+    void let_in(const std::string& company);
+    Millis pause() const { return pause_; }
+
+private:
+    struct Refused { std::string key; Instant ask_at; };
+    Millis pause_;
+    std::mutex lock_;
+    std::map<std::string, Refused> refused_;
+};
+
 }  // namespace otto::shunya_orchestrator

@@ -39,7 +39,8 @@ Turn give_up(Job& job, JobStatus how, std::string why, Instant now) {
 
 /// Once more from the start, under a new key: under the old one Shunya would only repeat that it failed.
 Turn anew(Job& job, std::string why, Instant now) {
-    job.next_retry_at = now + pause_after(job.round);
+    job.next_retry_at = now + pause_after(job.refusals);
+    ++job.refusals;
     ++job.round;
     ++job.retries;
     job.status = JobStatus::pending;
@@ -168,7 +169,8 @@ Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shuny
         case Trouble::Kind::not_found: {
             // An analysis may be asked for before Shunya itself knows of its transcript.
             bool may_pass = t.retryable.value_or(t.kind == Trouble::Kind::not_found && step == Step::analysis);
-            if (!may_pass || job.retries >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
+            if (!may_pass || job.refusals >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
+            ++job.refusals;
             return once_more(job, t, now);
         }
         default: return failed(job, t, now, rules);
@@ -240,7 +242,7 @@ Turn failed(Job& job, const Trouble& t, Instant now, const Rules& rules) {
             if (job.started_at && now >= *job.started_at + rules.give_up) return give_up(job, JobStatus::timeout, t.why, now);
             return once_more(job, t, now);
         case Trouble::Kind::job_failed:
-            if (!t.retryable.value_or(t.code == "TRANSCRIPTION_FAILED" || t.code == "ANALYSIS_FAILED") || job.round + 1 >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
+            if (!t.retryable.value_or(t.code == "TRANSCRIPTION_FAILED" || t.code == "ANALYSIS_FAILED") || job.refusals + 1 >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
             return anew(job, t.why, now);
         case Trouble::Kind::not_found: return missed(job, now, rules, t.why);
         case Trouble::Kind::refused: return give_up(job, JobStatus::failed, t.why, now);

@@ -28,6 +28,7 @@ struct Job {
     JobStatus status = JobStatus::pending;
     std::string shunya_job_id;
     int round = 0, retries = 0, asks = 0;
+    int refusals = 0;                     ///< how often Shunya itself said no, or that it failed: only that gives a job up, not an outage nor a link that ran out meanwhile
     std::optional<Instant> posted_at, asked_at, reported_at, next_retry_at, link_until, started_at, finished_at;
     std::optional<std::string> error;
 

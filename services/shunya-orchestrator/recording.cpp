@@ -200,7 +200,8 @@ private:
     std::optional<Error> disk_;
 };
 
-constexpr const char* kConnect = "connect CallRail for the company (POST /api/v1/onboarding/callrail/connect)";
+constexpr const char* kGiveKey = "Give the company's API key, by which recordings are fetched (POST /api/v1/onboarding/callrail/connect).";
+constexpr const char* kListen = "Listen to the recording at CallRail; its support can say why.";
 
 }  // namespace
 
@@ -265,9 +266,9 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
     // An id comes from a webhook; one that is no segment of a path would ask for something else.
     auto account = path_segment(source.account_id), call = path_segment(source.provider_call_id);
     bool by_api = !source.api_key.empty() && account && call;
-    if (!by_api && source.url.empty()) return Never{"there is neither an API key with account and call, nor an address of the recording", kConnect};
+    if (!by_api && source.url.empty()) return Never{"there is neither an API key with account and call, nor an address of the recording", kGiveKey, true};
     auto place = by_api ? Url::parse(origin(api_) + "/v3/a/" + *account + "/calls/" + *call + "/recording.json") : Url::parse(source.url);
-    if (!place) return Never{"the address of the recording is no usable URL", "fetch it by the API: " + std::string(kConnect)};
+    if (!place) return Never{"the address of the recording is no usable URL", kGiveKey, true};
     // The address in a webhook may be the API's own. Who gives it another host gets no key.
     bool with_key = !source.api_key.empty() && origin(*place) == origin(api_);
 
@@ -295,10 +296,14 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
         if (receiver.stopped()) return Again{"the service was stopped while it fetched the recording", std::nullopt};
         if (receiver.disk()) return Again{receiver.disk()->describe(), std::nullopt};
         switch (got.end) {
-            case http::Download::End::refused: return Never{got.error->message, got.error->hint};
-            case http::Download::End::broken: return Again{got.error->message, std::nullopt};
+            case http::Download::End::refused:
+            case http::Download::End::broken: {
+                auto detail = got.error->message + (got.error->hint.empty() ? "" : ": " + got.error->hint);
+                if (origin(*place) == origin(api_)) return Again{"CallRail's API cannot be reached by Otto", std::nullopt, "", detail};
+                return Again{"the recording's address cannot be reached by Otto", std::nullopt, by_api ? "" : kGiveKey, detail};
+            }
             case http::Download::End::too_large:
-                return Never{"the recording is larger than " + std::to_string(options_.byte_limit >> 20) + " MiB", "raise OTTO_RECORDING_MEGABYTES if such calls shall be analysed"};
+                return Never{"the recording is larger than " + std::to_string(options_.byte_limit >> 20) + " MiB", "An operator may raise OTTO_RECORDING_MEGABYTES, if such calls shall be analysed."};
             case http::Download::End::stopped:
             case http::Download::End::answered: break;
         }
@@ -310,17 +315,17 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
         if (status == 401 || status == 403) {
             // A store's link that is over is no fault of the key: the next attempt gets a new one.
             if (!first) return Again{said + " to the link that it was given", std::nullopt};
-            if (with_key) return Never{said + ": the company's API key is refused", "set a key that may see this account's calls (POST /api/v1/company/set-callrail-api-key/{id})"};
-            return Never{said + ": the recording's address is refused", "give the company's API key, by which recordings are fetched: " + std::string(kConnect)};
+            if (with_key) return NotLetIn{said + ": CallRail refuses the company's API key"};
+            return Never{said + ": the recording's address is refused", kGiveKey, true};
         }
         std::string location;
         if (status == 301 || status == 302 || status == 303 || status == 307 || status == 308) {
             location = answer.headers.get("location");
-            if (location.empty()) return Never{said + " and does not say where to", "is OTTO_CALLRAIL_API right? listen to the recording at CallRail"};
-            if (++redirects > kMostRedirects) return Never{"the recording's address leads on more than " + std::to_string(kMostRedirects) + " times, last from " + where, "listen to the recording at CallRail; its support can say why"};
+            if (location.empty()) return Never{said + " and does not say where to", kListen};
+            if (++redirects > kMostRedirects) return Never{"the recording's address leads on more than " + std::to_string(kMostRedirects) + " times, last from " + where, kListen};
             api = false;
         } else if (status != 200) {
-            return Never{said, "listen to the recording at CallRail; is OTTO_CALLRAIL_API right?"};
+            return Never{said, kListen};
         } else {
             receiver.end();
             if (auto json = receiver.json()) {
@@ -333,7 +338,7 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
                 return NotYet{"the recording is not there yet: " + where + " answers with nothing"};
             } else if (!receiver.format()) {
                 return Never{where + " gives " + receiver.other() + " instead of a recording, as " + (answer.headers.has("content-type") ? clip_utf8(mend_utf8(answer.headers.get("content-type")), 80) : "no type at all"),
-                             by_api ? "listen to the recording at CallRail; its support can say why" : "give the company's API key, by which recordings are fetched: " + std::string(kConnect)};
+                             by_api ? kListen : kGiveKey, !by_api};
             }
         }
         if (location.empty()) {
@@ -346,7 +351,7 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
             return Fetched{std::move(file), bytes, std::move(hash), *receiver.format(), facts.seconds};
         }
         auto next = redirect_target(*place, location);
-        if (!next) return Never{where + " " + next.error().message, "listen to the recording at CallRail; its support can say why"};
+        if (!next) return Never{where + " " + next.error().message, kListen};
         place = std::move(next);
         with_key = false;
         first = false;

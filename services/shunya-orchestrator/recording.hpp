@@ -64,11 +64,14 @@ struct Fetched {
 };
 /// It is not there, and may come: see recording_pause().
 struct NotYet { std::string why; };
-/// Something failed that may pass; `after` is how long the peer asks to be left alone. How often is the caller's to bound.
-struct Again { std::string why; std::optional<Millis> after; };
-/// Asking again cannot help; `cure` says what a person can do.
-struct Never { std::string why, cure; };
-using FetchOutcome = std::variant<Fetched, NotYet, Again, Never>;
+/// Something failed that may pass; `after` is how long the peer asks to be left alone. How often is the caller's to bound. `cure` is what a person can do meanwhile, "" if nothing. Whoever signs a company's
+/// webhooks names addresses, so of those that cannot be reached all are told the same; `detail` is for the operators' log only.
+struct Again { std::string why; std::optional<Millis> after; std::string cure, detail; };
+/// Asking again cannot help; `cure` says what a person can do. `another_key`: it helps once the company has one, or another one.
+struct Never { std::string why, cure; bool another_key = false; };
+/// CallRail does not let the company's API key in: as long as it has no other one, nothing of it can be had.
+struct NotLetIn { std::string why; };
+using FetchOutcome = std::variant<Fetched, NotYet, Again, Never, NotLetIn>;
 
 struct FetchOptions {
     std::string callrail_api = "https://api.callrail.com";  ///< OTTO_CALLRAIL_API: the only place that is shown an API key

@@ -66,6 +66,14 @@ std::optional<RecordingSource> credentials_of(const directory::Companies& compan
     return source;
 }
 
+/// nullopt: the directory was not read yet.
+std::optional<std::map<CompanyId, std::string>> keys_of(const directory::Companies& companies) {
+    if (!companies.caught_up()) return std::nullopt;
+    std::map<CompanyId, std::string> marks;
+    for (const auto& [id, version] : companies.versions()) marks.emplace(id, key_mark(credentials_of(companies, CompanyId{id}).value_or(RecordingSource{})));
+    return marks;
+}
+
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto rules = rules_of(settings);
@@ -83,17 +91,19 @@ void wire(app::Service& service) {
     auto& folds = service.own<Folds>(rules);                                                                           // rows that proved to be one call
     auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);
-    auto& commands = service.own<Commands>();                                                                          // what people correct
+    auto& commands = service.own<Commands>();                                                                          // what people correct, and have tried again
 
     add_media(service.routes(), store, links);
     api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.correct(c); });
+    api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.retry(c); });
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
     service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}));
 
     auto threads = static_cast<int>(settings.get(rt::kActivities));
     auto& pool = service.own<pg::Pool>(service.pg_url(), service.name() + "-work", static_cast<std::size_t>(std::min(threads, 4)), pg::SessionLimits{}, Millis{30'000});
-    service.own<Workers>(service, driver, pool, threads);
+    auto& keys = service.own<KeyWatch>([&companies] { return keys_of(companies); }, [&companies] { return companies.generation(); });  // who waits for an API key
+    service.own<Workers>(service, driver, pool, threads, [&keys](pg::Connection& db) { keys.look(db); });
     if (settings.get(providers::kShunyaTokenSecret).empty()) service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");
 }
 

@@ -13,7 +13,8 @@ constexpr Millis kRenew{15'000};
 
 }  // namespace
 
-Workers::Workers(app::Service& service, Driver& driver, pg::Pool& pool, int threads) : service_(service.name()), pg_url_(service.pg_url()), driver_(driver), pool_(pool), count_(threads) {
+Workers::Workers(app::Service& service, Driver& driver, pg::Pool& pool, int threads, std::function<void(pg::Connection&)> watch)
+    : service_(service.name()), pg_url_(service.pg_url()), driver_(driver), pool_(pool), count_(threads), besides_(std::move(watch)) {
     service.on_start("workers of " + service_, [this] { start(); });
     service.on_stop("workers of " + service_, [this](Millis within) { stop(within); });
 }
@@ -109,6 +110,7 @@ void Workers::watch() {
                 driver_.renew(db);
                 renewed = now;
             }
+            if (besides_) besides_(db);
             if (now > count_at) {
                 auto tx = db.begin(pg::Scope::none());
                 tx.each(sql::standing, {}, [&](const pg::Fields& f) {

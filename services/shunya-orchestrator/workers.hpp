@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,7 +15,8 @@ namespace otto::shunya_orchestrator {
 /// away is waited for. A stop lets each finish the step it is at.
 class Workers {
 public:
-    Workers(app::Service&, Driver&, pg::Pool&, int threads);
+    /// `watch`: is done besides, now and again, on the watch's connection.
+    Workers(app::Service&, Driver&, pg::Pool&, int threads, std::function<void(pg::Connection&)> watch = {});
     ~Workers();
 
 private:
@@ -28,6 +30,7 @@ private:
     Driver& driver_;
     pg::Pool& pool_;
     int count_;
+    std::function<void(pg::Connection&)> besides_;
     std::mutex lock_;
     std::condition_variable wake_;
     std::uint64_t calls_ = 0;              ///< to work

@@ -75,6 +75,35 @@ def test_a_web_page_is_no_recording(stack, roofers):
     assert data(said)["lead_quality"] == "warm"
 
 
+def test_a_manager_has_a_failed_recording_tried_again(stack, roofers):
+    placed = roofers.call(recording_fault="html")
+    call = roofers.call_in_state(placed, "recording_unavailable")
+    path = f"/api/v1/calls/{call['call_id']}/analysis/retry"
+    assert "/api/v1/" in call["analysis_state"]["cure"] and "SELECT" not in call["analysis_state"]["cure"]
+    assert httpx.post(stack.sandbox + "/sandbox/callrail/recordings", json={"call": placed["id"], "recording_fault": "none"}).status_code == 200
+    assert stack.http.post(path, headers={"Authorization": f"Bearer {roofers.csr}"}).status_code == 403
+    assert stack.http.post(path, headers={"Authorization": f"Bearer {Company(stack).manager}"}).status_code == 404
+    begun = stack.http.post(path, headers={"Authorization": f"Bearer {roofers.manager}"})
+    assert begun.status_code == 202 and begun.json()["data"]["analysis_state"]["state"] != "recording_unavailable", begun.text
+    roofers.call_in_state(placed, "done")
+    again = stack.http.post(path, headers={"Authorization": f"Bearer {roofers.manager}"})
+    assert again.status_code == 409 and "done" in again.json()["detail"], again.text
+
+
+def test_a_wrong_api_key_holds_recordings_up_until_the_right_one_is_set(stack):
+    company = Company(stack)
+    account = f"ACC{uuid.uuid4().hex}"
+    httpx.post(stack.sandbox + "/sandbox/callrail/accounts", json={"account_id": account, "api_key": "the right one", "signing_key": company.key, "numbers": [company.number]})
+    company.post(f"/api/v1/company/set-callrail-account-id/{company.id}", params={"account_id": account})
+    company.post(f"/api/v1/company/set-callrail-api-key/{company.id}", params={"api_key": "mistyped"})
+    # Until the key is known the recording comes by its address.
+    call = eventually(lambda: (c := company.call_in_state(company.call(), "paused", "done"))["analysis_state"]["state"] == "paused" and c, what="a call that waits")
+    assert "API key" in call["analysis_state"]["why"] and f"/api/v1/company/set-callrail-api-key/{company.id}" in call["analysis_state"]["cure"]
+    company.post(f"/api/v1/company/set-callrail-api-key/{company.id}", params={"api_key": "the right one"})
+    eventually(lambda: company.detail(call["call_id"])["analysis_state"]["state"] == "done", within=60, what="its analysis")
+    assert stack.sql("SELECT status, attempts FROM recordings WHERE call_id = %s", call["call_id"]) == [("stored", 1)]
+
+
 def test_a_person_corrects_what_the_machine_said(stack, roofers):
     call = roofers.call_in_state(roofers.call(shunya={"outcome": "warm"}), "done")
     path = f"/api/v1/calls/{call['call_id']}/analysis"

@@ -20,7 +20,7 @@ WITH given AS (
   INSERT INTO recordings AS r (company_id, id, call_id, source_url)
   SELECT s.company_id, g.recording_id, s.call_id, s.recording_url FROM saved s JOIN given g USING (company_id, call_id) ORDER BY s.company_id, s.call_id
   ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE
-     SET source_url = excluded.source_url, updated_at = now(), status = 'pending', attempts = 0, error = NULL, next_at = NULL, created_at = now()
+     SET source_url = excluded.source_url, updated_at = now(), status = 'pending', attempts = 0, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, created_at = now()
    WHERE r.status IN ('unavailable', 'manual_review') AND r.source_url IS DISTINCT FROM excluded.source_url
   RETURNING company_id, call_id
 )
@@ -36,10 +36,10 @@ SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
 SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider_call_id, k.phone, k.status AS call_status, k.contact_card_id, k.lead_id, k.owner_id, k.recording_url, k.started_at AS call_started_at,
        k.received_at, k.paused_since, k.traceparent, k.folded_into, coalesce(k.shunya_call_id, k.call_id) AS shunya_call_id,
        r.status AS r_status, r.attempts AS r_attempts, r.created_at AS r_since, r.next_at AS r_next_at, r.object_key,
-       t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,
+       t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.refusals AS t_refusals, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,
        t.reported_at AS t_reported_at, t.next_retry_at AS t_next_retry_at, t.link_until AS t_link_until, t.started_at AS t_started_at, t.finished_at AS t_finished_at, t.error_message AS t_error_message,
        t.processed_output_hash AS t_hash,
-       a.id AS a_id, a.job_status AS a_job_status, a.shunya_job_id AS a_shunya_job_id, a.round AS a_round, a.retry_count AS a_retry_count, a.asks AS a_asks, a.posted_at AS a_posted_at, a.asked_at AS a_asked_at,
+       a.id AS a_id, a.job_status AS a_job_status, a.shunya_job_id AS a_shunya_job_id, a.round AS a_round, a.refusals AS a_refusals, a.retry_count AS a_retry_count, a.asks AS a_asks, a.posted_at AS a_posted_at, a.asked_at AS a_asked_at,
        a.reported_at AS a_reported_at, a.next_retry_at AS a_next_retry_at, a.link_until AS a_link_until, a.started_at AS a_started_at, a.finished_at AS a_finished_at, a.error_message AS a_error_message,
        a.processed_output_hash AS a_hash,
        x.call_id IS NOT NULL AS has_transcript, x.received_at AS x_received_at,
@@ -56,25 +56,48 @@ SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider
 SELECT call_id, step FROM shunya_jobs WHERE company_id = $1 AND shunya_job_id = $2 AND call_id IS NOT NULL ORDER BY created_at DESC LIMIT 1
 
 -- name: pause_call
-UPDATE recorded_calls SET paused_since = coalesce(paused_since, now()), paused_why = $3 WHERE company_id = $1 AND call_id = $2
+UPDATE recorded_calls SET paused_since = coalesce(paused_since, now()), paused_why = $3, paused_cure = $4 WHERE company_id = $1 AND call_id = $2
 
 -- name: resume_call
-UPDATE recorded_calls SET paused_since = NULL, paused_why = NULL WHERE company_id = $1 AND call_id = $2 AND paused_since IS NOT NULL
+UPDATE recorded_calls SET paused_since = NULL, paused_why = NULL, paused_cure = NULL WHERE company_id = $1 AND call_id = $2 AND paused_since IS NOT NULL
 
 -- name: recording_stored
-UPDATE recordings SET status = 'stored', object_key = $3, format = $4, bytes = $5, sha256 = $6, duration = $7, source_url = $8, attempts = attempts + 1, error = NULL, next_at = NULL, updated_at = now()
+UPDATE recordings SET status = 'stored', object_key = $3, format = $4, bytes = $5, sha256 = $6, duration = $7, source_url = $8, attempts = attempts + 1, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, updated_at = now()
  WHERE company_id = $1 AND call_id = $2
 
 -- name: recording_again
-UPDATE recordings SET attempts = $3, error = $4, next_at = $5, updated_at = now() WHERE company_id = $1 AND call_id = $2
+UPDATE recordings SET attempts = $3, error = $4, next_at = $5, cure = $6, tried_key = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2
+
+-- name: recording_refused
+-- It is no attempt: nothing of the company can be had with this key.
+UPDATE recordings SET error = $3, cure = $4, tried_key = $5, next_at = $6, updated_at = now() WHERE company_id = $1 AND call_id = $2
+
+-- name: recording_resumed
+-- What it waited for uses up none of its time.
+UPDATE recordings SET created_at = $3 WHERE company_id = $1 AND call_id = $2
+
+-- name: wake_for_keys
+-- Recordings that another key did not do for than the company has now; none that went into another call.
+WITH woken AS (
+  UPDATE recordings r SET status = 'pending', attempts = 0, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, created_at = now(), updated_at = now()
+    FROM unnest($1::text[], $2::text[]) AS i (company_id, mark)
+   WHERE r.company_id = i.company_id AND r.tried_key IS NOT NULL AND r.tried_key <> i.mark AND r.status <> 'stored'
+     AND EXISTS (SELECT FROM recorded_calls k WHERE k.company_id = r.company_id AND k.call_id = r.call_id AND k.folded_into IS NULL)
+  RETURNING r.company_id, r.call_id
+), resumed AS (
+  UPDATE recorded_calls k SET paused_since = NULL, paused_why = NULL, paused_cure = NULL FROM woken w WHERE k.company_id = w.company_id AND k.call_id = w.call_id AND k.paused_since IS NOT NULL
+)
+INSERT INTO orchestrator_work (company_id, call_id, due_at) SELECT company_id, call_id, now() FROM woken ORDER BY company_id, call_id
+ON CONFLICT (company_id, call_id) DO UPDATE SET due_at = now()
+RETURNING call_id
 
 -- name: recording_given_up
-UPDATE recordings SET status = $3, error = $4, source_url = $5, attempts = attempts + 1, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2
+UPDATE recordings SET status = $3, error = $4, source_url = $5, cure = $6, tried_key = $7, attempts = attempts + 1, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2
 
 -- name: save_job
 INSERT INTO shunya_jobs (company_id, id, step, job_type, job_status, shunya_job_id, call_id, retry_count, error_message, next_retry_at, posted_at, started_at, finished_at, round, asks, asked_at, reported_at, link_until,
-                         processed_output_hash)
-VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                         processed_output_hash, refusals)
+VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 ON CONFLICT (company_id, id) DO UPDATE SET call_id = excluded.call_id, job_status = excluded.job_status, shunya_job_id = excluded.shunya_job_id, retry_count = excluded.retry_count, error_message = excluded.error_message,
   next_retry_at = excluded.next_retry_at, posted_at = excluded.posted_at, started_at = excluded.started_at, finished_at = excluded.finished_at, round = excluded.round, asks = excluded.asks,
-  asked_at = excluded.asked_at, reported_at = excluded.reported_at, link_until = excluded.link_until, processed_output_hash = excluded.processed_output_hash, updated_at = now()
+  asked_at = excluded.asked_at, reported_at = excluded.reported_at, link_until = excluded.link_until, processed_output_hash = excluded.processed_output_hash, refusals = excluded.refusals, updated_at = now()

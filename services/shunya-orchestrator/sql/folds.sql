@@ -12,9 +12,9 @@ DELETE FROM orchestrator_work WHERE company_id = $1 AND call_id = $2
 
 -- name: stand_in
 -- A call that is not known here becomes what the one that goes was, until it is told of itself.
-INSERT INTO recorded_calls (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, traceparent,
+INSERT INTO recorded_calls (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, paused_cure, traceparent,
                             shunya_call_id)
-SELECT company_id, $3, $4, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, traceparent, shunya_call_id
+SELECT company_id, $3, $4, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, paused_cure, traceparent, shunya_call_id
   FROM recorded_calls WHERE company_id = $1 AND call_id = $2
 ON CONFLICT (company_id, call_id) DO NOTHING
 
@@ -30,7 +30,7 @@ UPDATE shunya_jobs SET job_status = 'failed', error_message = $3, next_retry_at 
  WHERE company_id = $1 AND call_id = $2 AND job_status IN ('pending', 'running')
 
 -- name: end_recording
-UPDATE recordings SET status = 'unavailable', error = $3, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2 AND status = 'pending'
+UPDATE recordings SET status = 'unavailable', error = $3, cure = NULL, tried_key = NULL, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2 AND status = 'pending'
 
 -- name: move_corrections
 UPDATE analysis_corrections SET call_id = $3 WHERE company_id = $1 AND call_id = $2

@@ -23,6 +23,12 @@ ON CONFLICT (company_id, call_id) DO UPDATE SET booking_status = excluded.bookin
   machine_values = excluded.machine_values, version = n.version + 1, updated_at = now()
 RETURNING version
 
+-- name: retry_call
+SELECT coalesce(array_to_string(retry_call($1, $2), '; '), '') AS began
+
+-- name: state_of
+SELECT state, since, why, cure FROM analysis_states WHERE company_id = $1 AND call_id = $2
+
 -- name: add_correction
 INSERT INTO analysis_corrections (company_id, call_id, field, value, former_value, user_id) VALUES ($1, $2, $3, $4, $5, $6)
 

@@ -338,3 +338,21 @@ TEST_CASE("a budget gives all at once after a rest, then so many in such a time,
     CHECK(b.take("a", kNow + hours(1)));
     CHECK_FALSE(b.take("a", kNow - hours(1), 0));   // a clock that steps back gives nothing and breaks nothing
 }
+
+TEST_CASE("neither an outage nor links that run out meanwhile count against a job; what Shunya itself says does") {
+    const Rules rules;
+    auto now = system_clock().now();
+    Job job;
+    for (int link = 0; link < 10; ++link) {
+        posting(job, Step::transcription, now, rules);
+        posted(job, Step::transcription, providers::shunya::Trouble{providers::shunya::Trouble::Kind::no_answer, "nobody answers", "", {}, {}, 0}, now, rules);
+        now += std::chrono::hours(2);
+    }
+    CHECK(job.round > 5);
+    const providers::shunya::Trouble no{providers::shunya::Trouble::Kind::job_failed, "hm", "TRANSCRIPTION_FAILED", true, {}, 200};
+    for (int failures = 1; failures < 5; ++failures) {
+        INFO(failures);
+        CHECK_FALSE(failed(job, no, now, rules).gave_up);
+    }
+    CHECK(failed(job, no, now, rules).gave_up);
+}

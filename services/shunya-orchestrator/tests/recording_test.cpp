@@ -138,6 +138,7 @@ std::string told(const FetchOutcome& o) {
     if (auto* x = std::get_if<NotYet>(&o)) return "not yet: " + x->why;
     if (auto* x = std::get_if<Again>(&o)) return "again: " + x->why;
     if (auto* x = std::get_if<Never>(&o)) return "never: " + x->why + " (" + x->cure + ")";
+    if (auto* x = std::get_if<NotLetIn>(&o)) return "not let in: " + x->why;
     return "fetched";
 }
 
@@ -343,7 +344,7 @@ TEST_CASE("recording: what may pass") {
         f.options.private_addresses.push_back(there.place());
         gone.url = there.url("/audio/1.mp3");
     }
-    CHECK(has(told(f.fetch(gone)), "again: no connection"));
+    CHECK(has(told(f.fetch(gone)), "again: the recording's address cannot be reached by Otto"));
     CHECK(f.files() == 0);
 }
 
@@ -371,8 +372,10 @@ TEST_CASE("recording: what never helps, with the cure") {
     for (int status : {401, 403}) {
         f.api.says(kApiPath, status);
         f.api.says("/audio/1.mp3", status);
-        CHECK(has(told(f.fetch(f.by_api())), "the company's API key is refused (set a key"));
-        CHECK(has(told(f.fetch(hook)), "the recording's address is refused (give the company's API key"));
+        CHECK(told(f.fetch(f.by_api())) == "not let in: " + f.api.url() + " answers with status " + std::to_string(status) + ": CallRail refuses the company's API key");
+        auto without_key = f.fetch(hook);
+        CHECK(has(told(without_key), "never: " + f.api.url() + " answers with status " + std::to_string(status) + ": the recording's address is refused (Give the company's API key"));
+        CHECK(std::get<Never>(without_key).another_key);
     }
     for (int status : {400, 410, 422}) {
         f.api.says("/audio/1.mp3", status);
@@ -405,11 +408,19 @@ TEST_CASE("recording: private addresses are refused, wherever they come from") {
     Fixture f;
     Peer inside;
     inside.on("/audio/1.mp3", mp3(50));
-    CHECK(has(told(f.fetch(f.by_hook(inside.url("/audio/1.mp3")))), "never: '" + inside.place() + "' is a private address"));
+    const std::string in_a_word = "again: the recording's address cannot be reached by Otto";
+    auto refused = f.fetch(f.by_hook(inside.url("/audio/1.mp3")));
+    CHECK(told(refused) == in_a_word);
+    CHECK(has(std::get<Again>(refused).detail, "'" + inside.place() + "' is a private address"));
     f.api.redirects("/audio/1.mp3", inside.url("/audio/1.mp3"));
-    CHECK(has(told(f.fetch(f.by_hook(f.api.url("/audio/1.mp3")))), "is a private address"));
+    CHECK(told(f.fetch(f.by_hook(f.api.url("/audio/1.mp3")))) == in_a_word);
     f.api.on(kApiPath, json_url("http://169.254.169.254/latest/meta-data"), "application/json");
-    CHECK(has(told(f.fetch(f.by_api())), "is a private address"));
+    CHECK(told(f.fetch(f.by_api())) == in_a_word);
+    // A name that there is not is told in the same words: whoever names addresses does not learn which there are inside.
+    auto unknown = f.fetch(f.by_hook("http://nowhere.invalid/audio/1.mp3"));
+    CHECK(told(unknown) == in_a_word);
+    CHECK(std::get<Again>(unknown).cure == std::get<Again>(refused).cure);
+    CHECK(std::get<Again>(unknown).after == std::get<Again>(refused).after);
     CHECK(inside.seen().empty());
 }
 
@@ -423,7 +434,7 @@ TEST_CASE("recording: huge ones end at the limit, and what is no audio at its fi
         f.api.on("/audio/1.mp3", [path](const http::Request& r) { return http::Response::file(r, path, "audio/mpeg"); });
         return told(f.fetch(f.by_hook(f.api.url("/audio/1.mp3"))));
     };
-    CHECK(has(serve(mp3(100), 2ull << 30), "never: the recording is larger than 1 MiB (raise OTTO_RECORDING_MEGABYTES"));
+    CHECK(has(serve(mp3(100), 2ull << 30), "never: the recording is larger than 1 MiB (An operator may raise OTTO_RECORDING_MEGABYTES"));
     CHECK(serve(wav(1000), 1u << 20) == "fetched");
     CHECK(has(serve(mp3(100), (1u << 20) + 1), "never: the recording is larger"));
     f.options.byte_limit = 4ull << 30;

@@ -194,7 +194,7 @@ public:
         options.lease = Millis{3'000};
         auto& w = World::shared();
         return std::make_unique<Driver>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
-                                                        [this](const CompanyId&) { return profiles ? std::optional(RecordingSource{}) : std::nullopt; }, *w.store, *w.links},
+                                                        [this](const CompanyId&) { return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""}) : std::nullopt; }, *w.store, *w.links},
                                         options);
     }
 
@@ -312,6 +312,14 @@ public:
     int told(const std::string& type) const {
         return std::stoi(value("SELECT count(*)::text AS v FROM outbox WHERE headers::text LIKE '%." + type + "\"%' AND key LIKE '" + company + "%'"));
     }
+    /// The call as lead-pipeline has it, with its card and lead; then its state can be asked for.
+    void place() const {
+        execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company + "', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
+        execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company + "', '01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
+        execute("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state, recording_url, ended_at) VALUES ('" + company +
+                "', " + std::to_string(call) + ", 'callrail', 'CAL" + std::to_string(call) + "', 'inbound', 'completed', false, true, '01890000-0000-7000-8000-000000000001', '01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
+    }
+    std::string state(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM analysis_states" + where(), true, company); }
     std::string work() const { return value("SELECT count(*)::text AS v FROM orchestrator_work" + where()); }
 
     std::string company;
@@ -322,6 +330,7 @@ public:
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;
     bool profiles = true;
+    std::string api_key;                                       ///< the company's at CallRail
     std::function<void(const std::string& url)> before_fetch;
 
 private:
