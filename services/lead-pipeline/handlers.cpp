@@ -421,10 +421,12 @@ void Batch::save() {
     std::set<ContactRow*> named;
     for (const auto& g : groups_)
         if (g->contact_changed && named.insert(g->contact).second) cards.push_back(g->contact);
+    // The moment, so that what is written over a restored database is above what readers know of the time that was lost.
+    const auto now_ms = to_micros(system_clock().now()) / 1000;
     for (auto& g : groups_) {
         auto& r = g->row;
         const auto& c = r.call;
-        ++r.version;
+        r.version = std::max(r.version + 1, now_ms);
         calls.row({r.company, r.call_id, r.provider, r.provider_call_id, c.phone_number, c.tracking_number, c.direction_or_inbound(), c.status(), c.missed_call(), c.answered(), c.duration_s,
                    c.recording_url, c.started_at, c.ended_at, r.contact, r.lead, c.source, c.campaign, c.keywords, tags_json(c), c.note, c.value, c.lead_status, c.first_call, c.received_at,
                    merge_state(c), r.version, r.traceparent, r.owner_id});

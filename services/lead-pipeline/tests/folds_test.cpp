@@ -77,6 +77,27 @@ TEST_CASE("two rows that prove to be one call: it is told before the call is, an
     for (const auto& item : told("org_fold", joining("CALx", "100"))) CHECK(type_of(item) != "CallFolded");
 }
 
+TEST_CASE("what is written over a restored database is above what was told of the call before", "[integration]") {
+    auto version_of = [](const std::vector<rt::Sink::Item>& items) {
+        calls::v1::CallRecorded c;
+        for (const auto& item : items)
+            if (type_of(item) == "CallRecorded") REQUIRE(c.ParseFromString(item.wire.value));
+        return c.version();
+    };
+    auto first = version_of(told("org_restored", report("100", "in_progress", 0)));
+    auto row = [] { return lines("SELECT version AS v FROM calls WHERE company_id = $1", "org_restored"); };
+    auto kept = row();
+    auto lost = first;
+    for (int changes = 0; changes < 3; ++changes) {
+        auto next = version_of(told("org_restored", report("100", "completed", 0)));
+        CHECK(next > lost);
+        lost = next;
+    }
+    // What a restore brings back.
+    Db::shared().owner.execute("UPDATE calls SET version = " + kept.substr(0, kept.size() - 1) + " WHERE company_id = 'org_restored'");
+    CHECK(version_of(told("org_restored", report("100", "completed", 0))) > lost);
+}
+
 TEST_CASE("of three rows that are one call, whatever the order of folds, old ids lead to the last", "[integration]") {
     auto a = call("org_fold3", "A", 0), b = call("org_fold3", "B", 0, "anonymous"), c = call("org_fold3", "C", 0, "withheld");
     SECTION("one after another") {

@@ -42,12 +42,12 @@ TEST_CASE("a person's word stands against later machine results, and the machine
     CHECK(answer.find(R"("booking_status":"booked")") != std::string::npos);
     CHECK(answer.find(R"("field":"booking_status","value":"booked","machine_value":"not_booked","user_id":"user_m")") != std::string::npos);
     CHECK(rig.found("machine_values ->> 'booking_status'") == "not_booked");
-    CHECK(rig.found("booking_status || version || (raw -> 'qualification' ->> 'booking_status') || (entities ->> 'appointment_date')") == "booked2not_booked2026-11-23T09:00:00");
+    CHECK(rig.found("booking_status || (raw -> 'qualification' ->> 'booking_status') || (entities ->> 'appointment_date')") == "bookednot_booked2026-11-23T09:00:00");
     CHECK(rig.told("AnalysisCompleted") == before + 1);
     CHECK(value("SELECT field || coalesce(former_value, '-') || user_id AS v FROM analysis_corrections" + rig.where() + " AND field = 'booking_status'") == "booking_statusnot_bookeduser_m");
     CHECK(value("SELECT action || target AS v FROM audit_log WHERE company_id = '" + rig.company + "'") == "analysis.correct" + std::to_string(rig.call));
     CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "service_not_offered", "qualification_status": "hot"}}})").size() == 2);
-    CHECK(rig.found("booking_status || lead_quality || version || (raw -> 'qualification' ->> 'booking_status')") == "bookedhot3service_not_offered");
+    CHECK(rig.found("booking_status || lead_quality || (raw -> 'qualification' ->> 'booking_status')") == "bookedhotservice_not_offered");
     correct(rig, R"({"booking_status": null})");
     CHECK(rig.found("booking_status") == "");
 
