@@ -76,18 +76,18 @@ std::optional<Refusal> refused_by_head(Scheme scheme, const http::Headers& heade
 std::optional<Refusal> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
     Head head;
     if (auto refusal = read_head(scheme, headers, secrets, now, head)) return refusal;
-    std::string message = head.timestamp;
-    switch (scheme) {
-        case Scheme::timestamp_dot_body: message.append(".").append(body); break;
-        case Scheme::uwc: message.append(".").append(hex_encode(sha256(body))); break;
-        case Scheme::sorted_json: {
-            auto sorted = sorted_json(body);
-            if (!sorted) return Refusal{"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"};
-            message.append(":").append(*sorted);
-        }
+    std::string made;
+    std::string_view mark = ".", signed_text = body;  // what is signed: the time, a mark, and this
+    if (scheme == Scheme::uwc) {
+        signed_text = made = hex_encode(sha256(body));
+    } else if (scheme == Scheme::sorted_json) {
+        auto sorted = sorted_json(body);
+        if (!sorted) return Refusal{"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"};
+        mark = ":";
+        signed_text = made = std::move(*sorted);
     }
     bool good = false;
-    for (const auto& secret : secrets) good = constant_time_equal(hex_encode(hmac_sha256(secret.reveal(), message)), head.signature) || good;
+    for (const auto& secret : secrets) good = constant_time_equal(hex_encode(hmac_sha256(secret.reveal(), {head.timestamp, mark, signed_text})), head.signature) || good;
     if (good) return std::nullopt;
     return Refusal{"no secret matched", "Sign with the deployment's Shunya webhook secret.", "compare OTTO_SHUNYA_WEBHOOK_SECRET with what Shunya signs with, and OTTO_SHUNYA_SIGNATURE with the message that it signs"};
 }

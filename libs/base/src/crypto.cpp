@@ -51,7 +51,7 @@ public:
     }
     Keyed(const Keyed&) = delete;
     Keyed& operator=(const Keyed&) = delete;
-    std::string mac(std::string_view key, std::string_view message) {
+    std::string mac(std::string_view key, std::initializer_list<std::string_view> message) {
         if (!ready_ || !constant_time_equal(key, key_)) {
             char name[16] = {};
             digest_.copy(name, sizeof name - 1);
@@ -66,7 +66,9 @@ public:
         }
         unsigned char out[EVP_MAX_MD_SIZE];
         std::size_t size = 0;
-        if (EVP_MAC_update(context_, bytes_of(message), message.size()) != 1 || EVP_MAC_final(context_, out, &size, sizeof out) != 1) unsound("HMAC");
+        for (auto piece : message)
+            if (EVP_MAC_update(context_, bytes_of(piece), piece.size()) != 1) unsound("HMAC");
+        if (EVP_MAC_final(context_, out, &size, sizeof out) != 1) unsound("HMAC");
         return {reinterpret_cast<char*>(out), size};
     }
 
@@ -130,9 +132,10 @@ constexpr std::size_t kNonce = 12, kTag = 16;
 
 std::string hmac_sha1(std::string_view key, std::string_view message) {
     static thread_local Keyed keyed("SHA1");
-    return keyed.mac(key, message);
+    return keyed.mac(key, {message});
 }
-std::string hmac_sha256(std::string_view key, std::string_view message) {
+std::string hmac_sha256(std::string_view key, std::string_view message) { return hmac_sha256(key, {message}); }
+std::string hmac_sha256(std::string_view key, std::initializer_list<std::string_view> message) {
     static thread_local Keyed keyed("SHA256");
     return keyed.mac(key, message);
 }

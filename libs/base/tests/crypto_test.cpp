@@ -28,6 +28,7 @@ TEST_CASE("CallRail's published signature comes out of its published body") {
 TEST_CASE("HMAC-SHA256 as RFC 4231 case 2") {
     CHECK(hex_encode(hmac_sha256("Jefe", "what do ya want for nothing?")) ==
           "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    CHECK(hmac_sha256("Jefe", {"what do ya want ", "", "for nothing?"}) == hmac_sha256("Jefe", "what do ya want for nothing?"));
 }
 
 TEST_CASE("Clerk's published token verifies under its published key, and no changed one does") {

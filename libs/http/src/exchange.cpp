@@ -1,3 +1,6 @@
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -17,6 +20,9 @@ bool sane_id(std::string_view id) {
 /// Bytes read at a time: of a head, and at most of a body.
 constexpr std::size_t kReadHead = 4'096, kReadBody = 32u << 10;
 
+/// What has come of a body when the rest of it is a worker's to take in; how much of it at a time, and with one call.
+constexpr std::size_t kLarge = 256u << 10, kPiece = 1u << 20, kOneCall = 256u << 10;
+
 /// A body that needs no room once it is whole.
 constexpr std::size_t kSmall = 64u << 10;
 
@@ -32,6 +38,27 @@ bool is_private(const std::string& address) {
     if (ip.is_v6()) return ip.is_loopback() || (ip.to_v6().to_bytes()[0] & 0xfe) == 0xfc;
     auto b = ip.to_v4().to_bytes();
     return ip.is_loopback() || b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64);
+}
+
+/// Takes in what has come of a large body, where it will stay; it does not wait for more. Of the address space that is asked for ahead nothing is memory before
+/// bytes fill it, and what has come is copied two or three times on its way to 32 MiB instead of seven.
+error_code take_in(int socket, std::string& body, std::size_t rest) {
+    for (std::size_t taken = 0, most = std::min(rest, kPiece); taken < most;) {
+        int there = 0;
+        if (::ioctl(socket, FIONREAD, &there) != 0) there = 0;
+        if (there <= 0 && taken > 0) break;
+        const auto has = body.size();
+        const auto want = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(there, 1)), 1, std::min(kOneCall, most - taken));
+        if (body.capacity() < has + want) body.reserve(has + std::min(rest - taken, std::max(want, 7 * has)));
+        body.resize(has + want);
+        const auto got = ::recv(socket, body.data() + has, want, MSG_DONTWAIT);
+        const auto why = errno;
+        body.resize(has + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        if (got == 0) return net::error::eof;
+        if (got < 0) return why == EAGAIN || why == EWOULDBLOCK || why == EINTR ? error_code() : error_code(why, boost::system::system_category());
+        taken += static_cast<std::size_t>(got);
+    }
+    return {};
 }
 
 }  // namespace
@@ -178,6 +205,19 @@ bool Server::Impl::acceptable(Loop& loop, Exchange& x) {
     return true;
 }
 
+/// Runs it on a worker and waits for that. `work` and what it names stay where they are meanwhile: nothing else can go on with the frame. It must not throw.
+template <class Work>
+Task<void> Server::Impl::on_worker(Loop& loop, Work& work) {
+    auto wait = [this, &work, &loop](auto handler) {
+        auto done = std::make_shared<decltype(handler)>(std::move(handler));
+        workers->post([done, &work, loop = loop.shared_from_this()] {
+            work();
+            loop->post([done] { (*done)(); });
+        });
+    };
+    co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(wait, use_task);
+}
+
 /// What the route itself makes of the head: here if it can tell at once, else on a worker. False if it refuses.
 Task<bool> Server::Impl::admitted(Loop& loop, Exchange& x) {
     auto& request = x.in.request;
@@ -194,15 +234,8 @@ Task<bool> Server::Impl::admitted(Loop& loop, Exchange& x) {
     };
     judge(false);
     if (!admission) {
-        // This frame stays where it is until the worker has posted: nothing else can go on with it.
-        auto wait = [this, &judge, &loop](auto handler) {
-            auto done = std::make_shared<decltype(handler)>(std::move(handler));
-            workers->post([done, &judge, loop = loop.shared_from_this()] {
-                judge(true);
-                loop->post([done] { (*done)(); });
-            });
-        };
-        co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(wait, use_task);
+        auto wait = [&judge] { judge(true); };
+        co_await on_worker(loop, wait);
     }
     if (!admission) co_return true;
     if (admission->refusal) {
@@ -276,6 +309,30 @@ bool Server::Impl::take_body(Connection& c, Exchange& x) {
     return true;
 }
 
+/// Waits for more of a large body and takes it in: on a worker, for to copy megabytes and to find memory for them would hold the loop up; a little that finds its
+/// place here, for less than the way there and back costs.
+Task<error_code> Server::Impl::take_piece(Loop& loop, Connection& c, std::string& body, std::size_t rest) {
+    error_code error;
+    co_await c.socket.async_wait(tcp::socket::wait_read, net::redirect_error(use_task, error));
+    if (error) co_return error;
+    const auto there = c.socket.available(error);
+    if (error) co_return error;
+    const auto socket = c.socket.native_handle();
+    if (there <= kReadBody && body.capacity() - body.size() >= there) {
+        error = take_in(socket, body, std::min(rest, std::max<std::size_t>(there, 1)));
+        co_return error;
+    }
+    auto work = [&error, &body, socket, rest] {
+        try {
+            error = take_in(socket, body, rest);
+        } catch (const std::bad_alloc&) {
+            error = net::error::no_memory;
+        }
+    };
+    co_await on_worker(loop, work);
+    co_return error;
+}
+
 /// The rest of a body that has not come at once. It takes room for what has come, never for what is announced.
 Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
     error_code error;
@@ -289,10 +346,16 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
     }
     auto& room = loop.bodies[x.route->room];
     auto& body = x.body.emplace(c, in.request.client_address);
-    for (bool ended = false; !ended; ended = take_body(c, x)) {
+    const auto length = static_cast<std::size_t>(in.content_length().value_or(0));
+    for (bool ended = false; !ended;) {
         const auto has = in.request.body.size();
+        const bool large = has >= kLarge && has <= length && c.buffer.size() == 0;  // the parser has no part in it from here on
         body.moved = has;
-        if (!body.ended && room.hold(body, has - body.held)) {
+        const bool stays = !body.ended && room.hold(body, has - body.held);
+        if (stays && large && has == length) break;
+        if (stays && large) {
+            error = co_await take_piece(loop, c, in.request.body, length - has);
+        } else if (stays) {
             auto want = std::clamp<std::uint64_t>(std::min<std::uint64_t>(in.content_length_remaining().value_or(kReadBody), has), kReadHead, kReadBody);
             auto space = c.buffer.prepare(static_cast<std::size_t>(want));
             auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
@@ -309,6 +372,7 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
         }
         if (error) co_return false;
         c.deadline = std::min(end, Steady::now() + options.still_timeout);
+        ended = !large && take_body(c, x);
     }
     // Its handler works on it: nothing that its client does makes room any more. A small one is let out, so that many that wait for Kafka at once leave room for the next.
     body.whole = true;

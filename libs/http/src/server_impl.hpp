@@ -77,6 +77,9 @@ struct Server::Impl {
     Task<bool> receive(Loop&, Connection&, Exchange&);
     bool take_body(Connection&, Exchange&);
     Task<bool> receive_body(Loop&, Connection&, Exchange&);
+    Task<error_code> take_piece(Loop&, Connection&, std::string& body, std::size_t rest);
+    template <class Work>
+    Task<void> on_worker(Loop&, Work&);
     static Response settle(std::optional<Response>, const Request&);
     Task<bool> admitted(Loop&, Exchange&);
     void refuse(Exchange&, const Problem&, bool keep_alive = false);

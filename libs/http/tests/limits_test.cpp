@@ -38,6 +38,8 @@ struct World {
         limits.body = kBody;
         router->add_async(Method::post, {"/hook", "/other-hook"}, taken, limits);
         router->add(Method::post, "/command", [](const http::Request& r) { return http::Response::text(200, "done " + std::to_string(r.body.size())); }, limits);
+        limits.body = 16 * kBody;
+        router->add_async(Method::post, {"/large"}, taken, limits);
         router->add(Method::get, "/page", [](const http::Request&) { return http::Response::text(200, std::string(6u << 20, 'p') + "end"); });
         router->add(Method::get, "/small", [](const http::Request&) { return http::Response::text(200, "small"); });
     }
@@ -124,6 +126,25 @@ TEST_CASE("a body that stands still is 408", "[integration]") {
         CHECK(has(answer, "Connection: close"));
     }
     CHECK(w.ask(begun("/command", 10, true)).starts_with("HTTP/1.1 408"));
+    const auto large = whole("/large", 16 * kBody);
+    for (std::size_t sent : {5 * kBody, large.size() - 1}) CHECK(w.ask(large.substr(0, sent)).starts_with("HTTP/1.1 408"));
+    CHECK(w.ask(large).starts_with("HTTP/1.1 200"));
+    w.connect().say(large.substr(0, 10 * kBody)).hang_up();  // nobody is to be told
+    CHECK(w.get("/small").ends_with("small"));
+}
+
+TEST_CASE("a large body that makes its client's room short ends", "[integration]") {
+    World w;
+    http::ServerOptions options;
+    options.least_room = options.most_room = 16 * kBody;  // an address: one body
+    options.still_timeout = Millis{30'000};
+    w.start(options);
+    auto stalled = w.connect();
+    stalled.say(whole("/large", 16 * kBody).substr(0, 10 * kBody));
+    std::string answer;
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;) answer = w.ask(whole("/large", 16 * kBody));
+    CHECK(answer.starts_with("HTTP/1.1 200"));
+    CHECK(stalled.to_end().starts_with("HTTP/1.1 503"));
 }
 
 TEST_CASE("a route judges the head before the body: on the I/O thread, or on a worker if it must wait", "[integration]") {

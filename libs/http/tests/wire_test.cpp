@@ -1,4 +1,7 @@
 // Requests as they stand on the wire, and what RFC 9110 and 9112 say of them.
+#include <future>
+
+#include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "http/server.hpp"
 #include "raw.hpp"
@@ -17,6 +20,7 @@ struct World {
         auto tell = [](const http::Request& r) { return http::Response::text(200, r.target + " of " + std::string(r.headers.get("host")) + ": " + r.body); };
         for (auto path : {"/", "/api/v1/calls", "/api/v1/calls/{call_id}", "/api/v1/calls/{call_id}/analysis", "/media/{token}"}) router->add(Method::get, path, tell);
         for (auto path : {"/echo", "/api/v1/callrail/call.completed", "/api/v1/callrail/call.modified", "/sms/callrail-webhook"}) router->add(Method::post, path, tell);
+        router->add(Method::post, "/large", [](const http::Request& r) { return http::Response::text(200, std::to_string(r.body.size()) + " bytes, " + hex_encode(sha256(r.body)) + ";"); }, {8u << 20});
         server = std::make_unique<http::Server>(http::ServerOptions{}, router);
         REQUIRE(server->start());
     }
@@ -102,4 +106,42 @@ TEST_CASE("a path that is nearly one of ours names the right one", "[integration
     // What stands in a parameter's place may be a secret: it is told to nobody.
     auto secret = w.hint("/medai/secret-token");
     CHECK(secret == "GET /media/{token}?");
+}
+
+TEST_CASE("a large body arrives whole whatever its pieces, and what follows it is the next request", "[integration]") {
+    World w;
+    const std::string next = "GET /api/v1/calls/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    std::string bytes(5'000'003, '\0');
+    std::uint32_t state = 1;
+    for (auto& b : bytes) b = static_cast<char>((state = state * 1'664'525 + 1'013'904'223) >> 24);
+    auto answered = [&](const std::string& said, std::size_t size, std::size_t piece, bool expects) {
+        INFO(size << " bytes, said " << piece << " at a time");
+        Raw c(w.server->port());
+        auto all = said + next;
+        auto body = all.find("\r\n\r\n") + 4;
+        if (expects) c.say(all.substr(0, body)).until("100 Continue\r\n\r\n");
+        for (auto at = expects ? body : 0; at < all.size(); at += piece) c.say(all.substr(at, piece));
+        auto answer = c.to_end();
+        CHECK(has(answer, std::to_string(size) + " bytes, " + hex_encode(sha256(std::string_view(bytes).substr(0, size))) + ";"));
+        CHECK(has(answer, "/api/v1/calls/next of h"));
+    };
+    for (std::size_t size : {(256u << 10) - 1, 256u << 10, (256u << 10) + 1, 300'000u, 1u << 20, 5'000'003u})
+        for (std::size_t piece : {std::size_t{1'448}, std::size_t{40'000}, std::size_t{3} << 20, bytes.size() + 1'000})
+            for (bool expects : {false, true})
+                answered(post("/large", "Content-Length: " + std::to_string(size) + "\r\n" + (expects ? "Expect: 100-continue\r\n" : ""), bytes.substr(0, size)), size, piece, expects);
+    std::string chunks;
+    for (std::size_t at = 0; at < 1'000'000; at += 62'500) chunks += "f424\r\n" + bytes.substr(at, 62'500) + "\r\n";
+    answered(post("/large", "Transfer-Encoding: chunked\r\n", chunks + "0\r\n\r\n"), 1'000'000, 40'000, false);
+}
+
+TEST_CASE("many large bodies at once are none another's", "[integration]") {
+    World w;
+    std::vector<std::future<bool>> all;
+    for (int i = 0; i < 12; ++i)  // each of an address of its own, which has room for one
+        all.push_back(std::async(std::launch::async, [&w, i] {
+            const std::string body(3'000'000 + static_cast<std::size_t>(i), static_cast<char>('a' + i));
+            auto answer = Raw(w.server->port(), ("127.0.0." + std::to_string(2 + i)).c_str()).say(post("/large", "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n", body)).to_end();
+            return has(answer, std::to_string(body.size()) + " bytes, " + hex_encode(sha256(body)) + ";");
+        }));
+    for (auto& one : all) CHECK(one.get());
 }

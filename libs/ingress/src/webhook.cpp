@@ -260,7 +260,7 @@ void Endpoint::Impl::accept(Webhook& w, std::string_view body_sha256, Instant no
     JsonWriter body;
     body.begin_object().member("success", true).key("data").begin_object().member("event_id", id).member("verdict", to_text(judgement.verdict)).end_object().end_object();
     auto responder = std::make_shared<http::Responder>(std::move(w.respond));
-    request.body.clear();
+    request.body = std::string();  // its memory goes here, not with the answer
     courier.send(std::move(wire), [responder, text = body.take(), request = std::move(request)](Courier::Safe safe) {
         if (safe != Courier::Safe::refused) {
             (*responder)(http::Response::json(200, text));

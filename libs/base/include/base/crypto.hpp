@@ -1,4 +1,5 @@
 #pragma once
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@ namespace otto {
 /// Raw MAC bytes (20 and 32).
 std::string hmac_sha1(std::string_view key, std::string_view message);
 std::string hmac_sha256(std::string_view key, std::string_view message);
+/// Likewise of a message that lies in pieces: a long one need not be copied to stand behind a time.
+std::string hmac_sha256(std::string_view key, std::initializer_list<std::string_view> message);
 /// Raw digest bytes.
 std::string sha256(std::string_view message);
 std::string sha1(std::string_view message);
