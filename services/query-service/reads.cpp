@@ -282,7 +282,7 @@ http::Response Reads::company(Context& c) const {
         w.member("onboarding_completed", f.boolean("onboarding_completed"));
         for (std::string secret : {"callrail_api_key", "callrail_signing_key", "twilio_auth_token"})
             w.member(secret + "_set", !f.is_null(secret + "_last4")).member(secret + "_last4", f.maybe_text(secret + "_last4"));
-        for (auto json : {"service_area", "call_flow", "workflow_config"}) {
+        for (auto json : {"service_area", "call_flow", "workflow_config", "held"}) {
             w.key(json);
             if (auto text = f.maybe_text(json)) w.raw(*text);
             else w.null();

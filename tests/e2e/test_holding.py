@@ -177,6 +177,11 @@ def test_what_waits_on_a_companys_account_is_limited_and_what_is_its_own_is_take
     foreign = lambda: post_signed(stack, "/api/v1/callrail/call.completed", call(owner.number, tenant_id=signer.id), signer.key)  # noqa: E731
     eventually(lambda: foreign().status_code == 200 and stack.sql("SELECT 1 FROM held_events WHERE held_for = %s AND reason = %s AND conflict", signer.id, words))
     assert {foreign().status_code for _ in range(30)} == {200, 429} and foreign().status_code == 429
+    # The manager sees it, of the own account and of no other.
+    shown = eventually(lambda: (h := stack.get(f"/api/v1/company/{signer.id}", signer.manager).json()["data"]["held"]) and any(r["reason"] == words and r["events"] >= 2 for r in h["reasons"]) and h)
+    told = {r["reason"]: r for r in shown["reasons"]}
+    assert told[words]["events"] >= 2 and "owner" in told[words]["cure"]
+    assert words not in stack.get(f"/api/v1/company/{owner.id}", owner.manager).text
     mine = call(signer.number)
     assert post_signed(stack, "/api/v1/callrail/call.completed", mine, signer.key).json()["data"]["verdict"] == "authentic"
     eventually(lambda: signer.calls(phone=mine["customer_phone_number"]))

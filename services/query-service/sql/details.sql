@@ -29,7 +29,7 @@ SELECT k.* FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
 -- name: company
 SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4,
        callrail_signing_key_explicit, callrail_signing_key_former_until, twilio_account_sid, twilio_auth_token_last4, onboarding_step, onboarding_completed, status, service_area, call_flow, workflow_config,
-       callrail_problem, callrail_problem_cure, created_at, updated_at
+       callrail_problem, callrail_problem_cure, held_on_account()::text AS held, created_at, updated_at
   FROM companies WHERE id = $1
 
 -- name: one_appointment

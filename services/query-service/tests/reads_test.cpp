@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/crypto.hpp"
+#include "base/json.hpp"
 #include "metrics.hpp"
 #include "pg/migrate.hpp"
 #include "query-service/sql.hpp"
@@ -39,6 +40,11 @@ std::string refused(const std::string& query) {
         return r.problem.fields[0].first;
     }
 }
+
+struct Plain {
+    std::string v;
+    static Plain from(const pg::Fields& f) { return {f.text("v")}; }
+};
 
 }  // namespace
 
@@ -279,6 +285,40 @@ TEST_CASE("totals of lists are right without being counted", "[integration]") {
     db.operators("SELECT list_totals_recount()");
     CHECK(totals("org_a") == Totals{23, 30, 33});
     totals("org_b");
+}
+
+TEST_CASE("a company sees what waits on its account and why, and nothing of another's", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    owner.execute(R"sql(
+INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B'), ('org_c', 'C');
+INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for, released_at)
+SELECT md5(c || r || n)::uuid, 'callrail', 'call.completed', 'of ' || c || ' ' || r, 'do ' || r, 'authentic', '/', 'application/json', '[]', 'twelve bytes', '', '2026-11-29 10:00Z'::timestamptz + n * interval '1 minute', c,
+       CASE WHEN n = 9 THEN now() END
+  FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 7) r, generate_series(r, 9) n WHERE c = 'org_a' OR r = 1;
+INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at)
+VALUES (md5('nobody')::uuid, 'callrail', 'call.completed', 'nobody owns it', '', 'open', '/', '', '[]', '', '', now()))sql");
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
+    auto seen = [&](const std::string& company) {
+        auto tx = db.begin(pg::Scope::company(CompanyId{company}));
+        std::string held;
+        tx.each(sql::company, {CompanyId{company}}, [&](const pg::Fields& f) { held = f.maybe_text("held").value_or("none"); });
+        return held;
+    };
+    auto a = JsonDocument::parse(seen("org_a"));
+    REQUIRE(a);
+    CHECK(a->root()["events"].dump() == "35");
+    CHECK(a->root()["bytes"].dump() == "420");
+    CHECK(a->root()["oldest_at"].string() == "2026-11-29T10:01:00Z");
+    CHECK(a->root()["reasons"].dump().starts_with(R"([{"reason":"of org_a 1","cure":"do 1","events":8},{"reason":"of org_a 2","cure":"do 2","events":7},)"));
+    CHECK(a->root()["reasons"].dump().find("of org_a 6") == std::string::npos);
+    CHECK(seen("org_b").find("org_a") == std::string::npos);
+    CHECK(seen("org_b").find("of org_b 1") != std::string::npos);
+    CHECK(seen("org_c") == "none");
+    auto tx = db.begin(pg::Scope::none());
+    CHECK(tx.one<Plain>({"nobody_asks", "SELECT coalesce(held_on_account()::text, 'none') AS v"}).v == "none");
+    CHECK_THROWS(db.execute("SELECT * FROM held_events"));
 }
 
 TEST_CASE("pages of a company that statistics do not know find cards and leads by their keys", "[integration]") {
