@@ -34,6 +34,8 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         m.set_callrail_account_id(f.text("callrail_account_id"));
         if (auto id = f.maybe_text("callrail_company_id")) m.add_callrail_company_ids(*id);
         if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
+        m.set_callrail_problem(f.maybe_text("callrail_problem").value_or(""));
+        m.set_callrail_problem_cure(f.maybe_text("callrail_problem_cure").value_or(""));
         if (auto sealed = f.maybe_text("callrail_api_key")) {
             m.mutable_callrail_api_key()->set_sealed(*sealed);
             m.mutable_callrail_api_key()->set_column("callrail_api_key");

@@ -25,6 +25,11 @@ Proof prove(const pb::Receipt& receipt, const directory::Profile& company) {
 const std::string kFlowsOn = "; the event then flows on by itself.";
 const std::string kForgotten = "else leave it: what no key proves is removed after OTTO_HELD_UNVERIFIED_DAYS.";
 
+std::string without_stop(std::string sentence) {
+    if (sentence.ends_with('.')) sentence.pop_back();
+    return sentence;
+}
+
 Held suspended(const std::string& number, const CompanyId& company) { return {"The company is suspended", "Set its status to active" + kFlowsOn, number, company}; }
 
 /// Why nobody's key proves it.
@@ -38,6 +43,9 @@ Held unproven(const directory::Asked& asked, const std::vector<directory::Candid
         return {owner ? "The signature does not match the key of the owner of tracking number " + number : "The signature matches no key of the companies that the webhook names",
                 "Check the signing key against CallRail's webhook settings, and set it if it is another; " + kForgotten, number, account};
     if (owner && !owner->company->active) return suspended(number, account);
+    if (owner && !owner->company->callrail_problem.empty())
+        return {"The owner of tracking number " + number + " has no signing key: " + without_stop(owner->company->callrail_problem),
+                without_stop(owner->company->callrail_problem_cure) + "; or set the signing key itself (POST /api/v1/company/set-callrail-signing-key/{id})" + kFlowsOn, number, account};
     if (owner && owner->company->callrail_api_key)
         return {"The owner of tracking number " + number + " has no signing key: CallRail has given none for its API key",
                 "Check the API key and the account id, and set them again (POST /api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}), or set the signing key itself "

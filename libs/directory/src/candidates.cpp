@@ -24,9 +24,9 @@ int rank(const Profile& p, Instant now) {
 
 bool same(const Key& a, const Key& b) { return a.valid_to == b.valid_to && a.from_provider == b.from_provider && constant_time_equal(a.secret.reveal(), b.secret.reveal()); }
 
-/// Whether what each key proves is the same in both.
+/// Whether what each key proves is the same in both, and why there is none.
 bool prove_alike(const Profile& a, const Profile& b) {
-    return a.active == b.active && a.callrail_api_key.has_value() == b.callrail_api_key.has_value() &&
+    return a.active == b.active && a.callrail_api_key.has_value() == b.callrail_api_key.has_value() && a.callrail_problem == b.callrail_problem &&
            std::equal(a.callrail_keys.begin(), a.callrail_keys.end(), b.callrail_keys.begin(), b.callrail_keys.end(), [](const Key& x, const Key& y) { return same(x, y); });
 }
 

@@ -1,4 +1,5 @@
 #include "checks.hpp"
+#include "directory.hpp"
 #include "rig.hpp"
 
 using namespace otto;
@@ -83,6 +84,14 @@ TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked abou
     peer().on("/v3/a/ACCREF/trackers.json", "{}", 401);
     check("org_keys");  // revoked at CallRail meanwhile
     CHECK(problem_of("org_keys").find("refuses the API key") != std::string::npos);
+    CHECK(rig().value("SELECT dirty::text AS v FROM directory_state WHERE company_id = 'org_keys'") == "true");
+    {
+        auto db = rig().connection();
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_keys"}));
+        auto told = profile_of(tx, CompanyId{"org_keys"});
+        CHECK(told.callrail_problem().find("refuses the API key") != std::string::npos);
+        CHECK(told.callrail_problem_cure().find("set-callrail-api-key") != std::string::npos);
+    }
     for (auto id : {"..", ".", "a/b", "a?b", "a b", ""}) CHECK(set_account("org_keys", id).field == "account_id");
     CHECK_THROWS_AS(rig().sql("UPDATE companies SET callrail_account_id = '..' WHERE id = 'org_keys'"), pg::SqlFailure);
 }

@@ -177,6 +177,17 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     CHECK(held("+12025550101").held_for.value() == "org_a");
     CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail has given none for its API key");
     CHECK(held("+12025550103").cure.starts_with("Check the API key and the account id"));
+    auto generation = known.all.generation();
+    m.set_version(2);
+    m.set_callrail_problem("CallRail refuses the API key (CallRail answered 401).");
+    m.set_callrail_problem_cure("Set it again: POST /api/v1/company/set-callrail-api-key/{id}.");
+    known.all.apply("org_k", m.SerializeAsString());
+    CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail refuses the API key (CallRail answered 401)");
+    CHECK(held("+12025550103").cure.starts_with("Set it again: POST /api/v1/company/set-callrail-api-key/{id}; or set the signing key itself"));
+    // What waits is told its new reason.
+    auto changed = known.all.changed_since(generation).names;
+    REQUIRE(changed);
+    CHECK(std::find(changed->begin(), changed->end(), "number:+12025550103") != changed->end());
     CHECK(held("").cure.find("POST /api/v1/numbers") == std::string::npos);  // there is none to register
     CHECK(held("+12025550199").cure.find("POST /api/v1/numbers") != std::string::npos);
     for (const char* number : {"+12025550101", "+12025550103", "", "+12025550199"})
