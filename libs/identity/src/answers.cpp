@@ -1,5 +1,8 @@
 #include "answers.hpp"
 
+#include <algorithm>
+#include <thread>
+
 #include "base/crypto.hpp"
 #include "telemetry/log.hpp"
 
@@ -47,7 +50,7 @@ http::Response Answers::once(Context& context, const std::string& route, const s
     const auto& request = context.request;
     const auto& who = context.who;
     const Key key{who.company ? who.company->value() : std::string{}, who.issuer, who.user.value(), route, text, hex_encode(sha256(request.target + "\n" + request.body)), Uuid::v7(request.received_at)};
-    if (auto answer = claim(key)) return std::move(*answer);
+    if (auto answer = claimed_or_answered(key, request)) return std::move(*answer);
     try {
         http::Response response;
         try {
@@ -73,8 +76,7 @@ http::Response Answers::once(Context& context, const std::string& route, const s
 
 pg::Tx Answers::begin(const Key& k) { return pool_.begin(k.company.empty() ? pg::Scope::none() : pg::Scope::company(CompanyId{k.company})); }
 
-/// The answer that the key has, or nothing: then the key is the caller's.
-std::optional<http::Response> Answers::claim(const Key& k) {
+Answers::Found Answers::claim(const Key& k) {
     auto tx = begin(k);
     tx.write(kNoWait);
     auto params = k.params(service_);
@@ -83,15 +85,27 @@ std::optional<http::Response> Answers::claim(const Key& k) {
     std::optional<Kept> row;
     if (!claimed) row = tx.maybe<Kept>(kAnswerOf, k.params(service_));
     tx.commit();
-    if (claimed) return std::nullopt;
+    if (claimed) return {true};
     if (row && row->hash != k.request_hash) refuse(409, "Idempotency-Key used", "This Idempotency-Key was used for another request; take a new one.", {{"Idempotency-Key", "was used for another request"}});
-    if (!row || row->status == 0) in_progress("The first request with this Idempotency-Key is still being worked on");  // no row: that one came to nothing just now
+    if (!row || row->status == 0) return {};  // no row: that one came to nothing just now
     http::Response r;
     r.status = row->status;
     r.headers.add("Content-Type", row->type);
     r.headers.add("Idempotent-Replayed", "true");
     r.body = row->body;
-    return r;
+    return {false, std::move(r)};
+}
+
+/// The answer that the key has, or nothing: then the key is the caller's. While another works on the same request it is asked for now and then; no connection is held
+/// meanwhile, and the worker that waits is of the user's own share.
+std::optional<http::Response> Answers::claimed_or_answered(const Key& k, const http::Request& request) {
+    const auto until = std::chrono::steady_clock::now() + patience_;
+    for (Millis pause{10};; pause = std::min(pause * 2, Millis{200})) {
+        auto found = claim(k);
+        if (found.ours || found.answer) return std::move(found.answer);
+        if (std::chrono::steady_clock::now() + pause > until || (request.asker && request.asker->gone())) in_progress("The first request with this Idempotency-Key is still being worked on");
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 /// False if another request has the claim meanwhile: then nothing may be committed.

@@ -43,13 +43,13 @@ Principal person(const char* company, const char* user = "user_1", const char* i
     return who;
 }
 
-http::Response ask(const Principal& who, const std::string& key, const identity::Api::Handler& handler, const std::string& body = "{}") {
+http::Response ask(const Principal& who, const std::string& key, const identity::Api::Handler& handler, const std::string& body = "{}", Millis patience = Millis{0}) {
     http::Request request;
     request.target = "/api/v1/tasks";
     request.body = body;
     Context context(request, who, *World::shared().pool);
     try {
-        return identity::Answers(*World::shared().pool, "company-service").once(context, "POST /api/v1/tasks", key, handler);
+        return identity::Answers(*World::shared().pool, "company-service", patience).once(context, "POST /api/v1/tasks", key, handler);
     } catch (const identity::Refusal& refusal) {
         return identity::refused(refusal, request);
     }
@@ -99,7 +99,7 @@ TEST_CASE("answers stand behind their company's wall", "[integration]") {
     CHECK(seen(pg::Scope::none()) == ";org_wall;");  // for the service that trims them
 }
 
-TEST_CASE("while a request is worked on the same again waits outside, and effects happen once", "[integration]") {
+TEST_CASE("while a request is worked on the same again waits for its answer, for a while, and effects happen once", "[integration]") {
     for (const char* company : {"org_at_once", ""}) {
         std::atomic<int> effects{0};
         std::promise<void> entered, go_on;
@@ -115,8 +115,10 @@ TEST_CASE("while a request is worked on the same again waits outside, and effect
         entered.get_future().wait();
         auto second = ask(person(company), "at once", slow);
         CHECK((second.status == 409 && second.headers.get("Retry-After") == "1"));
+        auto patient = std::async(std::launch::async, [&] { return ask(person(company), "at once", slow, "{}", Millis{60'000}); });
         go_on.set_value();
         CHECK(first.get().body == "made");
+        CHECK(patient.get().body == "made");
         auto third = ask(person(company), "at once", slow);
         CHECK((third.body == "made" && effects == 1));
     }
