@@ -261,14 +261,19 @@ TEST_CASE("events from outside of lanes leave through the service's own shards; 
     never.set_phone("never");
     emitter.emit(rolled_back, never, tel::TraceContext::fresh());
     rolled_back.rollback();
-    relay.round(db);
+    // A round does not wait for a Kafka that takes longer than a second; the next one looks again.
+    auto left_after_rounds = [&](std::int64_t wanted) {
+        return eventually([&] {
+            relay.round(db);
+            return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == wanted;
+        });
+    };
+    CHECK(left_after_rounds(1));
     CHECK(on_topic("otto.calls", company + ":now", 1) == 1);
-    CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 1);
     pg::Connection owner(World::shared().owner, "owner");
     owner.execute("UPDATE outbox SET not_before = now() WHERE consumer = '" + consumer_of(company) + "'");
-    relay.round(db);
+    CHECK(left_after_rounds(0));
     CHECK(on_topic("otto.calls", company + ":timer again", 1) == 1);
-    CHECK(count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(company) + "'") == 0);
 }
 
 TEST_CASE("each statement on the outbox has one index that it can use, also while nothing is in it", "[integration]") {
