@@ -129,10 +129,8 @@ class Company:
         return answer
 
     def member(self, role: str, user: str) -> str:
-        """Somebody of this company, at the identity provider and here; the token."""
-        token = self.stack.token(role, self.id, user=user)
-        self.stack.sql("INSERT INTO company_users (company_id, id, role) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", self.id, user, role)
-        return token
+        """Somebody who joins this company at the identity provider; the token. Otto learns of it when it next asks there."""
+        return self.stack.token(role, self.id, user=user)
 
     def call(self, **more: typing.Any) -> dict[str, typing.Any]:
         return self.stack.place_call(self.number, signing_key=self.key, **more)

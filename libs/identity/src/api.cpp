@@ -1,6 +1,7 @@
 #include "identity/api.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "answers.hpp"
 #include "base/json.hpp"
@@ -10,6 +11,8 @@
 namespace otto::identity {
 namespace {
 
+constexpr pg::Query kMembersWanted{"api.members_wanted", "SELECT members_wanted() AS pending"};
+constexpr std::chrono::seconds kJoiningTakes{3};  // for as long the identity provider is waited for
 constexpr pg::Query kMember{"api.member", "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
 
 constexpr Millis kReadsLast{5'000};
@@ -56,9 +59,22 @@ const CompanyId& Context::company() const {
 
 void must_be_member(Context& c, const std::string& field, const std::string& user) {
     if (user == c.who.user.value()) return;
-    bool known = false;
-    c.tx().each(kMember, {c.company(), user}, [&](const pg::Fields&) { known = true; });
-    if (!known) refuse_field(field, "is nobody of this company; GET /api/v1/users lists its people");
+    auto known = [&] {
+        bool found = false;
+        c.tx().each(kMember, {c.company(), user}, [&](const pg::Fields&) { found = true; });
+        return found;
+    };
+    if (known()) return;
+    // Who has just joined is not on record yet. What is wanted of Clerk must be committed for company-service to see it, so in a transaction of its own.
+    const auto until = std::chrono::steady_clock::now() + kJoiningTakes;
+    for (bool pending = true; pending && std::chrono::steady_clock::now() < until;) {
+        auto tx = c.pool_.begin(pg::Scope::company(c.company()));
+        tx.each(kMembersWanted, {}, [&](const pg::Fields& f) { pending = f.boolean("pending"); });
+        tx.commit();
+        if (known()) return;
+        if (pending) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    refuse_field(field, "is nobody of this company; GET /api/v1/users lists its people");
 }
 
 pg::Tx& Context::tx() { return tx_as(company()); }

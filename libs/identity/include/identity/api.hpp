@@ -25,8 +25,8 @@ http::Response refused(const Refusal&, const http::Request&);
 [[noreturn]] void not_found(const std::string& what);
 
 class Context;
-/// 422 that names `field`, unless `user` is one of the company's people who has not been removed. Who asks is always one. For services that may read
-/// company_users (company_id, id, status).
+/// 422 that names `field`, unless `user` is one of the company's people who has not been removed. Who asks is always one; for who has perhaps just joined the identity
+/// provider is asked anew, up to 3 s. For services that may read company_users (company_id, id, status) and call members_wanted().
 void must_be_member(Context&, const std::string& field, const std::string& user);
 
 /// One authenticated request on its way through a handler. The tenant is the token's and nothing else's.
@@ -50,6 +50,7 @@ public:
 private:
     friend class Api;
     friend class Answers;
+    friend void must_be_member(Context&, const std::string&, const std::string&);
     pg::Pool& pool_;
     const bool reads_;
     std::unique_ptr<pg::Tx> tx_;
