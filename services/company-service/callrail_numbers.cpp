@@ -83,7 +83,8 @@ Listing CallRailNumbers::read(http::Client& client, const Account& account, std:
             return out;
         }
         if (answer->status == 401) return refused(Listing::End::refused_key, 401);
-        if (answer->status == 403 || answer->status == 404) return refused(Listing::End::no_account, answer->status);
+        if (answer->status == 403) return refused(Listing::End::no_account, 403);
+        if (answer->status == 404) return refused(Listing::End::not_found, 404);
         if (answer->status != 200) return refused(Listing::End::no_answer, answer->status);
         auto list = read_trackers(answer->body, account.company);
         if (!list) {
@@ -107,6 +108,7 @@ void CallRailNumbers::keep(pg::Tx& tx, const CompanyId& company, const Listing& 
             tx.write(sql::callrail_problem, {company, "CallRail refuses the API key (" + listing.why + ").", "Set it again: POST /api/v1/company/set-callrail-api-key/{id}."});
             return;
         case Listing::End::no_account:
+        case Listing::End::not_found:
             tx.write(sql::callrail_problem, {company, "CallRail shows this API key no such account (" + listing.why + ").",
                                              "Check the account id (POST /api/v1/company/set-callrail-account-id/{id}), or take the key of a user who sees the account."});
             return;

@@ -13,7 +13,8 @@ namespace otto::company_service {
 
 /// What CallRail said of an account's tracking numbers.
 struct Listing {
-    enum class End { good, refused_key, no_account, no_answer };
+    /// not_found: there is no such account, or whoever answers for CallRail does not serve the list; which of them cannot be told.
+    enum class End { good, refused_key, no_account, not_found, no_answer };
     End end = End::no_answer;
     std::string why;                     ///< unless good
     std::vector<std::string> numbers;    ///< E.164, of the company asked for

@@ -92,12 +92,15 @@ def test_a_manager_has_a_failed_recording_tried_again(stack, roofers):
 
 def test_a_wrong_api_key_holds_recordings_up_until_the_right_one_is_set(stack):
     company = Company(stack)
-    account = f"ACC{uuid.uuid4().hex}"
-    counts = lambda key: httpx.post(stack.sandbox + "/sandbox/callrail/accounts", json={"account_id": account, "api_key": key, "signing_key": company.key, "numbers": [company.number]})  # noqa: E731
-    counts("the former one")
-    company.post(f"/api/v1/company/set-callrail-account-id/{company.id}", params={"account_id": account})
-    company.post(f"/api/v1/company/set-callrail-api-key/{company.id}", params={"api_key": "the former one"})
-    counts("the right one")  # a key that is wrong at once is refused where it is set
+    account = {"account_id": f"ACC{uuid.uuid4().hex}", "api_key": "the first one", "signing_key": company.key, "numbers": [company.number]}
+
+    def at_callrail(api_key: str) -> None:
+        httpx.post(stack.sandbox + "/sandbox/callrail/accounts", json=account | {"api_key": api_key}).raise_for_status()
+
+    at_callrail("the first one")
+    company.post(f"/api/v1/company/set-callrail-account-id/{company.id}", params={"account_id": account["account_id"]})
+    company.post(f"/api/v1/company/set-callrail-api-key/{company.id}", params={"api_key": "the first one"})
+    at_callrail("the right one")  # the first one was revoked there
     # Until the key is known the recording comes by its address.
     call = eventually(lambda: (c := company.call_in_state(company.call(), "paused", "done"))["analysis_state"]["state"] == "paused" and c, what="a call that waits")
     assert "API key" in call["analysis_state"]["why"] and f"/api/v1/company/set-callrail-api-key/{company.id}" in call["analysis_state"]["cure"]

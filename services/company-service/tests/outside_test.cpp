@@ -67,8 +67,12 @@ TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked abou
     auto refused = connect("org_keys", "ACCREF");
     CHECK(refused.status == 422);
     CHECK(refused.field == "api_key");
-    CHECK(connect("org_keys", "ACCNONE").field == "account_id");  // 404
+    peer().on("/v3/a/ACCNONE/trackers.json", "{}", 403);
+    CHECK(connect("org_keys", "ACCNONE").field == "account_id");
     CHECK(rig().value("SELECT onboarding_step AS v FROM companies WHERE id = 'org_keys'") == "company_created");
+    // No such list: perhaps no such account. It is kept, and the manager is told.
+    CHECK(set_account("org_keys", "ACCLOST").status == 200);
+    CHECK(problem_of("org_keys").find("set-callrail-account-id") != std::string::npos);
     // The account alone does not make the key that is set better: it is kept, and the manager is told what is wrong.
     CHECK(set_account("org_keys", "ACCREF").status == 200);
     CHECK(problem_of("org_keys").find("refuses the API key") != std::string::npos);
