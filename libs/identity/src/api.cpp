@@ -11,8 +11,9 @@
 namespace otto::identity {
 namespace {
 
-constexpr pg::Query kMembersWanted{"api.members_wanted", "SELECT members_wanted() AS pending"};
-constexpr std::chrono::seconds kJoiningTakes{3};  // for as long the identity provider is waited for
+constexpr pg::Query kMembersWanted{"api.members_wanted", "SELECT members_wanted($1) AS pending"};
+constexpr pg::Query kNow{"api.now", "SELECT now() AS now"};
+constexpr std::chrono::seconds kJoiningTakes{4};  // for as long the identity provider is waited for
 constexpr pg::Query kMember{"api.member", "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
 
 constexpr Millis kReadsLast{5'000};
@@ -66,10 +67,12 @@ void must_be_member(Context& c, const std::string& field, const std::string& use
     };
     if (known()) return;
     // Who has just joined is not on record yet. What is wanted of Clerk must be committed for company-service to see it, so in a transaction of its own.
+    Instant since{};
+    c.tx().each(kNow, {}, [&](const pg::Fields& f) { since = *f.time("now"); });
     const auto until = std::chrono::steady_clock::now() + kJoiningTakes;
     for (bool pending = true; pending && std::chrono::steady_clock::now() < until;) {
         auto tx = c.pool_.begin(pg::Scope::company(c.company()));
-        tx.each(kMembersWanted, {}, [&](const pg::Fields& f) { pending = f.boolean("pending"); });
+        tx.each(kMembersWanted, {since}, [&](const pg::Fields& f) { pending = f.boolean("pending"); });
         tx.commit();
         if (known()) return;
         if (pending) std::this_thread::sleep_for(std::chrono::milliseconds(50));

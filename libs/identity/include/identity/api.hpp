@@ -26,7 +26,7 @@ http::Response refused(const Refusal&, const http::Request&);
 
 class Context;
 /// 422 that names `field`, unless `user` is one of the company's people who has not been removed. Who asks is always one; for who has perhaps just joined the identity
-/// provider is asked anew, up to 3 s. For services that may read company_users (company_id, id, status) and call members_wanted().
+/// provider is asked anew, up to 4 s. For services that may read company_users (company_id, id, status) and call members_wanted().
 void must_be_member(Context&, const std::string& field, const std::string& user);
 
 /// One authenticated request on its way through a handler. The tenant is the token's and nothing else's.
