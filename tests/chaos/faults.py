@@ -146,11 +146,12 @@ def zombie(w: World, name: str, frozen_for: float = 30) -> Seen:
     w.progress_within(15)
     role = f"otto_{name.replace('-', '_')}"
     with psycopg.connect(c.owner_url()) as db:
-        # What every batch touches first is locked, so that the process waits in the middle of its transaction. Its sessions are told by their client's port.
+        # What every batch touches first is locked, so that the process waits in the middle of its transaction: of a batch, or, after an unclean owner, of putting its begin on record. Its sessions are told
+        # by their client's port.
         ports = ports_of(old.pid)
         db.execute("SELECT 1 FROM lanes WHERE consumer = %s FOR UPDATE", [name])
         with psycopg.connect(c.owner_url(), autocommit=True) as look:
-            stuck = lambda: [pid for pid, port in look.execute("SELECT pid, client_port FROM pg_stat_activity WHERE usename = %s AND state = 'active' AND wait_event_type = 'Lock' AND query LIKE '%%otto_fence%%'", [role]).fetchall() if port in ports]  # noqa: E731
+            stuck = lambda: [pid for pid, port in look.execute("SELECT pid, client_port FROM pg_stat_activity WHERE usename = %s AND state = 'active' AND wait_event_type = 'Lock' AND (query LIKE '%%otto_fence%%' OR query LIKE '%%trying_count%%')", [role]).fetchall() if port in ports]  # noqa: E731
             eventually(stuck, within=4.5, what="a transaction of the old process that waits")
             old.signal(signal.SIGSTOP)
             sessions = stuck()
