@@ -5,12 +5,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
+#include "base/time.hpp"
 #include "pg/connection.hpp"
 
 namespace otto::testkit {
 
 int free_port() { return std::stoi(run_command(OTTO_SOURCE_DIR "/deploy/free-port")); }
+
+void until_past(std::int64_t moment_ms) {
+    while (to_micros(system_clock().now()) / 1000 <= moment_ms) std::this_thread::yield();
+}
 
 std::string run_command(const std::string& command) {
     std::FILE* out = ::popen(("(" + command + ") 2>&1 </dev/null").c_str(), "r");

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 
 #include "base/secret.hpp"
@@ -25,6 +26,9 @@ private:
 
 /// A free TCP port of the loopback interface (deploy/free-port).
 int free_port();
+
+/// Returns once the clock has passed this moment (ms since 1970). A restore takes longer than the millisecond of a database's last write; what a test restores by hand must too.
+void until_past(std::int64_t moment_ms);
 
 /// Runs a shell command; returns what it printed, throws std::runtime_error with that if it fails.
 std::string run_command(const std::string& command);
