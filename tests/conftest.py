@@ -103,12 +103,12 @@ def new_number() -> str:
 class Company:
     """A company that is connected to CallRail, its key known to the ingress."""
 
-    def __init__(self, stack: Stack, signing_key: str | None = "a signing key of a test") -> None:
+    def __init__(self, stack: Stack, signing_key: str | None = "a signing key of a test", timezone: str = "America/Phoenix") -> None:
         self.stack = stack
         self.number = new_number()
         self.key = f"{signing_key} {uuid.uuid4()}" if signing_key else None
         user = f"user_{uuid.uuid4().hex}"
-        made = stack.http.post("/api/v1/company/", params={"name": "Roofers & Sons", "phone_number": self.number, "timezone": "America/Phoenix"},
+        made = stack.http.post("/api/v1/company/", params={"name": "Roofers & Sons", "phone_number": self.number, "timezone": timezone},
                                headers={"Authorization": f"Bearer {stack.token('manager', user=user)}"})
         assert made.status_code == 200, made.text
         self.id = made.json()["company_id"]

@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "base/spoken_time.hpp"
+#include "base/text.hpp"
 
 namespace otto::appointment_service {
 
@@ -14,13 +15,14 @@ Effect effect_of(const analysis::v1::AnalysisCompleted& a) {
     return a.booking_status() == "not_booked" || a.booking_status() == "service_not_offered" ? Effect::cancel : Effect::none;
 }
 
-When when_of(const std::optional<std::string>& said) {
+When when_of(const std::optional<std::string>& said, const std::string& zone, Instant received, const Clocks& clocks) {
     if (!said || said->empty()) return {};
     auto spoken = parse_spoken_time(*said);
-    if (!spoken) return {{}, {}, "Shunya's words for the time: " + said->substr(0, 200)};
-    if (spoken->moment) return {spoken->moment, {}, {}};
-    if (spoken->clock.empty()) return {{}, {}, "The day was said, the time was not: " + spoken->day};
-    return {{}, spoken->day + " " + spoken->clock, {}};
+    if (spoken && !spoken->moment && spoken->clock.empty()) return {{}, "The day was said, the time was not: " + spoken->day};
+    std::optional<Instant> at;
+    if (spoken) at = spoken->moment ? spoken->moment : clocks(spoken->wall(""), spoken->place.empty() ? zone : spoken->place);
+    if (at = credible(at, received); at) return {at, {}};
+    return {{}, "Shunya's words for the time: " + clip_utf8(*said, 200)};
 }
 
 std::int64_t minutes_of(std::string_view workflow_config) {

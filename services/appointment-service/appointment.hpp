@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,12 +20,13 @@ Effect effect_of(const analysis::v1::AnalysisCompleted&);
 
 /// When an appointment is, as far as somebody said so.
 struct When {
-    std::optional<Instant> moment;   ///< with a zone
-    std::optional<std::string> wall; ///< "2026-03-01 10:00:00": on the company's clocks
-    std::string remark;              ///< what was said but is no time: a bare day, words
-    bool known() const { return moment || wall; }
+    std::optional<Instant> at;
+    std::string remark;              ///< what was said but is no time: a bare day, words, what cannot be meant
 };
-When when_of(const std::optional<std::string>& said);
+/// What a clock shows in a zone, as a moment; none: there is no such zone.
+using Clocks = std::function<std::optional<Instant>(const std::string& wall, const std::string& zone)>;
+/// `said` as parse_spoken_time() reads it, without a zone on the company's clocks, and heard at `received`.
+When when_of(const std::optional<std::string>& said, const std::string& zone, Instant received, const Clocks&);
 
 /// How long an appointment lasts if nobody says: `appointment_minutes` of the company's workflow_config, 60 by default, 5 to 1440.
 std::int64_t minutes_of(std::string_view workflow_config);

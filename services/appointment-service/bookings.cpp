@@ -19,6 +19,10 @@ struct Version {
     static Version from(const pg::Fields& f) { return {f.integer("version")}; }
 };
 
+struct Moment {
+    std::optional<Instant> at;
+    static Moment from(const pg::Fields& f) { return {f.time("at")}; }
+};
 struct Text {
     std::string status;
     static Text from(const pg::Fields& f) { return {f.text("status")}; }
@@ -68,11 +72,11 @@ rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::T
 
     std::optional<Changed> changed;
     if (effect == Effect::make) {
-        auto when = when_of(a.has_appointment_date() ? std::optional(a.appointment_date()) : std::nullopt);
-        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), call), *lead, *contact, call, when.moment, when.wall, company->timezone,
-                                                minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
+        auto clocks = [&tx](const std::string& wall, const std::string& zone) { return tx.one<Moment>(sql::moment, {wall, zone}).at; };
+        auto when = when_of(a.has_appointment_date() ? std::optional(a.appointment_date()) : std::nullopt, company->timezone, from_micros(a.received_at_us()), clocks);
+        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), call), *lead, *contact, call, when.at, minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
                                                 text_or_null(a.has_appointment_type(), a.appointment_type()), text_or_null(true, when.remark), a.version()});
-        if (changed && !when.known()) {
+        if (changed && !when.at) {
             tx.on_commit([] { without_time.inc(); });
             tel::warn("An appointment was booked without a time", {{"company_id", a.company_id()}, {"call_id", call}, {"appointment_id", changed->id.to_string()},
                                                                      {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});

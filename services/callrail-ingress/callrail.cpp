@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail.hpp"
@@ -19,7 +20,7 @@ class Read final : public ingress::Reading {
 public:
     explicit Read(const http::Request& request) : text_(request.path == kTexts), report_(providers::callrail::Report::read(request.body, request.content_type())) {
         auto names = text_ ? report_.names_of_text() : report_.names_of_call();
-        at = names.at;
+        at = credible(names.at, request.received_at);
         asked = {std::move(names.number), text_ ? directory::Purpose::text : directory::Purpose::voice, std::move(names.provider_companies), std::move(names.account), std::move(names.claimed_company),
                  std::move(names.mapped_company)};
     }

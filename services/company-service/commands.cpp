@@ -58,7 +58,7 @@ void must_be_own(identity::Context& c) {
     if (c.request.param("id") != c.company().value()) identity::not_found("company");
 }
 
-constexpr const char* kNoTimezone = "is no time zone; write it as America/Phoenix";
+constexpr const char* kNoTimezone = "is none of IANA's places; write it as America/Phoenix";
 
 /// An id at CallRail: it becomes part of addresses there.
 std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "base/spoken_time.hpp"
 #include "cards.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
@@ -64,11 +65,22 @@ public:
 
 private:
     static CallKey key_of(const In& in) { return {in.event.company_id(), in.event.call_id()}; }
+    /// A task that is to be made, or to become another.
+    struct Filled {
+        CallKey call;
+        Place place;
+        Kept kept;
+        Wanted wanted;
+        const In* in;
+        bool fresh;
+    };
     std::map<CallKey, Place> find_calls();
     void lock_contacts(const std::map<CallKey, Place>&);
     void take(const In&);
     void write_contacts();
     void write_leads();
+    std::vector<Filled> fill_tasks();
+    void settle_times(std::vector<Filled>&);
     void write_tasks();
     void tell(const rt::Envelope& cause, const char* kind, const std::string& company, const Uuid& id, std::int64_t version);
 
@@ -151,13 +163,12 @@ void Batch::write_leads() {
     }
 }
 
-void Batch::write_tasks() {
-    if (with_actions_.empty()) return;
-    pg::Columns asked(2), fresh(17), changes(12);
+std::vector<Batch::Filled> Batch::fill_tasks() {
+    pg::Columns asked(2);
     for (const auto& [call, said] : with_actions_) asked.row({call.first, call.second});
     std::map<CallKey, std::vector<Kept>> kept;
     tx_.each(sql::tasks_of_calls, asked.params(), [&](const pg::Fields& f) { kept[{f.text("company_id"), f.integer("call_id")}].push_back(TaskRow::from(f).kept); });
-    std::map<Key, const rt::Envelope*> causes;
+    std::vector<Filled> filled;
     for (const auto& [call, said] : with_actions_) {
         const auto& [place, ins] = said;
         auto& mine = kept[call];
@@ -185,17 +196,46 @@ void Batch::write_tasks() {
         for (const auto& k : mine) {
             auto found = pending.find(k.id);
             if (found == pending.end()) continue;
-            const auto& [w, in, is_fresh] = found->second;
-            std::optional<std::string> assignee;
-            if (w.assigned_to == "rep") assignee = book_.rep(call.first, place.lead);
-            else if (w.assigned_to == "csr") assignee = stated(in->event.has_owner_id(), in->event.owner_id());
-            if (is_fresh)
-                fresh.row({call.first, k.id, w.description, w.assigned_to, assignee, w.action_type, w.due.at, w.due.local, w.priority, place.contact, place.lead, call.second, w.key, w.raw_text, w.contact_method,
-                           k.slot, k.version});
-            else
-                changes.row({call.first, k.id, w.description, w.assigned_to, assignee, w.due.at, w.due.local, w.priority, w.key, w.raw_text, w.contact_method, k.version});
-            causes[{call.first, k.id}] = &in->meta;
+            auto& [w, in, is_fresh] = found->second;
+            filled.push_back({call, place, k, std::move(w), in, is_fresh});
         }
+    }
+    return filled;
+}
+
+/// Of what clocks show become moments, and of moments only those stay that can be meant.
+void Batch::settle_times(std::vector<Filled>& filled) {
+    pg::Columns walls(3);
+    std::vector<Due*> shown;
+    for (auto& f : filled) {
+        auto& due = f.wanted.due;
+        if (!due.wall) continue;
+        walls.row({f.call.first, due.wall, due.place});
+        shown.push_back(&due);
+    }
+    std::size_t n = 0;
+    if (!shown.empty()) tx_.each(sql::moments, walls.params(), [&](const pg::Fields& f) { shown[n++]->at = f.time("at"); });
+    for (auto& f : filled) f.wanted.due.at = credible(f.wanted.due.at, from_micros(f.in->event.received_at_us()));
+}
+
+void Batch::write_tasks() {
+    if (with_actions_.empty()) return;
+    auto filled = fill_tasks();
+    settle_times(filled);
+    pg::Columns fresh(16), changes(11);
+    std::map<Key, const rt::Envelope*> causes;
+    for (const auto& f : filled) {
+        const auto& w = f.wanted;
+        const auto& company = f.call.first;
+        std::optional<std::string> assignee;
+        if (w.assigned_to == "rep") assignee = book_.rep(company, f.place.lead);
+        else if (w.assigned_to == "csr") assignee = stated(f.in->event.has_owner_id(), f.in->event.owner_id());
+        if (f.fresh)
+            fresh.row({company, f.kept.id, w.description, w.assigned_to, assignee, w.action_type, w.due.at, w.priority, f.place.contact, f.place.lead, f.call.second, w.key, w.raw_text, w.contact_method,
+                       f.kept.slot, f.kept.version});
+        else
+            changes.row({company, f.kept.id, w.description, w.assigned_to, assignee, w.due.at, w.priority, w.key, w.raw_text, w.contact_method, f.kept.version});
+        causes[{company, f.kept.id}] = &f.in->meta;
     }
     auto told = [&](const pg::Fields& f) { tell(*causes.at({f.text("company_id"), f.uuid("id")}), "task", f.text("company_id"), f.uuid("id"), f.integer("version")); };
     if (changes.rows() > 0) tx_.each(sql::change_tasks, changes.params(), told);

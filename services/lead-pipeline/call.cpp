@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/spoken_time.hpp"
 #include "contact.hpp"
 
 namespace otto::lead_pipeline {
@@ -86,8 +87,10 @@ void merge(Call& call, const pb::CallReport& r, const Order& order) {
     call.ever_answered = call.ever_answered || (r.has_answered() && r.answered());
     take(call, "duration", call.duration_s, r.has_duration_s(), r.duration_s(), false, order);
     take(call, "recording_url", call.recording_url, r.has_recording_url(), r.recording_url(), names(r, "recording_url"), order);
-    if (r.has_started_at_us()) fold(call.started_at, std::optional(from_micros(r.started_at_us())), earliest);
-    take(call, "ended_at", call.ended_at, r.has_ended_at_us(), from_micros(r.ended_at_us()), false, order);
+    // The earliest counts, for ever: none may that cannot have been, or the call would lie in 1970.
+    if (r.has_started_at_us()) fold(call.started_at, credible(from_micros(r.started_at_us()), received), earliest);
+    auto ended = credible(from_micros(r.ended_at_us()), received);
+    take(call, "ended_at", call.ended_at, r.has_ended_at_us() && ended, ended.value_or(Instant{}), false, order);
     take(call, "source", call.source, r.has_source(), r.source(), names(r, "source"), order);
     take(call, "campaign", call.campaign, r.has_campaign(), r.campaign(), names(r, "campaign"), order);
     take(call, "keywords", call.keywords, r.has_keywords(), r.keywords(), names(r, "keywords"), order);

@@ -56,10 +56,10 @@ std::string priority(std::string_view said) {
 }  // namespace
 
 Due parse_due(std::string_view text) {
-    auto spoken = parse_spoken_time(trim(text));
+    auto spoken = parse_spoken_time(text);
     if (!spoken) return {};
-    if (spoken->moment) return {spoken->moment, {}};
-    return {{}, spoken->day + " " + (spoken->clock.empty() ? "23:59:59" : spoken->clock)};
+    if (spoken->moment) return {spoken->moment, {}, {}};
+    return {{}, spoken->wall("23:59:59"), spoken->place};
 }
 
 std::string action_type(std::string_view said) {

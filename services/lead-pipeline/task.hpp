@@ -11,12 +11,13 @@
 
 namespace otto::lead_pipeline {
 
-/// When something is to be done: a moment, or a time of the company's own clock, which Postgres turns into one. Neither: nobody knows.
+/// When something is to be done: a moment, or what a clock shows then, of which Postgres makes one. Neither: nobody knows.
 struct Due {
     std::optional<Instant> at;
-    std::optional<std::string> local;       ///< "2026-11-24 10:00:00"
+    std::optional<std::string> wall;        ///< "2026-11-24 10:00:00"
+    std::string place;                      ///< whose clock; empty: the company's
 };
-/// RFC 3339; without a zone it is the company's time; a bare day lasts until its end. Anything else ("tomorrow") is neither.
+/// As parse_spoken_time() reads it; a bare day lasts until its end. Anything else ("tomorrow") is neither.
 Due parse_due(std::string_view text);
 
 /// One of Shunya's action types, else "custom".

@@ -1,5 +1,6 @@
 #include "call.hpp"
 
+#include "base/spoken_time.hpp"
 #include "events/changes.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
@@ -226,7 +227,7 @@ void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::stri
     m.set_lead_id(lead_id);
     m.set_version(version);
     m.set_received_at_us(to_micros(received));
-    m.set_call_started_at_us(to_micros(started_at.value_or(received_at)));
+    m.set_call_started_at_us(to_micros(credible(started_at, received_at).value_or(received_at)));
     m.set_corrected(!corrections.empty());
     if (!owner_id.empty()) m.set_owner_id(owner_id);
     describe(counts, m);

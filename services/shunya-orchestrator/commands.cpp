@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/json.hpp"
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "events/changes.hpp"
 #include "identity/inputs.hpp"
@@ -22,11 +23,12 @@ CallId call_of(const identity::Context& c) {
 }
 
 /// A time as people and Shunya write it: RFC 3339, or without a zone, which is then the company's.
-std::optional<std::string> appointment_date(const identity::Inputs& in) {
+std::optional<std::string> appointment_date(const identity::Inputs& in, Instant received) {
     auto text = in.text("appointment_date", 40);
     if (!text) return std::nullopt;
-    bool shaped = text->size() >= 16 && (*text)[4] == '-' && (*text)[7] == '-' && ((*text)[10] == 'T' || (*text)[10] == ' ') && (*text)[13] == ':';
-    if (!shaped || !parse_time(*text)) identity::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with a zone");
+    auto said = parse_spoken_time(*text);
+    if (!said || said->by_name || (!said->moment && said->clock.empty())) identity::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with an offset");
+    if (!credible(parse_time(*text), received)) identity::refuse_field("appointment_date", "lies before 2000 or more than ten years ahead");
     return text;
 }
 
@@ -40,7 +42,7 @@ Corrections corrections_in(const http::Request& request) {
     give("lead_quality", in.one_of("lead_quality", {"hot", "warm", "cold", "unqualified"}));
     give("call_outcome_category", in.one_of("call_outcome_category", {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}));
     give("summary", in.text("summary", 10'000));
-    give("appointment_date", appointment_date(in));
+    give("appointment_date", appointment_date(in, request.received_at));
     give("service_type", in.text("service_type", 500));
     give("address", in.text("address", 500));
     return out;

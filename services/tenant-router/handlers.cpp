@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/json.hpp"
+#include "base/spoken_time.hpp"
 #include "routing.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -147,7 +148,8 @@ void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg:
         bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&](const auto& n) { return n.e164 == number; });
         if (!registered) seen[{e.company_id(), number}] = {receipt.provider(), received};
         if (receipt.verdict() != pb::VERDICT_AUTHENTIC) continue;
-        auto standing = company->owns(number, directory::Purpose::voice, e.call().has_started_at_us() ? from_micros(e.call().started_at_us()) : received);
+        auto began = credible(e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt, received).value_or(received);
+        auto standing = company->owns(number, directory::Purpose::voice, began);
         if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven)) continue;
         changes::v1::NumberProven proof;
         proof.set_company_id(e.company_id());

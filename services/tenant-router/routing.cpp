@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "providers/callrail.hpp"
 
@@ -73,8 +74,11 @@ directory::Asked asked_of(const pb::ProviderEvent& event) {
 }
 
 Instant own_time(const pb::ProviderEvent& event) {
-    if (event.has_text() && event.text().has_sent_at_us()) return from_micros(event.text().sent_at_us());
-    return from_micros(event.call().has_started_at_us() ? event.call().started_at_us() : event.receipt().received_at_us());
+    auto received = from_micros(event.receipt().received_at_us());
+    std::optional<Instant> said;
+    if (event.has_text() && event.text().has_sent_at_us()) said = from_micros(event.text().sent_at_us());
+    if (event.call().has_started_at_us()) said = from_micros(event.call().started_at_us());
+    return credible(said, received).value_or(received);
 }
 
 Decision route(const pb::ProviderEvent& event, const directory::Companies& companies, const std::vector<std::string>& allow_unsigned, Instant now) {

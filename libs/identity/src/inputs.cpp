@@ -65,6 +65,7 @@ Inputs Inputs::change(const http::Request& request, const Changeable& may) {
 }
 
 void Inputs::read(const http::Request& request) {
+    received_at_ = request.received_at;
     auto body = trim(request.body);
     if (body.starts_with('{')) read_json(body);
     else if (!body.empty() && (body.front() == '[' || body.find('=') == std::string_view::npos)) identity::refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
@@ -178,10 +179,11 @@ std::optional<Uuid> Inputs::uuid(std::string_view name) const {
 std::optional<Instant> Inputs::time(std::string_view name) const {
     auto value = text(name, 100);
     if (!value) return std::nullopt;
-    auto time = parse_spoken_time(*value);
-    if (!time) refuse_field(std::string(name), "is no time; write it as 2026-03-01T10:00:00-07:00");
-    if (!time->moment) refuse_field(std::string(name), "names no zone; write it as 2026-03-01T10:00:00-07:00, or 2026-03-01T17:00:00Z for UTC");
-    return time->moment;
+    auto said = parse_spoken_time(*value);
+    if (!said) refuse_field(std::string(name), "is no time; write it as 2026-03-01T10:00:00-07:00");
+    if (!said->moment || said->by_name) refuse_field(std::string(name), "names no offset; write it as 2026-03-01T10:00:00-07:00, or 2026-03-01T17:00:00Z for UTC");
+    if (!credible(said->moment, received_at_)) refuse_field(std::string(name), "lies before 2000 or more than ten years ahead");
+    return said->moment;
 }
 
 std::optional<std::string> Inputs::one_of(std::string_view name, std::initializer_list<std::string_view> words) const {

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/json.hpp"
+#include "base/time.hpp"
 #include "identity/api.hpp"
 #include "testing/catch.hpp"
 
@@ -15,6 +16,7 @@ http::Request asking(const std::string& query, const std::string& body = "") {
     http::Request r;
     r.query = query;
     r.body = body;
+    r.received_at = *parse_time("2026-01-01T00:00:00Z");
     return r;
 }
 
@@ -134,7 +136,15 @@ TEST_CASE("a time without a zone is not guessed") {
     auto at = [](const std::string& text) { return Inputs::of(asking("", "{\"at\":\"" + text + "\"}"), {"at"}).time("at"); };
     for (auto bare : {"2026-03-01T10:00:00", "2026-03-01 10:00", "2026-03-01", "2026-03-01T10:00:00.5"}) CHECK(refused([&] { (void)at(bare); }) == "at");
     CHECK(to_rfc3339(at("2026-03-01T10:00:00-07:00").value()) == "2026-03-01T17:00:00Z");
-    for (auto utc : {"2026-03-01T17:00:00Z", "2026-03-01 17:00:00 UTC", "2026-03-01T10:00-0700"}) CHECK(at(utc) == at("2026-03-01T17:00:00Z"));
+    for (auto utc : {"2026-03-01T17:00:00Z", "2026-03-01 17:00:00 UTC", "2026-03-01T10:00-0700", "1772384400", "1772384400000"}) CHECK(at(utc) == at("2026-03-01T17:00:00Z"));
+    for (auto name : {"2026-03-01T10:00:00 MST", "2026-03-01 10:00 ET", "2026-03-01 10:00 America/Phoenix"}) CHECK(refused([&] { (void)at(name); }) == "at");
+}
+
+TEST_CASE("digits are no time but for seconds and milliseconds, and nothing is meant for 1970 or for the next century") {
+    auto at = [](const std::string& text) { return Inputs::of(asking("", "{\"at\":\"" + text + "\"}"), {"at"}).time("at"); };
+    for (auto digits : {"20261220", "2026", "5", "20261220100000", "202612", "999999999", "4000000001"}) CHECK(refused([&] { (void)at(digits); }) == "at");
+    for (auto never : {"1970-08-23T12:00:00Z", "1999-12-31T23:59:59Z", "2036-01-01T00:00:01Z", "2099-01-01T00:00:00Z", "3000000000"}) CHECK(refused([&] { (void)at(never); }) == "at");
+    for (auto good : {"2000-01-01T00:00:00Z", "2036-01-01T00:00:00Z"}) CHECK(to_rfc3339(at(good).value()) == good);
 }
 
 TEST_CASE("how long reading takes grows with the body and not with its square") {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/spoken_time.hpp"
+
 namespace otto::providers::callrail {
 namespace {
 
@@ -89,9 +91,13 @@ std::optional<std::int64_t> Body::number(std::initializer_list<std::string_view>
 }
 
 std::optional<Instant> Body::time(std::initializer_list<std::string_view> names) const {
-    for (auto name : names)
-        if (auto t = text({name}))
-            if (auto at = parse_time(*t)) return at;
+    for (auto name : names) {
+        auto said = parse_spoken_time(text({name}).value_or(""));
+        if (!said) continue;
+        if (said->moment) return said->moment;
+        if (!said->clock.empty())  // the hour of a bare day would be made up
+            if (auto at = parse_time(said->wall("") + "Z")) return at;
+    }
     return std::nullopt;
 }
 

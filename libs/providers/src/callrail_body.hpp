@@ -21,7 +21,7 @@ public:
     std::optional<std::string> text(std::initializer_list<std::string_view> names) const;
     std::optional<bool> truth(std::initializer_list<std::string_view> names) const;
     std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const;
-    /// The first that is a time.
+    /// The first that is a time, UTC unless it says its zone.
     std::optional<Instant> time(std::initializer_list<std::string_view> names) const;
     bool has(std::string_view name) const { return json_ ? (*members_)[name].exists() : form_.contains(name); }
     /// Array of texts, or a comma list; 200 at most.

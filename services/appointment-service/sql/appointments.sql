@@ -40,11 +40,13 @@ UPDATE appointments a SET lead_id = $3, contact_card_id = $4, version = version 
  WHERE a.company_id = $1 AND a.call_id = $2 AND a.lead_id <> $3 AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = a.company_id AND l.id = a.lead_id)
 RETURNING id, version
 
+-- name: moment
+SELECT otto_moment($1, $2) AS at
+
 -- name: book
 -- The call's own appointment, as its analysis says. One that a person touched stays as it is, and so does one that is over.
 INSERT INTO appointments AS a (company_id, id, lead_id, contact_card_id, call_id, scheduled_start, scheduled_end, status, location_address, service_type, appointment_type, needs_time, notes, analysis_version)
-SELECT $1, $2, $3, $4, $5, s.start, s.start + $9::bigint * interval '1 minute', 'scheduled', $10, $11, $12, s.start IS NULL, $13, $14
-  FROM (SELECT coalesce($6::timestamptz, $7::timestamp AT TIME ZONE $8) AS start) s
+VALUES ($1, $2, $3, $4, $5, $6::timestamptz, $6::timestamptz + $7::bigint * interval '1 minute', 'scheduled', $8, $9, $10, $6::timestamptz IS NULL, $11, $12)
 ON CONFLICT (company_id, call_id) WHERE call_id IS NOT NULL DO UPDATE
    SET lead_id = excluded.lead_id, contact_card_id = excluded.contact_card_id, scheduled_start = excluded.scheduled_start, scheduled_end = excluded.scheduled_end, status = 'scheduled',
        location_address = excluded.location_address, service_type = excluded.service_type, appointment_type = excluded.appointment_type, needs_time = excluded.needs_time, notes = excluded.notes,

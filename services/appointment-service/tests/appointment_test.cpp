@@ -46,6 +46,7 @@ analysis::v1::AnalysisCompleted analysed(std::int64_t version, const std::string
     a.set_contact_card_id(kContact);
     a.set_lead_id(kLead);
     a.set_version(version);
+    a.set_received_at_us(to_micros(*parse_time("2026-11-29T12:00:00Z")));
     if (!booking.empty()) a.set_booking_status(booking);
     if (!date.empty()) a.set_appointment_date(date);
     a.set_address("123 Main St");
@@ -118,12 +119,21 @@ TEST_CASE("what an analysis makes of the appointment") {
 }
 
 TEST_CASE("when it is, as far as somebody said so") {
-    CHECK(to_rfc3339(*when_of("2026-12-01T10:00:00-07:00").moment) == "2026-12-01T17:00:00Z");
-    CHECK(when_of("2026-12-01T10:00:00").wall == "2026-12-01 10:00:00");
-    CHECK_FALSE(when_of("2026-12-01").known());
-    CHECK(when_of("2026-12-01").remark.find("2026-12-01") != std::string::npos);
-    CHECK(when_of("next Tuesday").remark.find("next Tuesday") != std::string::npos);
-    CHECK_FALSE(when_of(std::nullopt).known());
+    // A company seven hours behind, as its clocks say; nothing else is known of zones here.
+    auto clocks = [](const std::string& wall, const std::string& zone) { return zone == "America/Phoenix" ? parse_time(wall + "-07:00") : zone == "America/Denver" ? parse_time(wall + "-06:00") : std::nullopt; };
+    auto when = [&](const std::optional<std::string>& said) { return when_of(said, "America/Phoenix", *parse_time("2026-11-29T12:00:00Z"), clocks); };
+    auto at = [&](const std::string& said) { return to_rfc3339(when(said).at.value_or(Instant{})); };
+    for (auto said : {"2026-12-01T10:00:00-07:00", "2026-12-01T10:00:00", "2026-12-01 17:00:00 UTC", "2026-12-01 10:00 MST", "2026-12-01T11:00 America/Denver", "2026-12-01T11:00 MT", "1796144400"}) {
+        INFO(said);
+        CHECK(at(said) == "2026-12-01T17:00:00Z");
+        CHECK(when(said).remark.empty());
+    }
+    for (auto said : {"2026-12-01", "20261201", "next Tuesday", "2026-12-01 10:00 Europe/Nowhere", "1970-08-23T12:00:00Z", "1999-12-31T10:00:00", "2036-12-01T10:00:00", "5", "2026", "20261201100000"}) {
+        INFO(said);
+        CHECK_FALSE(when(said).at);
+        CHECK(when(said).remark.find(std::string(said) == "20261201" ? "2026-12-01" : said) != std::string::npos);
+    }
+    for (auto nothing : {std::optional<std::string>(), std::optional<std::string>("")}) CHECK((!when(nothing).at && when(nothing).remark.empty()));
 }
 
 TEST_CASE("how long it lasts") {

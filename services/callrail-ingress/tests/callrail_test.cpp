@@ -18,6 +18,7 @@ namespace {
 http::Request post(const std::string& path, const std::string& body, const std::string& type = "application/json") {
     http::Request r;
     r.method = http::Method::post;
+    r.received_at = system_clock().now();
     r.path = r.target = path.starts_with("/") ? path : "/api/v1/callrail/" + path;
     r.body = body;
     r.headers.add("Content-Type", type);
@@ -162,7 +163,9 @@ TEST_CASE("odd values are dropped or kept as text, never trusted") {
     CHECK_FALSE(c(R"("duration":99999999999999)").has_duration_s());
     CHECK_FALSE(c(R"("duration":"soon")").has_duration_s());
     CHECK(c(R"("duration":12,"duration":99)").duration_s() == 12);
-    CHECK_FALSE(c(R"("start_time":"yesterday")").has_started_at_us());
+    for (auto none : {"yesterday", "20261129", "2026-11-29", "5", "2026", "20261129100000"}) CHECK_FALSE(c("\"start_time\":\"" + std::string(none) + "\"").has_started_at_us());
+    CHECK(c(R"("start_time":"20261129","datetime":"2026-11-29 10:00:00")").started_at_us() == to_micros(*parse_time("2026-11-29T10:00:00Z")));
+    CHECK(c(R"("start_time":1795953600)").started_at_us() == 1'795'953'600'000'000);
     CHECK(c(R"("datetime":"2018-02-19 18:41:00")").started_at_us() == c(R"("start_time":"2018-02-19T13:41:00-05:00")").started_at_us());
     CHECK_FALSE(c(R"j("recording":"javascript:alert(1)")j").has_recording_url());
     for (const char* caller : {"Anonymous", "sip:bob@example.com", "74483", "Restricted"}) {

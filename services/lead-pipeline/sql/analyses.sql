@@ -32,25 +32,27 @@ UPDATE leads l SET status = i.status, pool_status = i.pool_status, last_qualifie
 SELECT company_id, id, call_id, action_type, unique_key, slot, analysis_version, edited_by FROM tasks
  WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) AND source = 'shunya' ORDER BY company_id, id FOR UPDATE
 
+-- name: moments
+-- What clocks show, as moments; without a place they are the company's.
+SELECT otto_moment(i.wall, coalesce(nullif(i.place, ''), (SELECT c.timezone FROM companies c WHERE c.id = i.company_id), 'America/New_York')) AS at
+  FROM unnest($1::text[], $2::timestamp[], $3::text[]) WITH ORDINALITY AS i (company_id, wall, place, n) ORDER BY i.n
+
 -- name: add_tasks
--- Times without a zone are the company's.
 INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, due_at, priority, contact_card_id, lead_id, call_id, unique_key, raw_text, contact_method, slot, analysis_version)
-SELECT i.company_id, i.id, i.description, i.assigned_to, i.assignee_id, 'shunya', i.action_type,
-       coalesce(i.due_at, i.due_local AT TIME ZONE coalesce((SELECT c.timezone FROM companies c WHERE c.id = i.company_id), 'America/New_York')),
+SELECT i.company_id, i.id, i.description, i.assigned_to, i.assignee_id, 'shunya', i.action_type, i.due_at,
        i.priority, i.contact_card_id, i.lead_id, i.call_id, i.unique_key, i.raw_text, i.contact_method, i.slot, i.version
-  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamp[], $9::text[], $10::uuid[], $11::uuid[], $12::bigint[], $13::text[], $14::text[],
-              $15::text[], $16::int[], $17::bigint[])
-    AS i (company_id, id, description, assigned_to, assignee_id, action_type, due_at, due_local, priority, contact_card_id, lead_id, call_id, unique_key, raw_text, contact_method, slot, version)
+  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::uuid[], $10::uuid[], $11::bigint[], $12::text[], $13::text[],
+              $14::text[], $15::int[], $16::bigint[])
+    AS i (company_id, id, description, assigned_to, assignee_id, action_type, due_at, priority, contact_card_id, lead_id, call_id, unique_key, raw_text, contact_method, slot, version)
 ON CONFLICT (company_id, unique_key) DO NOTHING
 RETURNING company_id, id, version
 
 -- name: change_tasks
 -- Not one that a person had a hand in meanwhile.
-UPDATE tasks t SET description = i.description, assigned_to = i.assigned_to, assignee_id = i.assignee_id, due_at = i.due, priority = i.priority, unique_key = i.unique_key, raw_text = i.raw_text,
+UPDATE tasks t SET description = i.description, assigned_to = i.assigned_to, assignee_id = i.assignee_id, due_at = i.due_at, priority = i.priority, unique_key = i.unique_key, raw_text = i.raw_text,
        contact_method = i.contact_method, analysis_version = i.version, version = t.version + 1, updated_at = now(),
-       status = CASE WHEN t.status = 'overdue' AND (i.due IS NULL OR i.due > now()) THEN 'open' ELSE t.status END
-  FROM (SELECT u.*, coalesce(u.due_at, u.due_local AT TIME ZONE coalesce((SELECT c.timezone FROM companies c WHERE c.id = u.company_id), 'America/New_York')) AS due
-          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamp[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[])
-            AS u (company_id, id, description, assigned_to, assignee_id, due_at, due_local, priority, unique_key, raw_text, contact_method, version)) i
+       status = CASE WHEN t.status = 'overdue' AND (i.due_at IS NULL OR i.due_at > now()) THEN 'open' ELSE t.status END
+  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[])
+    AS i (company_id, id, description, assigned_to, assignee_id, due_at, priority, unique_key, raw_text, contact_method, version)
  WHERE t.company_id = i.company_id AND t.id = i.id AND t.edited_by IS NULL AND t.status IN ('open', 'overdue')
 RETURNING t.company_id, t.id, t.version

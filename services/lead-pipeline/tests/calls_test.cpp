@@ -116,6 +116,22 @@ TEST_CASE("a report that is received again after others changes nothing, also on
     CHECK(shown(both) == before);
 }
 
+TEST_CASE("a start that cannot have been is none, in whatever order it is told") {
+    auto good = report(pb::STAGE_PRE_CALL, "ringing"), old = report(pb::STAGE_POST_CALL, "completed"), ahead = report(pb::STAGE_MODIFIED, "completed");
+    good.set_started_at_us(to_micros(at(5)));
+    good.set_ended_at_us(to_micros(at(9)));
+    old.set_started_at_us(20'261'129'000'000);  // digits of a day as seconds
+    old.set_ended_at_us(20'261'190'000'000);
+    ahead.set_started_at_us(to_micros(at(0) + std::chrono::years(11)));
+    std::vector<int> order{0, 1, 2};
+    std::vector<pb::CallReport> reports{good, old, ahead};
+    do {
+        auto c = applied(reports, order);
+        CHECK((c.started_at == at(5) && c.ended_at == at(9)));
+    } while (std::next_permutation(order.begin(), order.end()));
+    CHECK_FALSE(applied({old}, {0}).started_at);
+}
+
 TEST_CASE("statuses only climb; a voicemail is a missed call; an outbound one is never missed") {
     auto with = [](std::vector<std::pair<pb::Stage, std::string>> steps, const std::string& direction = "inbound") {
         Call c;

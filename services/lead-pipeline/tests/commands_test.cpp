@@ -129,7 +129,7 @@ TEST_CASE("a name that a command does not take is refused by it", "[integration]
     CHECK(send(&Commands::change_task, R"({"prioriti":"low"})", "user_office", task) == "422 prioriti");
     CHECK(send(&Commands::change_task, R"({"lead_id":null})", "user_office", task) == "422 lead_id");
     for (const char* empty : {R"({"description":null})", R"({"priority":""})", R"({"status":" "})", R"({"action_type":null})", R"({"assigned_to":null})"}) CHECK(send(&Commands::change_task, empty, "user_office", task).starts_with("422 "));
-    CHECK(send(&Commands::change_task, R"({"due_at":"2099-01-01T10:00:00"})", "user_office", task) == "422 due_at");
+    CHECK(send(&Commands::change_task, R"({"due_at":"2035-01-01T10:00:00"})", "user_office", task) == "422 due_at");
     CHECK(send(&Commands::complete_task, R"({"note":"done"})", "user_office", task) == "422 note");
     CHECK(send(&Commands::cancel_task, "", "user_office", task, "why=x") == "422 why");
     CHECK(send(&Commands::change_lead, R"({"state":"hot"})", "user_office", kLead) == "422 state");

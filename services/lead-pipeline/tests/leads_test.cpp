@@ -118,14 +118,15 @@ TEST_CASE("due times: with a zone, without, a day, and what is none") {
     CHECK(parse_due(" 2026-11-24T10:00:00Z ").at == parse_time("2026-11-24T10:00:00Z"));
     auto local = parse_due("2026-11-24T10:00:00");
     CHECK_FALSE(local.at);
-    CHECK(local.local == "2026-11-24 10:00:00");
-    CHECK(parse_due("2026-11-24 10:00:00.5").local == "2026-11-24 10:00:00");
-    CHECK(parse_due("2026-11-24").local == "2026-11-24 23:59:59");  // until the day is over
+    CHECK(local.wall == "2026-11-24 10:00:00");
+    CHECK(parse_due("2026-11-24 10:00:00.5").wall == "2026-11-24 10:00:00.500000");
+    CHECK((parse_due("2026-11-24 10:00 ET").wall == "2026-11-24 10:00:00" && parse_due("2026-11-24 10:00 ET").place == "America/New_York"));
+    for (auto day : {"2026-11-24", "20261124"}) CHECK(parse_due(day).wall == "2026-11-24 23:59:59");  // until the day is over
     CHECK(parse_due("1795514400").at.has_value());
-    for (auto nothing : {"", "tomorrow", "2026-13-01", "2026-02-30", "next week", "0000-00-00T00:00:00Z"}) {
+    for (auto nothing : {"", "tomorrow", "2026-13-01", "2026-02-30", "next week", "0000-00-00T00:00:00Z", "2026", "5", "20261124100000"}) {
         auto due = parse_due(nothing);
         INFO(nothing);
-        CHECK((!due.at && !due.local));
+        CHECK((!due.at && !due.wall));
     }
 }
 
@@ -135,7 +136,7 @@ TEST_CASE("what a pending action asks for") {
     known.set_assignee("Sales Rep");
     known.set_priority("urgent");
     auto w = understand(known, 7).value();
-    CHECK((w.action_type == "send_quote" && w.assigned_to == "rep" && w.priority == "high" && w.description == "send the quote by Friday" && w.due.local));
+    CHECK((w.action_type == "send_quote" && w.assigned_to == "rep" && w.priority == "high" && w.description == "send the quote by Friday" && w.due.wall));
     CHECK(w.key == unique_key("shunya", "7", "send_quote", "send the quote by Friday"));
     CHECK(w.key.size() == 64);
     auto free_text = understand(action("follow up tomorrow", ""), 7).value();

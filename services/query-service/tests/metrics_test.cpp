@@ -20,7 +20,7 @@ namespace {
 /// Made-up rows of a company: calls of 80 days, most of them analysed, some analyses corrected, calls that changed after their analysis and calls that went.
 constexpr const char* kRows = R"sql(
 SELECT setseed(0.42);
-INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix'), ('org_b', 'B', 'Asia/Kathmandu'), ('org_empty', 'E', 'UTC');
+INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix'), ('org_b', 'B', 'Asia/Kathmandu'), ('org_empty', 'E', 'Atlantic/Reykjavik');
 INSERT INTO company_users (company_id, id, name, role) SELECT c, 'user_' || r || n, initcap(r) || n, CASE r WHEN 'csr' THEN 'csr' ELSE 'sales_rep' END FROM unnest(ARRAY['org_a', 'org_b']) c, unnest(ARRAY['csr', 'rep']) r, generate_series(1, 3) n;
 INSERT INTO contact_cards (company_id, id, first_name, created_at) SELECT c, md5(c || n)::uuid, 'N' || n, now() - random() * interval '80 days' FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 120) n;
 INSERT INTO leads (company_id, id, contact_card_id, status, pool_status, assigned_rep_id, last_qualified_at, created_at)
@@ -397,7 +397,7 @@ UPDATE appointments SET outcome = 'won', status = (ARRAY['scheduled', 'cancelled
 TEST_CASE("a booked call that a person called unqualified is no part of the booking rate", "[integration]") {
     auto& w = World::shared();
     w.owner.execute(R"sql(
-INSERT INTO companies (id, name, timezone) VALUES ('org_two', 'T', 'UTC');
+INSERT INTO companies (id, name, timezone) VALUES ('org_two', 'T', 'Atlantic/Reykjavik');
 INSERT INTO contact_cards (company_id, id) VALUES ('org_two', md5('two')::uuid);
 INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_two', md5('two')::uuid, md5('two')::uuid);
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state)
@@ -472,7 +472,7 @@ TEST_CASE("figures of a window without calls say why, and what to do", "[integra
         return std::string(data.root()["note"].string().value_or(""));
     };
     w.owner.execute(R"sql(
-INSERT INTO companies (id, name, timezone) VALUES ('org_fresh', 'F', 'UTC') ON CONFLICT DO NOTHING;
+INSERT INTO companies (id, name, timezone) VALUES ('org_fresh', 'F', 'Atlantic/Reykjavik') ON CONFLICT DO NOTHING;
 INSERT INTO contact_cards (company_id, id) VALUES ('org_fresh', md5('f')::uuid);
 INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_fresh', md5('f')::uuid, md5('f')::uuid);
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) VALUES ('org_fresh', 91000, 'callrail', '1', 'inbound', 'completed', false, true, md5('f')::uuid, md5('f')::uuid, now(), '');

@@ -14,7 +14,7 @@ namespace {
 /// A company of 60,000 calls of 20,000 customers beside a small one; a number in a hundred holds a note.
 constexpr const char* kRows = R"sql(
 SET session_replication_role = replica;
-INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix'), ('org_b', 'B', 'UTC');
+INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix'), ('org_b', 'B', 'Atlantic/Reykjavik');
 CREATE TEMP TABLE who AS SELECT 'org_a' AS c, n, n % 20000 AS customer FROM generate_series(1, 60000) n UNION ALL SELECT 'org_b', n, n % 100 FROM generate_series(1, 300) n;
 INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name, city)
 SELECT DISTINCT c, md5(c || customer)::uuid, '+1480' || 2000000 + customer, 'Ann' || customer, CASE customer WHEN 77 THEN 'Zürn' ELSE 'Mills' END, 'Phoenix' FROM who;

@@ -11,6 +11,7 @@ namespace {
 /// What a manager is answered; a refusal as its status and the field it names.
 std::string correct(const Rig& rig, const std::string& body) {
     http::Request request;
+    request.received_at = system_clock().now();
     request.body = body;
     request.headers.add("Content-Type", "application/json");
     request.path_params = {{"call_id", std::to_string(rig.call)}};

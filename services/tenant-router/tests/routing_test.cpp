@@ -109,6 +109,9 @@ TEST_CASE("a number that changed hands: the owner at the start of the call count
     CHECK(reason(route(open_then, known.all, {}, kNow)) == "-> org_a");
     late.mutable_call()->set_started_at_us(to_micros(moved + std::chrono::minutes(1)));
     CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");
+    auto in_1970 = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_b");
+    in_1970.mutable_call()->set_started_at_us(20'261'129'000'000);
+    CHECK(own_time(in_1970) == from_micros(in_1970.receipt().received_at_us()));
 }
 
 TEST_CASE("what goes on is keyed by company and customer, and says who proved it") {

@@ -63,7 +63,7 @@ public:
     std::optional<bool> truth(std::string_view name) const;
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t least, std::int64_t most) const;
     std::optional<Uuid> uuid(std::string_view name) const;
-    /// RFC 3339, with a zone: a time without one is refused, not guessed.
+    /// RFC 3339 with an offset, or seconds since 1970: a zone is not guessed, and its names are refused. Not before 2000 or more than ten years after the request.
     std::optional<Instant> time(std::string_view name) const;
     std::optional<std::string> one_of(std::string_view name, std::initializer_list<std::string_view> words) const;
     /// Given as null or empty: the value is to be taken away.
@@ -86,6 +86,7 @@ private:
     std::vector<std::string_view> takes_, changeable_;
     std::vector<Changeable::Fixed> fixed_;
     std::map<std::string, Value, std::less<>> values_;
+    Instant received_at_{};
 };
 
 }  // namespace otto::identity
