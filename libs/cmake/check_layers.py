@@ -28,7 +28,7 @@ SEES["testkit"] = SHIPPED
 
 # The start of a third-party header's name -> the libs whose src/ may include it.
 HIDDEN = {
-    "boost/": {"http"}, "openssl/": {"http", "base"}, "librdkafka/": {"kafka"}, "libpq-fe.h": {"pg"}, "libpq/": {"pg"}, "postgresql/": {"pg"}, "rapidjson/": {"base"},
+    "boost/": {"http"}, "openssl/": {"http", "base"}, "librdkafka/": {"kafka"}, "libpq-fe.h": {"pg"}, "libpq/": {"pg"}, "postgresql/": {"pg"}, "rapidjson/": {"base"}, "unicode/": {"base"},
     "prometheus/": {"telemetry"}, "sqlite3.h": {"ingress"}, "intel-ipsec-mb.h": {"base"},
     "google/protobuf/": {"events", "runtime", "directory", "ingress"},  # services too
 }

@@ -1,30 +1,11 @@
 #include "base/text.hpp"
 
 #include "base/backoff.hpp"
-#include "base/phone.hpp"
 #include "base/time.hpp"
 #include "base/uuid.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
-
-TEST_CASE("the seeds' three ways to write one number are one number") {
-    for (auto text : {"+1 (202) 831-3219", "+12028313219", "12028313219", "202-831-3219", "(202) 831.3219", " 12028313219", "  +12028313219 "})
-        CHECK(normalize_phone(text) == Phone{"+12028313219", true});
-}
-
-TEST_CASE("what is no callable number is kept as received, lower-cased") {
-    CHECK(normalize_phone("Anonymous") == Phone{"anonymous", false});
-    CHECK(normalize_phone("sip:Bob@Example.COM") == Phone{"sip:bob@example.com", false});
-    CHECK(normalize_phone("72345") == Phone{"72345", false});
-    CHECK(normalize_phone("") == Phone{"", false});
-    CHECK(normalize_phone("   ") == Phone{"", false});
-    CHECK(normalize_phone("+442071838750") == Phone{"+442071838750", true});
-    CHECK(normalize_phone("442071838750") == Phone{"442071838750", false});
-    CHECK(normalize_phone("+1") == Phone{"+1", false});
-    CHECK(normalize_phone("+1234567890123456") == Phone{"+1234567890123456", false});
-    CHECK(normalize_phone("202-831-3219 x12").e164 == false);
-}
 
 TEST_CASE("times: with and without zone, with an offset, as a number") {
     auto at = [](std::string_view text) { auto t = parse_time(text); return t ? to_rfc3339(*t) : "-"; };

@@ -1,7 +1,6 @@
 #include <map>
 #include <set>
 
-#include "base/phone.hpp"
 #include "pg/connection.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
@@ -40,19 +39,6 @@ pg::Connection as(const std::string& role) { return {testkit::TestPostgres::as_r
 std::int64_t count(pg::Tx& tx, const char* text) { return tx.one<Number>({text, text}).value; }
 
 }  // namespace
-
-TEST_CASE("SQL's e164() and base's normalize_phone() agree", "[integration]") {
-    pg::Connection db(migrated(), "test");
-    auto tx = db.begin(pg::Scope::none());
-    for (const char* text : {"+1 (202) 831-3219", "+12028313219", "12028313219", "2028313219", " 12028313219", " 442071838750", "+442071838750", "442071838750", "202-831-3219",
-                             "202.831.3219", "anonymous", "", " ", "+", "sip:bob@example.com", "55555", "+1202831321", "+1234567", "+1234567890123456", "22028313219",
-                             "202831321x", "(202) 831 3219 ", "\t2028313219", "+2028313219", "1-800-FLOWERS", "20283132191", "+0012028313219", "202/831-3219"}) {
-        auto mine = normalize_phone(text);
-        auto theirs = tx.one<Text>({"e164", "SELECT coalesce(e164($1), '') AS v"}, {text}).value;
-        INFO("'" << text << "'");
-        CHECK(theirs == (mine.e164 ? mine.text : std::string{}));
-    }
-}
 
 TEST_CASE("every table is walled by company, or a listed exception", "[integration]") {
     // Nobody's data, or everybody's work; the reason stands beside each. Whoever adds a table gives it a wall, or gives a reason here.

@@ -13,8 +13,11 @@ struct Phone {
     bool operator==(const Phone&) const = default;
 };
 
-/// The North American rule of seed 001 §1.3 and no more: strip what is no digit; ten digits get +1; eleven that start with 1 get +;
-/// with a leading + (also one that arrived as a space, or 00… is NOT special) 8–15 digits stay as they are; letters other than an extension make it no number.
+/// The number that people read in a text, by North America's rule: ten digits get +1; eleven that start with 1 get +; behind a + (or 00, or 011, or a
+/// space at the very beginning, which a query string makes of a plus) seven to fifteen digits are a number of the world.
+/// Marks that nobody sees, every space and dash, brackets and dots, digits of any script, "tel:", "(0)" behind a country code and an extension change nothing.
+/// Not callable: another count of digits, a country code that begins with 0, an area code that begins with 0 or 1, all digits alike, what a keypad spells
+/// for a hidden caller, and whatever has another letter in it.
 Phone normalize_phone(std::string_view text);
 
 }  // namespace otto
