@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/json.hpp"
+#include "base/phone.hpp"
 #include "base/spoken_time.hpp"
 #include "routing.hpp"
 #include "telemetry/log.hpp"
@@ -141,11 +142,11 @@ void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg:
         const auto& e = in.event;
         const auto& receipt = e.receipt();
         for (const auto& alias : e.call().aliases()) calls.row({receipt.provider(), alias, e.company_id(), e.phone()});
-        const auto& number = e.call().tracking_number();
+        const auto [number, callable] = normalize_phone(e.call().tracking_number());
         auto company = companies_.find(CompanyId{e.company_id()});
-        if (!company || !number.starts_with('+')) continue;
+        if (!company || !callable) continue;
         auto received = from_micros(receipt.received_at_us());
-        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&](const auto& n) { return n.e164 == number; });
+        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&, &number = number](const auto& n) { return n.e164 == number; });
         if (!registered) seen[{e.company_id(), number}] = {receipt.provider(), received};
         if (receipt.verdict() != pb::VERDICT_AUTHENTIC) continue;
         auto began = credible(e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt, received).value_or(received);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/phone.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "providers/callrail.hpp"
@@ -61,7 +62,7 @@ Held unproven(const directory::Asked& asked, const std::vector<directory::Candid
 
 template <class Report>
 directory::Asked asked_of_report(const Report& report, directory::Purpose purpose) {
-    return {report.tracking_number(), purpose, {report.provider_company_ids().begin(), report.provider_company_ids().end()}, report.account_id(), report.claimed_company_id()};
+    return {normalize_phone(report.tracking_number()).text, purpose, {report.provider_company_ids().begin(), report.provider_company_ids().end()}, report.account_id(), report.claimed_company_id()};
 }
 
 }  // namespace
@@ -155,8 +156,14 @@ routed::v1::JobReported routed_job(pb::ProviderEvent event, const JobOwner& owne
 }
 
 void hand_over(pb::ProviderEvent& event, const Owner& owner, routed::v1::CallReported& out) {
+    // An ingress of a former version may have read the numbers otherwise, today or when what was held came.
+    auto& call = *event.mutable_call();
+    auto customer = normalize_phone(call.customer_phone());
+    call.set_customer_phone(std::move(customer.text));
+    call.set_customer_phone_callable(customer.e164);
+    call.set_tracking_number(normalize_phone(call.tracking_number()).text);
     out.set_company_id(owner.company.value());
-    out.set_phone(event.call().customer_phone_callable() ? event.call().customer_phone() : event.call().provider_call_id());
+    out.set_phone(call.customer_phone_callable() ? call.customer_phone() : call.provider_call_id());
     out.mutable_receipt()->Swap(event.mutable_receipt());
     out.mutable_receipt()->set_verdict(owner.unsigned_ ? pb::VERDICT_UNSIGNED : pb::VERDICT_AUTHENTIC);
     out.mutable_receipt()->set_proven_company_id(owner.company.value());

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/crypto.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "otto/directory/v1/directory.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
@@ -113,6 +114,28 @@ TEST_CASE("the seeds' own examples") {
         "recording_url":"https://callrail.com/recordings/abc123.mp3","duration":180,"answered":true,"timestamp":"2025-01-15T10:30:00Z"})");
     CHECK(c.call().recording_url() == "https://callrail.com/recordings/abc123.mp3");
     CHECK(c.call().answered());
+}
+
+TEST_CASE("a caller's and a company's number is one in every spelling; a hidden caller has none") {
+    auto e = [](const std::string& customer, const std::string& tracking) {
+        JsonWriter w;
+        w.begin_object().member("id", 7).member("answered", true).member("duration", "61").member("customer_phone_number", customer).member("tracking_phone_number", tracking).end_object();
+        return said("call.completed", w.text());
+    };
+    for (auto text : {"+16237123456", "16237123456", "6237123456", "(623) 712-3456", " 16237123456", "+1 (623) 712/3456", "\u202a+16237123456\u202c", "\u2068(623) 712-3456\u2069", "(623)\u00a0712\u20113456", "+1\ufe0d-623-712-3456",
+                      "\u200b+16237123456", "623-712-3456 x45", "623-712-3456 ext. 45", "+16237123456;ext=45", "tel:+16237123456;ext=45", "0016237123456", "\uff0b\uff11\uff16\uff12\uff13\uff17\uff11\uff12\uff13\uff14\uff15\uff16"}) {
+        INFO(text);
+        auto read = e(text, text);
+        CHECK(read.key() == "+16237123456");
+        CHECK(read.call().customer_phone_callable());
+        CHECK(read.call().tracking_number() == "+16237123456");
+    }
+    for (auto text : {"Anonymous", "-1", "+266696687", "+7378742833", "+86282452253", "266696687", "+8656696", "+2562533", "0000000000", "+15555555555"}) {
+        INFO(text);
+        auto read = e(text, "+16237000001");
+        CHECK(read.key() == "7");
+        CHECK_FALSE(read.call().customer_phone_callable());
+    }
 }
 
 TEST_CASE("classified by payload, the path only where it cannot tell") {

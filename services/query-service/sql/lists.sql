@@ -247,7 +247,7 @@ SELECT 1 FROM company_users u
 -- Registered ones, and those that proven webhooks showed but nobody registered.
 SELECT n.*, /*sort*/n.created_at AS sort_at
   FROM (SELECT company_id, id::text AS key, id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at,
-               number_state(standing, valid_to) AS state, ended_note AS note
+               number_state(standing, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note
           FROM company_numbers
          UNION ALL
         SELECT s.company_id, s.e164, NULL, s.e164, '[]', s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, 'seen', NULL
