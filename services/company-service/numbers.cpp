@@ -2,6 +2,7 @@
 
 #include "audit.hpp"
 #include "base/json.hpp"
+#include "base/phone.hpp"
 #include "company-service/sql.hpp"
 #include "directory.hpp"
 #include "identity/inputs.hpp"
@@ -162,8 +163,9 @@ http::Response Numbers::end(identity::Context& c) const {
 rt::Outcome Numbers::note_proof(rt::Call<changes::v1::NumberProven> call, rt::Out<>&) const {
     call.then([event = call.event](pg::Tx& tx) {
         const char* standing = event.final_proof() ? "final" : "proven";
-        if (tx.write_counted(sql::raise_number, {event.company_id(), event.e164(), standing}) > 0)
-            tel::info("a number is proven", {{"company_id", event.company_id()}, tel::phone("number", event.e164()), {"standing", standing}});
+        auto number = normalize_phone(event.e164()).text;  // a former version may have read it otherwise
+        if (tx.write_counted(sql::raise_number, {event.company_id(), number, standing}) > 0)
+            tel::info("a number is proven", {{"company_id", event.company_id()}, tel::phone("number", number), {"standing", standing}});
     });
     return rt::Outcome::done();
 }

@@ -137,6 +137,8 @@ bool callable(std::string_view digits) {
 
 /// The digits of a callable number with its country code, or nothing.
 std::string number_in(std::string_view text) {
+    // Most are as they are kept.
+    if (text.size() > 1 && text.front() == '+' && text[1] != '0' && std::all_of(text.begin() + 1, text.end(), is_digit)) return callable(text.substr(1)) ? std::string(text.substr(1)) : std::string{};
     auto meant = meaning(text);
     std::string_view s = meant;
     bool space = s.starts_with(' ');  // in a query string "+1202…" arrives as " 1202…"

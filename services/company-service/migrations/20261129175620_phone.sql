@@ -50,8 +50,13 @@ BEGIN
                                ELSE 'It is the same number as ' || number || ', which another company has with better proof, or had first. If it is yours, set your CallRail API key (POST /api/v1/company/set-callrail-api-key/{id}) and register it again.' END
        WHERE company_id = r.company_id AND id = r.id;
       IF better = r.company_id THEN
-        UPDATE company_numbers k SET purposes = ARRAY(SELECT DISTINCT unnest(k.purposes || r.purposes))
-         WHERE k.id = ANY (kept) AND k.company_id = better AND k.purposes && r.purposes AND NOT EXISTS (SELECT FROM company_numbers o WHERE o.id = ANY (kept) AND o.id <> k.id AND o.purposes && r.purposes);
+        BEGIN
+          UPDATE company_numbers k SET purposes = ARRAY(SELECT DISTINCT unnest(k.purposes || r.purposes) ORDER BY 1)
+           WHERE k.id = ANY (kept) AND k.company_id = better AND k.purposes && r.purposes AND NOT k.purposes @> r.purposes
+             AND NOT EXISTS (SELECT FROM company_numbers o WHERE o.id = ANY (kept) AND o.id <> k.id AND o.purposes && r.purposes);
+        EXCEPTION WHEN exclusion_violation THEN
+          NULL;  -- what it would gain was another's until now
+        END;
       ELSE
         UPDATE company_numbers k SET kept_note = 'Another company had registered this number in another spelling. It stayed with yours, which has the better proof or had it first; theirs has ended.'
          WHERE k.id = ANY (kept) AND k.purposes && r.purposes;

@@ -140,6 +140,9 @@ TEST_CASE("a number in any spelling is one to the commands, and none that nobody
         CHECK(again.status == 409);
         CHECK(again.body.find("yours already") != std::string::npos);
     }
+    CHECK(rig.standing("org_spelt", n) == "unproven");
+    rig.prove("org_spelt", "00" + n.substr(1));  // as a former version told it
+    CHECK(rig.standing("org_spelt", n) == "proven");
     for (auto said : {"+266696687", "7378742833", "+15555555555", "+1 102 555 0100", "+1 202 555", "anonymous", "-1"}) {
         auto refused = rig.add("org_spelt", said);
         INFO(said);
