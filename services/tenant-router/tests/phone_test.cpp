@@ -55,7 +55,7 @@ TEST_CASE("an owner is found by a number that was read the former way, and what 
         auto decision = route(e, all, {}, now);
         REQUIRE(std::holds_alternative<Held>(decision));
         CHECK(std::get<Held>(decision).reason == "Tracking number +12025550102 belongs to another company than the one whose key signed");
-        auto out = routed(e, Owner{CompanyId{"org_b"}});
+        auto out = tenant_router::routed(e, Owner{CompanyId{"org_b"}});
         CHECK(out.phone() == "+14805550100");
         CHECK(out.call().customer_phone() == "+14805550100");
         CHECK(out.call().customer_phone_callable());
@@ -65,7 +65,7 @@ TEST_CASE("an owner is found by a number that was read the former way, and what 
 
 TEST_CASE("what was a number and is none any more goes on as the call's own") {
     for (auto hidden : {"+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533", "+15555555555", "+11235550100", "+12025550"}) {
-        auto out = routed(event("+12025550101", hidden, true), Owner{CompanyId{"org_a"}});
+        auto out = tenant_router::routed(event("+12025550101", hidden, true), Owner{CompanyId{"org_a"}});
         INFO(hidden);
         CHECK(out.phone() == "c1");
         CHECK_FALSE(out.call().customer_phone_callable());
