@@ -16,6 +16,8 @@ constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether ou
 constexpr Millis kStoreTroubled{30'000};
 constexpr Millis kPutOff{600'000};
 constexpr const char* kRefused = "CallRail refuses the company's API key";
+constexpr const char* kRefusedThis = "CallRail refuses this recording to the company's API key, by which it gives others";
+constexpr const char* kRefusedThisCure = "Look at the call at CallRail with the account that the API key belongs to.";
 constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
@@ -49,6 +51,33 @@ private:
     Driver& driver_;
     const Lease& lease_;
     bool beyond_share_ = false;
+};
+
+/// What the process was let through to ask for a call. However the turn ends, nobody waits for it any more.
+class Driver::Leave {
+public:
+    Leave(Driver& d, const Lease& lease) : driver_(d), who_{lease.company, lease.call} {}
+    ~Leave() {
+        if (shunya_) driver_.breaker_.spared(who_);
+        if (!key_.empty()) driver_.refused_keys_.spared(key_, who_);
+    }
+    /// nullopt: it was given. Else how long to wait.
+    std::optional<Millis> of_shunya(Instant now) {
+        auto wait = driver_.breaker_.ask(who_, now);
+        shunya_ = !wait;
+        return wait;
+    }
+    std::optional<Millis> of_key(const std::string& key, Instant now) {
+        auto wait = driver_.refused_keys_.ask(key, who_, now);
+        if (!wait) key_ = key;
+        return wait;
+    }
+
+private:
+    Driver& driver_;
+    Asker who_;
+    bool shunya_ = false;
+    std::string key_;
 };
 
 Driver::Driver(Outside outside, Options options)
@@ -154,7 +183,7 @@ bool Driver::conclude(pg::Tx& tx, const Lease& lease, Call& call) {
 }
 
 /// Whether the outside must be left alone for now; then the call was given back.
-bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& next, bool& let_through) {
+bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& next, Leave& leave) {
     auto now = clock_now();
     if (next.action == Action::fetch_recording) {
         auto later = [&](Millis wait, const char* why) {
@@ -167,7 +196,7 @@ bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& nex
         if (!who) return later(kDirectory, "waits for the companies' profiles");
         auto key = key_mark(*who);
         if (key.empty()) return false;
-        if (auto wait = refused_keys_.ask(call.company.value(), key, now)) {
+        if (auto wait = leave.of_key(key, now)) {
             keep_waiting(tx, call, kRefused, key, *wait);
             tx.write(sql::put_back, {lease.company, lease.call, lease.id, *call.state.recording.next_at});
             return true;
@@ -181,11 +210,11 @@ bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& nex
     if (!options_.shunya_known) {
         why = "paused: OTTO_SHUNYA_TOKEN_SECRET is not set";
         wait = kUnknownHere;
-    } else if (auto shut = breaker_.ask(now)) {
+    } else if (auto shut = leave.of_shunya(now)) {
+        show_breaker();
         why = "paused: Shunya cannot be reached";
         wait = *shut + spread(call.id, Millis{5'000});
     } else {
-        let_through = true;
         auto full = shunya_budget_.take(call.company.value(), now, next.action == Action::ask ? 2 : 1);
         if (!full) return false;
         why = "waits its turn: the company's requests to Shunya are used up (OTTO_SHUNYA_BUDGET)";
@@ -211,7 +240,7 @@ void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& why, const 
 }
 
 /// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told. nullopt: it was given back.
-std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next, bool& let_through) {
+std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next, Leave& leave) {
     auto tx = pool.begin(pg::Scope::company(lease.company));
     auto call = Call::lock(tx, lease.company, lease.call);
     if (tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 0) return std::nullopt;
@@ -223,7 +252,7 @@ std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next
     bool go = conclude(tx, lease, *call);
     if (go) {
         next = next_step(call->state, call->now, options_.rules);
-        go = !not_now(tx, lease, *call, next, let_through);
+        go = !not_now(tx, lease, *call, next, leave);
     }
     if (go && next.action == Action::post) {
         posting(call->job(next.step), next.step, call->now, options_.rules);
@@ -235,14 +264,37 @@ std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next
     return call;
 }
 
-template <class T>
-const Reply<T>& Driver::judged(const Reply<T>& reply) {
-    static auto standing = tel::Metrics::gauge("shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: it is being tried; 0: all is well.");
-    auto* trouble = std::get_if<Trouble>(&reply);
-    if (trouble && (trouble->kind == Trouble::Kind::no_answer || trouble->kind == Trouble::Kind::broken)) breaker_.failed(clock_now());
-    else breaker_.worked();
+void Driver::show_breaker() const {
+    static auto standing = tel::Metrics::gauge("shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: a call that did not fail may try it; 0: all is well.");
     standing.set(breaker_.standing(clock_now()));
-    return reply;
+}
+
+/// What a turn says of Shunya: a failure ends it, so the last answer is what counts.
+void Driver::judge_shunya(pg::Tx& tx, const Lease& lease, const Found& found) {
+    auto broken = [](const auto& reply) {
+        auto* trouble = reply ? std::get_if<Trouble>(&*reply) : nullptr;
+        return trouble && (trouble->kind == Trouble::Kind::no_answer || trouble->kind == Trouble::Kind::broken);
+    };
+    const Asker who{lease.company, lease.call};
+    if (broken(found.accepted) || broken(found.told) || broken(found.content)) {
+        bool others = false;
+        tx.each(sql::others_under_way, {lease.company}, [&](const pg::Fields& f) { others = f.boolean("others"); });
+        breaker_.failed(who, others, clock_now());
+    } else {
+        breaker_.worked(who);
+    }
+    show_breaker();
+}
+
+/// What a recording's fate says of the company's key. One that is refused while others are given is no matter of the key.
+void Driver::judge_key(const Lease& lease, Found& found) {
+    if (found.key.empty()) return;
+    const Asker who{lease.company, lease.call};
+    if (std::holds_alternative<NotLetIn>(*found.recording)) {
+        if (!refused_keys_.refused(found.key, who, clock_now())) found.recording = Again{kRefusedThis, refused_keys_.pause(), kRefusedThisCure, ""};
+    } else if (!std::holds_alternative<Again>(*found.recording)) {
+        refused_keys_.let_in(found.key, who);
+    }
 }
 
 void Driver::ask(const Call& call, const Next& next, Found& found) {
@@ -253,19 +305,19 @@ void Driver::ask(const Call& call, const Next& next, Found& found) {
     if (next.action == Action::post) {
         if (transcription) {
             auto link = outside_.links.url_until(call.company.value(), call.object_key, *job.link_until);
-            found.accepted = judged(shunya.transcribe(caller, call.at_shunya, link, "csr_call", job.key()));
+            found.accepted = shunya.transcribe(caller, call.at_shunya, link, "csr_call", job.key());
         } else {
-            found.accepted = judged(shunya.start_analysis(caller, call.at_shunya, job.key()));
+            found.accepted = shunya.start_analysis(caller, call.at_shunya, job.key());
         }
         return;
     }
     // A transcription has a state that can be asked for; an analysis is there or is not, except while nobody knows whether it was begun.
     if (!job.reported_at && (transcription || job.open())) {
-        found.told = judged(transcription ? shunya.transcription_status(caller, call.at_shunya) : shunya.analysis_status(caller, call.at_shunya));
+        found.told = transcription ? shunya.transcription_status(caller, call.at_shunya) : shunya.analysis_status(caller, call.at_shunya);
         told(job, *found.told, call.now, options_.rules);
         if (!job.reported_at || job.over()) return;
     }
-    found.content = judged(transcription ? shunya.transcript(caller, call.at_shunya) : shunya.analysis(caller, call.at_shunya));
+    found.content = transcription ? shunya.transcript(caller, call.at_shunya) : shunya.analysis(caller, call.at_shunya);
 }
 
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
@@ -296,12 +348,10 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         return "again";
     }
     if (refused) {
-        refused_keys_.refused(call.company.value(), found.key, clock_now());
         keep_waiting(tx, call, kRefused, found.key, refused_keys_.pause());
         tel::warn("CallRail refuses a company's API key: its recordings wait for another one", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", refused->why}});
         return "not let in";
     }
-    if (!std::holds_alternative<Again>(*found.recording) && !found.key.empty()) refused_keys_.let_in(call.company.value());
     if (call.paused_since) {
         r.since += call.now - *call.paused_since;
         tx.write(sql::recording_resumed, {call.company, call.id, r.since});
@@ -406,26 +456,20 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
 /// One step. True: the next one is due at once.
 bool Driver::step(pg::Pool& pool, const Lease& lease, const std::function<bool()>& stopping) {
     Next next;
-    bool let_through = false;
-    struct Spare {
-        Breaker& breaker;
-        bool& mine;
-        ~Spare() {
-            if (mine) breaker.spared();
-        }
-    } spare{breaker_, let_through};
-    auto before = begin(pool, lease, next, let_through);
+    Leave leave(*this, lease);
+    auto before = begin(pool, lease, next, leave);
     if (!before) return false;
     auto started = std::chrono::steady_clock::now();
     Found found;
     if (next.action == Action::fetch_recording) {
         fetch(*before, found, stopping);
+        judge_key(lease, found);
     } else {
         ask(*before, next, found);
-        let_through = false;  // it was judged
     }
 
     auto tx = pool.begin(pg::Scope::company(lease.company));
+    if (next.action != Action::fetch_recording) judge_shunya(tx, lease, found);
     auto call = Call::lock(tx, lease.company, lease.call);
     // Whoever holds the lease now goes on from the rows; what was found here is dropped, and found again.
     bool ours = tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 1;

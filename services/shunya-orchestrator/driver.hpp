@@ -51,6 +51,7 @@ public:
 private:
     struct Lease { CompanyId company; CallId call; Uuid id; };
     class Held;
+    class Leave;
     /// What the outside said in a turn.
     struct Found {
         std::optional<FetchOutcome> recording;
@@ -68,9 +69,9 @@ private:
     void put_back(pg::Pool&, const Lease&);
     void put_off(pg::Pool&, const Lease&, const std::string& why);
     bool step(pg::Pool&, const Lease&, const std::function<bool()>& stopping);
-    std::optional<Call> begin(pg::Pool&, const Lease&, Next&, bool& let_through);
+    std::optional<Call> begin(pg::Pool&, const Lease&, Next&, Leave&);
     bool conclude(pg::Tx&, const Lease&, Call&);
-    bool not_now(pg::Tx&, const Lease&, Call&, const Next&, bool& let_through);
+    bool not_now(pg::Tx&, const Lease&, Call&, const Next&, Leave&);
     void ask(const Call&, const Next&, Found&);
     void fetch(const Call&, Found&, const std::function<bool()>& stopping);
     std::string settle(pg::Tx&, Call&, const Next&, const Call& before, const Found&, std::vector<Outgoing>&);
@@ -78,8 +79,9 @@ private:
     void keep_waiting(pg::Tx&, Call&, const std::string& why, const std::string& key, Millis wait);
     std::string settle_recording(pg::Tx&, Call&, const Call& before, const Found&, std::vector<Outgoing>&);
     void emit(pg::Tx&, const Call&, const std::vector<Outgoing>&) const;
-    template <class T>
-    const providers::shunya::Reply<T>& judged(const providers::shunya::Reply<T>&);
+    void judge_key(const Lease&, Found&);
+    void judge_shunya(pg::Tx&, const Lease&, const Found&);
+    void show_breaker() const;
 
     Outside outside_;
     Options options_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace otto::shunya_orchestrator {
 namespace {
@@ -46,61 +47,114 @@ std::size_t Budgets::size() const {
     return buckets_.size();
 }
 
-std::optional<Millis> Breaker::ask(Instant now) {
-    std::lock_guard guard(lock_);
-    if (!open_until_) return std::nullopt;
-    if (now < *open_until_) return std::chrono::ceil<Millis>(*open_until_ - now);
+std::optional<Millis> Circuit::ask(const Asker& who, Instant now) {
+    if (!try_at_) return std::nullopt;
+    auto closes_at = *try_at_ + rest_;
+    if (!trying_ && now >= closes_at) close();
+    if (!try_at_) return std::nullopt;
+    bool resting = now < *try_at_;
+    auto until = [&](Instant at) { return std::max(kOthersTry, std::chrono::ceil<Millis>(at - now)); };
+    if (failing_.contains(who) || own_.contains(who)) return until(resting ? *try_at_ : std::min<Instant>(closes_at, now + rest_ / 6));
     if (trying_) return kOthersTry;
-    trying_ = true;
+    if (resting && failing(who.company)) return until(*try_at_);
+    trying_ = who;
     return std::nullopt;
 }
 
-void Breaker::worked() {
-    std::lock_guard guard(lock_);
-    failures_ = 0;
-    trying_ = false;
-    open_until_.reset();
+void Circuit::worked(const Asker& who) {
+    own_.merge(failing_);
+    own_.erase(who);
+    if (own_.size() > kMostNames) own_.clear();
+    close();
 }
 
-void Breaker::failed(Instant now) {
-    std::lock_guard guard(lock_);
-    ++failures_;
-    if (trying_ || failures_ >= most_) open_until_ = now + open_for_;
-    trying_ = false;
+bool Circuit::failed(const Asker& who, bool others, Instant now) {
+    bool tried = trying_ == who;
+    if (tried) trying_.reset();
+    if (own_.contains(who)) return false;
+    if (failing_.size() < kMostNames) failing_.insert(who);
+    if (try_at_) {
+        if (tried) try_at_ = now + rest_;
+    } else if (failing_.size() >= calls_ && (!others || failing_.begin()->company != failing_.rbegin()->company)) {
+        try_at_ = now;
+    }
+    return true;
 }
 
-void Breaker::spared() {
+void Circuit::spared(const Asker& who) {
+    if (trying_ == who) trying_.reset();
+}
+
+double Circuit::standing(Instant now) const {
+    if (!try_at_ || (!trying_ && now >= *try_at_ + rest_)) return 0;
+    return now < *try_at_ ? 1 : 0.5;
+}
+
+bool Circuit::failing(const CompanyId& company) const {
+    auto found = failing_.lower_bound({company, CallId{std::numeric_limits<std::int64_t>::min()}});
+    return found != failing_.end() && found->company == company;
+}
+
+void Circuit::close() {
+    failing_.clear();
+    trying_.reset();
+    try_at_.reset();
+}
+
+std::optional<Millis> Breaker::ask(const Asker& who, Instant now) {
     std::lock_guard guard(lock_);
-    trying_ = false;
+    return circuit_.ask(who, now);
+}
+
+void Breaker::worked(const Asker& who) {
+    std::lock_guard guard(lock_);
+    circuit_.worked(who);
+}
+
+void Breaker::failed(const Asker& who, bool others, Instant now) {
+    std::lock_guard guard(lock_);
+    circuit_.failed(who, others, now);
+}
+
+void Breaker::spared(const Asker& who) {
+    std::lock_guard guard(lock_);
+    circuit_.spared(who);
 }
 
 double Breaker::standing(Instant now) const {
     std::lock_guard guard(lock_);
-    if (!open_until_) return 0;
-    return now < *open_until_ ? 1 : 0.5;
+    return circuit_.standing(now);
 }
 
-std::optional<Millis> RefusedKeys::ask(const std::string& company, const std::string& key, Instant now) {
-    std::lock_guard guard(lock_);
-    auto found = refused_.find(company);
-    if (found == refused_.end()) return std::nullopt;
-    if (found->second.key != key) {
-        refused_.erase(found);
-        return std::nullopt;
-    }
-    if (now < found->second.ask_at) return std::chrono::ceil<Millis>(found->second.ask_at - now);
-    found->second.ask_at = now + pause_;  // one tries
-    return std::nullopt;
+RefusedKeys::Known* RefusedKeys::known(const std::string& key, const CompanyId& company) {
+    auto found = known_.find(company);
+    return found == known_.end() || found->second.key != key ? nullptr : &found->second;
 }
 
-void RefusedKeys::refused(const std::string& company, const std::string& key, Instant now) {
+std::optional<Millis> RefusedKeys::ask(const std::string& key, const Asker& who, Instant now) {
     std::lock_guard guard(lock_);
-    refused_[company] = {key, now + pause_};
+    auto* found = known(key, who.company);
+    return found ? found->circuit.ask(who, now) : std::nullopt;
 }
 
-void RefusedKeys::let_in(const std::string& company) {
+bool RefusedKeys::refused(const std::string& key, const Asker& who, Instant now) {
     std::lock_guard guard(lock_);
-    refused_.erase(company);
+    auto* found = known(key, who.company);
+    if (!found) found = &known_.insert_or_assign(who.company, Known{key, Circuit(2, pause_)}).first->second;
+    return found->circuit.failed(who, false, now);
+}
+
+void RefusedKeys::let_in(const std::string& key, const Asker& who) {
+    std::lock_guard guard(lock_);
+    auto* found = known(key, who.company);
+    if (!found) return;
+    found->circuit.worked(who);
+    if (found->circuit.remembers_nothing()) known_.erase(who.company);
+}
+
+void RefusedKeys::spared(const std::string& key, const Asker& who) {
+    std::lock_guard guard(lock_);
+    if (auto* found = known(key, who.company)) found->circuit.spared(who);
 }
 
 }  // namespace otto::shunya_orchestrator

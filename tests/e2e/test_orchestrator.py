@@ -150,6 +150,29 @@ def test_what_is_kept_is_what_callrail_has(stack, roofers):
     assert stack.http.get(heard["url"][:-4] + "AAAA").status_code == 404
 
 
+def test_calls_that_shunya_answers_500_hold_up_nobody_elses(stack):
+    broken, good = [Company(stack), Company(stack)], Company(stack)
+    for company in broken:
+        for _ in range(3):
+            company.call(shunya={"outcome": "warm", "behaviour": "stuck", "steps": ["analysis"]})
+
+    def taken():
+        at_shunya = [call for company in broken for call in httpx.get(stack.sandbox + "/sandbox/shunya/calls", params={"company": company.id}).json()]
+        return [call["call_id"] for call in at_shunya if any(job["step"] == "analysis" for job in call["jobs"])]
+
+    calls = eventually(lambda: len(taken()) == 6 and taken(), within=60, what="six analyses that are never done")
+    for call in calls:
+        httpx.post(stack.sandbox + "/sandbox/faults", json={"provider": "shunya", "path": f"analysis/complete/{call}", "status": 500}).raise_for_status()
+    try:
+        for tries in (1, 2, 3):
+            eventually(lambda: stack.sql("SELECT count(*) FROM shunya_jobs WHERE call_id = ANY (%s) AND step = 'analysis' AND retry_count >= %s", calls, tries)[0][0] == 6, within=120, what=f"{tries} failures of each")  # noqa: B023
+            assert good.call_in_state(good.call(shunya={"outcome": "warm"}), "done", "paused")["analysis_state"]["state"] == "done"
+    finally:
+        httpx.request("DELETE", stack.sandbox + "/sandbox/faults")
+        for company in broken:
+            httpx.post(stack.sandbox + "/sandbox/shunya/release", json={"company": company.id})
+
+
 def test_killed_at_any_point_nothing_is_lost_or_paid_twice(stack):
     """The process dies while it fetches, posts, waits and stores, and a third of Shunya's answers are lost after the work was begun."""
     company = Company(stack)

@@ -46,3 +46,7 @@ SELECT pg_notify('otto_work', '')
 SELECT count(*) FILTER (WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now())) AS due, count(*) AS open,
        coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest, coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE leased_until IS NULL OR leased_until <= now())), 0) AS overdue
   FROM orchestrator_work
+
+-- name: others_under_way
+-- Whether a company besides this one has calls under way; one look into the index on each side.
+SELECT EXISTS (SELECT FROM orchestrator_work WHERE company_id < $1) OR EXISTS (SELECT FROM orchestrator_work WHERE company_id > $1) AS others

@@ -59,10 +59,10 @@ TEST_CASE("a wrong API key holds all of the company's recordings up; the right o
     directory.look();
     std::vector<calls::v1::CallRecorded> calls;
     for (int i = 0; i < 5; ++i) calls.push_back(rig.recorded(3, "completed", "https://rec.example/1.wav", rig.call + i));
-    rig.recordings.push_back(refusal());
+    for (int i = 0; i < 3; ++i) rig.recordings.push_back(refusal());
     rig.record(calls);
     run_all(rig);
-    CHECK(rig.fetched.size() == 1);  // the others do not ask
+    CHECK(rig.fetched.size() == 3);  // two make it the key's matter, a third looks; the others do not ask
     auto waiting = "SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'pending' AND attempts = 0 AND next_at > now() + interval '10 minutes'";
     CHECK(value(waiting) == "5");
     CHECK(rig.state("state") == "paused");
@@ -71,7 +71,7 @@ TEST_CASE("a wrong API key holds all of the company's recordings up; the right o
     CHECK(rig.told("AnalysisFailed") == 0);
     directory.look();  // something else of the company changed
     run_all(rig);
-    CHECK(rig.fetched.size() == 1);
+    CHECK(rig.fetched.size() == 3);
 
     // For so long that it would be given up, if that counted.
     execute("UPDATE recordings SET created_at = now() - interval '3 days' WHERE company_id = '" + rig.company + "'");
@@ -105,16 +105,33 @@ TEST_CASE("now and then one looks whether a refused key is let in after all, wit
     }
     CHECK(rig.fetched.size() == 4);
     CHECK(rig.recording("status") == "stored");
+}
 
-    RefusedKeys keys(Millis{60'000});
-    auto now = system_clock().now();
-    keys.refused("org", "a", now);
-    CHECK(keys.ask("org", "a", now) == Millis{60'000});
-    CHECK_FALSE(keys.ask("org", "a", now + Millis{60'000}));
-    CHECK(keys.ask("org", "a", now + Millis{60'000}) == Millis{60'000});  // one is enough
-    CHECK_FALSE(keys.ask("other", "a", now));
-    CHECK_FALSE(keys.ask("org", "b", now));
-    CHECK_FALSE(keys.ask("org", "a", now));
+TEST_CASE("one recording that is refused holds up no other of its company, and is given up after a day like one that never came", "[integration]") {
+    Rig rig;
+    rig.api_key = "good";
+    rig.place();
+    rig.recordings.push_back(refusal());
+    rig.record({rig.recorded()});
+    run_all(rig);
+    CHECK(rig.state("state") == "paused");  // as far as is known, all of the company's
+    for (int i = 1; i < 4; ++i) rig.record({rig.recorded(3, "completed", "https://rec.example/1.wav", rig.call + i)});
+    run_all(rig);
+    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") == "3");
+
+    rig.recordings.push_back(refusal());
+    execute("UPDATE orchestrator_work SET due_at = now()" + rig.where());
+    execute("UPDATE recordings SET next_at = NULL" + rig.where());
+    run_all(rig);
+    CHECK(rig.recording("status || attempts || (next_at > now() + interval '10 minutes')") == "pending1true");
+    CHECK(rig.state("state") == "waiting_for_recording");
+    CHECK(rig.state("why").find("refuses this recording") != std::string::npos);
+    execute("UPDATE recordings SET created_at = now() - interval '25 hours', next_at = NULL" + rig.where());
+    execute("UPDATE orchestrator_work SET due_at = now()" + rig.where());
+    rig.recordings.push_back(refusal());
+    run_all(rig);
+    CHECK(rig.recording("status") == "manual_review");
+    CHECK(rig.state("cure").find("Look at the call at CallRail") != std::string::npos);
 }
 
 TEST_CASE("what was given up for want of a key begins anew with one, also what was before this was minded", "[integration]") {

@@ -1,7 +1,6 @@
 // What is done next, over all states; and that no order of faults and crashes begins a job twice.
 #include <set>
 
-#include "limits.hpp"
 #include "machine.hpp"
 #include "testing/catch.hpp"
 
@@ -297,46 +296,6 @@ TEST_CASE("the setting of polls names itself") {
         REQUIRE_FALSE(r.ok());
         CHECK(r.error().message.find("OTTO_SHUNYA_POLL_AFTER") != std::string::npos);
     }
-}
-
-TEST_CASE("the breaker opens after five failures in a row and lets one through after 30 s") {
-    Breaker b;
-    for (int i = 0; i < 4; ++i) b.failed(kNow);
-    CHECK_FALSE(b.ask(kNow));
-    b.worked();
-    for (int i = 0; i < 4; ++i) b.failed(kNow);
-    CHECK_FALSE(b.ask(kNow));
-    b.failed(kNow);
-    CHECK(b.ask(kNow + seconds(1)) == Millis{29'000});
-    CHECK(b.standing(kNow) == 1);
-    auto later = kNow + seconds(30);
-    CHECK_FALSE(b.ask(later));
-    CHECK(b.ask(later));  // the others wait for the one
-    b.spared();
-    CHECK_FALSE(b.ask(later));
-    b.failed(later);
-    CHECK(b.ask(later) == Millis{30'000});
-    CHECK_FALSE(b.ask(later + seconds(31)));
-    b.worked();
-    CHECK_FALSE(b.ask(later + seconds(31)));
-    CHECK_FALSE(b.ask(later + seconds(31)));
-    CHECK(b.standing(later) == 0);
-}
-
-TEST_CASE("a budget gives all at once after a rest, then so many in such a time, and one name does not use up another's") {
-    Budgets b({{10, Millis{10'000}}, {12, Millis{60'000}}});
-    for (int i = 0; i < 10; ++i) CHECK_FALSE(b.take("a", kNow));
-    CHECK(b.take("a", kNow) == Millis{1'000});
-    CHECK_FALSE(b.take("b", kNow));
-    CHECK_FALSE(b.take("a", kNow + seconds(1)));
-    CHECK_FALSE(b.take("a", kNow + seconds(2)));
-    // The longer limit is used up: 12 in a minute.
-    auto wait = b.take("a", kNow + seconds(3));
-    REQUIRE(wait);
-    CHECK(*wait > Millis{1'000});
-    CHECK_FALSE(b.take("a", kNow + hours(1), 99));  // more than there ever is takes all
-    CHECK(b.take("a", kNow + hours(1)));
-    CHECK_FALSE(b.take("a", kNow - hours(1), 0));   // a clock that steps back gives nothing and breaks nothing
 }
 
 TEST_CASE("neither an outage nor links that run out meanwhile count against a job; what Shunya itself says does") {

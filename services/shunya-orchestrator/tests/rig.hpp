@@ -69,6 +69,7 @@ class Peer {
 public:
     struct Seen { std::string what, key, body; };
     std::set<std::string> begun_for;                           ///< calls' ids; what is asked of another one is not there
+    std::set<std::int64_t> broken_for;                         ///< calls for which every answer is a 500
     Peer() {
         auto router = std::make_shared<http::Router>();
         router->add(http::Method::post, "/api/v1/transcription/transcribe", [this](const http::Request& r) { return post("transcription", r); });
@@ -109,9 +110,11 @@ private:
             std::lock_guard guard(lock);
             seen.push_back({"post " + step, std::string(r.headers.get("Idempotency-Key")), r.body});
             auto body = JsonDocument::parse(r.body);
-            begun_for.insert(step == "analysis" ? std::string(r.param("id")) : std::to_string(body ? body->root()["call_id"].integer().value_or(0) : 0));
+            auto call = step == "analysis" ? std::string(r.param("id")) : std::to_string(body ? body->root()["call_id"].integer().value_or(0) : 0);
+            begun_for.insert(call);
             hook = in_post;
-            if (!refuse_posts.empty()) {
+            if (broken_for.contains(std::stoll(call))) refuse = 500;
+            if (!refuse && !refuse_posts.empty()) {
                 refuse = refuse_posts.front();
                 refuse_posts.pop_front();
             }
@@ -130,6 +133,7 @@ private:
     http::Response get(const std::string& what, const http::Request& r) {
         std::lock_guard guard(lock);
         seen.push_back({what, "", ""});
+        if (broken_for.contains(std::stoll(std::string(r.param("id"))))) return http::Response::json(500, "{}");
         auto step = what.substr(what.find(' ') + 1);
         auto found = state.find(step);
         auto missing = [] { return http::Response::json(404, R"({"success": false, "error": {"error_code": "CALL_NOT_FOUND", "message": "not there", "retryable": false}})"); };

@@ -130,6 +130,62 @@ TEST_CASE("while a company has its share of the workers, not every one that is w
     CHECK(crowd.stored());
 }
 
+TEST_CASE("while Shunya is away for everybody, most calls do not even ask, and all go on once it is back", "[integration]") {
+    Rig rig;
+    constexpr int kCalls = 12;
+    for (int i = 0; i < kCalls; ++i) {
+        rig.peer.broken_for.insert(rig.call + i);
+        rig.record({rig.recorded(3, "completed", "https://rec.example/1.wav", rig.call + i)});
+    }
+    auto run_all = [&] {
+        while (rig.run()) {
+        }
+    };
+    run_all();
+    CHECK(rig.peer.posts("transcription") == 6);  // five, and one that tried
+    CHECK(rig.driver->breaker().standing(system_clock().now()) == 1);
+    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company + "' AND paused_why = 'Shunya cannot be reached'") == "6");
+    auto asked = rig.peer.seen.size();
+    rig.due();
+    run_all();
+    CHECK(rig.peer.seen.size() == asked);
+    rig.peer.broken_for.clear();
+    rig.driver = rig.make(rig.peer.address());
+    rig.due();
+    run_all();
+    CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
+    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company + "' AND paused_since IS NOT NULL") == "0");
+}
+
+TEST_CASE("calls for which Shunya answers 500 hold up nobody else's", "[integration]") {
+    Rig bad, too, good;
+    for (int i = 0; i < 4; ++i) bad.peer.broken_for.insert({bad.call + i, too.call + i});
+    auto run_all = [&] {
+        while (bad.run()) {
+        }
+    };
+    for (int i = 0; i < 4; ++i) {
+        bad.record({bad.recorded(3, "completed", "https://rec.example/1.wav", bad.call + i)});
+        too.record({too.recorded(3, "completed", "https://rec.example/1.wav", too.call + i)});
+    }
+    run_all();
+    CHECK(bad.driver->breaker().standing(system_clock().now()) > 0);  // as far as anybody knows, Shunya is away
+    auto steps = [&](const Rig& rig) { return value("SELECT string_agg(job_status || coalesce(' ' || error_message, ''), ', ') AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "'"); };
+    good.record({good.recorded()});
+    run_all();
+    CHECK(steps(good) == "running");
+    for (int round = 0; round < 3; ++round) {
+        bad.due();
+        too.due();
+        run_all();
+        CHECK(bad.driver->breaker().standing(system_clock().now()) == 0);
+    }
+    bad.record({bad.recorded(3, "completed", "https://rec.example/1.wav", bad.call + 9)});
+    run_all();
+    CHECK(value("SELECT job_status || coalesce(error_message, '') AS v FROM shunya_jobs WHERE company_id = '" + bad.company + "' AND call_id = " + std::to_string(bad.call + 9)) == "running");
+    CHECK(steps(too).find("paused") == std::string::npos);
+}
+
 TEST_CASE("a lease is kept while its holder is here, and runs out when it is gone", "[integration]") {
     Rig rig;
     rig.record({rig.recorded()});
