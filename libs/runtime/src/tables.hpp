@@ -38,11 +38,18 @@ INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, hea
 inline constexpr pg::Query outbox_cancel{"rt.outbox_cancel", "DELETE FROM outbox WHERE consumer || '' = $1 AND replaces = $2"};
 inline constexpr pg::Query outbox_notify{"rt.outbox_notify", "SELECT pg_notify('otto_outbox', $1)"};
 inline constexpr pg::Query outbox_delete{"rt.outbox_delete", "DELETE FROM outbox WHERE id = ANY ($1::bigint[])"};
+// At once no more than 500 rows, and none that begins beyond 8 MiB, the first one excepted: five hundred of the largest would be 18 GiB. octet_length does not read what is stored apart.
 // By id + 0, so that the rows of one lane are sorted, not those of all walked through.
 inline constexpr pg::Query outbox_of_lane{"rt.outbox_of_lane", R"sql(
-SELECT id, topic, key, value, headers FROM outbox WHERE consumer = $1 AND lane_topic = $2 AND lane_partition = $3 ORDER BY id + 0 LIMIT 500)sql"};
+SELECT id, topic, key, value, headers
+  FROM (SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS bytes_before
+          FROM (SELECT id, topic, key, value, headers FROM outbox WHERE consumer = $1 AND lane_topic = $2 AND lane_partition = $3 ORDER BY id + 0 LIMIT 500) first) due
+ WHERE bytes_before < 8388608 ORDER BY id)sql"};
 inline constexpr pg::Query outbox_due{"rt.outbox_due", R"sql(
-SELECT id, topic, key, value, headers FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= now()) ORDER BY id LIMIT 500)sql"};
+SELECT id, topic, key, value, headers
+  FROM (SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS bytes_before
+          FROM (SELECT id, topic, key, value, headers FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= now()) ORDER BY id LIMIT 500) first) due
+ WHERE bytes_before < 8388608 ORDER BY id)sql"};
 
 inline constexpr pg::Query outbox_refused{"rt.outbox_refused", R"sql(
 WITH refused AS (DELETE FROM outbox WHERE id = $1 RETURNING consumer, topic, key, value, headers)

@@ -293,3 +293,34 @@ TEST_CASE("each statement on the outbox has one index that it can use, also whil
     has(plan_of(sql::outbox_cancel, {"'lead-pipeline'", "'timer of a call'"}), "Index Cond: (replaces =");
     has(plan_of(sql::outbox_of_lane, {"'lead-pipeline'", "'otto.routed'", "3"}), "outbox_of_lane");
 }
+
+TEST_CASE("however large the outbox's rows are, no more than 8 MiB and a row are read of them at once", "[integration]") {
+    pg::Connection db(World::shared().role, "bytes");
+    auto tx = db.begin(pg::Scope::none());
+    tx.write({"test.empty", "DELETE FROM outbox"});  // rolled back in the end
+    auto add = [&, n = 0](const std::string& lane, int rows, int bytes) mutable {
+        auto text = "INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) SELECT 'lead-pipeline/bytes', '" + lane + "', 3, 'otto.calls', 'k', convert_to(repeat('x', " + std::to_string(bytes) +
+                    "), 'UTF8'), '[]' FROM generate_series(1, " + std::to_string(rows) + ")";
+        tx.write({"test.add" + std::to_string(++n), text});
+        tx.flush();
+    };
+    auto read = [&](const pg::Query& query, pg::Params params) {
+        std::vector<std::size_t> sizes;
+        tx.each(query, std::move(params), [&](const pg::Fields& f) { sizes.push_back(f.bytes("value").size() >> 10); });
+        return sizes;
+    };
+    const pg::Params lane{"lead-pipeline/bytes", "otto.routed", 3};
+    for (std::string topic : {"otto.routed", "outbox"}) {
+        auto all = [&] { return topic == "outbox" ? read(sql::outbox_due, {}) : read(sql::outbox_of_lane, lane); };
+        CHECK(all().empty());
+        add(topic, 12, 1 << 20);
+        CHECK(all() == std::vector<std::size_t>(8, 1024));
+        tx.write({"test.again" + topic, "DELETE FROM outbox"});
+        add(topic, 2, 9 << 20);
+        CHECK(all() == std::vector<std::size_t>{9 * 1024});  // one goes always
+        tx.write({"test.once_more" + topic, "DELETE FROM outbox"});
+        add(topic, 501, 1);
+        CHECK(all().size() == 500);
+        tx.write({"test.end" + topic, "DELETE FROM outbox"});
+    }
+}
