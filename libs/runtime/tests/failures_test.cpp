@@ -96,9 +96,11 @@ TEST_CASE("what a living process sees the database fail over uses up nothing, al
         REQUIRE(eventually([&] { return notes_of(trouble.company) == 1; }));
     }
     owner.execute("UPDATE lanes SET clean = false WHERE consumer = '" + name + "'");
-    send({report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing"), report(trouble.company, "+2", "missing")});
+    // All of one partition: of two, each may fail first, and neither as often as makes a dead letter of what is counted.
+    send({report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing")});
     Running lane(Consumer{name}.on<&Trouble::one>(trouble));
-    CHECK(Heard("code and database do not fit").times(5));
+    CHECK(Heard("code and database do not fit").times(kLastTry + 2));
+    CHECK(count("SELECT max(trying_count)::bigint AS n FROM lanes WHERE consumer = '" + name + "'") <= 1);
     CHECK(dead_of(trouble.company) == 0);
     CHECK(parked_of(trouble.company) == 0);
     owner.execute("CREATE TABLE notes_later (company text, note text); GRANT ALL ON notes_later TO otto_lead_pipeline");
