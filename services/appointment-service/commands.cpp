@@ -4,6 +4,7 @@
 #include "appointment.hpp"
 #include "base/json.hpp"
 #include "events/changes.hpp"
+#include "identity/audit.hpp"
 #include "identity/inputs.hpp"
 #include "resources/rows.hpp"
 #include "telemetry/log.hpp"
@@ -74,6 +75,7 @@ http::Response Commands::create(identity::Context& c) const {
     auto id = Uuid::v7(c.request.received_at);
     if (rep && !allowed) refuse_conflict(c, {*rep, id, *start, end});
     c.tx().write(sql::create, {c.company(), id, *lead_id, lead->contact, *start, end, status, location, service, type, rep, notes, deal, c.who.user});
+    identity::audit(c, c.company(), "appointment.create", id.to_string());
     return answer(c, id, 201);
 }
 
@@ -120,6 +122,7 @@ http::Response Commands::change(identity::Context& c) const {
     if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false)) refuse_conflict(c, {*rep, *id, *start, *end});
     c.tx().write(sql::change, {c.company(), *id, start, end, status, outcome, rep, in.has("location_address"), in.text("location_address", 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
                                in.has("notes"), in.text("notes", 4'000), in.has("deal_size_cents"), in.integer("deal_size_cents", 0, 100'000'000'000), c.who.user});
+    identity::audit(c, c.company(), "appointment.change", id->to_string(), in.changed());
     return answer(c, *id, 200);
 }
 

@@ -4,11 +4,11 @@
 #include <cctype>
 
 #include "app/common.hpp"
-#include "audit.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "directory.hpp"
+#include "identity/audit.hpp"
 #include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "telemetry/log.hpp"

@@ -1,10 +1,10 @@
 #include "numbers.hpp"
 
-#include "audit.hpp"
 #include "base/json.hpp"
 #include "base/phone.hpp"
 #include "company-service/sql.hpp"
 #include "directory.hpp"
+#include "identity/audit.hpp"
 #include "identity/inputs.hpp"
 #include "pg/json.hpp"
 #include "telemetry/log.hpp"

@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "events/changes.hpp"
+#include "identity/audit.hpp"
 #include "identity/inputs.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "lead.hpp"
@@ -65,13 +66,7 @@ Uuid id_of(const Context& c, std::string_view name, const char* what) {
 [[noreturn]] void no_such(const std::string& field, const std::string& what) { identity::refuse_field(field, "there is no such " + what); }
 
 void audit(Context& c, const char* action, const Uuid& target, const std::vector<std::string>& fields = {}) {
-    JsonWriter w;
-    w.begin_object().key("fields").begin_array();
-    for (const auto& f : fields) w.value(f);
-    w.end_array();
-    if (c.who.impersonated) w.member("impersonated", true);
-    w.end_object();
-    c.tx().write(sql::audit, {c.company(), c.who.user, action, target.to_string(), w.take()});
+    identity::audit(c, c.company(), action, target.to_string(), fields);
 }
 
 std::optional<std::string> action(const Inputs& in) {

@@ -6,6 +6,7 @@
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "events/changes.hpp"
+#include "identity/audit.hpp"
 #include "identity/inputs.hpp"
 #include "resources/analysis.hpp"
 #include "shunya-orchestrator/sql.hpp"
@@ -83,14 +84,13 @@ http::Response Commands::correct(identity::Context& c) const {
     auto parsed = JsonDocument::parse(raw);
     auto machine = parsed ? read_analysis(parsed->root()) : Analysis{};
     auto former = corrected(machine, all);
-    JsonWriter fields;
-    fields.begin_object().key("fields").begin_array();
+    std::vector<std::string> fields;
     for (const auto& [field, value] : given) {
         tx.write(sql::add_correction, {c.company(), id, field, value, value_of(former, field), c.who.user});
         all[field] = value;
-        fields.value(field);
+        fields.push_back(field);
     }
-    tx.write(sql::audit, {c.company(), c.who.user, "analysis.correct", std::to_string(id.value()), fields.end_array().end_object().take()});
+    identity::audit(c, c.company(), "analysis.correct", std::to_string(id.value()), fields);
     std::vector<Outgoing> events;
     call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all, events);
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
@@ -119,7 +119,9 @@ http::Response Commands::retry(identity::Context& c) const {
     if (began.empty())
         identity::refuse(409, "Nothing failed", "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why + " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
     state = tx.one<Standing>(sql::state_of, {c.company(), id});
-    tx.write(sql::audit, {c.company(), c.who.user, "analysis.retry", std::to_string(id.value()), JsonWriter().begin_object().member("began", began).end_object().take()});
+    JsonWriter detail;
+    detail.begin_object().member("began", began);
+    identity::audit(c, c.company(), "analysis.retry", std::to_string(id.value()), std::move(detail));
     emitter_.emit(tx, events::row_changed(c.company(), "analysis", std::to_string(id.value()), 0), c.request.trace);
     tel::info("a call is tried again", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"began", began}});
     JsonWriter w;

@@ -103,3 +103,14 @@ TEST_CASE("a name that a command does not take is refused by it", "[integration]
     CHECK(send(&Commands::change, R"({"location":"a","location_address":"b"})", id) == "422 location");
     CHECK(send(&Commands::change, R"({"allow_conflict":true})", id) == "422 body");
 }
+
+TEST_CASE("who made or changed an appointment, and which fields, is on record; what was refused is not", "[integration]") {
+    auto id = created();
+    send(&Commands::change, R"({"notes":"secret words","status":"confirmed"})", id);
+    CHECK(send(&Commands::change, R"({"status":"perhaps"})", id) == "422 status");
+    pg::Connection owner(World::shared().owner, "look");
+    auto tx = owner.begin(pg::Scope::none());
+    std::string lines;
+    tx.each({"lines_in_test", "SELECT company_id || ' ' || user_id || ' ' || action || ' ' || (detail ->> 'fields') AS v FROM audit_log WHERE target = $1 ORDER BY id"}, {id}, [&](const pg::Fields& f) { lines += f.text("v") + "\n"; });
+    CHECK(lines == "org_a user_office appointment.create []\norg_a user_office appointment.change [\"status\", \"notes\"]\n");
+}

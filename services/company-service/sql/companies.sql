@@ -54,9 +54,6 @@ UPDATE companies SET callrail_signing_key_former = CASE WHEN $6::boolean THEN ca
        callrail_signing_key = $2, callrail_signing_key_last4 = $3, callrail_signing_key_explicit = $4
  WHERE id = $1
 
--- name: audit
-INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
-
 -- name: number_obstacle
 -- What stands against a company's claim of a number for both purposes; null: nothing.
 SELECT number_obstacle($1, $2, '{voice,text}', NULL) AS obstacle

@@ -53,6 +53,3 @@ UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, versi
 
 -- name: assign_lead
 UPDATE leads SET assigned_rep_id = $3, pool_status = $4, version = version + 1, updated_at = now() WHERE company_id = $1 AND id = $2
-
--- name: audit
-INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
