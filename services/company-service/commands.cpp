@@ -95,27 +95,68 @@ Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool,
     while (public_url_.ends_with('/')) public_url_.pop_back();
 }
 
-std::string Commands::organisation_at_clerk(const identity::Context& c, const std::string& name) const {
+/// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as unused until its company is committed, whatever fails in between, the commit included.
+std::string Commands::organisation_for(const identity::Context& c, const std::string& name) const {
+    while (auto left = unused_organisation(c.who.user)) {
+        auto renamed = ask_clerk(c, http::Method::patch, *left, [&](JsonWriter& w) { w.member("name", clip_utf8(name, 250)); });
+        if (renamed.status / 100 == 2) return *left;
+        if (renamed.status != 404) no_clerk(c, renamed);
+        forget_organisation(c.who.user, *left);
+    }
+    count_creation(c.who.user);
+    auto made = ask_clerk(c, http::Method::post, "", [&](JsonWriter& w) { w.member("name", clip_utf8(name, 250)).member("created_by", c.who.user.value()); });
+    if (made.status / 100 != 2 || made.id.empty()) no_clerk(c, made);
+    try {
+        auto tx = pool_.begin(pg::Scope::none());
+        tx.write(sql::note_organisation, {c.who.user, made.id});
+        tx.commit();
+    } catch (const pg::SqlFailure&) {
+        drop_organisation(c, made.id);
+        throw;
+    }
+    return made.id;
+}
+
+std::optional<std::string> Commands::unused_organisation(const UserId& user) const {
+    std::optional<std::string> id;
+    auto tx = pool_.begin(pg::Scope::none());
+    tx.each(sql::unused_organisation, {user}, [&](const pg::Fields& f) { id = f.text("organisation_id"); });
+    tx.commit();
+    return id;
+}
+
+void Commands::forget_organisation(const UserId& user, const std::string& id) const {
+    auto tx = pool_.begin(pg::Scope::none());
+    tx.write(sql::use_organisation, {user, id});
+    tx.commit();
+}
+
+/// One question to Clerk about an organisation, or all of them; status 0: it did not answer.
+Commands::AtClerk Commands::ask_clerk(const identity::Context& c, http::Method method, const std::string& id, const std::function<void(JsonWriter&)>& members) const {
     JsonWriter w;
-    w.begin_object().member("name", clip_utf8(name, 250)).member("created_by", c.who.user.value()).end_object();
-    http::ClientRequest request{http::Method::post, clerk_api_ + "/v1/organizations", {}, w.take(), c.request.trace};
-    request.headers.add("Content-Type", "application/json");
+    w.begin_object();
+    if (members) members(w);
+    w.end_object();
+    http::ClientRequest request{method, clerk_api_ + "/v1/organizations" + (id.empty() ? "" : "/" + percent_encode(id)), {}, members ? w.take() : "", c.request.trace};
+    if (members) request.headers.add("Content-Type", "application/json");
     request.headers.add("Authorization", "Bearer " + clerk_key_.reveal());
     auto answer = client_.send(request);
-    std::string why = answer ? "it answered " + std::to_string(answer->status) : answer.error().message;
-    if (answer && answer->status / 100 == 2)
-        if (auto parsed = JsonDocument::parse(answer->body))
-            if (auto id = parsed->root()["id"].string(); id && !id->empty()) return std::string(*id);
-    tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", why}});
+    if (!answer) return {0, "", answer.error().message};
+    auto parsed = JsonDocument::parse(answer->body);
+    auto named = parsed ? parsed->root()["id"].string() : std::nullopt;
+    return {answer->status, std::string(named.value_or("")), "it answered " + std::to_string(answer->status)};
+}
+
+void Commands::no_clerk(const identity::Context& c, const AtClerk& answer) const {
+    tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", answer.why}});
     identity::refuse(502, "Identity provider unavailable", "The organisation could not be made at the identity provider; try again.");
 }
 
-/// An organisation whose company could not be made must not stay behind.
+/// An organisation whose company could not be made must not stay behind; if it does, the user's next try takes it.
 void Commands::drop_organisation(const identity::Context& c, const std::string& id) const {
-    http::ClientRequest request{http::Method::del, clerk_api_ + "/v1/organizations/" + percent_encode(id), {}, "", c.request.trace};
-    request.headers.add("Authorization", "Bearer " + clerk_key_.reveal());
-    auto answer = client_.send(request);
-    if (!answer || answer->status / 100 != 2) tel::error("an organisation without a company stays behind at Clerk", {{"organisation", id}});
+    auto answer = ask_clerk(c, http::Method::del, id, {});
+    if (answer.status / 100 == 2 || answer.status == 404) forget_organisation(c.who.user, id);
+    else tel::error("an organisation without a company stays behind at Clerk until its user tries again", {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", answer.why}});
 }
 
 /// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too many may pass; a user has few at once.
@@ -151,10 +192,16 @@ http::Response Commands::create(identity::Context& c) const {
     if (c.who.company) {
         id = c.who.company->value();
     } else {
-        count_creation(c.who.user);
-        id = organisation_at_clerk(c, name);
+        id = organisation_for(c, name);
         made = true;
+        if (c.tx_as(CompanyId{id}).write_counted(sql::use_organisation, {c.who.user, id}) == 0)
+            identity::refuse(409, "Company being made", "Another request of yours makes this company at the moment.");
     }
+    // Its row is locked by this transaction, which must be over before it is dropped.
+    auto drop = [&] {
+        c.tx_as(CompanyId{id}).rollback();
+        drop_organisation(c, id);
+    };
     try {
         numbers_.registering(c, CompanyId{id}, number_fields(in), [&](pg::Tx& tx) {
             tx.write(sql::create_company, {id, name, phone, tracking, address, timezone.value_or("America/New_York")});
@@ -163,11 +210,11 @@ http::Response Commands::create(identity::Context& c) const {
         audit(c, CompanyId{id}, "company.create", id);
         c.tx_as(CompanyId{id}).flush();
     } catch (const pg::SqlFailure& e) {
-        if (made) drop_organisation(c, id);
+        if (made) drop();
         if (e.constraint() == "companies_pkey") identity::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
         throw;
     } catch (const identity::Refusal&) {
-        if (made) drop_organisation(c, id);
+        if (made) drop();
         throw;
     }
     tel::info("a company was created", {{"company_id", id}, {"user_id", c.who.user.value()}});

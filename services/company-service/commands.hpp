@@ -1,5 +1,6 @@
 #pragma once
 #include "base/crypto.hpp"
+#include "base/json.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
@@ -27,7 +28,12 @@ private:
     /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an id is claimed by many and nothing shows that it is this company's.
     std::optional<Listing> ask_callrail(identity::Context&, const Credentials&) const;
     void store(identity::Context&, const Credentials&, bool connects) const;
-    std::string organisation_at_clerk(const identity::Context&, const std::string& name) const;
+    struct AtClerk { int status; std::string id, why; };
+    AtClerk ask_clerk(const identity::Context&, http::Method, const std::string& id, const std::function<void(JsonWriter&)>& members) const;
+    [[noreturn]] void no_clerk(const identity::Context&, const AtClerk&) const;
+    std::string organisation_for(const identity::Context&, const std::string& name) const;
+    std::optional<std::string> unused_organisation(const UserId&) const;
+    void forget_organisation(const UserId&, const std::string& id) const;
     void drop_organisation(const identity::Context&, const std::string& id) const;
 
     KeyRing keys_;

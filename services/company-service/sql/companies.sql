@@ -152,3 +152,13 @@ SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 hou
 
 -- name: note_creation
 INSERT INTO company_creations (user_id) VALUES ($1)
+
+-- name: unused_organisation
+-- One that a try of the user made at Clerk and that no company has; none that another request is just using.
+SELECT organisation_id FROM unused_organisations WHERE user_id = $1 ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: note_organisation
+INSERT INTO unused_organisations (user_id, organisation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: use_organisation
+DELETE FROM unused_organisations WHERE user_id = $1 AND organisation_id = $2

@@ -168,6 +168,56 @@ TEST_CASE("what can be known to fail makes no organisation, and a user makes few
     CHECK(create("user_other", R"({"name":"X"})").status == 409);
 }
 
+TEST_CASE("an organisation whose company was not committed is what the user's next try takes", "[integration]") {
+    peer().on("/v1/organizations", R"({"id":"org_left"})");
+    peer().on("/v1/organizations/org_left", R"({"id":"org_left"})");
+    auto made = peer().asked("POST /v1/organizations");
+    auto create_as = [&](const std::string& user, const std::string& name) {
+        http::Request request;
+        request.body = R"({"name":")" + name + "\"}";
+        request.received_at = system_clock().now();
+        identity::Principal who;
+        who.user = UserId{user};
+        who.role = identity::Role::manager;
+        pg::Pool pool(rig().service_url(), "test", 4);
+        identity::Context context(request, who, pool);
+        try {
+            auto answer = rig().commands.create(context);
+            context.tx_as(CompanyId{"org_left"}).commit();
+            return std::to_string(answer.status);
+        } catch (const pg::SqlFailure&) {
+            return std::string("not committed");
+        } catch (const identity::Refusal& r) {
+            return std::to_string(r.problem.status);
+        }
+    };
+    auto unused = [&] { return rig().value("SELECT coalesce(string_agg(user_id || ' ' || organisation_id, ','), '') AS v FROM unused_organisations"); };
+    rig().sql("CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'Late' THEN RAISE EXCEPTION 'not at the commit'; END IF; RETURN NULL; END $$");
+    rig().sql("CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON companies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_late()");
+    CHECK(create_as("user_left", "Late") == "not committed");
+    CHECK(unused() == "user_left org_left");
+    CHECK(peer().asked("DELETE /v1/organizations/org_left") == 0);
+    CHECK(create_as("user_left", "Late") == "not committed");
+    CHECK(create_as("user_left", "In time") == "200");
+    CHECK(unused() == "");
+    CHECK(peer().asked("POST /v1/organizations") == made + 1);
+    CHECK(peer().asked("PATCH /v1/organizations/org_left") == 2);  // it has the name that was asked for last
+    CHECK(rig().value("SELECT name AS v FROM companies WHERE id = 'org_left'") == "In time");
+
+    // One that could not be dropped waits likewise; one that is gone at Clerk is made anew.
+    peer().on("/v1/organizations/org_left", "{}", 500);
+    CHECK(create_as("user_left", "Second") == "409");  // Clerk gives the same id again
+    CHECK(unused() == "user_left org_left");
+    CHECK(create_as("user_left", "Second") == "502");
+    CHECK(create_as("user_another", "Second") == "409");
+    peer().on("/v1/organizations/org_left", "{}", 404);
+    peer().on("/v1/organizations", R"({"id":"org_right"})");
+    CHECK(create_as("user_left", "Second") == "200");
+    CHECK(unused() == "user_another org_left");
+    rig().sql("DROP TRIGGER refuse_late ON companies");
+    rig().sql("DELETE FROM unused_organisations");
+}
+
 TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") {
     rig().company("org_zone");
     for (std::string zone : {"Nowhere/Bad", "Foo5", "Nowhere/Bad5", "PDT", "america/phoenix", "", "localtime", "posixrules", "Factory", "posix/America/Phoenix", "EST5EDT", "GMT+7", "UTC"}) {

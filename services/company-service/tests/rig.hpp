@@ -45,6 +45,7 @@ public:
         for (auto path : {"/v3/a/{account}/trackers.json", "/v1/organizations/{id}/memberships"}) router->add(http::Method::get, path, answer);
         router->add(http::Method::post, "/v1/organizations", answer);
         router->add(http::Method::del, "/v1/organizations/{id}", answer);
+        router->add(http::Method::patch, "/v1/organizations/{id}", answer);
         server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
         server_->start().value();
     }
