@@ -20,6 +20,18 @@ constexpr Millis kFirstPause{30'000};
 
 }  // namespace
 
+/// A company over which a look fails, whatever it is, is looked at again later like one whose provider does not answer: it must not hold up those that are due after it.
+CheckResult Checks::look(pg::Connection& db, const CompanyId& company) const {
+    try {
+        return check_(db, company);
+    } catch (const pg::SqlFailure& e) {
+        if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
+        return {e.what()};
+    } catch (const std::exception& e) {
+        return {e.what()};
+    }
+}
+
 void Checks::run(pg::Connection& db) const {
     std::vector<Due> due;
     {
@@ -29,7 +41,7 @@ void Checks::run(pg::Connection& db) const {
     }
     for (const auto& one : due) {
         if (stop_) return;
-        auto result = check_(db, one.company);
+        auto result = look(db, one.company);
         auto pause = every_;
         if (!result.again.empty()) {
             pause = std::min(every_, kFirstPause * (std::int64_t{1} << std::min<std::int64_t>(one.failures, 10)));

@@ -25,6 +25,7 @@ public:
     void stop() { stop_ = true; }
 
 private:
+    CheckResult look(pg::Connection&, const CompanyId&) const;
     std::string what_;
     Millis every_;
     Check check_;

@@ -117,7 +117,17 @@ void Sweep::sweep(pg::Connection& db, Account& account) const {
         tx.commit();
     }
     std::optional<Instant> reached;
-    auto ending = read_list(db, account, from, now, budget, reached);
+    // An account over which the sweep fails is swept again in its turn: it must not hold up those behind it.
+    auto ending = [&]() -> Ending {
+        try {
+            return read_list(db, account, from, now, budget, reached);
+        } catch (const pg::SqlFailure& e) {
+            if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
+            return {e.what(), {}};
+        } catch (const std::exception& e) {
+            return {e.what(), {}};
+        }
+    }();
     for (const auto& m : account.members) {
         auto tx = db.begin(pg::Scope::company(m.profile->id));
         tx.write(sql::end_sweep, {m.profile->id, ending.error.empty() ? pg::Param(nullptr) : pg::Param(ending.error), ending.not_before, reached, budget.hour, budget.used});

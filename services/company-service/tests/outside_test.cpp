@@ -274,6 +274,26 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     CHECK(look() != "");
 }
 
+TEST_CASE("a company over which a look fails holds up none that is due after it", "[integration]") {
+    for (auto id : {"org_fails_1", "org_fails_2", "org_behind"}) rig().company(id);
+    rig().sql("UPDATE company_checks SET due_at = now() + interval '1 day' WHERE what = 'members' AND company_id NOT IN ('org_fails_1', 'org_fails_2', 'org_behind')");
+    rig().sql("UPDATE company_checks SET due_at = now() - interval '1 minute' WHERE what = 'members' AND company_id LIKE 'org_fails_%'");
+    std::string seen;
+    Checks checks("members", std::chrono::hours(1), [&](pg::Connection& db, const CompanyId& company) -> CheckResult {
+        seen += company.value() + " ";
+        if (company.value() == "org_fails_1") throw std::runtime_error("what nobody thought of");
+        auto tx = db.begin(pg::Scope::company(company));
+        if (company.value() == "org_fails_2") tx.each({"test.divide", "SELECT 1 / 0 AS n"}, {}, [](const pg::Fields&) {});
+        tx.commit();
+        return {};
+    });
+    auto db = rig().connection();
+    checks.run(db);
+    CHECK((seen == "org_fails_1 org_fails_2 org_behind " || seen == "org_fails_2 org_fails_1 org_behind "));
+    CHECK(rig().value("SELECT string_agg(company_id || ' ' || failures || ' ' || (due_at > now()), ', ' ORDER BY company_id) AS v FROM company_checks WHERE what = 'members' AND company_id IN ('org_fails_1', 'org_fails_2', 'org_behind')") ==
+          "org_behind 0 true, org_fails_1 1 true, org_fails_2 1 true");
+}
+
 TEST_CASE("checks run for who is due, again soon after a failure, and once more if they were asked for meanwhile", "[integration]") {
     rig().company("org_due");
     std::vector<std::string> seen;
