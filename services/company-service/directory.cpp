@@ -36,6 +36,7 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
         m.set_callrail_problem(f.maybe_text("callrail_problem").value_or(""));
         m.set_callrail_problem_cure(f.maybe_text("callrail_problem_cure").value_or(""));
+        m.set_held_limited(f.boolean("held_limited"));
         if (auto sealed = f.maybe_text("callrail_api_key")) {
             m.mutable_callrail_api_key()->set_sealed(*sealed);
             m.mutable_callrail_api_key()->set_column("callrail_api_key");

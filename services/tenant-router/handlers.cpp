@@ -220,6 +220,16 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
         };
         const auto kind = event.kind();
         CompanyId company;
+        // What cannot go on stays, and holds up nobody behind it.
+        auto hand_on = [&](const auto& message) {
+            try {
+                emitter.emit(tx, cause, message);
+                return true;
+            } catch (const rt::EventTooLarge& e) {
+                tx.write(sql::explain_again, {row.id, "It is larger than what can be handed on", "An operator may look at it (ottoctl held): " + std::string(e.what()), pg::Param::array(std::vector<std::string>{}), nullptr, false});
+                return false;
+            }
+        };
         // Each goes on under the id that it would have had at once: v5 of the same cause.
         if (event.has_job()) {
             auto decision = jobs.route(event, companies_);
@@ -228,7 +238,7 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
                 continue;
             }
             company = std::get<JobOwner>(decision).company;
-            emitter.emit(tx, cause, routed_job(std::move(event), std::get<JobOwner>(decision)));
+            if (!hand_on(routed_job(std::move(event), std::get<JobOwner>(decision)))) continue;
         } else {
             auto decision = tenant_router::route(event, companies_, allow_unsigned_, system_clock().now());
             if (auto* held = std::get_if<Held>(&decision)) {
@@ -236,7 +246,7 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
                 continue;
             }
             company = std::get<Owner>(decision).company;
-            emitter.emit(tx, cause, routed(std::move(event), std::get<Owner>(decision)));
+            if (!hand_on(routed(std::move(event), std::get<Owner>(decision)))) continue;
         }
         events_of[i].reset();
         tx.write(sql::release, {row.id, company});
@@ -251,7 +261,7 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
 void Router::release(pg::Connection& db) const {
     // What waits is tried when something in the directory changed that it names; all of it by a router that is new, or has lost count, and each hour, for a number's time may come
     // without a change.
-    constexpr std::chrono::minutes all_again{60}, count_again{1};
+    constexpr std::chrono::minutes all_again{60};
     auto now = std::chrono::steady_clock::now();
     auto changes = companies_.changed_since(tried_generation_);
     if (!tried_all_ || now - *tried_all_ > all_again) changes.names.reset();
@@ -261,12 +271,24 @@ void Router::release(pg::Connection& db) const {
     }
     tried_generation_ = changes.generation;
     if (!changes.names) tried_all_ = now;
-    if (counted_ && now - *counted_ < count_again) return;
-    counted_ = now;
-    static auto held = tel::Metrics::gauge("held_events", "Events that nobody owns, or nobody's key proves.");
-    auto tx = db.begin(pg::Scope::none());
-    tx.each(sql::count_held, {}, [](const pg::Fields& f) { held.set(f.number("n")); });
-    tx.commit();
+}
+
+void Router::count(pg::Connection& db, tel::Shares& gauges) const {
+    constexpr Millis count_again{10'000};
+    auto now = std::chrono::steady_clock::now();
+    if (!count_at_ || now >= *count_at_) {
+        auto tx = db.begin(pg::Scope::none());
+        tx.each(sql::count_held, {}, [&](const pg::Fields& f) { waiting_ = f.number("n"); });
+        tx.each(sql::limit_accounts, {limits_.events, limits_.bytes}, [](const pg::Fields& f) {
+            if (f.boolean("limited")) tel::warn("too much waits on a company's account: unproven webhooks for it are refused", {{"company_id", f.text("company_id")}});
+            else tel::info("what waits on a company's account is within the limit again", {{"company_id", f.text("company_id")}});
+        });
+        tx.commit();
+        // Counting goes through all that waits: a fiftieth of the time is the most it gets.
+        auto counted = std::chrono::steady_clock::now();
+        count_at_ = counted + std::max<std::chrono::steady_clock::duration>(count_again, 50 * (counted - now));
+    }
+    gauges.set("held_events", "Events that nobody owns, or nobody's key proves.", {}, waiting_);
 }
 
 }  // namespace otto::tenant_router

@@ -9,6 +9,7 @@
 #include "otto/inbound/v1/inbound.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "runtime/runtime.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace otto::tenant_router {
 
@@ -24,13 +25,16 @@ private:
     std::map<std::string, Told> told_;
 };
 
+/// What may wait on one company's account.
+struct HeldLimits { std::int64_t events = 10'000, bytes = 256ll << 20; };
+
 /// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as a text: it is kept.
 inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified = "released_at IS NULL AND verdict = 'open'", *kConflicts = "released_at IS NULL AND verdict <> 'open' AND conflict";
 
 /// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
 class Router {
 public:
-    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)) {}
+    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {}) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
     void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
@@ -40,6 +44,8 @@ public:
     void remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>>, pg::Tx&, rt::Out<>&) const;
     /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
     void release(pg::Connection&) const;
+    /// Part of the same job: how many wait, and on whose account too many do. That is counted here alone, once for all that take webhooks in, and reaches them by the directory.
+    void count(pg::Connection&, tel::Shares&) const;
 
 private:
     /// The waiting ones after a position that the names concern; nothing: all.
@@ -47,7 +53,9 @@ private:
     const directory::Companies& companies_;
     std::vector<std::string> allow_unsigned_;
     mutable std::uint64_t tried_generation_ = 0;
-    mutable std::optional<std::chrono::steady_clock::time_point> tried_all_, counted_;
+    HeldLimits limits_;
+    mutable std::optional<std::chrono::steady_clock::time_point> tried_all_, count_at_;
+    mutable double waiting_ = 0;   ///< as it was counted last
     mutable ToldProofs told_;
 };
 

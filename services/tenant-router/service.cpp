@@ -15,7 +15,8 @@ const app::Setting<std::int64_t> kCallDays = app::number("provider-call-days", 4
 void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");                             // company profiles, from otto.directory
     companies.hold_start(service);                                                                // without them everything would be held
-    auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned));  // number -> company
+    const HeldLimits limits{service.settings().get(ingress::kHeldEvents), service.settings().get(ingress::kHeldMegabytes) << 20};
+    auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned), limits);  // number -> company
     auto days = [&](const auto& setting) { return Millis{std::chrono::hours(24 * service.settings().get(setting))}; };
     rt::Policy known_already;
     known_already.once = false;  // a call that is remembered stays as it is
@@ -23,7 +24,10 @@ void wire(app::Service& service) {
         .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).aside<&Router::look_up_or_hold>(router))
         .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router, known_already).gather(Millis{100}))  // asked for minutes later
         .add(rt::Consumer{"tenant-router/jobs"}.on<&Router::remember_jobs>(router, known_already))
-        .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db) { router.release(db); })
+        .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db, tel::Shares& gauges) {
+            router.release(db);
+            router.count(db, gauges);
+        })
         .trim("held_events", "released_at", days(kReleasedDays), kWentOn)
         .trim("held_events", "held_at", days(kUnverifiedDays), kUnverified)
         .trim("held_events", "held_at", days(kConflictDays), kConflicts)
@@ -33,7 +37,7 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     all.push_back(app::kSecretKeys.row);
-    all.push_back(ingress::kAllowUnsigned.row);
+    for (const auto& row : {ingress::kAllowUnsigned.row, ingress::kHeldEvents.row, ingress::kHeldMegabytes.row}) all.push_back(row);
     for (const auto* days : {&kReleasedDays, &kUnverifiedDays, &kConflictDays, &kCallDays}) all.push_back(days->row);
     return all;
 }

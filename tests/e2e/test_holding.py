@@ -182,8 +182,26 @@ def test_what_waits_on_a_companys_account_is_limited_and_what_is_its_own_is_take
     told = {r["reason"]: r for r in shown["reasons"]}
     assert told[words]["events"] >= 2 and "owner" in told[words]["cure"]
     assert words not in stack.get(f"/api/v1/company/{owner.id}", owner.manager).text
+    eventually(lambda: stack.get(f"/api/v1/company/{signer.id}", signer.manager).json()["data"]["held"]["limited"], what="the count of all processes")
     mine = call(signer.number)
     assert post_signed(stack, "/api/v1/callrail/call.completed", mine, signer.key).json()["data"]["verdict"] == "authentic"
     eventually(lambda: signer.calls(phone=mine["customer_phone_number"]))
     odd = post_signed(stack, "/api/v1/callrail/call.completed", {"tracking_phone_number": signer.number}, signer.key)
     assert odd.status_code == 200 and held(stack, odd)[2] == signer.id  # not understood, and its own
+
+
+def test_what_other_processes_let_in_is_counted_too(stack):
+    keyless = Company(stack, signing_key=None)
+    body = {"answered": True, "duration": "5", "tracking_phone_number": keyless.number, "customer_phone_number": new_number()}
+    post = lambda: post_signed(stack, "/api/v1/callrail/call.completed", body | {"id": uuid.uuid4().int % 10**12}, "a later key").status_code  # noqa: E731
+    assert post() == 200
+    eventually(lambda: stack.sql("SELECT 1 FROM held_events WHERE held_for = %s", keyless.id))
+    # As if others had taken more than one company may have.
+    stack.sql("INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for)"
+              " SELECT gen_random_uuid(), provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for"
+              " FROM (SELECT * FROM held_events WHERE held_for = %s LIMIT 1) one, generate_series(1, 40)", keyless.id)
+    eventually(lambda: stack.get(f"/api/v1/company/{keyless.id}", keyless.manager).json()["data"]["held"]["limited"])
+    eventually(lambda: stack.sql("SELECT 1 FROM directory_state WHERE company_id = %s AND NOT dirty AND NOT EXISTS (SELECT FROM outbox WHERE topic = 'otto.directory')", keyless.id))
+    eventually(lambda: post() == 429, what="the refusal")
+    stack.sql("DELETE FROM held_events WHERE held_for = %s", keyless.id)
+    eventually(lambda: post() == 200, what="room for more, which there would not be for hours if this process had let in as much itself")

@@ -39,6 +39,7 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     p.active = m.status() == "active";
     p.callrail_problem = m.callrail_problem();
     p.callrail_problem_cure = m.callrail_problem_cure();
+    p.held_limited = m.held_limited();
     p.workflow_config = m.workflow_config_json();
     for (const auto& n : m.numbers()) {
         Number number{n.e164(), false, false, {}, {}, standing_from(n)};

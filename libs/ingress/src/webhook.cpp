@@ -27,6 +27,7 @@ constexpr std::size_t kMostClients = 256;  ///< client addresses whose refusals 
 constexpr int kMostOfAClient = 10;
 // What is larger is judged by a worker: parsing and hashing megabytes would hold up all that come by the I/O thread. So is what would make one turn of it long.
 constexpr std::size_t kLargeBody = 64u << 10, kMostInATurn = 256u << 10;
+constexpr double kUntilCounted = 1.0 / 24;  ///< days: an hour, in which tenant-router surely counts what this process let in
 
 }  // namespace
 
@@ -46,7 +47,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
           }()),
           budget({static_cast<double>(s.settings().get(kOpenPerSecond)), static_cast<double>(s.settings().get(kOpenEvents)),
                   static_cast<double>(s.settings().get(kOpenMegabytes)) * 1024 * 1024, static_cast<double>(s.settings().get(kOpenDays))}),
-          held({static_cast<double>(s.settings().get(kHeldEvents)), static_cast<double>(s.settings().get(kHeldMegabytes)) * 1024 * 1024, static_cast<double>(s.settings().get(kOpenDays))}) {
+          held({static_cast<double>(s.settings().get(kHeldEvents)), static_cast<double>(s.settings().get(kHeldMegabytes)) * 1024 * 1024, kUntilCounted}) {
         auto allowed = s.settings().get(kAllowUnsigned);
         allow_unsigned = std::find(allowed.begin(), allowed.end(), provider->name()) != allowed.end();
     }
@@ -221,7 +222,11 @@ bool Endpoint::Impl::limited(Webhook& w, Instant now) {
     auto size = w.request.body.size();
     bool open = judgement.verdict == Verdict::open;
     if (!open && !judgement.contested) return false;
-    bool company_full = !judgement.held_for.value().empty() && !held.room(judgement.held_for, size, now);
+    bool company_full = false;
+    if (!judgement.held_for.value().empty()) {
+        auto company = companies.find(judgement.held_for);
+        company_full = (company && company->held_limited) || !held.room(judgement.held_for, size, now);
+    }
     if (!company_full && (!open || budget.take(w.request.client_address, size, now))) return false;
     counters.limited.inc();
     auto why = !company_full ? "too many unverified webhooks" : open ? "too many of the company are held" : "too many of the company are held, and this one is about another company's number";

@@ -103,7 +103,7 @@ UPDATE directory_state SET dirty = false, version = greatest(version, $2::bigint
 
 -- name: profile
 SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_explicit, callrail_signing_key_former, callrail_signing_key_former_explicit,
-       callrail_signing_key_former_until, callrail_api_key, workflow_config, callrail_problem, callrail_problem_cure
+       callrail_signing_key_former_until, callrail_api_key, workflow_config, callrail_problem, callrail_problem_cure, held_limited
   FROM companies WHERE id = $1
 
 -- name: profile_numbers

@@ -311,9 +311,13 @@ VALUES (md5('nobody')::uuid, 'callrail', 'call.completed', 'nobody owns it', '',
     CHECK(a->root()["events"].dump() == "35");
     CHECK(a->root()["bytes"].dump() == "420");
     CHECK(a->root()["oldest_at"].string() == "2026-11-29T10:01:00Z");
+    CHECK(a->root()["limited"].dump() == "false");
+    owner.execute("UPDATE companies SET held_limited = true WHERE id <> 'org_b'");
+    CHECK(JsonDocument::parse(seen("org_a"))->root()["limited"].dump() == "true");
     CHECK(a->root()["reasons"].dump().starts_with(R"([{"reason":"of org_a 1","cure":"do 1","events":8},{"reason":"of org_a 2","cure":"do 2","events":7},)"));
     CHECK(a->root()["reasons"].dump().find("of org_a 6") == std::string::npos);
     CHECK(seen("org_b").find("org_a") == std::string::npos);
+    CHECK(JsonDocument::parse(seen("org_b"))->root()["limited"].dump() == "false");
     CHECK(seen("org_b").find("of org_b 1") != std::string::npos);
     CHECK(seen("org_c") == "none");
     auto tx = db.begin(pg::Scope::none());

@@ -56,3 +56,8 @@ ON CONFLICT (company_id, e164) DO UPDATE SET last_seen_at = greatest(seen_number
 
 -- name: count_held
 SELECT count(*) AS n FROM held_events WHERE released_at IS NULL
+
+-- name: limit_accounts
+-- On whose account so many events, or bytes, wait; those for whom that is another answer than before. The length of a body is known without reading it.
+SELECT company_id, limited FROM limit_held(ARRAY(
+  SELECT held_for FROM held_events WHERE released_at IS NULL AND held_for IS NOT NULL GROUP BY held_for HAVING count(*) >= $1::bigint OR sum(octet_length(raw_body)) >= $2::bigint))

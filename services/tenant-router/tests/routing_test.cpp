@@ -406,6 +406,62 @@ TEST_CASE("a report that comes before its job is on record flows on once it is, 
     CHECK(texts("SELECT event_id::text AS t FROM held_events WHERE asked_at IS NOT NULL").empty());  // an operator who asks is answered
 }
 
+TEST_CASE("what waits on a company's account is counted once for all processes, by events and by bytes; the gauge goes with the job", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    Known known;
+    owner.execute("INSERT INTO companies (id, name) VALUES ('org_few', 'F'), ('org_many', 'M'), ('org_large', 'L'), ('org_gone_on', 'G'); UPDATE directory_state SET dirty = false");
+    int n = 0;
+    auto hold = [&](const std::string& company, int events, int bytes) {
+        owner.execute("INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for) SELECT md5('" + std::to_string(++n) +
+                      " ' || g)::uuid, 'callrail', 'call.completed', 'r', 'c', 'open', '/', '', '[]', convert_to(repeat('x', " + std::to_string(bytes) + "), 'UTF8'), '', now(), '" + company +
+                      "' FROM generate_series(1, " + std::to_string(events) + ") g");
+    };
+    hold("org_few", 4, 10);
+    hold("org_many", 5, 10);
+    hold("org_large", 2, 50'000);
+    hold("org_gone_on", 50, 10);
+    hold("org_without_company", 50, 10);
+    owner.execute("UPDATE held_events SET released_at = now() WHERE held_for = 'org_gone_on'");
+    auto limited = [&] {
+        std::string out;
+        auto tx = owner.begin(pg::Scope::none());
+        tx.each({"test.limited" + std::to_string(++n), "SELECT coalesce(string_agg(id || CASE WHEN dirty THEN ' told' ELSE '' END, ', ' ORDER BY id), '') AS t FROM companies JOIN directory_state d ON d.company_id = id WHERE held_limited"}, {},
+                [&](const pg::Fields& f) { out = f.text("t"); });
+        tx.commit();
+        return out;
+    };
+    auto shown = [] {
+        auto text = tel::Metrics::expose();
+        auto at = text.find("\nheld_events ");
+        return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+    };
+    const HeldLimits limits{5, 90'000};
+    {
+        tel::Shares gauges;
+        Router router(known.all, {}, limits);
+        router.count(db, gauges);
+        CHECK(limited() == "org_large told, org_many told");
+        CHECK(shown() == "held_events 61");
+        owner.execute("UPDATE directory_state SET dirty = false");
+        owner.execute("UPDATE held_events SET released_at = now() WHERE held_for = 'org_many'");
+        router.count(db, gauges);
+        CHECK(limited() == "org_large, org_many");  // not counted again so soon
+        gauges.clear();  // the job went to another process, and came back before it is time to count
+        CHECK(shown() == "");
+        router.count(db, gauges);
+        CHECK(shown() == "held_events 61");
+    }
+    CHECK(shown() == "");
+    tel::Shares gauges;
+    Router another(known.all, {}, limits);  // which has counted nothing itself
+    another.count(db, gauges);
+    CHECK(limited() == "org_large");
+    CHECK(shown() == "held_events 56");
+}
+
 TEST_CASE("a change in the directory tries what it can concern, and nothing else that waits", "[integration]") {
     auto url = testkit::TestPostgres::shared().fresh_database();
     pg::Connection owner(url, "test");

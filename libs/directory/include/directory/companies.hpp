@@ -50,6 +50,7 @@ struct Profile {
     std::vector<Key> callrail_keys;
     std::optional<Secret> callrail_api_key;
     std::string callrail_problem, callrail_problem_cure;  ///< what is wrong with the account at CallRail; "" if nothing is known to be
+    bool held_limited = false;                ///< too much waits on its account
     std::string workflow_config;              ///< JSON object, "" if none is set
     /// Keys valid at that moment, the newest first.
     std::vector<Key> keys_at(Instant) const;

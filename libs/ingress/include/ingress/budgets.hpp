@@ -6,7 +6,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 
-/// How much is taken of what nobody's key proves, and of what waits in held_events on one company's account. Counted by each ingress for itself, from its start. Thread-safe.
+/// How much is taken of what nobody's key proves, and of what waits in held_events on one company's account. Thread-safe.
 namespace otto::ingress {
 
 /// Events and bytes that are forgotten evenly over a time.
@@ -24,7 +24,7 @@ private:
     Instant at_{};
 };
 
-/// Unverified events are limited, so that strangers cannot fill the disk.
+/// Unverified events are limited, so that strangers cannot fill the disk. Counted by each ingress for itself, from its start.
 struct OpenLimits {
     double per_second = 50;             ///< a client address
     double events = 100'000, bytes = 1ull << 30;
@@ -43,7 +43,8 @@ private:
     Level all_;
 };
 
-/// What waits on one company's account is limited too, so that no company can fill the disk with what it signs or leaves unregistered.
+/// What waits on one company's account is limited too, so that no company can fill the disk with what it signs or leaves unregistered. What waits is counted in the table, for all processes, and told by the
+/// directory (`Profile::held_limited`); this holds back what one process takes until that count is there.
 class HeldBudget {
 public:
     explicit HeldBudget(Level::Limits limits) : limits_(limits) {}

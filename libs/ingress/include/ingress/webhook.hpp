@@ -103,8 +103,8 @@ inline const app::Setting<std::int64_t> kOpenPerSecond = app::number("open-per-s
 inline const app::Setting<std::int64_t> kOpenEvents = app::number("open-events", 100'000, 1, 1'000'000'000, "unverified webhooks taken in OTTO_OPEN_DAYS");
 inline const app::Setting<std::int64_t> kOpenMegabytes = app::number("open-megabytes", 1024, 1, 1'000'000, "size of unverified webhooks taken in OTTO_OPEN_DAYS, MiB");
 inline const app::Setting<std::int64_t> kOpenDays = app::number("open-days", 30, 1, 365, "days over which unverified webhooks are counted");
-inline const app::Setting<std::int64_t> kHeldEvents = app::number("held-events", 10'000, 1, 1'000'000'000, "webhooks that are held on one company's account in OTTO_OPEN_DAYS; more that no key proves, or that are about another company's number, are answered 429");
-inline const app::Setting<std::int64_t> kHeldMegabytes = app::number("held-megabytes", 256, 1, 1'000'000, "size of webhooks that are held on one company's account in OTTO_OPEN_DAYS, MiB");
+inline const app::Setting<std::int64_t> kHeldEvents = app::number("held-events", 10'000, 1, 1'000'000'000, "webhooks that may wait on one company's account, of all processes together; more that no key proves, or that are about another company's number, are answered 429");
+inline const app::Setting<std::int64_t> kHeldMegabytes = app::number("held-megabytes", 256, 1, 1'000'000, "size of the webhooks that may wait on one company's account, MiB");
 app::Rows ingress_rows();
 
 /// Serves a provider's webhooks: registers its routes, owns the courier. Made once in wire().
