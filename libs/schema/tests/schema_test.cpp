@@ -1,6 +1,8 @@
 #include <map>
+#include <random>
 #include <set>
 
+#include "base/unicode.hpp"
 #include "pg/connection.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
@@ -39,6 +41,43 @@ pg::Connection as(const std::string& role) { return {testkit::TestPostgres::as_r
 std::int64_t count(pg::Tx& tx, const char* text) { return tx.one<Number>({text, text}).value; }
 
 }  // namespace
+
+TEST_CASE("SQL's otto_fold() and base's fold() agree, over all characters and in texts", "[integration]") {
+    auto utf8 = [](unsigned c) {
+        std::string out;
+        auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((c >> shift) & 0x3f)); };
+        if (c < 0x80) return std::string(1, static_cast<char>(c));
+        if (c < 0x800) out += static_cast<char>(0xc0 | (c >> 6));
+        else if (c < 0x10000) out += static_cast<char>(0xe0 | (c >> 12)), tail(6);
+        else out += static_cast<char>(0xf0 | (c >> 18)), tail(12), tail(6);
+        tail(0);
+        return out;
+    };
+    std::vector<std::string> texts{"José O’Brien", "Jose\u0301", "Straße ΓΙΏΡΓΟΣ Γιώργος", "İstanbul", "Nguyễn Văn Thuận", "ＭＡＲＩＡ　ＬＯＰＥＺ", "\u202aMaria\u202c", "한국 e\u0323\u0301", "👩‍👩‍👧 → ½"};
+    for (unsigned c = 1; c < 0x10000; ++c)
+        if (c < 0xd800 || c > 0xdfff) texts.push_back(utf8(c));
+    for (unsigned c : {0x10400u, 0x1d400u, 0x1d7d8u, 0x1f130u, 0x1f600u, 0x20000u}) texts.push_back(utf8(c));
+    std::mt19937 dice(11);
+    const unsigned blocks[][2] = {{0x20, 0x7e}, {0xa0, 0x24f}, {0x300, 0x362}, {0x370, 0x52f}, {0x1e00, 0x1fff}, {0x2000, 0x206f}, {0xff00, 0xffef}};
+    for (int n = 0; n < 5'000; ++n) {
+        std::string text;
+        for (unsigned i = dice() % 12; i > 0; --i) {
+            auto [from, to] = blocks[dice() % std::size(blocks)];
+            text += utf8(from + dice() % (to - from + 1));
+        }
+        texts.push_back(text);
+    }
+    pg::Connection db(migrated(), "test");
+    auto tx = db.begin(pg::Scope::none());
+    std::size_t at = 0, wrong = 0;
+    tx.each({"fold", "SELECT otto_fold(t) AS v FROM unnest($1::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n"}, {pg::Param::array(texts)}, [&](const pg::Fields& f) {
+        const auto& text = texts[at++];
+        if (f.text("v") == fold(text)) return;
+        if (++wrong <= 20) FAIL_CHECK("'" << text << "': SQL '" << f.text("v") << "', C++ '" << fold(text) << "'");
+    });
+    CHECK(at == texts.size());
+    CHECK(wrong == 0);
+}
 
 TEST_CASE("every table is walled by company, or a listed exception", "[integration]") {
     // Nobody's data, or everybody's work; the reason stands beside each. Whoever adds a table gives it a wall, or gives a reason here.
