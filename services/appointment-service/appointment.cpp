@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.hpp"
+#include "base/says_nothing.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 
@@ -16,7 +17,7 @@ Effect effect_of(const analysis::v1::AnalysisCompleted& a) {
 }
 
 When when_of(const std::optional<std::string>& said, const std::string& zone, Instant received, const Clocks& clocks) {
-    if (!said || said->empty()) return {};
+    if (!said || says_nothing(*said, Of::time)) return {};
     auto spoken = parse_spoken_time(*said);
     if (spoken && !spoken->moment && spoken->clock.empty()) return {{}, "The day was said, the time was not: " + spoken->day};
     std::optional<Instant> at;

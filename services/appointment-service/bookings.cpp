@@ -2,6 +2,7 @@
 
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
+#include "base/says_nothing.hpp"
 #include "events/changes.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -48,7 +49,7 @@ Uuid appointment_id(const std::string& company, std::int64_t call) {
     return Uuid::v5(space, company + "\n" + std::to_string(call));
 }
 
-pg::Param text_or_null(bool has, const std::string& text) { return has && !text.empty() ? pg::Param(text) : pg::Param(nullptr); }
+pg::Param text_or_null(bool has, const std::string& text) { return has && !says_nothing(text) ? pg::Param(text) : pg::Param(nullptr); }
 
 }  // namespace
 

@@ -3,38 +3,42 @@
 #include <algorithm>
 
 #include "base/phone.hpp"
+#include "base/says_nothing.hpp"
 #include "base/text.hpp"
+#include "base/unicode.hpp"
 #include "call.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
 
-/// Carriers' words where they have no name.
-bool no_name(const std::string& lowered) {
-    static const char* const words[] = {"wireless caller", "unknown", "anonymous", "unavailable", "restricted", "private", "blocked", "toll free call", "out of area", "caller", "no name"};
-    return std::any_of(std::begin(words), std::end(words), [&](const char* w) { return lowered == w; });
-}
-
-std::string title(std::string_view word) {
-    bool shouting = std::none_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-    std::string out(word);
-    if (!shouting) return out;
-    for (std::size_t i = 1; i < out.size(); ++i)
-        if (out[i] >= 'A' && out[i] <= 'Z' && out[i - 1] != '-' && out[i - 1] != '\'') out[i] = static_cast<char>(out[i] + 32);
-    return out;
+/// The word, or words in brackets, that say that a part of the name is not known: "Maria (last name not provided)", "Unknown Lopez".
+void leave_out_nothing(std::vector<std::string>& words) {
+    auto joined = [&](std::size_t from, std::size_t to) {
+        std::string out;
+        for (auto i = from; i < to; ++i) out += (i > from ? " " : "") + words[i];
+        return out;
+    };
+    for (std::size_t from = 1; from < words.size(); ++from)
+        if (says_nothing(joined(from, words.size()), Of::part)) words.resize(from);
+    for (auto to = words.size() - 1; to > 0 && words.size() > 1; --to) {
+        if (!says_nothing(joined(0, to), Of::part)) continue;
+        words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(to));
+        words.insert(words.begin(), "");  // it was the first name that is not known
+        break;
+    }
 }
 
 }  // namespace
 
 std::optional<Name> split_name(std::string_view text) {
-    text = trim(text);
-    if (text.empty() || no_name(lower(text)) || normalize_phone(text).e164) return std::nullopt;
-    auto words = split_list(text, ' ');
-    if (words.empty()) return std::nullopt;
+    auto tidied = tidy(text);
+    if (says_nothing(tidied, Of::person) || normalize_phone(tidied).e164) return std::nullopt;
+    auto words = split_list(tidied, ' ');
+    leave_out_nothing(words);
+    if (words.size() == 1 && says_nothing(words.front(), Of::person)) return std::nullopt;  // "Mr. Unknown"
     Name name;
-    name.first = title(words.front());
-    for (std::size_t i = 1; i < words.size(); ++i) name.last += (i > 1 ? " " : "") + title(words[i]);
-    name.first = clip_utf8(name.first, 200);
+    name.first = clip_utf8(name_case(words.front()), 200);
+    for (std::size_t i = 1; i < words.size(); ++i) name.last += (i > 1 ? " " : "") + name_case(words[i]);
     name.last = clip_utf8(name.last, 200);
     return name;
 }
@@ -59,19 +63,22 @@ bool merge(Contact& c, const Statement& said) {
     };
     bool changed = false;
     auto take = [&](std::string_view field, std::optional<std::string>& slot, const std::optional<std::string>& value) {
-        if (!value || trim(*value).empty() || !wins(field)) return;
+        if (!value || says_nothing(*value) || !wins(field)) return;
         c.origins.set(field, mine);
-        auto text = clip_utf8(trim(*value), 200);
+        auto text = clip_utf8(tidy(*value), 200);
         changed = changed || slot != text;
         slot = text;
     };
     if (auto name = split_name(said.name.value_or("")); name && wins("name")) {
         // First and last name are one statement: a newer first name does not stand beside an older last one.
         c.origins.set("name", mine);
-        std::optional<std::string> last = name->last.empty() ? std::nullopt : std::optional(name->last);
-        changed = changed || c.first_name != name->first || c.last_name != last;
-        c.first_name = name->first;
-        c.last_name = last;
+        auto set = [&](std::optional<std::string>& slot, const std::string& part) {
+            auto stated = part.empty() ? std::nullopt : std::optional(part);
+            changed = changed || slot != stated;
+            slot = std::move(stated);
+        };
+        set(c.first_name, name->first);
+        set(c.last_name, name->last);
     }
     take("address", c.address, said.address);
     take("city", c.city, said.city);

@@ -31,7 +31,7 @@ struct Call;
 /// What a call itself says of its caller.
 Statement statement_of(const Call&, const std::vector<std::int64_t>& calls);
 
-/// "KAYLAH MILLS" → Kaylah, Mills. Caller ids that are no names ("WIRELESS CALLER", a number) give nothing.
+/// "KAYLAH MILLS" → Kaylah, Mills; "JOSÉ N/A" → José. What is no name ("WIRELESS CALLER", "N/A", a number) gives nothing. One of the two may be empty.
 struct Name { std::string first, last; };
 std::optional<Name> split_name(std::string_view text);
 

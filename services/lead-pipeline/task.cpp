@@ -5,8 +5,10 @@
 #include <set>
 
 #include "base/crypto.hpp"
+#include "base/says_nothing.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
+#include "base/unicode.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -25,22 +27,16 @@ const ActionType* find_action(std::string_view name) {
     return found == kActions.end() ? nullptr : &*found;
 }
 
-/// As one word of ours: "Sales Rep" → sales_rep.
-std::string word(std::string_view said) {
-    auto text = lower(trim(said));
-    std::replace_if(text.begin(), text.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
-    return text;
-}
-
-/// A text that fits a column; no text in the database holds a NUL.
-std::string clean(std::string_view said, std::size_t most) {
+/// A text that fits a column, empty if it says nothing; no text in the database holds a NUL.
+std::string clean(std::string_view said, std::size_t most, Of of = Of::anything) {
+    if (says_nothing(said, of)) return {};
     std::string text(trim(said));
     std::erase(text, '\0');
     return clip_utf8(text, most);
 }
 
 std::string assignee(std::string_view said) {
-    auto w = word(said);
+    auto w = slug(said);
     if (w == "rep" || w == "sales_rep" || w == "sales" || w == "salesperson") return "rep";
     if (w == "manager" || w == "sales_manager" || w == "admin") return "manager";
     if (w == "ai" || w == "otto" || w == "system") return "ai";
@@ -48,7 +44,7 @@ std::string assignee(std::string_view said) {
 }
 
 std::string priority(std::string_view said) {
-    auto w = word(said);
+    auto w = slug(said);
     if (w == "high" || w == "urgent" || w == "critical") return "high";
     return w == "low" ? "low" : "medium";
 }
@@ -63,7 +59,7 @@ Due parse_due(std::string_view text) {
 }
 
 std::string action_type(std::string_view said) {
-    auto w = word(said);
+    auto w = slug(said);
     return find_action(w) ? w : "custom";
 }
 
@@ -76,8 +72,8 @@ std::string unique_key(std::string_view source, std::string_view call, std::stri
 std::optional<Wanted> understand(const analysis::v1::PendingAction& action, std::int64_t call) {
     Wanted w;
     w.action_type = action_type(action.type());
-    auto raw = clean(action.raw_text(), 2000);
-    if (raw.empty() && w.action_type == "custom") raw = clean(action.type(), 2000) == "custom" ? "" : clean(action.type(), 2000);
+    auto raw = clean(action.raw_text(), 2000, Of::action);
+    if (raw.empty() && w.action_type == "custom") raw = slug(action.type()) == "custom" ? "" : clean(action.type(), 2000, Of::action);
     w.description = raw.empty() ? std::string(find_action(w.action_type)->label) : raw;
     if (w.description.empty()) return std::nullopt;
     if (!raw.empty()) w.raw_text = raw;

@@ -6,7 +6,9 @@
 #include <cstdlib>
 
 #include "base/crypto.hpp"
+#include "base/says_nothing.hpp"
 #include "base/text.hpp"
+#include "base/unicode.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
@@ -29,21 +31,17 @@ constexpr std::string_view kActions[] = {"call_back", "follow_up_call", "check_i
 
 constexpr std::size_t kWord = 200, kLine = 1'000, kSummary = 100'000, kMostActions = 200, kMostObjections = 1'000;
 
-/// "Price/Budget" → "price_budget".
-std::string slug(std::string_view text) {
-    std::string out;
-    for (char c : lower(trim(text))) {
-        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (plain) out += c;
-        else if (!out.empty() && out.back() != '_') out += '_';
-    }
-    while (!out.empty() && out.back() == '_') out.pop_back();
-    return out;
+/// An escaped NUL is JSON, but no jsonb. A backslash escapes what follows it, so pairs are skipped.
+std::string without_nul(std::string json) {
+    for (auto at = json.find('\\'); at != std::string::npos; at = json.find('\\', at + 2))
+        if (json.compare(at, 6, "\\u0000") == 0) json.replace(at, 6, "\\ufffd");
+    return json;
 }
 
-std::optional<std::string> text_of(JsonView v, std::size_t most) {
+/// What a value says; nothing where the model had nothing and wrote "N/A".
+std::optional<std::string> text_of(JsonView v, std::size_t most, Of of = Of::anything) {
     auto text = v.loose_text();
-    if (!text || trim(*text).empty()) return std::nullopt;
+    if (!text || says_nothing(*text, of)) return std::nullopt;
     return storable(clip_utf8(trim(*text), most));
 }
 
@@ -91,25 +89,31 @@ private:
     std::vector<std::string>& unknown_;
 };
 
-PendingAction action_of(JsonView v, Words& words) {
+/// nullopt: it says nothing that could be done.
+std::optional<PendingAction> action_of(JsonView v, Words& words) {
     PendingAction a;
     auto known = [](std::string_view type) { return std::find(std::begin(kActions), std::end(kActions), type) != std::end(kActions); };
-    if (auto text = text_of(v, 4'000); text && !v.is_object()) {  // free text, which may be a type
+    auto line = [](JsonView p) { return text_of(p, 4'000, Of::action); };
+    if (!v.is_object()) {  // free text, which may be a type
+        auto text = line(v);
+        if (!text) return std::nullopt;
         auto type = slug(*text);
         a.type = known(type) ? type : "custom";
         a.raw_text = *text;
         return a;
     }
-    auto type = first({v["type"], v["action_type"]}, [](JsonView p) { return text_of(p, kWord); });
-    auto action = text_of(v["action"], 4'000);
+    auto type = first({v["type"], v["action_type"]}, [](JsonView p) { return text_of(p, kWord, Of::action); });
+    auto action = line(v["action"]);
     if (!type && action && known(slug(*action))) type = action;
     a.type = type ? slug(*type) : "custom";
     if (!known(a.type)) {
         words.report("action_type", *type);
         a.type = "custom";
     }
-    a.raw_text = first({v["raw_text"], v["action"], v["description"], v["text"], v["context"]}, [](JsonView p) { return text_of(p, 4'000); }).value_or(type.value_or(a.type));
-    a.due_at = first({v["due_at"], v["due_date"], v["due"]}, [](JsonView p) { return text_of(p, kWord); });
+    auto raw = first({v["raw_text"], v["action"], v["description"], v["text"], v["context"]}, line);
+    if (!raw && (!type || slug(*type) == "custom")) return std::nullopt;
+    a.raw_text = raw.value_or(*type);
+    a.due_at = first({v["due_at"], v["due_date"], v["due"]}, [](JsonView p) { return text_of(p, kWord, Of::time); });
     a.contact_method = words.take("contact_method", {v["contact_method"]}, {"phone", "email", "sms", "in_person", "any"});
     a.assignee = words.take("assignee_type", {v["assignee_type"], v["assignee"], v["assigned_to"]}, {"csr", "rep", "manager", "ai"},
                             {{"customer_rep", "csr"}, {"sales_rep", "rep"}, {"sales_manager", "manager"}, {"admin", "manager"}, {"otto", "ai"}});
@@ -120,12 +124,12 @@ PendingAction action_of(JsonView v, Words& words) {
 }
 
 void write_objection(JsonWriter& w, JsonView v, Words& words) {
-    std::optional<std::string> said;
-    if (v.is_object()) said = first({v["category_text"], v["category"], v["label"], v["objection_category"]}, [](JsonView p) { return text_of(p, kWord); });
-    else said = text_of(v, kWord);
+    auto word = [](JsonView p) { return text_of(p, kWord, Of::objection); };
+    auto said = v.is_object() ? first({v["category_text"], v["category"], v["label"], v["objection_category"]}, word) : word(v);
     auto category = v["category_id"].loose_integer();
+    auto text = first({v["objection_text"], v["text"], v["objection"]}, [](JsonView p) { return text_of(p, 4'000, Of::objection); });
+    if (!said && !category && !text) return;  // "None": nobody objected
     auto key = objection_key(category, said.value_or(""));
-    auto text = first({v["objection_text"], v["text"], v["objection"]}, [](JsonView p) { return text_of(p, 4'000); });
     std::string label;
     if (!key.empty()) {
         label = objection_label(key);
@@ -149,13 +153,33 @@ void write_objection(JsonWriter& w, JsonView v, Words& words) {
     w.end_object();
 }
 
-/// An address is a text, or an object of its parts.
+/// An address is a text, or an object of its parts; of "N/A, Phoenix, AZ" the town is known.
 std::optional<std::string> address_of(JsonView v) {
-    if (!v.is_object()) return text_of(v, kLine);
     std::string out;
-    for (auto part : {"street", "address", "line1", "city", "state", "zip", "postal_code"})
-        if (auto text = text_of(v[part], kWord)) out += (out.empty() ? "" : ", ") + *text;
+    auto add = [&](std::string_view part) { out.append(out.empty() ? "" : ", ").append(part); };
+    if (v.is_object()) {
+        for (auto part : {"street", "address", "line1", "city", "state", "zip", "postal_code"})
+            if (auto text = text_of(v[part], kWord)) add(*text);
+    } else if (auto text = text_of(v, kLine)) {
+        auto parts = split_list(*text);
+        if (std::none_of(parts.begin(), parts.end(), [](const auto& part) { return says_nothing(part); })) return text;
+        for (const auto& part : parts)
+            if (!says_nothing(part)) add(part);
+    }
     return out.empty() ? std::nullopt : std::optional(out);
+}
+
+/// What was found in the conversation, as sent, but null where the model had nothing and wrote a word for it.
+std::string entities_of(JsonView v) {
+    JsonWriter w;
+    w.begin_object();
+    for (auto [name, value] : v.members()) {
+        auto text = value.string();
+        w.key(name);
+        if (text && says_nothing(*text)) w.null();
+        else w.raw(value.dump());
+    }
+    return without_nul(w.end_object().take());
 }
 
 void write_canonical(JsonView v, std::string& out, bool top) {
@@ -227,13 +251,7 @@ std::string storable(std::string_view text) {
     return out;
 }
 
-std::string storable(JsonView v) {
-    auto text = v.exists() ? v.dump() : std::string("null");
-    // An escaped NUL is JSON, but no jsonb. A backslash escapes what follows it, so pairs are skipped.
-    for (auto at = text.find('\\'); at != std::string::npos; at = text.find('\\', at + 2))
-        if (text.compare(at, 6, "\\u0000") == 0) text.replace(at, 6, "\\ufffd");
-    return text;
-}
+std::string storable(JsonView v) { return without_nul(v.exists() ? v.dump() : std::string("null")); }
 
 JsonView analysis_in(JsonView answer) {
     if (is_analysis(answer)) return answer;
@@ -256,7 +274,7 @@ Analysis read_analysis(JsonView root) {
     Analysis a;
     Words words(a.unknown);
     auto qualification = root["qualification"], summary = root["summary"], compliance = root["compliance"], entities = root["entities"];
-    auto word = [](std::size_t most) { return [most](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most); }; };
+    auto word = [](std::size_t most, Of of = Of::anything) { return [most, of](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most, of); }; };
 
     a.booking_status = words.take("booking_status", {qualification["booking_status"], root["booking_status"]}, {"booked", "not_booked", "service_not_offered"});
     a.lead_quality = words.take("lead_quality", {qualification["qualification_status"], qualification["lead_quality"], root["qualification_status"], root["lead_quality"]}, {"hot", "warm", "cold", "unqualified"},
@@ -264,13 +282,13 @@ Analysis read_analysis(JsonView root) {
     a.call_outcome_category = words.take("call_outcome_category", {qualification["call_outcome_category"], root["call_outcome_category"]},
                                          {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}, {{"qualified_not_booked", "qualified_but_unbooked"}});
     a.summary = first({summary["summary"], summary, root["summary_text"]}, word(kSummary));
-    a.appointment_date = first({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord));
+    a.appointment_date = first({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord, Of::time));
     a.appointment_type = words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]}, {"in-person", "virtual", "phone"});
     a.service_type = first({qualification["service_requested"], entities["service_type"], entities["service"], entities["service_requested"], root["service_type"]}, word(500));
     a.address = first({entities["address"], root["address"]}, address_of);
     a.city = first({entities["city"], entities["address"]["city"]}, word(kWord));
     a.state = first({entities["state"], entities["address"]["state"]}, word(kWord));
-    a.customer_name = first({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord));
+    a.customer_name = first({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord, Of::person));
     a.model_version = first({root["model_version"], root["model"], root["metadata"]["model_version"]}, word(kWord));
     a.sentiment_score = first({summary["sentiment_score"], summary["sentiment"], root["sentiment_score"], root["sentiment"]}, number_of);
     if (auto score = first({compliance["compliance_score"], compliance["sop_compliance_score"], root["compliance_score"], root["sop_compliance_score"]}, number_of)) {
@@ -283,13 +301,12 @@ Analysis read_analysis(JsonView root) {
     auto objections = root["objections"].is_array() ? root["objections"] : root["objections"]["objections"];
     for (std::size_t i = 0; i < objections.size() && i < kMostObjections; ++i) write_objection(list, objections.at(i), words);
     a.objections = list.end_array().take();
-    if (entities.is_object()) a.entities = storable(entities);
+    if (entities.is_object()) a.entities = entities_of(entities);
 
     for (auto place : {summary["pending_actions"], root["pending_actions"], qualification["pending_actions"], root["visit_actions"]}) {
         if (!place.is_array() || place.size() == 0) continue;
         for (std::size_t i = 0; i < place.size() && a.actions.size() < kMostActions; ++i) {
-            auto v = place.at(i);
-            if (v.is_object() || text_of(v, kWord)) a.actions.push_back(action_of(v, words));
+            if (auto action = action_of(place.at(i), words)) a.actions.push_back(std::move(*action));
         }
         break;
     }

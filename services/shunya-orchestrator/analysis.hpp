@@ -8,8 +8,8 @@
 #include "base/json.hpp"
 #include "otto/analysis/v1/analysis.pb.h"
 
-/// What Shunya's answers say, in our columns and events (providers.md §6.3, §6.6). Pure. Nothing is inferred: what Shunya does not say is absent; a word that is
-/// not known yet is kept as it was sent and reported.
+/// What Shunya's answers say, in our columns and events (providers.md §6.3, §6.6). Pure. Nothing is inferred: what Shunya does not say, or says by a word for nothing ("N/A"), is
+/// absent; a word that is not known yet is kept as it was sent and reported.
 namespace otto::shunya_orchestrator {
 
 /// A thing to be done, in one of Shunya's three shapes.
@@ -26,7 +26,7 @@ struct Analysis {
     std::optional<double> sop_compliance_score;  ///< 0–10: Shunya's 0–1 times ten; a value outside of 0–1 is none and reported
     std::optional<double> sentiment_score;       ///< as sent
     std::string objections = "[]";               ///< [{"key","label","objection_text","overcome","severity",…}]; see objection_key()
-    std::string entities = "{}";                 ///< as sent
+    std::string entities = "{}";                 ///< as sent; null what says nothing
     std::vector<PendingAction> actions;
     std::vector<std::string> unknown;            ///< "booking_status=maybe": what is not in the lists of §6.6
     bool operator==(const Analysis&) const = default;

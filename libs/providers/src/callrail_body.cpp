@@ -64,6 +64,12 @@ std::optional<std::string> Body::text(std::initializer_list<std::string_view> na
     return std::nullopt;
 }
 
+std::optional<std::string> Body::said(std::initializer_list<std::string_view> names, Of of) const {
+    for (auto name : names)
+        if (auto found = text({name}); found && !says_nothing(*found, of)) return found;
+    return std::nullopt;
+}
+
 std::optional<bool> Body::truth(std::initializer_list<std::string_view> names) const {
     for (auto name : names) {
         if (json_) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 
@@ -19,6 +20,8 @@ class Body {
 public:
     static Result<Body> read(std::string_view bytes, std::string_view content_type);
     std::optional<std::string> text(std::initializer_list<std::string_view> names) const;
+    /// The first that says something (says_nothing()).
+    std::optional<std::string> said(std::initializer_list<std::string_view> names, Of = Of::anything) const;
     std::optional<bool> truth(std::initializer_list<std::string_view> names) const;
     std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const;
     /// The first that is a time, UTC unless it says its zone.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/phone.hpp"
+#include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "callrail_body.hpp"
@@ -96,19 +97,21 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     if (started) r.set_started_at_us(to_micros(*started));
     if (auto e = body.time({"end_time", "ended_at"})) r.set_ended_at_us(to_micros(*e));
     else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL) r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
-    if (auto t = body.text({"customer_name", "callername"})) r.set_customer_name(std::move(*t));
-    if (auto t = body.text({"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
-    if (auto t = body.text({"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
-    if (auto t = body.text({"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
-    if (auto t = body.text({"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
-    if (auto t = body.text({"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
-    if (auto t = body.text({"keywords"})) r.set_keywords(std::move(*t));
-    if (auto t = body.text({"note"})) r.set_note(std::move(*t));
-    if (auto t = body.text({"value"})) r.set_value(std::move(*t));
-    if (auto t = body.text({"lead_status"})) r.set_lead_status(std::move(*t));
+    // Carriers write words of theirs, or the place, where they have no name.
+    if (auto t = body.said({"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
+    if (auto t = body.said({"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
+    if (auto t = body.said({"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
+    if (auto t = body.said({"customer_name", "callername"}, Of::person); t && !says_place(*t, r.customer_city(), r.customer_state())) r.set_customer_name(std::move(*t));
+    if (auto t = body.said({"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
+    if (auto t = body.said({"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
+    if (auto t = body.said({"keywords"})) r.set_keywords(std::move(*t));
+    if (auto t = body.text({"note"})) r.set_note(std::move(*t));  // as the person wrote it
+    if (auto t = body.said({"value"})) r.set_value(std::move(*t));
+    if (auto t = body.said({"lead_status"})) r.set_lead_status(std::move(*t));
     if (auto b = body.truth({"first_call"})) r.set_first_call(*b);
-    if (auto t = body.text({"agent_email"})) r.set_agent_email(std::move(*t));
-    for (auto& t : body.list("tags")) r.add_tags(t);
+    if (auto t = body.said({"agent_email"})) r.set_agent_email(std::move(*t));
+    for (auto& t : body.list("tags"))
+        if (!says_nothing(t)) r.add_tags(t);
     for (auto& c : body.changes()) r.add_changed(c);
     bool tags_changed = std::find(r.changed().begin(), r.changed().end(), "tags") != r.changed().end();
     r.set_has_tags(r.tags_size() > 0 || tags_changed);

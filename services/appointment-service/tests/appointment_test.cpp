@@ -133,7 +133,11 @@ TEST_CASE("when it is, as far as somebody said so") {
         CHECK_FALSE(when(said).at);
         CHECK(when(said).remark.find(std::string(said) == "20261201" ? "2026-12-01" : said) != std::string::npos);
     }
-    for (auto nothing : {std::optional<std::string>(), std::optional<std::string>("")}) CHECK((!when(nothing).at && when(nothing).remark.empty()));
+    CHECK((!when(std::nullopt).at && when(std::nullopt).remark.empty()));
+    for (auto nothing : {"", "TBD", "N/A", "not specified", "To be determined", "unknown", "None", "-", "0000-00-00", "Not scheduled", "pending"}) {
+        INFO(nothing);
+        CHECK((!when(std::string(nothing)).at && when(std::string(nothing)).remark.empty()));
+    }
 }
 
 TEST_CASE("how long it lasts") {
@@ -164,6 +168,17 @@ TEST_CASE("booked without a time is visible, and gets its time when somebody say
     CHECK(after({analysed(1, "booked", "")}) == std::vector<std::string>{"scheduled no time - nobody"});
     CHECK(after({analysed(1, "booked", "next week some time")}) == std::vector<std::string>{"scheduled no time - nobody"});
     CHECK(after({analysed(1, "booked", ""), analysed(2, "booked", "2026-12-01T10:00:00Z")}) == std::vector<std::string>{"scheduled 2026-12-01 10:00 90 min nobody"});
+}
+
+TEST_CASE("words that say nothing are no address, service or time of an appointment", "[integration]") {
+    auto e = analysed(1, "booked", "To be determined");
+    e.set_address("Not provided");
+    e.set_service_type("N/A");
+    e.set_appointment_type("unknown");
+    REQUIRE(after({e}) == std::vector<std::string>{"scheduled no time - nobody"});
+    pg::Connection owner(database(), "test");
+    auto tx = owner.begin(pg::Scope::none());
+    CHECK(tx.one<Text>({"words_in_test", "SELECT concat_ws('|', needs_time, location_address, service_type, appointment_type, notes) AS v FROM appointments"}).value == "t");
 }
 
 TEST_CASE("no analysis changes what a person has touched", "[integration]") {

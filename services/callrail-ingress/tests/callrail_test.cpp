@@ -138,6 +138,30 @@ TEST_CASE("a caller's and a company's number is one in every spelling; a hidden 
     }
 }
 
+TEST_CASE("what carriers and programs write where they have nothing is absent, in every field") {
+    auto with = [](const std::string& more) { return said("call.completed", R"({"id":1,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","customer_city":"PHOENIX","customer_state":"AZ",)" + more + "}").call(); };
+    for (auto name : {"WIRELESS CALLER", "UNAVAILABLE", "UNKNOWN CALLER", "NOT AVAILABLE", "NAME UNAVAILABLE", "UNKNOWN NAME", "ANONYMOUS CALLER", "PRIVATE CALLER", "PRIVATE NUMBER", "WIRELESS CALL", "CELL PHONE", "TOLL FREE", "SPAM RISK",
+                      "SCAM LIKELY", "PHOENIX      AZ", "Phoenix, AZ", "PHOENIX", "+16235551234", "V60512345678", "N/A", "-", "null", "ＵＮＫＮＯＷＮ"}) {
+        INFO(name);
+        CHECK_FALSE(with(std::string(R"("customer_name":")") + name + "\"").has_customer_name());
+    }
+    CHECK(with(R"("customer_name":"UNKNOWN CALLER","callername":"MARIA LOPEZ")").customer_name() == "MARIA LOPEZ");
+    CHECK(with(R"("customer_name":"Phoenix Lopez")").customer_name() == "Phoenix Lopez");
+    for (std::string nothing : {"N/A", "UNKNOWN", "NOT AVAILABLE", "none", "null", "-", "(not set)", "(not provided)", "undefined", "TBD", " "}) {
+        INFO(nothing);
+        auto e = said("call.completed", R"({"id":1,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","customer_city":")" + nothing + R"(","customer_state":")" + nothing + R"(","customer_country":")" + nothing +
+                                            R"(","source":")" + nothing + R"(","campaign":")" + nothing + R"(","keywords":")" + nothing + R"(","value":")" + nothing + R"(","lead_status":")" + nothing + R"(","agent_email":")" + nothing +
+                                            R"(","tags":[")" + nothing + R"("],"note":"none of the gutters drain"})");
+        const auto& r = e.call();
+        CHECK_FALSE((r.has_customer_city() || r.has_customer_state() || r.has_customer_country() || r.has_source() || r.has_campaign() || r.has_keywords() || r.has_value() || r.has_lead_status() || r.has_agent_email() || r.has_tags()));
+        CHECK(r.note() == "none of the gutters drain");
+    }
+    auto tags = with(R"("tags":["roof","N/A","spam","none","Not booked"],"note":"N/A")");
+    CHECK(std::vector<std::string>(tags.tags().begin(), tags.tags().end()) == std::vector<std::string>{"roof", "spam", "Not booked"});
+    CHECK(tags.note() == "N/A");  // a person's
+    CHECK(with(R"("changes":["tags"],"tags":["N/A"])").has_tags());  // they were taken away
+}
+
 TEST_CASE("classified by payload, the path only where it cannot tell") {
     const std::string pre = R"({"id":1,"customer_phone_number":"+12025550100","tracking_phone_number":"+12025550101","answered":false,"duration":0,"call_type":"missed","voicemail":false})";
     CHECK(said("call.incoming", pre).call().status() == "ringing");

@@ -171,9 +171,37 @@ TEST_CASE("names of people, not of carriers") {
     CHECK(split_name("KAYLAH MILLS")->first == "Kaylah");
     CHECK(split_name("Mary Ann O'Neil")->last == "Ann O'Neil");
     CHECK(split_name("<script>alert(1)</script>")->first == "<script>alert(1)</script>");  // kept as text; whoever shows it escapes it
-    CHECK_FALSE(split_name("WIRELESS CALLER"));
-    CHECK_FALSE(split_name("+1 202 555 0100"));
-    CHECK_FALSE(split_name(" "));
+    for (auto none : {"WIRELESS CALLER", "UNAVAILABLE", "UNKNOWN CALLER", "NOT AVAILABLE", "NAME UNAVAILABLE", "UNKNOWN NAME", "ANONYMOUS CALLER", "PRIVATE CALLER", "PRIVATE NUMBER", "WIRELESS CALL", "CELL PHONE", "TOLL FREE",
+                      "SPAM RISK", "SCAM LIKELY", "+1 202 555 0100", " ", "N/A", "Not mentioned", "null", "-", "Mr. Unknown", "\u200b", "Unknown Unknown"}) {
+        INFO(none);
+        CHECK_FALSE(split_name(none));
+    }
+}
+
+TEST_CASE("names in capitals become names, whatever their letters; what is not known of one is left out") {
+    struct Row { const char *said, *first, *last; };
+    for (auto [text, first, last] : {Row{"JOSE O'BRIEN", "Jose", "O'Brien"}, {"JOSÉ GARCÍA", "José", "García"}, {"SEÁN O’BRIEN", "Seán", "O’Brien"}, {"ÉLISE NÉERLAND-ÖZTÜRK", "Élise", "Néerland-Öztürk"},
+                                     {"RONALD McDONALD", "Ronald", "McDONALD"}, {"MARIA DE LA CRUZ", "Maria", "De La Cruz"}, {"JOSE\u0301 GARCI\u0301A", "José", "García"}, {"\u202aMARIA\u00a0LOPEZ\u202c", "Maria", "Lopez"},
+                                     {"Maria\u3000 Lopez", "Maria", "Lopez"}, {"ŁUKASZ ŻÓŁĆ", "Łukasz", "Żółć"}, {"ИВАН ПЕТРОВ", "Иван", "Петров"}, {"JOHN SMITH III", "John", "Smith III"}, {"Li Na", "Li", "Na"},
+                                     {"李 娜", "李", "娜"}, {"JOE'S PLUMBING", "Joe's", "Plumbing"}, {"maria lopez", "maria", "lopez"}, {"Maria N/A", "Maria", ""}, {"MARIA (last name not provided)", "Maria", ""},
+                                     {"Maria Unknown", "Maria", ""}, {"Unknown Lopez", "", "Lopez"}, {"null García", "", "García"}, {"Jonathan Blank", "Jonathan", "Blank"}, {"NGUYỄN VĂN THUẬN", "Nguyễn", "Văn Thuận"}}) {
+        auto name = split_name(text);
+        INFO(text);
+        REQUIRE(name);
+        CHECK(name->first == first);
+        CHECK(name->last == last);
+    }
+}
+
+TEST_CASE("what says nothing wipes nothing on a card") {
+    Contact c;
+    auto said = [](Voice voice, int second, std::optional<std::string> name, std::optional<std::string> rest) { return Statement{voice, name, rest, rest, rest, at(second), {second + 1}, voice == Voice::analysis ? 1 : 0}; };
+    CHECK(merge(c, said(Voice::caller_id, 0, "MARIA LOPEZ", "Phoenix")));
+    for (auto nothing : {"UNKNOWN", "N/A", "Not provided", "None", "-", "TBD", "null", "unknown", "Not mentioned in the call", ""})
+        for (auto voice : {Voice::caller_id, Voice::analysis}) CHECK_FALSE(merge(c, said(voice, 10, nothing, nothing)));
+    CHECK((c.first_name == "Maria" && c.last_name == "Lopez" && c.address == "Phoenix" && c.city == "Phoenix" && c.state == "Phoenix"));
+    CHECK(merge(c, said(Voice::analysis, 10, "Unknown Lopez", std::nullopt)));
+    CHECK((!c.first_name && c.last_name == "Lopez"));
 }
 
 TEST_CASE("a lead's source is that of its earliest call that has one") {

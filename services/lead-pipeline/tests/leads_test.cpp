@@ -145,6 +145,20 @@ TEST_CASE("what a pending action asks for") {
     CHECK_FALSE(understand(action("custom", " "), 7));
     CHECK_FALSE(understand(action("", ""), 7));
     CHECK(understand(action("", std::string("a\0b", 3)), 7)->description == "ab");
+    CHECK(understand(action("Añadir—Foto", "x"), 7)->action_type == "custom");
+    CHECK(understand(action("SEND – QUOTE", "x"), 7)->action_type == "send_quote");
+    for (auto nothing : {"None", "N/A", "No action needed", "-", "No pending actions."}) {
+        INFO(nothing);
+        CHECK_FALSE(understand(action("custom", nothing), 7));
+        CHECK_FALSE(understand(action(nothing, ""), 7));
+        auto call = understand(action("call_back", nothing), 7).value();
+        CHECK((call.description == "Call back" && !call.raw_text));
+    }
+    auto vague = action("call_back", "call her");
+    vague.set_due_at("TBD");
+    vague.set_contact_method("unknown");
+    auto v = understand(vague, 7).value();
+    CHECK((!v.due.at && !v.due.local && !v.contact_method));
 }
 
 namespace {
