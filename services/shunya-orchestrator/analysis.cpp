@@ -64,6 +64,16 @@ auto first(std::initializer_list<JsonView> places, F read) -> decltype(read(Json
     return {};
 }
 
+/// As first(); but a word for nothing is an answer: what stands in another place is something that was spoken of, not what was found.
+template <class F>
+auto answered(std::initializer_list<JsonView> places, F read) -> decltype(read(JsonView{})) {
+    for (auto place : places) {
+        if (auto found = read(place)) return found;
+        if (auto text = place.string(); text && !trim(*text).empty() && says_nothing(*text)) return {};
+    }
+    return {};
+}
+
 /// A word of a closed list, as the list writes it; another word as it was sent, and reported.
 class Words {
 public:
@@ -281,14 +291,14 @@ Analysis read_analysis(JsonView root) {
                                 {{"not_qualified", "unqualified"}});
     a.call_outcome_category = words.take("call_outcome_category", {qualification["call_outcome_category"], root["call_outcome_category"]},
                                          {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}, {{"qualified_not_booked", "qualified_but_unbooked"}});
-    a.summary = first({summary["summary"], summary, root["summary_text"]}, word(kSummary));
-    a.appointment_date = first({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord, Of::time));
+    a.summary = answered({summary["summary"], summary, root["summary_text"]}, word(kSummary));
+    a.appointment_date = answered({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord, Of::time));
     a.appointment_type = words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]}, {"in-person", "virtual", "phone"});
-    a.service_type = first({qualification["service_requested"], entities["service_type"], entities["service"], entities["service_requested"], root["service_type"]}, word(500));
-    a.address = first({entities["address"], root["address"]}, address_of);
-    a.city = first({entities["city"], entities["address"]["city"]}, word(kWord));
-    a.state = first({entities["state"], entities["address"]["state"]}, word(kWord));
-    a.customer_name = first({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord, Of::person));
+    a.service_type = answered({qualification["service_requested"], entities["service_type"], entities["service"], entities["service_requested"], root["service_type"]}, word(500));
+    a.address = answered({entities["address"], root["address"]}, address_of);
+    a.city = answered({entities["city"], entities["address"]["city"]}, word(kWord));
+    a.state = answered({entities["state"], entities["address"]["state"]}, word(kWord));
+    a.customer_name = answered({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord, Of::person));
     a.model_version = first({root["model_version"], root["model"], root["metadata"]["model_version"]}, word(kWord));
     a.sentiment_score = first({summary["sentiment_score"], summary["sentiment"], root["sentiment_score"], root["sentiment"]}, number_of);
     if (auto score = first({compliance["compliance_score"], compliance["sop_compliance_score"], root["compliance_score"], root["sop_compliance_score"]}, number_of)) {

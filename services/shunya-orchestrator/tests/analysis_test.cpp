@@ -131,8 +131,10 @@ TEST_CASE("a model that found nothing writes a word for it, which is nothing") {
         CHECK(a.entities == R"({"name":null,"address":null,"city":null,"state":null,"phone":"+16025550123"})");
         CHECK(a.unknown.empty());
     }
-    // Another place may say it.
-    CHECK(read(R"({"qualification": {"appointment_date": "TBD"}, "entities": {"scheduled_time": "2026-11-22 09:30", "name": "Customer", "person_name": "Ann"}})").appointment_date == "2026-11-22 09:30");
+    // It is the answer, though another place speaks of something; nothing at all is none.
+    CHECK_FALSE(read(R"({"qualification": {"appointment_date": "TBD", "service_requested": "N/A"}, "entities": {"scheduled_time": "2026-11-22 09:30", "service": "roof repair"}})").appointment_date);
+    CHECK_FALSE(read(R"({"qualification": {"appointment_date": "TBD", "service_requested": "N/A"}, "entities": {"scheduled_time": "2026-11-22 09:30", "service": "roof repair"}})").service_type);
+    CHECK(read(R"({"qualification": {"appointment_date": "", "service_requested": null}, "entities": {"scheduled_time": "2026-11-22 09:30", "service": "roof repair"}})").appointment_date == "2026-11-22 09:30");
     CHECK(read(R"({"entities": {"name": "Speaker 1", "person_name": "Ann"}})").customer_name == "Ann");
     CHECK(read(R"({"entities": {"address": "N/A, Phoenix, AZ"}})").address == "Phoenix, AZ");
     CHECK(read(R"({"entities": {"address": {"street": "Not provided", "city": "Mesa", "state": "unknown"}}})").address == "Mesa");
