@@ -374,7 +374,7 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         r.status = Recording::Status::stored;
         std::optional<std::int64_t> seconds;
         if (fetched->seconds) seconds = std::llround(*fetched->seconds);
-        tx.write(sql::recording_stored, {call.company, call.id, found.stored_key, shunya_orchestrator::to_text(fetched->format), static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
+        tx.write(sql::recording_stored, {call.company, call.id, found.stored_key, std::string(fetched->format), static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
         call.object_key = found.stored_key;
         if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
             call.job(Step::transcription);

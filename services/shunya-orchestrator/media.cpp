@@ -1,12 +1,8 @@
 #include "media.hpp"
 
-namespace otto::shunya_orchestrator {
+#include "providers/sound.hpp"
 
-std::string media_type_of(std::string_view object_key) {
-    if (object_key.ends_with(".mp3")) return "audio/mpeg";
-    if (object_key.ends_with(".wav")) return "audio/wav";
-    return "application/octet-stream";
-}
+namespace otto::shunya_orchestrator {
 
 void add_media(http::Router& router, const providers::ObjectStore& store, const providers::MediaLinks& links, const Clock& clock) {
     router.add(http::Method::get, "/media/{token}", [&store, &links, &clock](const http::Request& request) {
@@ -23,7 +19,7 @@ void add_media(http::Router& router, const providers::ObjectStore& store, const 
         if (!object) throw Failure(object.error());
         if (!*object) return not_found();
         auto tag = (*object)->tag();
-        auto answer = http::Response::file(request, (*object)->release(), media_type_of(target->object_key), tag);
+        auto answer = http::Response::file(request, (*object)->release(), std::string(providers::media_type(std::string_view(target->object_key).substr(target->object_key.rfind('.') + 1))), tag);
         answer.headers.add("Cache-Control", "private, no-store");  // a copy elsewhere would outlive the link
         answer.headers.add("X-Content-Type-Options", "nosniff");
         return answer;

@@ -10,7 +10,4 @@ namespace otto::shunya_orchestrator {
 /// object that is not there, are 404 alike. `store`, `links` and `clock` must outlive the server.
 void add_media(http::Router&, const providers::ObjectStore& store, const providers::MediaLinks& links, const Clock& clock = system_clock());
 
-/// "audio/mpeg" of a key that ends in ".mp3", "audio/wav" of ".wav", else "application/octet-stream".
-std::string media_type_of(std::string_view object_key);
-
 }  // namespace otto::shunya_orchestrator

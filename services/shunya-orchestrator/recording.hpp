@@ -13,6 +13,7 @@
 #include "base/time.hpp"
 #include "http/client.hpp"
 #include "providers/object_store.hpp"
+#include "providers/sound.hpp"
 #include "telemetry/trace.hpp"
 
 /// Getting a call's recording from CallRail. What the answers mean is decided here; when to ask again, and what becomes of the call, elsewhere.
@@ -20,23 +21,8 @@ namespace otto::shunya_orchestrator {
 
 inline const app::Setting<std::int64_t> kRecordingMegabytes = app::number("recording-megabytes", 500, 1, 100'000, "size above which a recording is not taken, MiB");
 
-enum class AudioFormat { mp3, wav };
-std::string_view to_text(AudioFormat);  ///< "mp3", "wav"; also the ending of the object's key
-
 /// "<company>/calls/<call_id>.mp3".
-std::string recording_key(std::string_view company_id, std::int64_t call_id, AudioFormat);
-
-/// What the first bytes say: an ID3 tag or an MPEG layer III frame, RIFF/WAVE; nullopt for anything else, whatever a Content-Type claims.
-/// At least 12 bytes are needed to be sure.
-std::optional<AudioFormat> format_of(std::string_view first_bytes);
-
-/// What the headers inside a file say of it.
-struct AudioFacts {
-    std::optional<double> seconds;       ///< of a WAVE file exactly; of an MP3 with frame counts or a constant bit rate
-    std::optional<std::uint64_t> bytes;  ///< how long the file says it is, if it says so
-};
-/// `read(offset, count)` gives bytes of the file, which is `size` long; less at its end.
-AudioFacts facts_of(AudioFormat, std::uint64_t size, const std::function<std::string(std::uint64_t, std::size_t)>& read);
+std::string recording_key(std::string_view company_id, std::int64_t call_id, providers::SoundKind);
 
 /// Where a redirect leads (RFC 3986, 5.2). An Error says why one does not follow it: no usable URL, or from https to http.
 Result<Url> redirect_target(const Url& from, std::string_view location);
@@ -59,8 +45,8 @@ struct Fetched {
     providers::TemporaryFile file;
     std::uint64_t bytes;
     std::string sha256;            ///< hex
-    AudioFormat format;
-    std::optional<double> seconds; ///< if the header tells
+    providers::SoundKind format;
+    std::optional<double> seconds; ///< if it can be told
 };
 /// It is not there, and may come: see recording_pause().
 struct NotYet { std::string why; };

@@ -80,6 +80,11 @@ TEST_CASE("media: a link gives the object, in parts too, to who has no token") {
     CHECK(head.headers.get("content-length") == "10");
     f.put("org_a/calls/18.wav", "sound");
     CHECK(f.get(f.path("org_a/calls/18.wav")).headers.get("content-type") == "audio/wav");
+    for (auto [name, type] : {std::pair{"20.m4a", "audio/mp4"}, {"20.ogg", "audio/ogg"}, {"20.webm", "audio/webm"}, {"20.flac", "audio/flac"}, {"20.x", "application/octet-stream"}, {"20", "application/octet-stream"}}) {
+        auto key = std::string("org_a/calls/") + name;
+        f.put(key, "sound");
+        CHECK(f.get(f.path(key)).headers.get("content-type") == type);
+    }
     f.put("org_a/calls/17.mp3", "another");
     CHECK(f.get(f.path(), {{"Range", "bytes=2-4"}, {"If-Range", tag}}).body == "another");
     CHECK(f.get(f.path(), {}, http::Method::post).status == 405);

@@ -215,7 +215,7 @@ public:
         file.write("RIFF....WAVEfmt ").value();
         auto bytes = file.bytes();
         auto hash = file.sha256();
-        return Fetched{std::move(file), bytes, hash, AudioFormat::wav, 12.4};
+        return Fetched{std::move(file), bytes, hash, "wav", 12.4};
     }
 
     calls::v1::CallRecorded recorded(std::int64_t version = 3, const std::string& status = "completed", const std::string& url = "https://rec.example/1.wav", std::int64_t id = 0) const {
