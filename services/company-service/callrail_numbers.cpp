@@ -1,7 +1,7 @@
 #include "callrail_numbers.hpp"
 
 #include "app/common.hpp"
-#include "base/json.hpp"
+#include "base/json_page.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
@@ -32,18 +32,25 @@ http::ClientOptions hasty(const app::Settings& s) {
 }  // namespace
 
 Result<TrackerPage> read_trackers(std::string_view json, const std::optional<std::string>& callrail_company_id) {
-    auto parsed = JsonDocument::parse(json);
-    if (!parsed || !parsed->root()["trackers"].is_array()) return Error("CallRail's answer holds no list of trackers");
+    auto parsed = JsonPage::parse(json, "trackers");
+    if (!parsed || !parsed->document.root()["trackers"].is_array()) return Error("CallRail's answer holds no list of trackers");
     TrackerPage page;
-    page.pages = static_cast<std::size_t>(std::max<std::int64_t>(1, parsed->root()["total_pages"].integer().value_or(1)));
-    auto list = parsed->root()["trackers"];
+    page.whole = parsed->unfit.empty();
+    auto root = parsed->document.root(), list = root["trackers"], total = root["total_pages"];
+    auto pages = total.loose_integer();
+    if (!pages && total.exists() && !total.is_null()) page.whole = false;
+    page.pages = static_cast<std::size_t>(std::max<std::int64_t>(1, pages.value_or(1)));
     for (std::size_t i = 0; i < list.size(); ++i) {
         auto tracker = list.at(i);
         if (tracker["status"].string() == "disabled") continue;
         if (callrail_company_id && tracker["company"]["id"].loose_text() != callrail_company_id) continue;
         auto numbers = tracker["tracking_numbers"];
-        for (std::size_t n = 0; numbers.is_array() && n < numbers.size(); ++n)
-            if (auto phone = normalize_phone(numbers.at(n).string().value_or("")); phone.e164) page.numbers.push_back(phone.text);
+        if (!tracker.is_object() || (numbers.exists() && !numbers.is_null() && !numbers.is_array())) page.whole = false;
+        for (std::size_t n = 0; numbers.is_array() && n < numbers.size(); ++n) {
+            auto number = numbers.at(n);
+            if (!number.is_string() && !number.is_number()) page.whole = false;
+            if (auto phone = normalize_phone(number.loose_text().value_or("")); phone.e164) page.numbers.push_back(phone.text);
+        }
     }
     return page;
 }
@@ -73,6 +80,7 @@ Listing CallRailNumbers::read(http::Client& client, const Account& account, std:
         out.why = "CallRail answered " + std::to_string(status);
         return out;
     };
+    bool understood = true;
     for (std::size_t page = 1, pages = 1; page <= std::min(pages, most_pages); ++page) {
         http::ClientRequest request{http::Method::get, api_ + "/v3/a/" + percent_encode(account.id) + "/trackers.json?per_page=" + std::to_string(kPerPage) + "&page=" + std::to_string(page), {}, "", trace};
         request.headers.add("Authorization", "Token token=\"" + account.key.reveal() + "\"");
@@ -93,7 +101,8 @@ Listing CallRailNumbers::read(http::Client& client, const Account& account, std:
         }
         pages = list->pages;
         out.numbers.insert(out.numbers.end(), list->numbers.begin(), list->numbers.end());
-        out.whole = page >= pages;
+        understood = understood && list->whole;
+        out.whole = understood && page >= pages;
     }
     out.end = Listing::End::good;
     return out;

@@ -18,13 +18,14 @@ struct Listing {
     End end = End::no_answer;
     std::string why;                     ///< unless good
     std::vector<std::string> numbers;    ///< E.164, of the company asked for
-    bool whole = false;                  ///< false: there are more than were read
+    bool whole = false;                  ///< false: there are more than were read, or than could be understood
 };
 
 /// A page of CallRail's trackers: the numbers of those that are in use and, if a company at CallRail is named, of that one (providers.md §1.6).
 struct TrackerPage {
     std::vector<std::string> numbers;
     std::size_t pages = 1;
+    bool whole = true;                   ///< false: something in it could not be understood, so that nothing may be concluded from what it lacks
 };
 Result<TrackerPage> read_trackers(std::string_view json, const std::optional<std::string>& callrail_company_id);
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/json.hpp"
+#include "base/json_page.hpp"
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail_report.hpp"
@@ -43,16 +43,18 @@ void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::s
 }  // namespace
 
 Result<ListPage> read_page(std::string_view json) {
-    auto parsed = JsonDocument::parse(json);
+    auto parsed = JsonPage::parse(json, "calls");
     if (!parsed) return Error("CallRail's list of calls is no JSON: " + parsed.error().message);
-    auto list = parsed->root()["calls"];
+    auto root = parsed->document.root(), list = root["calls"];
     if (!list.is_array()) return Error("CallRail's answer holds no list of calls");
     ListPage page;
-    page.pages = static_cast<std::size_t>(std::clamp<std::int64_t>(parsed->root()["total_pages"].loose_integer().value_or(1), 1, 1'000'000));
-    for (std::size_t i = 0; i < list.size(); ++i) {
+    page.unreadable = std::move(parsed->unfit);
+    page.pages = static_cast<std::size_t>(std::clamp<std::int64_t>(root["total_pages"].loose_integer().value_or(1), 1, 1'000'000));
+    for (std::size_t i = 0; i < list.size() && i < parsed->entries.size(); ++i) {
         auto entry = list.at(i);
+        if (!entry.is_object()) continue;
         ListedCall call;
-        call.json = entry.dump();
+        call.json = parsed->entries[i];
         providers::callrail::read_report(call.json, "application/json", "call.completed", call.event);
         if (!call.event.not_understood().empty()) continue;  // without an id it is nobody's
         const auto& report = call.event.call();

@@ -14,7 +14,7 @@ namespace otto::company_service {
 /// One call of the list.
 struct ListedCall {
     inbound::v1::ProviderEvent event;   ///< as a webhook of it would read; the receipt is not filled
-    std::string json;                   ///< as CallRail wrote it
+    std::string json;                   ///< as CallRail wrote it, byte for byte
     std::string id, other_id;           ///< CallRail's id, and the number under which webhooks may know the call; "" = not told
     std::optional<Instant> started_at, ended_at;
     bool over = true;                   ///< false: it seems to be under way still
@@ -24,6 +24,7 @@ struct ListedCall {
 struct ListPage {
     std::vector<ListedCall> calls;
     std::size_t pages = 1;
+    std::vector<std::string> unreadable;  ///< of each entry that is no JSON, why; the others are read all the same
 };
 Result<ListPage> read_page(std::string_view json);
 

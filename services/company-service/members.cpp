@@ -1,6 +1,6 @@
 #include "members.hpp"
 
-#include "base/json.hpp"
+#include "base/json_page.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "identity/token.hpp"
@@ -14,16 +14,18 @@ constexpr std::size_t kPerPage = 500, kMost = 10'000;
 }  // namespace
 
 Result<MemberPage> read_members(std::string_view json) {
-    auto parsed = JsonDocument::parse(json);
-    if (!parsed || !parsed->root()["data"].is_array()) return Error("Clerk's answer holds no list of memberships");
+    auto parsed = JsonPage::parse(json, "data");
+    if (!parsed || !parsed->document.root()["data"].is_array()) return Error("Clerk's answer holds no list of memberships");
     MemberPage page;
-    auto list = parsed->root()["data"];
+    auto root = parsed->document.root(), list = root["data"];
     page.read = list.size();
-    page.total = static_cast<std::size_t>(std::max<std::int64_t>(0, parsed->root()["total_count"].integer().value_or(static_cast<std::int64_t>(list.size()))));
+    page.total = static_cast<std::size_t>(std::max<std::int64_t>(0, root["total_count"].loose_integer().value_or(static_cast<std::int64_t>(list.size()))));
+    page.whole = parsed->unfit.empty();
     for (std::size_t i = 0; i < list.size(); ++i) {
         auto person = list.at(i)["public_user_data"];
         auto user = person["user_id"].string();
         auto role = identity::role_from(list.at(i)["role"].string().value_or(""));
+        if (auto id = person["user_id"]; id.exists() && !id.is_null() && !user) page.whole = false;
         if (!user || user->empty() || !role) continue;  // whose role is none of ours may nothing here
         Member m{std::string(*user), std::string(identity::to_text(*role)), {}, {}};
         // What a person signs in with: an e-mail address, else a telephone number or a name.
@@ -40,7 +42,7 @@ Members::Members(const app::Settings& s, http::Client& client) : api_(s.get(kCle
 CheckResult Members::check(pg::Connection& db, const CompanyId& company) const {
     if (key_.reveal().empty()) return {};
     std::vector<Member> members;
-    bool whole = true;
+    bool whole = true, understood = true;
     for (std::size_t read = 0, total = 1; read < total;) {
         http::ClientRequest request{http::Method::get, api_ + "/v1/organizations/" + percent_encode(company.value()) + "/memberships?limit=" + std::to_string(kPerPage) + "&offset=" + std::to_string(read), {}, "",
                                     tel::TraceContext::fresh()};
@@ -53,7 +55,8 @@ CheckResult Members::check(pg::Connection& db, const CompanyId& company) const {
         if (!page) return {page.error().message};
         members.insert(members.end(), page->members.begin(), page->members.end());
         read += page->read;
-        whole = page->total <= kMost && (page->read > 0 || read >= page->total);
+        understood = understood && page->whole;
+        whole = understood && page->total <= kMost && (page->read > 0 || read >= page->total);
         total = page->read == 0 ? read : std::min(page->total, kMost);
     }
     pg::Columns rows(4);

@@ -19,6 +19,7 @@ struct Member {
 struct MemberPage {
     std::vector<Member> members;
     std::size_t read = 0, total = 0;
+    bool whole = true;  ///< false: somebody on it could not be made out, so that nobody may be taken for gone
 };
 Result<MemberPage> read_members(std::string_view json);
 

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "app/common.hpp"
-#include "base/json.hpp"
+#include "base/json_page.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "telemetry/log.hpp"
@@ -22,9 +22,9 @@ struct Account {
 }  // namespace
 
 FoundKey key_among(std::string_view text, const std::optional<std::string>& callrail_company_id) {
-    auto parsed = JsonDocument::parse(text);
-    if (!parsed || !parsed->root()["integrations"].is_array()) return {{}, "CallRail's answer holds no list of integrations"};
-    auto list = parsed->root()["integrations"];
+    auto parsed = JsonPage::parse(text, "integrations");
+    auto list = parsed ? parsed->document.root()["integrations"] : JsonView{};
+    if (!list.is_array()) return {{}, "CallRail's answer holds no list of integrations"};
     std::set<std::string> all, ours;
     for (std::size_t i = 0; i < list.size(); ++i) {
         auto entry = list.at(i);

@@ -164,15 +164,19 @@ Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Insta
         auto list = read_page(answer->body);
         if (!list) return {list.error().message, {}};
         pages = std::max(pages, list->pages);
+        for (const auto& why : list->unreadable) {
+            found("unreadable").inc();
+            tel::error("CallRail lists a call that cannot be read, and it is left out", {{"account", account.id}, {"page", page}, {"why", why}, {"company_id", account.members.front().profile->id.value()}});
+        }
         for (const auto& call : list->calls) {
             if (!call.started_at || *call.started_at > now) continue;
             if (!reached || *call.started_at > *reached) reached = call.started_at;
             // What is not settled yet is looked at again, however long it takes.
             if ((awaited(call, asked) || under_way(call, asked)) && (!unsettled || *call.started_at < *unsettled)) unsettled = call.started_at;
         }
-        if (unsettled) reached = std::min(*reached, *unsettled);
+        if (unsettled) reached = std::min(reached.value_or(*unsettled), *unsettled);
         take_page(db, account, list->calls, asked, budget, reached);
-        if (list->calls.empty()) break;
+        if (list->calls.empty() && list->unreadable.empty()) break;
     }
     reached = unsettled.value_or(now);
     return {};

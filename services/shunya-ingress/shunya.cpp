@@ -1,9 +1,10 @@
 #include "shunya.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <initializer_list>
 
-#include "base/json.hpp"
+#include "base/json_page.hpp"
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 
@@ -28,6 +29,17 @@ std::string text(JsonView object, std::initializer_list<std::string_view> names)
         if (auto value = object[name].loose_text(); value && !object[name].is_bool())
             if (auto kept = keepable(*value, kLongestId); !kept.empty()) return kept;
     return "";
+}
+
+/// A call's id: 4711, 4711.0 and either as text.
+std::optional<std::int64_t> call_id(JsonView v) {
+    auto said = v.is_bool() ? std::nullopt : v.loose_text();
+    if (!said) return std::nullopt;
+    auto digits = whole_number_text(*said);
+    std::int64_t n = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+    if (error != std::errc{} || end != digits.data() + digits.size() || n <= 0 || n > kLargestCallId) return std::nullopt;
+    return n;
 }
 
 bool any_of(std::string_view word, std::initializer_list<std::string_view> words) { return std::find(words.begin(), words.end(), word) != words.end(); }
@@ -68,8 +80,7 @@ ingress::Normalized normalized(const http::Request& request) {
         auto id = text(body, {"shunya_job_id", "job_id", "task_id"});
         job.set_shunya_job_id(id.empty() ? text(inner, {"shunya_job_id", "job_id", "task_id"}) : id);
         auto call = body["call_id"].exists() && !body["call_id"].is_null() ? body["call_id"] : inner["call_id"];
-        auto number = call.is_bool() ? std::nullopt : call.loose_integer();
-        if (number && *number > 0 && *number <= kLargestCallId && call.number().value_or(static_cast<double>(*number)) == static_cast<double>(*number)) job.set_call_id(*number);
+        if (auto number = call_id(call)) job.set_call_id(*number);
         job.set_event_type(lower(text(body, {"event_type", "event"})));
         job.set_status(lower(text(body, {"status", "job_status"})));
         job.set_claimed_company_id(text(body, {"company_id"}));

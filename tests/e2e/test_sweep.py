@@ -9,7 +9,7 @@ import uuid
 import httpx
 import pytest
 
-from conftest import REPO, Company, eventually
+from conftest import REPO, Company, eventually, new_number
 
 
 class Connected(Company):
@@ -64,6 +64,18 @@ def test_a_call_whose_webhooks_never_came_appears_within_one_sweep(stack, connec
     again = connected.sweep()
     assert again["missing"] == 0 and again["early"] == 0 and again["missing_total"] == 1
     assert len(connected.calls(phone=placed["from"])) == 1
+
+
+def test_a_call_whose_note_was_cut_in_the_middle_of_an_emoji_costs_no_other(connected):
+    first = connected.call(events=[], start_time=ago(95))
+    cut = {"to": connected.number, "from": new_number(), "otto_url": connected.stack.url, "events": [], "start_time": ago(90), "listed": {"note": "roof leaks \ud83d"}}
+    assert httpx.post(connected.stack.sandbox + "/sandbox/callrail/place-call", content=json.dumps(cut), headers={"Content-Type": "application/json"}).status_code == 200
+    last = connected.call(events=[], start_time=ago(85))
+    swept = connected.sweep()
+    assert swept["error"] is None and swept["missing"] == 3
+    for placed in (first, last):
+        connected.settled_call(placed, "completed")
+    assert connected.settled_call(cut, "completed")["note"] == "roof leaks \ufffd"
 
 
 def logs(stack):

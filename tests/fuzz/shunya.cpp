@@ -16,8 +16,8 @@ void fuzz(std::string_view text) {
     const Secret secret("a secret of Shunya's");
     const Instant now = from_micros(1'765'189'800'000'000);
 
-    // Sorted JSON: what is written is JSON of the same meaning, ASCII, and is itself when sorted again; what is no JSON to our parser is sorted only for halves of
-    // surrogate pairs, doubt about depth and numbers beyond double.
+    // Sorted JSON: what is written is JSON of the same meaning, ASCII, and is itself when sorted again; what is no JSON to our parser is sorted only for doubt about
+    // depth and numbers beyond double.
     auto sorted = sorted_json(body);
     if (sorted) {
         for (char c : *sorted) OTTO_EXPECT(static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F, *sorted);

@@ -43,6 +43,14 @@ def sign(key: str, body: bytes) -> str:
     return base64.b64encode(hmac.new(key.encode(), body, hashlib.sha1).digest()).decode()
 
 
+def as_json(body: typing.Any) -> bytes:
+    """Compact and in UTF-8, except where that cannot say it: half a surrogate pair, which a text may hold as an escape."""
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
 def dashed(number: str) -> str:
     digits = re.sub(r"\D", "", number)
     return f"{digits[-10:-7]}-{digits[-7:-4]}-{digits[-4:]}" if re.fullmatch(r"\+1\d{10}", number) else number
@@ -156,7 +164,7 @@ def place(state: State, scripts: Scripts, wanted: Json) -> Json:
     posted = []
     with httpx.Client(timeout=30, trust_env=False, verify=trust()) as client:
         for event in wanted["events"]:
-            body = json.dumps({**payload(facts, event), **wanted.get("fields", {})}, separators=(",", ":"), ensure_ascii=False).encode()
+            body = as_json({**payload(facts, event), **wanted.get("fields", {})})
             path = path_of(wanted, event)
             url = str(wanted["otto_url"]).rstrip("/") + "/api/v1/callrail/" + path
             headers = {"Content-Type": "application/json", "Signature": sign(key, body), "User-Agent": "CallRail sandbox"}
@@ -243,7 +251,8 @@ def routes(state: State, scripts: Scripts) -> list[Route]:
             return JSONResponse({"per_page": per_page, "next_page": following, "has_next_page": more, name: items[start:start + per_page]})
         page = whole_number(query, "page", 1, 1)
         pages = max(1, -(-len(items) // per_page))
-        return JSONResponse({"page": page, "per_page": per_page, "total_pages": pages, "total_records": len(items), name: items[(page - 1) * per_page:page * per_page]})
+        whole = {"page": page, "per_page": per_page, "total_pages": pages, "total_records": len(items), name: items[(page - 1) * per_page:page * per_page]}
+        return Response(as_json(whole), media_type="application/json")
 
     def calls_of(owner: Json) -> list[Json]:
         """A registered account sees the calls to its numbers, any other all those that nobody registered."""

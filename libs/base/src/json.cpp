@@ -23,22 +23,25 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 const rapidjson::Value* value_of(const void* p) { return static_cast<const rapidjson::Value*>(p); }
 
+bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+
 /// The second half of a surrogate pair as an escape, "\udc00" to "\udfff", and the first, "\ud800" to "\udbff".
 bool is_escape(std::string_view text, char lowest, char highest) {
-    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd') return false;
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd' || !is_hex(text[4]) || !is_hex(text[5])) return false;
     char digit = text[3] >= 'A' && text[3] <= 'F' ? static_cast<char>(text[3] | 0x20) : text[3];
     return digit >= lowest && digit <= highest;
 }
 
-/// Whether a `\\u` escape stands for half a surrogate pair: RapidJSON refuses a first half alone, and of a second one it would make invalid UTF-8.
-std::optional<std::string> half_a_pair(std::string_view text) {
-    for (auto at = text.find('\\'); at != std::string_view::npos;) {
-        auto rest = text.substr(at);
-        if (is_escape(rest, 'c', 'f')) return "not JSON: half a surrogate pair at byte " + std::to_string(at);
-        bool pair = is_escape(rest, '8', 'b') && is_escape(rest.substr(6), 'c', 'f');
-        at = text.find('\\', at + (pair ? 12 : 2));
+/// Half a surrogate pair may stand in a text as an escape (RFC 8259, 8.2) and in no UTF-8: it becomes U+FFFD, whose escape is as long. RapidJSON would refuse a first half
+/// alone, and of a second one make invalid UTF-8.
+void mend_halves(char* text, std::size_t size) {
+    std::string_view all(text, size);
+    for (auto at = all.find('\\'); at != std::string_view::npos;) {
+        auto rest = all.substr(at);
+        bool first = is_escape(rest, '8', 'b'), pair = first && is_escape(rest.substr(6), 'c', 'f');
+        if (!pair && (first || is_escape(rest, 'c', 'f'))) std::memcpy(text + at + 2, "fffd", 4);
+        at = all.find('\\', at + (pair ? 12 : 2));
     }
-    return std::nullopt;
 }
 
 /// More nested brackets than RapidJSON's recursion may follow. Few texts have so many brackets at all, strings included; only those are read one by one.
@@ -80,13 +83,12 @@ std::optional<std::size_t> high_control(std::string_view text) {
     return found == text.end() ? std::nullopt : std::optional<std::size_t>(found - text.begin());
 }
 
-/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; half a surrogate pair; a NUL, which it takes
+/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; a NUL, which it takes
 /// for the end, whatever comes after; 0x1A to 0x1F in a string, where it compares sixteen letters at once; and parts of a byte order mark, which it skips one by one.
 std::optional<std::string> unfit(std::string_view text) {
     if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
     if (auto control = high_control(text)) return "not JSON: a control character at byte " + std::to_string(*control);
     if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark)) return "not JSON: an unexpected character at byte 0";
-    if (auto half = half_a_pair(text)) return half;
     if (too_deep(text)) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
     return std::nullopt;
 }
@@ -128,6 +130,7 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) {
         impl->in_place.reset(new char[size + past_the_end]);
         std::memcpy(impl->in_place.get(), text.data() + skipped, size);
         std::memset(impl->in_place.get() + size, 0, past_the_end);
+        mend_halves(impl->in_place.get(), size);
         impl->document.ParseInsitu(impl->in_place.get());
     } else {
         impl->document.Parse<rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());  // it says where
@@ -227,8 +230,11 @@ std::optional<bool> JsonView::boolean() const {
 
 std::optional<std::string> JsonView::loose_text() const {
     if (auto text = string()) return text->empty() ? std::nullopt : std::optional<std::string>(*text);
-    if (is_number() || is_bool()) return dump();
-    return std::nullopt;
+    if (!is_number() && !is_bool()) return std::nullopt;
+    // 4711 and 4711.0 are one number, and one id; of more than 15 digits a double does not tell which it was.
+    constexpr double kExact = 1e15;
+    if (auto n = number(); n && !integer() && std::trunc(*n) == *n && std::abs(*n) < kExact) return std::to_string(static_cast<std::int64_t>(*n));
+    return dump();
 }
 
 std::optional<std::int64_t> JsonView::loose_integer() const {

@@ -23,6 +23,17 @@ TEST_CASE("looking into JSON never fails") {
     CHECK(root["tags"].dump() == R"(["a","b"])");
 }
 
+TEST_CASE("a whole number is one text, however it was written") {
+    struct Row { std::string written; std::optional<std::string> text; };
+    for (const auto& row : std::vector<Row>{{"4711", "4711"}, {"4711.0", "4711"}, {"4711.000", "4711"}, {"4.711e3", "4711"}, {"47110e-1", "4711"}, {"\"4711\"", "4711"}, {"0", "0"}, {"0.0", "0"}, {"-0.0", "0"}, {"-7.0", "-7"},
+                                            {"4711.5", "4711.5"}, {"0.1", "0.1"}, {"9007199254740991", "9007199254740991"}, {"999999999999999.0", "999999999999999"}, {"18446744073709551615", "18446744073709551615"},
+                                            {"9223372036854775807", "9223372036854775807"}, {"true", "true"}, {"\"\"", std::nullopt}, {"null", std::nullopt}, {"[4711]", std::nullopt}, {"{}", std::nullopt}}) {
+        INFO(row.written);
+        CHECK(JsonDocument::parse(row.written).value().root().loose_text() == row.text);
+    }
+    CHECK(JsonDocument::parse("1.0").value().root().loose_boolean() == true);
+}
+
 TEST_CASE("members come with their values, in order") {
     auto document = JsonDocument::parse(R"({"b":1,"a":[2],"b":{"c":3}})").value();
     std::string seen;

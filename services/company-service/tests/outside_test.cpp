@@ -40,6 +40,18 @@ TEST_CASE("a page of CallRail's trackers") {
     CHECK(page->pages == 3);
     CHECK(page->numbers == std::vector<std::string>{"+12025550101", "+12025550102", "+12025550104"});
     CHECK(read_trackers(R"({"trackers":[{"tracking_numbers":["+12025550101"],"company":{"id":"COM1"}},{"tracking_numbers":["+12025550104"],"company":{"id":"COM2"}}]})", "COM2")->numbers == std::vector<std::string>{"+12025550104"});
+    CHECK(page->whole);
+    for (auto pages : {"3", "\"3\"", "3.0"}) CHECK(read_trackers(R"({"trackers":[],"total_pages":)" + std::string(pages) + "}", {})->pages == 3);
+    // What cannot be understood is not taken for absent.
+    for (auto strange : {R"([{"tracking_numbers":"+12025550101"}])", R"([{"tracking_numbers":[{"number":"+12025550101"}]}])", R"([7])", R"([{"name":NaN}])", R"([{"tracking_numbers":[true]}])"}) {
+        INFO(strange);
+        auto odd = read_trackers(R"({"trackers":)" + std::string(strange) + "}", {});
+        REQUIRE(odd.ok());
+        CHECK_FALSE(odd->whole);
+        CHECK(odd->numbers.empty());
+    }
+    CHECK_FALSE(read_trackers(R"({"trackers":[],"total_pages":{}})", {})->whole);
+    CHECK(read_trackers(R"({"trackers":[{"tracking_numbers":[12025550101,"+12025550102"],"company":{"id":7.0}}]})", "7")->numbers == std::vector<std::string>{"+12025550101", "+12025550102"});
     CHECK_FALSE(read_trackers("<html>", {}).ok());
     CHECK_FALSE(read_trackers(R"({"error":"x"})", {}).ok());
 }
@@ -57,6 +69,15 @@ TEST_CASE("a page of Clerk's memberships") {
     CHECK(page->members[1].role == "csr");
     CHECK_FALSE(page->members[1].email);
     CHECK(page->members[1].name == "Box");
+    CHECK(page->whole);
+    auto broken = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1"}},{"role":"org:csr","public_user_data":{"user_id":"user_2","score":NaN}}],"total_count":2.0})");
+    REQUIRE(broken.ok());
+    CHECK_FALSE(broken->whole);
+    CHECK(broken->members.size() == 1);
+    CHECK(broken->read == 2);
+    CHECK(broken->total == 2);
+    CHECK_FALSE(read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":7}}]})")->whole);
+    CHECK(read_members(R"({"data":[{"role":"org:admin","public_user_data":null}]})")->whole);  // of somebody who was deleted
     CHECK_FALSE(read_members("{}").ok());
 }
 

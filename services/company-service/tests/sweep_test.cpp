@@ -51,6 +51,33 @@ TEST_CASE("a page of CallRail's list, and what is none") {
     CHECK(read_page(R"({"calls":[{"id":"CAL1","answered":false,"duration":0,"start_time":"2026-11-20T10:00:00Z","voicemail":false,"recording":null}]})")->calls.front().over);
 }
 
+TEST_CASE("one bad note fails no page") {
+    const std::string before = R"({"total_pages":2,"calls":[{"id":"CAL1","answered":true},)", after = R"(,{"id":"CAL3","answered":true}]})";
+    auto halved = read_page(before + R"({ "id":"CAL2", "answered":true,"note":"roof leaks \ud83d","duration":61.0})" + after);
+    REQUIRE(halved.ok());
+    REQUIRE(halved->calls.size() == 3);
+    CHECK(halved->unreadable.empty());
+    CHECK(halved->calls[1].event.call().note() == "roof leaks \xEF\xBF\xBD");
+    CHECK(halved->calls[1].json == R"({ "id":"CAL2", "answered":true,"note":"roof leaks \ud83d","duration":61.0})");  // byte for byte
+    CHECK(swept_event(halved->calls[1], "org_a", "ACC1", kAsked).receipt().raw_body() == halved->calls[1].json);
+    for (std::string bad : {R"({"id":"CAL2","value":NaN})", "{\"id\":\"CAL2\",\"note\":\"\xED\xA0\xBD\"}", "{\"id\":\"CAL2\",\"note\":\"a\x02\"}", R"({"id":"CAL2","value":1e999})"}) {
+        INFO(bad);
+        auto page = read_page(before + bad + after);
+        REQUIRE(page.ok());
+        CHECK(page->pages == 2);
+        REQUIRE(page->calls.size() == 2);
+        CHECK(page->calls[0].id == "CAL1");
+        CHECK(page->calls[1].id == "CAL3");
+        CHECK(page->unreadable.size() == 1);
+    }
+    auto strange = read_page(R"({"calls":[{"id":4711.0,"tags":{"id":7},"note":["x"],"duration":[1]},null,{"id":{"a":1}},"x"]})");
+    REQUIRE(strange.ok());
+    REQUIRE(strange->calls.size() == 1);
+    CHECK(strange->calls[0].id == "4711");
+    CHECK_FALSE(strange->calls[0].event.call().has_note());
+    for (auto pages : {"3", "\"3\"", "3.0"}) CHECK(read_page(R"({"calls":[],"total_pages":)" + std::string(pages) + "}")->pages == 3);
+}
+
 TEST_CASE("what enters for a call whose webhooks never came") {
     auto e = swept_event(one(), "org_a", "ACC1", kAsked);
     CHECK(e.kind() == "call.swept");

@@ -176,7 +176,11 @@ TEST_CASE("a call's id is a number or a number's text") {
     CHECK(call("123") == 123);
     CHECK(call("\"123\"") == 123);
     CHECK(call("123.0") == 123);
-    for (const char* odd : {"0", "-1", "true", "\"call_123\"", "1.5", "9007199254740992", "1e300", "null", "[1]"}) {
+    CHECK(call("\"123.0\"") == 123);
+    CHECK(call("1.23e2") == 123);
+    CHECK(said(R"({"event_type":"call.analysis.complete","job_id":17.0})").job().shunya_job_id() == "17");
+    CHECK(said(R"({"event_type":"call.analysis.complete","job_id":17})").job().shunya_job_id() == "17");
+    for (const char* odd : {"0", "-1", "true", "\"call_123\"", "1.5", "\"123.9\"", "\"1e2\"", "\"12 3\"", "\"\"", "9007199254740992", "1e300", "null", "[1]"}) {
         INFO(odd);
         CHECK(call(odd) == 0);
         CHECK_FALSE(said(R"({"event_type":"call.transcription.complete","call_id":)" + std::string(odd) + "}").not_understood().empty());
@@ -252,4 +256,12 @@ TEST_CASE("what no body could prove is known by the head") {
     const Shunya keyless(Scheme::timestamp_dot_body, {});
     CHECK(why(keyless, {{signature, kFirstA}, {stamp, kStamp}}) != "");
     CHECK(why(keyless, {}, true) == "");  // taken unsigned
+}
+
+TEST_CASE("half a surrogate pair: signed as Python writes it, read as U+FFFD; NaN is no JSON") {
+    CHECK(sorted_json(R"({"b":"\ud83d","a":"\udc00x\ud83c\udfe0"})").value() == R"({"a": "\udc00x\ud83c\udfe0", "b": "\ud83d"})");
+    auto e = said(R"({"event_type":"call.analysis.complete","job_id":"job \ud83d","data":{"summary":"\ud83d"}})");
+    CHECK(e.not_understood().empty());
+    CHECK(e.job().shunya_job_id() == "job \xEF\xBF\xBD");
+    CHECK(said(R"({"event_type":"call.analysis.complete","job_id":"j","data":{"confidence_score":NaN}})").not_understood().find("no JSON") != std::string::npos);
 }

@@ -36,7 +36,7 @@ public:
     std::optional<std::int64_t> integer() const;  ///< whole numbers that fit
     std::optional<double> number() const;          ///< always finite; of more than 15 digits or beyond 1e±22 the last places may be off
     std::optional<bool> boolean() const;
-    /// Providers send numbers as text and text as numbers: strings as they are, numbers and booleans as their shortest text; "" and null are nullopt.
+    /// Providers send numbers as text and text as numbers: strings as they are, numbers (4711.0 as 4711) and booleans as their shortest text; "" and null are nullopt.
     std::optional<std::string> loose_text() const;
     std::optional<std::int64_t> loose_integer() const;  ///< also "13", 13.0
     std::optional<bool> loose_boolean() const;          ///< also "true"/"false"/"yes"/"no"/"1"/"0"
@@ -65,7 +65,7 @@ private:
     std::vector<JsonMember> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the members are read one by one.
 };
 
-/// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset).
+/// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset). Half an escaped surrogate pair is U+FFFD.
 class JsonDocument {
 public:
     static Result<JsonDocument> parse(std::string_view text);
