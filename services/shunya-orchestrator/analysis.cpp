@@ -40,7 +40,7 @@ std::string without_nul(std::string json) {
 
 /// What a value says; nothing where the model had nothing and wrote "N/A".
 std::optional<std::string> text_of(JsonView v, std::size_t most, Of of = Of::anything) {
-    auto text = v.loose_text();
+    auto text = v.is_bool() ? std::nullopt : v.loose_text();
     if (!text || says_nothing(*text, of)) return std::nullopt;
     return storable(clip_utf8(trim(*text), most));
 }
@@ -99,6 +99,15 @@ private:
     std::vector<std::string>& unknown_;
 };
 
+/// The pieces of a list; a text in its place is one.
+std::vector<JsonView> pieces_of(JsonView v, std::size_t most) {
+    std::vector<JsonView> out;
+    if (text_of(v, kWord) && !v.is_number()) out.push_back(v);
+    for (std::size_t i = 0; i < v.size() && out.size() < most; ++i)
+        if (auto piece = v.at(i); piece.is_object() || text_of(piece, kWord)) out.push_back(piece);
+    return out;
+}
+
 /// nullopt: it says nothing that could be done.
 std::optional<PendingAction> action_of(JsonView v, Words& words) {
     PendingAction a;
@@ -120,7 +129,7 @@ std::optional<PendingAction> action_of(JsonView v, Words& words) {
         words.report("action_type", *type);
         a.type = "custom";
     }
-    auto raw = first({v["raw_text"], v["action"], v["description"], v["text"], v["context"]}, line);
+    auto raw = first({v["raw_text"], v["action"], v["description"], v["text"], v["name"], v["title"], v["context"]}, line);
     if (!raw && (!type || slug(*type) == "custom")) return std::nullopt;
     a.raw_text = raw.value_or(*type);
     a.due_at = first({v["due_at"], v["due_date"], v["due"]}, [](JsonView p) { return text_of(p, kWord, Of::time); });
@@ -135,15 +144,15 @@ std::optional<PendingAction> action_of(JsonView v, Words& words) {
 
 void write_objection(JsonWriter& w, JsonView v, Words& words) {
     auto word = [](JsonView p) { return text_of(p, kWord, Of::objection); };
-    auto said = v.is_object() ? first({v["category_text"], v["category"], v["label"], v["objection_category"]}, word) : word(v);
-    auto category = v["category_id"].loose_integer();
+    auto said = v.is_object() ? first({v["category_text"], v["category"], v["label"], v["objection_category"], v["name"]}, word) : v.is_number() ? std::nullopt : word(v);
+    auto category = v.is_number() ? v.loose_integer() : v["category_id"].loose_integer();
     auto text = first({v["objection_text"], v["text"], v["objection"]}, [](JsonView p) { return text_of(p, 4'000, Of::objection); });
     if (!said && !category && !text) return;  // "None": nobody objected
     auto key = objection_key(category, said.value_or(""));
     std::string label;
     if (!key.empty()) {
         label = objection_label(key);
-    } else if (v.is_object()) {
+    } else if (v.is_object() || v.is_number()) {
         if (category) words.report("objection_category", std::to_string(*category) + (said ? " " + *said : ""));
         else if (said) words.report("objection_category", *said);
         key = said ? slug(*said) : "";
@@ -284,6 +293,7 @@ Analysis read_analysis(JsonView root) {
     Analysis a;
     Words words(a.unknown);
     auto qualification = root["qualification"], summary = root["summary"], compliance = root["compliance"], entities = root["entities"];
+    strange_members(root, [&](std::string_view name, JsonView v) { words.report(name, clip_utf8(v.dump(), kWord)); });
     auto word = [](std::size_t most, Of of = Of::anything) { return [most, of](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most, of); }; };
 
     a.booking_status = words.take("booking_status", {qualification["booking_status"], root["booking_status"]}, {"booked", "not_booked", "service_not_offered"});
@@ -308,17 +318,15 @@ Analysis read_analysis(JsonView root) {
 
     JsonWriter list;
     list.begin_array();
-    auto objections = root["objections"].is_array() ? root["objections"] : root["objections"]["objections"];
-    for (std::size_t i = 0; i < objections.size() && i < kMostObjections; ++i) write_objection(list, objections.at(i), words);
+    auto objections = root["objections"].is_object() ? root["objections"]["objections"] : root["objections"];
+    for (auto piece : pieces_of(objections, kMostObjections)) write_objection(list, piece, words);
     a.objections = list.end_array().take();
     if (entities.is_object()) a.entities = entities_of(entities);
 
     for (auto place : {summary["pending_actions"], root["pending_actions"], qualification["pending_actions"], root["visit_actions"]}) {
-        if (!place.is_array() || place.size() == 0) continue;
-        for (std::size_t i = 0; i < place.size() && a.actions.size() < kMostActions; ++i) {
-            if (auto action = action_of(place.at(i), words)) a.actions.push_back(std::move(*action));
-        }
-        break;
+        for (auto piece : pieces_of(place, kMostActions))
+            if (auto action = action_of(piece, words)) a.actions.push_back(std::move(*action));
+        if (!a.actions.empty()) break;
     }
     return a;
 }
@@ -339,7 +347,8 @@ std::optional<Transcript> read_transcript(JsonView answer) {
         } else if (labels.exists() && labels.size() > 0) {
             for (std::size_t i = 0; i < labels.size(); ++i) {
                 auto line = labels.at(i);
-                t.text += (t.text.empty() ? "" : "\n") + storable(line["speaker"].loose_text().value_or("?")) + ": " + storable(line["text"].string().value_or(""));
+                auto words = line.is_object() ? line["text"].loose_text() : line.loose_text();
+                if (words) t.text += (t.text.empty() ? "" : "\n") + storable(line["speaker"].loose_text().value_or("?")) + ": " + storable(*words);
             }
         } else {
             continue;

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,10 @@ JsonView analysis_in(JsonView answer);
 /// Whether there is anything of an analysis in it.
 bool is_analysis(JsonView);
 Analysis read_analysis(JsonView);
+/// An analysis in whose place a former one stands: what in it is of another type than its field's leaves what the former one said. nullopt: all is of its type.
+std::optional<std::string> understood(JsonView analysis, JsonView former);
+/// Names each member that is of another type than its field's.
+void strange_members(JsonView analysis, const std::function<void(std::string_view name, JsonView)>&);
 
 struct Transcript {
     std::string text;

@@ -194,12 +194,22 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
     if (j.status != JobStatus::succeeded) succeeded(j, now);
     if (!j.started_at) j.started_at = now;
     std::optional<Analysis> machine;
+    std::string raw;
     if (news) {
         machine = read_analysis(content);
         known = hash;
-        if (state.has_analysis)
-            if (auto stored = tx.maybe<Stored>(sql::analysis_of, {company, id}))
-                if (auto former = JsonDocument::parse(stored->raw)) news = !(comparable(read_analysis(analysis_in(former->root()))) == comparable(*machine));
+        auto stored = state.has_analysis ? tx.maybe<Stored>(sql::analysis_of, {company, id}) : std::nullopt;
+        if (auto former = JsonDocument::parse(stored ? stored->raw : "")) {
+            auto said = analysis_in(former->root());
+            if (auto whole = understood(content, said)) {
+                auto again = JsonDocument::parse(*whole).value();
+                auto unknown = std::move(machine->unknown);
+                machine = read_analysis(again.root());
+                machine->unknown = std::move(unknown);
+                raw = storable(again.root());
+            }
+            news = !(comparable(read_analysis(said)) == comparable(*machine));
+        }
     }
     save_job(tx, Step::analysis);
     if (!news) return false;
@@ -209,7 +219,7 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
         });
         tel::warn("Shunya sent a value that is not known", {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
     }
-    publish_analysis(tx, *machine, storable(content), "shunya", received, corrections_of(tx, company, id), out);
+    publish_analysis(tx, *machine, raw.empty() ? storable(content) : raw, "shunya", received, corrections_of(tx, company, id), out);
     state.has_analysis = true;
     return true;
 }

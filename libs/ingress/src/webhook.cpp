@@ -170,6 +170,7 @@ void Endpoint::Impl::take(std::vector<http::Asked> all) {
     here.reserve(all.size());
     std::size_t bytes = 0;
     for (auto& asked : all) {
+        if (asked.request.path.ends_with('/')) asked.request.path.pop_back();
         Webhook w{std::move(asked.request), std::move(asked.respond), stamp(now), nullptr};
         auto size = w.request.body.size();
         if (size <= kLargeBody && bytes + size <= kMostInATurn) {
@@ -290,7 +291,10 @@ Endpoint::Endpoint(app::Service& service, std::shared_ptr<const Provider> provid
         }
         return admission;
     };
-    service.routes().add_async(http::Method::post, impl->provider->paths(), [impl](std::vector<http::Asked> all) { impl->take(std::move(all)); }, limits);
+    // An address that was pasted with a slash at its end is the same: providers do not try again.
+    auto paths = impl->provider->paths();
+    for (std::size_t i = 0, n = paths.size(); i < n; ++i) paths.push_back(paths[i] + "/");
+    service.routes().add_async(http::Method::post, paths, [impl](std::vector<http::Asked> all) { impl->take(std::move(all)); }, limits);
     service.on_start("courier to Kafka", [impl] { impl->courier.start(); });
     service.on_stop("courier to Kafka", [impl](Millis within) {
         impl->tell_refusals();

@@ -22,13 +22,20 @@ public:
     std::optional<std::string> text(std::initializer_list<std::string_view> names) const;
     /// The first that says something (says_nothing()).
     std::optional<std::string> said(std::initializer_list<std::string_view> names, Of = Of::anything) const;
+    /// A text that is an id: 4711 and 4711.0 are one.
+    std::optional<std::string> id(std::initializer_list<std::string_view> names) const;
     std::optional<bool> truth(std::initializer_list<std::string_view> names) const;
     std::optional<std::int64_t> number(std::initializer_list<std::string_view> names) const;
     /// The first that is a time, UTC unless it says its zone.
     std::optional<Instant> time(std::initializer_list<std::string_view> names) const;
     bool has(std::string_view name) const { return json_ ? (*members_)[name].exists() : form_.contains(name); }
-    /// Array of texts, or a comma list; 200 at most.
-    std::vector<std::string> list(std::string_view name) const;
+    /// Whether any of them says something, whatever it is: more than null, "", [] and {}.
+    bool says(std::initializer_list<std::string_view> names) const;
+    /// Whether any of them is something that no text is: true, false, a list or an object.
+    bool no_text(std::initializer_list<std::string_view> names) const;
+    /// An array of texts, numbers and objects with a name; one of them alone; a comma list; in a form `tags[]=`, `tags[0]=`, `tags[][name]=` or the name several times. 200 at most.
+    /// nullopt: it says something of which nothing can be understood.
+    std::optional<std::vector<std::string>> list(std::string_view name) const;
     /// Names of the fields that CallRail says changed, in our words; 100 at most.
     std::vector<std::string> changes() const;
 
@@ -38,7 +45,7 @@ private:
     std::optional<JsonDocument> json_;
     std::optional<JsonIndex> members_;
     FormFields fields_;
-    std::unordered_map<std::string_view, std::string_view> form_;  ///< into fields_; of doubled names the first
+    std::unordered_map<std::string_view, std::string_view> form_;  ///< into fields_; of doubled names the first; what is in brackets goes by the name before them too
 };
 
 }  // namespace otto::providers::callrail

@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "callrail_body.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "telemetry/metrics.hpp"
 
 namespace otto::providers::callrail {
 
@@ -19,24 +20,25 @@ namespace {
 
 constexpr std::int64_t kLongestCall = 7 * 86'400;
 
-const std::initializer_list<std::string_view> kTracking = {"tracking_phone_number", "tracking_number", "trackingnum", "called_number"};
-const std::initializer_list<std::string_view> kStarted = {"start_time", "started_at", "datetime", "timestamp", "created_at"};
-const std::initializer_list<std::string_view> kSource = {"source_number", "from_number", "caller_number"};
-const std::initializer_list<std::string_view> kDestination = {"destination_number", "to_number", "tracking_number"};
-const std::initializer_list<std::string_view> kTextTime = {"timestamp", "sent_at", "created_at"};
+using Members = std::initializer_list<std::string_view>;
+const Members kTracking = {"tracking_phone_number", "tracking_number", "trackingnum", "called_number"};
+const Members kStarted = {"start_time", "started_at", "datetime", "timestamp", "created_at"};
+const Members kSource = {"source_number", "from_number", "caller_number"};
+const Members kDestination = {"destination_number", "to_number", "tracking_number"};
+const Members kTextTime = {"timestamp", "sent_at", "created_at"};
 
-std::string number_in(const Body& body, std::initializer_list<std::string_view> names) { return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200); }
+std::string number_in(const Body& body, Members names) { return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200); }
 
 bool sent_text(const Body& body) { return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value(); }
 
 /// Whom the ids in a body name; the number and the time are its kind's.
 Report::Names names_in(const Body& body) {
     Report::Names n;
-    n.account = body.text({"account_id", "account_resource_id"}).value_or("");
+    n.account = body.id({"account_id", "account_resource_id"}).value_or("");
     for (auto name : {"company_resource_id", "callrail_company_id", "company_id"})
-        if (auto id = body.text({name}); id && std::find(n.provider_companies.begin(), n.provider_companies.end(), *id) == n.provider_companies.end()) n.provider_companies.push_back(std::move(*id));
+        if (auto id = body.id({name}); id && std::find(n.provider_companies.begin(), n.provider_companies.end(), *id) == n.provider_companies.end()) n.provider_companies.push_back(std::move(*id));
     n.claimed_company = body.text({"tenant_id"}).value_or("");
-    n.mapped_company = body.text({"callrail_company_id"}).value_or("");
+    n.mapped_company = body.id({"callrail_company_id"}).value_or("");
     return n;
 }
 
@@ -87,38 +89,63 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     } else if (type == "outbound") {
         r.set_direction("outbound");
     }
+    // What is said, but is not what its field takes, leaves what is known, whatever `changes` says.
+    std::vector<std::string_view> strange;
+    auto taken = [&](std::string_view field, Members names, auto value) {
+        if (!value && body.says(names)) strange.push_back(field);
+        return value;
+    };
+    auto said = [&](std::string_view field, Members names, Of of = Of::anything) {
+        auto t = body.said(names, of);
+        if (!t && body.no_text(names)) strange.push_back(field);
+        return t;
+    };
+    auto seconds = [&](std::string_view field) {
+        auto n = body.number({field});
+        if (n && (*n < 0 || *n > kLongestCall)) n.reset();
+        return taken(field, {field}, n);
+    };
     // A Pre-Call's "answered: false" and zeros say nothing: the call has only begun.
     bool begun = what.stage == pb::STAGE_PRE_CALL;
-    if (auto a = body.truth({"answered"}); a && (*a || what.stage >= pb::STAGE_POST_CALL)) r.set_answered(*a);
-    if (auto d = body.number({"duration"}); d && !begun && *d >= 0 && *d <= kLongestCall) r.set_duration_s(*d);
-    if (auto u = body.text({"recording_url", "recording"}); u && (u->starts_with("https://") || u->starts_with("http://"))) r.set_recording_url(*u);
-    if (auto d = body.number({"recording_duration"}); d && *d >= 0 && *d <= kLongestCall) r.set_recording_duration_s(*d);
-    auto started = body.time(kStarted);
+    if (auto a = taken("answered", {"answered"}, body.truth({"answered"})); a && (*a || what.stage >= pb::STAGE_POST_CALL)) r.set_answered(*a);
+    if (auto d = seconds("duration"); d && !begun) r.set_duration_s(*d);
+    auto recording = body.text({"recording_url", "recording"});
+    if (recording && !recording->starts_with("https://") && !recording->starts_with("http://")) recording.reset();
+    if (auto u = taken("recording_url", {"recording_url", "recording"}, std::move(recording))) r.set_recording_url(std::move(*u));
+    if (auto d = seconds("recording_duration")) r.set_recording_duration_s(*d);
+    auto started = taken("started_at", kStarted, body.time(kStarted));
     if (started) r.set_started_at_us(to_micros(*started));
-    if (auto e = body.time({"end_time", "ended_at"})) r.set_ended_at_us(to_micros(*e));
+    if (auto e = taken("ended_at", {"end_time", "ended_at"}, body.time({"end_time", "ended_at"}))) r.set_ended_at_us(to_micros(*e));
     else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL) r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
     // Carriers write words of theirs, or the place, where they have no name.
-    if (auto t = body.said({"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
-    if (auto t = body.said({"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
-    if (auto t = body.said({"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
-    if (auto t = body.said({"customer_name", "callername"}, Of::person); t && !says_place(*t, r.customer_city(), r.customer_state())) r.set_customer_name(std::move(*t));
-    if (auto t = body.said({"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
-    if (auto t = body.said({"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
-    if (auto t = body.said({"keywords"})) r.set_keywords(std::move(*t));
+    if (auto t = said("customer_city", {"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
+    if (auto t = said("customer_state", {"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
+    if (auto t = said("customer_country", {"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
+    if (auto t = said("customer_name", {"customer_name", "callername"}, Of::person); t && !says_place(*t, r.customer_city(), r.customer_state())) r.set_customer_name(std::move(*t));
+    if (auto t = said("source", {"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
+    if (auto t = said("campaign", {"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
+    if (auto t = said("keywords", {"keywords"})) r.set_keywords(std::move(*t));
     if (auto t = body.text({"note"})) r.set_note(std::move(*t));  // as the person wrote it
-    if (auto t = body.said({"value"})) r.set_value(std::move(*t));
-    if (auto t = body.said({"lead_status"})) r.set_lead_status(std::move(*t));
-    if (auto b = body.truth({"first_call"})) r.set_first_call(*b);
-    if (auto t = body.said({"agent_email"})) r.set_agent_email(std::move(*t));
-    for (auto& t : body.list("tags"))
+    else if (body.no_text({"note"})) strange.push_back("note");
+    if (auto t = said("value", {"value"})) r.set_value(std::move(*t));
+    if (auto t = said("lead_status", {"lead_status"})) r.set_lead_status(std::move(*t));
+    if (auto b = taken("first_call", {"first_call"}, body.truth({"first_call"}))) r.set_first_call(*b);
+    if (auto t = said("agent_email", {"agent_email"})) r.set_agent_email(std::move(*t));
+    auto tags = body.list("tags");
+    if (!tags) strange.push_back("tags");
+    for (const auto& t : tags.value_or(std::vector<std::string>{}))
         if (!says_nothing(t)) r.add_tags(t);
-    for (auto& c : body.changes()) r.add_changed(c);
+    auto is_strange = [&](std::string_view field) { return std::find(strange.begin(), strange.end(), field) != strange.end(); };
+    for (auto& c : body.changes())
+        if (!is_strange(c)) r.add_changed(c);
     bool tags_changed = std::find(r.changed().begin(), r.changed().end(), "tags") != r.changed().end();
     r.set_has_tags(r.tags_size() > 0 || tags_changed);
+    for (auto field : strange)
+        tel::Metrics::counter("callrail_strange_members_total", "Members of CallRail's reports that are of another type than theirs: what was known stays.", {{"member", std::string(field)}}).inc();
 
     // Every id under which CallRail speaks of this call; the lasting one first.
     for (auto name : {"resource_id", "call_id", "id"})
-        if (auto id = body.text({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
+        if (auto id = body.id({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
     if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
     auto names = names_in(body);
     r.set_account_id(std::move(names.account));
@@ -137,7 +164,7 @@ void fill(const Body& body, pb::TextReport& r) {
     r.set_tracking_number(number_in(body, sent ? kSource : kDestination));
     if (auto at = body.time(kTextTime)) r.set_sent_at_us(to_micros(*at));
     for (auto name : {"resource_id", "message_id", "id"})
-        if (auto id = body.text({name}); id && id->size() <= 200 && r.provider_message_id().empty()) r.set_provider_message_id(std::move(*id));
+        if (auto id = body.id({name}); id && id->size() <= 200 && r.provider_message_id().empty()) r.set_provider_message_id(std::move(*id));
     auto names = names_in(body);
     r.set_account_id(std::move(names.account));
     r.mutable_provider_company_ids()->Assign(names.provider_companies.begin(), names.provider_companies.end());

@@ -186,6 +186,75 @@ TEST_CASE("objections have one key each, whatever Shunya calls them") {
     CHECK(a.unknown.empty());
 }
 
+TEST_CASE("lists take texts, numbers and objects with a name") {
+    auto keys = [](const std::string& list) {
+        std::string out;
+        auto parsed = JsonDocument::parse(read(R"({"objections": )" + list + "}").objections).value();
+        for (std::size_t i = 0; i < parsed.root().size(); ++i) out += (i ? " " : "") + std::string(*parsed.root().at(i)["key"].string());
+        return out;
+    };
+    CHECK(keys(R"(["price", 5, {"name": "Timing"}, {"category_id": 3.0}, {"label": "DIY"}])") == "price_budget need_fit timing competitor diy_alternative");
+    CHECK(keys(R"({"objections": ["timing", 1]})") == "timing price_budget");
+    CHECK(keys(R"("too dear")") == "other");
+    CHECK(keys("[77]") == "other");
+    CHECK(keys(R"([null, true, false, [], ["timing"], ""])") == "");
+    for (auto none : {"true", "7", "{}", "null", R"({"objections": true})", R"({"total_count": 0})"}) CHECK(keys(none) == "");
+    auto actions = [](const std::string& list) {
+        std::string out;
+        for (const auto& a : read(R"({"summary": {"summary": "x", "pending_actions": )" + list + "}}").actions) out += (out.empty() ? "" : "|") + a.type + ":" + a.raw_text;
+        return out;
+    };
+    CHECK(actions(R"([{"name": "send the quote"}, {"title": "call"}, {"type": "send_quote", "name": "x"}, "check_in", 7])") == "custom:send the quote|custom:call|send_quote:x|check_in:check_in|custom:7");
+    CHECK(actions(R"("call the customer back")") == "custom:call the customer back");
+    for (auto none : {"true", "7", "{}", "null", R"([true, null, ["x"]])"}) CHECK(actions(none) == "");
+    CHECK(transcript(R"({"transcript_text": null, "speaker_labels": [null, {"speaker": null, "text": null}, {"speaker": "ann", "text": "Hello"}, "hi", {"speaker": 1, "text": "yo"}, {}]})")->text == "ann: Hello\n?: hi\n1: yo");
+}
+
+TEST_CASE("a member of another type is none and is reported; where a former analysis stands, what that said stays") {
+    struct Row { std::string member, reported; };
+    for (const auto& row : std::vector<Row>{{R"("qualification": {"booking_status": {"value": "booked"}})", R"(booking_status={"value":"booked"})"},
+                                            {R"("qualification": {"booking_status": ["booked"]})", R"(booking_status=["booked"])"},
+                                            {R"("qualification": {"booking_status": true})", "booking_status=true"},
+                                            {R"("qualification": "booked")", R"(qualification="booked")"},
+                                            {R"("qualification": [])", "qualification=[]"},
+                                            {R"("entities": ["Ann"])", R"(entities=["Ann"])"},
+                                            {R"("entities": {"name": {"first": "Ann"}})", R"(name={"first":"Ann"})"},
+                                            {R"("entities": {"address": true})", "address=true"},
+                                            {R"("compliance": 0.5)", "compliance=0.5"},
+                                            {R"("compliance": {"compliance_score": [0.5]})", "compliance_score=[0.5]"},
+                                            {R"("summary": ["x"])", R"(summary=["x"])"},
+                                            {R"("summary": {"summary": {"text": "x"}})", R"(summary={"text":"x"})"},
+                                            {R"("objections": true)", "objections=true"}}) {
+        INFO(row.member);
+        auto content = "{\"model\": \"m\", \"lead_quality\": \"hot\", " + row.member + "}";
+        auto alone = read(content);
+        CHECK(std::find(alone.unknown.begin(), alone.unknown.end(), row.reported) != alone.unknown.end());
+        CHECK_FALSE(alone.booking_status);
+        CHECK_FALSE(alone.summary);
+        auto now = JsonDocument::parse(content).value(), former = JsonDocument::parse(kWhole).value();
+        auto mended = understood(now.root(), former.root());
+        REQUIRE(mended);
+        auto after = read(*mended), before = read(kWhole);
+        CHECK(after.model_version == "m");
+        if (row.member.find("qualification") != std::string::npos) CHECK(after.booking_status == "booked");
+        if (row.member.find("\"entities\": [") != std::string::npos) CHECK((after.customer_name == "Ann" && after.address == before.address));
+        if (row.member.find("\"name\"") != std::string::npos) CHECK(after.customer_name == "Ann");
+        if (row.member.find("address") != std::string::npos) CHECK(after.address == before.address);
+        if (row.member.find("compliance") != std::string::npos) CHECK(after.sop_compliance_score == 8.5);
+        if (row.member.find("summary") != std::string::npos) CHECK(after.summary == "A roof leaks.");
+        if (row.member.find("objections") != std::string::npos) CHECK(after.objections == before.objections);
+    }
+    auto whole = JsonDocument::parse(kWhole).value();
+    CHECK_FALSE(understood(whole.root(), whole.root()));
+    for (auto fine : {R"({"qualification": {"booking_status": null}, "entities": null})", R"({"summary": "short"})", R"({"compliance": {"compliance_score": "n/a"}})", R"({"entities": {"address": {"city": "Mesa"}}})"}) {
+        INFO(fine);
+        auto parsed = JsonDocument::parse(fine).value();
+        CHECK_FALSE(understood(parsed.root(), whole.root()));  // what it says not, it says not
+    }
+    auto first = JsonDocument::parse(R"({"qualification": 7, "model": "m"})").value();
+    CHECK(*understood(first.root(), {}) == R"({"model":"m"})");
+}
+
 TEST_CASE("what is no analysis, and what no transcript") {
     for (auto none : {"{}", "[]", "7", "\"booked\"", "null", R"({"data": "booked"})", R"({"result": [1]})", R"({"call_id": 1, "status": "completed"})", R"({"summary": null})"}) {
         INFO(none);

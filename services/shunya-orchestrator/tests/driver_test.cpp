@@ -75,6 +75,23 @@ TEST_CASE("an analysis that is written over a restored database is above what wa
     CHECK(version_of("not_booked") > lost);
 }
 
+TEST_CASE("what a later analysis says in another type empties nothing that was known", "[integration]") {
+    Rig rig;
+    rig.record({rig.recorded()});
+    rig.run();
+    rig.report(R"({"data": {"transcript_text": "hi"}})", "completed", "call.transcription.complete");
+    rig.report(R"({"data": {"qualification": {"booking_status": "booked", "qualification_status": "hot"}, "summary": {"summary": "A roof leaks."}, "objections": {"objections": [{"category_id": 1}]}}})");
+    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": ["booked"], "qualification_status": "warm"}, "summary": {"summary": {"text": "x"}}, "objections": true}})") ==
+          std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
+    CHECK(rig.found("booking_status || ' ' || lead_quality || ' ' || summary") == "booked warm A roof leaks.");
+    CHECK(rig.found("objections -> 0 ->> 'key'") == "price_budget");
+    CHECK(rig.found("'booking_status=[\"booked\"]' = ANY (unknown_values)") == "true");
+    // Emptied is what was said to be nothing; and of a text that was cut in the middle of a letter all the rest is there.
+    rig.report(R"({"data": {"qualification": {"booking_status": null, "qualification_status": "warm"}, "summary": {"summary": "leaks \ud83d"}}})");
+    CHECK(rig.found("(booking_status IS NULL)") == "true");
+    CHECK(rig.found("summary") == "leaks \xEF\xBF\xBD");
+}
+
 TEST_CASE("results by webhook are taken once; other content later is the newer analysis; older is nothing", "[integration]") {
     Rig rig;
     rig.record({rig.recorded()});
