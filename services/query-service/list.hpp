@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "page.hpp"
+#include "search.hpp"
 
 namespace otto::query_service {
 
@@ -17,10 +18,10 @@ struct Number {
 /// A page of long rows ends once it holds so much, with the cursor of what follows; so does a list that hangs on something else, without.
 inline constexpr std::size_t kPageBytes = 4 << 20;
 
-/// Writes the members of one page of a list into an object that is open: items, exact total up to 10,000, the cursor of what follows.
+/// Writes the members of one page of a list into an object that is open: items, exact total up to 10,000, the cursor of what follows. `found`: what led to its rows, if that was a search.
 template <class Item>
 void write_list(JsonWriter& w, identity::Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column,
-                Item&& item) {
+                Item&& item, const Found* found = nullptr) {
     auto& tx = c.tx();
     auto viewer = Viewer::of(c);
     auto statement = queries.page(viewer, page, filters);
@@ -50,8 +51,12 @@ void write_list(JsonWriter& w, identity::Context& c, const Page& page, const Lis
     bool whole = !page.after && page.offset == 0 && next.empty();  // all of it is here
     bool more = !whole && long_lists.knows(viewer, name, filters);
     if (!whole && !more) {
-        auto count = queries.count(viewer, filters);
-        total = tx.one<Number>(*count.query, count.params).n;
+        auto known = found ? found->total(viewer, filters) : std::nullopt;
+        if (!known) {
+            auto count = queries.count(viewer, filters);
+            known = tx.one<Number>(*count.query, count.params).n;
+        }
+        total = *known;
         more = total > 10'000;
         if (more) long_lists.remember(viewer, name, filters);
     }
@@ -64,10 +69,11 @@ void write_list(JsonWriter& w, identity::Context& c, const Page& page, const Lis
 
 /// The same as an answer.
 template <class Item>
-http::Response list(identity::Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column, Item&& item) {
+http::Response list(identity::Context& c, const Page& page, const ListQueries& queries, LongLists& long_lists, std::string_view name, const pg::Params& filters, const char* id_column, Item&& item,
+                    const Found* found = nullptr) {
     JsonWriter w;
     w.begin_object();
-    write_list(w, c, page, queries, long_lists, name, filters, id_column, std::forward<Item>(item));
+    write_list(w, c, page, queries, long_lists, name, filters, id_column, std::forward<Item>(item), found);
     return c.ok(w.end_object().take());
 }
 

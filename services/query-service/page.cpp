@@ -90,35 +90,11 @@ std::optional<std::string> Asked::phone(std::string_view name) const {
 }
 
 std::optional<std::string> Asked::search() const {
-    auto value = text("search");
-    if (!value) return std::nullopt;
-    auto letters = static_cast<std::size_t>(std::count_if(value->begin(), value->end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    auto value = values_.find("search");
+    if (value == values_.end()) return std::nullopt;
+    auto letters = static_cast<std::size_t>(std::count_if(value->second.begin(), value->second.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
     if (letters > kLongestSearch) refuse_field("search", "takes at most " + std::to_string(kLongestSearch) + " letters");
-    return value;
-}
-
-std::string pattern_of(std::string_view text) {
-    std::string pattern = "%";
-    for (char c : text) {
-        if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-        pattern += c;
-    }
-    return pattern + "%";
-}
-
-Found Found::of(identity::Context& c, const std::optional<std::string>& search, const pg::Query& by, pg::Params more) {
-    if (!search) return {nullptr, nullptr};
-    struct Hits {
-        std::string pattern, ids;
-        std::int64_t n;
-        static Hits from(const pg::Fields& f) { return {f.text("pattern"), f.text("ids"), f.integer("n")}; }
-    };
-    pg::Params params{pattern_of(*search)};
-    for (auto& p : more) params.push_back(std::move(p));
-    params.push_back(kMost + 1);
-    auto hits = c.tx().one<Hits>(by, std::move(params));
-    if (hits.n > kMost) return {nullptr, std::move(hits.pattern)};
-    return {std::move(hits.ids), nullptr};
+    return value->second;
 }
 
 std::optional<std::string> Asked::one_of(std::string_view name, const std::vector<std::string_view>& known) const {
@@ -356,7 +332,7 @@ Statement ListQueries::run(const std::string& name, const std::string& whole, co
         // How many rows a date range or a search leaves decides between a walk along the order and a search of its own.
         if (n >= filters_from && given[n]) {
             auto place = "$" + std::to_string(n);
-            for (const auto& sign : {place + "::date", place + "::timestamptz", "LIKE " + place, "id = ANY (" + place + ")"}) values_matter = values_matter || whole.find(sign) != std::string::npos;
+            for (const auto& sign : {place + "::date", place + "::timestamptz", "LIKE ALL (" + place + ")", "id = ANY (" + place + ")"}) values_matter = values_matter || whole.find(sign) != std::string::npos;
         }
     }
     const auto& f = form(name, whole, given, limit);

@@ -35,16 +35,13 @@ public:
     std::optional<std::string> date(std::string_view name) const;
     /// E.164 if it is callable, else as numbers that are none are kept.
     std::optional<std::string> phone(std::string_view name) const;
-    /// At most kLongestSearch letters: each more costs every row that is looked at.
+    /// As it was typed, a space in front included. At most kLongestSearch letters: each more costs every row that is looked at.
     std::optional<std::string> search() const;
     static constexpr std::size_t kLongestSearch = 100;
 
 private:
     std::map<std::string, std::string, std::less<>> values_;
 };
-
-/// For LIKE: a text anywhere, its own wildcards taken literally.
-std::string pattern_of(std::string_view text);
 
 /// Who asks, and so what exists for them: their company's rows, of which a sales rep sees own ones. Every list and every detail is asked for with one.
 struct Viewer : resources::Viewer {
@@ -97,14 +94,6 @@ struct Cut {
     std::vector<std::size_t> used;
 };
 Cut cut(std::string_view text, const std::vector<bool>& given);
-
-/// Where a search leads: to the ids of the rows that hold it, or, if they are so many that the next is never far, to the pattern by which they are found on the way.
-struct Found {
-    pg::Param ids, pattern;
-    static constexpr std::int64_t kMost = 10'000;
-    /// `by` takes the pattern, what `more` says, and how many at most (sql/search.sql).
-    static Found of(identity::Context&, const std::optional<std::string>& search, const pg::Query& by, pg::Params more = {});
-};
 
 /// A list: one page of it and the count of all, in every order that it can be asked for, with the filters that are given. Each form that is asked for
 /// becomes a statement of its own, prepared once a session; after kMostForms of them the rest share the one that holds all filters. The first filter of each ($6 of a page, $2 of a

@@ -34,7 +34,7 @@ pg::Params only(std::size_t size, std::initializer_list<std::pair<std::size_t, p
     return all;
 }
 // Where the filters of sql/lists.sql stand, behind the viewer's own.
-constexpr std::size_t kCallFilters = 16, kCallLead = 7, kCallContact = 8, kLeadFilters = 10, kLeadContact = 8, kAppointmentFilters = 7, kAppointmentLead = 2, kAppointmentContact = 6, kTaskFilters = 6, kTaskLead = 4, kTaskContact = 5;
+constexpr std::size_t kCallFilters = 16, kCallLead = 7, kCallContact = 8, kLeadFilters = 10, kLeadContact = 8, kAppointmentFilters = 9, kAppointmentLead = 2, kAppointmentContact = 6, kTaskFilters = 8, kTaskLead = 4, kTaskContact = 5;
 
 const std::vector<std::string_view> kCallStatuses{"ringing", "in_progress", "completed", "missed", "voicemail", "failed"};
 const std::vector<std::string_view> kLeadStatuses{"new", "warm", "hot", "cold", "qualified_booked", "qualified_unbooked", "qualified_service_not_offered", "nurturing", "dormant", "abandoned", "closed_won", "closed_lost"};
@@ -91,10 +91,9 @@ http::Response Reads::calls(Context& c) const {
     Asked asked(c.request, {"status", "missed_call", "direction", "provider", "date_from", "date_to", "phone", "lead_id", "contact_card_id", "owner_id", "booking_status", "lead_quality", "answered", "analysed", "search"});
     auto page = Page::of(asked, {"created_at", "started_at"}, Ids::numbers);
     auto days = days_of(c, asked.date("date_from"), asked.date("date_to"));
-    auto search = asked.search();
-    auto found = Found::of(c, search, sql::calls_found, {search});
+    auto found = Found::of(c, "calls", asked.search());
     pg::Params filters{asked.any_of("status", kCallStatuses), asked.truth("missed_call"), asked.any_of("direction", {"inbound", "outbound"}), asked.any_of("provider", {"callrail", "twilio"}),
-                       days.since, days.till, asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), found.ids, found.pattern,
+                       days.since, days.till, asked.phone("phone"), asked.uuid("lead_id"), asked.uuid("contact_card_id"), asked.any_of("owner_id"), found.ids, found.patterns,
                        asked.any_of("booking_status", kBooking), asked.any_of("lead_quality", kQualities), asked.truth("answered"), asked.truth("analysed")};
     return list(c, page, calls_, long_lists_, "calls", filters, "call_id", [viewer = Viewer::of(c)](JsonWriter& w, const Fields& f) {
         w.begin_object();
@@ -102,7 +101,7 @@ http::Response Reads::calls(Context& c) const {
         resources::nested_contact(w, f);
         resources::nested_lead(w, f, viewer);
         w.end_object();
-    });
+    }, &found);
 }
 
 http::Response Reads::call_timeline(Context& c) const {
@@ -125,15 +124,15 @@ http::Response Reads::leads(Context& c) const {
     Asked asked(c.request, {"status", "pool_status", "rep_id", "source", "date_from", "date_to", "qualified", "search"});
     auto page = Page::of(asked, {"created_at"}, Ids::uuids);
     auto days = days_of(c, asked.date("date_from"), asked.date("date_to"));
-    auto found = Found::of(c, asked.search(), sql::leads_found);
+    auto found = Found::of(c, "leads", asked.search());
     pg::Params filters{asked.any_of("status", kLeadStatuses), asked.any_of("pool_status", {"in_pool", "assigned", "closed", "archived"}), asked.any_of("rep_id"), asked.any_of("source"),
-                       days.since, days.till, found.ids, found.pattern, nullptr, asked.truth("qualified")};
+                       days.since, days.till, found.ids, found.patterns, nullptr, asked.truth("qualified")};
     return list(c, page, leads_, long_lists_, "leads", filters, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
         resources::lead_columns(w, f, Texts::cut);
         resources::nested_contact(w, f);
         w.end_object();
-    });
+    }, &found);
 }
 
 http::Response Reads::lead(Context& c) const {
@@ -173,12 +172,12 @@ void Reads::hanging_on(JsonWriter& w, Context& c, std::string_view what, const U
 http::Response Reads::contacts(Context& c) const {
     Asked asked(c.request, {"search", "phone"});
     auto page = Page::of(asked, {"created_at"}, Ids::uuids);
-    auto found = Found::of(c, asked.search(), sql::contacts_found);
-    return list(c, page, contacts_, long_lists_, "contacts", {found.ids, found.pattern, asked.phone("phone")}, "id", [](JsonWriter& w, const Fields& f) {
+    auto found = Found::of(c, "contacts", asked.search());
+    return list(c, page, contacts_, long_lists_, "contacts", {found.ids, found.patterns, asked.phone("phone")}, "id", [](JsonWriter& w, const Fields& f) {
         w.begin_object();
         resources::contact_columns(w, f, Texts::cut);
         w.end_object();
-    });
+    }, &found);
 }
 
 http::Response Reads::contact(Context& c) const {
@@ -208,12 +207,13 @@ http::Response Reads::contact(Context& c) const {
 }
 
 http::Response Reads::appointments(Context& c) const {
-    Asked asked(c.request, {"date", "date_from", "date_to", "lead_id", "contact_card_id", "status", "outcome", "rep_id"});
+    Asked asked(c.request, {"date", "date_from", "date_to", "lead_id", "contact_card_id", "status", "outcome", "rep_id", "search"});
     auto page = Page::of(asked, {"created_at", "scheduled_start"}, Ids::uuids);
     auto date = asked.date("date"), from = asked.date("date_from"), to = asked.date("date_to");
     if (date && (from || to)) identity::refuse_field("date", "does not go with date_from and date_to; use one of them");
     if (date) from = to = date;
-    return appointments_of(c, page, days_of(c, from, to), asked.uuid("lead_id"), asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), asked.any_of("rep_id"), asked.uuid("contact_card_id"));
+    auto found = Found::of(c, "appointments", asked.search());
+    return appointments_of(c, page, days_of(c, from, to), asked.uuid("lead_id"), asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), asked.any_of("rep_id"), asked.uuid("contact_card_id"), found);
 }
 
 http::Response Reads::appointments_today(Context& c) const {
@@ -229,12 +229,12 @@ http::Response Reads::appointments_today(Context& c) const {
     };
     auto today = c.tx().maybe<Day>(sql::window, {c.company(), nullptr, nullptr});
     auto day = today ? today->until : to_rfc3339(c.request.received_at).substr(0, 10);
-    return appointments_of(c, page, days_of(c, day, day), nullptr, asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), pg::Param::array(std::vector<std::string>{c.who.user.value()}), nullptr);
+    return appointments_of(c, page, days_of(c, day, day), nullptr, asked.any_of("status", kAppointmentStatuses), asked.any_of("outcome", kOutcomes), pg::Param::array(std::vector<std::string>{c.who.user.value()}), nullptr, {});
 }
 
-http::Response Reads::appointments_of(Context& c, const Page& page, const Days& days, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param contact) const {
-    return list(c, page, appointments_, long_lists_, "appointments", {days.since, days.till, lead, status, outcome, reps, contact}, "id",
-                [viewer = Viewer::of(c)](JsonWriter& w, const Fields& f) { resources::appointment_value(w, f, viewer, Texts::cut); });
+http::Response Reads::appointments_of(Context& c, const Page& page, const Days& days, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param contact, const Found& found) const {
+    return list(c, page, appointments_, long_lists_, "appointments", {days.since, days.till, lead, status, outcome, reps, contact, found.ids, found.patterns}, "id",
+                [viewer = Viewer::of(c)](JsonWriter& w, const Fields& f) { resources::appointment_value(w, f, viewer, Texts::cut); }, &found);
 }
 
 http::Response Reads::appointment(Context& c) const {
@@ -246,11 +246,12 @@ http::Response Reads::appointment(Context& c) const {
 }
 
 http::Response Reads::tasks(Context& c) const {
-    Asked asked(c.request, {"status", "assigned_to", "assignee_id", "overdue", "lead_id", "contact_card_id"});
+    Asked asked(c.request, {"status", "assigned_to", "assignee_id", "overdue", "lead_id", "contact_card_id", "search"});
     auto page = Page::of(asked, {"created_at", "due_at"}, Ids::uuids);
+    auto found = Found::of(c, "tasks", asked.search());
     pg::Params filters{asked.any_of("status", kTaskStatuses), asked.any_of("assigned_to", {"csr", "rep", "manager", "ai"}), asked.any_of("assignee_id"), asked.truth("overdue"), asked.uuid("lead_id"),
-                       asked.uuid("contact_card_id")};
-    return list(c, page, tasks_, long_lists_, "tasks", filters, "id", [viewer = Viewer::of(c)](JsonWriter& w, const Fields& f) { resources::task_value(w, f, viewer, Texts::cut); });
+                       asked.uuid("contact_card_id"), found.ids, found.patterns};
+    return list(c, page, tasks_, long_lists_, "tasks", filters, "id", [viewer = Viewer::of(c)](JsonWriter& w, const Fields& f) { resources::task_value(w, f, viewer, Texts::cut); }, &found);
 }
 
 http::Response Reads::task(Context& c) const {

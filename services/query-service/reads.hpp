@@ -7,6 +7,7 @@
 #include "identity/api.hpp"
 #include "page.hpp"
 #include "providers/media_links.hpp"
+#include "search.hpp"
 
 namespace otto::query_service {
 
@@ -47,7 +48,7 @@ public:
     Statement newest_calls(const CompanyId&, std::int64_t limit) const;
 
 private:
-    http::Response appointments_of(identity::Context&, const Page&, const Days&, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param contact) const;
+    http::Response appointments_of(identity::Context&, const Page&, const Days&, pg::Param lead, pg::Param status, pg::Param outcome, pg::Param reps, pg::Param contact, const Found&) const;
     /// Members "appointments" and "tasks" of a lead or a contact, and what of them belongs on its timeline.
     void hanging_on(JsonWriter&, identity::Context&, std::string_view what, const Uuid& id, std::vector<Moment>* moments) const;
     Result<providers::MediaLinks> links_;

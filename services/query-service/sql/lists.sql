@@ -3,18 +3,21 @@
 -- row of each, and a plain join would then read all of them again for each call.
 -- Days come as the moments at which they begin and end: within row-level security a condition that computes them here, with the company's zone, is none that an index takes.
 -- /*sort*/, /*dir*/ and /*cmp*/ are put in from a fixed table, and of the lines with "$n IS NULL OR" only those of given filters are run (page.cpp).
+-- A page's rows are chosen first, and only what is shown is looked up beside them: of ten thousand that a search found, or where no index has the order, all would have to be completed to be sorted.
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, left(c.source, 1024) AS source, left(c.campaign, 1024) AS campaign, left(c.keywords, 1024) AS keywords,
        CASE WHEN c.tags = '{}' THEN '[]' ELSE (SELECT jsonb_agg(left(tag, 1024)) FROM unnest(c.tags[1:50]) AS tag) END AS tags_json, left(c.note, 1024) AS note, left(c.value, 1024) AS value,
        left(c.lead_status, 1024) AS lead_status, c.first_call, c.created_at, c.updated_at,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, f.booking_status, /*sort*/c.created_at AS sort_at
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, f.booking_status, c.sort_at
+  FROM (
+SELECT c.*, /*sort*/c.created_at AS sort_at
   FROM calls c
-  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, city FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
-  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
-  LEFT JOIN LATERAL (SELECT booking_status, lead_quality, answered, analysed FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+  JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) ck ON true
+  JOIN LATERAL (SELECT assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) cl ON true
+  JOIN LATERAL (SELECT booking_status, lead_quality, analysed FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) cf ON true
  WHERE c.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/c.created_at, c.call_id) /*cmp*/< ($2, $3::bigint))
-   AND ($6::text IS NULL OR l.assigned_rep_id = $6)
+   AND ($6::text IS NULL OR cl.assigned_rep_id = $6)
    AND ($7::text[] IS NULL OR c.status = ANY ($7))
    AND ($8::boolean IS NULL OR c.missed_call = $8)
    AND ($9::text[] IS NULL OR c.direction = ANY ($9))
@@ -26,20 +29,25 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
    AND ($15::uuid IS NULL OR c.contact_card_id = $15)
    AND ($16::text[] IS NULL OR coalesce(c.owner_id, 'none') = ANY ($16))
    AND ($17::bigint[] IS NULL OR c.call_id = ANY ($17))
-   AND ($18::text IS NULL OR call_search_text(c.phone_number, c.tracking_number, c.note) LIKE $18 OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $18)
-   AND ($19::text[] IS NULL OR f.booking_status = ANY ($19))
-   AND ($20::text[] IS NULL OR f.lead_quality = ANY ($20))
+   AND ($18::text[] IS NULL OR ck.search_text LIKE ALL ($18) OR (call_search_text(c.phone_number, c.tracking_number, c.note, c.tags) || search_number(c.tracking_number) || ck.search_text) LIKE ALL ($18))
+   AND ($19::text[] IS NULL OR cf.booking_status = ANY ($19))
+   AND ($20::text[] IS NULL OR cf.lead_quality = ANY ($20))
    AND ($21::boolean IS NULL OR c.answered = $21)
-   AND ($22::boolean IS NULL OR f.analysed = $22)
+   AND ($22::boolean IS NULL OR cf.analysed = $22)
  ORDER BY /*sort*/c.created_at /*dir*/DESC, c.call_id /*dir*/DESC
  LIMIT $4
  OFFSET $5
+       ) c
+  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT booking_status FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+ ORDER BY c.sort_at /*dir*/DESC, c.call_id /*dir*/DESC
 
 -- name: calls_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM calls c
-  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, city FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
-  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
+  JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
   JOIN call_facts f ON f.company_id = c.company_id AND f.call_id = c.call_id
  WHERE c.company_id = $1
    AND ($2::text IS NULL OR l.assigned_rep_id = $2)
@@ -54,7 +62,7 @@ SELECT 1 FROM calls c
    AND ($11::uuid IS NULL OR c.contact_card_id = $11)
    AND ($12::text[] IS NULL OR coalesce(c.owner_id, 'none') = ANY ($12))
    AND ($13::bigint[] IS NULL OR c.call_id = ANY ($13))
-   AND ($14::text IS NULL OR call_search_text(c.phone_number, c.tracking_number, c.note) LIKE $14 OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $14)
+   AND ($14::text[] IS NULL OR k.search_text LIKE ALL ($14) OR (call_search_text(c.phone_number, c.tracking_number, c.note, c.tags) || search_number(c.tracking_number) || k.search_text) LIKE ALL ($14))
    AND ($15::text[] IS NULL OR f.booking_status = ANY ($15))
    AND ($16::text[] IS NULL OR f.lead_quality = ANY ($16))
    AND ($17::boolean IS NULL OR c.answered = $17)
@@ -69,7 +77,7 @@ SELECT coalesce(sum(part), 0)::bigint AS n FROM list_totals WHERE company_id = $
 SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
        k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, /*sort*/l.created_at AS sort_at
   FROM leads l
-  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, city FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, search_text FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/l.created_at, l.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text IS NULL OR l.assigned_rep_id = $6)
@@ -80,7 +88,7 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS 
    AND ($11::timestamptz IS NULL OR l.created_at >= $11)
    AND ($12::timestamptz IS NULL OR l.created_at < $12)
    AND ($13::uuid[] IS NULL OR l.id = ANY ($13))
-   AND ($14::text IS NULL OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $14 OR lower(left(l.source, 200)) LIKE $14)
+   AND ($14::text[] IS NULL OR (l.search_text || k.search_text) LIKE ALL ($14))
    AND ($15::uuid IS NULL OR l.contact_card_id = $15)
    AND ($16::boolean IS NULL OR (l.last_qualified_at IS NOT NULL) = $16)
  ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC
@@ -90,7 +98,7 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS 
 -- name: leads_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM leads l
-  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, city FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1
    AND ($2::text IS NULL OR l.assigned_rep_id = $2)
    AND ($3::text[] IS NULL OR l.status = ANY ($3))
@@ -100,7 +108,7 @@ SELECT 1 FROM leads l
    AND ($7::timestamptz IS NULL OR l.created_at >= $7)
    AND ($8::timestamptz IS NULL OR l.created_at < $8)
    AND ($9::uuid[] IS NULL OR l.id = ANY ($9))
-   AND ($10::text IS NULL OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $10 OR lower(left(l.source, 200)) LIKE $10)
+   AND ($10::text[] IS NULL OR (l.search_text || k.search_text) LIKE ALL ($10))
    AND ($11::uuid IS NULL OR l.contact_card_id = $11)
    AND ($12::boolean IS NULL OR (l.last_qualified_at IS NOT NULL) = $12)
  LIMIT 10001) counted
@@ -113,7 +121,7 @@ SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_na
    AND ($2::timestamptz IS NULL OR (/*sort*/k.created_at, k.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $6) OR EXISTS (SELECT FROM appointments a WHERE a.company_id = k.company_id AND a.contact_card_id = k.id AND a.assigned_rep_id = $6) OR EXISTS (SELECT FROM tasks t WHERE t.company_id = k.company_id AND t.contact_card_id = k.id AND t.assignee_id = $6))
    AND ($7::uuid[] IS NULL OR k.id = ANY ($7))
-   AND ($8::text IS NULL OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $8)
+   AND ($8::text[] IS NULL OR k.search_text LIKE ALL ($8))
    AND ($9::text IS NULL OR k.primary_phone = $9)
  ORDER BY /*sort*/k.created_at /*dir*/DESC, k.id /*dir*/DESC
  LIMIT $4
@@ -125,18 +133,18 @@ SELECT 1 FROM contact_cards k
  WHERE k.company_id = $1
    AND ($2::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $2) OR EXISTS (SELECT FROM appointments a WHERE a.company_id = k.company_id AND a.contact_card_id = k.id AND a.assigned_rep_id = $2) OR EXISTS (SELECT FROM tasks t WHERE t.company_id = k.company_id AND t.contact_card_id = k.id AND t.assignee_id = $2))
    AND ($3::uuid[] IS NULL OR k.id = ANY ($3))
-   AND ($4::text IS NULL OR contact_search_text(k.first_name, k.last_name, k.primary_phone, k.city) LIKE $4)
+   AND ($4::text[] IS NULL OR k.search_text LIKE ALL ($4))
    AND ($5::text IS NULL OR k.primary_phone = $5)
  LIMIT 10001) counted
 
 -- name: appointments_page
 SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, left(a.location_address, 1024) AS location_address, left(a.service_type, 1024) AS service_type, a.appointment_type, a.assigned_rep_id,
        a.needs_time, a.deal_size_cents, left(a.notes, 1024) AS notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
-       k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, t.pending AS pending_tasks, /*sort*/a.created_at AS sort_at
+       k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, t.pending AS pending_tasks, a.sort_at
+  FROM (
+SELECT a.*, /*sort*/a.created_at AS sort_at
   FROM appointments a
-  LEFT JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) k ON true
-  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = a.company_id AND id = a.lead_id LIMIT 1) l ON true
-  LEFT JOIN LATERAL (SELECT count(*) AS pending FROM tasks WHERE company_id = a.company_id AND lead_id = a.lead_id AND status IN ('open', 'overdue') AND ($6::text IS NULL OR assignee_id = $6 OR l.assigned_rep_id = $6)) t ON true
+  LEFT JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) ak ON true
  WHERE a.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/a.created_at, a.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text IS NULL OR a.assigned_rep_id = $6)
@@ -147,13 +155,21 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
    AND ($11::text[] IS NULL OR a.outcome = ANY ($11))
    AND ($12::text[] IS NULL OR coalesce(a.assigned_rep_id, 'none') = ANY ($12))
    AND ($13::uuid IS NULL OR a.contact_card_id = $13)
+   AND ($14::uuid[] IS NULL OR a.id = ANY ($14))
+   AND ($15::text[] IS NULL OR (a.search_text || coalesce(ak.search_text, '')) LIKE ALL ($15))
  ORDER BY /*sort*/a.created_at /*dir*/DESC, a.id /*dir*/DESC
  LIMIT $4
  OFFSET $5
+       ) a
+  LEFT JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = a.company_id AND id = a.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT count(*) AS pending FROM tasks WHERE company_id = a.company_id AND lead_id = a.lead_id AND status IN ('open', 'overdue') AND ($6::text IS NULL OR assignee_id = $6 OR l.assigned_rep_id = $6)) t ON true
+ ORDER BY a.sort_at /*dir*/DESC, a.id /*dir*/DESC
 
 -- name: appointments_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM appointments a
+  LEFT JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) k ON true
  WHERE a.company_id = $1
    AND ($2::text IS NULL OR a.assigned_rep_id = $2)
    AND ($3::timestamptz IS NULL OR a.scheduled_start >= $3)
@@ -161,35 +177,46 @@ SELECT 1 FROM appointments a
    AND ($5::uuid IS NULL OR a.lead_id = $5)
    AND ($6::text[] IS NULL OR a.status = ANY ($6))
    AND ($7::text[] IS NULL OR a.outcome = ANY ($7))
-   AND ($8::text[] IS NULL OR a.assigned_rep_id = ANY ($8))
+   AND ($8::text[] IS NULL OR coalesce(a.assigned_rep_id, 'none') = ANY ($8))
    AND ($9::uuid IS NULL OR a.contact_card_id = $9)
+   AND ($10::uuid[] IS NULL OR a.id = ANY ($10))
+   AND ($11::text[] IS NULL OR (a.search_text || coalesce(k.search_text, '')) LIKE ALL ($11))
  LIMIT 10001) counted
 
 -- name: tasks_page
 -- A rep's own: given to them, or about a lead of theirs.
 SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, left(t.raw_text, 1024) AS raw_text,
        t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, /*sort*/t.created_at AS sort_at
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, t.sort_at
+  FROM (
+SELECT t.*, /*sort*/t.created_at AS sort_at
   FROM tasks t
-  LEFT JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) k ON true
-  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) l ON true
+  LEFT JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) tk ON true
+  LEFT JOIN LATERAL (SELECT assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) tl ON true
  WHERE t.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/t.created_at, t.id) /*cmp*/< ($2, $3::uuid))
-   AND ($6::text IS NULL OR t.assignee_id = $6 OR l.assigned_rep_id = $6)
+   AND ($6::text IS NULL OR t.assignee_id = $6 OR tl.assigned_rep_id = $6)
    AND ($7::text[] IS NULL OR t.status = ANY ($7))
    AND ($8::text[] IS NULL OR t.assigned_to = ANY ($8))
    AND ($9::text[] IS NULL OR coalesce(t.assignee_id, 'none') = ANY ($9))
    AND ($10::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $10)
    AND ($11::uuid IS NULL OR t.lead_id = $11)
    AND ($12::uuid IS NULL OR t.contact_card_id = $12)
+   AND ($13::uuid[] IS NULL OR t.id = ANY ($13))
+   AND ($14::text[] IS NULL OR (t.search_text || coalesce(tk.search_text, '')) LIKE ALL ($14))
  ORDER BY /*sort*/t.created_at /*dir*/DESC, t.id /*dir*/DESC
  LIMIT $4
  OFFSET $5
+       ) t
+  LEFT JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) l ON true
+ ORDER BY t.sort_at /*dir*/DESC, t.id /*dir*/DESC
 
 -- name: tasks_count
 SELECT count(*) AS n FROM (
 SELECT 1 FROM tasks t
-  JOIN LATERAL (SELECT (SELECT assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id) AS assigned_rep_id) l ON true
+  LEFT JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) l ON true
  WHERE t.company_id = $1
    AND ($2::text IS NULL OR t.assignee_id = $2 OR l.assigned_rep_id = $2)
    AND ($3::text[] IS NULL OR t.status = ANY ($3))
@@ -198,6 +225,8 @@ SELECT 1 FROM tasks t
    AND ($6::boolean IS NULL OR task_is_overdue(t.status, t.due_at) = $6)
    AND ($7::uuid IS NULL OR t.lead_id = $7)
    AND ($8::uuid IS NULL OR t.contact_card_id = $8)
+   AND ($9::uuid[] IS NULL OR t.id = ANY ($9))
+   AND ($10::text[] IS NULL OR (t.search_text || coalesce(k.search_text, '')) LIKE ALL ($10))
  LIMIT 10001) counted
 
 -- name: unbooked_page

@@ -1,13 +1,5 @@
--- Searches: which rows hold a text, by the trigram index (migration search). One more than the most is looked for: who finds so many walks along the list's order instead, where matches are never far.
+-- Searches: which rows of a list hold all words, by the indexes of the migration search_words.
 
--- name: calls_found
-WITH found AS MATERIALIZED (SELECT lower($1::text) AS pattern, calls_found(lower($1), $2::text, $3::integer) AS ids)
-SELECT pattern, ids::text AS ids, cardinality(ids) AS n FROM found
-
--- name: leads_found
-WITH found AS MATERIALIZED (SELECT lower($1::text) AS pattern, leads_found(lower($1), $2::integer) AS ids)
-SELECT pattern, ids::text AS ids, cardinality(ids) AS n FROM found
-
--- name: contacts_found
-WITH found AS MATERIALIZED (SELECT lower($1::text) AS pattern, contacts_found(lower($1), $2::integer) AS ids)
-SELECT pattern, ids::text AS ids, cardinality(ids) AS n FROM found
+-- name: search_found
+WITH found AS MATERIALIZED (SELECT search_found($1, $2::text[], $3, $4::integer) AS ids)
+SELECT CASE WHEN cardinality(ids) < $4 THEN ids::text END AS ids, cardinality(ids) AS n FROM found

@@ -82,11 +82,6 @@ TEST_CASE("a cursor remembers place and order") {
     CHECK(back.after_id == "42");
 }
 
-TEST_CASE("a search's own wildcards are letters") {
-    auto request = asking("search=50%25_a%5C");
-    CHECK(pattern_of(*Asked(request, {"search"}).search()) == "%50\\%\\_a\\\\%");
-}
-
 TEST_CASE("a list's statement holds only what is asked for") {
     constexpr std::string_view text =
         "SELECT c.a, k.b FROM calls c\n  JOIN cards k ON k.id = c.card\n  JOIN LATERAL (SELECT rep FROM leads WHERE id = c.lead LIMIT 1) l ON true\n WHERE c.company_id = $1\n   AND ($2::timestamptz IS NULL OR (c.at, c.id) < ($2, $3::bigint))\n"

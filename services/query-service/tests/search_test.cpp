@@ -1,7 +1,9 @@
 // Searches: what they find, whose, and that an index finds it.
 #include <deque>
 #include <regex>
+#include <set>
 
+#include "base/text.hpp"
 #include "query-service/sql.hpp"
 #include "world.hpp"
 
@@ -11,7 +13,7 @@ using identity::Role;
 
 namespace {
 
-/// A company of 60,000 calls of 20,000 customers beside a small one; a number in a hundred holds a note.
+/// A company of 60,000 calls of 20,000 customers beside a small one; a few calls in a hundred thousand hold a note.
 constexpr const char* kRows = R"sql(
 SET session_replication_role = replica;
 INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix'), ('org_b', 'B', 'Atlantic/Reykjavik');
@@ -21,10 +23,30 @@ SELECT DISTINCT c, md5(c || customer)::uuid, '+1480' || 2000000 + customer, 'Ann
 INSERT INTO leads (company_id, id, contact_card_id, source, assigned_rep_id, created_at)
 SELECT company_id, id, id, CASE WHEN primary_phone = '+14802000077' THEN 'Yellow_Pages' ELSE 'Google AdWords' END, CASE WHEN right(primary_phone, 1) = '7' THEN 'user_rep' END, now() FROM contact_cards;
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state, note, created_at)
-SELECT c, CASE c WHEN 'org_a' THEN 0 ELSE 100000 END + n, 'callrail', 'CAL' || md5(c || n), '+1480' || 2000000 + customer, '+16029000001', 'inbound', 'completed', false, true, md5(c || customer)::uuid, md5(c || customer)::uuid, now(), '',
-       CASE WHEN n % 20000 = 4242 THEN 'A GUTTER fell, 50%_off' END, now() - n * interval '1 minute' FROM who;
+SELECT c, CASE c WHEN 'org_a' THEN 0 ELSE 100000 END + n, 'callrail', 'CAL' || md5(c || n), '+1480' || 2000000 + customer, CASE n WHEN 4711 THEN '+16029000002' ELSE '+16029000001' END, 'inbound', 'completed', false, true,
+       md5(c || customer)::uuid, md5(c || customer)::uuid, now(), '', CASE WHEN n % 20000 = 4242 THEN 'A GUTTER fell, 50%_off' END, now() - n * interval '1 minute' FROM who;
 SET session_replication_role = origin;
 SELECT list_totals_recount(), call_facts_rebuild();
+)sql";
+
+/// People, what was said of them, and what is planned, as they are typed and searched.
+constexpr const char* kPeople = R"sql(
+INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B');
+INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name, address, city, state) VALUES
+ ('org_a', md5('maria')::uuid, '+16235550123', 'María', 'López García', '1200 W Main St', 'Phoenix', 'AZ'), ('org_a', md5('mario')::uuid, '+16235550124', 'Mario', 'Lopes', NULL, 'Mesa', 'AZ'),
+ ('org_a', md5('obrien')::uuid, '+14805550199', 'Seán', 'O’Brien', NULL, 'Tempe', 'AZ'), ('org_a', md5('strasse')::uuid, '+442079460958', 'Jürgen', 'Groß', 'Hauptstraße 5', 'London', NULL),
+ ('org_a', md5('nobody')::uuid, NULL, NULL, NULL, NULL, NULL, NULL), ('org_b', md5('maria')::uuid, '+16235550123', 'María', 'López', NULL, 'Phoenix', 'AZ');
+INSERT INTO leads (company_id, id, contact_card_id, source) SELECT company_id, id, id, CASE WHEN first_name = 'Mario' THEN 'Yellow Pages' ELSE 'Google' END FROM contact_cards;
+INSERT INTO calls (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state, note, tags)
+SELECT company_id, row_number() OVER (ORDER BY company_id, primary_phone), 'callrail', 'CAL' || row_number() OVER (ORDER BY company_id, primary_phone), coalesce(primary_phone, 'anonymous'),
+       CASE WHEN first_name = 'Mario' THEN '+16029001111' ELSE '+16029002222' END, 'inbound', 'completed', false, true, id, id, now(), '',
+       CASE first_name WHEN 'María' THEN 'Gutter leaks, call her husband at 480-555-0777' WHEN 'Mario' THEN 'wants 50%_off' END, CASE first_name WHEN 'Seán' THEN '{estimate,north side}' ELSE '{}' END::text[] FROM contact_cards;
+INSERT INTO appointments (company_id, id, lead_id, contact_card_id, location_address, service_type, notes, scheduled_start, assigned_rep_id)
+SELECT company_id, id, id, id, CASE first_name WHEN 'María' THEN '77 Sunset Blvd 85009' END, CASE first_name WHEN 'Mario' THEN 'Réparation de toit' ELSE 'Roof' END, CASE first_name WHEN 'Seán' THEN E'ring\nthe bell twice' END, now(),
+       CASE first_name WHEN 'Mario' THEN 'user_rep' END FROM contact_cards WHERE first_name IS NOT NULL;
+INSERT INTO tasks (company_id, id, description, raw_text, contact_card_id, lead_id, assignee_id, unique_key)
+SELECT company_id, id, 'Send the quote', CASE first_name WHEN 'Jürgen' THEN 'per Fax an 020 7946 0111' END, id, id, CASE first_name WHEN 'Mario' THEN 'user_rep' END, id FROM contact_cards WHERE first_name IS NOT NULL;
+INSERT INTO tasks (company_id, id, description, unique_key) VALUES ('org_a', md5('alone')::uuid, 'Order the naïve façade panels', 'alone');
 )sql";
 
 Asking& world() {
@@ -43,7 +65,174 @@ std::int64_t total(Asking::Read read, const std::string& query, const std::strin
     return page.root()["total"].integer().value_or(-1);
 }
 
+using Patterns = std::vector<std::string>;
+
 }  // namespace
+
+TEST_CASE("what is typed becomes the words that a row must hold") {
+    const std::pair<const char*, Patterns> table[] = {
+        {"Maria Lopez", {"%maria%", "%lopez%"}},
+        {"  LOPEZ   maria ", {"%lopez%", "%maria%"}},
+        {"Lopez, Maria", {"%lopez%", "%maria%"}},
+        {"\"María López\"", {"%maria%", "%lopez%"}},
+        {"maria maria mar", {"%maria%"}},
+        {"Maria\u00a0Lopez", {"%maria%", "%lopez%"}},
+        {"\u202aMaria\u202c", {"%maria%"}},
+        {"O’Brien", {"%obrien%"}},
+        {"o'brien", {"%obrien%"}},
+        {"Jo Smith", {"%smith%", "% jo%"}},
+        {"Hauptstraße 5", {"%hauptstrasse%", "% 5%"}},
+        {"50%_off", {"%50\\%\\_off%"}},
+        {"%", {"%\\%%"}},
+        {"Smith & Sons", {"%smith%", "%sons%"}},
+        {"-", {"%-%"}},
+        {"(623) 555-0123", {"%6235550123%"}},
+        {"623-555-0123", {"%6235550123%"}},
+        {"623.555.0123", {"%6235550123%"}},
+        {"+1 623 555 0123", {"%6235550123%"}},
+        {"1 (623) 555-0123", {"%6235550123%"}},
+        {"623 555 0123", {"%6235550123%"}},
+        {"6235550123", {"%6235550123%"}},
+        {"\u202a+16235550123\u202c", {"%6235550123%"}},
+        {"(623)\u00a0555\u20110123", {"%6235550123%"}},
+        {"+44 20 7946 0958", {"%442079460958%"}},
+        {" 44 20 7946 0958", {"%442079460958%"}},  // its plus arrived as a space
+        {"623555", {"%623555%"}},
+        {"623-555", {"%623555%"}},
+        {"555-0123", {"%5550123%"}},
+        {"(623) 555", {"%623%", "%555%"}},
+        {"0123", {"%0123%"}},
+        {"62", {"% 62%"}},
+        {"maria (623) 555-0123", {"%6235550123%", "%maria%"}},
+        {"623 555 0123 maria", {"%6235550123%", "%maria%"}},
+        {"85009 22345", {"%85009%", "%22345%"}},
+        {"1200 Main", {"%1200%", "%main%"}},
+        {"李明", {"% 李明%"}},
+    };
+    for (const auto& [typed, patterns] : table) {
+        INFO(typed);
+        CHECK(search_patterns(typed) == patterns);
+    }
+}
+
+TEST_CASE("a search finds rows that hold each word somewhere, in any order and spelling, over every list", "[integration]") {
+    Asking people(kPeople);
+    // Whom or what it finds, by the customer's first name; "-" a row without one.
+    const std::tuple<const char*, Asking::Read, std::set<std::string>> table[] = {
+        {"maria lopez", &Reads::contacts, {"María"}},
+        {"Lopez Maria", &Reads::contacts, {"María"}},
+        {"LÓPEZ  MARÍA", &Reads::contacts, {"María"}},
+        {"Mari Lop", &Reads::contacts, {"María", "Mario"}},
+        {"Maria Mesa", &Reads::contacts, {}},
+        {"obrien", &Reads::contacts, {"Seán"}},
+        {"O'Brien Sean", &Reads::contacts, {"Seán"}},
+        {"O’BRIEN", &Reads::contacts, {"Seán"}},
+        {"gross jurgen", &Reads::contacts, {"Jürgen"}},
+        {"GROSS", &Reads::contacts, {"Jürgen"}},
+        {"hauptstrasse 5", &Reads::contacts, {"Jürgen"}},
+        {"(623) 555-0123", &Reads::contacts, {"María"}},
+        {"+1 623 555 0123", &Reads::contacts, {"María"}},
+        {"623.555.0123", &Reads::contacts, {"María"}},
+        {"623555", &Reads::contacts, {"María", "Mario"}},
+        {"555-0124", &Reads::contacts, {"Mario"}},
+        {"0123 maria", &Reads::contacts, {"María"}},
+        {"+44 20 7946 0958", &Reads::contacts, {"Jürgen"}},
+        {"az main 1200", &Reads::contacts, {"María"}},
+        {"'", &Reads::contacts, {}},
+        {"maria gutter", &Reads::calls, {"María"}},
+        {"gutter 602900", &Reads::calls, {"María"}},
+        {"leaks garcia (602) 900-2222 phoenix", &Reads::calls, {"María"}},
+        {"gutter mario", &Reads::calls, {}},
+        {"480-555-0777", &Reads::calls, {"María"}},
+        {"4805550777 husband", &Reads::calls, {"María"}},
+        {"480", &Reads::calls, {"María", "Seán"}},
+        {"602-900-1111", &Reads::calls, {"Mario"}},
+        {"6029001111 lopes", &Reads::calls, {"Mario"}},
+        {"602900", &Reads::calls, {"María", "Mario", "Seán", "Jürgen", "-"}},
+        {"estimate", &Reads::calls, {"Seán"}},
+        {"north sean", &Reads::calls, {"Seán"}},
+        {"anonymous", &Reads::calls, {"-"}},
+        {"anonymous 6029002222", &Reads::calls, {"-"}},
+        {"50%_OFF", &Reads::calls, {"Mario"}},
+        {"50x_off", &Reads::calls, {}},
+        {"%", &Reads::calls, {"Mario"}},
+        {"maria 623 555 0123", &Reads::calls, {"María"}},
+        {"lopez maria", &Reads::leads, {"María"}},
+        {"yellow lopes", &Reads::leads, {"Mario"}},
+        {"pages yellow 6235550124", &Reads::leads, {"Mario"}},
+        {"google mario", &Reads::leads, {}},
+        {"85009 maria", &Reads::appointments, {"María"}},
+        {"77 85009", &Reads::appointments, {"María"}},
+        {"reparation mario", &Reads::appointments, {"Mario"}},
+        {"bell ring obrien", &Reads::appointments, {"Seán"}},
+        {"(480) 555-0199", &Reads::appointments, {"Seán"}},
+        {"quote lopez", &Reads::tasks, {"María"}},
+        {"facade naive", &Reads::tasks, {"-"}},
+        {"fax 020 7946 0111 gross", &Reads::tasks, {"Jürgen"}},
+        {"02079460111", &Reads::tasks, {"Jürgen"}},
+        {"6235550123", &Reads::tasks, {"María"}},
+    };
+    auto names = [](const JsonView& items) {
+        std::set<std::string> out;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            auto row = items.at(i);
+            auto contact = row["contact"].exists() ? row["contact"] : row;
+            out.insert(std::string(contact["first_name"].string().value_or("-")));
+        }
+        return out;
+    };
+    for (const auto& [typed, read, found] : table) {
+        auto page = Asking::data(people.ask(read, "search=" + percent_encode(typed)));
+        INFO(typed << ": " << page.root()["items"].dump());
+        CHECK(names(page.root()["items"]) == found);
+        CHECK(page.root()["total"].integer() == static_cast<std::int64_t>(found.size()));
+    }
+    // Of what a rep may see; with another filter; of another company; after a change.
+    CHECK(names(Asking::data(people.ask(&Reads::appointments, "search=lope", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(&Reads::tasks, "search=quote", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(&Reads::tasks, "search=lope&assignee_id=none")).root()["items"]) == std::set<std::string>{"María"});
+    CHECK(names(Asking::data(people.ask(&Reads::calls, "search=lope&direction=outbound")).root()["items"]).empty());
+    for (auto read : {&Reads::calls, &Reads::leads, &Reads::contacts, &Reads::appointments, &Reads::tasks})
+        CHECK(Asking::data(people.ask(read, "search=maria", "user_m", Role::manager, "", "", "org_b")).root()["total"].integer() == 1);
+    CHECK(Asking::data(people.ask(&Reads::calls, "search=CAL1")).root()["total"].integer() == 1);  // a provider's id, as a whole
+    people.owner.execute("UPDATE contact_cards SET last_name = 'Núñez' WHERE company_id = 'org_a' AND first_name = 'Mario'; UPDATE tasks SET description = 'Ask for the deposit' WHERE company_id = 'org_a' AND assignee_id = 'user_rep'");
+    CHECK(Asking::data(people.ask(&Reads::calls, "search=nunez")).root()["total"].integer() == 1);
+    CHECK(Asking::data(people.ask(&Reads::tasks, "search=nunez+deposit")).root()["total"].integer() == 1);
+    CHECK(Asking::data(people.ask(&Reads::tasks, "search=nunez+quote")).root()["total"].integer() == 0);
+}
+
+TEST_CASE("a row that was searched as it is found, from whichever side its words are rare", "[integration]") {
+    // Every mixture of a word that many notes, cards or numbers hold with one that few do, against the condition that a row is looked at with.
+    const char* const typed[] = {"phoenix", "gutter", "gutter phoenix", "phoenix gutter mills", "gutter 6029000001", "6029000001 phoenix", "zurn 602900", "zurn phoenix 602900", "zurn gutter", "ann4242 gutter", "602900 14802004242 fell",
+                                 "602-900-0002", "6029000002 mills", "6029000002 zurn", "phoenix mills", "ann77 z", "google phoenix", "yellow zurn", "yellow mills", "off 50% 602900", "a b c d e f g h phoenix gutter"};
+    struct Ids {
+        std::string index, rows;
+        static Ids from(const pg::Fields& f) { return {f.text("index"), f.text("rows")}; }
+    };
+    pg::Connection db(testkit::TestPostgres::as_role(world().url, "otto_query_service"), "test");
+    for (const char* text : typed) {
+        INFO(text);
+        auto patterns = pg::Param::array(search_patterns(text));
+        for (std::int64_t most : {100'000, 50}) {
+            auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
+            INFO(most);
+            auto calls = tx.one<Ids>({"calls_both", "WITH i AS MATERIALIZED (SELECT id::bigint FROM unnest(search_found('calls', $1, '', $2::int)) id), "
+                                                    "r AS MATERIALIZED (SELECT c.call_id AS id FROM calls c JOIN contact_cards k ON k.id = c.contact_card_id AND k.company_id = c.company_id WHERE c.company_id = 'org_a' AND "
+                                                    "(call_search_text(c.phone_number, c.tracking_number, c.note, c.tags) || search_number(c.tracking_number) || k.search_text) LIKE ALL ($1)) "
+                                                    "SELECT least((SELECT count(DISTINCT id) FROM i WHERE id IN (SELECT id FROM r)), $2::int) || ' of ' || (SELECT count(*) FROM i) AS index, "
+                                                    "least((SELECT count(*) FROM r), $2::int) || ' of ' || least((SELECT count(*) FROM r), $2::int) AS rows"},
+                                     {patterns, most});
+            CHECK(calls.index == calls.rows);
+            auto leads = tx.one<Ids>({"leads_both", "WITH i AS MATERIALIZED (SELECT id::uuid FROM unnest(search_found('leads', $1, '', $2::int)) id), "
+                                                    "r AS MATERIALIZED (SELECT l.id FROM leads l JOIN contact_cards k ON k.id = l.contact_card_id AND k.company_id = l.company_id WHERE l.company_id = 'org_a' AND "
+                                                    "(l.search_text || k.search_text) LIKE ALL ($1)) "
+                                                    "SELECT least((SELECT count(DISTINCT id) FROM i WHERE id IN (SELECT id FROM r)), $2::int) || ' of ' || (SELECT count(*) FROM i) AS index, "
+                                                    "least((SELECT count(*) FROM r), $2::int) || ' of ' || least((SELECT count(*) FROM r), $2::int) AS rows"},
+                                     {patterns, most});
+            CHECK(leads.index == leads.rows);
+        }
+    }
+}
 
 TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in large and small letters, of one's own company", "[integration]") {
     CHECK(total(&Reads::calls, "search=gutter") == 3);
@@ -75,13 +264,13 @@ TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in
         std::string ids;
         static Ids from(const pg::Fields& f) { return {f.text("ids")}; }
     };
-    CHECK(tx.one<Ids>({"id", "SELECT calls_found('%gutter%', '', 10)::text AS ids"}).ids == "{}");  // without a scope there is nothing
+    CHECK(tx.one<Ids>({"id", "SELECT search_found('calls', '{%gutter%}', '', 10)::text AS ids"}).ids == "{}");  // without a scope there is nothing
 }
 
 TEST_CASE("a search takes 100 letters", "[integration]") {
     std::string letters;
     for (int i = 0; i < 100; ++i) letters += "%C3%BC";
-    for (auto read : {&Reads::calls, &Reads::leads, &Reads::contacts}) {
+    for (auto read : {&Reads::calls, &Reads::leads, &Reads::contacts, &Reads::appointments, &Reads::tasks}) {
         CHECK(world().ask(read, "search=" + letters).status == 200);
         auto refused = world().ask(read, "search=a" + letters);
         CHECK(refused.status == 422);
@@ -109,10 +298,18 @@ TEST_CASE("a search reads what it finds and not its company, also of one that st
     for (bool known : {true, false}) {
         if (!known) world().owner.execute("DELETE FROM pg_statistic WHERE starelid IN ('calls'::regclass, 'contact_cards'::regclass, 'leads'::regclass)");
         INFO(known);
-        CHECK(pages("SELECT calls_found('%gutter%', 'gutter', 10001)") < 200);  // all calls of the company lie on 1,500
-        CHECK(pages("SELECT calls_found('%zürn%', '', 10001)") < 200);
-        CHECK(pages("SELECT contacts_found('%zürn%', 10001)") < 100);
-        CHECK(pages("SELECT leads_found('%yellow%', 10001)") < 200);
+        CHECK(pages("SELECT search_found('calls', '{%gutter%}', 'gutter', 10001)") < 350);  // all calls of the company lie on 1,500
+        CHECK(pages("SELECT search_found('calls', '{%zurn%}', '', 10001)") < 350);
+        CHECK(pages("SELECT search_found('calls', '{%4802000077%}', '', 10001)") < 350);
+        CHECK(pages("SELECT search_found('calls', '{%6029000002%}', '', 10001)") < 350);
+        CHECK(pages("SELECT search_found('calls', '{%phoenix%,%gutter%}', '', 10001)") < 400);
+        CHECK(pages("SELECT search_found('calls', '{%mills%,\"% zz%\"}', '', 10001)") < 400);
+        CHECK(pages("SELECT search_found('contacts', '{%zurn%}', '', 10001)") < 150);
+        CHECK(pages("SELECT search_found('contacts', '{\"% zu%\"}', '', 10001)") < 150);
+        CHECK(pages("SELECT search_found('leads', '{%yellow%}', '', 10001)") < 350);
+        CHECK(pages("SELECT search_found('leads', '{%google%,%zurn%}', '', 10001)") < 400);
+        CHECK(pages("SELECT search_found('appointments', '{%zurn%}', '', 10001)") < 350);
+        CHECK(pages("SELECT search_found('tasks', '{%zurn%}', '', 10001)") < 350);
     }
     world().owner.execute("ANALYZE");
 }
