@@ -135,13 +135,14 @@ struct FollowUps {
 /// A rep's appointments of the window; `rep` is nullopt for those that nobody was given.
 struct Rep {
     std::optional<std::string> rep, name;
-    std::int64_t total = 0, completed = 0, won = 0, won_of_completed = 0, lost = 0, pending = 0, no_show = 0, sold_cents = 0;
+    std::int64_t total = 0, completed = 0, attended = 0, won = 0, won_of_completed = 0, lost = 0, pending = 0, no_show = 0, sold_cents = 0;
     static Rep from(const Fields& f) {
-        return {f.maybe_text("rep"), f.maybe_text("name"), f.integer("total"), f.integer("completed"), f.integer("won"), f.integer("won_of_completed"), f.integer("lost"), f.integer("pending"), f.integer("no_show"), f.integer("sold_cents")};
+        return {f.maybe_text("rep"), f.maybe_text("name"), f.integer("total"), f.integer("completed"), f.integer("attended"), f.integer("won"), f.integer("won_of_completed"), f.integer("lost"), f.integer("pending"), f.integer("no_show"), f.integer("sold_cents")};
     }
     void add(const Rep& other) {
         total += other.total;
         completed += other.completed;
+        attended += other.attended;
         won += other.won;
         won_of_completed += other.won_of_completed;
         lost += other.lost;
@@ -328,7 +329,7 @@ http::Response Metrics::rep_figures(Context& c, const std::string& rep) const {
     w.member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
     nulls(w, {"first_touch_win_rate", "followup_win_rate"});
     w.member("auto_usage_hours", 0);
-    rate(w, "attendance_rate", own.completed, own.completed + own.no_show);
+    rate(w, "attendance_rate", own.attended, own.attended + own.no_show);
     nulls(w, {"followup_rate"});
     w.member("pending_followups_count", tasks.open);
     window.write(w, own.total == 0 ? why_no_visits(c, window, rep) : std::nullopt);

@@ -90,7 +90,7 @@ SELECT (ARRAY['pending', 'booked', 'dead'])[1 + k.state] AS state, k.leads AS al
 -- name: reps
 -- Appointments planned for the window by whose they are, and all reps of the company; one rep alone ($5).
 WITH w AS (
-  SELECT a.assigned_rep_id AS rep, count(*) AS total, count(*) FILTER (WHERE a.status = 'completed') AS completed, count(*) FILTER (WHERE a.outcome = 'won') AS won, count(*) FILTER (WHERE a.outcome = 'won' AND a.status = 'completed') AS won_of_completed,
+  SELECT a.assigned_rep_id AS rep, count(*) AS total, count(*) FILTER (WHERE a.status = 'completed') AS completed, count(*) FILTER (WHERE a.status = 'completed' AND a.outcome <> 'no_show') AS attended, count(*) FILTER (WHERE a.outcome = 'won') AS won, count(*) FILTER (WHERE a.outcome = 'won' AND a.status = 'completed') AS won_of_completed,
          count(*) FILTER (WHERE a.outcome = 'lost') AS lost, count(*) FILTER (WHERE a.outcome = 'pending' AND a.status IN ('scheduled', 'confirmed', 'completed')) AS pending,
          count(*) FILTER (WHERE a.status = 'no_show' OR a.outcome = 'no_show') AS no_show, coalesce(sum(a.deal_size_cents) FILTER (WHERE a.outcome = 'won'), 0)::bigint AS sold_cents
     FROM appointments a
@@ -98,7 +98,7 @@ WITH w AS (
      AND ($5::text IS NULL OR a.assigned_rep_id = $5)
    GROUP BY 1),
 known AS (SELECT u.id AS rep FROM company_users u WHERE u.company_id = $1 AND u.role = 'sales_rep' AND u.status = 'active' AND ($5::text IS NULL OR u.id = $5) UNION SELECT w.rep FROM w)
-SELECT k.rep, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE u.company_id = $1 AND u.id = k.rep) AS name, coalesce(w.total, 0) AS total, coalesce(w.completed, 0) AS completed,
+SELECT k.rep, (SELECT coalesce(u.name, u.email) FROM company_users u WHERE u.company_id = $1 AND u.id = k.rep) AS name, coalesce(w.total, 0) AS total, coalesce(w.completed, 0) AS completed, coalesce(w.attended, 0) AS attended,
        coalesce(w.won, 0) AS won, coalesce(w.won_of_completed, 0) AS won_of_completed, coalesce(w.lost, 0) AS lost, coalesce(w.pending, 0) AS pending, coalesce(w.no_show, 0) AS no_show, coalesce(w.sold_cents, 0) AS sold_cents
   FROM known k LEFT JOIN w ON w.rep IS NOT DISTINCT FROM k.rep
  ORDER BY k.rep NULLS LAST

@@ -1,11 +1,8 @@
-#include "metrics.hpp"
-#include "reads.hpp"
-
 #include <functional>
 #include <map>
 #include <set>
 
-#include "openapi.hpp"
+#include "figures.hpp"
 #include "pg/migrate.hpp"
 #include "query-service/sql.hpp"
 #include "schema/schema.hpp"
@@ -335,35 +332,6 @@ TEST_CASE("missed calls and what became of their leads", "[integration]") {
 namespace {
 
 using Read = http::Response (Metrics::*)(identity::Context&) const;
-struct Path {
-    const char* path;
-    Read read;
-    identity::Role role = identity::Role::manager;
-    const char* user = "user_csr1";
-};
-const Path kPaths[] = {{"csr/overview", &Metrics::csr_overview},
-                       {"csr/overview/self", &Metrics::csr_overview_self},
-                       {"csr/booking-trend", &Metrics::booking_trend},
-                       {"csr/booking-trend/self", &Metrics::booking_trend_self},
-                       {"csr/objections/top", &Metrics::top_objections},
-                       {"csr/unbooked-appointments", &Metrics::unbooked_calls},
-                       {"csr/missed-call-recovery", &Metrics::missed_call_recovery},
-                       {"sales/rep/overview/self", &Metrics::rep_self, identity::Role::sales_rep, "user_rep1"},
-                       {"sales/rep/{rep_id}", &Metrics::rep},
-                       {"sales/team", &Metrics::sales_team},
-                       {"exec/csr", &Metrics::exec_csr},
-                       {"exec/sales", &Metrics::exec_sales},
-                       {"exec/company-overview", &Metrics::company_overview}};
-
-/// Calls `each(name, value)` for every member of an answer, however deep.
-void members(const JsonView& v, const std::function<void(std::string_view, const JsonView&)>& each) {
-    for (std::size_t i = 0; v.is_array() && i < v.size(); ++i) members(v.at(i), each);
-    if (!v.is_object()) return;
-    for (auto [name, value] : v.members()) {
-        each(name, value);
-        members(value, each);
-    }
-}
 
 }  // namespace
 
@@ -377,13 +345,13 @@ SELECT company_id, call_id, f, CASE f WHEN 'booking_status' THEN (ARRAY['booked'
 UPDATE appointments SET outcome = 'won', status = (ARRAY['scheduled', 'cancelled', 'completed'])[1 + floor(random() * 3)::int] WHERE random() < 0.3;
 )sql");
         int rates = 0, nothing = 0;
-        for (const auto& path : kPaths)
+        for (const auto& path : kFigurePaths)
             for (const std::string company : {"org_a", "org_b", "org_empty"})
                 for (auto [from, to] : {std::pair(90, 0), std::pair(3, 3), std::pair(20, 14)}) {
                     if (company == "org_empty" && path.read == &Metrics::rep) continue;
                     auto data = w.data(path.read, "date_from=" + w.day(from) + "&date_to=" + w.day(to), company, path.user, path.role);
                     members(data.root(), [&](std::string_view name, const JsonView& value) {
-                        if (!name.ends_with("_rate") && !name.ends_with("_ratio") && name != "value") return;
+                        if (!is_rate(name)) return;
                         INFO(path.path << " of " << company << ": " << name << " " << value.dump());
                         if (value.is_null()) ++nothing;
                         else CHECK((value.number().value() >= 0 && value.number().value() <= 1));
@@ -416,50 +384,26 @@ INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VA
 TEST_CASE("each figure is the total of the list that the contract names for it", "[integration]") {
     auto& w = World::shared();
     Reads reads;
-    auto document = JsonDocument::parse(std::string(openapi_json())).value();
-    using List = http::Response (Reads::*)(identity::Context&) const;
-    const std::map<std::string, List, std::less<>> lists{{"/api/v1/calls", &Reads::calls}, {"/api/v1/leads", &Reads::leads}, {"/api/v1/appointments", &Reads::appointments}, {"/api/v1/tasks", &Reads::tasks}};
     int compared = 0, more_than_none = 0;
-    for (const auto& path : kPaths)
-        for (auto [from, to] : {std::pair(29, 0), std::pair(80, 40)}) {
-            auto since = w.day(from), until = w.day(to);
-            auto data = w.data(path.read, "date_from=" + since + "&date_to=" + until, "org_a", path.user, path.role);
-            auto schema = document.root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]["application/json"]["schema"].dump();
-            bool self = std::string_view(path.path).ends_with("csr/overview/self");
-            bool reps = std::string_view(path.path).starts_with("sales/rep");
-            for (auto [name, component] : document.root()["components"]["schemas"].members()) {
-                if (schema.find("schemas/" + std::string(name) + "\"") == std::string::npos) continue;
-                for (auto [figure, property] : component["properties"].members()) {
-                    auto list = property["x-list"].string();
-                    if (!list) continue;
-                    std::string asked(*list);
-                    auto put = [&](const std::string& what, const std::string& with) {
-                        if (auto at = asked.find(what); at != std::string::npos) asked.replace(at, what.size(), with);
-                    };
-                    put("{date_from}", since);
-                    put("{date_to}", until);
-                    put("{rep_id}", "user_rep1");
-                    auto of = asked.substr(0, asked.find('?'));
-                    auto query = asked.substr(asked.find('?') + 1);
-                    if (self && of == "/api/v1/calls") query += "&owner_id=user_csr1,none";
-                    if (self && of == "/api/v1/tasks") query += "&assignee_id=user_csr1,none";
-                    http::Request request;
-                    request.query = query;
-                    request.received_at = system_clock().now();
-                    identity::Principal who;
-                    bool as_rep = reps && of == "/api/v1/tasks";
-                    who.user = UserId{as_rep ? "user_rep1" : "user_m"};
-                    who.company = CompanyId{"org_a"};
-                    who.role = as_rep ? identity::Role::sales_rep : identity::Role::manager;
-                    identity::Context context(request, who, *w.pool);
-                    INFO(path.path << " " << figure << ": " << asked);
-                    auto total = JsonDocument::parse((reads.*lists.at(of))(context).body).value().root()["data"]["total"].integer();
-                    CHECK(data.root()[figure].integer() == total);
-                    ++compared;
-                    more_than_none += total > 0;
-                }
-            }
+    for (auto [from, to] : {std::pair(29, 0), std::pair(80, 40)}) {
+        auto since = w.day(from), until = w.day(to);
+        for (const auto& f : listed_figures()) {
+            auto data = w.data(f.path->read, "date_from=" + since + "&date_to=" + until, "org_a", f.path->user, f.path->role);
+            http::Request request;
+            request.query = of_days(f.query, since, until);
+            request.received_at = system_clock().now();
+            identity::Principal who;
+            who.user = UserId{f.as_rep ? "user_rep1" : "user_m"};
+            who.company = CompanyId{"org_a"};
+            who.role = f.as_rep ? identity::Role::sales_rep : identity::Role::manager;
+            identity::Context context(request, who, *w.pool);
+            INFO(f.path->path << " " << f.figure << ": " << request.query);
+            auto total = JsonDocument::parse((reads.*kListReads.at(f.list))(context).body).value().root()["data"]["total"].integer();
+            CHECK(data.root()[f.figure].integer() == total);
+            ++compared;
+            more_than_none += total > 0;
         }
+    }
     CHECK(compared > 70);
     CHECK(more_than_none > 60);
 }
