@@ -16,7 +16,7 @@ from . import analyses, commands, flow, publishing, reads
 from .harness import SEED, Bench, Company, Row, say
 
 MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "visible": flow.visible,
-                                                                         "growth": reads.growth, "reads": reads.reads, "searches": reads.searches, "results": analyses.results,
+                                                                         "growth": reads.growth, "reads": reads.reads, "search": reads.search, "searches": reads.searches, "results": analyses.results,
                                                                          "recordings": analyses.recordings, "members": commands.members, "strangers": commands.strangers, "refused": publishing.refused,
                                                                          "away": publishing.away, "memory": flow.memory}
 COMPANIES = 8

@@ -17,7 +17,7 @@ SELECT n, company, in_company, 'org_bench_' || lpad(company::text, 3, '0') AS co
 
 INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name, city, state, created_at, updated_at)
 SELECT company_id, md5('card' || company || ' ' || customer)::uuid, '+1480' || 2000000 + customer, (ARRAY['Kaylah', 'Omar', 'Priya', 'Jon', 'Maria'])[1 + customer % 5],
-       (ARRAY['Mills', 'Haddad', 'Nair', 'Berg', 'Lopez', 'Chen', 'Silva'])[1 + customer % 7], 'Phoenix', 'AZ', min(at), max(at)
+       (ARRAY['Mills', 'Haddad', 'Nair', 'Berg', 'López', 'Chen', 'Silva'])[1 + customer % 7], 'Phoenix', 'AZ', min(at), max(at)
   FROM who GROUP BY company, company_id, customer ORDER BY min(at);
 
 INSERT INTO leads (company_id, id, contact_card_id, status, source, pool_status, assigned_rep_id, last_contacted_at, created_at, updated_at)
@@ -27,11 +27,12 @@ SELECT company_id, md5('lead' || company || ' ' || customer)::uuid, md5('card' |
   FROM who GROUP BY company, company_id, customer ORDER BY min(at);
 
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-                   contact_card_id, lead_id, source, campaign, tags, received_at, merge_state, traceparent, created_at, updated_at)
+                   contact_card_id, lead_id, source, campaign, tags, note, received_at, merge_state, traceparent, created_at, updated_at)
 SELECT company_id, 1000000000 + n, 'callrail', 'CAL' || md5(n::text), '+1480' || 2000000 + customer, '+1602' || 9000000 + company, CASE WHEN in_company % 20 = 0 THEN 'outbound' ELSE 'inbound' END,
        CASE WHEN in_company % 7 = 0 THEN 'missed' WHEN in_company % 31 = 0 THEN 'voicemail' ELSE 'completed' END, in_company % 7 = 0, in_company % 7 <> 0 AND in_company % 31 <> 0, 20 + in_company % 900,
        'https://app.callrail.com/calls/' || 1000000000 + n || '/recording/redirect?access_key=aaaaccccddddeeee', at, at + (20 + in_company % 900) * interval '1 second',
-       md5('card' || company || ' ' || customer)::uuid, md5('lead' || company || ' ' || customer)::uuid, 'Google AdWords', 'Google AdWords', '{{}}', at + interval '20 minutes',
+       md5('card' || company || ' ' || customer)::uuid, md5('lead' || company || ' ' || customer)::uuid, 'Google AdWords', 'Google AdWords', '{{}}',
+       CASE WHEN n % 50 = 0 THEN 'The gutter leaks' || CASE WHEN n % 2000 = 0 THEN ' behind the chimney, call 480-555-0199' ELSE '' END END, at + interval '20 minutes',
        '{{"status":"completed","answered":true,"callable":true,"name":"Kaylah Mills","city":"Phoenix","state":"AZ","origins":"' || repeat('x', 300) || '"}}',
        '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', at + interval '20 minutes', at + interval '20 minutes'
   FROM who ORDER BY at;
@@ -44,3 +45,13 @@ SELECT company_id, call_id, (ARRAY['booked', 'not_booked', 'not_booked', 'servic
           [1 + call_id % 10 : call_id % 10 + call_id / 10 % 3]) k),
        call_id % 101 / 10.0, call_id % 11 / 10.0, '{{"address": "1 Main St"}}', 'The customer asked for an estimate.', '{{"status": "completed"}}', happened_at + interval '5 minutes', happened_at + interval '5 minutes'
   FROM calls WHERE answered AND call_id % 5 > 0 ORDER BY happened_at;
+
+-- Each booked call has a visit, each tenth a task.
+INSERT INTO appointments (company_id, id, lead_id, contact_card_id, call_id, scheduled_start, status, location_address, service_type, assigned_rep_id, created_at, updated_at)
+SELECT c.company_id, md5('visit' || c.call_id)::uuid, c.lead_id, c.contact_card_id, c.call_id, c.happened_at + interval '3 days', CASE WHEN c.call_id % 3 = 0 THEN 'scheduled' ELSE 'completed' END, 1 + c.call_id % 9000 || ' Main St, Phoenix',
+       (ARRAY['Roof repair', 'Gutter', 'Inspection'])[1 + c.call_id % 3], 'user_rep_' || c.call_id % 20, c.happened_at + interval '6 minutes', c.happened_at + interval '6 minutes'
+  FROM calls c JOIN call_analyses a ON a.company_id = c.company_id AND a.call_id = c.call_id WHERE a.booking_status = 'booked' ORDER BY c.happened_at;
+INSERT INTO tasks (company_id, id, description, assigned_to, source, due_at, status, contact_card_id, lead_id, call_id, unique_key, raw_text, created_at, updated_at)
+SELECT company_id, md5('task' || call_id)::uuid, 'Call back about the estimate', 'csr', 'shunya', happened_at + interval '1 day', CASE WHEN call_id % 8 = 0 THEN 'open' ELSE 'completed' END, contact_card_id, lead_id, call_id, md5('task' || call_id),
+       'the customer asked for a call', happened_at + interval '6 minutes', happened_at + interval '6 minutes'
+  FROM calls WHERE call_id % 10 = 1 ORDER BY happened_at;

@@ -5,6 +5,7 @@ import datetime
 import pathlib
 import time
 import typing
+import urllib.parse
 
 from .harness import Bench, Company, Cpu, Row, limited_by, median, say
 
@@ -13,7 +14,10 @@ SIZES = {"bench_small": 10_000, "bench_search": 120_000, "bench_large": 1_000_00
 READ_S = 3
 CONNECTIONS = 8  # of HTTP, and of libpq: enough to keep both cores busy
 FIGURES = ("csr/overview", "csr/booking-trend", "csr/objections/top", "csr/missed-call-recovery", "exec/csr/overview", "exec/company-overview")
-TABLES = ("contact_cards", "leads", "calls", "call_analyses", "call_facts")
+TABLES = ("contact_cards", "leads", "calls", "call_analyses", "call_facts", "appointments", "tasks")
+# What people type: names in any order, accents more or less, numbers in any spelling or a part, few letters, words that all rows hold, few or none; of a note and its customer; the number that was called.
+TYPED = ("maria lopez", "López Maria", "(480) 200-4711", "480-200", "2004711", "nair omar phoenix", "phoenix", "ka", "gutter", "maria gutter", "chimney 480", "zzzz", "(602) 900-0001")
+LISTS = ("contacts", "calls", "leads", "appointments", "tasks")
 
 
 def fill(bench: Bench, database: str, calls: int, now: datetime.datetime) -> None:
@@ -128,6 +132,25 @@ def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
         say(f"reads {n + 1}/{rounds}: libpq {limit[-1]['reads_per_s']:.0f}/s {limit[-1]['cores']}, query-service {ours[-1]['requests_per_s']:.0f}/s {ours[-1]['cpu_us']:.0f} µs + Postgres {ours[-1]['postgres_us']:.0f} µs {ours[-1]['cores']}")
     both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
     return [Row("GET /calls?limit=50 at 10⁶ calls: reads/s", median(ours, "requests_per_s"), "/s", median(limit, "reads_per_s"), 0.5, 0.8, "more", limited_by(ours), both)]
+
+
+def search(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
+    """Somebody of the largest company searches every list."""
+    bench.keep_only("sandbox", *[n for n in bench.extra if n.startswith("query-service-")])
+    reading = Reading.of(bench, "bench_large")
+    company = ["org_bench_001"]
+    alone = {}
+    for typed in TYPED:  # each by itself, for whoever wants to know which it is; plans and pages are there afterwards
+        for name in LISTS:
+            target = f"/api/v1/{name}?search={urllib.parse.quote(typed)}"
+            alone[f"{name} {typed}"] = load(bench, reading, "bench_large", [target], company, 1, 0.3)["p99_ms"]
+    say("the slowest: " + ", ".join(f"{what} {ms:.0f} ms" for what, ms in sorted(alone.items(), key=lambda x: -x[1])[:5]))
+    targets = [f"/api/v1/{name}?search={urllib.parse.quote(typed)}" for typed in TYPED for name in LISTS]
+    asked = []
+    for n in range(rounds):
+        asked.append(load(bench, reading, "bench_large", targets, company, 2, 2 * READ_S))
+        say(f"search {n + 1}/{rounds}: p99 {asked[-1]['p99_ms']:.0f} ms, {asked[-1]['requests_per_s']:.0f}/s")
+    return [Row("GET /…?search= at 10⁶ calls: p99", median(asked, "p99_ms"), "ms", None, 100, 50, "less", limited_by(asked, names={n: n.replace("-bench_large", "") for n in asked[0]["cores"]}), [{"ours": a, "alone": alone} for a in asked])]
 
 
 def searches(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
