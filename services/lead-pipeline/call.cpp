@@ -64,12 +64,15 @@ std::string Call::status() const {
     return reported_status;
 }
 
-bool Call::answered() const { return ever_answered && reported_status != "voicemail"; }
+bool is_answered(std::string_view status) { return status == "completed"; }
 
-bool Call::missed_call() const {
-    auto s = status();
-    return direction_or_inbound() == "inbound" && (s == "missed" || s == "voicemail");
-}
+bool is_missed(std::string_view direction, std::string_view status) { return direction == "inbound" && (status == "missed" || status == "voicemail" || status == "failed"); }
+
+bool Call::answered() const { return is_answered(status()); }
+
+bool Call::missed_call() const { return is_missed(direction_or_inbound(), status()); }
+
+Phone customer_of(const pb::CallReport& r) { return normalize_phone(r.customer_phone()); }
 
 void merge(Call& call, const pb::CallReport& r, const Order& order) {
     auto name = name_of(order.id);
@@ -78,8 +81,9 @@ void merge(Call& call, const pb::CallReport& r, const Order& order) {
     auto received = from_micros(order.received_us);
     call.received_at = call.received_at == Instant{} ? received : std::min(call.received_at, received);
     if (!r.customer_phone().empty() && call.origins.take("phone_number", order)) {
-        call.phone_number = r.customer_phone();
-        call.phone_callable = r.customer_phone_callable();
+        auto phone = customer_of(r);
+        call.phone_number = std::move(phone.text);
+        call.phone_callable = phone.e164;
     }
     take(call, "tracking_number", call.tracking_number, !r.tracking_number().empty(), r.tracking_number(), false, order);
     take(call, "direction", call.direction, r.has_direction(), r.direction(), false, order);

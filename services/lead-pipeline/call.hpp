@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/phone.hpp"
 #include "base/time.hpp"
 #include "order.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
@@ -28,9 +29,16 @@ struct Call {
     /// Derived, never stored apart from what they follow from.
     std::string status() const;
     bool answered() const;
-    bool missed_call() const;               ///< inbound, and nobody spoke to the customer: missed or voicemail
+    bool missed_call() const;
     std::string direction_or_inbound() const { return direction.value_or("inbound"); }
 };
+
+/// What a status says, and no flag beside it says otherwise: of inbound calls that are over each is one of the two.
+bool is_answered(std::string_view status);                                  ///< over, and somebody spoke to the customer
+bool is_missed(std::string_view direction, std::string_view status);       ///< inbound, and nobody did: missed, voicemail or failed
+
+/// The caller's number as numbers are read now, whatever was read when the report was made.
+Phone customer_of(const inbound::v1::CallReport&);
 
 /// Statuses only climb: ringing < in_progress < {missed, voicemail, completed, failed}.
 int rank(std::string_view status);

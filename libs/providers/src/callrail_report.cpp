@@ -42,6 +42,26 @@ Report::Names names_in(const Body& body) {
     return n;
 }
 
+/// What `call_type` says: the words of CallRail's calls, of its filters (plural) and of those who speak in its place.
+struct Type {
+    std::string status;       ///< "" if it says none: first_call, inbound
+    bool outbound = false;
+};
+
+Type type_in(const Body& body) {
+    std::string letters;
+    for (char c : lower(body.text({"call_type"}).value_or("")))
+        if (c >= 'a' && c <= 'z') letters += c;
+    auto says = [&](std::initializer_list<std::string_view> words) { return std::any_of(words.begin(), words.end(), [&](auto w) { return letters.find(w) != std::string::npos; }); };
+    Type t;
+    t.outbound = says({"outbound", "outgoing"});
+    if (says({"voicemail", "voicemessage", "vmail", "leftmessage"}) || letters == "vm" || letters == "vms") t.status = "voicemail";
+    else if (says({"missed", "abandon", "unanswered", "notanswered", "noanswer", "nopickup", "busy", "hangup", "hungup", "reject", "decline", "cancel"})) t.status = "missed";
+    else if (says({"fail"})) t.status = "failed";
+    else if (says({"answered", "completed"}) || letters.starts_with("connected")) t.status = "completed";
+    return t;
+}
+
 struct Classified {
     pb::Stage stage;
     std::string status, kind;
@@ -50,8 +70,8 @@ struct Classified {
 /// By payload; where it cannot tell, the path decides (http-api.md, "Webhooks"). A Pre-Call looks like a missed call, and nothing may be concluded from it.
 Classified classify(const Body& body, std::string_view path) {
     auto answered = body.truth({"answered"});
-    auto type = lower(body.text({"call_type"}).value_or(""));
-    bool voicemail = body.truth({"voicemail"}).value_or(false) || type == "voicemail";
+    auto type = type_in(body);
+    bool voicemail = body.truth({"voicemail"}).value_or(false) || type.status == "voicemail";
     auto duration = body.number({"duration"}).value_or(0);
     bool recording = body.text({"recording_url", "recording"}).has_value();
     bool over = duration > 0 || recording || voicemail || body.text({"end_time", "ended_at"}).has_value();
@@ -61,9 +81,9 @@ Classified classify(const Body& body, std::string_view path) {
         if (voicemail) return "voicemail";
         if (answered) return *answered ? "completed" : "missed";
         if (path == "call.missed") return "missed";
-        return type == "missed" || type == "abandoned" ? "missed" : "completed";
+        return type.status.empty() ? "completed" : type.status;
     };
-    if (modified) return {pb::STAGE_MODIFIED, over || answered || type == "missed" ? ended() : "", "call.modified"};
+    if (modified) return {pb::STAGE_MODIFIED, over || answered || !type.status.empty() ? ended() : "", "call.modified"};
     if (over) {
         auto status = ended();
         return {pb::STAGE_POST_CALL, status, path == "call.missed" ? "call.missed" : "call.completed"};
@@ -83,10 +103,9 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     r.set_customer_phone(clip_utf8(customer.text, 200));
     r.set_customer_phone_callable(customer.e164);
     r.set_tracking_number(number_in(body, kTracking));
-    auto type = lower(body.text({"call_type"}).value_or(""));
     if (auto d = body.text({"direction"})) {
         if (iequals(*d, "inbound") || iequals(*d, "outbound")) r.set_direction(lower(*d));
-    } else if (type == "outbound") {
+    } else if (type_in(body).outbound) {
         r.set_direction("outbound");
     }
     // What is said, but is not what its field takes, leaves what is known, whatever `changes` says.

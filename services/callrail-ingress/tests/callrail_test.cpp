@@ -185,6 +185,20 @@ TEST_CASE("classified by payload, the path only where it cannot tell") {
     CHECK(changed.status().empty());
 }
 
+TEST_CASE("a call's type in the words of whoever speaks, where no flag says it") {
+    const std::vector<std::pair<std::string, std::string>> words{
+        {"voicemail", "voicemail"}, {"voicemails", "voicemail"}, {"Voice Mail", "voicemail"}, {"left_voicemail", "voicemail"}, {"VM", "voicemail"}, {"voicemail_transcription", "voicemail"},
+        {"missed", "missed"}, {"Missed Call", "missed"}, {"missed_calls", "missed"}, {"abandoned", "missed"}, {"Abandoned Calls", "missed"}, {"unanswered", "missed"}, {"not answered", "missed"},
+        {"no-answer", "missed"}, {"BUSY", "missed"}, {"hang-up", "missed"}, {"canceled", "missed"}, {"cancelled", "missed"}, {"outbound_missed", "missed"}, {"failed", "failed"}, {"Failed Call", "failed"},
+        {"answered", "completed"}, {"answered_calls", "completed"}, {"first_call", "completed"}, {"inbound", "completed"}, {"", "completed"}, {"in time", "completed"}};
+    for (const auto& [word, status] : words) {
+        INFO(word);
+        CHECK(said("call.completed", R"({"id":1,"answered":null,"duration":"20","call_type":")" + word + "\"}").call().status() == status);
+    }
+    CHECK(said("call.completed", R"({"id":1,"answered":true,"call_type":"missed_calls"})").call().status() == "completed");  // a flag that is stated says more
+    CHECK(said("call.completed", R"({"id":1,"call_type":"Outbound Calls"})").call().direction() == "outbound");
+}
+
 TEST_CASE("form bodies, and JSON under a form's content type") {
     auto f = said("call.completed", "id=77&customer_phone_number=%2B12025550100&tracking_phone_number=2025550101&duration=12&answered=true&tags=roof,%20leak", "application/x-www-form-urlencoded");
     CHECK(f.call().duration_s() == 12);

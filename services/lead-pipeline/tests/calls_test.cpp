@@ -152,6 +152,25 @@ TEST_CASE("statuses only climb; a voicemail is a missed call; an outbound one is
     CHECK_FALSE(with({{pb::STAGE_PRE_CALL, "ringing"}}).missed_call());
 }
 
+TEST_CASE("a stated flag never contradicts the status: of inbound calls that are over each is answered or missed") {
+    struct Row { const char* status; std::optional<bool> said; const char *shown; bool answered, missed; };
+    const std::vector<Row> rows{{"ringing", {}, "ringing", false, false},       {"ringing", false, "ringing", false, false},     {"in_progress", {}, "in_progress", false, false},  {"in_progress", true, "in_progress", false, false},
+                                {"completed", {}, "completed", true, false},    {"completed", true, "completed", true, false},   {"completed", false, "completed", true, false},   {"missed", {}, "missed", false, true},
+                                {"missed", false, "missed", false, true},       {"missed", true, "completed", true, false},      {"voicemail", {}, "voicemail", false, true},      {"voicemail", false, "voicemail", false, true},
+                                {"voicemail", true, "voicemail", false, true},  {"failed", {}, "failed", false, true},           {"failed", false, "failed", false, true},         {"failed", true, "failed", false, true}};
+    for (const auto& row : rows) {
+        for (const char* direction : {"", "inbound", "outbound"}) {
+            auto r = report(pb::STAGE_POST_CALL, row.status);
+            if (row.said) r.set_answered(*row.said);
+            if (*direction) r.set_direction(direction);
+            Call c;
+            merge(c, r, order_of(r, at(0), "e"));
+            INFO(row.status << " " << (row.said ? *row.said ? "answered" : "not answered" : "not said") << " " << direction);
+            CHECK((c.status() == row.shown && c.answered() == row.answered && c.missed_call() == (row.missed && std::string(direction) != "outbound")));
+        }
+    }
+}
+
 TEST_CASE("a note is cleared only if CallRail says that it changed") {
     auto first = report(pb::STAGE_POST_CALL, "completed");
     first.set_note("written");
