@@ -4,6 +4,7 @@
 #include "appointment.hpp"
 #include "base/says_nothing.hpp"
 #include "events/changes.hpp"
+#include "moves.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -70,12 +71,13 @@ rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::T
         call = *folded->call;
     }
     if (call != a.call_id() && !tx.maybe<Text>(sql::lead, {a.company_id(), *lead})) return rt::Outcome::ignored("its call proved to be another one, of which the analysis is told anew");
+    auto customer = customer_of(tx, a.company_id(), call, {*lead, *contact});
 
     std::optional<Changed> changed;
     if (effect == Effect::make) {
         auto clocks = [&tx](const std::string& wall, const std::string& zone) { return tx.one<Moment>(sql::moment, {wall, zone}).at; };
         auto when = when_of(a.has_appointment_date() ? std::optional(a.appointment_date()) : std::nullopt, company->timezone, from_micros(a.received_at_us()), clocks);
-        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), call), *lead, *contact, call, when.at, minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
+        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), call), customer.lead, customer.contact, call, when.at, minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
                                                 text_or_null(a.has_appointment_type(), a.appointment_type()), text_or_null(true, when.remark), a.version()});
         if (changed && !when.at) {
             tx.on_commit([] { without_time.inc(); });
@@ -85,7 +87,7 @@ rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::T
     } else {
         changed = tx.maybe<Changed>(sql::unbook, {a.company_id(), call, a.version()});
     }
-    if (!changed) changed = tx.maybe<Changed>(sql::go_with_call, {a.company_id(), call, *lead, *contact});
+    if (!changed) changed = tx.maybe<Changed>(sql::go_with_call, {a.company_id(), call, customer.lead, customer.contact});
     if (!changed) return rt::Outcome::ignored(effect == Effect::make ? "a person has touched the appointment, or it is over" : "there is no appointment of the analysis' own to call off");
     out.emit(events::row_changed(CompanyId{a.company_id()}, "appointment", changed->id.to_string(), changed->version));
     return rt::Outcome::done();

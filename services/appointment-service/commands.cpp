@@ -6,6 +6,7 @@
 #include "events/changes.hpp"
 #include "identity/audit.hpp"
 #include "identity/inputs.hpp"
+#include "moves.hpp"
 #include "resources/rows.hpp"
 #include "telemetry/log.hpp"
 
@@ -69,6 +70,7 @@ http::Response Commands::create(identity::Context& c) const {
     auto company = companies_.find(c.company());
     auto end = in.time("scheduled_end").value_or(*start + std::chrono::minutes(minutes_of(company ? company->workflow_config : "")));
     check_order(*start, end);
+    hold_lead(c.tx(), c.company().value(), *lead_id);
     auto lead = c.tx().maybe<LeadRow>(sql::lead, {c.company(), *lead_id});
     if (!lead) identity::refuse_field("lead_id", "is no lead of this company");
     if (rep) identity::must_be_member(c, "assigned_rep_id", *rep);

@@ -110,7 +110,7 @@ void save_task(Context& c, const Uuid& id, const Task& t) {
 
 /// The contact first, as everybody who works on its leads does.
 LeadRow lock_lead(Context& c, const Uuid& id) {
-    auto contact = c.tx().maybe<ContactId>(sql::place_of_lead, {c.company(), id});
+    auto contact = c.tx().maybe<ContactId>(sql::contact_of_lead, {c.company(), id});
     if (!contact) identity::not_found("lead");
     pg::Columns card(2);
     card.row({c.company(), contact->id});

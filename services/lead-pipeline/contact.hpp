@@ -27,6 +27,12 @@ struct Statement {
 /// True if anything that people see changed. Per field the higher voice wins, then the later call by (started_at, call), then the newer analysis of that call.
 bool merge(Contact&, const Statement&);
 
+/// What two cards know that are one person's: the same rule.
+bool merge(Contact&, const Contact& other);
+/// What a card knows from a call (its ids); with `too`, also from persons, and what nobody is on record for.
+enum class Persons { not_theirs, too };
+Contact part_of(const Contact&, const std::vector<std::int64_t>& calls, Persons = Persons::not_theirs);
+
 struct Call;
 /// What a call itself says of its caller.
 Statement statement_of(const Call&, const std::vector<std::int64_t>& calls);

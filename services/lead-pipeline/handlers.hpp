@@ -6,12 +6,14 @@
 
 namespace otto::lead_pipeline {
 
+using CallsOut = rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, calls::v1::LeadMoved, changes::v1::RowChanged>;
+
 /// Reports of calls become contact cards, leads and calls.
 class Calls {
 public:
     /// `grace`: how long what follows from a missed call waits for a report that says otherwise.
     explicit Calls(Millis grace = Millis{120'000}) : grace_(grace) {}
-    void record(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged>&) const;
+    void record(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, CallsOut&) const;
 
 private:
     Millis grace_;

@@ -47,9 +47,15 @@ void LeadBook::take(const std::string& company, const Uuid& lead, const Verdict&
     settle(entry->first, *mine, before);
 }
 
-void LeadBook::review(const std::string& company, const Uuid& lead) {
+void LeadBook::review(const std::string& company, const Uuid& lead, Lost lost) {
     auto found = leads_.find({company, lead});
-    if (found != leads_.end()) settle(found->first, found->second, std::nullopt);
+    if (found == leads_.end()) return;
+    auto& entry = found->second;
+    if (lost == Lost::a_verdict && last_qualified(entry.verdicts) != entry.last_qualified_at) {
+        entry.last_qualified_at = last_qualified(entry.verdicts);
+        entry.changed = true;
+    }
+    settle(found->first, entry, lost == Lost::a_verdict ? std::optional(entry.status) : std::nullopt);
 }
 
 void LeadBook::settle(const Key& key, Entry& lead, const std::optional<std::string>& before) {

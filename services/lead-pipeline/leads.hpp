@@ -25,8 +25,9 @@ public:
     void load(const std::set<Key>& contacts);
     /// One call's analysis; `lead` is the call's. An older one than is there changes nothing.
     void take(const std::string& company, const Uuid& lead, const Verdict&);
-    /// A lead whose verdicts came to it from elsewhere is looked at anew.
-    void review(const std::string& company, const Uuid& lead);
+    /// A lead whose verdicts came to it from elsewhere is looked at anew, or one that lost a verdict to another.
+    enum class Lost { nothing, a_verdict };
+    void review(const std::string& company, const Uuid& lead, Lost = Lost::nothing);
     /// Writes what changed; the leads whose rows did.
     std::set<Key> save();
 

@@ -5,6 +5,7 @@
 #include "config.hpp"
 #include "due.hpp"
 #include "handlers.hpp"
+#include "renumber.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {
@@ -19,6 +20,7 @@ void wire(app::Service& service) {
     auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));                // contact card, lead and call of each report
     auto& analyses = service.own<Analyses>();                                        // what they said: status, contact, tasks
     auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
+    auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));          // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
     auto& api = service.own<identity::Api>(service, authenticator, 8);               // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                        // what people command
@@ -38,7 +40,10 @@ void wire(app::Service& service) {
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls))
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses))
-        .periodic("due", Millis{1'000}, [&due](pg::Connection& db) { due.run(db); });
+        .periodic("due", Millis{1'000}, [&due, &renumber](pg::Connection& db) {
+            due.run(db);
+            renumber.run(db);
+        });
 }
 
 app::Rows rows() {

@@ -139,6 +139,24 @@ void read_call(identity::Context& c, std::int64_t& call_id, const std::function<
     }
 }
 
+void read_folded(identity::Context& c, Uuid& id, const char* kind, const pg::Query& query, const std::function<void(const pg::Fields&)>& row) {
+    struct Into {
+        Uuid id;
+        static Into from(const pg::Fields& f) { return {f.uuid("into_id")}; }
+    };
+    for (bool followed = false;; followed = true) {
+        bool there = false;
+        c.tx().each(query, {c.company(), id, Viewer::of(c).own()}, [&](const pg::Fields& f) {
+            there = true;
+            row(f);
+        });
+        if (there) return;
+        auto into = followed ? std::nullopt : c.tx().maybe<Into>(sql::row_folded_into, {c.company(), kind, id});
+        if (!into) identity::not_found(kind);
+        id = into->id;
+    }
+}
+
 Uuid uuid_of(const identity::Context& c, std::string_view name, const char* what) {
     auto id = Uuid::parse(c.request.param(name));
     if (!id) identity::not_found(what);

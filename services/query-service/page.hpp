@@ -56,6 +56,8 @@ void takes_nothing(const identity::Context&);
 std::int64_t call_id_of(const identity::Context&);
 /// The call's row, if whoever asks may see it; else 404. One that proved to be another call is that one, whose id `call_id` then is.
 void read_call(identity::Context&, std::int64_t& call_id, const std::function<void(const pg::Fields&)>& row);
+/// The row of a lead or a contact, by a query of company, id and viewer; else 404. One that went into another is that one, whose id `id` then is.
+void read_folded(identity::Context&, Uuid& id, const char* kind, const pg::Query&, const std::function<void(const pg::Fields&)>& row);
 /// A UUID of the path; 404 that names `what` if it is none.
 Uuid uuid_of(const identity::Context&, std::string_view name, const char* what);
 

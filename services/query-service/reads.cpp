@@ -138,14 +138,11 @@ http::Response Reads::leads(Context& c) const {
 http::Response Reads::lead(Context& c) const {
     auto id = uuid_of(c, "lead_id", "lead");
     JsonWriter w;
-    bool found = false;
     w.begin_object();
-    c.tx().each(sql::one_lead, {c.company(), id, Viewer::of(c).own()}, [&](const Fields& f) {
-        found = true;
+    read_folded(c, id, "lead", sql::one_lead, [&](const Fields& f) {
         resources::lead_columns(w, f, Texts::whole);
         resources::nested_contact(w, f);
     });
-    if (!found) identity::not_found("lead");
     write_hanging(w.key("calls"), c, Page::newest("started_at"), calls_, only(kCallFilters, {{kCallLead, id}}), call_alone);
     hanging_on(w, c, "lead", id, nullptr);
     return c.ok(w.end_object().take());
@@ -184,14 +181,11 @@ http::Response Reads::contact(Context& c) const {
     auto id = uuid_of(c, "contact_id", "contact");
     std::vector<Moment> moments;
     JsonWriter w;
-    bool found = false;
     w.begin_object();
-    c.tx().each(sql::one_contact, {c.company(), id, Viewer::of(c).own()}, [&](const Fields& f) {
-        found = true;
+    read_folded(c, id, "contact", sql::one_contact, [&](const Fields& f) {
         resources::contact_columns(w, f, Texts::whole);
         moments.push_back({*f.time("created_at"), "contact", "Contact card created", f.text("primary_phone")});
     });
-    if (!found) identity::not_found("contact");
     write_hanging(w.key("leads"), c, Page::newest("created_at"), leads_, only(kLeadFilters, {{kLeadContact, id}}), [&](JsonWriter& out, const Fields& f) {
         lead_alone(out, f);
         moments.push_back({*f.time("created_at"), "lead", "Lead created", f.text("status")});

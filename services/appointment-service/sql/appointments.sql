@@ -98,3 +98,24 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
   LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
   LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
  WHERE a.company_id = $1 AND a.id = $2
+
+-- name: hold_lead
+-- Who makes an appointment of a lead, and who moves those of it, do so one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || ($2::uuid)::text, 7346724))::text AS locked
+
+-- name: place_of_call
+SELECT lead_id, contact_card_id FROM calls WHERE company_id = $1 AND call_id = $2
+
+-- name: move_appointment_of_call
+UPDATE appointments a SET lead_id = c.lead_id, contact_card_id = c.contact_card_id, version = a.version + 1, updated_at = now()
+  FROM calls c
+ WHERE c.company_id = $1 AND c.call_id = $2 AND a.company_id = $1 AND a.call_id = $2 AND (a.lead_id, a.contact_card_id) IS DISTINCT FROM (c.lead_id, c.contact_card_id)
+RETURNING a.id, a.version
+
+-- name: move_appointments_of_lead
+-- To where the lead is now: it may have gone on meanwhile.
+UPDATE appointments a SET lead_id = l.id, contact_card_id = l.contact_card_id, version = a.version + 1, updated_at = now()
+  FROM leads l
+ WHERE l.company_id = $1 AND l.id = coalesce((SELECT o.id FROM leads o WHERE o.company_id = $1 AND o.id = $3), (SELECT f.into_id FROM folded_rows f WHERE f.company_id = $1 AND f.kind = 'lead' AND f.from_id = $3))
+   AND a.company_id = $1 AND a.lead_id = $2 AND (a.lead_id, a.contact_card_id) IS DISTINCT FROM (l.id, l.contact_card_id)
+RETURNING a.id, a.version

@@ -12,7 +12,8 @@ SELECT company_id, id, phone FROM unnest($1::text[], $2::uuid[], $3::text[]) AS 
 ON CONFLICT (company_id, primary_phone) WHERE primary_phone IS NOT NULL DO NOTHING
 
 -- name: ensure_nameless_contacts
-INSERT INTO contact_cards (company_id, id) SELECT company_id, id FROM unnest($1::text[], $2::uuid[]) AS i (company_id, id) ORDER BY company_id, id
+-- One that parts from an old card is as old as its call.
+INSERT INTO contact_cards (company_id, id, created_at) SELECT company_id, id, coalesce(made_at, now()) FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS i (company_id, id, made_at) ORDER BY company_id, id
 ON CONFLICT DO NOTHING
 
 -- name: lock_contacts
@@ -22,6 +23,12 @@ SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address
 -- name: lock_contacts_by_id
 SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address, c.city, c.state, c.merge_state FROM contact_cards c
  WHERE (c.company_id, c.id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY c.company_id, c.id FOR UPDATE
+
+-- name: phones_of_calls
+SELECT company_id, call_id, phone_number FROM calls WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))
+
+-- name: oldest_of_cards
+SELECT company_id, contact_card_id, lead_id, min(call_id) AS oldest, count(*) AS calls FROM calls WHERE (company_id, contact_card_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) GROUP BY company_id, contact_card_id, lead_id
 
 -- name: lock_calls
 SELECT *, to_jsonb(tags) AS tags_json FROM calls WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) ORDER BY company_id, call_id FOR UPDATE
@@ -35,8 +42,10 @@ SELECT company_id, id, contact_card_id, status, source, source_at, source_call, 
  WHERE (company_id, id) IN (SELECT * FROM unnest($3::text[], $4::uuid[]))
 
 -- name: add_leads
-INSERT INTO leads (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[])
+INSERT INTO leads (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, created_at)
+SELECT company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, coalesce(made_at, now())
+  FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::timestamptz[])
+    AS i (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, made_at)
 
 -- name: touch_leads
 UPDATE leads l SET source = i.source, source_at = i.source_at, source_call = i.source_call, last_contacted_at = i.last_contacted_at, version = l.version + 1, updated_at = now()
@@ -106,19 +115,57 @@ ON CONFLICT (company_id, kind, ref) DO UPDATE SET due_at = excluded.due_at
 -- name: forget_missed_calls
 DELETE FROM due_work WHERE kind = 'missed_call' AND (company_id, ref) IN (SELECT company_id, call_id::text FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id))
 
+-- name: adopt_lead
+-- A call's lead goes with it to its card, with its tasks, unless other calls hang on it: where that card has no open lead, or where a person has closed this one. $5: in any case.
+WITH moved AS (
+  UPDATE leads l SET contact_card_id = $3, version = version + 1, updated_at = now()
+   WHERE l.company_id = $1 AND l.id = $2
+     AND ($5::boolean OR (NOT EXISTS (SELECT FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2 AND c.call_id <> $4)
+          AND ((l.edited_status IS NOT NULL AND l.status IN ('closed_won', 'closed_lost', 'abandoned'))
+               OR NOT EXISTS (SELECT FROM leads o WHERE o.company_id = $1 AND o.contact_card_id = $3 AND o.status NOT IN ('closed_won', 'closed_lost', 'abandoned')))))
+  RETURNING l.id),
+tasks_too AS (UPDATE tasks SET contact_card_id = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND lead_id = $2 AND EXISTS (SELECT FROM moved))
+SELECT id FROM moved
+
 -- name: move_tasks
 -- Those of the call, and of a lead that is about to go all.
 UPDATE tasks SET lead_id = $3, contact_card_id = $5, version = version + 1, updated_at = now()
  WHERE company_id = $1 AND lead_id = $2 AND (call_id = $4 OR NOT EXISTS (SELECT FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2))
+RETURNING id, version
 
 -- name: move_verdicts
 UPDATE call_verdicts SET lead_id = $3, updated_at = now() WHERE company_id = $1 AND lead_id = $2 AND call_id = $4
 
--- name: drop_orphan_lead
--- A lead and card that stood for a caller without a number, once the number is known.
-DELETE FROM leads l WHERE company_id = $1 AND id = $2 AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = l.company_id AND c.lead_id = l.id)
+-- name: fold_lead
+-- A lead that has no calls any more goes into the one that has them; what people did to it is done to that one, the later word on a status counts. No row: it has calls.
+WITH gone AS (DELETE FROM leads l WHERE l.company_id = $1 AND l.id = $2 AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = l.company_id AND c.lead_id = l.id) RETURNING l.*),
+     earlier AS (UPDATE folded_rows SET into_id = $3, updated_at = now() WHERE company_id = $1 AND kind = 'lead' AND into_id = $2 AND EXISTS (SELECT FROM gone)),
+     mark AS (INSERT INTO folded_rows (company_id, kind, from_id, into_id) SELECT company_id, 'lead', id, $3 FROM gone
+              ON CONFLICT (company_id, kind, from_id) DO UPDATE SET into_id = excluded.into_id, updated_at = now()),
+     heir AS (
+       UPDATE leads l SET assigned_rep_id = coalesce(l.assigned_rep_id, g.assigned_rep_id), pool_status = CASE WHEN l.pool_status = 'in_pool' AND g.assigned_rep_id IS NOT NULL THEN 'assigned' ELSE l.pool_status END,
+              edited_status = CASE WHEN later THEN g.edited_status ELSE l.edited_status END, status_edited_at = CASE WHEN later THEN g.status_edited_at ELSE l.status_edited_at END,
+              status_edited_by = CASE WHEN later THEN g.status_edited_by ELSE l.status_edited_by END, created_at = least(l.created_at, g.created_at), version = l.version + 1, updated_at = now()
+         FROM (SELECT gone.*, gone.status_edited_at IS NOT NULL AND gone.status_edited_at > coalesce(m.status_edited_at, '-infinity') AS later FROM gone JOIN leads m ON m.company_id = $1 AND m.id = $3) g
+        WHERE l.company_id = $1 AND l.id = $3)
+SELECT id FROM gone
 
--- name: drop_orphan_contact
-DELETE FROM contact_cards k WHERE company_id = $1 AND id = $2 AND primary_phone IS NULL
-   AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = k.company_id AND c.contact_card_id = k.id)
-   AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id)
+-- name: relearn_lead
+-- What a lead knows from its calls, after some of them have left it.
+UPDATE leads l SET source = s.source, source_at = s.at, source_call = s.provider_call_id, last_contacted_at = c.last, version = l.version + 1, updated_at = now()
+  FROM (SELECT max(coalesce(started_at, received_at)) AS last FROM calls WHERE company_id = $1 AND lead_id = $2) c
+  LEFT JOIN LATERAL (SELECT source, coalesce(started_at, received_at) AS at, provider_call_id FROM calls WHERE company_id = $1 AND lead_id = $2 AND source IS NOT NULL ORDER BY 2, 3 LIMIT 1) s ON true
+ WHERE l.company_id = $1 AND l.id = $2 AND c.last IS NOT NULL
+RETURNING l.contact_card_id
+
+-- name: fold_card
+-- A card that stood for a caller without a number, once nothing hangs on it.
+WITH gone AS (
+  DELETE FROM contact_cards k WHERE company_id = $1 AND id = $2 AND primary_phone IS NULL
+     AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = k.company_id AND c.contact_card_id = k.id)
+     AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id)
+  RETURNING id),
+tasks_too AS (UPDATE tasks SET contact_card_id = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND contact_card_id = $2 AND EXISTS (SELECT FROM gone)),
+earlier AS (UPDATE folded_rows SET into_id = $3, updated_at = now() WHERE company_id = $1 AND kind = 'contact' AND into_id = $2 AND EXISTS (SELECT FROM gone))
+INSERT INTO folded_rows (company_id, kind, from_id, into_id) SELECT $1, 'contact', id, $3 FROM gone
+ON CONFLICT (company_id, kind, from_id) DO UPDATE SET into_id = excluded.into_id, updated_at = now()

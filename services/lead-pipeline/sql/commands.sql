@@ -23,15 +23,20 @@ UPDATE tasks SET description = $3, assigned_to = $4, assignee_id = $5, action_ty
  WHERE company_id = $1 AND id = $2
 
 -- name: place_of_call
-SELECT c.contact_card_id, c.lead_id, l.assigned_rep_id FROM calls c JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id WHERE c.company_id = $1 AND c.call_id = $2
+-- What a task is about stays until the task is there: whoever folds the contact's rows waits, or is waited for. So the next two.
+SELECT c.contact_card_id, c.lead_id, l.assigned_rep_id FROM calls c JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
+ WHERE c.company_id = $1 AND c.call_id = $2 FOR KEY SHARE OF k
 
 -- name: place_of_lead
-SELECT contact_card_id, id AS lead_id, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2
+SELECT l.contact_card_id, l.id AS lead_id, l.assigned_rep_id FROM leads l JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id WHERE l.company_id = $1 AND l.id = $2 FOR KEY SHARE OF k
+
+-- name: contact_of_lead
+SELECT contact_card_id FROM leads WHERE company_id = $1 AND id = $2
 
 -- name: place_of_contact
 -- Its open lead, if that is the rep's who asks.
 SELECT k.id AS contact_card_id, NULL::uuid AS lead_id, (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3 LIMIT 1) AS assigned_rep_id
-  FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
+  FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2 FOR KEY SHARE OF k
 
 -- name: rep_of_appointment
 SELECT assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2

@@ -15,7 +15,7 @@ missed AS (
          nullif(concat_ws(' ', k.first_name, k.last_name), '') AS name, c.status
     FROM due d JOIN calls c ON c.company_id = d.company_id AND c.call_id = d.ref::bigint
     JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
-   WHERE c.missed_call AND k.primary_phone IS NOT NULL)
+   WHERE c.missed_call AND e164(k.primary_phone) IS NOT NULL)
 INSERT INTO tasks (company_id, id, description, assigned_to, source, action_type, due_at, priority, contact_card_id, lead_id, call_id, contact_method, unique_key)
 SELECT m.company_id, gen_random_uuid(), 'Call back ' || coalesce(m.name || ', ', '') || m.primary_phone || CASE m.status WHEN 'voicemail' THEN ': left a voicemail' ELSE ': the call was missed' END,
        'csr', 'otto', 'call_back', m.at + interval '2 hours', 'high', m.contact_card_id, m.lead_id, m.call_id, 'phone',

@@ -279,7 +279,7 @@ std::size_t record(const std::vector<Event>& events, std::size_t batch) {
         for (std::size_t k = i; k < std::min(events.size(), i + batch); ++k) ins.push_back({events[k].message, events[k].meta});
         auto tx = Db::shared().role->begin(pg::Scope::company(ins.front().meta.company));
         rt::Sink sink("lead-pipeline");
-        rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged> out(sink);
+        CallsOut out(sink);
         Calls().record(ins, tx, out);
         tx.commit();
         emitted += sink.size();

@@ -51,7 +51,7 @@ std::vector<rt::Sink::Item> told(const std::string& company, const inbound::v1::
     std::vector<rt::In<routed::v1::CallReported>> ins{{e, meta}};
     auto tx = Db::shared().role->begin(pg::Scope::company(meta.company));
     rt::Sink sink("lead-pipeline");
-    rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged> out(sink);
+    CallsOut out(sink);
     Calls().record(ins, tx, out);
     tx.commit();
     return sink.items();
@@ -180,7 +180,7 @@ TEST_CASE("a report that meets a fold half done is taken for the call that stays
         meta.company = CompanyId{"org_fold_race"};
         std::vector<rt::In<routed::v1::CallReported>> ins{{e, meta}};
         rt::Sink sink("lead-pipeline");
-        rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged> out(sink);
+        CallsOut out(sink);
         Calls().record(ins, tx, out);
     };
     auto held = other.begin(pg::Scope::company(CompanyId{"org_fold_race"}));

@@ -47,7 +47,7 @@ inline std::size_t record(const std::string& company, const inbound::v1::CallRep
     std::vector<rt::In<routed::v1::CallReported>> ins{{e, meta}};
     auto tx = Db::shared().role->begin(pg::Scope::company(meta.company));
     rt::Sink sink("lead-pipeline");
-    rt::Out<calls::v1::CallRecorded, calls::v1::CallFolded, changes::v1::RowChanged> out(sink);
+    CallsOut out(sink);
     Calls(grace).record(ins, tx, out);
     auto statements = tx.statements();
     tx.commit();

@@ -14,6 +14,10 @@ SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.f
 -- What has become of a call that proved to be another one.
 SELECT into_id FROM folded_calls WHERE company_id = $1 AND from_id = $2
 
+-- name: row_folded_into
+-- The same of a lead or a contact.
+SELECT into_id FROM folded_rows WHERE company_id = $1 AND kind = $2 AND from_id = $3
+
 -- name: one_lead
 SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
   FROM leads l
