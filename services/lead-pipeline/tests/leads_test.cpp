@@ -158,7 +158,7 @@ TEST_CASE("what a pending action asks for") {
     vague.set_due_at("TBD");
     vague.set_contact_method("unknown");
     auto v = understand(vague, 7).value();
-    CHECK((!v.due.at && !v.due.local && !v.contact_method));
+    CHECK((!v.due.at && !v.due.wall && !v.contact_method));
 }
 
 namespace {
