@@ -67,10 +67,10 @@ def test_a_call_whose_webhooks_never_came_appears_within_one_sweep(stack, connec
 
 
 def test_a_call_whose_note_was_cut_in_the_middle_of_an_emoji_costs_no_other(connected):
-    first = connected.call(events=[], start_time=ago(95))
-    cut = {"to": connected.number, "from": new_number(), "otto_url": connected.stack.url, "events": [], "start_time": ago(90), "listed": {"note": "roof leaks \ud83d"}}
+    first = connected.call(events=[], start_time=ago(50))
+    cut = {"to": connected.number, "from": new_number(), "otto_url": connected.stack.url, "events": [], "start_time": ago(45), "listed": {"note": "roof leaks \ud83d"}}
     assert httpx.post(connected.stack.sandbox + "/sandbox/callrail/place-call", content=json.dumps(cut), headers={"Content-Type": "application/json"}).status_code == 200
-    last = connected.call(events=[], start_time=ago(85))
+    last = connected.call(events=[], start_time=ago(40))
     swept = connected.sweep()
     assert swept["error"] is None and swept["missing"] == 3
     for placed in (first, last):
