@@ -50,28 +50,6 @@ void each_field(Each&& each) {
     each("state", Slots{&Contact::state});
 }
 
-/// An origin here: stage = voice, time = start of the call, id = the call's and the analysis' version, of fixed width so that texts compare like numbers.
-constexpr std::size_t kWide = 16;
-std::string wide(std::int64_t n) {
-    auto text = std::to_string(n);
-    return std::string(kWide - std::min(kWide, text.size()), '0') + text;
-}
-std::string version_of(const Order& o) { return o.id.substr(std::min(kWide, o.id.size())); }
-bool from_one_of(const Order& o, const std::vector<std::int64_t>& calls) {
-    return std::any_of(calls.begin(), calls.end(), [&](auto id) { return o.id.starts_with(wide(id)); });
-}
-
-using Slots = std::initializer_list<std::optional<std::string> Contact::*>;
-
-/// What a card knows, by the names of its origins. First and last name are one statement.
-template <class Each>
-void each_field(Each&& each) {
-    each("name", Slots{&Contact::first_name, &Contact::last_name});
-    each("address", Slots{&Contact::address});
-    each("city", Slots{&Contact::city});
-    each("state", Slots{&Contact::state});
-}
-
 }  // namespace
 
 std::optional<Name> split_name(std::string_view text) {
