@@ -180,7 +180,10 @@ Reply<Content> Client::send(http::Method method, const Caller& caller, const std
 
 namespace {
 
-Trouble unreadable(const Error& e) { return {Trouble::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200}; }
+/// A web page or half an answer is no word of Shunya's. What begins as JSON and is none (NaN) is Shunya's own for this job: asking for it does not go on for ever.
+Trouble unreadable(const Error& e, std::string_view got = {}) {
+    return {trim(got).starts_with("{") ? Trouble::Kind::broken : Trouble::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200};
+}
 
 Reply<Accepted> accepted(Reply<Content> reply) {
     if (auto* t = std::get_if<Trouble>(&reply)) return std::move(*t);
@@ -197,8 +200,9 @@ Reply<Accepted> accepted(Reply<Content> reply) {
 
 Reply<JobState> state(Reply<Content> reply) {
     if (auto* t = std::get_if<Trouble>(&reply)) return std::move(*t);
-    auto parsed = JsonDocument::parse(std::get<Content>(reply).json);
-    if (!parsed) return unreadable(parsed.error());
+    const auto& json = std::get<Content>(reply).json;
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed) return unreadable(parsed.error(), json);
     return state_of(parsed->root());
 }
 
@@ -227,8 +231,9 @@ Reply<JobState> Client::analysis_status(const Caller& caller, CallId call) { ret
 Reply<Content> Client::analysis(const Caller& caller, CallId call) {
     auto reply = send(http::Method::get, caller, "analysis/complete/" + number(call), "", "");
     if (std::holds_alternative<Trouble>(reply)) return reply;
-    auto parsed = JsonDocument::parse(std::get<Content>(reply).json);
-    if (!parsed) return unreadable(parsed.error());
+    const auto& json = std::get<Content>(reply).json;
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed) return unreadable(parsed.error(), json);
     auto root = parsed->root();
     auto data = root["data"].is_object() ? root["data"] : root;
     auto progress = progress_of(data["status"].loose_text().value_or(""));

@@ -182,9 +182,10 @@ TEST_CASE("an analysis that is not there, failed, or is") {
     rig.peer.answer(200, R"({"call_id": 7, "status": "failed", "error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})");
     rig.peer.answer(500, R"({"success": false, "error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})");
     rig.peer.answer(200, "<html>");
-    rig.peer.answer(200, R"({"call_id": 7, "status": "completed", "qualification": {}})");
+    rig.peer.answer(200, R"({"call_id": 7, "status": "completed", "compliance": {"compliance_score": NaN}})");
+    rig.peer.answer(200, R"({"call_id": 7, "status": "completed", "qualification": {}, "summary": "cut \ud83d"})");
     using K = Trouble::Kind;
-    for (auto kind : {K::not_found, K::not_found, K::job_failed, K::job_failed, K::no_answer}) {
+    for (auto kind : {K::not_found, K::not_found, K::job_failed, K::job_failed, K::no_answer, K::broken}) {
         auto reply = rig.client.analysis(rig.caller, CallId{7});
         REQUIRE(std::holds_alternative<Trouble>(reply));
         CHECK(std::get<Trouble>(reply).kind == kind);

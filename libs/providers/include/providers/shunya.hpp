@@ -20,7 +20,7 @@ namespace otto::providers::shunya {
 struct Trouble {
     enum class Kind {
         no_answer,   ///< nothing came, or nothing that can be read: what was posted may have arrived
-        broken,      ///< 5xx: what was posted may have been taken
+        broken,      ///< 5xx: what was posted may have been taken; or a result that is no JSON
         busy,        ///< 429: not taken
         not_let_in,  ///< 401, 403: our token or secret, or the company, is not known there
         not_found,   ///< 404: no such call, or its result is not there (yet)
