@@ -1,7 +1,8 @@
 -- name: take_work
--- One call that is due and that nobody is at. The lease ends by itself if its holder does.
-UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond'
-  FROM (SELECT company_id, call_id FROM orchestrator_work WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) d
+-- One call that is due and that nobody is at. The lease ends by itself if its holder does. Materialized, for a plan may read what it joins several times: each time another row would be locked, and all but one be leased to
+-- nobody.
+WITH d AS MATERIALIZED (SELECT company_id, call_id FROM orchestrator_work WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond' FROM d
  WHERE w.company_id = d.company_id AND w.call_id = d.call_id
 RETURNING w.company_id, w.call_id
 
@@ -16,10 +17,11 @@ WITH RECURSIVE known AS (
     SELECT w.company_id, w.call_id, w.due_at FROM orchestrator_work w
      WHERE w.company_id = k.company_id AND w.due_at <= now() AND (w.leased_until IS NULL OR w.leased_until <= now()) ORDER BY w.due_at LIMIT 8) d
    WHERE k.company_id <> ALL ($3::text[]) ORDER BY d.due_at LIMIT 32
+), d AS MATERIALIZED (
+  SELECT company_id, call_id FROM orchestrator_work WHERE (company_id, call_id) IN (SELECT company_id, call_id FROM first) AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
+   ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond'
-  FROM (SELECT company_id, call_id FROM orchestrator_work WHERE (company_id, call_id) IN (SELECT company_id, call_id FROM first) AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
-         ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) d
+UPDATE orchestrator_work w SET lease = $1, leased_until = now() + $2::bigint * interval '1 millisecond' FROM d
  WHERE w.company_id = d.company_id AND w.call_id = d.call_id
 RETURNING w.company_id, w.call_id
 

@@ -1,5 +1,6 @@
 // Several workers and processes at the same calls: each is done once, by one of them, and no company takes all of them.
 #include "rig.hpp"
+#include "shunya-orchestrator/sql.hpp"
 
 using namespace otto;
 using namespace otto::shunya_orchestrator;
@@ -65,6 +66,28 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     CHECK(rig.peer.accepted == kCalls);
     CHECK(rig.fetched.size() == kCalls);
     CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
+}
+
+TEST_CASE("whoever takes work takes one call, also where Postgres believes that there is but one", "[integration]") {
+    Rig rig;
+    auto add = [&](int from, int to) {
+        std::vector<calls::v1::CallRecorded> events;
+        for (int i = from; i < to; ++i) events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
+        rig.record(events);
+    };
+    add(0, 1);
+    execute("ANALYZE orchestrator_work");  // as it mostly is: nearly empty
+    add(1, 13);
+    pg::Connection db(World::shared().role, "takes");
+    for (const auto& query : {sql::take_work, sql::take_work_of_others}) {
+        INFO(query.name);
+        pg::Params params{Uuid::v7(system_clock().now()), std::int64_t{60'000}};
+        if (query.name == sql::take_work_of_others.name) params.push_back(pg::Param::array(std::vector<std::string>{"org_another"}));
+        int taken = 0;
+        auto tx = db.begin(pg::Scope::none());
+        tx.each(query, params, [&](const pg::Fields&) { ++taken; });
+        CHECK(taken == 1);
+    }
 }
 
 namespace {
