@@ -19,7 +19,7 @@ constexpr std::string_view kBetween = " -()";
 
 bool among(UChar32 c, std::u32string_view set) { return set.find(static_cast<char32_t>(c)) != std::u32string_view::npos; }
 
-char meaning_ascii(char c) {
+constexpr char meaning_ascii(char c) {
     if (c >= 'A' && c <= 'Z') return static_cast<char>(c + 32);
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("+(),;#:= ").find(c) != std::string_view::npos) return c;
     if (std::string_view("[{<").find(c) != std::string_view::npos) return '(';
@@ -28,9 +28,15 @@ char meaning_ascii(char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? kUnseen : '?';
 }
 
+constexpr auto kAscii = [] {
+    std::array<char, 128> table{};
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = meaning_ascii(static_cast<char>(i));
+    return table;
+}();
+
 char meaning(UChar32 c) {
     if (c >= 0xFF01 && c <= 0xFF5E) c -= 0xFEE0;  // full width
-    if (c >= 0 && c < 0x80) return meaning_ascii(static_cast<char>(c));
+    if (c >= 0 && c < 0x80) return kAscii[static_cast<std::size_t>(c)];
     if (auto digit = u_charDigitValue(c); digit >= 0) return static_cast<char>('0' + digit);
     if (c == 0xF3 || c == 0xD3) return 'o';  // extensión
     if (u_isUWhiteSpace(c) || u_hasBinaryProperty(c, UCHAR_DASH) || among(c, U"\u00B4\u00B7\u02D7\u0387\u06D4\u2018\u2019\u201A\u201B\u201C\u201D\u201E\u201F\u2022\u2024\u2027\u2032\u2033\u2043\u2044\u2215\u2219\u223C\u22C5\u2796\u2800\u29F8\u3002\u30FB\u30FC\uFE52\uFF61\uFF65\uFF70")) return '-';
@@ -149,7 +155,7 @@ std::string number_in(std::string_view text) {
     auto body = take(s, "0123456789 -()");
     if (!is_extension(s)) return {};
     auto digits = digits_of(body, space || sign);
-    if (!sign && digits.size() == 10) digits.insert(0, "1");
+    if (!sign && digits.size() == 10) digits.insert(digits.begin(), '1');
     else if (auto prefix = dialled_abroad(digits); prefix > 0) digits.erase(0, prefix);
     else if (!sign && !space && (digits.size() != 11 || digits.front() != '1')) return {};
     return callable(digits) ? digits : std::string{};
