@@ -75,9 +75,11 @@ SELECT coalesce(sum(part), 0)::bigint AS n FROM list_totals WHERE company_id = $
 
 -- name: leads_page
 SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, /*sort*/l.created_at AS sort_at
+       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.sort_at
+  FROM (
+SELECT l.*, /*sort*/l.created_at AS sort_at
   FROM leads l
-  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name, search_text FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT search_text FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) lk ON true
  WHERE l.company_id = $1
    AND ($2::timestamptz IS NULL OR (/*sort*/l.created_at, l.id) /*cmp*/< ($2, $3::uuid))
    AND ($6::text IS NULL OR l.assigned_rep_id = $6)
@@ -88,12 +90,15 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS 
    AND ($11::timestamptz IS NULL OR l.created_at >= $11)
    AND ($12::timestamptz IS NULL OR l.created_at < $12)
    AND ($13::uuid[] IS NULL OR l.id = ANY ($13))
-   AND ($14::text[] IS NULL OR (l.search_text || k.search_text) LIKE ALL ($14))
+   AND ($14::text[] IS NULL OR (l.search_text || lk.search_text) LIKE ALL ($14))
    AND ($15::uuid IS NULL OR l.contact_card_id = $15)
    AND ($16::boolean IS NULL OR (l.last_qualified_at IS NOT NULL) = $16)
  ORDER BY /*sort*/l.created_at /*dir*/DESC, l.id /*dir*/DESC
  LIMIT $4
  OFFSET $5
+       ) l
+  JOIN LATERAL (SELECT primary_phone, left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+ ORDER BY l.sort_at /*dir*/DESC, l.id /*dir*/DESC
 
 -- name: leads_count
 SELECT count(*) AS n FROM (
