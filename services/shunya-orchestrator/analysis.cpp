@@ -188,6 +188,16 @@ std::optional<std::string> address_of(JsonView v) {
     return out.empty() ? std::nullopt : std::optional(out);
 }
 
+/// A caller id that is where the caller is ("PHOENIX AZ") and that the model took for a name: by the town that it states, or by the end of the address. One word is a person's: Austin, Madison.
+bool is_place(const Analysis& a) {
+    if (!a.customer_name || fold_words(*a.customer_name).size() < 2) return false;
+    if (says_place(*a.customer_name, a.city.value_or(""), a.state.value_or(""))) return true;
+    auto parts = split_list(a.address.value_or(""));
+    for (auto& part : parts) part = trim(std::string_view(part).substr(0, part.find_first_of("0123456789")));  // "AZ 85001"
+    std::erase(parts, "");
+    return parts.size() >= 2 && says_place(*a.customer_name, parts[parts.size() - 2], parts.back());
+}
+
 /// What was found in the conversation, as sent, but null where the model had nothing and wrote a word for it.
 std::string entities_of(JsonView v) {
     JsonWriter w;
@@ -309,6 +319,7 @@ Analysis read_analysis(JsonView root) {
     a.city = answered({entities["city"], entities["address"]["city"]}, word(kWord));
     a.state = answered({entities["state"], entities["address"]["state"]}, word(kWord));
     a.customer_name = answered({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord, Of::person));
+    if (is_place(a)) a.customer_name.reset();
     a.model_version = first({root["model_version"], root["model"], root["metadata"]["model_version"]}, word(kWord));
     a.sentiment_score = first({summary["sentiment_score"], summary["sentiment"], root["sentiment_score"], root["sentiment"]}, number_of);
     if (auto score = first({compliance["compliance_score"], compliance["sop_compliance_score"], root["compliance_score"], root["sop_compliance_score"]}, number_of)) {

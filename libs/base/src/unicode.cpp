@@ -116,6 +116,9 @@ std::string slug(std::string_view text) {
 }
 
 std::string tidy(std::string_view text) {
+    text = trim(text);
+    bool plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+    if (plain && text.find("  ") == std::string_view::npos) return std::string(text);  // as nearly all are
     icu::UnicodeString out;
     UChar32 last = 0, joiner = 0;
     bool space = false;

@@ -144,6 +144,19 @@ TEST_CASE("a model that found nothing writes a word for it, which is nothing") {
     CHECK(read(R"({"booking_status": "booked", "pending_actions": ["No action needed", "No follow-up required."]})").actions.empty());
 }
 
+TEST_CASE("a town that a model took for a name is none") {
+    auto name = [](const std::string& said, const std::string& rest) { return read(R"({"entities": {"name": ")" + said + R"(", )" + rest + "}}").customer_name; };
+    for (auto where : {R"("address": "123 Main Street, Phoenix, AZ")", R"("address": "123 Main Street, Phoenix, AZ 85001")", R"("address": "Phoenix, AZ, 85001")", R"("city": "Phoenix", "state": "AZ")",
+                       R"("address": {"street": "1 A St", "city": "Phoenix", "state": "AZ"})"}) {
+        INFO(where);
+        CHECK_FALSE(name("PHOENIX      AZ", where));
+        CHECK_FALSE(name("Phoenix, AZ", where));
+        CHECK(name("Phoenix Lopez", where) == "Phoenix Lopez");
+        CHECK(name("Phoenix", where) == "Phoenix");
+    }
+    CHECK(name("Maria Lopez", R"("address": "12 Elm")") == "Maria Lopez");
+}
+
 TEST_CASE("words of closed lists are told by letters, not by ASCII") {
     CHECK(read(R"({"booking_status": "ＢＯＯＫＥＤ"})").booking_status == "booked");
     CHECK(read(R"({"booking_status": "Not—Booked"})").booking_status == "not_booked");
