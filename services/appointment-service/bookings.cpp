@@ -1,5 +1,8 @@
 #include "bookings.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
 #include "base/says_nothing.hpp"
@@ -7,6 +10,7 @@
 #include "moves.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
+#include "visits.hpp"
 
 namespace otto::appointment_service {
 namespace {
@@ -33,10 +37,9 @@ struct Into {
     std::optional<std::int64_t> call;
     static Into from(const pg::Fields& f) { return {f.maybe_integer("folded_into")}; }
 };
-struct Noted {
-    std::optional<std::int64_t> into;
-    std::int64_t version;
-    static Noted from(const pg::Fields& f) { return {f.maybe_integer("folded_into"), f.integer("version")}; }
+struct Place {
+    Customer at;
+    static Place from(const pg::Fields& f) { return {{f.uuid("lead_id"), f.uuid("contact_card_id")}}; }
 };
 struct OfCall {
     Uuid id;
@@ -44,77 +47,182 @@ struct OfCall {
     static OfCall from(const pg::Fields& f) { return {f.uuid("id"), f.integer("call_id"), f.integer("weight")}; }
 };
 
+Standing standing_from(const pg::Fields& f) {
+    return {f.uuid("id"), f.maybe_integer("call_id"), f.time("scheduled_start"), f.time("scheduled_end"), f.boolean("planned"), f.boolean("of_people")};
+}
+Heard heard_from(const pg::Fields& f) {
+    return {f.integer("call_id"), *f.time("started_at"), f.boolean("booked"), f.time("starts_at"), f.maybe_text("remark"), f.maybe_text("location_address"), f.maybe_text("service_type"), f.maybe_text("appointment_type"),
+            f.integer("said_version")};
+}
+
 /// A name, so that the same event makes the same appointment.
 Uuid appointment_id(const std::string& company, std::int64_t call) {
     static const Uuid space = *Uuid::parse("6f74746f-6170-5074-a473-000000000001");
     return Uuid::v5(space, company + "\n" + std::to_string(call));
 }
 
-pg::Param text_or_null(bool has, const std::string& text) { return has && !says_nothing(text) ? pg::Param(text) : pg::Param(nullptr); }
+std::optional<std::string> stated(bool has, const std::string& text) { return has && !says_nothing(text) ? std::optional(text) : std::nullopt; }
 
 }  // namespace
 
-rt::Outcome Bookings::analysed(rt::In<analysis::v1::AnalysisCompleted> in, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) const {
-    static auto without_time = tel::Metrics::counter("appointments_without_time_total", "Appointments that were booked without anybody saying when.");
+/// What an event leaves of the visits of leads.
+struct Bookings::Settling {
+    const std::string& of;       ///< the company
+    const directory::Profile& company;
+    pg::Tx& tx;
+    Out& out;
+    bool changed = false;
+
+    /// An event's word about a call, which may be one that the event's was folded into.
+    struct Noted { std::int64_t call; Customer customer; const Event* event; };
+
+    void tell(const std::optional<Changed>& row) {
+        if (!row) return;
+        changed = true;
+        out.emit(events::row_changed(CompanyId{of}, "appointment", row->id.to_string(), row->version));
+    }
+    std::optional<Noted> note(const Event&, const Customer& said);
+    std::int64_t fold(std::int64_t from, std::int64_t into);
+    void settle(const Customer&, const std::optional<Noted>&);
+    void write(const Customer&, const Visit&, std::int64_t minutes);
+    void ask(const Event&, const Doubt&, const Heard&);
+};
+
+rt::Outcome Bookings::analysed(rt::In<Event> in, pg::Tx& tx, Out& out) const {
     const auto& a = in.event;
     auto effect = effect_of(a);
-    for (auto from : a.folded()) fold(a.company_id(), from, a.call_id(), tx, out);
-    if (effect == Effect::none) return rt::Outcome::ignored("the analysis does not say whether it was booked");
+    if (effect == Effect::none && a.folded().empty()) return rt::Outcome::ignored("the analysis does not say whether it was booked");
     auto company = companies_.find(CompanyId{a.company_id()});
     if (!company) return rt::Outcome::retry("the company is not in otto.directory yet");
     auto lead = Uuid::parse(a.lead_id()), contact = Uuid::parse(a.contact_card_id());
     if (!lead || !contact) return rt::Outcome::reject("lead_id or contact_card_id is no id");
-    auto call = a.call_id();
-    while (!tx.maybe<Version>(sql::note_analysis, {a.company_id(), call, a.version()})) {
-        auto folded = tx.maybe<Into>(sql::folded_into, {a.company_id(), call});
-        if (!folded) return rt::Outcome::ignored("a newer analysis was here before");
+    Settling here{a.company_id(), *company, tx, out};
+    std::set<std::int64_t> stay;
+    for (auto from : a.folded()) stay.insert(here.fold(from, a.call_id()));
+    std::optional<Settling::Noted> noted;
+    if (effect != Effect::none) noted = here.note(a, {*lead, *contact});
+    if (noted) {
+        here.settle(noted->customer, noted);
+        here.tell(tx.maybe<Changed>(sql::go_with_call, {a.company_id(), noted->call, noted->customer.lead, noted->customer.contact}));
+        stay.erase(noted->call);
+    }
+    for (auto call : stay) {
+        auto said = tx.maybe<Place>(sql::customer_of_heard, {a.company_id(), call});
+        if (said) here.settle(customer_of(tx, a.company_id(), call, said->at), std::nullopt);
+    }
+    if (here.changed) return rt::Outcome::done();
+    return rt::Outcome::ignored(noted || effect == Effect::none ? "no appointment that an analysis may change is other than planned" : "a newer analysis was here before, or its call is another one, of which the analysis is told anew");
+}
+
+void Bookings::settle(const std::string& company_id, const Uuid& lead, pg::Tx& tx, Out& out) const {
+    auto company = companies_.find(CompanyId{company_id});
+    hold_lead(tx, company_id, lead);
+    auto customer = tx.maybe<Place>(sql::customer_of_lead, {company_id, lead});
+    if (company && customer) Settling{company_id, *company, tx, out}.settle(customer->at, std::nullopt);
+}
+
+/// Keeps what was said, unless something newer was.
+std::optional<Bookings::Settling::Noted> Bookings::Settling::note(const Event& e, const Customer& said) {
+    When when;
+    bool booked = effect_of(e) == Effect::make;
+    if (booked) {
+        auto clocks = [this](const std::string& wall, const std::string& zone) { return tx.one<Moment>(sql::moment, {wall, zone}).at; };
+        when = when_of(stated(e.has_appointment_date(), e.appointment_date()), company.timezone, from_micros(e.received_at_us()), clocks);
+    }
+    for (auto call = e.call_id();;) {
+        auto customer = customer_of(tx, of, call, said);
+        auto noted = tx.maybe<Version>(sql::note_analysis, {of, call, e.version(), customer.lead, from_micros(e.call_started_at_us()), booked, when.at, stated(true, when.remark), stated(e.has_address(), e.address()),
+                                                            stated(e.has_service_type(), e.service_type()), stated(e.has_appointment_type(), e.appointment_type())});
+        if (noted) {
+            if (call != e.call_id() && !tx.maybe<Text>(sql::lead, {of, said.lead})) return std::nullopt;  // of which the analysis is told anew
+            return Noted{call, customer, &e};
+        }
+        auto folded = tx.maybe<Into>(sql::folded_into, {of, call});
+        if (!folded) return std::nullopt;
         call = *folded->call;
     }
-    if (call != a.call_id() && !tx.maybe<Text>(sql::lead, {a.company_id(), *lead})) return rt::Outcome::ignored("its call proved to be another one, of which the analysis is told anew");
-    auto customer = customer_of(tx, a.company_id(), call, {*lead, *contact});
+}
 
-    std::optional<Changed> changed;
-    if (effect == Effect::make) {
-        auto clocks = [&tx](const std::string& wall, const std::string& zone) { return tx.one<Moment>(sql::moment, {wall, zone}).at; };
-        auto when = when_of(a.has_appointment_date() ? std::optional(a.appointment_date()) : std::nullopt, company->timezone, from_micros(a.received_at_us()), clocks);
-        changed = tx.maybe<Changed>(sql::book, {a.company_id(), appointment_id(a.company_id(), call), customer.lead, customer.contact, call, when.at, minutes_of(company->workflow_config), text_or_null(a.has_address(), a.address()), text_or_null(a.has_service_type(), a.service_type()),
-                                                text_or_null(a.has_appointment_type(), a.appointment_type()), text_or_null(true, when.remark), a.version()});
-        if (changed && !when.at) {
-            tx.on_commit([] { without_time.inc(); });
-            tel::warn("An appointment was booked without a time", {{"company_id", a.company_id()}, {"call_id", call}, {"appointment_id", changed->id.to_string()},
-                                                                     {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
-        }
-    } else {
-        changed = tx.maybe<Changed>(sql::unbook, {a.company_id(), call, a.version()});
-    }
-    if (!changed) changed = tx.maybe<Changed>(sql::go_with_call, {a.company_id(), call, customer.lead, customer.contact});
-    if (!changed) return rt::Outcome::ignored(effect == Effect::make ? "a person has touched the appointment, or it is over" : "there is no appointment of the analysis' own to call off");
-    out.emit(events::row_changed(CompanyId{a.company_id()}, "appointment", changed->id.to_string(), changed->version));
-    return rt::Outcome::done();
+void Bookings::Settling::settle(const Customer& customer, const std::optional<Noted>& noted) {
+    std::vector<Heard> heard;
+    std::vector<std::optional<std::string>> calls;
+    tx.each(sql::heard_of_lead, {of, customer.lead}, [&](const pg::Fields& f) {
+        heard.push_back(heard_from(f));
+        calls.emplace_back(std::to_string(heard.back().call));
+    });
+    std::vector<Standing> rows;
+    tx.each(sql::standing_of_lead, {of, customer.lead, pg::Param::array(calls)}, [&](const pg::Fields& f) { rows.push_back(standing_from(f)); });
+    auto minutes = minutes_of(company.workflow_config);
+    auto plan = plan_visits(heard, rows, std::chrono::minutes(minutes));
+    auto off = [&](const Uuid& id, const pg::Query& query, pg::Params more) {
+        pg::Params params{of, id};
+        params.insert(params.end(), more.begin(), more.end());
+        tell(tx.maybe<Changed>(query, std::move(params)));
+    };
+    for (const auto& id : plan.unbooked) off(id, sql::unbook, {});
+    for (const auto& id : plan.doubles) off(id, sql::call_off_double, {"Another appointment of the customer stands in its place."});
+    for (const auto& visit : plan.visits) write(customer, visit, minutes);
+    for (const auto& doubt : plan.doubts)
+        if (noted && doubt.call == noted->call) ask(*noted->event, doubt, *std::find_if(heard.begin(), heard.end(), [&](const auto& h) { return h.call == doubt.call; }));
+}
+
+void Bookings::Settling::write(const Customer& customer, const Visit& v, std::int64_t minutes) {
+    static auto without_time = tel::Metrics::counter("appointments_without_time_total", "Appointments that were booked without anybody saying when.");
+    std::optional<Changed> row;
+    if (v.row)
+        row = tx.maybe<Changed>(sql::plan, {of, *v.row, customer.lead, customer.contact, v.at, minutes, v.address, v.service_type, v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
+    else
+        row = tx.one<Changed>(sql::book, {of, appointment_id(of, v.calls.front()), customer.lead, customer.contact, v.calls.front(), v.at, minutes, v.address, v.service_type, v.appointment_type, v.remark,
+                                          v.moved_from, v.moved_by, v.version});
+    tell(row);
+    if (!row || v.at) return;
+    tx.on_commit([] { without_time.inc(); });
+    tel::warn("An appointment was booked without a time", {{"company_id", of}, {"call_id", v.calls.front()}, {"appointment_id", row->id.to_string()},
+                                                             {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
+}
+
+/// What people planned is not moved; lead-pipeline, whose tasks are, has a person look.
+void Bookings::Settling::ask(const Event& event, const Doubt& doubt, const Heard& h) {
+    struct Shown {
+        std::string planned, heard;
+        static Shown from(const pg::Fields& f) { return {f.text("planned"), f.text("heard")}; }
+    };
+    auto shown = tx.one<Shown>(sql::shown_on_clocks, {doubt.planned, h.at, company.timezone});
+    analysis::v1::AppointmentDoubted m;
+    m.set_company_id(event.company_id());
+    m.set_phone(event.phone());
+    m.set_call_id(h.call);
+    m.set_appointment_id(doubt.appointment.to_string());
+    m.set_version(event.version());
+    m.set_received_at_us(event.received_at_us());
+    m.set_planned(shown.planned);
+    m.set_heard(shown.heard);
+    m.set_said(event.appointment_date());
+    if (event.has_owner_id()) m.set_owner_id(event.owner_id());
+    out.emit(m);
+    changed = true;
 }
 
 /// Two rows proved to be one call, which has one appointment: one that a person touched before an analysis' own, else that of the row that stays. The other one is called off, unless a person touched it too.
-void Bookings::fold(const std::string& company, std::int64_t from, std::int64_t into, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) const {
-    auto marked = tx.maybe<Version>(sql::mark_folded, {company, from, into});
-    if (!marked) return;  // it was told before
-    auto noted = tx.one<Noted>(sql::note_fold, {company, into, marked->version});
-    for (; noted.into; noted = tx.one<Noted>(sql::note_fold, {company, into, marked->version})) into = *noted.into;
+/// The call that stays, whose visits are to be planned anew.
+std::int64_t Bookings::Settling::fold(std::int64_t from, std::int64_t into) {
+    auto marked = tx.maybe<Version>(sql::mark_folded, {of, from, into});
+    if (!marked) return into;  // it was told before
+    auto noted = tx.one<Into>(sql::note_fold, {of, into, marked->version});
+    for (; noted.call; noted = tx.one<Into>(sql::note_fold, {of, into, marked->version})) into = *noted.call;
+    tx.write(sql::take_over, {of, from, into});
 
     std::optional<OfCall> stays, goes;
-    for (auto& one : tx.many<OfCall>(sql::of_both_calls, {company, into, from})) (one.call == into ? stays : goes) = one;
-    if (!goes) return;
-    auto tell = [&](const std::optional<Changed>& changed) {
-        if (changed) out.emit(events::row_changed(CompanyId{company}, "appointment", changed->id.to_string(), changed->version));
-    };
+    for (auto& one : tx.many<OfCall>(sql::of_both_calls, {of, into, from})) (one.call == into ? stays : goes) = one;
+    if (!goes) return into;
     if (!stays || goes->weight > stays->weight) {
-        if (stays) tx.write(sql::leave_call, {company, stays->id});
-        tell(tx.maybe<Changed>(sql::be_of_call, {company, goes->id, into}));
-        if (stays) tell(tx.maybe<Changed>(sql::be_of_call, {company, stays->id, from}));
-        // The call's own newer analysis had nothing to call off then.
-        if (noted.version > marked->version) tell(tx.maybe<Changed>(sql::unbook, {company, into, noted.version}));
+        if (stays) tx.write(sql::leave_call, {of, stays->id});
+        tell(tx.maybe<Changed>(sql::be_of_call, {of, goes->id, into}));
+        if (stays) tell(tx.maybe<Changed>(sql::be_of_call, {of, stays->id, from}));
         std::swap(stays, goes);
     }
-    if (goes) tell(tx.maybe<Changed>(sql::call_off_double, {company, goes->id}));
+    if (goes) tell(tx.maybe<Changed>(sql::call_off_double, {of, goes->id, "The call was recorded twice; the other appointment of it stands."}));
+    return into;
 }
 
 }  // namespace otto::appointment_service

@@ -6,14 +6,18 @@
 
 namespace otto::appointment_service {
 
-/// From a call's analysis to its appointment: made when booked, moved when the analysis changes, never twice, never against a person.
+/// From what the calls of a lead meant to its appointments, as plan_visits() plans them: made when booked, moved by a later word, never twice, never against a person.
 class Bookings {
 public:
     explicit Bookings(const directory::Companies& companies) : companies_(companies) {}
-    rt::Outcome analysed(rt::In<analysis::v1::AnalysisCompleted>, pg::Tx&, rt::Out<changes::v1::RowChanged>&) const;
+    using Event = analysis::v1::AnalysisCompleted;
+    using Out = rt::Out<changes::v1::RowChanged, analysis::v1::AppointmentDoubted>;
+    rt::Outcome analysed(rt::In<Event>, pg::Tx&, Out&) const;
+    /// Plans a lead's visits anew: its calls are others than before.
+    void settle(const std::string& company, const Uuid& lead, pg::Tx&, Out&) const;
 
 private:
-    void fold(const std::string& company, std::int64_t from, std::int64_t into, pg::Tx&, rt::Out<changes::v1::RowChanged>&) const;
+    struct Settling;
     const directory::Companies& companies_;
 };
 

@@ -1,5 +1,6 @@
 #include "moves.hpp"
 
+#include <set>
 #include <vector>
 
 #include "appointment-service/sql.hpp"
@@ -13,6 +14,10 @@ struct Place {
     static Place from(const pg::Fields& f) { return {{f.uuid("lead_id"), f.uuid("contact_card_id")}}; }
 };
 
+struct Lead {
+    Uuid id;
+    static Lead from(const pg::Fields& f) { return {f.uuid("lead_id")}; }
+};
 struct Changed {
     Uuid id;
     std::int64_t version;
@@ -38,14 +43,20 @@ Customer customer_of(pg::Tx& tx, const std::string& company, std::int64_t call, 
     }
 }
 
-rt::Outcome Moves::moved(rt::In<calls::v1::LeadMoved> in, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) const {
+rt::Outcome Moves::moved(rt::In<calls::v1::LeadMoved> in, pg::Tx& tx, Bookings::Out& out) const {
     const auto& e = in.event;
     auto from = Uuid::parse(e.from_lead()), into = Uuid::parse(e.into_lead());
     if (!from || !into) return rt::Outcome::reject("from_lead or into_lead is no id");
     hold_lead(tx, e.company_id(), *from);
-    auto moved = e.call_id() != 0 ? tx.many<Changed>(sql::move_appointment_of_call, {e.company_id(), e.call_id()}) : tx.many<Changed>(sql::move_appointments_of_lead, {e.company_id(), *from, *into});
+    bool all = e.call_id() == 0;
+    auto moved = all ? tx.many<Changed>(sql::move_appointments_of_lead, {e.company_id(), *from, *into}) : tx.many<Changed>(sql::move_appointment_of_call, {e.company_id(), e.call_id()});
     for (const auto& a : moved) out.emit(events::row_changed(CompanyId{e.company_id()}, "appointment", a.id.to_string(), a.version));
-    return moved.empty() ? rt::Outcome::ignored("no appointment hangs on it") : rt::Outcome::done();
+    // What was heard goes along, and may make one visit of two, or two of one.
+    std::set<Uuid> leads;
+    for (const auto& heard : all ? tx.many<Lead>(sql::move_heard_of_lead, {e.company_id(), *from, *into}) : tx.many<Lead>(sql::move_heard_of_call, {e.company_id(), e.call_id()})) leads.insert(heard.id);
+    if (!leads.empty()) leads.insert(*from);
+    for (const auto& lead : leads) bookings_.settle(e.company_id(), lead, tx, out);
+    return moved.empty() && leads.empty() ? rt::Outcome::ignored("no appointment hangs on it") : rt::Outcome::done();
 }
 
 }  // namespace otto::appointment_service

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/uuid.hpp"
+#include "bookings.hpp"
 #include "otto/calls/v1/calls.pb.h"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/consumer.hpp"
@@ -26,7 +27,11 @@ void hold_lead(pg::Tx&, const std::string& company, const Uuid& lead);
 /// Appointments go along with the leads and calls that lead-pipeline moves. What is on record there decides, not the order of these events.
 class Moves {
 public:
-    rt::Outcome moved(rt::In<calls::v1::LeadMoved>, pg::Tx&, rt::Out<changes::v1::RowChanged>&) const;
+    explicit Moves(const Bookings& bookings) : bookings_(bookings) {}
+    rt::Outcome moved(rt::In<calls::v1::LeadMoved>, pg::Tx&, Bookings::Out&) const;
+
+private:
+    const Bookings& bookings_;
 };
 
 }  // namespace otto::appointment_service

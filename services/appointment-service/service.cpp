@@ -18,7 +18,7 @@ void wire(app::Service& service) {
     auto& api = service.own<identity::Api>(service, authenticator, 8);                       // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>(companies);                                       // what people do
     auto& bookings = service.own<Bookings>(companies);                                       // analysis -> appointment
-    auto& moves = service.own<Moves>();                                                      // leads that go elsewhere, with their appointments
+    auto& moves = service.own<Moves>(bookings);                                              // leads that go elsewhere, with their appointments
 
     api.write(http::Method::post, "/api/v1/appointments", Roles{Role::csr, Role::manager}, [&commands](identity::Context& c) { return commands.create(c); });
     api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager}, [&commands](identity::Context& c) { return commands.change(c); });

@@ -3,6 +3,7 @@
 #include "analyses.hpp"
 #include "commands.hpp"
 #include "config.hpp"
+#include "doubts.hpp"
 #include "due.hpp"
 #include "handlers.hpp"
 #include "renumber.hpp"
@@ -19,6 +20,7 @@ void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));                // contact card, lead and call of each report
     auto& analyses = service.own<Analyses>();                                        // what they said: status, contact, tasks
+    auto& doubts = service.own<Doubts>();                                            // what calls say against appointments that people planned
     auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));          // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
@@ -39,7 +41,7 @@ void wire(app::Service& service) {
 
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls))
-        .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses))
+        .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
         .periodic("due", Millis{1'000}, [&due, &renumber](pg::Connection& db) {
             due.run(db);
             renumber.run(db);

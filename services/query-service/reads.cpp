@@ -155,8 +155,10 @@ void Reads::hanging_on(JsonWriter& w, Context& c, std::string_view what, const U
     write_hanging(w.key("appointments"), c, page, appointments_, only(kAppointmentFilters, {{lead ? kAppointmentLead : kAppointmentContact, id}}), [&](JsonWriter& out, const Fields& f) {
         resources::appointment_value(out, f, viewer, Texts::cut);
         if (!moments) return;
-        auto start = f.time("scheduled_start");
-        moments->push_back({*f.time("created_at"), "appointment", start ? "An appointment was made" : "An appointment was made, without a time", start ? "for " + to_rfc3339(*start) : ""});
+        auto start = f.time("scheduled_start"), former = f.time("moved_from"), moved = f.time("moved_at");
+        auto made = start || former ? "An appointment was made" : "An appointment was made, without a time";
+        moments->push_back({*f.time("created_at"), "appointment", made, start && !former ? "for " + to_rfc3339(*start) : ""});
+        if (former && moved) moments->push_back({*moved, "appointment", "The appointment was moved", "from " + to_rfc3339(*former) + (start ? " to " + to_rfc3339(*start) : ", to no time yet")});
     });
     write_hanging(w.key("tasks"), c, page, tasks_, only(kTaskFilters, {{lead ? kTaskLead : kTaskContact, id}}), [&](JsonWriter& out, const Fields& f) {
         resources::task_value(out, f, viewer, Texts::cut);

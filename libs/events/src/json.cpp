@@ -25,7 +25,7 @@ const std::vector<const Message*>& prototypes() {
     static const std::vector<const Message*> all{
         &inbound::v1::ProviderEvent::default_instance(),     &routed::v1::CallReported::default_instance(),      &routed::v1::JobReported::default_instance(),
         &calls::v1::CallRecorded::default_instance(),        &calls::v1::CallFolded::default_instance(),         &calls::v1::LeadMoved::default_instance(),          &analysis::v1::JobSubmitted::default_instance(),    &analysis::v1::TranscriptReady::default_instance(),
-        &analysis::v1::AnalysisCompleted::default_instance(), &analysis::v1::AnalysisFailed::default_instance(), &changes::v1::RowChanged::default_instance(),
+        &analysis::v1::AnalysisCompleted::default_instance(), &analysis::v1::AnalysisFailed::default_instance(), &analysis::v1::AppointmentDoubted::default_instance(), &changes::v1::RowChanged::default_instance(),
         &changes::v1::NumberProven::default_instance(),
         &changes::v1::CallRailConnected::default_instance(), &changes::v1::SignaturesRefused::default_instance(), &directory::v1::CompanyProfile::default_instance(),
     };

@@ -111,7 +111,9 @@ void appointment_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Tex
     texts(w, f, {"status", "outcome"});
     words(w, f, {"location_address", "service_type", "appointment_type"}, length);
     texts(w, f, {"assigned_rep_id"});
-    w.member("needs_time", f.boolean("needs_time")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
+    w.member("needs_time", f.boolean("needs_time"));
+    times(w, f, {"moved_from", "moved_at"});
+    w.member("moved_by_call_id", f.maybe_integer("moved_by_call")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
     words(w, f, {"notes"}, length);
     texts(w, f, {"touched_by"});
     times(w, f, {"touched_at", "created_at", "updated_at"});

@@ -85,6 +85,12 @@ std::string after_lead() {
     return leads;
 }
 
+/// What the last events had lead-pipeline look into.
+std::vector<analysis::v1::AppointmentDoubted>& doubts() {
+    static std::vector<analysis::v1::AppointmentDoubted> all;
+    return all;
+}
+
 /// All of one company's appointments after these events, each in a transaction of its own, as the service's role.
 std::vector<std::string> after(const std::vector<Event>& events, const std::string& in_between = "", std::size_t at = 0) {
     auto url = database();
@@ -98,10 +104,13 @@ std::vector<std::string> after(const std::vector<Event>& events, const std::stri
         rt::Envelope meta;
         meta.id = EventId{Uuid::v5(*Uuid::parse("6f74746f-6170-5074-a473-000000000009"), std::to_string(i))};
         auto tx = db.begin(pg::Scope::companies({CompanyId{kCompany}}));
-        rt::Out<changes::v1::RowChanged> out(sink, &meta);
+        Bookings::Out out(sink, &meta);
         (void)bookings.analysed({events[i], meta}, tx, out);
         tx.commit();
     }
+    doubts().clear();
+    for (const auto& item : sink.items())
+        if (analysis::v1::AppointmentDoubted m; item.wire.topic == "otto.analysis" && m.ParseFromString(item.wire.value)) doubts().push_back(m);
     auto tx = owner.begin(pg::Scope::none());
     std::vector<std::string> shown;
     for (auto& row : tx.many<Text>(kShown, {kCompany})) shown.push_back(row.value);
@@ -223,11 +232,85 @@ TEST_CASE("of two appointments of one call the one that a person touched stays",
     auto touch = [](int call) { return "UPDATE appointments SET touched_by = 'user_1', scheduled_start = '2026-12-05 09:00Z', scheduled_end = '2026-12-05 10:00Z', notes = 'mine' WHERE call_id = " + std::to_string(call); };
     const std::string mine = "scheduled 2026-12-05 09:00 60 min user_1";
     std::vector<Event> events{analysed(1, "booked", "2026-12-01T10:00:00", 7002), analysed(1, "booked", "2026-12-01T11:00:00"), retold(analysed(5, "booked", "2026-12-02T14:30:00"), 7002)};
+    events[0].set_lead_id("0191e0b8-0000-7000-8000-00000000a0ff");  // of another lead, as long as they were two calls
     CHECK(after(events, touch(7002), 2) == std::vector<std::string>{mine, "cancelled 2026-12-01 18:00 90 min nobody"});
     CHECK(after(events, touch(7001), 2) == std::vector<std::string>{mine, "cancelled 2026-12-01 17:00 90 min nobody"});
     CHECK(after(events, touch(7001) + ";" + touch(7002), 2) == std::vector<std::string>{mine, mine});
     // Only the younger one had one: it is the call's now, and no analysis makes another.
     CHECK(after({events[0], events[2]}, touch(7002), 1) == std::vector<std::string>{mine});
+}
+
+TEST_CASE("a later call of the lead moves its visit: the same row, in whatever order the calls are heard", "[integration]") {
+    auto of = [](std::int64_t call, const std::string& began, const std::string& date, std::int64_t version = 1, const std::string& booking = "booked") {
+        auto e = analysed(version, booking, date, call);
+        e.set_call_started_at_us(to_micros(*parse_time(began)));
+        return e;
+    };
+    const pg::Query moved{"moved_in_test", "SELECT concat_ws(' ', status, to_char(scheduled_start AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), 'from ' || to_char(moved_from AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), 'by ' || moved_by_call, "
+                                           "CASE WHEN (moved_at IS NULL) <> (moved_from IS NULL) THEN 'but when' END) AS v FROM appointments WHERE company_id = $1 AND status <> 'cancelled' ORDER BY scheduled_start"};
+    auto shown = [&] {
+        pg::Connection owner(database(), "test");
+        auto tx = owner.begin(pg::Scope::none());
+        std::string out;
+        for (auto& row : tx.many<Text>(moved, {kCompany})) out += row.value + "\n";
+        return out;
+    };
+    std::vector<Event> all{of(7001, "2026-11-20T10:00:00Z", "2026-12-21T10:00:00"), of(7002, "2026-11-22T10:00:00Z", "2026-12-22T10:00:00"), of(7003, "2026-11-24T10:00:00Z", ""), of(7004, "2026-11-25T10:00:00Z", "", 1, "not_booked")};
+    std::vector<std::size_t> order{0, 1, 2, 3};
+    do {
+        std::vector<Event> events;
+        std::string told;
+        for (auto i : order) {
+            events.insert(events.end(), {all[i], all[i]});
+            told += std::to_string(i);
+        }
+        INFO(told);
+        after(events);
+        CHECK(shown() == "scheduled 12-22 17:00 from 12-21 17:00 by 7002\n");
+        CHECK(doubts().empty());
+    } while (std::next_permutation(order.begin(), order.end()));
+    // The same row all along.
+    CHECK(after({all[0], all[1]}).size() == 1);
+    // Said otherwise: the same time, another one again, no longer booked at all.
+    after({all[0], of(7002, "2026-11-22T10:00:00Z", "2026-12-21T17:00:00Z")});
+    CHECK(shown() == "scheduled 12-21 17:00\n");
+    after({all[0], all[1], of(7002, "2026-11-22T10:00:00Z", "2026-12-23T10:00:00", 2)});
+    CHECK(shown() == "scheduled 12-23 17:00 from 12-21 17:00 by 7002\n");
+    after({all[0], all[1], of(7002, "2026-11-22T10:00:00Z", "", 2, "not_booked")});
+    CHECK(shown() == "scheduled 12-21 17:00\n");
+    after({all[0], all[1], of(7001, "2026-11-20T10:00:00Z", "", 2, "not_booked")});
+    CHECK(shown() == "scheduled 12-22 17:00\n");
+    // What has been stays, and what is booked then is another visit.
+    after({all[0], of(7005, "2026-12-28T10:00:00Z", "2027-01-05T10:00:00")});
+    CHECK(shown() == "scheduled 12-21 17:00\nscheduled 01-05 17:00\n");
+}
+
+TEST_CASE("a visit that a person touched is not moved by a later call: somebody looks", "[integration]") {
+    auto first = analysed(1, "booked", "2026-12-21T10:00:00", 7001), second = analysed(1, "booked", "2026-12-22T10:00:00", 7002);
+    first.set_call_started_at_us(to_micros(*parse_time("2026-11-20T10:00:00Z")));
+    second.set_call_started_at_us(to_micros(*parse_time("2026-11-22T10:00:00Z")));
+    second.set_owner_id("user_csr");
+    const std::string touch = "UPDATE appointments SET touched_by = 'user_1'", stands = "scheduled 2026-12-21 17:00 90 min user_1";
+    CHECK(after({first, second, second}, touch, 1) == std::vector<std::string>{stands});
+    REQUIRE(doubts().size() == 1);
+    const auto& d = doubts()[0];
+    CHECK((d.call_id() == 7002 && d.planned() == "2026-12-21 10:00" && d.heard() == "2026-12-22 10:00" && d.said() == "2026-12-22T10:00:00" && d.owner_id() == "user_csr" && d.phone() == "+16025550100"));
+    // Said again by a newer analysis: asked again. The same time, or none: there is nothing to ask.
+    auto again = second, same = second, none = second;
+    again.set_version(2);
+    same.set_appointment_date("2026-12-21T17:00:00Z");
+    none.clear_appointment_date();
+    CHECK(after({first, second, again}, touch, 1) == std::vector<std::string>{stands});
+    CHECK(doubts().size() == 2);
+    for (const auto& quiet : {same, none}) {
+        CHECK(after({first, quiet}, touch, 1) == std::vector<std::string>{stands});
+        CHECK(doubts().empty());
+    }
+    // Made by a person while the call lasted.
+    const std::string by_hand = "INSERT INTO appointments (company_id, id, lead_id, contact_card_id, scheduled_start, scheduled_end, touched_by) VALUES ('" + kCompany + "', gen_random_uuid(), '" + kLead + "', '" + kContact +
+                                "', '2026-12-22 17:00Z', '2026-12-22 18:30Z', 'user_1')";
+    CHECK(after({second}, by_hand, 0) == std::vector<std::string>{"scheduled 2026-12-22 17:00 90 min user_1"});
+    CHECK(doubts().empty());
 }
 
 TEST_CASE("an appointment goes with its call where the lead that it had is gone", "[integration]") {

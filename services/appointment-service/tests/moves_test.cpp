@@ -62,10 +62,10 @@ struct World {
         m.set_into_lead(into);
         m.set_contact_card_id(kNewCard);
         m.set_call_id(call);
-        handle([&](const rt::Envelope& meta, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) { (void)Moves().moved({m, meta}, tx, out); });
+        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) { (void)Moves(Bookings(companies)).moved({m, meta}, tx, out); });
     }
     /// As its event says, which was made before anything moved.
-    void booked(std::int64_t call, std::int64_t version = 1) {
+    void booked(std::int64_t call, std::int64_t version = 1, const std::string& began = "") {
         analysis::v1::AnalysisCompleted a;
         a.set_company_id(kCompany);
         a.set_phone("7001");
@@ -74,11 +74,15 @@ struct World {
         a.set_contact_card_id(kOldCard);
         a.set_version(version);
         a.set_booking_status("booked");
-        a.set_appointment_date("2026-12-01T10:00:00");
-        handle([&](const rt::Envelope& meta, pg::Tx& tx, rt::Out<changes::v1::RowChanged>& out) { (void)Bookings(companies).analysed({a, meta}, tx, out); });
+        // The second one when the visit of the first one had been: it is another.
+        auto day = call == 7001 ? std::string("2026-12-01") : std::string("2026-12-11");
+        a.set_appointment_date(day + "T10:00:00");
+        a.set_call_started_at_us(to_micros(*parse_time((began.empty() ? day : began) + "T00:00:00Z")));
+        a.set_received_at_us(a.call_started_at_us());
+        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) { (void)Bookings(companies).analysed({a, meta}, tx, out); });
     }
     void by_hand() {
-        owner.execute("INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, touched_by) VALUES ('org_moves', gen_random_uuid(), '" + kOld + "', '" + kOldCard + "', true, 'user_1')");
+        owner.execute("INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, touched_by, status) VALUES ('org_moves', gen_random_uuid(), '" + kOld + "', '" + kOldCard + "', true, 'user_1', 'completed')");
     }
     std::string shown() {
         auto tx = owner.begin(pg::Scope::none());
@@ -98,7 +102,7 @@ private:
         meta.id = EventId{Uuid::v5(*Uuid::parse("6f74746f-6170-5074-a473-00000000000a"), std::to_string(++n))};
         meta.company = CompanyId{kCompany};
         auto tx = role->begin(pg::Scope::companies({meta.company}));
-        rt::Out<changes::v1::RowChanged> out(sink, &meta);
+        Bookings::Out out(sink, &meta);
         work(meta, tx, out);
         tx.commit();
     }
@@ -172,4 +176,27 @@ TEST_CASE("who books and who moves wait for each other", "[integration]") {
     held.commit();
     moving.get();
     CHECK(w.shown() == "7001 new new\n");
+}
+
+TEST_CASE("leads that become one have one visit planned, and a call that goes on takes its word along", "[integration]") {
+    auto& w = World::fresh();
+    auto visits = [&] {
+        auto tx = w.owner.begin(pg::Scope::none());
+        std::string all;
+        for (auto& row : tx.many<Text>({"visits", "SELECT concat_ws(' ', call_id, to_char(scheduled_start AT TIME ZONE 'UTC', 'MM-DD'), 'from ' || to_char(moved_from AT TIME ZONE 'UTC', 'MM-DD'), "
+                                                  "CASE lead_id::text WHEN '0191e0b8-0000-7000-8000-00000000b001' THEN 'old' ELSE 'new' END) AS v FROM appointments WHERE status = 'scheduled' ORDER BY 1"}))
+            all += row.value + "\n";
+        return all;
+    };
+    w.booked(7001, 1, "2026-11-20");
+    w.owner.execute("UPDATE calls SET lead_id = '" + kNew + "', contact_card_id = '" + kNewCard + "' WHERE call_id = 7002");
+    w.booked(7002, 1, "2026-11-22");
+    CHECK(visits() == "7001 12-01 old\n7002 12-11 new\n");
+    w.fold(kOld, kNew);
+    w.moved(kOld, kNew);
+    CHECK(visits() == "7001 12-11 from 12-01 new\n");
+    // And parted again: each call has its own.
+    w.owner.execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_moves', '" + kOld + "', '" + kOldCard + "'); UPDATE calls SET lead_id = '" + kOld + "', contact_card_id = '" + kOldCard + "' WHERE call_id = 7002");
+    w.moved(kNew, kOld, 7002);
+    CHECK(visits() == "7001 12-01 new\n7002 12-11 old\n");
 }

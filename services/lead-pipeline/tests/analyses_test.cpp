@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "doubts.hpp"
 #include "due.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "steps.hpp"
@@ -267,4 +268,40 @@ TEST_CASE("a rep's tasks are those of the lead's rep", "[integration]") {
     CHECK(rig.rows<Text>({"rep", "SELECT assignee_id AS v FROM tasks"}).at(0).v == "user_rep");
     CHECK(rig.rows<Text>({"pool", "SELECT pool_status AS v FROM leads"}).at(0).v == "assigned");
     CHECK(rig.emitted<changes::v1::RowChanged>().size() == 2);
+}
+
+TEST_CASE("an appointment that a call doubts is a task for who took the call, one a call, until somebody has it", "[integration]") {
+    auto c = call("org_doubt", "D1", 0);
+    auto look = [&](std::int64_t version, const std::string& heard, const std::string& planned = "2026-12-21 10:00", std::int64_t of = 0) {
+        analysis::v1::AppointmentDoubted e;
+        e.set_company_id("org_doubt");
+        e.set_call_id(of ? of : c.id);
+        e.set_appointment_id("0191e0b8-0000-7000-8000-00000000e001");
+        e.set_version(version);
+        e.set_received_at_us(to_micros(at(0)));
+        e.set_planned(planned);
+        e.set_heard(heard);
+        e.set_said("Tuesday at ten");
+        e.set_owner_id("user_csr");
+        rt::Envelope meta;
+        meta.id = EventId{Uuid::v7(system_clock().now())};
+        auto tx = Db::shared().role->begin(pg::Scope::companies({CompanyId{"org_doubt"}}));
+        rt::Sink sink("lead-pipeline/analysis");
+        rt::Out<changes::v1::RowChanged> out(sink, &meta);
+        (void)Doubts().look_into({e, meta}, tx, out);
+        tx.commit();
+        return sink.size();
+    };
+    CHECK(look(1, "2026-12-22 10:00") == 1);
+    CHECK(look(1, "2026-12-22 10:00") == 0);
+    CHECK(tasks_of("org_doubt") == "otto|check_appointment|Check the appointment: it stands for 2026-12-21 10:00, a call booked 2026-12-22 10:00|csr|user_csr|open|high|2023-11-15 00:13:20\n");
+    CHECK(Db::shared().lines("SELECT concat_ws('|', call_id, lead_id, contact_card_id, appointment_id, raw_text) AS v FROM tasks WHERE company_id = 'org_doubt'") ==
+          std::to_string(c.id) + "|" + c.lead + "|" + c.contact + "|0191e0b8-0000-7000-8000-00000000e001|Tuesday at ten\n");
+    CHECK(look(3, "2026-12-23 10:00", "") == 1);
+    CHECK(look(2, "2026-12-24 10:00") == 0);
+    CHECK(tasks_of("org_doubt").find("it has no time, a call booked 2026-12-23 10:00") != std::string::npos);
+    as_owner("UPDATE tasks SET edited_by = 'user_1', status = 'completed' WHERE company_id = 'org_doubt'");
+    CHECK(look(4, "2026-12-25 10:00") == 0);
+    CHECK(look(1, "2026-12-22 10:00", "", 1) == 0);  // a call that is not on record
+    CHECK(Db::shared().lines("SELECT count(*) AS v FROM tasks WHERE company_id = 'org_doubt'") == "1\n");
 }

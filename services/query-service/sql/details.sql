@@ -89,6 +89,11 @@ SELECT p.created_at, 'appointment', CASE WHEN p.needs_time THEN 'An appointment 
        concat_ws(', ', p.status, to_char(p.scheduled_start, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), p.location_address)
   FROM appointments p WHERE p.company_id = $1 AND p.call_id = $2 AND ($3::text IS NULL OR p.assigned_rep_id = $3)
 UNION ALL
+SELECT p.moved_at, 'appointment', 'The appointment was moved',
+       'from ' || to_char(p.moved_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || coalesce(' to ' || to_char(p.scheduled_start, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), ', to no time yet')
+  FROM appointments p WHERE p.company_id = $1 AND p.lead_id = (SELECT c.lead_id FROM calls c WHERE c.company_id = $1 AND c.call_id = $2) AND $2 IN (p.call_id, p.moved_by_call) AND p.moved_from IS NOT NULL
+   AND ($3::text IS NULL OR p.assigned_rep_id = $3)
+UNION ALL
 SELECT m.at, 'task', m.title, k.description
   FROM tasks k LEFT JOIN leads l ON l.company_id = k.company_id AND l.id = k.lead_id
  CROSS JOIN LATERAL (VALUES (k.created_at, 'A task was made'), (k.completed_at, 'A task was completed')) AS m (at, title)

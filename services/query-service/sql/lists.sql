@@ -144,7 +144,7 @@ SELECT 1 FROM contact_cards k
 
 -- name: appointments_page
 SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, left(a.location_address, 1024) AS location_address, left(a.service_type, 1024) AS service_type, a.appointment_type, a.assigned_rep_id,
-       a.needs_time, a.deal_size_cents, left(a.notes, 1024) AS notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
+       a.needs_time, a.moved_from, a.moved_at, a.moved_by_call, a.deal_size_cents, left(a.notes, 1024) AS notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
        k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, t.pending AS pending_tasks, a.sort_at
   FROM (
 SELECT a.*, /*sort*/a.created_at AS sort_at
