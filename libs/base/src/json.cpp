@@ -27,7 +27,7 @@ bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c 
 
 /// The second half of a surrogate pair as an escape, "\udc00" to "\udfff", and the first, "\ud800" to "\udbff".
 bool is_escape(std::string_view text, char lowest, char highest) {
-    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd' || !is_hex(text[4]) || !is_hex(text[5])) return false;
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd' || !is_hex(text[3]) || !is_hex(text[4]) || !is_hex(text[5])) return false;
     char digit = text[3] >= 'A' && text[3] <= 'F' ? static_cast<char>(text[3] | 0x20) : text[3];
     return digit >= lowest && digit <= highest;
 }

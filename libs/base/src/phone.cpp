@@ -147,7 +147,7 @@ std::string number_in(std::string_view text) {
     if (text.size() > 1 && text.front() == '+' && text[1] != '0' && std::all_of(text.begin() + 1, text.end(), is_digit)) return callable(text.substr(1)) ? std::string(text.substr(1)) : std::string{};
     auto meant = meaning(text);
     std::string_view s = meant;
-    bool space = s.starts_with(' ');  // in a query string "+1202…" arrives as " 1202…"
+    bool space = text.starts_with(' ');  // in a query string "+1202…" arrives as " 1202…"
     take(s, kBetween);
     if (take_word(s, {"tel", "callto", "sms"})) take(s, " -:()");
     bool sign = take(s, "+ -()").find('+') != std::string_view::npos;

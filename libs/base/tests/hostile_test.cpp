@@ -76,6 +76,13 @@ TEST_CASE("a number is finite or refused") {
     CHECK(JsonDocument::parse("[1.7976931348623157e308]").value().root().at(0).number() == 1.7976931348623157e308);
 }
 
+TEST_CASE("what only looks like half a surrogate pair is no JSON") {
+    for (auto text : {R"("\ud?83")", R"("\ud:00")", R"("\ud@00")", R"("\ud8g0")", R"("\udc0")", R"("\ud`00")"}) {
+        INFO(text);
+        CHECK_FALSE(JsonDocument::parse(text).ok());
+    }
+}
+
 TEST_CASE("half a zone is no time") {
     for (auto bad : {"2025-01-15T10:30:00-00:", "2025-01-15T10:30:00+05:", "2025-01-15T10:30:00+", "2025-01-15T10:30:00+5"}) {
         INFO(bad);

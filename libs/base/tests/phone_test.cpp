@@ -79,4 +79,5 @@ TEST_CASE("what is no callable number is kept as received, trimmed and lower-cas
     CHECK(normalize_phone(" +266696687 ") == Phone{"+266696687", false});
     CHECK(normalize_phone("442071838750") == Phone{"442071838750", false});
     CHECK(normalize_phone("\t442071838750") == Phone{"442071838750", false});  // only a space can have been a plus
+    CHECK(normalize_phone("\u200b 442071838750") == Phone{"\u200b 442071838750", false});  // and only at the very beginning
 }

@@ -25,7 +25,7 @@ BEGIN
       '(?:;[-a-z]+=.*|(?:[,;#][- ,;#()]*(?:(?:ext(?:ension|n)?|xtn?|x)[-:= ,;#()]*)?|(?:ext(?:ension|n)?|xtn?|x)[-:= ,;#()]*)(?:[0-9][- ,;#()]*){0,7})?$');
     IF parts IS NULL THEN RETURN NULL; END IF;
     sign := parts[1] LIKE '%+%';
-    space := s LIKE ' %';  -- in a query string "+1202…" arrives as " 1202…"
+    space := number LIKE ' %';  -- in a query string "+1202…" arrives as " 1202…"
     -- "(0)" behind a country code is no digit, except Italy's, which is dialled from abroad too.
     digits := regexp_replace(regexp_replace(parts[2], '\([- ]*0[- ]*\)', '*', 'g'), '[^0-9*]', '', 'g');
     IF sign OR space OR digits ~ '^0(11|0)' THEN digits := regexp_replace(digits, '^((?:011|00)?(?!39\*)[1-9][0-9]{0,2})\*', '\1'); END IF;
