@@ -40,7 +40,7 @@ void check_texts(const google::protobuf::Message& m) {
 }
 
 bool e164(std::string_view text) {
-    return text.starts_with('+') && text.size() >= 9 && text.size() <= 16 && text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+    return text.starts_with('+') && text.size() >= 8 && text.size() <= 16 && text.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 void check_report(const pb::CallReport& r) {

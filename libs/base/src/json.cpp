@@ -11,6 +11,7 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -24,6 +25,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 const rapidjson::Value* value_of(const void* p) { return static_cast<const rapidjson::Value*>(p); }
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20; }
 
 /// The second half of a surrogate pair as an escape, "\udc00" to "\udfff", and the first, "\ud800" to "\udbff".
 bool is_escape(std::string_view text, char lowest, char highest) {
@@ -268,7 +271,17 @@ std::string JsonView::dump() const {
     rapidjson::StringBuffer buffer;
     rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
     value_of(value_)->Accept(writer);
-    return {buffer.GetString(), buffer.GetSize()};
+    std::string_view written(buffer.GetString(), buffer.GetSize());
+    // RapidJSON 1.1 writes U+001A to U+001F as they are where it writes whole registers at once. It writes no white space of its own, so such letters are those of strings.
+    std::string out;
+    for (auto at = std::find_if(written.begin(), written.end(), is_control); at != written.end(); at = std::find_if(written.begin(), written.end(), is_control)) {
+        char escaped[8];
+        std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(*at)));
+        out.append(written.begin(), at).append(escaped);
+        written.remove_prefix(static_cast<std::size_t>(at - written.begin()) + 1);
+    }
+    out.append(written);
+    return out;
 }
 
 void JsonWriter::separate() {

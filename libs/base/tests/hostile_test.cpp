@@ -76,6 +76,20 @@ TEST_CASE("a number is finite or refused") {
     CHECK(JsonDocument::parse("[1.7976931348623157e308]").value().root().at(0).number() == 1.7976931348623157e308);
 }
 
+TEST_CASE("a control character is escaped when a value is written again, wherever it stands") {
+    for (int c = 1; c < 0x20; ++c)
+        for (std::size_t at : {0u, 3u, 15u, 16u, 20u, 40u}) {
+            std::string escape = "\\u00" + std::string(c < 16 ? "0" : "1") + "0123456789abcdef"[c % 16];
+            auto text = "{\"" + std::string(at, 'x') + escape + std::string(20, 'y') + "\":\"" + std::string(at, 'x') + escape + std::string(20, 'z') + "\"}";
+            INFO(text);
+            auto read = JsonDocument::parse(text);
+            REQUIRE(read.ok());
+            auto again = JsonDocument::parse(read->root().dump());
+            REQUIRE(again.ok());
+            CHECK(again->root().dump() == read->root().dump());
+        }
+}
+
 TEST_CASE("what only looks like half a surrogate pair is no JSON") {
     for (auto text : {R"("\ud?83")", R"("\ud:00")", R"("\ud@00")", R"("\ud8g0")", R"("\udc0")", R"("\ud`00")"}) {
         INFO(text);
