@@ -141,13 +141,12 @@ bool callable(std::string_view digits) {
     return national.find_first_not_of(national.front()) != std::string_view::npos;
 }
 
-/// The digits of a callable number with its country code, or nothing.
-std::string number_in(std::string_view text) {
+/// The digits of a callable number with its country code, or nothing. `space`: one at the very beginning was a plus.
+std::string number_in(std::string_view text, bool space) {
     // Most are as they are kept.
     if (text.size() > 1 && text.front() == '+' && text[1] != '0' && std::all_of(text.begin() + 1, text.end(), is_digit)) return callable(text.substr(1)) ? std::string(text.substr(1)) : std::string{};
     auto meant = meaning(text);
     std::string_view s = meant;
-    bool space = text.starts_with(' ');  // in a query string "+1202…" arrives as " 1202…"
     take(s, kBetween);
     if (take_word(s, {"tel", "callto", "sms"})) take(s, " -:()");
     bool sign = take(s, "+ -()").find('+') != std::string_view::npos;
@@ -164,7 +163,9 @@ std::string number_in(std::string_view text) {
 }  // namespace
 
 Phone normalize_phone(std::string_view text) {
-    auto digits = number_in(text);
+    bool space = text.starts_with(' ');  // in a query string "+1202…" arrives as " 1202…"
+    auto digits = number_in(text, space);
+    if (digits.empty() && space) digits = number_in(text, false);
     if (digits.empty()) return {lower(trim(text)), false};
     return {"+" + digits, true};
 }

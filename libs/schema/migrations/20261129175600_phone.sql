@@ -25,7 +25,7 @@ BEGIN
       '(?:;[-a-z]+=.*|(?:[,;#][- ,;#()]*(?:(?:ext(?:ension|n)?|xtn?|x)[-:= ,;#()]*)?|(?:ext(?:ension|n)?|xtn?|x)[-:= ,;#()]*)(?:[0-9][- ,;#()]*){0,7})?$');
     IF parts IS NULL THEN RETURN NULL; END IF;
     sign := parts[1] LIKE '%+%';
-    space := number LIKE ' %';  -- in a query string "+1202…" arrives as " 1202…"
+    space := number LIKE ' %';  -- in a query string "+1202…" arrives as " 1202…"; what is no number so may be one with the space left off
     -- "(0)" behind a country code is no digit, except Italy's, which is dialled from abroad too.
     digits := regexp_replace(regexp_replace(parts[2], '\([- ]*0[- ]*\)', '*', 'g'), '[^0-9*]', '', 'g');
     IF sign OR space OR digits ~ '^0(11|0)' THEN digits := regexp_replace(digits, '^((?:011|00)?(?!39\*)[1-9][0-9]{0,2})\*', '\1'); END IF;
@@ -34,11 +34,11 @@ BEGIN
     ELSIF digits ~ '^0(11|0)' THEN digits := regexp_replace(digits, '^0(11|0)', '');
     ELSIF NOT sign AND NOT space AND NOT (length(digits) = 11 AND digits LIKE '1%') THEN RETURN NULL; END IF;
   END IF;
-  IF digits !~ '^([2-9][0-9]{6,14}|1[2-9][0-9]{9})$' THEN RETURN NULL; END IF;
+  IF digits !~ '^([2-9][0-9]{6,14}|1[2-9][0-9]{9})$' THEN RETURN CASE WHEN space THEN public.e164(ltrim(number)) END; END IF;
   -- What networks send for a hidden caller: ANONYMOUS, RESTRICTED (also taken for a number of North America), UNAVAILABLE, UNKNOWN, BLOCKED, PRIVATE, WITHHELD on a keypad.
-  IF digits IN ('266696687', '7378742833', '17378742833', '86282452253', '8656696', '2562533', '7748283', '94484353') THEN RETURN NULL; END IF;
+  IF digits IN ('266696687', '7378742833', '17378742833', '86282452253', '8656696', '2562533', '7748283', '94484353') THEN RETURN CASE WHEN space THEN public.e164(ltrim(number)) END; END IF;
   -- All digits alike behind the country code (ITU-T E.164).
-  IF digits ~ '^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(?:2[1-689]|3[578]|42|5[09]|6[7-9]|8[03579]|9[679])[0-9])([0-9])\1*$' THEN RETURN NULL; END IF;
+  IF digits ~ '^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(?:2[1-689]|3[578]|42|5[09]|6[7-9]|8[03579]|9[679])[0-9])([0-9])\1*$' THEN RETURN CASE WHEN space THEN public.e164(ltrim(number)) END; END IF;
   RETURN '+' || digits;
 END $body$;
 BEGIN
