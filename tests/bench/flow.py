@@ -169,7 +169,7 @@ def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     """The backlog of the issue, from otto.routed; and the same rows by set-based libpq batches into a database of the same schema."""
     bench.keep_only()
     limit_url = bench.make_database("bench_limit")
-    lanes = min(len(os.sched_getaffinity(0)), 12)
+    lanes = min(2 * len(os.sched_getaffinity(0)), 12)
 
     def done() -> int:
         return int(bench.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = 'lead-pipeline'")[0][0])

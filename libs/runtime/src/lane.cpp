@@ -292,6 +292,7 @@ void Lane::run() {
     while (!stop_.stopping()) {
         bool full = false;
         auto buckets = poll(full);
+        buckets.empty() ? spare_.rests() : spare_.works();
         publisher_.serve(Millis{0});
         // Nothing of any partition is under way then: what is not confirmed stands in the table, and goes before what follows.
         if (publisher_.take_failure())

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/spare_memory.hpp"
 #include "consumer_metrics.hpp"
 #include "kafka/source.hpp"
 #include "outbox.hpp"
@@ -181,6 +182,7 @@ private:
     std::size_t batch_;
     int failures_ = 0;
     bool rejoin_ = false;
+    SpareMemory spare_;
 };
 
 }  // namespace otto::rt

@@ -341,6 +341,7 @@ void PassLane::run() {
     while (!stop_.stopping()) {
         source_.hold(!publisher_.ready() || publisher_.in_flight() > kMostUnconfirmed);
         auto records = source_.poll(kBatch, kMaxBytes, publisher_.in_flight() > 0 ? Millis{5} : Millis{100});
+        records.empty() ? spare_.rests() : spare_.works();
         auto began = std::chrono::steady_clock::now();
         std::map<Tp, Polled> buckets;
         for (auto& r : records) {

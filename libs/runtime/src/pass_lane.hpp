@@ -54,6 +54,7 @@ private:
     std::uint64_t generation_ = 0;
     std::chrono::steady_clock::time_point told_at_{};
     std::map<const detail::Handler*, std::unique_ptr<google::protobuf::Message>> scratch_;
+    SpareMemory spare_;
     std::map<Tp, std::size_t> careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
 };
 

@@ -25,13 +25,13 @@ struct Runtime::Impl {
         options.service = name;
         options.brokers = s.settings().get(app::kKafkaBrokers);
         options.pg_url = s.pg_url();
-        auto wanted = s.settings().get(kLanes);
-        lanes = wanted > 0 ? static_cast<int>(wanted) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+        wanted_lanes = static_cast<int>(s.settings().get(kLanes));
         activity_threads = static_cast<int>(s.settings().get(kActivities));
     }
 
     void start();
     void stop(Millis within);
+    int lanes_of(const Consumer&) const;
     void guarded(const std::string& what, const std::function<void()>& body);
     template <class L>
     void run_lane(const Consumer&, const LaneOptions&, int index);
@@ -39,7 +39,7 @@ struct Runtime::Impl {
     app::Service service;
     std::string name;
     LaneOptions options;
-    int lanes = 1, activity_threads = 1;
+    int wanted_lanes = 0, activity_threads = 1;
     StopSignal stop_signal;
     std::deque<Consumer> consumers;
     std::deque<LaneOptions> lane_options;
@@ -90,6 +90,12 @@ void Runtime::Impl::guarded(const std::string& what, const std::function<void()>
     });
 }
 
+/// A lane without a partition has nothing to do, so there are never more than partitions.
+int Runtime::Impl::lanes_of(const Consumer& consumer) const {
+    int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    return std::min(wanted_lanes > 0 ? wanted_lanes : cores * consumer.lanes_per_core(), 12);
+}
+
 void Runtime::Impl::start() {
     {
         // A service never starts behind its schema.
@@ -116,7 +122,7 @@ void Runtime::Impl::start() {
             mine.poke_activities = [&pool] { pool.poke(); };
             for (int i = 0; i < activity_threads; ++i) guarded("activities of " + consumer.name(), [&pool] { pool.work(); });
         }
-        for (int i = 0; i < std::min(lanes, 12); ++i) {
+        for (int i = 0, lanes = lanes_of(consumer); i < lanes; ++i) {
             guarded("a lane of " + consumer.name(), [this, &consumer, &mine, i] {
                 if (consumer.passes_through()) run_lane<PassLane>(consumer, mine, i);
                 else run_lane<Lane>(consumer, mine, i);

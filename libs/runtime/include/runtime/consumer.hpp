@@ -35,17 +35,26 @@ public:
         return *this;
     }
 
+    /// So many lanes for each core, where the operator gives no number (OTTO_LANES): for a consumer whose batches wait for Postgres longer than they compute. Each lane is a
+    /// client of Kafka's and a session of Postgres's, so more than one is for what a measure shows to be slower without.
+    Consumer& lanes_per_core(int lanes) {
+        lanes_per_core_ = lanes;
+        return *this;
+    }
+
     const std::string& name() const { return name_; }
     const std::vector<detail::Handler>& handlers() const { return handlers_; }
     const std::vector<detail::Handler>& asides() const { return asides_; }
     bool passes_through() const { return !handlers_.empty() && handlers_.front().shape == detail::Shape::pass; }
     std::vector<std::string> topics() const;
     Millis gathers() const { return gather_; }
+    int lanes_per_core() const { return lanes_per_core_; }
 
 private:
     std::string name_;
     std::vector<detail::Handler> handlers_, asides_;
     Millis gather_{0};
+    int lanes_per_core_ = 1;
 };
 
 }  // namespace otto::rt
