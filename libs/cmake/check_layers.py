@@ -30,7 +30,7 @@ SEES["testkit"] = SHIPPED
 HIDDEN = {
     "boost/": {"http"}, "openssl/": {"http", "base"}, "librdkafka/": {"kafka"}, "libpq-fe.h": {"pg"}, "libpq/": {"pg"}, "postgresql/": {"pg"}, "rapidjson/": {"base"}, "unicode/": {"base"},
     "prometheus/": {"telemetry"}, "sqlite3.h": {"ingress"}, "intel-ipsec-mb.h": {"base"},
-    "taglib/": {"providers"},
+    "taglib/": {"providers"}, "mimalloc.h": {"base"},
     "google/protobuf/": {"events", "runtime", "directory", "ingress"},  # services too
 }
 EVENTS = {"events", "runtime", "directory", "providers", "ingress"}  # and services: who may know generated messages, *.pb.h
