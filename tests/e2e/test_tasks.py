@@ -18,15 +18,18 @@ def as_user(stack, token):
 
 @pytest.fixture(scope="module")
 def office(stack):
-    """A company with one call; its manager, a csr, two reps; the first rep has the lead."""
+    """A company with one call; its manager, a csr, two reps; the first rep has the lead. What the call meant is known, so nothing changes but by what tests do."""
     company = Company(stack)
-    call = company.settled_call(company.call(), "completed")
+    placed = company.call(shunya={"outcome": "booked"})
+    call = company.settled_call(placed, "completed")
     office = {"company": company, "call": call, "lead": call["lead_id"], "contact": call["contact_card_id"]}
     for name, role in (("manager", "manager"), ("csr", "csr"), ("csr2", "csr"), ("rep", "sales_rep"), ("rep2", "sales_rep"), ("executive", "executive")):
         office[name + "_id"] = f"user_{name}_{uuid.uuid4().hex[:8]}"
         office[name] = as_user(stack, company.member(role, office[name + "_id"]))
     answer = office["manager"]("PATCH", f"/api/v1/leads/{office['lead']}", {"assigned_rep_id": office["rep_id"]})
     assert answer.status_code == 200 and answer.json()["data"]["pool_status"] == "assigned", answer.text
+    company.call_in_state(placed, "done")
+    eventually(lambda: company.detail(call["call_id"])["lead"]["status"] == "qualified_booked", what="the lead as its call's analysis leaves it")
     return office
 
 
