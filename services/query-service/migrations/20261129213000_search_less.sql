@@ -58,10 +58,12 @@ BEGIN
     EXECUTE along INTO near USING company, words, at, last, chunk;
     ids := ids || near;
     IF cardinality(ids) >= most THEN RETURN ids[:most]; END IF;
-    EXIT WHEN cardinality(near) < chunk * 0.7;
     EXECUTE format('SELECT created_at, %I::text %s OFFSET $5 - 1 LIMIT 1', key, part) INTO at, last USING company, words, at, last, chunk;
+    EXIT WHEN last IS NOT NULL AND cardinality(near) < chunk * 0.7;
     chunk := CASE chunk WHEN 40 THEN 400 ELSE 1500 END;
   END LOOP;
+  -- The whole list was looked at; of calls not all that is searched.
+  IF last IS NULL AND NOT calls THEN RETURN ids; END IF;
   ids := '{}';
   IF contacts THEN
     EXECUTE format('SELECT ARRAY(%s)', format(of_own, search_holds(own, words, ' AND '))) INTO ids USING company, words, most;
