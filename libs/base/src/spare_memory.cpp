@@ -19,9 +19,11 @@ constexpr int kTimes = 4;
 
 /// mimalloc 2.0 gives a free page back some milliseconds after it became free (at once would cost a third of lead-pipeline's time, for the next batch asks for it again). It looks at its
 /// clock only when the thread takes or frees another page. So with a delay of nothing the pages that are free now go, and with one that is taken those that became so before.
-void give_back() {
+/// False: another thread is about it, since the delay is one for all; nobody waits for that.
+bool give_back() {
     static std::mutex one_at_a_time;
-    std::lock_guard guard(one_at_a_time);
+    std::unique_lock guard(one_at_a_time, std::try_to_lock);
+    if (!guard) return false;
     const long delay = mi_option_get(mi_option_decommit_delay);
     mi_option_set(mi_option_decommit_delay, 0);
     mi_collect(true);
@@ -29,6 +31,7 @@ void give_back() {
     std::free(page);
     mi_collect(true);
     mi_option_set(mi_option_decommit_delay, delay);
+    return true;
 }
 
 }  // namespace
@@ -39,8 +42,7 @@ void SpareMemory::rests() {
     if (given_ == 0) {
         next_ = now + kQuiet;
         given_ = 1;
-    } else if (now >= next_) {
-        give_back();
+    } else if (now >= next_ && give_back()) {
         next_ = now + kQuiet;
         ++given_;
     }
