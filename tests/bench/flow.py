@@ -166,7 +166,7 @@ PIPELINE_NUMBERS = 20_000
 
 
 def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
-    """The backlog of the issue, from otto.routed; and the same rows by set-based libpq batches into a database of the same schema."""
+    """A backlog on otto.routed; and the same rows by set-based libpq batches into a database of the same schema."""
     bench.keep_only()
     limit_url = bench.make_database("bench_limit")
     lanes = min(2 * len(os.sched_getaffinity(0)), 12)

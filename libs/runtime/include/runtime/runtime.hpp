@@ -10,7 +10,7 @@
 
 namespace otto::rt {
 
-inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer, at most its partitions; 0 = the machine's cores, twice those for lead-pipeline's calls");
+inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer, at most its partitions; 0 = the machine's cores, or twice those where lanes wait longer than they work");
 inline const app::Setting<std::int64_t> kInboxDays = app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
 inline const app::Setting<std::int64_t> kDeadLetterDays = app::number("dead-letter-days", 90, 1, 3'650, "how long dead letters and finished calls to the outside are kept");
 inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities (calls to the outside) that one consumer runs at once");
