@@ -71,6 +71,15 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
+def settle(cluster: Cluster) -> list[str]:
+    """Waits until nothing is on its way; what is after 90 s is a fault."""
+    try:
+        eventually(lambda: not any((standing := cluster.standing()).values()) or print("          on its way:", standing, flush=True), within=90, what="the end of all that was on its way")
+    except AssertionError as e:
+        return [str(e)]
+    return []
+
+
 def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit: float, slack: float, analysed: bool) -> dict[str, typing.Any]:
     """One scenario: a fresh stack, the load, the faults, and what is there at the end."""
     began = time.monotonic()
@@ -125,17 +134,15 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
         if analyses:
             analyses.stop()
         begun = time.monotonic()
-        try:
-            eventually(lambda: not any((standing := cluster.standing()).values()) or print("          on its way:", standing, flush=True), within=90, what="the end of all that was on its way")
-        except AssertionError as e:
-            report["broken"].append(str(e))
-        findings = check(cluster, load, world.orderless)
-        report["check"] = findings.counts | {"settled after": f"{time.monotonic() - begun:.1f} s"}
-        report["broken"] += findings.faults
+        report["broken"] += settle(cluster)
+        settled = f"{time.monotonic() - begun:.1f} s"
+        of_analyses: dict[str, int] = {}
         if analyses:
-            counts, broken = analyses.check()
-            report["check"] |= counts
-            report["broken"] += broken
+            of_analyses, broken = analyses.check()
+            report["broken"] += broken + settle(cluster)  # the last analyses came after the last webhooks were through
+        findings = check(cluster, load, world.orderless)
+        report["check"] = findings.counts | {"settled after": settled} | of_analyses
+        report["broken"] += findings.faults
     except Exception as e:  # noqa: BLE001
         traceback.print_exc()
         report["broken"].append(f"{type(e).__name__}: {e}")

@@ -255,12 +255,14 @@ class Cluster(Stack):
 
     def standing(self) -> dict[str, int]:
         """What is still on its way: all zero once everything has arrived. The timers of missed calls (OTTO_MISSED_CALL_GRACE, 3 s here) are on their way too."""
-        waiting = lambda: self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now() + interval '15 seconds'), (SELECT count(*) FROM parked)")[0]  # noqa: E731
-        before = waiting()
-        lag = sum(int(r["lag"] or 0) for r in self.status() if str(r.get("lag") or "").isdigit())
-        outbox, parked = map(max, before, waiting())  # what left the outbox meanwhile may have come after the lag was read
-        spooled = sum(int(i.metric("spool_rows")) for i in self.instances["callrail-ingress"])
-        return {"lag": lag, "outbox": outbox, "parked": parked, "spool": spooled}
+        def leaving() -> tuple[int, ...]:
+            outbox, parked = self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now() + interval '15 seconds'), (SELECT count(*) FROM parked)")[0]
+            return sum(int(i.metric("spool_rows")) for i in self.instances["callrail-ingress"]), outbox, parked
+
+        before = leaving()
+        lags = {f"lag of {r['name']}": int(r["lag"]) for r in self.status() if r["lag"] is not None} or {"lags that nobody could read": 1}
+        # What left meanwhile may have come after the lag was read.
+        return dict(zip(("spool", "outbox", "parked"), map(max, before, leaving()), strict=True)) | lags
 
     def status(self) -> list[dict[str, typing.Any]]:
         import json
