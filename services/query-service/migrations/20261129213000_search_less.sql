@@ -58,7 +58,7 @@ BEGIN
     EXECUTE along INTO near USING company, words, at, last, chunk;
     ids := ids || near;
     IF cardinality(ids) >= most THEN RETURN ids[:most]; END IF;
-    EXECUTE format('SELECT created_at, %I::text %s OFFSET $5 - 1 LIMIT 1', key, part) INTO at, last USING company, words, at, last, chunk;
+    EXECUTE format('SELECT created_at, %I::text AS last %s OFFSET $5 - 1 LIMIT 1', key, part) INTO at, last USING company, words, at, last, chunk;
     EXIT WHEN last IS NOT NULL AND cardinality(near) < chunk * 0.7;
     chunk := CASE chunk WHEN 40 THEN 400 ELSE 1500 END;
   END LOOP;
