@@ -3,7 +3,7 @@
 
 namespace otto {
 
-/// openapi.yaml as this build knows it: as JSON, and as a page to read.
+/// The HTTP contract (http/*.yaml, joined) as this build knows it: as JSON, and as a page to read.
 std::string_view openapi_json();
 std::string_view openapi_page();
 /// One of its schemas marked x-checked, standing alone as draft 4 (JsonSchema); empty if there is none of this name.

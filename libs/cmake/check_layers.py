@@ -105,7 +105,7 @@ def judge(owner, area, public, services, quote, header, local):
         if first == owner or (owner == "all-in-one" and header == f"{first}/service.hpp"):
             return None
         return "is another service's; services do not include one another"
-    if header == "openapi.hpp" and quote == '"':
+    if header in ("openapi.hpp", "words.hpp") and quote == '"' and not local:
         return None if area != "libs" else "is the HTTP contract, which services serve"
     if quote == '"' and local:
         return "is a private header in a public one" if public else None
@@ -163,7 +163,7 @@ def self_test():
         ("services/one/around.cpp", '#include "../two/handlers.hpp"', "leaves its folder"),
         ("services/all-in-one/main.cpp", '#include "two/service.hpp"\n#include "one/service.hpp"', None),
         ("services/all-in-one/deeper.cpp", '#include "two/handlers.hpp"', "is another service's"),
-        ("services/two/own.cpp", '#include "two/sql.hpp"\n#include "handlers.hpp"\n#include "runtime/runtime.hpp"\n#include "otto/calls/v1/calls.pb.h"\n#include "openapi.hpp"', None),
+        ("services/two/own.cpp", '#include "two/sql.hpp"\n#include "handlers.hpp"\n#include "runtime/runtime.hpp"\n#include "otto/calls/v1/calls.pb.h"\n#include "openapi.hpp"\n#include "words.hpp"', None),
         ("services/two/handlers.hpp", '#include "otto/calls/v1/calls.pb.h"\n#include <google/protobuf/message.h>', None),
         ("services/ottoctl/main.cpp", '#include "schema/schema.hpp"', None),
         ("services/one/third.cpp", "#include <openssl/evp.h>", "only the src/ of base, http may include"),

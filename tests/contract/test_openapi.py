@@ -1,4 +1,4 @@
-"""Every route of openapi.yaml, called; status, headers and body against the contract."""
+"""Every route of the contract, called; status, headers and body against the contract."""
 
 import re
 import uuid
@@ -92,14 +92,6 @@ def arguments(path, method, lead=None):
     return {"json": {"name": "A name"}}
 
 
-def test_the_document_is_valid_openapi_31(document):
-    from openapi_spec_validator import validate
-
-    validate(document)
-    assert document["openapi"].startswith("3.1")
-    assert all(op["x-roles"] for _, _, op in operations(document))
-
-
 def test_every_route_answers_a_manager_as_promised(stack, document, world):
     company, ids = world
     for path, method, operation in operations(document):
@@ -152,7 +144,7 @@ def test_what_an_operation_does_not_take_is_refused_by_name(stack, document, wor
 def test_every_list_pages(stack, document, world):
     company, ids = world
     for path, method, operation in operations(document):
-        if method != "get" or "schemas/List'" not in str(operation["responses"].get("200")):
+        if method != "get" or "List'" not in str(operation["responses"].get("200")):
             continue
         token = stack.token("manager" if "manager" in operation["x-roles"] else operation["x-roles"][0], company.id)
         ask = lambda **params: call(stack, path, method, token, places(path, company, ids), params=params)  # noqa: E731

@@ -43,7 +43,8 @@ inline const std::vector<ListedFigure>& listed_figures() {
         std::vector<ListedFigure> out;
         auto document = JsonDocument::parse(std::string(openapi_json())).value();
         for (const auto& path : kFigurePaths) {
-            auto schema = document.root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]["application/json"]["schema"].dump();
+            auto answer = document.root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].string().value();
+            auto schema = document.root()["components"]["schemas"][answer.substr(answer.rfind('/') + 1)].dump();
             bool self = std::string_view(path.path).ends_with("csr/overview/self");
             bool reps = std::string_view(path.path).starts_with("sales/rep");
             for (auto [name, component] : document.root()["components"]["schemas"].members()) {
