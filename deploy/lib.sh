@@ -4,8 +4,13 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 run=$(realpath -m "${OTTO_RUN_DIR:-$repo/.run}")
 pids="$run/pids" logs="$run/logs"
-services="company-service callrail-ingress shunya-ingress tenant-router lead-pipeline shunya-orchestrator appointment-service query-service"
-database_users="company-service tenant-router lead-pipeline shunya-orchestrator appointment-service query-service maintenance" # ingresses have no database
+# Names of services, and of those that log in at the database: services/*/service.json.
+services="" database_users="maintenance"
+for manifest in "$repo"/services/*/service.json; do
+  manifest=${manifest%/service.json}
+  services="$services ${manifest##*/}"
+  ! grep -q '"database"' "$manifest/service.json" || database_users="$database_users ${manifest##*/}"
+done
 pg_bin=/usr/lib/postgresql/15/bin
 
 # ---- settings
@@ -113,7 +118,7 @@ stop() { # stop NAME SECONDS: politely, then by force
 }
 stop_otto() {
   local name
-  for name in nginx callrail-ingress shunya-ingress query-service company-service tenant-router lead-pipeline shunya-orchestrator appointment-service all-in-one; do
+  for name in nginx $services all-in-one; do
     ! pid_of "$name" >/dev/null || echo "stopping $name"
     stop "$name" 40
   done

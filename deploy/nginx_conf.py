@@ -1,24 +1,21 @@
 """Writes nginx's configuration for services on one machine, from deploy/routes.txt and the ports in the environment."""
 
 import os
-import pathlib
 
-here = pathlib.Path(__file__).parent
-rules, services = [], []
-for line in (here / "routes.txt").read_text().splitlines():
-    if not line.strip() or line.startswith("#"):
-        continue
-    methods, path, service = line.split()
-    if service not in services:
-        services.append(service)
-    if methods == "*":
-        method = "[A-Z]+"
-    elif methods.startswith("!"):
-        method = "(?!(?:" + methods[1:].replace(",", "|") + ") )[A-Z]+"
-    else:
-        method = "(?:" + methods.replace(",", "|") + ")"
-    # Matched against the request as it came, with its query, so that nothing is decoded twice.
-    rules.append((f"~^{method} {path.removeprefix('^').replace('(/|$)', '(/|[?]|$)')}", service.replace("-", "_")))
+from manifest import Route, routes
+
+
+def pattern(route: Route) -> str:
+    """Matched against the request as it came, with its query, so that nothing is decoded twice."""
+    listed = route.methods.lstrip("!").replace(",", "|")
+    method = "[A-Z]+" if route.methods == "*" else f"(?!(?:{listed}) )[A-Z]+" if route.methods.startswith("!") else f"(?:{listed})"
+    prefix = "/" if route.prefix == "/" else route.prefix.replace(".", "[.]") + "(/|[?]|$)"
+    return f"~^{method} {prefix}"
+
+
+table = routes()
+services = sorted({route.service for route in table})
+rest = next(route.service for route in table if route.prefix == "/")  # who takes what nobody else does
 
 
 def port(kind: str, service: str) -> str:
@@ -26,8 +23,8 @@ def port(kind: str, service: str) -> str:
 
 
 upstreams = "\n".join(f"  upstream {s.replace('-', '_')} {{ server 127.0.0.1:{port('OTTO_PORT', s)} max_fails=0; keepalive 64; }}" for s in services)
-mapping = "\n".join(f'    "{pattern}" {target};' for pattern, target in rules)
-admin = port("OTTO_ADMIN_PORT", "query-service")
+mapping = "\n".join(f'    "{pattern(route)}" {route.service.replace("-", "_")};' for route in table)
+admin = port("OTTO_ADMIN_PORT", rest)
 # Started by root, its workers would be nobody's and could not write large bodies into the run directory.
 user = "user root;\n" if os.geteuid() == 0 else ""
 away = '{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The service behind this path does not answer; try again."}'
@@ -50,7 +47,7 @@ http {{
 {upstreams}
   map "$request_method $request_uri" $otto_service {{
 {mapping}
-    default query_service;
+    default {rest.replace("-", "_")};
   }}
   server {{
     listen 127.0.0.1:{os.environ['OTTO_PORT']} backlog=4096;

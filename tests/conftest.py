@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import typing
@@ -14,7 +15,10 @@ import psycopg
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(REPO / "deploy"))
+import manifest  # noqa: E402
 
+SERVICES = tuple(manifest.services())
 
 promised_ports: set[int] = set()
 

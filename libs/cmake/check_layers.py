@@ -3,9 +3,9 @@
 
     services > ingress > identity directory providers resources > runtime > app > http kafka pg events (schema stands on pg) > telemetry > base
 
-An include points only to the right; siblings do not see each other. Services never include one another, but all-in-one, which includes each one's
-service.hpp. testkit and tests see anything; nothing that ships sees testkit. A public header names std and our own libs only, and a third-party header
-stands in the src/ of the lib that hides it (HIDDEN). Whatever this file does not know is refused, so that a new lib or library is entered here.
+An include points only to the right; siblings do not see each other. Services never include one another. testkit and tests see anything; nothing that
+ships sees testkit. A public header names std and our own libs only, and a third-party header stands in the src/ of the lib that hides it (HIDDEN).
+Whatever this file does not know is refused, so that a new lib or library is entered here.
 
 usage: check_layers.py ROOT | --self-test
 """
@@ -102,7 +102,7 @@ def judge(owner, area, public, services, quote, header, local):
     if first in services and "/" in header:
         if area != "services":
             return "is a service's, and only services know services" if shipped else None
-        if first == owner or (owner == "all-in-one" and header == f"{first}/service.hpp"):
+        if first == owner:
             return None
         return "is another service's; services do not include one another"
     if header in ("openapi.hpp", "words.hpp") and quote == '"' and not local:
@@ -161,7 +161,6 @@ def self_test():
         ("services/one/other.cpp", '#include "two/handlers.hpp"', "is another service's"),
         ("services/one/other_service.cpp", '#include "two/service.hpp"', "is another service's"),
         ("services/one/around.cpp", '#include "../two/handlers.hpp"', "leaves its folder"),
-        ("services/all-in-one/main.cpp", '#include "two/service.hpp"\n#include "one/service.hpp"', None),
         ("services/all-in-one/deeper.cpp", '#include "two/handlers.hpp"', "is another service's"),
         ("services/two/own.cpp", '#include "two/sql.hpp"\n#include "handlers.hpp"\n#include "runtime/runtime.hpp"\n#include "otto/calls/v1/calls.pb.h"\n#include "openapi.hpp"\n#include "words.hpp"', None),
         ("services/two/handlers.hpp", '#include "otto/calls/v1/calls.pb.h"\n#include <google/protobuf/message.h>', None),

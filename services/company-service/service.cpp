@@ -1,6 +1,5 @@
-#include "service.hpp"
-
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "callrail_numbers.hpp"
 #include "checks.hpp"
 #include "commands.hpp"

@@ -1,6 +1,5 @@
-#include "service.hpp"
-
 #include "analyses.hpp"
+#include "app/process.hpp"
 #include "commands.hpp"
 #include "config.hpp"
 #include "doubts.hpp"

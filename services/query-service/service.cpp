@@ -1,6 +1,5 @@
-#include "service.hpp"
-
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "identity/api.hpp"
 #include "metrics.hpp"
 #include "openapi.hpp"

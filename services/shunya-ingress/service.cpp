@@ -1,5 +1,4 @@
-#include "service.hpp"
-
+#include "app/process.hpp"
 #include "base/text.hpp"
 #include "directory/companies.hpp"
 #include "ingress/webhook.hpp"

@@ -1,6 +1,5 @@
-#include "service.hpp"
-
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "commands.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"

@@ -1,6 +1,5 @@
-#include "service.hpp"
-
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "handlers.hpp"
 #include "ingress/webhook.hpp"
 

@@ -16,11 +16,10 @@ import typing
 import confluent_kafka
 import httpx
 
-from conftest import Company, Stack, eventually, free_port
+from conftest import SERVICES, Company, Stack, eventually, free_port
 
 SEED = 20261121
 TICKS = os.sysconf("SC_CLK_TCK")
-SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "shunya-orchestrator", "appointment-service", "query-service")
 PARTITIONS = 12
 
 

@@ -13,12 +13,12 @@ import time
 import traceback
 import typing
 
-from conftest import Company, eventually
+from conftest import SERVICES, Company, eventually
 
 from . import faults, resources
 from .analyses import Analyses
 from .checker import check
-from .cluster import SERVICES, Cluster, NotRun
+from .cluster import Cluster, NotRun
 from .load import Load
 from .reader import Reader
 

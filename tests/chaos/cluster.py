@@ -16,10 +16,8 @@ import typing
 import httpx
 import psycopg
 
-from conftest import REPO, Stack, eventually, free_port
+from conftest import REPO, SERVICES, Stack, eventually, free_port
 
-SERVICES = ("company-service", "callrail-ingress", "shunya-ingress", "tenant-router", "lead-pipeline", "shunya-orchestrator", "appointment-service", "query-service")
-CONSUMERS = ("tenant-router", "tenant-router/calls", "tenant-router/jobs", "lead-pipeline", "lead-pipeline/analysis", "shunya-orchestrator", "appointment-service", "company-service")
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 

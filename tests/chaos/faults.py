@@ -13,7 +13,7 @@ import typing
 import confluent_kafka
 import psycopg
 
-from conftest import eventually, free_port
+from conftest import eventually, free_port, manifest
 
 from .cluster import PG_BIN, Cluster, Instance, NotRun, alive, as_postgres
 from .load import Load
@@ -83,7 +83,7 @@ def rolling(w: World, name: str) -> Seen:
     """The new process joins before the old one gets SIGTERM; nobody is refused."""
     since = time.time()
     old = w.cluster.one(name)
-    ingress = name.endswith("-ingress")
+    ingress = "spool" in manifest.services()[name].needs
     served = w.cluster.behind_nginx(name)
     folder = w.cluster.folder / f"spool-{free_port()}"  # a StatefulSet's pods do not share a disk
     folder.mkdir()

@@ -1,13 +1,12 @@
 """Every route of the contract, called; status, headers and body against the contract."""
 
-import re
 import uuid
 
 import httpx
 import jsonschema
 import pytest
 
-from conftest import REPO, Company, eventually, new_number
+from conftest import Company, eventually, manifest, new_number
 
 
 @pytest.fixture(scope="session")
@@ -183,12 +182,7 @@ def test_unknown_paths_and_methods(stack):
 
 def service_of(method, path):
     """Whose it is behind nginx (deploy/routes.txt)."""
-    for line in (REPO / "deploy" / "routes.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            methods, pattern, service = line.split()
-            listed = methods.lstrip("!").split(",")
-            if (methods == "*" or (method in listed) != methods.startswith("!")) and re.search(pattern, path):
-                return service
+    return next(route.service for route in manifest.routes() if route.fits(method.upper(), path))
 
 
 def test_nothing_is_served_that_the_contract_does_not_know(stack, document, world):
@@ -217,11 +211,6 @@ def test_what_a_write_answers_is_what_the_read_after_it_answers(stack, world):
 
 def test_the_page_to_read(stack):
     assert "<h1>Otto</h1>" in stack.http.get("/docs").text
-
-
-def test_every_mentioned_service_in_the_route_table_exists():
-    services = {line.split()[2] for line in (REPO / "deploy" / "routes.txt").read_text().splitlines() if line and not line.startswith("#")}
-    assert all((REPO / "services" / s / "service.cpp").exists() for s in services)
 
 
 def test_readiness_and_metrics_are_on_the_admin_port_only(stack):
