@@ -258,3 +258,28 @@ TEST_CASE("query-service reads, sees one company only, and never a sealed secret
     auto second = db.begin(pg::Scope::company(CompanyId{"org_a"}));
     CHECK_THROWS_AS(second.write_counted({"write", "UPDATE companies SET name = 'x'"}), pg::SqlFailure);
 }
+
+TEST_CASE("a login that a service's migration makes has what every service has, and no more", "[integration]") {
+    pg::Connection owner(migrated(), "test");
+    owner.execute("SELECT otto_login('otto_texts'), otto_login('otto_texts')");
+    {
+        auto tx = owner.begin(pg::Scope::none());
+        CHECK(count(tx, "SELECT count(*) AS v FROM information_schema.role_table_grants WHERE grantee = 'otto_texts'") > 20);
+        CHECK(count(tx, R"sql(
+SELECT count(*) AS v FROM (SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = 'otto_texts'
+                           EXCEPT SELECT table_name, privilege_type FROM information_schema.role_table_grants
+                                   WHERE grantee = 'otto_tenant_router') more)sql") == 0);
+        CHECK(count(tx, R"sql(
+WITH settings AS (SELECT setrole::regrole::text AS role, s FROM pg_db_role_setting, unnest(setconfig) s
+                   WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+SELECT count(*) AS v FROM (SELECT s FROM settings WHERE role = 'otto_texts') mine
+  FULL JOIN (SELECT s FROM settings WHERE role = 'otto_tenant_router') router USING (s)
+ WHERE mine IS NULL OR router IS NULL)sql") == 0);
+    }
+    as("otto_texts").execute("SELECT count(*) FROM outbox");
+    CHECK_THROWS_AS(as("otto_texts").execute("SELECT count(*) FROM calls"), pg::SqlFailure);
+    CHECK_THROWS_AS(as("otto_texts").execute("SELECT otto_login('otto_texts')"), pg::SqlFailure);
+    CHECK_THROWS_AS(owner.execute("SELECT otto_login('postgres')"), pg::SqlFailure);
+    owner.execute("DROP OWNED BY otto_texts");
+    owner.execute("DROP ROLE otto_texts");
+}
