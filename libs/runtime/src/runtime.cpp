@@ -9,8 +9,8 @@
 #include "lane.hpp"
 #include "outbox.hpp"
 #include "pass_lane.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
+#include "pg/connection.hpp"
+#include "schema/gate.hpp"
 #include "tables.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -97,22 +97,7 @@ int Runtime::Impl::lanes_of(const Consumer& consumer) const {
 }
 
 void Runtime::Impl::start() {
-    {
-        // A service never starts behind its schema.
-        pg::Connection db(options.pg_url, name + "-start");
-        Backoff pause{Millis{200}, Millis{2'000}, 2, 0.2};
-        for (int n = 0;; ++n) {
-            try {
-                pg::require_schema(db, schema::latest()).value();
-                break;
-            } catch (const pg::SqlFailure& e) {
-                if (n >= 30) throw;
-                tel::warn("the start waits for the database", {{"why", e.what()}});
-                db.close();
-                std::this_thread::sleep_for(pause.pause(std::min(n, 6)));
-            }
-        }
-    }
+    schema::require_latest(options.pg_url, name);  // a service never starts behind its schema
     for (auto& consumer : consumers) {
         lane_options.push_back(options);
         auto& mine = lane_options.back();
