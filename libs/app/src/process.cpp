@@ -213,7 +213,7 @@ private:
     }
 
     bool stop_all(http::Server* server) {
-        auto end = std::chrono::steady_clock::now() + shared_->settings.millis(kDrainMs);
+        auto end = std::chrono::steady_clock::now() + shared_->settings.get(kDrain);
         auto left = [&] { return std::max(Millis{0}, std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now())); };
         // One slow client, or one component, must not take the time in which the others end cleanly.
         auto but = [&](Millis kept) { return left() - std::min(kept, left() / 2); };
@@ -266,14 +266,7 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
         std::fprintf(stderr, "%s: %s (%s)\n", std::string(program).c_str(), settings.error().message.c_str(), settings.error().hint.c_str());
         return 2;
     }
-    auto level = settings->get(kLogLevel);
-    static const std::map<std::string, tel::Level> levels{{"debug", tel::Level::debug}, {"info", tel::Level::info}, {"warn", tel::Level::warn}, {"error", tel::Level::error}};
-    auto found = levels.find(level);
-    if (found == levels.end()) {
-        std::fprintf(stderr, "%s: OTTO_LOG_LEVEL is '%s' (it takes debug, info, warn or error)\n", std::string(program).c_str(), level.c_str());
-        return 2;
-    }
-    tel::configure_log(std::string(program), found->second, settings->get(kLogHashKey));
+    tel::configure_log(std::string(program), settings->get(kLogLevel), settings->get(kLogHashKey));
     tel::buffer_log();
     struct Last {
         ~Last() { tel::flush_log(); }

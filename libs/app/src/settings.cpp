@@ -34,6 +34,12 @@ std::optional<bool> truth(std::string_view text) {
     return std::nullopt;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+    std::string out;
+    for (const auto& word : words) out.append(out.empty() ? "" : ", ").append(word);
+    return out;
+}
+
 /// What a row takes, for people.
 std::string takes(const Row& r) {
     switch (r.kind) {
@@ -42,6 +48,7 @@ std::string takes(const Row& r) {
         case Kind::list: return "a comma list";
         case Kind::secret: return "a secret; " + r.environment() + "_FILE names a file that holds it";
         case Kind::duration: return "a duration such as 500ms, 120s, 15m, 24h or 7d";
+        case Kind::choice: return "one of " + joined(r.words);
         case Kind::text: return "a text";
     }
     return "";
@@ -56,6 +63,8 @@ Result<void> check(const Row& r, const std::string& value, const std::string& so
         good = truth(value).has_value();
     } else if (r.kind == Kind::duration) {
         good = parse_duration(value).has_value();
+    } else if (r.kind == Kind::choice) {
+        good = std::find(r.words.begin(), r.words.end(), value) != r.words.end();
     }
     if (good) return {};
     return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + takes(r));

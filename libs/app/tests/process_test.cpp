@@ -157,7 +157,7 @@ TEST_CASE("a component that does not start, or cannot go on, ends the process wi
 }
 
 TEST_CASE("a client that sends its body slowly does not take the time in which the components end") {
-    Child child({"--drain-ms=2000"});
+    Child child({"--drain=2s"});
     child.until_started();
     int fd = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in at{};

@@ -38,6 +38,17 @@ TEST_CASE("defaults, then file, then environment, then arguments; an empty value
     CHECK(s.given(kHosts.row));
 }
 
+TEST_CASE("a choice is one of its words, and stands for what the word means") {
+    enum class Side { left, right };
+    const auto side = app::choice<Side>("side", "left", {{"left", Side::left}, {"right", Side::right}}, "which side");
+    CHECK(app::Settings::load({side.row}, {}, {}).value().get(side) == Side::left);
+    CHECK(app::Settings::load({side.row}, {"--side=right"}, {}).value().get(side) == Side::right);
+    auto wrong = app::Settings::load({side.row}, {}, {{"OTTO_SIDE", "middle"}});
+    REQUIRE_FALSE(wrong);
+    CHECK(wrong.error().hint.find("OTTO_SIDE takes one of left, right") != std::string::npos);
+    CHECK(app::settings_page({side.row}).find("| one of left, right | `left` |") != std::string::npos);
+}
+
 TEST_CASE("what does not fit stops the start and names the setting") {
     auto why = [](const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
         auto s = app::Settings::load(kRows, arguments, environment);

@@ -1,5 +1,6 @@
 #pragma once
 #include "app/settings.hpp"
+#include "telemetry/log.hpp"
 
 /// Settings that more than one service reads.
 namespace otto::app {
@@ -8,12 +9,13 @@ inline const Setting<std::int64_t> kPort = number("port", 8080, 0, 65535, "port 
 inline const Setting<std::string> kAddress = text("address", "127.0.0.1", "address that the public port listens on");
 inline const Setting<std::int64_t> kAdminPort = number("admin-port", 9080, 0, 65535, "port of /healthz, /readyz, /metrics; 0 = any free one");
 inline const Setting<std::string> kAdminAddress = text("admin-address", "127.0.0.1", "address that the admin port listens on");
-inline const Setting<std::string> kLogLevel = text("log-level", "info", "debug, info, warn or error");
+inline const Choice<tel::Level> kLogLevel =
+    choice<tel::Level>("log-level", "info", {{"debug", tel::Level::debug}, {"info", tel::Level::info}, {"warn", tel::Level::warn}, {"error", tel::Level::error}}, "the least that is logged");
 inline const Setting<Secret> kLogHashKey = secret("log-hash-key", "key of the hashes that stand for phone numbers in logs");
 inline const Setting<std::int64_t> kHttpThreads = number("http-threads", 1, 1, 64, "threads that read and write HTTP");
 inline const Setting<std::int64_t> kHttpWorkers = number("http-workers", 16, 1, 512, "threads that run requests which wait for the database");
 inline const Setting<std::vector<std::string>> kTrustedProxies = list("trusted-proxies", "", "addresses whose X-Forwarded-For is believed");
-inline const Setting<std::int64_t> kDrainMs = number("drain-ms", 25'000, 0, 600'000, "how long a stop may take before what is under way is cut off, ms");
+inline const Setting<Millis> kDrain = duration("drain", "25s", "how long a stop may take before what is under way is cut off");
 
 inline const Setting<std::string> kKafkaBrokers = text("kafka-brokers", "127.0.0.1:19092", "Kafka's bootstrap servers, host:port,host:port");
 inline const Setting<Secret> kPgUrl = secret("pg-url", "Postgres, as libpq takes it; OTTO_PG_URL_<SERVICE> replaces it for one service");
@@ -23,7 +25,7 @@ inline const Setting<std::vector<std::string>> kPrivateAddresses = list("private
 
 /// What every process reads.
 inline Rows common_rows() {
-    return {kPort.row, kAddress.row, kAdminPort.row, kAdminAddress.row, kLogLevel.row, kLogHashKey.row, kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrainMs.row};
+    return {kPort.row, kAddress.row, kAdminPort.row, kAdminAddress.row, kLogLevel.row, kLogHashKey.row, kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row};
 }
 
 }  // namespace otto::app

@@ -1,9 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -20,7 +22,7 @@
 /// named by OTTO_CONFIG, else the default.
 namespace otto::app {
 
-enum class Kind { text, number, flag, list, secret, duration };
+enum class Kind { text, number, flag, list, secret, duration, choice };
 
 struct Row {
     std::string name;       ///< "kafka-brokers"
@@ -28,12 +30,20 @@ struct Row {
     std::string fallback;   ///< as it would be written
     std::string help;
     std::int64_t min = 0, max = 0;  ///< of numbers
+    std::vector<std::string> words = {};  ///< of choices
     std::string environment() const;  ///< "OTTO_KAFKA_BROKERS"
 };
 
 template <class T>
 struct Setting {
     Row row;
+};
+
+/// A setting that is one of a few words, each of which stands for a value.
+template <class E>
+struct Choice {
+    Row row;
+    std::vector<std::pair<std::string, E>> words;
 };
 
 Setting<std::string> text(std::string name, std::string fallback, std::string help);
@@ -44,6 +54,12 @@ std::optional<Millis> parse_duration(std::string_view text);
 Setting<bool> flag(std::string name, bool fallback, std::string help);
 /// Comma list, newest first where things rotate.
 Setting<std::vector<std::string>> list(std::string name, std::string fallback, std::string help);
+template <class E>
+Choice<E> choice(std::string name, std::string fallback, std::vector<std::pair<std::string, E>> words, std::string help) {
+    Row row{std::move(name), Kind::choice, std::move(fallback), std::move(help)};
+    for (const auto& [word, value] : words) row.words.push_back(word);
+    return {std::move(row), std::move(words)};
+}
 /// Never shown; also read from NAME_FILE.
 Setting<Secret> secret(std::string name, std::string help);
 
@@ -62,8 +78,11 @@ public:
     std::vector<std::string> get(const Setting<std::vector<std::string>>&) const;
     Secret get(const Setting<Secret>&) const;
     Millis get(const Setting<Millis>&) const;
-    /// A number of milliseconds.
-    Millis millis(const Setting<std::int64_t>& s) const { return Millis{get(s)}; }
+    template <class E>
+    E get(const Choice<E>& choice) const {
+        const auto& word = value(choice.row);
+        return std::find_if(choice.words.begin(), choice.words.end(), [&](const auto& w) { return w.first == word; })->second;
+    }
     /// True if somebody set it (also to nothing).
     bool given(const Row&) const;
     /// Name and value for the start-up log; secrets are "set" or "not set".
