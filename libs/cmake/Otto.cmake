@@ -122,8 +122,8 @@ function(otto_service name)
     set(dir ${CMAKE_CURRENT_BINARY_DIR}/generated)
     set(out ${dir}/${name}/sql.hpp)
     add_custom_command(OUTPUT ${out}
-      COMMAND python3 ${CMAKE_SOURCE_DIR}/libs/pg/tools/sql_to_hpp.py --namespace otto::${ns}::sql --out ${out} ${sql}
-      DEPENDS ${sql} ${CMAKE_SOURCE_DIR}/libs/pg/tools/sql_to_hpp.py VERBATIM)
+      COMMAND python3 ${CMAKE_SOURCE_DIR}/libs/pg/tools/sql_to_hpp.py --namespace otto::${ns}::sql --parts ${CMAKE_SOURCE_DIR}/libs/api/sql/resources.sql --out ${out} ${sql}
+      DEPENDS ${sql} ${CMAKE_SOURCE_DIR}/libs/api/sql/resources.sql ${CMAKE_SOURCE_DIR}/libs/pg/tools/sql_to_hpp.py VERBATIM)
     target_sources(${ns}_lib PRIVATE ${out})
     target_include_directories(${ns}_lib PUBLIC ${dir})
   endif()

@@ -1,20 +1,16 @@
 #include "commands.hpp"
 
+#include "api/inputs.hpp"
+#include "api/resources.hpp"
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
-#include "base/json.hpp"
-#include "events/changes.hpp"
-#include "identity/audit.hpp"
-#include "identity/inputs.hpp"
 #include "moves.hpp"
-#include "resources/rows.hpp"
-#include "telemetry/log.hpp"
+#include "words.hpp"
 
 namespace otto::appointment_service {
 namespace {
 
-using identity::Inputs;
-using identity::Role;
+using api::Inputs;
 
 struct LeadRow {
     Uuid contact;
@@ -33,12 +29,12 @@ struct Taken {
     static Taken from(const pg::Fields& f) { return {f.uuid("id"), *f.time("scheduled_start")}; }
 };
 
-std::optional<std::string> status_of(const Inputs& in) { return in.one_of("status", {"scheduled", "confirmed", "completed", "cancelled", "no_show"}); }
-std::optional<std::string> outcome_of(const Inputs& in) { return in.one_of("outcome", {"pending", "won", "lost", "no_show", "rescheduled"}); }
-std::optional<std::string> type_of(const Inputs& in) { return in.one_of("appointment_type", {"in-person", "virtual", "phone"}); }
+std::optional<std::string> status_of(const Inputs& in) { return in.one_of("status", words::appointment_status); }
+std::optional<std::string> outcome_of(const Inputs& in) { return in.one_of("outcome", words::appointment_outcome); }
+std::optional<std::string> type_of(const Inputs& in) { return in.one_of("appointment_type", words::appointment_type); }
 void check_order(Instant start, Instant end) {
-    if (end <= start) identity::refuse_field("scheduled_end", "must be after scheduled_start");
-    if (end - start > std::chrono::hours(24)) identity::refuse_field("scheduled_end", "must be within a day of scheduled_start");
+    if (end <= start) api::refuse_field("scheduled_end", "must be after scheduled_start");
+    if (end - start > std::chrono::hours(24)) api::refuse_field("scheduled_end", "must be within a day of scheduled_start");
 }
 
 bool holds_a_slot(std::string_view status) { return status == "scheduled" || status == "confirmed"; }
@@ -46,23 +42,23 @@ bool holds_a_slot(std::string_view status) { return status == "scheduled" || sta
 }  // namespace
 
 /// 409 on `scheduled_start` if the rep has another appointment then, unless the caller allows it.
-void Commands::refuse_conflict(identity::Context& c, const Slot& slot) {
+void Commands::refuse_conflict(api::Context& c, const Slot& slot) {
     c.tx().each(sql::lock_rep, {c.company(), slot.rep}, [](const pg::Fields&) {});
     auto taken = c.tx().maybe<Taken>(sql::conflict, {c.company(), slot.rep, slot.appointment, slot.start, slot.end});
     if (!taken) return;
-    identity::refuse(409, "Time taken", "The rep has another appointment at that time (" + taken->id.to_string() + ", " + to_rfc3339(taken->start) + "). Choose another time or rep, or send allow_conflict: true.",
+    api::refuse(409, "Time taken", "The rep has another appointment at that time (" + taken->id.to_string() + ", " + to_rfc3339(taken->start) + "). Choose another time or rep, or send allow_conflict: true.",
                      {{"scheduled_start", "overlaps appointment " + taken->id.to_string()}});
 }
 
-http::Response Commands::create(identity::Context& c) const {
+http::Response Commands::create(api::Context& c) const {
     auto in = Inputs::of(c.request, {"lead_id", "scheduled_start", "scheduled_end", "status", "assigned_rep_id", "location_address", "location", "service_type", "appointment_type", "notes", "deal_size_cents", "allow_conflict"});
     in.alias("location", "location_address");  // the seed's word
     auto lead_id = in.uuid("lead_id");
-    if (!lead_id) identity::refuse_field("lead_id", "is missing");
+    if (!lead_id) api::refuse_field("lead_id", "is missing");
     auto start = in.time("scheduled_start");
-    if (!start) identity::refuse_field("scheduled_start", "is missing; write it as 2026-03-01T10:00:00-07:00");
+    if (!start) api::refuse_field("scheduled_start", "is missing; write it as 2026-03-01T10:00:00-07:00");
     auto rep = in.text("assigned_rep_id", 200);
-    auto status = in.one_of("status", {"scheduled", "confirmed"}).value_or("scheduled");
+    auto status = in.one_of("status", words::new_appointment_status).value_or("scheduled");
     auto type = type_of(in);
     auto service = in.text("service_type", 200), location = in.text("location_address", 500), notes = in.text("notes", 4'000);
     auto deal = in.integer("deal_size_cents", 0, 100'000'000'000);
@@ -72,31 +68,29 @@ http::Response Commands::create(identity::Context& c) const {
     check_order(*start, end);
     hold_lead(c.tx(), c.company().value(), *lead_id);
     auto lead = c.tx().maybe<LeadRow>(sql::lead, {c.company(), *lead_id});
-    if (!lead) identity::refuse_field("lead_id", "is no lead of this company");
-    if (rep) identity::must_be_member(c, "assigned_rep_id", *rep);
+    if (!lead) api::refuse_field("lead_id", "is no lead of this company");
+    if (rep) c.must_be_member("assigned_rep_id", *rep);
     auto id = Uuid::v7(c.request.received_at);
     if (rep && !allowed) refuse_conflict(c, {*rep, id, *start, end});
     c.tx().write(sql::create, {c.company(), id, *lead_id, lead->contact, *start, end, status, location, service, type, rep, notes, deal, c.who.user});
-    identity::audit(c, c.company(), "appointment.create", id.to_string());
-    return answer(c, id, 201);
+    return c.changed({"appointment", id.to_string(), "appointment.create"}, sql::shown, resources::appointment_value, 201, {c.viewer().own()});
 }
 
-http::Response Commands::change(identity::Context& c) const {
-    auto id = Uuid::parse(c.request.param("appointment_id"));
-    if (!id) identity::not_found("appointment");
+http::Response Commands::change(api::Context& c) const {
+    auto id = c.id("appointment_id", "appointment");
     auto in = Inputs::change(c.request, {.lasting = {"scheduled_end", "status", "outcome", "appointment_type"},
                                          .clearable = {"scheduled_start", "assigned_rep_id", "location_address", "location", "service_type", "notes", "deal_size_cents"},
                                          .besides = {"allow_conflict"},
                                          .fixed = {{{"lead_id", "contact_card_id", "call_id"}, "stays what it is; cancel this appointment and make another"}}});
-    bool is_rep = c.who.role == Role::sales_rep;
-    if (is_rep)
+    auto only = c.viewer().only();
+    if (only)
         for (const auto& field : in.changed())
             if (field != "outcome" && field != "notes" && field != "deal_size_cents")
-                identity::refuse(403, "Not yours to change", "A sales rep sets the outcome, deal_size_cents and notes of own appointments; ask a CSR or a manager for the rest.", {{field, "cannot be changed by a sales rep"}});
+                api::refuse(403, "Not yours to change", "A sales rep sets the outcome, deal_size_cents and notes of own appointments; ask a CSR or a manager for the rest.", {{field, "cannot be changed by a sales rep"}});
     in.alias("location", "location_address");
 
-    auto row = c.tx().maybe<Row>(sql::locked, {c.company(), *id});
-    if (!row || (is_rep && row->rep != c.who.user.value())) identity::not_found("appointment");
+    auto row = c.tx().maybe<Row>(sql::locked, {c.company(), id});
+    if (!row || (only && row->rep != only)) api::not_found("appointment");
     auto start = row->start, end = row->end;
     if (in.clears("scheduled_start")) {
         start = end = std::nullopt;
@@ -107,12 +101,12 @@ http::Response Commands::change(identity::Context& c) const {
         end = *given + lasts;
     }
     if (auto given = in.time("scheduled_end")) {
-        if (!start) identity::refuse_field("scheduled_end", "needs scheduled_start");
+        if (!start) api::refuse_field("scheduled_end", "needs scheduled_start");
         end = given;
     }
     if (start && end) check_order(*start, *end);
     auto rep = in.change("assigned_rep_id", in.text("assigned_rep_id", 200)).after(row->rep);
-    if (rep && rep != row->rep) identity::must_be_member(c, "assigned_rep_id", *rep);
+    if (rep && rep != row->rep) c.must_be_member("assigned_rep_id", *rep);
     auto status = status_of(in).value_or(row->status);
     auto outcome = outcome_of(in).value_or(row->outcome);
     // A visit that was won, lost or missed is over; an explicit status beats that.
@@ -121,24 +115,10 @@ http::Response Commands::change(identity::Context& c) const {
         if (outcome == "no_show") status = "no_show";
     }
     bool moved = start != row->start || end != row->end || rep != row->rep || (holds_a_slot(status) && !holds_a_slot(row->status));
-    if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false)) refuse_conflict(c, {*rep, *id, *start, *end});
-    c.tx().write(sql::change, {c.company(), *id, start, end, status, outcome, rep, in.has("location_address"), in.text("location_address", 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
+    if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false)) refuse_conflict(c, {*rep, id, *start, *end});
+    c.tx().write(sql::change, {c.company(), id, start, end, status, outcome, rep, in.has("location_address"), in.text("location_address", 500), in.has("service_type"), in.text("service_type", 200), in.has("appointment_type"), type_of(in),
                                in.has("notes"), in.text("notes", 4'000), in.has("deal_size_cents"), in.integer("deal_size_cents", 0, 100'000'000'000), c.who.user});
-    identity::audit(c, c.company(), "appointment.change", id->to_string(), in.changed());
-    return answer(c, *id, 200);
-}
-
-http::Response Commands::answer(identity::Context& c, const Uuid& id, int status) const {
-    JsonWriter w;
-    std::int64_t version = 0;
-    resources::Viewer viewer{c.who.user.value(), c.who.role == identity::Role::sales_rep};
-    c.tx().each(sql::shown, {c.company(), id, viewer.rep ? pg::Param(viewer.user) : pg::Param(nullptr)}, [&](const pg::Fields& f) {
-        version = f.integer("version");
-        resources::appointment_value(w, f, viewer, resources::Texts::whole);
-    });
-    emitter_.emit(c.tx(), events::row_changed(c.company(), "appointment", id.to_string(), version), c.request.trace);
-    tel::info("an appointment was changed by a person", {{"company_id", c.company().value()}, {"appointment_id", id.to_string()}, {"user_id", c.who.user.value()}});
-    return c.ok(w.take(), status);
+    return c.changed({"appointment", id.to_string(), "appointment.change", in.changed()}, sql::shown, resources::appointment_value, 200, {c.viewer().own()});
 }
 
 }  // namespace otto::appointment_service

@@ -3,20 +3,19 @@
 #include <algorithm>
 #include <cctype>
 
+#include "api/inputs.hpp"
 #include "app/common.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "directory.hpp"
-#include "identity/audit.hpp"
-#include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
 namespace {
 
-using identity::Inputs;
+using api::Inputs;
 
 struct Name {
     std::string name;
@@ -54,8 +53,8 @@ std::vector<std::string> number_fields(const Inputs& in) {
     return out;
 }
 
-void must_be_own(identity::Context& c) {
-    if (c.request.param("id") != c.company().value()) identity::not_found("company");
+void must_be_own(api::Context& c) {
+    if (c.request.param("id") != c.company().value()) api::not_found("company");
 }
 
 constexpr const char* kNoTimezone = "is none of IANA's places; write it as America/Phoenix";
@@ -64,7 +63,7 @@ constexpr const char* kNoTimezone = "is none of IANA's places; write it as Ameri
 std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) {
     auto id = in.text(name, 100);
     auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
-    if (id && !std::all_of(id->begin(), id->end(), plain)) identity::refuse_field(std::string(name), "takes letters, digits, - and _, as CallRail writes its ids");
+    if (id && !std::all_of(id->begin(), id->end(), plain)) api::refuse_field(std::string(name), "takes letters, digits, - and _, as CallRail writes its ids");
     return id;
 }
 
@@ -74,7 +73,7 @@ void guarding_fields(F&& f) {
     try {
         f();
     } catch (const pg::SqlFailure& e) {
-        if (e.constraint() == "companies_time_zone") identity::refuse_field("timezone", kNoTimezone);
+        if (e.constraint() == "companies_time_zone") api::refuse_field("timezone", kNoTimezone);
         throw;
     }
 }
@@ -96,7 +95,7 @@ Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool,
 }
 
 /// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as unused until its company is committed, whatever fails in between, the commit included.
-std::string Commands::organisation_for(const identity::Context& c, const std::string& name) const {
+std::string Commands::organisation_for(const api::Context& c, const std::string& name) const {
     while (auto left = unused_organisation(c.who.user)) {
         auto renamed = ask_clerk(c, http::Method::patch, *left, [&](JsonWriter& w) { w.member("name", clip_utf8(name, 250)); });
         if (renamed.status / 100 == 2) return *left;
@@ -132,7 +131,7 @@ void Commands::forget_organisation(const UserId& user, const std::string& id) co
 }
 
 /// One question to Clerk about an organisation, or all of them; status 0: it did not answer.
-Commands::AtClerk Commands::ask_clerk(const identity::Context& c, http::Method method, const std::string& id, const std::function<void(JsonWriter&)>& members) const {
+Commands::AtClerk Commands::ask_clerk(const api::Context& c, http::Method method, const std::string& id, const std::function<void(JsonWriter&)>& members) const {
     JsonWriter w;
     w.begin_object();
     if (members) members(w);
@@ -147,13 +146,13 @@ Commands::AtClerk Commands::ask_clerk(const identity::Context& c, http::Method m
     return {answer->status, std::string(named.value_or("")), "it answered " + std::to_string(answer->status)};
 }
 
-void Commands::no_clerk(const identity::Context& c, const AtClerk& answer) const {
+void Commands::no_clerk(const api::Context& c, const AtClerk& answer) const {
     tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", answer.why}});
-    identity::refuse(502, "Identity provider unavailable", "The organisation could not be made at the identity provider; try again.");
+    api::refuse(502, "Identity provider unavailable", "The organisation could not be made at the identity provider; try again.");
 }
 
 /// An organisation whose company could not be made must not stay behind; if it does, the user's next try takes it.
-void Commands::drop_organisation(const identity::Context& c, const std::string& id) const {
+void Commands::drop_organisation(const api::Context& c, const std::string& id) const {
     auto answer = ask_clerk(c, http::Method::del, id, {});
     if (answer.status / 100 == 2 || answer.status == 404) forget_organisation(c.who.user, id);
     else tel::error("an organisation without a company stays behind at Clerk until its user tries again", {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", answer.why}});
@@ -164,13 +163,13 @@ void Commands::count_creation(const UserId& user) const {
     auto tx = pool_.begin(pg::Scope::none());
     auto made = tx.one<Creations>(sql::creations, {user});
     if (made.n >= companies_an_hour_)
-        throw identity::Refusal{{429, "Too many companies", "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.", {}}, static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
+        throw api::Refusal{{429, "Too many companies", "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.", {}}, static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
     tx.write(sql::note_creation, {user});
     tx.commit();
 }
 
-http::Response Commands::create(identity::Context& c) const {
-    if (c.who.company && c.who.role != identity::Role::manager) identity::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
+http::Response Commands::create(api::Context& c) const {
+    if (c.who.company && c.who.role != identity::Role::manager) api::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
     auto in = Inputs::of(c.request, {"name", "phone_number", "primary_tracking_number", "address", "timezone"});
     auto name = in.required("name", 200);
     auto phone = in.phone("phone_number"), tracking = in.phone("primary_tracking_number");
@@ -182,9 +181,9 @@ http::Response Commands::create(identity::Context& c) const {
     // What can be known to fail fails before an organisation is made for it.
     {
         auto tx = pool_.begin(c.who.company ? pg::Scope::company(*c.who.company) : pg::Scope::none());
-        if (timezone && !tx.one<Truth>(sql::is_time_zone, {*timezone}).good) identity::refuse_field("timezone", kNoTimezone);
+        if (timezone && !tx.one<Truth>(sql::is_time_zone, {*timezone}).good) api::refuse_field("timezone", kNoTimezone);
         if (c.who.company && tx.maybe<Name>(sql::company_exists, {*c.who.company}))
-            identity::refuse(409, "Company exists", "This organisation has its company already; change it with PUT /api/v1/company/{id}.", {{"company", "exists already"}});
+            api::refuse(409, "Company exists", "This organisation has its company already; change it with PUT /api/v1/company/{id}.", {{"company", "exists already"}});
         for (const auto& [field, number] : {std::pair{"phone_number", phone}, std::pair{"primary_tracking_number", tracking}})
             if (number) Numbers::must_be_free(tx, c.who.company ? c.who.company->value() : "", field, *number);
         tx.commit();
@@ -195,7 +194,7 @@ http::Response Commands::create(identity::Context& c) const {
         id = organisation_for(c, name);
         made = true;
         if (c.tx_as(CompanyId{id}).write_counted(sql::use_organisation, {c.who.user, id}) == 0)
-            identity::refuse(409, "Company being made", "Another request of yours makes this company at the moment.");
+            api::refuse(409, "Company being made", "Another request of yours makes this company at the moment.");
     }
     // Its row is locked by this transaction, which must be over before it is dropped.
     auto drop = [&] {
@@ -207,13 +206,13 @@ http::Response Commands::create(identity::Context& c) const {
             tx.write(sql::create_company, {id, name, phone, tracking, address, timezone.value_or("America/New_York")});
             tx.write(sql::add_user, {id, c.who.user, "manager"});
         });
-        audit(c, CompanyId{id}, "company.create", id);
+        c.audit("company.create", id);
         c.tx_as(CompanyId{id}).flush();
     } catch (const pg::SqlFailure& e) {
         if (made) drop();
-        if (e.constraint() == "companies_pkey") identity::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
+        if (e.constraint() == "companies_pkey") api::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
         throw;
-    } catch (const identity::Refusal&) {
+    } catch (const api::Refusal&) {
         if (made) drop();
         throw;
     }
@@ -223,7 +222,7 @@ http::Response Commands::create(identity::Context& c) const {
     return http::Response::json(200, w.take());
 }
 
-http::Response Commands::update(identity::Context& c) const {
+http::Response Commands::update(api::Context& c) const {
     static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")), any_object(R"({"type":"object"})");
     must_be_own(c);
     auto in = Inputs::change(c.request, {.lasting = {"name", "timezone"},
@@ -247,16 +246,16 @@ http::Response Commands::update(identity::Context& c) const {
     guarding_fields([&] {
         numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) { tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); }); });
     });
-    if (!changed) identity::not_found("company");
+    if (!changed) api::not_found("company");
     if (!changed->empty()) must_fit_directory(c, c.company(), in.has("workflow_config") ? "workflow_config" : changed->front());
-    if (!changed->empty()) audit(c, c.company(), "company.update", c.company().value(), *changed);
+    if (!changed->empty()) c.audit("company.update", c.company().value(), *changed);
     JsonWriter w;
     w.begin_object().member("company_id", c.company().value()).key("changed").begin_array();
     for (const auto& f : *changed) w.value(f);
     return c.ok(w.end_array().end_object().take());
 }
 
-std::optional<Listing> Commands::ask_callrail(identity::Context& c, const Credentials& given) const {
+std::optional<Listing> Commands::ask_callrail(api::Context& c, const Credentials& given) const {
     if (!given.api_key && !given.account_id && !given.company_id) return std::nullopt;
     std::optional<CallRailNumbers::Account> account;
     std::int64_t claimants = 0, company_claimants = 0;
@@ -270,19 +269,19 @@ std::optional<Listing> Commands::ask_callrail(identity::Context& c, const Creden
     std::optional<Listing> listing;
     if (account) listing = callrail_.ask(*account, c.request.trace);
     const auto end = listing ? listing->end : Listing::End::no_answer;
-    if (given.api_key && end == Listing::End::refused_key) identity::refuse_field("api_key", "is refused by CallRail (" + listing->why + "); make one in CallRail under Settings, API access");
-    if (given.account_id && end == Listing::End::no_account) identity::refuse_field("account_id", "is no account that CallRail shows this API key (" + listing->why + ")");
+    if (given.api_key && end == Listing::End::refused_key) api::refuse_field("api_key", "is refused by CallRail (" + listing->why + "); make one in CallRail under Settings, API access");
+    if (given.account_id && end == Listing::End::no_account) api::refuse_field("account_id", "is no account that CallRail shows this API key (" + listing->why + ")");
     if (given.api_key && end == Listing::End::no_account)
-        identity::refuse_field("api_key", "does not see the account " + account->id + " (" + listing->why + "); to change both at once use POST /api/v1/onboarding/callrail/connect");
+        api::refuse_field("api_key", "does not see the account " + account->id + " (" + listing->why + "); to change both at once use POST /api/v1/onboarding/callrail/connect");
     // An id that many claim holds every webhook that names it against the key of each of them.
     for (const auto& [field, n] : {std::pair{"account_id", claimants}, std::pair{"callrail_company_id", company_claimants}})
         if (n >= kMostClaimants && end != Listing::End::good)
-            identity::refuse(409, "Claimed by many", "So many companies claim this id already that a further one must show that it can read the account: give API key and account id together (POST /api/v1/onboarding/callrail/connect).",
+            api::refuse(409, "Claimed by many", "So many companies claim this id already that a further one must show that it can read the account: give API key and account id together (POST /api/v1/onboarding/callrail/connect).",
                              {{field, "is claimed by many companies; give a working API key with it"}});
     return listing;
 }
 
-void Commands::store(identity::Context& c, const Credentials& given, bool connects) const {
+void Commands::store(api::Context& c, const Credentials& given, bool connects) const {
     auto listing = ask_callrail(c, given);
     if (!listing && given.tracking_number) numbers_.consult(c, c.company(), {*given.tracking_number});
     auto& tx = c.tx();
@@ -294,7 +293,7 @@ void Commands::store(identity::Context& c, const Credentials& given, bool connec
     numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
         if (listing) CallRailNumbers::keep(t, c.company(), *listing);  // first: it may be what proves the number
         auto n = t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key), given.account_id, given.company_id, given.tracking_number, connects});
-        if (n == 0) identity::not_found("company");
+        if (n == 0) api::not_found("company");
     });
     auto keys = tx.one<Keys>(sql::signing_key, {c.company()});
     if (given.signing_key) {
@@ -315,10 +314,10 @@ void Commands::store(identity::Context& c, const Credentials& given, bool connec
     if (given.signing_key) fields.emplace_back("callrail_signing_key");
     if (given.company_id) fields.emplace_back("callrail_company_id");
     if (given.tracking_number) fields.emplace_back("primary_tracking_number");
-    audit(c, c.company(), "callrail.credentials", company, fields);
+    c.audit("callrail.credentials", company, fields);
 }
 
-http::Response Commands::set_api_key(identity::Context& c) const {
+http::Response Commands::set_api_key(api::Context& c) const {
     must_be_own(c);
     auto key = Inputs::of(c.request, {"api_key"}).required("api_key");
     store(c, {key, {}, {}, {}, {}}, false);
@@ -327,7 +326,7 @@ http::Response Commands::set_api_key(identity::Context& c) const {
     return c.ok(w.end_object().take());
 }
 
-http::Response Commands::set_account_id(identity::Context& c) const {
+http::Response Commands::set_account_id(api::Context& c) const {
     must_be_own(c);
     auto in = Inputs::of(c.request, {"account_id"});
     in.required("account_id", 100);
@@ -338,7 +337,7 @@ http::Response Commands::set_account_id(identity::Context& c) const {
     return c.ok(w.end_object().take());
 }
 
-http::Response Commands::set_signing_key(identity::Context& c) const {
+http::Response Commands::set_signing_key(api::Context& c) const {
     must_be_own(c);
     auto key = Inputs::of(c.request, {"signing_key"}).required("signing_key");
     store(c, {{}, {}, {}, {}, key}, false);
@@ -347,7 +346,7 @@ http::Response Commands::set_signing_key(identity::Context& c) const {
     return c.ok(w.end_object().take());
 }
 
-http::Response Commands::connect_callrail(identity::Context& c) const {
+http::Response Commands::connect_callrail(api::Context& c) const {
     auto in = Inputs::of(c.request, {"api_key", "account_id", "callrail_company_id", "primary_tracking_number", "signing_key"});
     Credentials given{in.required("api_key"), in.required("account_id", 100), callrail_id(in, "callrail_company_id"), in.phone("primary_tracking_number"), in.text("signing_key")};
     callrail_id(in, "account_id");

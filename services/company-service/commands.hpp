@@ -1,10 +1,10 @@
 #pragma once
+#include "api/api.hpp"
 #include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
-#include "identity/api.hpp"
 #include "numbers.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/runtime.hpp"
@@ -15,26 +15,26 @@ namespace otto::company_service {
 class Commands {
 public:
     Commands(const app::Settings&, http::Client&, pg::Pool&, const Numbers&, const CallRailNumbers&);
-    http::Response create(identity::Context&) const;
-    http::Response update(identity::Context&) const;
-    http::Response set_api_key(identity::Context&) const;
-    http::Response set_account_id(identity::Context&) const;
-    http::Response set_signing_key(identity::Context&) const;
-    http::Response connect_callrail(identity::Context&) const;
+    http::Response create(api::Context&) const;
+    http::Response update(api::Context&) const;
+    http::Response set_api_key(api::Context&) const;
+    http::Response set_account_id(api::Context&) const;
+    http::Response set_signing_key(api::Context&) const;
+    http::Response connect_callrail(api::Context&) const;
 
 private:
     struct Credentials { std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key; };
     void count_creation(const UserId&) const;
     /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an id is claimed by many and nothing shows that it is this company's.
-    std::optional<Listing> ask_callrail(identity::Context&, const Credentials&) const;
-    void store(identity::Context&, const Credentials&, bool connects) const;
+    std::optional<Listing> ask_callrail(api::Context&, const Credentials&) const;
+    void store(api::Context&, const Credentials&, bool connects) const;
     struct AtClerk { int status; std::string id, why; };
-    AtClerk ask_clerk(const identity::Context&, http::Method, const std::string& id, const std::function<void(JsonWriter&)>& members) const;
-    [[noreturn]] void no_clerk(const identity::Context&, const AtClerk&) const;
-    std::string organisation_for(const identity::Context&, const std::string& name) const;
+    AtClerk ask_clerk(const api::Context&, http::Method, const std::string& id, const std::function<void(JsonWriter&)>& members) const;
+    [[noreturn]] void no_clerk(const api::Context&, const AtClerk&) const;
+    std::string organisation_for(const api::Context&, const std::string& name) const;
     std::optional<std::string> unused_organisation(const UserId&) const;
     void forget_organisation(const UserId&, const std::string& id) const;
-    void drop_organisation(const identity::Context&, const std::string& id) const;
+    void drop_organisation(const api::Context&, const std::string& id) const;
 
     KeyRing keys_;
     Millis key_grace_;

@@ -66,12 +66,12 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
     return m;
 }
 
-void must_fit_directory(identity::Context& c, const CompanyId& company, const std::string& field) {
+void must_fit_directory(api::Context& c, const CompanyId& company, const std::string& field) {
     auto profile = profile_of(c.tx_as(company), company);
     profile.set_version(std::numeric_limits<std::int64_t>::max());
     auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong();
     if (bytes > most)
-        identity::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " + std::to_string(most) +
+        api::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " + std::to_string(most) +
                                           " are possible; shorten workflow_config, or end numbers that are not needed (DELETE /api/v1/numbers/{id})");
 }
 

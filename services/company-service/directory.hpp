@@ -2,8 +2,8 @@
 #include <map>
 #include <string>
 
+#include "api/api.hpp"
 #include "directory/companies.hpp"
-#include "identity/api.hpp"
 #include "otto/directory/v1/directory.pb.h"
 #include "runtime/runtime.hpp"
 
@@ -13,7 +13,7 @@ namespace otto::company_service {
 otto::directory::v1::CompanyProfile profile_of(pg::Tx&, const CompanyId&);
 
 /// 422 that names this field if the company, as the request leaves it, would be too large to be told.
-void must_fit_directory(identity::Context&, const CompanyId&, const std::string& field);
+void must_fit_directory(api::Context&, const CompanyId&, const std::string& field);
 
 /// Keeps otto.directory true to the tables: publishes companies that triggers marked, and again whatever the topic turns out to have otherwise. Versions on the topic never fall,
 /// whatever becomes of the tables.

@@ -1,19 +1,19 @@
 #include "numbers.hpp"
 
+#include "api/inputs.hpp"
+#include "api/resources.hpp"
 #include "base/json.hpp"
 #include "base/phone.hpp"
 #include "company-service/sql.hpp"
 #include "directory.hpp"
-#include "identity/audit.hpp"
-#include "identity/inputs.hpp"
-#include "pg/json.hpp"
 #include "telemetry/log.hpp"
+#include "words.hpp"
 
 namespace otto::company_service {
 namespace {
 
-using identity::Changeable;
-using identity::Inputs;
+using api::Changeable;
+using api::Inputs;
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct Id {
@@ -30,16 +30,10 @@ constexpr const char* kApiKeyCure =
     "If it is yours, set the CallRail API key and account id of your company (POST /api/v1/company/set-callrail-api-key/{id}, POST /api/v1/company/set-callrail-account-id/{id}): once the list of "
     "your account shows the number, it can be registered.";
 
-std::string number_json(const pg::Fields& f) {
+std::string number_json(const api::Context& c, const pg::Fields& f) {
     JsonWriter w;
-    w.begin_object();
-    texts(w, f, {"id", "company_id", "e164"});
-    json_value(w.key("purposes"), f, "purposes");
-    texts(w, f, {"provider", "provider_sid"});
-    w.member("is_active", f.boolean("is_active")).member("voicemail_enabled", f.boolean("voicemail_enabled"));
-    times(w, f, {"valid_from", "valid_to", "created_at", "updated_at"});
-    texts(w, f, {"state", "note"});
-    return w.end_object().take();
+    resources::company_number_value(w, f, c.viewer(), api::Texts::whole);
+    return w.take();
 }
 
 std::optional<std::string> purposes_json(const Inputs& in) {
@@ -47,22 +41,16 @@ std::optional<std::string> purposes_json(const Inputs& in) {
     if (!given) return std::nullopt;
     auto parsed = JsonDocument::parse(*given);
     auto root = parsed->root();
-    if (!root.is_array() || root.size() == 0) identity::refuse_field("purposes", "takes an array of voice and text");
+    if (!root.is_array() || root.size() == 0) api::refuse_field("purposes", "takes an array of voice and text");
     for (std::size_t i = 0; i < root.size(); ++i)
-        if (auto p = root.at(i).string(); p != "voice" && p != "text") identity::refuse_field("purposes", "takes voice and text only");
+        if (auto p = root.at(i).string(); p != "voice" && p != "text") api::refuse_field("purposes", "takes voice and text only");
     return root.dump();
-}
-
-Uuid number_id(const identity::Context& c) {
-    auto id = Uuid::parse(c.request.param("id"));
-    if (!id) identity::not_found("number");
-    return *id;
 }
 
 [[noreturn]] void refuse_own(const std::vector<std::string>& fields, const std::string& id) {
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "is registered for your company already");
-    identity::refuse(409, "Number registered already", "This number is yours already" + (id.empty() ? "" : ": it is the number " + id + ". Change it with PATCH /api/v1/numbers/" + id) + ".", std::move(named));
+    api::refuse(409, "Number registered already", "This number is yours already" + (id.empty() ? "" : ": it is the number " + id + ". Change it with PATCH /api/v1/numbers/" + id) + ".", std::move(named));
 }
 
 /// What stands against a claim, in words (number_obstacle() in the database, or its constraint on owners); what is none of it goes on as it is.
@@ -71,18 +59,18 @@ void refuse_for(std::string_view obstacle, const std::vector<std::string>& field
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "belongs to another company");
     if (obstacle == "final")
-        identity::refuse(409, "Number taken", "This number belongs to another company, as the provider itself says. Give another one; if it has become yours, have it released there, or ask whoever runs this Otto.",
+        api::refuse(409, "Number taken", "This number belongs to another company, as the provider itself says. Give another one; if it has become yours, have it released there, or ask whoever runs this Otto.",
                          std::move(named));
-    if (obstacle == "proven") identity::refuse(409, "Number taken", std::string("Calls of another company come in on this number. ") + kApiKeyCure, std::move(named));
+    if (obstacle == "proven") api::refuse(409, "Number taken", std::string("Calls of another company come in on this number. ") + kApiKeyCure, std::move(named));
     if (obstacle == "claimed" || obstacle == "voice_owner" || obstacle == "text_owner")
-        identity::refuse(409, "Number taken", std::string("Another company registered this number first. ") + kApiKeyCure + " So it can once a webhook that your signing key proves has come for it.", std::move(named));
+        api::refuse(409, "Number taken", std::string("Another company registered this number first. ") + kApiKeyCure + " So it can once a webhook that your signing key proves has come for it.", std::move(named));
 }
 
 }  // namespace
 
 Numbers::Numbers(const app::Settings& s, pg::Pool& pool, const CallRailNumbers& callrail) : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), callrail_(callrail) {}
 
-void Numbers::consult(identity::Context& c, const CompanyId& company, const std::vector<std::string>& numbers) const {
+void Numbers::consult(api::Context& c, const CompanyId& company, const std::vector<std::string>& numbers) const {
     bool contested = false;
     auto tx = pool_.begin(pg::Scope::company(company));
     for (const auto& number : numbers)
@@ -97,7 +85,7 @@ void Numbers::must_be_free(pg::Tx& tx, const std::string& company, const std::st
     });
 }
 
-void Numbers::registering(identity::Context& c, const CompanyId& company, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>& write) const {
+void Numbers::registering(api::Context& c, const CompanyId& company, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>& write) const {
     auto& tx = c.tx_as(company);
     try {
         write(tx);
@@ -111,52 +99,52 @@ void Numbers::registering(identity::Context& c, const CompanyId& company, const 
     if (fields.empty() || tx.one<Count>(sql::count_unproven, {company}).n <= most_unproven_) return;
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "is one unproven number too many");
-    identity::refuse(409, "Too many unproven numbers",
+    api::refuse(409, "Too many unproven numbers",
                      "A company may have " + std::to_string(most_unproven_) + " numbers that nothing has proven yet. A number is proven by a webhook that your signing key signed for it, or all at once by the list of your "
                      "CallRail account: set its API key (POST /api/v1/company/set-callrail-api-key/{id}). Or end some with DELETE /api/v1/numbers/{id}.", std::move(named));
 }
 
-http::Response Numbers::add(identity::Context& c) const {
+http::Response Numbers::add(api::Context& c) const {
     auto in = Inputs::of(c.request, {"e164", "phone_number", "purposes", "provider", "provider_sid", "is_active", "voicemail_enabled", "valid_from", "valid_to"});
     for (auto field : {"valid_from", "valid_to"})
-        if (in.has(field)) identity::refuse_field(field, kValidityCure);
+        if (in.has(field)) api::refuse_field(field, kValidityCure);
     const std::string field = in.has("phone_number") ? "phone_number" : "e164";
     in.alias("phone_number", "e164");
     auto number = in.phone("e164");
-    if (!number) identity::refuse_field("e164", "is missing");
+    if (!number) api::refuse_field("e164", "is missing");
     auto purposes = purposes_json(in).value_or(R"(["voice","text"])");
     bool active = in.truth("is_active").value_or(true);
-    pg::Params params{c.company(), *number, purposes, in.one_of("provider", {"callrail", "twilio"}).value_or("callrail"), in.text("provider_sid", 100), active, in.truth("voicemail_enabled").value_or(true)};
+    pg::Params params{c.company(), *number, purposes, in.one_of("provider", words::call_provider).value_or("callrail"), in.text("provider_sid", 100), active, in.truth("voicemail_enabled").value_or(true)};
     if (active) consult(c, c.company(), {*number});
     if (active)
         if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes})) refuse_own({field}, own->id);
     std::string row;
-    registering(c, c.company(), {field}, [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });
+    registering(c, c.company(), {field}, [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     must_fit_directory(c, c.company(), field);
-    audit(c, c.company(), "number.add", *number);
+    c.audit("number.add", *number);
     return c.ok(row, 201);
 }
 
-http::Response Numbers::change(identity::Context& c) const {
-    auto id = number_id(c);
+http::Response Numbers::change(api::Context& c) const {
+    auto id = c.id("id", "number");
     auto in = Inputs::change(c.request, {.lasting = {"purposes", "provider", "is_active", "voicemail_enabled"},
                                          .clearable = {"provider_sid"},
                                          .besides = {},
                                          .fixed = {{{"e164", "phone_number"}, "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers"}, {{"valid_from", "valid_to"}, kValidityCure}}});
-    pg::Params params{c.company(), id, purposes_json(in), in.one_of("provider", {"callrail", "twilio"}), in.text("provider_sid", 100), in.clears("provider_sid"), in.truth("is_active"), in.truth("voicemail_enabled")};
+    pg::Params params{c.company(), id, purposes_json(in), in.one_of("provider", words::call_provider), in.text("provider_sid", 100), in.clears("provider_sid"), in.truth("is_active"), in.truth("voicemail_enabled")};
     std::string row;
-    registering(c, c.company(), {"e164"}, [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(f); }); });
-    if (row.empty()) identity::not_found("number");
-    audit(c, c.company(), "number.change", id.to_string());
+    registering(c, c.company(), {"e164"}, [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
+    if (row.empty()) api::not_found("number");
+    c.audit("number.change", id.to_string());
     return c.ok(row);
 }
 
-http::Response Numbers::end(identity::Context& c) const {
-    auto id = number_id(c);
+http::Response Numbers::end(api::Context& c) const {
+    auto id = c.id("id", "number");
     std::string row;
-    c.tx().each(sql::end_number, {c.company(), id}, [&](const pg::Fields& f) { row = number_json(f); });
-    if (row.empty()) identity::not_found("number");
-    audit(c, c.company(), "number.end", id.to_string());
+    c.tx().each(sql::end_number, {c.company(), id}, [&](const pg::Fields& f) { row = number_json(c, f); });
+    if (row.empty()) api::not_found("number");
+    c.audit("number.end", id.to_string());
     return c.ok(row);
 }
 

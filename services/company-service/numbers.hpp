@@ -2,9 +2,9 @@
 #include <string>
 #include <vector>
 
+#include "api/api.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
-#include "identity/api.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/handler.hpp"
 
@@ -15,16 +15,16 @@ namespace otto::company_service {
 class Numbers {
 public:
     Numbers(const app::Settings&, pg::Pool&, const CallRailNumbers&);
-    http::Response add(identity::Context&) const;
-    http::Response change(identity::Context&) const;
-    http::Response end(identity::Context&) const;
+    http::Response add(api::Context&) const;
+    http::Response change(api::Context&) const;
+    http::Response end(api::Context&) const;
 
     /// 409 if something stands against this claim of the number for both purposes, as far as can be known before it is made.
     static void must_be_free(pg::Tx&, const std::string& company, const std::string& field, const std::string& number);
     /// Before the request writes: if another company stands against one of these numbers and CallRail's list may settle it, the list is read. "" is none.
-    void consult(identity::Context&, const CompanyId&, const std::vector<std::string>& numbers) const;
+    void consult(api::Context&, const CompanyId&, const std::vector<std::string>& numbers) const;
     /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the number is; so does one unproven number too many.
-    void registering(identity::Context&, const CompanyId&, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>&) const;
+    void registering(api::Context&, const CompanyId&, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>&) const;
     /// A webhook that the company's key signed came for a number: its row, if there is one, stands firmer.
     rt::Outcome note_proof(rt::Call<changes::v1::NumberProven>, rt::Out<>&) const;
 

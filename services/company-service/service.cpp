@@ -1,10 +1,10 @@
+#include "api/api.hpp"
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "callrail_numbers.hpp"
 #include "checks.hpp"
 #include "commands.hpp"
 #include "directory.hpp"
-#include "identity/api.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
 #include "signing_key.hpp"
@@ -13,7 +13,7 @@
 namespace otto::company_service {
 namespace {
 
-using identity::Context;
+using api::Context;
 using identity::Role;
 using identity::Roles;
 
@@ -23,7 +23,7 @@ void wire(app::Service& service) {
     outside.private_addresses = settings.get(app::kPrivateAddresses);
     auto& client = service.own<http::Client>(outside);                                         // Clerk's and CallRail's APIs
     auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
-    auto& api = service.own<identity::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<api::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
     auto& callrail = service.own<CallRailNumbers>(settings, client);                           // what CallRail lists as a company's
     auto& numbers = service.own<Numbers>(settings, api.pool(), callrail);                      // whose number it is
     auto& commands = service.own<Commands>(settings, client, api.pool(), numbers, callrail);   // what people command
@@ -37,10 +37,10 @@ void wire(app::Service& service) {
 
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
-        api.write(method, path, roles, [&commands, command](Context& c) { return (commands.*command)(c); });
+        api.write(method, path, roles, commands, command);
     };
     auto number_route = [&](http::Method method, const std::string& path, http::Response (Numbers::*command)(Context&) const) {
-        api.write(method, path, managers, [&numbers, command](Context& c) { return (numbers.*command)(c); });
+        api.write(method, path, managers, numbers, command);
     };
     using http::Method;
     for (std::string family : {"/api/v1/company", "/company"}) {

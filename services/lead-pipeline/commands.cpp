@@ -2,21 +2,18 @@
 
 #include <algorithm>
 
-#include "base/json.hpp"
-#include "events/changes.hpp"
-#include "identity/audit.hpp"
-#include "identity/inputs.hpp"
+#include "api/inputs.hpp"
+#include "api/resources.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "lead.hpp"
-#include "resources/rows.hpp"
 #include "task.hpp"
+#include "words.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
 
-using identity::Context;
-using identity::Inputs;
-using identity::Role;
+using api::Context;
+using api::Inputs;
 
 /// A task as a person may change it.
 struct Task {
@@ -53,25 +50,12 @@ struct ContactId {
     static ContactId from(const pg::Fields& f) { return {f.uuid("contact_card_id")}; }
 };
 
-/// A rep's own; nobody else is narrowed.
-std::optional<std::string> only_of(const Context& c) { return c.who.role == Role::sales_rep ? std::optional(c.who.user.value()) : std::nullopt; }
-
-Uuid id_of(const Context& c, std::string_view name, const char* what) {
-    auto id = Uuid::parse(c.request.param(name));
-    if (!id) identity::not_found(what);
-    return *id;
-}
-
 /// What a field names is not there, or is not the caller's to see.
-[[noreturn]] void no_such(const std::string& field, const std::string& what) { identity::refuse_field(field, "there is no such " + what); }
-
-void audit(Context& c, const char* action, const Uuid& target, const std::vector<std::string>& fields = {}) {
-    identity::audit(c, c.company(), action, target.to_string(), fields);
-}
+[[noreturn]] void no_such(const std::string& field, const std::string& what) { api::refuse_field(field, "there is no such " + what); }
 
 std::optional<std::string> action(const Inputs& in) {
     auto type = in.text("action_type", 50);
-    if (type && !std::all_of(type->begin(), type->end(), [](char ch) { return (ch >= 'a' && ch <= 'z') || ch == '_'; })) identity::refuse_field("action_type", "takes small letters and _, as call_back");
+    if (type && !std::all_of(type->begin(), type->end(), [](char ch) { return (ch >= 'a' && ch <= 'z') || ch == '_'; })) api::refuse_field("action_type", "takes small letters and _, as call_back");
     return type;
 }
 
@@ -81,26 +65,26 @@ struct TaskInputs {
     std::optional<Instant> due_at;
     explicit TaskInputs(const Inputs& in)
         : description(in.text("description", 2000)),
-          assigned_to(in.one_of("assigned_to", {"csr", "rep", "manager", "ai"})),
+          assigned_to(in.one_of("assigned_to", words::task_role)),
           assignee(in.text("assignee_id", 100)),
           action_type(action(in)),
-          priority(in.one_of("priority", {"high", "medium", "low"})),
+          priority(in.one_of("priority", words::task_priority)),
           due_at(in.time("due_at")) {}
 };
 
 /// Whose a task may become, by whoever's command: one of the company's people; and a rep gives away what is about own leads, and nothing else.
 void may_become(Context& c, const Task& former, const Task& task) {
     bool other_person = task.assignee_id != former.assignee_id, other_role = task.assigned_to != former.assigned_to;
-    if (auto self = only_of(c); self && !task.of_own_lead) {
-        if (other_person && task.assignee_id != self) identity::refuse_field("assignee_id", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
-        if (other_role && task.assigned_to != "rep") identity::refuse_field("assigned_to", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+    if (auto self = c.viewer().only(); self && !task.of_own_lead) {
+        if (other_person && task.assignee_id != self) api::refuse_field("assignee_id", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+        if (other_role && task.assigned_to != "rep") api::refuse_field("assigned_to", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
     }
-    if (other_person && task.assignee_id) identity::must_be_member(c, "assignee_id", *task.assignee_id);
+    if (other_person && task.assignee_id) c.must_be_member("assignee_id", *task.assignee_id);
 }
 
 Task lock_task(Context& c, const Uuid& id) {
-    auto task = c.tx().maybe<Task>(sql::lock_task, {c.company(), id, only_of(c)});
-    if (!task) identity::not_found("task");
+    auto task = c.tx().maybe<Task>(sql::lock_task, {c.company(), id, c.viewer().only()});
+    if (!task) api::not_found("task");
     return *task;
 }
 
@@ -111,49 +95,20 @@ void save_task(Context& c, const Uuid& id, const Task& t) {
 /// The contact first, as everybody who works on its leads does.
 LeadRow lock_lead(Context& c, const Uuid& id) {
     auto contact = c.tx().maybe<ContactId>(sql::contact_of_lead, {c.company(), id});
-    if (!contact) identity::not_found("lead");
+    if (!contact) api::not_found("lead");
     pg::Columns card(2);
     card.row({c.company(), contact->id});
     c.tx().write(sql::lock_cards, card.params());
     auto lead = c.tx().maybe<LeadRow>(sql::lock_lead, {c.company(), id});
-    if (!lead) identity::not_found("lead");
+    if (!lead) api::not_found("lead");
     return *lead;
 }
 
 }  // namespace
 
-void Commands::tell(Context& c, const char* kind, const std::string& id, std::int64_t version) const {
-    emitter_.emit(c.tx(), events::row_changed(c.company(), kind, id, version), c.request.trace);
-}
-
-http::Response Commands::task_answer(Context& c, const Uuid& id, bool changed, int status) const {
-    JsonWriter w;
-    std::int64_t version = 0;
-    c.tx().each(sql::task, {c.company(), id}, [&](const pg::Fields& f) {
-        resources::task_value(w, f, {c.who.user.value(), c.who.role == identity::Role::sales_rep}, resources::Texts::whole);
-        version = f.integer("version");
-    });
-    if (changed) tell(c, "task", id.to_string(), version);
-    return c.ok(w.take(), status);
-}
-
-http::Response Commands::lead_answer(Context& c, const Uuid& id, bool changed) const {
-    JsonWriter w;
-    std::int64_t version = 0;
-    c.tx().each(sql::lead, {c.company(), id}, [&](const pg::Fields& f) {
-        w.begin_object();
-        resources::lead_columns(w, f, resources::Texts::whole);
-        resources::nested_contact(w, f);
-        w.end_object();
-        version = f.integer("version");
-    });
-    if (changed) tell(c, "lead", id.to_string(), version);
-    return c.ok(w.take());
-}
-
 http::Response Commands::create_task(Context& c) const {
     auto in = Inputs::of(c.request, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority", "contact_card_id", "lead_id", "call_id", "appointment_id"});
-    auto self = only_of(c);
+    auto self = c.viewer().only();
     in.required("description", 2000);
     const TaskInputs said(in);
     auto contact = in.uuid("contact_card_id"), lead = in.uuid("lead_id"), appointment = in.uuid("appointment_id");
@@ -165,8 +120,8 @@ http::Response Commands::create_task(Context& c) const {
         auto at = c.tx().maybe<Place>(query, std::move(params));
         if (!at || (self && at->rep != self)) no_such(field, what);
         own = true;
-        if (lead && at->lead && *lead != *at->lead) identity::refuse_field("lead_id", "is not the lead of this call");
-        if (contact && *contact != at->contact) identity::refuse_field("contact_card_id", "is not the contact of this lead or call");
+        if (lead && at->lead && *lead != *at->lead) api::refuse_field("lead_id", "is not the lead of this call");
+        if (contact && *contact != at->contact) api::refuse_field("contact_card_id", "is not the contact of this lead or call");
         contact = at->contact;
         if (at->lead) lead = at->lead;
     };
@@ -186,16 +141,15 @@ http::Response Commands::create_task(Context& c) const {
     auto id = Uuid::v7(c.request.received_at);
     c.tx().write(sql::create_task, {c.company(), id, task.description, task.assigned_to, task.assignee_id, task.action_type, task.due_at, task.priority, contact, lead, call, appointment,
                                     unique_key("manual", call ? std::to_string(*call) : "", task.action_type.value_or(""), id.to_string()), c.who.user});
-    audit(c, "task.create", id);
-    return task_answer(c, id, true, 201);
+    return c.changed({"task", id.to_string(), "task.create"}, sql::task, resources::task_value, 201);
 }
 
 http::Response Commands::change_task(Context& c) const {
-    auto id = id_of(c, "task_id", "task");
+    auto id = c.id("task_id", "task");
     auto in = Inputs::change(c.request, {.lasting = {"description", "assigned_to", "action_type", "priority", "status"}, .clearable = {"assignee_id", "due_at"},
                                          .fixed = {{{"contact_card_id", "lead_id", "call_id", "appointment_id", "source"}, "stays what it is; cancel this task and create another"}}});
     const TaskInputs said(in);
-    auto status = in.one_of("status", {"open", "completed", "cancelled"});
+    auto status = in.one_of("status", words::task_status_change);
 
     const auto former = lock_task(c, id);
     auto task = former;
@@ -209,42 +163,35 @@ http::Response Commands::change_task(Context& c) const {
     if (status) task.status = *status;
     may_become(c, former, task);
     save_task(c, id, task);
-    audit(c, "task.change", id, in.changed());
-    return task_answer(c, id, true);
+    return c.changed({"task", id.to_string(), "task.change", in.changed()}, sql::task, resources::task_value);
 }
 
 http::Response Commands::complete_task(Context& c) const {
-    auto id = id_of(c, "task_id", "task");
+    auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
     auto task = lock_task(c, id);
-    if (task.status == "cancelled") identity::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.", {{"status", "is cancelled"}});
-    bool changes = task.status != "completed";
-    if (changes) {
-        task.status = "completed";
-        save_task(c, id, task);
-        audit(c, "task.complete", id);
-    }
-    return task_answer(c, id, changes);
+    if (task.status == "cancelled") api::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.", {{"status", "is cancelled"}});
+    if (task.status == "completed") return c.row(id.to_string(), sql::task, resources::task_value);
+    task.status = "completed";
+    save_task(c, id, task);
+    return c.changed({"task", id.to_string(), "task.complete"}, sql::task, resources::task_value);
 }
 
 http::Response Commands::cancel_task(Context& c) const {
-    auto id = id_of(c, "task_id", "task");
+    auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
     auto task = lock_task(c, id);
-    if (task.status == "completed") identity::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.", {{"status", "is completed"}});
-    bool changes = task.status != "cancelled";
-    if (changes) {
-        task.status = "cancelled";
-        save_task(c, id, task);
-        audit(c, "task.cancel", id);
-    }
-    return task_answer(c, id, changes);
+    if (task.status == "completed") api::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.", {{"status", "is completed"}});
+    if (task.status == "cancelled") return c.row(id.to_string(), sql::task, resources::task_value);
+    task.status = "cancelled";
+    save_task(c, id, task);
+    return c.changed({"task", id.to_string(), "task.cancel"}, sql::task, resources::task_value);
 }
 
 http::Response Commands::change_lead(Context& c) const {
-    auto id = id_of(c, "lead_id", "lead");
+    auto id = c.id("lead_id", "lead");
     auto in = Inputs::change(c.request, {.lasting = {"status"}, .clearable = {"assigned_rep_id"}, .fixed = {{{"pool_status"}, "follows from status and assigned_rep_id"}}});
-    auto status = in.one_of("status", {"new", "warm", "hot", "cold", "qualified_booked", "qualified_unbooked", "qualified_service_not_offered", "nurturing", "dormant", "abandoned", "closed_won", "closed_lost"});
+    auto status = in.one_of("status", words::lead_status);
     auto rep = in.text("assigned_rep_id", 100);
 
     auto lead = lock_lead(c, id);
@@ -253,30 +200,26 @@ http::Response Commands::change_lead(Context& c) const {
             c.tx().write_counted(sql::edit_lead_status, {c.company(), id, *status, c.who.user});
         } catch (const pg::SqlFailure& e) {
             if (e.constraint() != "leads_one_open") throw;
-            identity::refuse(409, "Another open lead", "This lead's contact has another open lead; work on that one, or close it first.", {{"status", "the contact has another open lead"}});
+            api::refuse(409, "Another open lead", "This lead's contact has another open lead; work on that one, or close it first.", {{"status", "the contact has another open lead"}});
         }
         lead.status = *status;
     }
-    if (rep && rep != lead.rep) identity::must_be_member(c, "assigned_rep_id", *rep);
+    if (rep && rep != lead.rep) c.must_be_member("assigned_rep_id", *rep);
     lead.rep = in.change("assigned_rep_id", rep).after(lead.rep);
     c.tx().write(sql::assign_lead, {c.company(), id, lead.rep, pool_status(lead.status, lead.rep.has_value())});
-    audit(c, "lead.change", id, in.changed());
-    return lead_answer(c, id, true);
+    return c.changed({"lead", id.to_string(), "lead.change", in.changed()}, sql::lead, resources::lead_value);
 }
 
 http::Response Commands::claim_lead(Context& c) const {
-    auto id = id_of(c, "lead_id", "lead");
+    auto id = c.id("lead_id", "lead");
     Inputs::of(c.request, {});
     auto lead = lock_lead(c, id);
     const auto& self = c.who.user.value();
-    if (lead.rep && *lead.rep != self) identity::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});
-    if (!is_open(lead.status)) identity::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.", {{"status", "is " + lead.status}});
-    bool changes = !lead.rep;
-    if (changes) {
-        c.tx().write(sql::assign_lead, {c.company(), id, self, pool_status(lead.status, true)});
-        audit(c, "lead.claim", id);
-    }
-    return lead_answer(c, id, changes);
+    if (lead.rep && *lead.rep != self) api::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});
+    if (!is_open(lead.status)) api::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.", {{"status", "is " + lead.status}});
+    if (lead.rep) return c.row(id.to_string(), sql::lead, resources::lead_value);
+    c.tx().write(sql::assign_lead, {c.company(), id, self, pool_status(lead.status, true)});
+    return c.changed({"lead", id.to_string(), "lead.claim"}, sql::lead, resources::lead_value);
 }
 
 }  // namespace otto::lead_pipeline

@@ -11,7 +11,6 @@
 namespace otto::lead_pipeline {
 namespace {
 
-using identity::Context;
 using identity::Role;
 using identity::Roles;
 
@@ -23,20 +22,17 @@ void wire(app::Service& service) {
     auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));          // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
-    auto& api = service.own<identity::Api>(service, authenticator, 8);               // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<api::Api>(service, authenticator, 8);                    // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                        // what people command
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
-    auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
-        api.write(method, path, roles, [&commands, command](Context& c) { return (commands.*command)(c); });
-    };
     using http::Method;
-    route(Method::post, "/api/v1/tasks", everybody, &Commands::create_task);
-    route(Method::patch, "/api/v1/tasks/{task_id}", everybody, &Commands::change_task);
-    route(Method::post, "/api/v1/tasks/{task_id}/complete", everybody, &Commands::complete_task);
-    route(Method::del, "/api/v1/tasks/{task_id}", everybody, &Commands::cancel_task);
-    route(Method::patch, "/api/v1/leads/{lead_id}", office, &Commands::change_lead);
-    route(Method::post, "/api/v1/leads/{lead_id}/claim", office, &Commands::claim_lead);
+    api.write(Method::post, "/api/v1/tasks", everybody, commands, &Commands::create_task);
+    api.write(Method::patch, "/api/v1/tasks/{task_id}", everybody, commands, &Commands::change_task);
+    api.write(Method::post, "/api/v1/tasks/{task_id}/complete", everybody, commands, &Commands::complete_task);
+    api.write(Method::del, "/api/v1/tasks/{task_id}", everybody, commands, &Commands::cancel_task);
+    api.write(Method::patch, "/api/v1/leads/{lead_id}", office, commands, &Commands::change_lead);
+    api.write(Method::post, "/api/v1/leads/{lead_id}/claim", office, commands, &Commands::claim_lead);
 
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(2))  // with one, half of the cores' time was waited away

@@ -105,7 +105,7 @@ std::vector<std::string> search_patterns(std::string_view typed) {
     return patterns;
 }
 
-Found Found::of(identity::Context& c, std::string_view list, const std::optional<std::string>& search) {
+Found Found::of(api::Context& c, std::string_view list, const std::optional<std::string>& search) {
     if (!search) return {};
     struct Hits {
         std::optional<std::string> ids;
@@ -116,11 +116,6 @@ Found Found::of(identity::Context& c, std::string_view list, const std::optional
     auto hits = c.tx().one<Hits>(sql::search_found, {std::string(list), patterns, trim(*search), kMost + 1});
     if (!hits.ids) return {nullptr, std::move(patterns), hits.n};
     return {std::move(*hits.ids), nullptr, hits.n};
-}
-
-std::optional<std::int64_t> Found::total(const Viewer& viewer, const pg::Params& filters) const {
-    if (viewer.rep || std::count_if(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); }) != 1) return std::nullopt;
-    return rows;
 }
 
 }  // namespace otto::query_service

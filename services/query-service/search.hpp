@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "page.hpp"
+#include "api/context.hpp"
 
 namespace otto::query_service {
 
@@ -16,11 +16,9 @@ std::vector<std::string> search_patterns(std::string_view typed);
 /// Where a search of a list leads: to the ids of the rows that hold it, or, if they are so many that the next is never far, to the patterns by which they are found on the way.
 struct Found {
     pg::Param ids = nullptr, patterns = nullptr;
-    std::optional<std::int64_t> rows{};  ///< of the whole company; more than kMost: so many at least
+    std::optional<std::int64_t> rows{};  ///< how many hold it in the whole company; more than kMost: so many at least
     static constexpr std::int64_t kMost = 10'000;
-    static Found of(identity::Context&, std::string_view list, const std::optional<std::string>& search);
-    /// How many rows a list has, if nothing but the search says which: else they must be counted.
-    std::optional<std::int64_t> total(const Viewer&, const pg::Params& filters) const;
+    static Found of(api::Context&, std::string_view list, const std::optional<std::string>& search);
 };
 
 }  // namespace otto::query_service

@@ -1,47 +1,37 @@
 #include "commands.hpp"
 
-#include <charconv>
-
+#include "api/analysis.hpp"
+#include "api/inputs.hpp"
 #include "base/json.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "events/changes.hpp"
-#include "identity/audit.hpp"
-#include "identity/inputs.hpp"
-#include "resources/analysis.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
+#include "words.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
 
-CallId call_of(const identity::Context& c) {
-    auto text = c.request.param("call_id");
-    std::int64_t id = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (error != std::errc{} || end != text.data() + text.size() || id <= 0) identity::not_found("call");
-    return CallId{id};
-}
-
 /// A time as people and Shunya write it: RFC 3339, or without a zone, which is then the company's.
-std::optional<std::string> appointment_date(const identity::Inputs& in, Instant received) {
+std::optional<std::string> appointment_date(const api::Inputs& in, Instant received) {
     auto text = in.text("appointment_date", 40);
     if (!text) return std::nullopt;
     auto said = parse_spoken_time(*text);
-    if (!said || said->by_name || (!said->moment && said->clock.empty())) identity::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with an offset");
-    if (!credible(parse_time(*text), received)) identity::refuse_field("appointment_date", "lies before 2000 or more than ten years ahead");
+    if (!said || said->by_name || (!said->moment && said->clock.empty())) api::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with an offset");
+    if (!credible(parse_time(*text), received)) api::refuse_field("appointment_date", "lies before 2000 or more than ten years ahead");
     return text;
 }
 
 Corrections corrections_in(const http::Request& request) {
-    auto in = identity::Inputs::change(request, {.clearable = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"}});
+    auto in = api::Inputs::change(request, {.clearable = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"}});
     Corrections out;
     auto give = [&](std::string_view field, std::optional<std::string> value) {
         if (in.has(field)) out.emplace(field, std::move(value));
     };
-    give("booking_status", in.one_of("booking_status", {"booked", "not_booked", "service_not_offered"}));
-    give("lead_quality", in.one_of("lead_quality", {"hot", "warm", "cold", "unqualified"}));
-    give("call_outcome_category", in.one_of("call_outcome_category", {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}));
+    give("booking_status", in.one_of("booking_status", words::booking_status));
+    give("lead_quality", in.one_of("lead_quality", words::lead_quality));
+    give("call_outcome_category", in.one_of("call_outcome_category", words::call_outcome));
     give("summary", in.text("summary", 10'000));
     give("appointment_date", appointment_date(in, request.received_at));
     give("service_type", in.text("service_type", 500));
@@ -55,26 +45,14 @@ struct Stored {
     static Stored from(const pg::Fields& f) { return {f.text("raw"), f.text("provider"), *f.time("received_at")}; }
 };
 
-/// As GET of the same path has it, without Shunya's whole answer.
-std::string analysis_json(pg::Tx& tx, const CompanyId& company, CallId call) {
-    resources::Corrections corrections;
-    for (auto& correction : tx.many<resources::Correction>(sql::corrections_of, {company, call})) {
-        auto field = correction.field;
-        corrections.emplace(std::move(field), std::move(correction));
-    }
-    JsonWriter w;
-    tx.each(sql::analysis_row, {company, call}, [&](const pg::Fields& f) { resources::analysis_value(w, f, corrections); });
-    return w.take();
-}
-
 }  // namespace
 
-http::Response Commands::correct(identity::Context& c) const {
-    auto id = call_of(c);
+http::Response Commands::correct(api::Context& c) const {
+    auto id = c.call_id();
     auto given = corrections_in(c.request);
     auto& tx = c.tx();
     auto call = Call::lock(tx, c.company(), id);
-    if (!call) identity::not_found("call with a recording");
+    if (!call) api::not_found("call with a recording");
     auto stored = tx.maybe<Stored>(sql::analysis_of, {c.company(), id});
     Corrections all;
     tx.each(sql::corrections_of, {c.company(), id}, [&](const pg::Fields& f) { all[f.text("field")] = f.maybe_text("value"); });
@@ -90,15 +68,17 @@ http::Response Commands::correct(identity::Context& c) const {
         all[field] = value;
         fields.push_back(field);
     }
-    identity::audit(c, c.company(), "analysis.correct", std::to_string(id.value()), fields);
+    c.audit("analysis.correct", std::to_string(id.value()), fields);
     std::vector<Outgoing> events;
     call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all, events);
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
     tel::info("an analysis was corrected", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"fields", given.size()}});
-    return c.ok(analysis_json(tx, c.company(), id));
+    JsonWriter w;  // as GET of the same path has it, without Shunya's whole answer
+    resources::write_analysis(w, tx, c.company(), id);
+    return c.ok(w.take());
 }
 
-http::Response Commands::retry(identity::Context& c) const {
+http::Response Commands::retry(api::Context& c) const {
     struct Standing {
         std::string state, why;
         std::optional<std::string> cure;
@@ -109,19 +89,19 @@ http::Response Commands::retry(identity::Context& c) const {
         std::string what;
         static Began from(const pg::Fields& f) { return {f.text("began")}; }
     };
-    auto id = call_of(c);
-    identity::Inputs::of(c.request, {});
+    auto id = c.call_id();
+    api::Inputs::of(c.request, {});
     auto& tx = c.tx();
     if (auto call = Call::lock(tx, c.company(), id)) id = call->id;
     auto state = tx.maybe<Standing>(sql::state_of, {c.company(), id});
-    if (!state) identity::not_found("call");
+    if (!state) api::not_found("call");
     auto began = tx.one<Began>(sql::retry_call, {c.company(), id}).what;
     if (began.empty())
-        identity::refuse(409, "Nothing failed", "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why + " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
+        api::refuse(409, "Nothing failed", "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why + " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
     state = tx.one<Standing>(sql::state_of, {c.company(), id});
     JsonWriter detail;
     detail.begin_object().member("began", began);
-    identity::audit(c, c.company(), "analysis.retry", std::to_string(id.value()), std::move(detail));
+    c.audit("analysis.retry", std::to_string(id.value()), std::move(detail));
     emitter_.emit(tx, events::row_changed(c.company(), "analysis", std::to_string(id.value()), 0), c.request.trace);
     tel::info("a call is tried again", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"began", began}});
     JsonWriter w;

@@ -89,12 +89,12 @@ void wire(app::Service& service) {
     auto& reports = service.own<Reports>(rules);                                                                       // what Shunya reports
     auto& folds = service.own<Folds>(rules);                                                                           // rows that proved to be one call
     auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
-    auto& api = service.own<identity::Api>(service, authenticator, 8);
+    auto& api = service.own<api::Api>(service, authenticator, 8);
     auto& commands = service.own<Commands>();                                                                          // what people correct, and have tried again
 
     add_media(service.routes(), store, links);
-    api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.correct(c); });
-    api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager}, [&commands](identity::Context& c) { return commands.retry(c); });
+    api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](api::Context& c) { return commands.correct(c); });
+    api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager}, [&commands](api::Context& c) { return commands.retry(c); });
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
     service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}));

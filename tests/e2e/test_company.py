@@ -42,7 +42,8 @@ def test_a_number_that_ended_is_named_by_nothing_and_does_not_come_back(stack, f
     assert shown(stack, fresh)["phone_number"] is None
     assert put(stack, fresh, address="1 Main St").status_code == 200
     other = Company(stack, signing_key=None)
-    assert register(stack, other, fresh.number).status_code == 201
+    registered = register(stack, other, fresh.number)
+    assert registered.status_code == 201 and registered.json()["data"] == numbers(stack, other)[fresh.number]  # a number is shown one way
     assert put(stack, fresh, address="2 Main St", timezone="America/New_York").status_code == 200
     fresh.post(f"/api/v1/company/set-callrail-signing-key/{fresh.id}", params={"signing_key": "another key"})
     assert numbers(stack, fresh)[fresh.number]["state"] == "past"

@@ -62,6 +62,24 @@ def test_a_task_from_beginning_to_end(stack, office):
     assert stack.sql("SELECT DISTINCT user_id FROM audit_log WHERE target = %s", task["id"]) == [(office["csr_id"],)]
 
 
+def test_a_change_is_answered_as_its_row_is_then_read(stack, office):
+    manager, rep = office["manager"], office["rep"]
+    visit = manager("POST", "/api/v1/appointments", {"lead_id": office["lead"], "scheduled_start": "2035-01-01T10:00:00-07:00", "assigned_rep_id": office["rep_id"]})
+    assert visit.status_code == 201, visit.text
+    changes = {f"/api/v1/tasks/{created(manager, lead_id=office['lead'])['id']}": {"priority": "high", "assignee_id": office["rep_id"]},
+               f"/api/v1/leads/{office['lead']}": {"assigned_rep_id": office["rep_id"]},
+               f"/api/v1/appointments/{visit.json()['data']['id']}": {"notes": "two ladders"}}
+    for path, change in changes.items():
+        for person in (manager, rep):
+            answer = person("PATCH", path, change)
+            if person is rep and "leads" in path:
+                assert answer.status_code == 403
+                continue
+            assert answer.status_code == 200, answer.text
+            row = person("GET", path).json()["data"]
+            assert answer.json()["data"] == {name: row[name] for name in answer.json()["data"]}
+
+
 def test_what_is_wrong_is_named(stack, office):
     csr = office["csr"]
     for body, field in (({}, "description"), ({"description": " "}, "description"), ({"description": "x", "assigned_to": "boss"}, "assigned_to"), ({"description": "x", "priority": "asap"}, "priority"),

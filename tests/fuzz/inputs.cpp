@@ -1,15 +1,15 @@
 // What a command is given: a query in the first line, then any body.
-#include "identity/inputs.hpp"
+#include "api/inputs.hpp"
 
 #include <algorithm>
 
+#include "api/refusal.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "harness.hpp"
-#include "identity/api.hpp"
 
 using namespace otto;
-using identity::Inputs;
+using api::Inputs;
 
 namespace {
 
@@ -21,7 +21,7 @@ bool taken(F&& f) {
     try {
         f();
         return true;
-    } catch (const identity::Refusal& refusal) {
+    } catch (const api::Refusal& refusal) {
         const auto& p = refusal.problem;
         OTTO_EXPECT(p.status == 422 && p.fields.size() == 1 && !p.detail.empty(), p.detail);
         for (const auto& [name, why] : p.fields) OTTO_EXPECT(valid_utf8(name) && name.size() <= 100 && valid_utf8(why) && !why.empty(), name);

@@ -129,15 +129,7 @@ UPDATE appointments SET scheduled_start = $3, scheduled_end = $4, status = $5, o
 RETURNING version
 
 -- name: shown
-SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, a.location_address, a.service_type, a.appointment_type, a.assigned_rep_id,
-       a.needs_time, a.moved_from, a.moved_at, a.moved_by_call, a.deal_size_cents, a.notes, a.touched_by, a.touched_at, a.created_at, a.updated_at, a.version,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
-       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')
-           AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)) AS pending_tasks
-  FROM appointments a
-  LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
-  LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
- WHERE a.company_id = $1 AND a.id = $2
+/*one_appointment*/
 
 -- name: hold_lead
 -- Who makes an appointment of a lead, and who moves those of it, do so one after the other.

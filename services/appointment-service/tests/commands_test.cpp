@@ -32,7 +32,7 @@ struct World {
     }
 };
 
-std::string send(http::Response (Commands::*command)(identity::Context&) const, const std::string& body, const std::string& id = "", const std::string& query = "") {
+std::string send(http::Response (Commands::*command)(api::Context&) const, const std::string& body, const std::string& id = "", const std::string& query = "") {
     http::Request request;
     request.body = body;
     request.query = query;
@@ -43,12 +43,12 @@ std::string send(http::Response (Commands::*command)(identity::Context&) const, 
     who.user = UserId{"user_office"};
     who.company = CompanyId{"org_a"};
     who.role = identity::Role::csr;
-    identity::Context context(request, who, *World::shared().pool);
+    api::Context context(request, who, *World::shared().pool, "appointment-service");
     try {
         auto answer = (Commands(World::shared().companies).*command)(context);
         context.tx().commit();
         return answer.body;
-    } catch (const identity::Refusal& refusal) {
+    } catch (const api::Refusal& refusal) {
         return std::to_string(refusal.problem.status) + " " + (refusal.problem.fields.empty() ? "" : refusal.problem.fields[0].first);
     }
 }

@@ -65,23 +65,19 @@ SELECT id FROM company_numbers WHERE company_id = $1 AND e164 = $2 AND is_active
 SELECT count(*) AS n FROM company_numbers WHERE company_id = $1 AND standing = 'unproven' AND valid_to IS NULL
 
 -- name: add_number
--- The moment that a number was free from is not shown: it would tell when somebody else let it go.
 INSERT INTO company_numbers (company_id, e164, purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from)
 VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)), $4, $5, $6, $7, number_free_since($2))
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
-          number_state(standing, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note
+RETURNING /*number_columns*/
 
 -- name: change_number
 UPDATE company_numbers SET purposes = CASE WHEN $3::jsonb IS NULL THEN purposes ELSE ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) END, provider = coalesce($4, provider),
        provider_sid = CASE WHEN $6::boolean THEN NULL ELSE coalesce($5, provider_sid) END, is_active = coalesce($7, is_active), voicemail_enabled = coalesce($8, voicemail_enabled)
  WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
-          number_state(standing, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note
+RETURNING /*number_columns*/
 
 -- name: end_number
 UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
-RETURNING id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
-          number_state(standing, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note
+RETURNING /*number_columns*/
 
 -- name: raise_number
 -- Standing only rises.

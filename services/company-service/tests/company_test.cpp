@@ -1,6 +1,6 @@
+#include "api/api.hpp"
+#include "api/inputs.hpp"
 #include "company-service/sql.hpp"
-#include "identity/api.hpp"
-#include "identity/inputs.hpp"
 #include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"
@@ -10,7 +10,7 @@
 
 using namespace otto;
 using namespace otto::company_service;
-using identity::Inputs;
+using api::Inputs;
 
 namespace {
 
@@ -25,7 +25,7 @@ std::string refused(const std::function<void()>& f) {
     try {
         f();
         return "";
-    } catch (const identity::Refusal& r) {
+    } catch (const api::Refusal& r) {
         CHECK(r.problem.status == 422);
         return r.problem.fields.empty() ? "?" : r.problem.fields[0].first;
     }

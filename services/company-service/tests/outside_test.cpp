@@ -201,14 +201,14 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
         who.user = UserId{user};
         who.role = identity::Role::manager;
         pg::Pool pool(rig().service_url(), "test", 4);
-        identity::Context context(request, who, pool);
+        api::Context context(request, who, pool);
         try {
             auto answer = rig().commands.create(context);
             context.tx_as(CompanyId{"org_left"}).commit();
             return std::to_string(answer.status);
         } catch (const pg::SqlFailure&) {
             return std::string("not committed");
-        } catch (const identity::Refusal& r) {
+        } catch (const api::Refusal& r) {
             return std::to_string(r.problem.status);
         }
     };

@@ -100,7 +100,7 @@ public:
     void company(const std::string& id, const std::string& phone = "") {
         sql("INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, nullif($2, ''))", {id, phone});
     }
-    using Command = std::function<http::Response(identity::Context&)>;
+    using Command = std::function<http::Response(api::Context&)>;
     Answer ask(const std::string& company, const Command& command, const std::string& body = "", const std::string& id = "", const std::string& user = "user_m") {
         http::Request request;
         request.body = body;
@@ -110,12 +110,12 @@ public:
         who.user = UserId{user};
         if (!company.empty()) who.company = CompanyId{company};
         who.role = identity::Role::manager;
-        identity::Context context(request, who, pool_);
+        api::Context context(request, who, pool_);
         try {
             auto answer = command(context);
             if (answer.status < 300) context.tx_as(CompanyId{company.empty() ? "org_made" : company}).commit();
             return {answer.status, answer.body, ""};
-        } catch (const identity::Refusal& r) {
+        } catch (const api::Refusal& r) {
             return {r.problem.status, r.problem.detail, r.problem.fields.empty() ? "" : r.problem.fields.front().first};
         }
     }

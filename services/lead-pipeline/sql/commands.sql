@@ -7,11 +7,7 @@ SELECT t.id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_a
    AND ($3::text IS NULL OR t.assignee_id = $3 OR EXISTS (SELECT FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id AND l.assigned_rep_id = $3)) FOR UPDATE OF t
 
 -- name: task
-SELECT t.id, t.company_id, t.description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id, t.contact_method,
-       t.raw_text, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, t.version, k.primary_phone AS contact_phone, k.first_name AS contact_first_name,
-       k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep, (t.status = 'overdue' OR (t.status = 'open' AND coalesce(t.due_at < now(), false))) AS overdue
-  FROM tasks t LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
- WHERE t.company_id = $1 AND t.id = $2
+/*one_task*/
 
 -- name: create_task
 INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, due_at, priority, contact_card_id, lead_id, call_id, appointment_id, unique_key, created_by, edited_at, edited_by)
@@ -45,9 +41,7 @@ SELECT assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2
 SELECT status, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2 FOR UPDATE
 
 -- name: lead
-SELECT l.id, l.company_id, l.contact_card_id, l.status, l.source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at, l.version,
-       k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
-  FROM leads l JOIN contact_cards k ON k.company_id = l.company_id AND k.id = l.contact_card_id WHERE l.company_id = $1 AND l.id = $2
+/*one_lead*/
 
 -- name: edit_lead_status
 -- A person's word is spoken in sight of every analysis that is there: it stands against all of them, also where a provider's clock runs ahead.

@@ -37,7 +37,7 @@ struct World {
     }
 };
 
-using Command = http::Response (Commands::*)(identity::Context&) const;
+using Command = http::Response (Commands::*)(api::Context&) const;
 
 /// The answer's body; a refusal as its status and the field it names.
 std::string send(Command command, const std::string& body, const std::string& user = "user_office", const std::string& id = "", const std::string& query = "") {
@@ -51,12 +51,12 @@ std::string send(Command command, const std::string& body, const std::string& us
     who.user = UserId{user};
     who.company = CompanyId{"org_a"};
     who.role = user.starts_with("user_rep") ? identity::Role::sales_rep : identity::Role::csr;
-    identity::Context context(request, who, *World::shared().pool);
+    api::Context context(request, who, *World::shared().pool, "lead-pipeline");
     try {
         auto answer = (Commands{}.*command)(context);
         context.tx().commit();
         return answer.body;
-    } catch (const identity::Refusal& refusal) {
+    } catch (const api::Refusal& refusal) {
         return std::to_string(refusal.problem.status) + " " + (refusal.problem.fields.empty() ? "" : refusal.problem.fields[0].first);
     }
 }
@@ -136,4 +136,26 @@ TEST_CASE("a name that a command does not take is refused by it", "[integration]
     CHECK(send(&Commands::change_lead, R"({"pool_status":"in_pool"})", "user_office", kLead) == "422 pool_status");
     CHECK(send(&Commands::change_lead, R"({"status":null})", "user_office", kLead) == "422 status");
     CHECK(send(&Commands::claim_lead, R"({"rep":"me"})", "user_office", kLead) == "422 rep");
+}
+
+TEST_CASE("each command leaves one line on record, and one that changes nothing none", "[integration]") {
+    auto on_record = [](const std::string& target) {
+        pg::Connection owner(World::shared().owner, "look");
+        auto tx = owner.begin(pg::Scope::none());
+        std::string lines;
+        tx.each({"lines_in_test", "SELECT action || ' ' || (detail ->> 'fields') AS v FROM audit_log WHERE target = $1 AND company_id = 'org_a' ORDER BY id"}, {target},
+                [&](const pg::Fields& f) { lines += f.text("v") + "\n"; });
+        return lines;
+    };
+    auto id = id_in(create(""));
+    send(&Commands::change_task, R"({"priority":"high","due_at":null})", "user_office", id);
+    for (int twice = 0; twice < 2; ++twice) send(&Commands::complete_task, "", "user_office", id);
+    send(&Commands::cancel_task, "", "user_office", id);  // 409: it is completed
+    send(&Commands::change_task, R"({"status":"open"})", "user_office", id);
+    for (int twice = 0; twice < 2; ++twice) CHECK(says(send(&Commands::cancel_task, "", "user_office", id), R"("status":"cancelled")"));
+    CHECK(on_record(id) == "task.create []\ntask.change [\"priority\", \"due_at\"]\ntask.complete []\ntask.change [\"status\"]\ntask.cancel []\n");
+    auto before = on_record(kLead);
+    send(&Commands::change_lead, R"({"status":"nurturing"})", "user_office", kLead);
+    CHECK(send(&Commands::claim_lead, "", "user_office", kLead) == "409 assigned_rep_id");
+    CHECK(on_record(kLead) == before + "lead.change [\"status\"]\n");
 }

@@ -1,6 +1,6 @@
 -- name: one_call
-SELECT c.*, to_jsonb(c.tags) AS tags_json, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, k.created_at AS contact_created_at,
-       l.status AS lead_state, l.assigned_rep_id AS lead_rep, l.created_at AS lead_created_at, f.booking_status,
+SELECT c.*, to_jsonb(c.tags) AS tags_json, /*contact*/, k.created_at AS contact_created_at,
+       /*lead*/, l.created_at AS lead_created_at, f.booking_status,
        EXISTS (SELECT FROM call_transcripts t WHERE t.company_id = c.company_id AND t.call_id = c.call_id) AS has_transcript, s.state AS analysis_state, s.since AS analysis_since, s.why AS analysis_why,
        s.cure AS analysis_cure
   FROM calls c
@@ -19,16 +19,10 @@ SELECT into_id FROM folded_calls WHERE company_id = $1 AND from_id = $2
 SELECT into_id FROM folded_rows WHERE company_id = $1 AND kind = $2 AND from_id = $3
 
 -- name: one_lead
-SELECT l.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
-  FROM leads l
-  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
- WHERE l.company_id = $1 AND l.id = $2 AND ($3::text IS NULL OR l.assigned_rep_id = $3)
+/*one_lead*/ AND ($3::text IS NULL OR l.assigned_rep_id = $3)
 
 -- name: one_contact
-SELECT k.* FROM contact_cards k WHERE k.company_id = $1 AND k.id = $2
-   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3)
-        OR EXISTS (SELECT FROM appointments a WHERE a.company_id = k.company_id AND a.contact_card_id = k.id AND a.assigned_rep_id = $3)
-        OR EXISTS (SELECT FROM tasks t WHERE t.company_id = k.company_id AND t.contact_card_id = k.id AND t.assignee_id = $3))
+SELECT k.* FROM contact_cards k WHERE k.company_id = :company AND k.id = :id AND (:own::text IS NULL OR /*card_is_own*/)
 
 -- name: company
 SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4,
@@ -38,34 +32,10 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
   FROM companies WHERE id = $1
 
 -- name: one_appointment
-SELECT a.*, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state, l.assigned_rep_id AS lead_rep,
-       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')
-           AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)) AS pending_tasks
-  FROM appointments a
-  LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
-  LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
- WHERE a.company_id = $1 AND a.id = $2 AND ($3::text IS NULL OR a.assigned_rep_id = $3)
+/*one_appointment*/ AND ($3::text IS NULL OR a.assigned_rep_id = $3)
 
 -- name: one_task
-SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name, l.status AS lead_state,
-       l.assigned_rep_id AS lead_rep
-  FROM tasks t
-  LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
-  LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
- WHERE t.company_id = $1 AND t.id = $2 AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)
-
--- name: call_analysis
--- Without Shunya's answer, which may be megabytes.
-SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_json,
-       received_at, version, created_at, updated_at, machine_values
-  FROM call_analyses WHERE company_id = $1 AND call_id = $2
-
--- name: call_analysis_raw
-SELECT raw FROM call_analyses WHERE company_id = $1 AND call_id = $2
-
--- name: call_corrections
--- The newest of each field: what people say against the machine.
-SELECT DISTINCT ON (field) field, value, user_id, created_at FROM analysis_corrections WHERE company_id = $1 AND call_id = $2 ORDER BY field, id DESC
+/*one_task*/ AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)
 
 -- name: call_transcript
 SELECT call_id, transcript_text, speaker_labels, confidence_score, language, word_count, received_at, created_at, updated_at FROM call_transcripts WHERE company_id = $1 AND call_id = $2

@@ -2,16 +2,17 @@
 -- correction (booked, and unqualified) makes more than 100 %.
 -- Figures of a window of days, $2 to $3, in the zone $4. Qualified is what Shunya qualified at all: hot, warm, cold. Figures of calls are of inbound ones. The bits of `kind` are
 -- told in the migration of call_facts.
--- Run with enable_sort off (metrics.cpp): groups by hash whatever the planner believes of their number, so that a company it does not know is counted as fast as one it does.
+-- Run with enable_sort off (measures.cpp): groups by hash whatever the planner believes of their number, so that a company it does not know is counted as fast as one it does.
 
 -- name: call_figures
--- Of all inbound calls, or of an owner's and those that nobody owns ($5).
+-- without $5: call_figures_of_all
+-- Of the inbound calls of an owner ($5) and those that nobody owns. Over all calls it is a statement of its own, which does not ask each call whose it is.
 WITH w AS (
   SELECT f.kind, f.reasons, count(*) AS calls, sum(f.objection_count) AS objections, sum(f.sop_compliance_score) AS compliance, count(f.sop_compliance_score) AS compliances,
          sum(f.sentiment_score) AS sentiment, count(f.sentiment_score) AS sentiments
     FROM call_facts f
    WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= $2::date::timestamp AT TIME ZONE $4 AND f.happened_at < ($3::date + 1)::timestamp AT TIME ZONE $4
-     AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
+     AND (f.owner_id = $5::text OR f.owner_id IS NULL)
    GROUP BY 1, 2)
 SELECT coalesce(sum(calls), 0)::bigint AS total_calls, coalesce(sum(calls) FILTER (WHERE kind & 1 > 0), 0)::bigint AS missed_calls, coalesce(sum(calls) FILTER (WHERE kind & 2 > 0), 0)::bigint AS answered_calls,
        coalesce(sum(calls) FILTER (WHERE kind & 4 > 0), 0)::bigint AS analysed_calls, coalesce(sum(calls) FILTER (WHERE kind & 8 > 0), 0)::bigint AS qualified_calls,
@@ -38,6 +39,7 @@ SELECT count(*) AS open, count(*) FILTER (WHERE task_is_overdue(t.status, t.due_
    AND (t.assignee_id = $2 OR $2 = (SELECT l.assigned_rep_id FROM leads l WHERE l.company_id = t.company_id AND l.id = t.lead_id))
 
 -- name: booking_trend
+-- without $5: booking_trend_of_all
 -- The periods' ends are computed first: within row-level security an index takes no condition that calls a function on another table's row.
 -- By day, week (from Monday) or month; the first and last period are as much of it as the window has. 'all': the window as one.
 WITH periods AS MATERIALIZED (
@@ -52,7 +54,7 @@ SELECT p.day_from::text AS day_from, p.day_to::text AS day_to, p.since AS at, x.
          count(DISTINCT f.lead_id) FILTER (WHERE f.kind & 8 > 0) AS qualified_leads, count(*) FILTER (WHERE f.kind & 56 = 24) AS booked_calls
     FROM call_facts f
    WHERE f.company_id = $1 AND f.inbound AND f.happened_at >= p.since AND f.happened_at < p.till
-     AND ($5::text IS NULL OR f.owner_id = $5 OR f.owner_id IS NULL)
+     AND (f.owner_id = $5::text OR f.owner_id IS NULL)
   ) x
  ORDER BY p.day_from
 

@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "metrics.hpp"
+#include "nouns.hpp"
 #include "openapi.hpp"
-#include "reads.hpp"
 #include "testing/catch.hpp"
 
 namespace otto::query_service {
@@ -14,23 +13,23 @@ namespace otto::query_service {
 /// Every answer of figures, and as whom it is asked for.
 struct FigurePath {
     const char* path;
-    http::Response (Metrics::*read)(identity::Context&) const;
+    Read read;
     identity::Role role = identity::Role::manager;
     const char* user = "user_csr1";
 };
-inline const FigurePath kFigurePaths[] = {{"csr/overview", &Metrics::csr_overview},
-                                          {"csr/overview/self", &Metrics::csr_overview_self},
-                                          {"csr/booking-trend", &Metrics::booking_trend},
-                                          {"csr/booking-trend/self", &Metrics::booking_trend_self},
-                                          {"csr/objections/top", &Metrics::top_objections},
-                                          {"csr/unbooked-appointments", &Metrics::unbooked_calls},
-                                          {"csr/missed-call-recovery", &Metrics::missed_call_recovery},
-                                          {"sales/rep/overview/self", &Metrics::rep_self, identity::Role::sales_rep, "user_rep1"},
-                                          {"sales/rep/{rep_id}", &Metrics::rep},
-                                          {"sales/team", &Metrics::sales_team},
-                                          {"exec/csr", &Metrics::exec_csr},
-                                          {"exec/sales", &Metrics::exec_sales},
-                                          {"exec/company-overview", &Metrics::company_overview}};
+inline const FigurePath kFigurePaths[] = {{"csr/overview", reading<&CsrFigures::overview>},
+                                          {"csr/overview/self", reading<&CsrFigures::overview_self>},
+                                          {"csr/booking-trend", reading<&CsrFigures::booking_trend>},
+                                          {"csr/booking-trend/self", reading<&CsrFigures::booking_trend_self>},
+                                          {"csr/objections/top", reading<&CsrFigures::top_objections>},
+                                          {"csr/unbooked-appointments", reading<&CsrFigures::unbooked_calls>},
+                                          {"csr/missed-call-recovery", reading<&CsrFigures::missed_call_recovery>},
+                                          {"sales/rep/overview/self", reading<&SalesFigures::rep_self>, identity::Role::sales_rep, "user_rep1"},
+                                          {"sales/rep/{rep_id}", reading<&SalesFigures::rep>},
+                                          {"sales/team", reading<&SalesFigures::team>},
+                                          {"exec/csr", reading<&ExecFigures::csr>},
+                                          {"exec/sales", reading<&ExecFigures::sales>},
+                                          {"exec/company-overview", reading<&ExecFigures::company>}};
 
 /// A figure and the list that the contract names for it (x-list), which is asked for by whoever may: a rep's tasks by the rep.
 struct ListedFigure {
@@ -72,8 +71,7 @@ inline std::string of_days(std::string query, const std::string& since, const st
     return query;
 }
 
-using ListRead = http::Response (Reads::*)(identity::Context&) const;
-inline const std::map<std::string, ListRead, std::less<>> kListReads{{"/api/v1/calls", &Reads::calls}, {"/api/v1/leads", &Reads::leads}, {"/api/v1/contacts", &Reads::contacts}, {"/api/v1/appointments", &Reads::appointments}, {"/api/v1/tasks", &Reads::tasks}};
+inline const std::map<std::string, Read, std::less<>> kListReads{{"/api/v1/calls", reading<&Calls::list>}, {"/api/v1/leads", reading<&Leads::list>}, {"/api/v1/contacts", reading<&Contacts::list>}, {"/api/v1/appointments", reading<&Appointments::list>}, {"/api/v1/tasks", reading<&Tasks::list>}};
 
 /// Calls `each(name, value)` for every member of an answer, however deep.
 inline void members(const JsonView& v, const std::function<void(std::string_view, const JsonView&)>& each) {

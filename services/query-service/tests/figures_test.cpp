@@ -74,22 +74,22 @@ struct Set {
 /// The answers of one of the companies.
 class Answers {
 public:
-    Answers(pg::Pool& pool, const Metrics& metrics, const Reads& reads, const Set& set) : pool_(pool), metrics_(metrics), reads_(reads), set_(set) {}
+    Answers(pg::Pool& pool, const Nouns& nouns, const Set& set) : pool_(pool), nouns_(nouns), set_(set) {}
 
     JsonDocument figures(const FigurePath& path) const {
-        return ask("date_from=" + set_.since + "&date_to=" + set_.until, path.user, path.role, [&](identity::Context& c) { return (metrics_.*path.read)(c); });
+        return ask("date_from=" + set_.since + "&date_to=" + set_.until, path.user, path.role, [&](api::Context& c) { return path.read(nouns_, c); });
     }
     bool counted_too = false;
     /// How many rows a list has; as many are on its page.
     std::int64_t rows(const std::string& list, const std::string& query, bool as_rep = false) {
         auto [known, fresh] = rows_.try_emplace(list + "?" + query + (as_rep ? " of a rep" : ""));
         if (!fresh) return known->second;
-        auto page = ask("limit=200" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](identity::Context& c) { return (reads_.*kListReads.at(list))(c); });
+        auto page = ask("limit=200" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
         known->second = page.root()["total"].integer().value_or(-1);
         INFO(list << "?" << query);
         CHECK(static_cast<std::int64_t>(page.root()["items"].size()) == known->second);
         if (counted_too && known->second > 1) {  // of a page that is not all the total is counted
-            auto first = ask("limit=1" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](identity::Context& c) { return (reads_.*kListReads.at(list))(c); });
+            auto first = ask("limit=1" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
             CHECK(first.root()["total"].integer() == known->second);
         }
         return known->second;
@@ -98,8 +98,8 @@ public:
     std::int64_t calls(const std::string& more) { return calls(more, set_.since, set_.until); }
 
 private:
-    template <class Read>
-    JsonDocument ask(const std::string& query, const std::string& user, identity::Role role, Read&& read) const {
+    template <class F>
+    JsonDocument ask(const std::string& query, const std::string& user, identity::Role role, F&& read) const {
         http::Request request;
         request.query = query;
         request.received_at = system_clock().now();
@@ -108,12 +108,11 @@ private:
         who.user = UserId{user};
         who.company = CompanyId{set_.company};
         who.role = role;
-        identity::Context context(request, who, pool_);
+        api::Context context(request, who, pool_);
         return JsonDocument::parse(JsonDocument::parse(read(context).body).value().root()["data"].dump()).value();
     }
     pg::Pool& pool_;
-    const Metrics& metrics_;
-    const Reads& reads_;
+    const Nouns& nouns_;
     const Set& set_;
     std::map<std::string, std::int64_t> rows_;
 };
@@ -145,8 +144,7 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
     for (int round = 0; round < 4; ++round) owner.execute(kLater);
     owner.execute("ANALYZE");
     pg::Pool pool(testkit::TestPostgres::as_role(url, "otto_query_service"), "test", 2);
-    Metrics metrics;
-    Reads reads;
+    Nouns nouns;
     std::vector<Set> sets;
     {
         auto tx = owner.begin(pg::Scope::none());
@@ -167,7 +165,7 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
     int rates = 0, listed = 0, some = 0, looked = 0;
     for (const auto& set : sets) {
         INFO(set.company << " from " << set.since << " to " << set.until);
-        Answers of(pool, metrics, reads, set);
+        Answers of(pool, nouns, set);
         of.counted_too = ++looked % 10 == 0;
         std::map<const FigurePath*, JsonDocument> all;
         for (const auto& path : kFigurePaths) {

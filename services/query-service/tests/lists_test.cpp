@@ -1,6 +1,7 @@
 // What every list does: pages of any size that hold each row once, texts cut, pages of bounded size.
 #include <set>
 
+#include "api/resources.hpp"
 #include "base/crypto.hpp"
 #include "world.hpp"
 
@@ -25,10 +26,10 @@ INSERT INTO tasks (company_id, id, description, assigned_to, contact_card_id, le
 
 struct List {
     const char* name;
-    Asking::Read read;
+    Read read;
 };
-const List kLists[] = {{"calls", &Reads::calls}, {"leads", &Reads::leads}, {"contacts", &Reads::contacts}, {"appointments", &Reads::appointments}, {"today", &Reads::appointments_today},
-                       {"tasks", &Reads::tasks}, {"users", &Reads::users}, {"numbers", &Reads::numbers}};
+const List kLists[] = {{"calls", reading<&Calls::list>}, {"leads", reading<&Leads::list>}, {"contacts", reading<&Contacts::list>}, {"appointments", reading<&Appointments::list>}, {"today", reading<&Appointments::today>},
+                       {"tasks", reading<&Tasks::list>}, {"users", reading<&Company::users>}, {"numbers", reading<&Company::numbers>}};
 
 Asking& world() {
     static Asking world(kRows);
@@ -92,22 +93,22 @@ TEST_CASE("texts are cut in lists and whole in the detail", "[integration]") {
         brief_all(Asking::data(answer).root());
         CHECK(answer.body.size() < 7 * 16 * resources::kBrief);
     }
-    auto call = Asking::data(world().ask(&Reads::call, "", "user_m", identity::Role::manager, "call_id", "1"));
+    auto call = Asking::data(world().ask(reading<&Calls::one>, "", "user_m", identity::Role::manager, "call_id", "1"));
     CHECK(call.root()["note"].string()->size() == 63'000);
     CHECK(call.root()["tags"].size() == 200);
-    auto listed = Asking::data(world().ask(&Reads::calls));
+    auto listed = Asking::data(world().ask(reading<&Calls::list>));
     CHECK(listed.root()["items"].at(0)["note"].string()->size() == 1'023);  // no letter is cut in two
     CHECK(listed.root()["items"].at(0)["tags"].size() == 3);
     auto id = std::string(call.root()["lead_id"].string().value());
-    CHECK(Asking::data(world().ask(&Reads::task, "", "user_m", identity::Role::manager, "task_id", id)).root()["description"].string()->size() == 64'000);
-    CHECK(Asking::data(world().ask(&Reads::appointment, "", "user_m", identity::Role::manager, "appointment_id", id)).root()["notes"].string()->size() == 64'000);
-    auto card = Asking::data(world().ask(&Reads::contact, "", "user_m", identity::Role::manager, "contact_id", id));
+    CHECK(Asking::data(world().ask(reading<&Tasks::one>, "", "user_m", identity::Role::manager, "task_id", id)).root()["description"].string()->size() == 64'000);
+    CHECK(Asking::data(world().ask(reading<&Appointments::one>, "", "user_m", identity::Role::manager, "appointment_id", id)).root()["notes"].string()->size() == 64'000);
+    auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", id));
     CHECK(card.root()["address"].string()->size() == 60'000);
     for (auto hanging : {"leads", "calls", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
-    auto lead = Asking::data(world().ask(&Reads::lead, "", "user_m", identity::Role::manager, "lead_id", id));
+    auto lead = Asking::data(world().ask(reading<&Leads::one>, "", "user_m", identity::Role::manager, "lead_id", id));
     CHECK(lead.root()["source"].string()->size() == 64'000);
     for (auto hanging : {"calls", "appointments", "tasks"}) brief_all(lead.root()[hanging]);
-    brief_all(Asking::data(world().ask(&Reads::call_timeline, "", "user_m", identity::Role::manager, "call_id", "1")).root());
+    brief_all(Asking::data(world().ask(reading<&Calls::timeline>, "", "user_m", identity::Role::manager, "call_id", "1")).root());
 }
 
 TEST_CASE("a page of long rows ends before its limit, and its cursor leads on", "[integration]") {
@@ -123,7 +124,7 @@ SELECT 'org_a', n, 'callrail', n::text, 'inbound', 'completed', false, true, md5
     std::string cursor;
     int pages = 0;
     do {
-        auto answer = heavy.ask(&Reads::calls, "limit=200" + (cursor.empty() ? "" : "&cursor=" + cursor));
+        auto answer = heavy.ask(reading<&Calls::list>, "limit=200" + (cursor.empty() ? "" : "&cursor=" + cursor));
         CHECK(answer.body.size() < (4 << 20) + 100'000);
         auto page = Asking::data(answer);
         CHECK(page.root()["total"].integer() == 200);
@@ -133,5 +134,5 @@ SELECT 'org_a', n, 'callrail', n::text, 'inbound', 'completed', false, true, md5
     } while (!cursor.empty());
     CHECK(seen.size() == 200);
     CHECK(pages == 2);
-    CHECK(heavy.ask(&Reads::contact, "", "user_m", identity::Role::manager, "contact_id", "c4ca4238-a0b9-2382-0dcc-509a6f75849b").body.size() < (5 << 20));
+    CHECK(heavy.ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", "c4ca4238-a0b9-2382-0dcc-509a6f75849b").body.size() < (5 << 20));
 }

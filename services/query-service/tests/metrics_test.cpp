@@ -1,3 +1,4 @@
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -75,7 +76,7 @@ struct World {
     Secret url = testkit::TestPostgres::shared().fresh_database();
     pg::Connection owner{url, "test"};
     std::unique_ptr<pg::Pool> pool;
-    Metrics metrics;
+    Nouns nouns;
 
     World() {
         REQUIRE(pg::migrate(owner, schema::all()).ok());
@@ -87,7 +88,7 @@ struct World {
         return world;
     }
 
-    http::Response ask(http::Response (Metrics::*read)(identity::Context&) const, const std::string& query, const std::string& company, const std::string& user, identity::Role role) const {
+    http::Response ask(Read read, const std::string& query, const std::string& company, const std::string& user, identity::Role role) const {
         http::Request request;
         request.query = query;
         request.received_at = system_clock().now();
@@ -96,10 +97,10 @@ struct World {
         who.user = UserId{user};
         who.company = CompanyId{company};
         who.role = role;
-        identity::Context context(request, who, *pool);
-        return (metrics.*read)(context);
+        api::Context context(request, who, *pool);
+        return read(nouns, context);
     }
-    JsonDocument data(http::Response (Metrics::*read)(identity::Context&) const, const std::string& query, const std::string& company = "org_a", const std::string& user = "user_csr1",
+    JsonDocument data(Read read, const std::string& query, const std::string& company = "org_a", const std::string& user = "user_csr1",
                       identity::Role role = identity::Role::manager) const {
         return JsonDocument::parse(JsonDocument::parse(ask(read, query, company, user, role).body).value().root()["data"].dump()).value();
     }
@@ -158,15 +159,15 @@ SELECT count(*) AS total_calls, count(*) FILTER (WHERE answered) AS answered_cal
         for (auto [from, to] : {std::pair(29, 0), std::pair(80, 40), std::pair(3, 3), std::pair(200, 190)}) {
             auto since = w.day(from, company), until = w.day(to, company);
             auto query = "date_from=" + since + "&date_to=" + until;
-            w.same(w.data(&Metrics::csr_overview, query, company).root(), plain, names, company, since, until);
-            w.same(w.data(&Metrics::csr_overview_self, query, company).root(), plain, names, company, since, until, "user_csr1");
+            w.same(w.data(reading<&CsrFigures::overview>, query, company).root(), plain, names, company, since, until);
+            w.same(w.data(reading<&CsrFigures::overview_self>, query, company).root(), plain, names, company, since, until, "user_csr1");
         }
-    auto usual = w.data(&Metrics::csr_overview, "");
+    auto usual = w.data(reading<&CsrFigures::overview>, "");
     CHECK(usual.root()["date_from"].string() == w.day(29));
     CHECK(usual.root()["date_to"].string() == w.day(0));
     w.same(usual.root(), plain, names, "org_a", w.day(29), w.day(0));
     CHECK(usual.root()["total_calls"].integer().value() > 100);
-    auto past = w.data(&Metrics::csr_overview, "date_to=" + w.day(50));
+    auto past = w.data(reading<&CsrFigures::overview>, "date_to=" + w.day(50));
     CHECK(past.root()["date_from"].string() == w.day(79));
 }
 
@@ -175,7 +176,7 @@ TEST_CASE("what an executive sees is what plain SQL counts", "[integration]") {
     for (auto [from, to] : {std::pair(29, 0), std::pair(70, 35), std::pair(300, 290)}) {
         auto since = w.day(from), until = w.day(to);
         auto query = "date_from=" + since + "&date_to=" + until;
-        w.same(w.data(&Metrics::exec_csr, query).root(), R"sql(
+        w.same(w.data(reading<&ExecFigures::csr>, query).root(), R"sql(
 SELECT count(*) AS total_calls, count(*) FILTER (WHERE qualified) AS qualified_calls, count(*) FILTER (WHERE qualified)::float8 / nullif(count(*), 0) AS qualified_rate, count(*) FILTER (WHERE qualified AND booking = 'booked') AS booked_calls,
        count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS booking_rate, sum(jsonb_array_length(objections))::float8 / nullif(count(*) FILTER (WHERE analysed), 0) AS avg_objections_per_call,
        avg(sop_compliance_score) AS avg_compliance_score, avg(sentiment_score) AS avg_sentiment_score, (SELECT count(*) FROM k WHERE todo) AS open_followups, (SELECT count(*) FROM k WHERE late) AS overdue_followups FROM q)sql",
@@ -186,8 +187,8 @@ SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'complete
        count(*) FILTER (WHERE outcome = 'pending' AND status NOT IN ('cancelled', 'no_show')) AS pending_appointments, count(*) FILTER (WHERE outcome = 'won' AND status = 'completed')::float8 / nullif(count(*) FILTER (WHERE status = 'completed'), 0) AS team_win_rate
   FROM p)sql";
         const std::vector<std::string> names{"total_appointments", "completed_appointments", "won_appointments", "lost_appointments", "pending_appointments", "team_win_rate"};
-        w.same(w.data(&Metrics::exec_sales, query).root(), counts, names, "org_a", since, until);
-        auto team = w.data(&Metrics::sales_team, query);
+        w.same(w.data(reading<&ExecFigures::sales>, query).root(), counts, names, "org_a", since, until);
+        auto team = w.data(reading<&SalesFigures::team>, query);
         w.same(team.root(), counts, names, "org_a", since, until);
         std::set<std::string> reps;
         for (std::size_t i = 0; i < team.root()["reps"].size(); ++i) {
@@ -199,14 +200,14 @@ SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'complete
                    {"total_appointments", "completed_appointments", "won_appointments", "win_rate"}, "org_a", since, until, std::string(*rep["rep_id"].string()));
         }
         CHECK(reps.contains("user_rep3"));  // has none yet
-        w.same(w.data(&Metrics::company_overview, query).root(), R"sql(
+        w.same(w.data(reading<&ExecFigures::company>, query).root(), R"sql(
 SELECT (SELECT count(*) FROM leads l WHERE l.company_id = $1 AND (l.created_at AT TIME ZONE 'America/Phoenix')::date BETWEEN $2::date AND $3::date) AS total_leads,
        (SELECT count(*) FROM leads l WHERE l.company_id = $1 AND (l.created_at AT TIME ZONE 'America/Phoenix')::date BETWEEN $2::date AND $3::date AND l.last_qualified_at IS NOT NULL) AS qualified_leads,
        count(*) AS total_appointments, count(*) FILTER (WHERE outcome = 'won') AS total_closed_deals, coalesce(sum(deal_size_cents) FILTER (WHERE outcome = 'won'), 0) AS sales_output_amount,
        count(*) FILTER (WHERE outcome = 'won')::float8 / nullif(count(*), 0) AS close_rate, count(*) FILTER (WHERE outcome = 'lost')::float8 / nullif(count(*), 0) AS lost_rate FROM p)sql",
                {"total_leads", "qualified_leads", "total_appointments", "total_closed_deals", "sales_output_amount", "close_rate", "lost_rate"}, "org_a", since, until);
     }
-    auto all = w.data(&Metrics::company_overview, "date_from=" + w.day(90)), none = w.data(&Metrics::company_overview, "", "org_empty");
+    auto all = w.data(reading<&ExecFigures::company>, "date_from=" + w.day(90)), none = w.data(reading<&ExecFigures::company>, "", "org_empty");
     w.same(all.root()["who_dropping_ball"],
            "SELECT owner_id AS worst_csr_id, initcap(replace(owner_id, 'user_', '')) AS worst_csr_name, count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / count(*) FILTER (WHERE qualified) AS worst_csr_booking_rate FROM q "
            "WHERE owner_id IS NOT NULL GROUP BY owner_id ORDER BY 3 LIMIT 1",
@@ -229,12 +230,12 @@ SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'complete
     const std::vector<std::string> names{"total_appointments", "completed_appointments", "won_appointments", "open_followups", "overdue_followups"};
     auto since = w.day(60), until = w.day(10);
     auto query = "date_from=" + since + "&date_to=" + until;
-    w.same(w.data(&Metrics::rep_self, query, "org_a", "user_rep1", identity::Role::sales_rep).root(), plain, names, "org_a", since, until, "user_rep1");
-    w.same(w.data(&Metrics::rep, query).root(), plain, names, "org_a", since, until, "user_rep1");
+    w.same(w.data(reading<&SalesFigures::rep_self>, query, "org_a", "user_rep1", identity::Role::sales_rep).root(), plain, names, "org_a", since, until, "user_rep1");
+    w.same(w.data(reading<&SalesFigures::rep>, query).root(), plain, names, "org_a", since, until, "user_rep1");
     auto status = [&](const std::string& company, const std::string& user, identity::Role role) {
         try {
-            return w.ask(&Metrics::rep, "", company, user, role).status;
-        } catch (const identity::Refusal& r) {
+            return w.ask(reading<&SalesFigures::rep>, "", company, user, role).status;
+        } catch (const api::Refusal& r) {
             return r.problem.status;
         }
     };
@@ -246,7 +247,7 @@ SELECT count(*) AS total_appointments, count(*) FILTER (WHERE status = 'complete
 TEST_CASE("objections are counted by key, each time that one was raised", "[integration]") {
     auto& w = World::shared();
     auto since = w.day(75), until = w.day(5);
-    auto top = w.data(&Metrics::top_objections, "limit=3&date_from=" + since + "&date_to=" + until);
+    auto top = w.data(reading<&CsrFigures::top_objections>, "limit=3&date_from=" + since + "&date_to=" + until);
     REQUIRE(top.root()["top_objections"].size() == 3);
     for (std::size_t i = 0; i < 3; ++i)
         w.same(top.root()["top_objections"].at(i),
@@ -254,7 +255,7 @@ TEST_CASE("objections are counted by key, each time that one was raised", "[inte
                "GROUP BY 1 ORDER BY 3 DESC, 1 OFFSET " + std::to_string(i) + " LIMIT 1",
                {"objection_key", "label", "occurrence_count", "occurrence_rate"}, "org_a", since, until);
     w.same(top.root(), "SELECT count(*) AS total_calls_considered FROM q WHERE analysed", {"total_calls_considered"}, "org_a", since, until);
-    auto none = w.data(&Metrics::top_objections, "", "org_empty");
+    auto none = w.data(reading<&CsrFigures::top_objections>, "", "org_empty");
     CHECK(none.root()["top_objections"].size() == 0);
     CHECK(none.root()["total_calls_considered"].integer() == 0);
 }
@@ -266,7 +267,7 @@ TEST_CASE("the booking trend cuts the window into periods and each is what plain
     for (const std::string by : {"day", "week", "month"})
         for (const std::string company : {"org_a", "org_b"}) {
             auto since = w.day(47, company), until = w.day(2, company);
-            auto trend = w.data(&Metrics::booking_trend, "granularity=" + by + "&date_from=" + since + "&date_to=" + until, company);
+            auto trend = w.data(reading<&CsrFigures::booking_trend>, "granularity=" + by + "&date_from=" + since + "&date_to=" + until, company);
             auto points = trend.root()["points"];
             REQUIRE(points.size() >= 2);
             CHECK(points.at(0)["period_start"].string() == since);
@@ -280,7 +281,7 @@ TEST_CASE("the booking trend cuts the window into periods and each is what plain
             }
         }
     auto since = w.day(29), until = w.day(0);
-    auto self = w.data(&Metrics::booking_trend_self, "");
+    auto self = w.data(reading<&CsrFigures::booking_trend_self>, "");
     w.same(self.root()["summary"],
            "SELECT count(DISTINCT lead_id) AS total_leads, count(DISTINCT lead_id) FILTER (WHERE qualified) AS total_qualified_leads, count(*) FILTER (WHERE qualified AND booking = 'booked') AS total_booked_calls, "
            "count(*) FILTER (WHERE qualified AND booking = 'booked')::float8 / nullif(count(*) FILTER (WHERE qualified), 0) AS current_booking_rate FROM q",
@@ -292,12 +293,12 @@ TEST_CASE("the booking trend cuts the window into periods and each is what plain
 TEST_CASE("the list of unbooked calls has as many as the figure says, page by page", "[integration]") {
     auto& w = World::shared();
     auto window = "date_from=" + w.day(60) + "&date_to=" + w.day(1);
-    auto figure = w.data(&Metrics::csr_overview, window).root()["qualified_but_unbooked_calls"].integer().value();
+    auto figure = w.data(reading<&CsrFigures::overview>, window).root()["qualified_but_unbooked_calls"].integer().value();
     REQUIRE(figure > 20);
     std::set<std::int64_t> seen;
     std::string cursor;
     do {
-        auto page = w.data(&Metrics::unbooked_calls, window + "&limit=7" + (cursor.empty() ? "" : "&cursor=" + cursor));
+        auto page = w.data(reading<&CsrFigures::unbooked_calls>, window + "&limit=7" + (cursor.empty() ? "" : "&cursor=" + cursor));
         CHECK(page.root()["total"].integer() == figure);
         for (std::size_t i = 0; i < page.root()["items"].size(); ++i) CHECK(seen.insert(page.root()["items"].at(i)["call_id"].integer().value()).second);
         cursor = page.root()["next_cursor"].string().value_or("");
@@ -308,7 +309,7 @@ TEST_CASE("the list of unbooked calls has as many as the figure says, page by pa
 TEST_CASE("missed calls and what became of their leads", "[integration]") {
     auto& w = World::shared();
     auto since = w.day(70), until = w.day(0);
-    auto data = w.data(&Metrics::missed_call_recovery, "limit=5&date_from=" + since);
+    auto data = w.data(reading<&CsrFigures::missed_call_recovery>, "limit=5&date_from=" + since);
     auto of = [](const std::string& state) {
         return "(SELECT count(DISTINCT l.id) FROM q m JOIN leads l ON l.id = m.lead_id WHERE m.missed_call AND " + state + ")";
     };
@@ -329,12 +330,6 @@ TEST_CASE("missed calls and what became of their leads", "[integration]") {
     }
 }
 
-namespace {
-
-using Read = http::Response (Metrics::*)(identity::Context&) const;
-
-}  // namespace
-
 TEST_CASE("a rate is a part of a whole, whatever people correct", "[integration]") {
     auto& w = World::shared();
     for (int round = 0; round < 4; ++round) {
@@ -348,7 +343,7 @@ UPDATE appointments SET outcome = 'won', status = (ARRAY['scheduled', 'cancelled
         for (const auto& path : kFigurePaths)
             for (const std::string company : {"org_a", "org_b", "org_empty"})
                 for (auto [from, to] : {std::pair(90, 0), std::pair(3, 3), std::pair(20, 14)}) {
-                    if (company == "org_empty" && path.read == &Metrics::rep) continue;
+                    if (company == "org_empty" && path.read == reading<&SalesFigures::rep>) continue;
                     auto data = w.data(path.read, "date_from=" + w.day(from) + "&date_to=" + w.day(to), company, path.user, path.role);
                     members(data.root(), [&](std::string_view name, const JsonView& value) {
                         if (!is_rate(name)) return;
@@ -373,7 +368,7 @@ SELECT 'org_two', 90000 + n, 'callrail', n::text, 'inbound', 'completed', false,
 INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) SELECT company_id, call_id, 'booked', 'hot', '{}', now() FROM calls WHERE company_id = 'org_two';
 INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VALUES ('org_two', 90001, 'lead_quality', 'unqualified', 'user_m');
 )sql");
-    for (auto read : {&Metrics::csr_overview, &Metrics::exec_csr}) {
+    for (auto read : {reading<&CsrFigures::overview>, reading<&ExecFigures::csr>}) {
         auto data = w.data(read, "", "org_two");
         CHECK(data.root()["qualified_calls"].integer() == 1);
         CHECK(data.root()["booked_calls"].integer() == 1);
@@ -383,7 +378,6 @@ INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VA
 
 TEST_CASE("each figure is the total of the list that the contract names for it", "[integration]") {
     auto& w = World::shared();
-    Reads reads;
     int compared = 0, more_than_none = 0;
     for (auto [from, to] : {std::pair(29, 0), std::pair(80, 40)}) {
         auto since = w.day(from), until = w.day(to);
@@ -396,9 +390,9 @@ TEST_CASE("each figure is the total of the list that the contract names for it",
             who.user = UserId{f.as_rep ? "user_rep1" : "user_m"};
             who.company = CompanyId{"org_a"};
             who.role = f.as_rep ? identity::Role::sales_rep : identity::Role::manager;
-            identity::Context context(request, who, *w.pool);
+            api::Context context(request, who, *w.pool);
             INFO(f.path->path << " " << f.figure << ": " << request.query);
-            auto total = JsonDocument::parse((reads.*kListReads.at(f.list))(context).body).value().root()["data"]["total"].integer();
+            auto total = JsonDocument::parse(kListReads.at(f.list)(w.nouns, context).body).value().root()["data"]["total"].integer();
             CHECK(data.root()[f.figure].integer() == total);
             ++compared;
             more_than_none += total > 0;
@@ -421,60 +415,60 @@ INSERT INTO contact_cards (company_id, id) VALUES ('org_fresh', md5('f')::uuid);
 INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_fresh', md5('f')::uuid, md5('f')::uuid);
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) VALUES ('org_fresh', 91000, 'callrail', '1', 'inbound', 'completed', false, true, md5('f')::uuid, md5('f')::uuid, now(), '');
 )sql");
-    for (auto read : {&Metrics::csr_overview, &Metrics::csr_overview_self, &Metrics::exec_csr, &Metrics::booking_trend, &Metrics::booking_trend_self, &Metrics::top_objections, &Metrics::unbooked_calls, &Metrics::missed_call_recovery}) {
+    for (auto read : {reading<&CsrFigures::overview>, reading<&CsrFigures::overview_self>, reading<&ExecFigures::csr>, reading<&CsrFigures::booking_trend>, reading<&CsrFigures::booking_trend_self>, reading<&CsrFigures::top_objections>, reading<&CsrFigures::unbooked_calls>, reading<&CsrFigures::missed_call_recovery>}) {
         CHECK(note(read, "", "org_a").empty());
         CHECK(note(read, "", "org_empty").find("webhook URLs") != std::string::npos);
         CHECK(note(read, "date_to=2020-01-31", "org_a").find("there are calls from " ) != std::string::npos);
-        CHECK((note(read, "", "org_fresh").find("analysis_state") != std::string::npos) == (read != &Metrics::missed_call_recovery));
+        CHECK((note(read, "", "org_fresh").find("analysis_state") != std::string::npos) == (read != reading<&CsrFigures::missed_call_recovery>));
     }
-    for (auto read : {&Metrics::exec_sales, &Metrics::sales_team, &Metrics::rep_self}) {
+    for (auto read : {reading<&ExecFigures::sales>, reading<&SalesFigures::team>, reading<&SalesFigures::rep_self>}) {
         CHECK(note(read, "", "org_empty").find("when a call is booked") != std::string::npos);
-        CHECK((note(read, "date_to=2020-01-31", "org_a").find("ask with a date_from") != std::string::npos || read == &Metrics::rep_self));
+        CHECK((note(read, "date_to=2020-01-31", "org_a").find("ask with a date_from") != std::string::npos || read == reading<&SalesFigures::rep_self>));
     }
-    CHECK(note(&Metrics::exec_sales, "", "org_a").empty());
-    CHECK(note(&Metrics::company_overview, "", "org_empty").find("webhook URLs") != std::string::npos);
+    CHECK(note(reading<&ExecFigures::sales>, "", "org_a").empty());
+    CHECK(note(reading<&ExecFigures::company>, "", "org_empty").find("webhook URLs") != std::string::npos);
     // And a zone that is none is UTC.
     w.owner.execute("SET session_replication_role = replica; UPDATE companies SET timezone = 'Nowhere/Bad' WHERE id = 'org_fresh'; SET session_replication_role = origin");
-    CHECK(w.data(&Metrics::csr_overview, "", "org_fresh").root()["total_calls"].integer() == 1);
-    CHECK(w.data(&Metrics::unbooked_calls, "date_from=2026-01-01", "org_fresh").root()["total"].integer() == 0);
+    CHECK(w.data(reading<&CsrFigures::overview>, "", "org_fresh").root()["total_calls"].integer() == 1);
+    CHECK(w.data(reading<&CsrFigures::unbooked_calls>, "date_from=2026-01-01", "org_fresh").root()["total"].integer() == 0);
 }
 
 TEST_CASE("an empty company has zeros, and rates that nothing is divided by are null", "[integration]") {
     auto& w = World::shared();
-    for (auto read : {&Metrics::csr_overview, &Metrics::csr_overview_self, &Metrics::exec_csr}) {
+    for (auto read : {reading<&CsrFigures::overview>, reading<&CsrFigures::overview_self>, reading<&ExecFigures::csr>}) {
         auto data = w.data(read, "", "org_empty");
         CHECK(data.root()["total_calls"].integer() == 0);
         CHECK(data.root()["qualified_rate"].is_null());
         CHECK(data.root()["booking_rate"].is_null());
         CHECK(data.root()["avg_compliance_score"].is_null());
     }
-    auto unknown = w.data(&Metrics::missed_call_recovery, "", "org_nobody");
+    auto unknown = w.data(reading<&CsrFigures::missed_call_recovery>, "", "org_nobody");
     CHECK(unknown.root()["metrics"]["missed_calls_count"].integer() == 0);
     CHECK(unknown.root()["pending_leads"].size() == 0);
 }
 
 TEST_CASE("what a figure does not take is 422 and names it", "[integration]") {
     auto& w = World::shared();
-    auto refused = [&](http::Response (Metrics::*read)(identity::Context&) const, const std::string& query) -> std::string {
+    auto refused = [&](Read read, const std::string& query) -> std::string {
         try {
             w.ask(read, query, "org_a", "user_m", identity::Role::manager);
             return "";
-        } catch (const identity::Refusal& r) {
+        } catch (const api::Refusal& r) {
             CHECK(r.problem.status == 422);
             return r.problem.fields.at(0).first;
         }
     };
-    CHECK(refused(&Metrics::csr_overview, "date_from=2026-02-30") == "date_from");
-    CHECK(refused(&Metrics::csr_overview, "date_from=2026-03-02&date_to=2026-03-01") == "date_from");
-    CHECK(refused(&Metrics::csr_overview, "date_from=9999-01-01") == "date_from");
-    CHECK(refused(&Metrics::csr_overview, "limit=5") == "limit");
-    CHECK(refused(&Metrics::exec_sales, "rep_id=x") == "rep_id");
-    CHECK(refused(&Metrics::booking_trend, "granularity=hour") == "granularity");
-    CHECK(refused(&Metrics::booking_trend, "granularity=day&date_from=2001-01-01&date_to=2026-01-01") == "granularity");
-    CHECK(refused(&Metrics::booking_trend, "granularity=month&date_from=1971-01-01&date_to=2190-01-01") == "date_from");
-    CHECK(refused(&Metrics::top_objections, "limit=0") == "limit");
-    CHECK(refused(&Metrics::unbooked_calls, "sort=created_at") == "sort");
-    CHECK(refused(&Metrics::csr_overview, "date_from=1971-01-01&date_to=2190-12-31") == "");
+    CHECK(refused(reading<&CsrFigures::overview>, "date_from=2026-02-30") == "date_from");
+    CHECK(refused(reading<&CsrFigures::overview>, "date_from=2026-03-02&date_to=2026-03-01") == "date_from");
+    CHECK(refused(reading<&CsrFigures::overview>, "date_from=9999-01-01") == "date_from");
+    CHECK(refused(reading<&CsrFigures::overview>, "limit=5") == "limit");
+    CHECK(refused(reading<&ExecFigures::sales>, "rep_id=x") == "rep_id");
+    CHECK(refused(reading<&CsrFigures::booking_trend>, "granularity=hour") == "granularity");
+    CHECK(refused(reading<&CsrFigures::booking_trend>, "granularity=day&date_from=2001-01-01&date_to=2026-01-01") == "granularity");
+    CHECK(refused(reading<&CsrFigures::booking_trend>, "granularity=month&date_from=1971-01-01&date_to=2190-01-01") == "date_from");
+    CHECK(refused(reading<&CsrFigures::top_objections>, "limit=0") == "limit");
+    CHECK(refused(reading<&CsrFigures::unbooked_calls>, "sort=created_at") == "sort");
+    CHECK(refused(reading<&CsrFigures::overview>, "date_from=1971-01-01&date_to=2190-12-31") == "");
 }
 
 TEST_CASE("what a missed call came to follows its lead, and its lead's change follows its calls", "[integration]") {
@@ -524,12 +518,19 @@ TEST_CASE("figures of a company that statistics do not know group by hash, along
     pg::Connection db(testkit::TestPostgres::as_role(w.url, "otto_query_service"), "test");
     auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
     tx.write({"by_hash", "SELECT set_config('enable_sort', 'off', true)"});
-    std::string plan, text = "EXPLAIN (COSTS OFF) " + std::string(sql::call_figures.text);
-    tx.each({"explained", text}, {"org_a", w.day(29), w.day(0), "America/Phoenix", nullptr}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
-    INFO(plan);
-    CHECK(plan.find("HashAggregate") != std::string::npos);
-    CHECK(plan.find("call_facts_happened") != std::string::npos);
-    CHECK(plan.find("Seq Scan") == std::string::npos);
+    pg::Params window{"org_a", w.day(29), w.day(0), "America/Phoenix"}, of_owner = window;
+    of_owner.emplace_back("user_csr1");
+    std::deque<std::string> kept;  // a prepared statement is known by the places of its name and text
+    for (const auto& [query, params] : {std::pair(sql::call_figures_of_all, window), std::pair(sql::call_figures, of_owner)}) {
+        const auto& name = kept.emplace_back("explained " + std::string(query.name));
+        const auto& text = kept.emplace_back("EXPLAIN (COSTS OFF) " + std::string(query.text));
+        std::string plan;
+        tx.each({name, text}, params, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        INFO(plan);
+        CHECK(plan.find("HashAggregate") != std::string::npos);
+        CHECK(plan.find("call_facts_happened") != std::string::npos);
+        CHECK(plan.find("Seq Scan") == std::string::npos);
+    }
 }
 
 TEST_CASE("a range of days is found in the index, within row-level security", "[integration]") {
@@ -537,9 +538,9 @@ TEST_CASE("a range of days is found in the index, within row-level security", "[
     pg::Connection db(testkit::TestPostgres::as_role(w.url, "otto_query_service"), "test");
     auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
     int explained = 0;
-    for (const auto& q : w.metrics.list_queries()) {
-        if (!q.text.starts_with("SELECT count(*)") || q.text.find("f.happened_at >= $2") == std::string_view::npos || q.text.find("$3") != std::string_view::npos) continue;
-        std::string plan, text = "EXPLAIN (COSTS OFF) " + std::string(q.text);
+    for (const auto& q : api::AnyList(sql::lists::Unbooked::text).all()) {
+        if (!q.text.starts_with("SELECT count(*)") || q.text.find("f.happened_at >= $2") == std::string::npos || q.text.find("$3") != std::string::npos) continue;
+        std::string plan, text = "EXPLAIN (COSTS OFF) " + q.text;
         tx.each({"days", text}, {"org_a", system_clock().now()}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
         INFO(plan);
         CHECK(plan.find("Index Cond: ((company_id = 'org_a'::text) AND (happened_at >= ") != std::string::npos);

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "query-service/sql.hpp"
+#include "search.hpp"
 #include "world.hpp"
 
 using namespace otto;
@@ -60,7 +61,7 @@ Asking& world() {
     (void)analyzed;
     return world;
 }
-std::int64_t total(Asking::Read read, const std::string& query, const std::string& user = "user_m", Role role = Role::manager, const std::string& company = "org_a") {
+std::int64_t total(Read read, const std::string& query, const std::string& user = "user_m", Role role = Role::manager, const std::string& company = "org_a") {
     auto page = Asking::data(world().ask(read, query, user, role, "", "", company));
     INFO(query);
     CHECK(static_cast<std::int64_t>(page.root()["items"].size()) == std::min<std::int64_t>(page.root()["total"].integer().value_or(0), page.root()["limit"].integer().value_or(0)));
@@ -151,59 +152,59 @@ TEST_CASE("what is typed becomes the words that a row must hold") {
 TEST_CASE("a search finds rows that hold each word somewhere, in any order and spelling, over every list", "[integration]") {
     Asking people(kPeople);
     // Whom or what it finds, by the customer's first name; "-" a row without one.
-    const std::tuple<const char*, Asking::Read, std::set<std::string>> table[] = {
-        {"maria lopez", &Reads::contacts, {"María"}},
-        {"Lopez Maria", &Reads::contacts, {"María"}},
-        {"LÓPEZ  MARÍA", &Reads::contacts, {"María"}},
-        {"Mari Lop", &Reads::contacts, {"María", "Mario"}},
-        {"Maria Mesa", &Reads::contacts, {}},
-        {"obrien", &Reads::contacts, {"Seán"}},
-        {"O'Brien Sean", &Reads::contacts, {"Seán"}},
-        {"O’BRIEN", &Reads::contacts, {"Seán"}},
-        {"gross jurgen", &Reads::contacts, {"Jürgen"}},
-        {"GROSS", &Reads::contacts, {"Jürgen"}},
-        {"hauptstrasse 5", &Reads::contacts, {"Jürgen"}},
-        {"(623) 555-0123", &Reads::contacts, {"María"}},
-        {"+1 623 555 0123", &Reads::contacts, {"María"}},
-        {"623.555.0123", &Reads::contacts, {"María"}},
-        {"623555", &Reads::contacts, {"María", "Mario"}},
-        {"555-0124", &Reads::contacts, {"Mario"}},
-        {"0123 maria", &Reads::contacts, {"María"}},
-        {"+44 20 7946 0958", &Reads::contacts, {"Jürgen"}},
-        {"az main 1200", &Reads::contacts, {"María"}},
-        {"'", &Reads::contacts, {}},
-        {"maria gutter", &Reads::calls, {"María"}},
-        {"gutter 602900", &Reads::calls, {"María"}},
-        {"leaks garcia (602) 900-2222 phoenix", &Reads::calls, {"María"}},
-        {"gutter mario", &Reads::calls, {}},
-        {"480-555-0777", &Reads::calls, {"María"}},
-        {"4805550777 husband", &Reads::calls, {"María"}},
-        {"480", &Reads::calls, {"María", "Seán"}},
-        {"602-900-1111", &Reads::calls, {"Mario"}},
-        {"6029001111 lopes", &Reads::calls, {"Mario"}},
-        {"602900", &Reads::calls, {"María", "Mario", "Seán", "Jürgen", "-"}},
-        {"estimate", &Reads::calls, {"Seán"}},
-        {"north sean", &Reads::calls, {"Seán"}},
-        {"anonymous", &Reads::calls, {"-"}},
-        {"anonymous 6029002222", &Reads::calls, {"-"}},
-        {"50%_OFF", &Reads::calls, {"Mario"}},
-        {"50x_off", &Reads::calls, {}},
-        {"%", &Reads::calls, {"Mario"}},
-        {"maria 623 555 0123", &Reads::calls, {"María"}},
-        {"lopez maria", &Reads::leads, {"María"}},
-        {"yellow lopes", &Reads::leads, {"Mario"}},
-        {"pages yellow 6235550124", &Reads::leads, {"Mario"}},
-        {"google mario", &Reads::leads, {}},
-        {"85009 maria", &Reads::appointments, {"María"}},
-        {"77 85009", &Reads::appointments, {"María"}},
-        {"reparation mario", &Reads::appointments, {"Mario"}},
-        {"bell ring obrien", &Reads::appointments, {"Seán"}},
-        {"(480) 555-0199", &Reads::appointments, {"Seán"}},
-        {"quote lopez", &Reads::tasks, {"María"}},
-        {"facade naive", &Reads::tasks, {"-"}},
-        {"fax 020 7946 0111 gross", &Reads::tasks, {"Jürgen"}},
-        {"02079460111", &Reads::tasks, {"Jürgen"}},
-        {"6235550123", &Reads::tasks, {"María"}},
+    const std::tuple<const char*, Read, std::set<std::string>> table[] = {
+        {"maria lopez", reading<&Contacts::list>, {"María"}},
+        {"Lopez Maria", reading<&Contacts::list>, {"María"}},
+        {"LÓPEZ  MARÍA", reading<&Contacts::list>, {"María"}},
+        {"Mari Lop", reading<&Contacts::list>, {"María", "Mario"}},
+        {"Maria Mesa", reading<&Contacts::list>, {}},
+        {"obrien", reading<&Contacts::list>, {"Seán"}},
+        {"O'Brien Sean", reading<&Contacts::list>, {"Seán"}},
+        {"O’BRIEN", reading<&Contacts::list>, {"Seán"}},
+        {"gross jurgen", reading<&Contacts::list>, {"Jürgen"}},
+        {"GROSS", reading<&Contacts::list>, {"Jürgen"}},
+        {"hauptstrasse 5", reading<&Contacts::list>, {"Jürgen"}},
+        {"(623) 555-0123", reading<&Contacts::list>, {"María"}},
+        {"+1 623 555 0123", reading<&Contacts::list>, {"María"}},
+        {"623.555.0123", reading<&Contacts::list>, {"María"}},
+        {"623555", reading<&Contacts::list>, {"María", "Mario"}},
+        {"555-0124", reading<&Contacts::list>, {"Mario"}},
+        {"0123 maria", reading<&Contacts::list>, {"María"}},
+        {"+44 20 7946 0958", reading<&Contacts::list>, {"Jürgen"}},
+        {"az main 1200", reading<&Contacts::list>, {"María"}},
+        {"'", reading<&Contacts::list>, {}},
+        {"maria gutter", reading<&Calls::list>, {"María"}},
+        {"gutter 602900", reading<&Calls::list>, {"María"}},
+        {"leaks garcia (602) 900-2222 phoenix", reading<&Calls::list>, {"María"}},
+        {"gutter mario", reading<&Calls::list>, {}},
+        {"480-555-0777", reading<&Calls::list>, {"María"}},
+        {"4805550777 husband", reading<&Calls::list>, {"María"}},
+        {"480", reading<&Calls::list>, {"María", "Seán"}},
+        {"602-900-1111", reading<&Calls::list>, {"Mario"}},
+        {"6029001111 lopes", reading<&Calls::list>, {"Mario"}},
+        {"602900", reading<&Calls::list>, {"María", "Mario", "Seán", "Jürgen", "-"}},
+        {"estimate", reading<&Calls::list>, {"Seán"}},
+        {"north sean", reading<&Calls::list>, {"Seán"}},
+        {"anonymous", reading<&Calls::list>, {"-"}},
+        {"anonymous 6029002222", reading<&Calls::list>, {"-"}},
+        {"50%_OFF", reading<&Calls::list>, {"Mario"}},
+        {"50x_off", reading<&Calls::list>, {}},
+        {"%", reading<&Calls::list>, {"Mario"}},
+        {"maria 623 555 0123", reading<&Calls::list>, {"María"}},
+        {"lopez maria", reading<&Leads::list>, {"María"}},
+        {"yellow lopes", reading<&Leads::list>, {"Mario"}},
+        {"pages yellow 6235550124", reading<&Leads::list>, {"Mario"}},
+        {"google mario", reading<&Leads::list>, {}},
+        {"85009 maria", reading<&Appointments::list>, {"María"}},
+        {"77 85009", reading<&Appointments::list>, {"María"}},
+        {"reparation mario", reading<&Appointments::list>, {"Mario"}},
+        {"bell ring obrien", reading<&Appointments::list>, {"Seán"}},
+        {"(480) 555-0199", reading<&Appointments::list>, {"Seán"}},
+        {"quote lopez", reading<&Tasks::list>, {"María"}},
+        {"facade naive", reading<&Tasks::list>, {"-"}},
+        {"fax 020 7946 0111 gross", reading<&Tasks::list>, {"Jürgen"}},
+        {"02079460111", reading<&Tasks::list>, {"Jürgen"}},
+        {"6235550123", reading<&Tasks::list>, {"María"}},
     };
     auto names = [](const JsonView& items) {
         std::set<std::string> out;
@@ -221,17 +222,17 @@ TEST_CASE("a search finds rows that hold each word somewhere, in any order and s
         CHECK(page.root()["total"].integer() == static_cast<std::int64_t>(found.size()));
     }
     // Of what a rep may see; with another filter; of another company; after a change.
-    CHECK(names(Asking::data(people.ask(&Reads::appointments, "search=lope", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
-    CHECK(names(Asking::data(people.ask(&Reads::tasks, "search=quote", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
-    CHECK(names(Asking::data(people.ask(&Reads::tasks, "search=lope&assignee_id=none")).root()["items"]) == std::set<std::string>{"María"});
-    CHECK(names(Asking::data(people.ask(&Reads::calls, "search=lope&direction=outbound")).root()["items"]).empty());
-    for (auto read : {&Reads::calls, &Reads::leads, &Reads::contacts, &Reads::appointments, &Reads::tasks})
+    CHECK(names(Asking::data(people.ask(reading<&Appointments::list>, "search=lope", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=quote", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=lope&assignee_id=none")).root()["items"]) == std::set<std::string>{"María"});
+    CHECK(names(Asking::data(people.ask(reading<&Calls::list>, "search=lope&direction=outbound")).root()["items"]).empty());
+    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>})
         CHECK(Asking::data(people.ask(read, "search=maria", "user_m", Role::manager, "", "", "org_b")).root()["total"].integer() == 1);
-    CHECK(Asking::data(people.ask(&Reads::calls, "search=CAL1")).root()["total"].integer() == 1);  // a provider's id, as a whole
+    CHECK(Asking::data(people.ask(reading<&Calls::list>, "search=CAL1")).root()["total"].integer() == 1);  // a provider's id, as a whole
     people.owner.execute("UPDATE contact_cards SET last_name = 'Núñez' WHERE company_id = 'org_a' AND first_name = 'Mario'; UPDATE tasks SET description = 'Ask for the deposit' WHERE company_id = 'org_a' AND assignee_id = 'user_rep'");
-    CHECK(Asking::data(people.ask(&Reads::calls, "search=nunez")).root()["total"].integer() == 1);
-    CHECK(Asking::data(people.ask(&Reads::tasks, "search=nunez+deposit")).root()["total"].integer() == 1);
-    CHECK(Asking::data(people.ask(&Reads::tasks, "search=nunez+quote")).root()["total"].integer() == 0);
+    CHECK(Asking::data(people.ask(reading<&Calls::list>, "search=nunez")).root()["total"].integer() == 1);
+    CHECK(Asking::data(people.ask(reading<&Tasks::list>, "search=nunez+deposit")).root()["total"].integer() == 1);
+    CHECK(Asking::data(people.ask(reading<&Tasks::list>, "search=nunez+quote")).root()["total"].integer() == 0);
 }
 
 TEST_CASE("a row that was searched as it is found, from whichever side its words are rare", "[integration]") {
@@ -271,28 +272,28 @@ ANALYZE;
 }
 
 TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in large and small letters, of one's own company", "[integration]") {
-    CHECK(total(&Reads::calls, "search=gutter") == 3);
-    CHECK(total(&Reads::calls, "search=50%25_OFF") == 3);
-    CHECK(total(&Reads::calls, "search=50x_off") == 0);       // its own wildcards are letters
-    CHECK(total(&Reads::calls, "search=%25") == 3);
-    CHECK(total(&Reads::calls, "search=Z%C3%9CRN") == 3);     // by the customer's name
-    CHECK(total(&Reads::calls, "search=ann77+z%C3%BCrn") == 3);
-    CHECK(total(&Reads::calls, "search=2000077") == 3);
-    CHECK(total(&Reads::calls, "search=zzzz") == 0);
-    CHECK(total(&Reads::calls, "search=phoenix") == 10'000);  // a lower bound: they are found on the way
-    CHECK(total(&Reads::calls, "search=phoenix&limit=7&offset=50") == 10'000);
-    CHECK(total(&Reads::calls, "search=gutter&direction=outbound") == 0);
-    CHECK(total(&Reads::leads, "search=yellow_p") == 1);
-    CHECK(total(&Reads::leads, "search=z%C3%BCrn") == 1);
-    CHECK(total(&Reads::contacts, "search=z%C3%BCrn") == 1);
-    CHECK(total(&Reads::contacts, "search=Ann77+Z") == 1);
+    CHECK(total(reading<&Calls::list>, "search=gutter") == 3);
+    CHECK(total(reading<&Calls::list>, "search=50%25_OFF") == 3);
+    CHECK(total(reading<&Calls::list>, "search=50x_off") == 0);       // its own wildcards are letters
+    CHECK(total(reading<&Calls::list>, "search=%25") == 3);
+    CHECK(total(reading<&Calls::list>, "search=Z%C3%9CRN") == 3);     // by the customer's name
+    CHECK(total(reading<&Calls::list>, "search=ann77+z%C3%BCrn") == 3);
+    CHECK(total(reading<&Calls::list>, "search=2000077") == 3);
+    CHECK(total(reading<&Calls::list>, "search=zzzz") == 0);
+    CHECK(total(reading<&Calls::list>, "search=phoenix") == 10'000);  // a lower bound: they are found on the way
+    CHECK(total(reading<&Calls::list>, "search=phoenix&limit=7&offset=50") == 10'000);
+    CHECK(total(reading<&Calls::list>, "search=gutter&direction=outbound") == 0);
+    CHECK(total(reading<&Leads::list>, "search=yellow_p") == 1);
+    CHECK(total(reading<&Leads::list>, "search=z%C3%BCrn") == 1);
+    CHECK(total(reading<&Contacts::list>, "search=z%C3%BCrn") == 1);
+    CHECK(total(reading<&Contacts::list>, "search=Ann77+Z") == 1);
     // Another company's, and what is another rep's.
-    CHECK(total(&Reads::calls, "search=z%C3%BCrn", "user_m", Role::manager, "org_b") == 3);
-    CHECK(total(&Reads::calls, "search=gutter", "user_m", Role::manager, "org_b") == 0);
-    CHECK(total(&Reads::calls, "search=gutter", "user_rep", Role::sales_rep) == 0);
-    CHECK(total(&Reads::calls, "search=z%C3%BCrn", "user_rep", Role::sales_rep) == 3);
-    CHECK(total(&Reads::calls, "search=phoenix", "user_rep2", Role::sales_rep) == 0);
-    auto whole = world().ask(&Reads::calls, "search=phoenix&sort=started_at&limit=3");
+    CHECK(total(reading<&Calls::list>, "search=z%C3%BCrn", "user_m", Role::manager, "org_b") == 3);
+    CHECK(total(reading<&Calls::list>, "search=gutter", "user_m", Role::manager, "org_b") == 0);
+    CHECK(total(reading<&Calls::list>, "search=gutter", "user_rep", Role::sales_rep) == 0);
+    CHECK(total(reading<&Calls::list>, "search=z%C3%BCrn", "user_rep", Role::sales_rep) == 3);
+    CHECK(total(reading<&Calls::list>, "search=phoenix", "user_rep2", Role::sales_rep) == 0);
+    auto whole = world().ask(reading<&Calls::list>, "search=phoenix&sort=started_at&limit=3");
     CHECK(Asking::data(whole).root()["items"].at(0)["call_id"].integer() == 60'000);
     pg::Connection db(testkit::TestPostgres::as_role(world().url, "otto_query_service"), "test");
     auto tx = db.begin(pg::Scope::none());
@@ -306,7 +307,7 @@ TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in
 TEST_CASE("a search takes 100 letters", "[integration]") {
     std::string letters;
     for (int i = 0; i < 100; ++i) letters += "%C3%BC";
-    for (auto read : {&Reads::calls, &Reads::leads, &Reads::contacts, &Reads::appointments, &Reads::tasks}) {
+    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>}) {
         CHECK(world().ask(read, "search=" + letters).status == 200);
         auto refused = world().ask(read, "search=a" + letters);
         CHECK(refused.status == 422);

@@ -32,14 +32,14 @@ INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, ra
 /// A kind of row: its list, its detail, and what its id is called.
 struct Kind {
     const char* name;
-    Asking::Read list, detail;
+    Read list, detail;
     const char *param, *id;
 };
-const Kind kKinds[] = {{"call", &Reads::calls, &Reads::call, "call_id", "call_id"},
-                       {"lead", &Reads::leads, &Reads::lead, "lead_id", "id"},
-                       {"contact", &Reads::contacts, &Reads::contact, "contact_id", "id"},
-                       {"appointment", &Reads::appointments, &Reads::appointment, "appointment_id", "id"},
-                       {"task", &Reads::tasks, &Reads::task, "task_id", "id"}};
+const Kind kKinds[] = {{"call", reading<&Calls::list>, reading<&Calls::one>, "call_id", "call_id"},
+                       {"lead", reading<&Leads::list>, reading<&Leads::one>, "lead_id", "id"},
+                       {"contact", reading<&Contacts::list>, reading<&Contacts::one>, "contact_id", "id"},
+                       {"appointment", reading<&Appointments::list>, reading<&Appointments::one>, "appointment_id", "id"},
+                       {"task", reading<&Tasks::list>, reading<&Tasks::one>, "task_id", "id"}};
 /// What an object or the objects of a list are, by the member that holds them.
 const std::map<std::string, std::string, std::less<>> kMembers{{"calls", "call"}, {"leads", "lead"}, {"appointments", "appointment"}, {"tasks", "task"}, {"lead", "lead"}, {"contact", "contact"}};
 
@@ -109,25 +109,25 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
             return false;
         };
         for (const auto& id : everything["call"])
-            for (auto part : {&Reads::call_analysis, &Reads::call_timeline}) {
+            for (auto part : {reading<&Analyses::analysis>, reading<&Calls::timeline>}) {
                 auto answer = world.ask(part, "", user, role, "call_id", id);
                 CHECK(answer.status == (seen["call"].contains(id) ? 200 : 404));
                 CHECK_FALSE(others(answer.body));
             }
-        for (const auto& id : seen["contact"]) CHECK_FALSE(others(world.ask(&Reads::contact, "", user, role, "contact_id", id).body));
+        for (const auto& id : seen["contact"]) CHECK_FALSE(others(world.ask(reading<&Contacts::one>, "", user, role, "contact_id", id).body));
     }
 }
 
 TEST_CASE("an appointment of a rep's counts the tasks that the rep sees", "[integration]") {
     Asking world(kRows);
     for (std::string user : {"user_rep1", "user_rep3"}) {
-        auto page = Asking::data(world.ask(&Reads::appointments, "", user, Role::sales_rep));
+        auto page = Asking::data(world.ask(reading<&Appointments::list>, "", user, Role::sales_rep));
         REQUIRE(page.root()["items"].size() > 0);
         for (std::size_t i = 0; i < page.root()["items"].size(); ++i) {
             auto row = page.root()["items"].at(i);
-            auto tasks = Asking::data(world.ask(&Reads::tasks, "lead_id=" + std::string(*row["lead_id"].string()), user, Role::sales_rep));
+            auto tasks = Asking::data(world.ask(reading<&Tasks::list>, "lead_id=" + std::string(*row["lead_id"].string()), user, Role::sales_rep));
             CHECK(row["pending_tasks_count"].integer() == tasks.root()["total"].integer());
-            CHECK(Asking::data(world.ask(&Reads::appointment, "", user, Role::sales_rep, "appointment_id", std::string(*row["id"].string()))).root()["pending_tasks_count"].integer() == row["pending_tasks_count"].integer());
+            CHECK(Asking::data(world.ask(reading<&Appointments::one>, "", user, Role::sales_rep, "appointment_id", std::string(*row["id"].string()))).root()["pending_tasks_count"].integer() == row["pending_tasks_count"].integer());
         }
     }
 }

@@ -1,8 +1,8 @@
 #pragma once
 #include <string>
 
+#include "nouns.hpp"
 #include "pg/migrate.hpp"
-#include "reads.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
@@ -14,7 +14,7 @@ struct Asking {
     Secret url = testkit::TestPostgres::shared().fresh_database();
     pg::Connection owner{url, "test"};
     std::unique_ptr<pg::Pool> pool;
-    Reads reads;
+    Nouns nouns;
 
     explicit Asking(const char* rows) {
         REQUIRE(pg::migrate(owner, schema::all()).ok());
@@ -22,7 +22,6 @@ struct Asking {
         pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(url, "otto_query_service"), "test", 2);
     }
 
-    using Read = http::Response (Reads::*)(identity::Context&) const;
     /// The answer's status, or that of the problem that it ended with, and its body.
     http::Response ask(Read read, const std::string& query = "", const std::string& user = "user_m", identity::Role role = identity::Role::manager, std::string_view name = "", const std::string& id = "",
                        const std::string& company = "org_a") const {
@@ -34,10 +33,10 @@ struct Asking {
         who.user = UserId{user};
         who.company = CompanyId{company};
         who.role = role;
-        identity::Context context(request, who, *pool);
+        api::Context context(request, who, *pool);
         try {
-            return (reads.*read)(context);
-        } catch (const identity::Refusal& refusal) {
+            return read(nouns, context);
+        } catch (const api::Refusal& refusal) {
             http::Response r;
             r.status = refusal.problem.status;
             r.body = refusal.problem.fields.empty() ? refusal.problem.detail : refusal.problem.fields[0].first;

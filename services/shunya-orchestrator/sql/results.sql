@@ -32,8 +32,3 @@ SELECT state, since, why, cure FROM analysis_states WHERE company_id = $1 AND ca
 
 -- name: add_correction
 INSERT INTO analysis_corrections (company_id, call_id, field, value, former_value, user_id) VALUES ($1, $2, $3, $4, $5, $6)
-
--- name: analysis_row
-SELECT call_id, booking_status, lead_quality, call_outcome_category, objections, sop_compliance_score, sentiment_score, entities, summary, provider, model_version, to_jsonb(unknown_values) AS unknown_json,
-       received_at, version, created_at, updated_at, machine_values
-  FROM call_analyses WHERE company_id = $1 AND call_id = $2

@@ -39,13 +39,13 @@ http::Response retry(const Rig& rig, std::int64_t call, const std::string& compa
     who.user = UserId{"user_m"};
     who.company = CompanyId{company.empty() ? rig.company : company};
     who.role = identity::Role::manager;
-    identity::Context context(request, who, *World::shared().pool);
+    api::Context context(request, who, *World::shared().pool);
     try {
         auto answer = Commands{}.retry(context);
         context.tx().commit();
         return answer;
-    } catch (const identity::Refusal& refusal) {
-        return identity::refused(refusal, request);
+    } catch (const api::Refusal& refusal) {
+        return api::refused(refusal, request);
     }
 }
 

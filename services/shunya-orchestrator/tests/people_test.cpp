@@ -20,12 +20,12 @@ std::string correct(const Rig& rig, const std::string& body) {
     who.user = UserId{"user_m"};
     who.company = CompanyId{rig.company};
     who.role = identity::Role::manager;
-    identity::Context context(request, who, *World::shared().pool);
+    api::Context context(request, who, *World::shared().pool);
     try {
         auto answer = Commands{}.correct(context);
         context.tx().commit();
         return answer.body;
-    } catch (const identity::Refusal& refusal) {
+    } catch (const api::Refusal& refusal) {
         return std::to_string(refusal.problem.status) + " " + (refusal.problem.fields.empty() ? "" : refusal.problem.fields[0].first);
     }
 }

@@ -8,13 +8,13 @@
 #include <thread>
 
 #include "args.hpp"
-#include "query-service/reads.hpp"
+#include "query-service/lists.hpp"
 
 int main(int argc, char** argv) {
     using namespace otto;
     bench::Args args(argc, argv, "url company connections seconds");
-    query_service::Reads reads;
-    auto page = reads.newest_calls(CompanyId{args.text("company")}, 50);
+    query_service::Lists lists;
+    auto page = lists.calls.page({CompanyId{args.text("company")}, "user_bench"}, api::Page::newest("created_at", 50), {});
     auto until = std::chrono::steady_clock::now() + std::chrono::seconds(args.number("seconds"));
     auto began = std::chrono::steady_clock::now();
     std::atomic<std::size_t> done{0};

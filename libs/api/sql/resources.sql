@@ -1,0 +1,36 @@
+-- What several statements of several services say alike, so that a row is shown the same by whoever reads it (api/resources.hpp).
+
+-- part: contact
+k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_name AS contact_last_name
+
+-- part: lead
+l.status AS lead_state, l.assigned_rep_id AS lead_rep
+
+-- part: one_task
+-- GET of a task, and the answer to what changes one.
+SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/
+  FROM tasks t
+  LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
+  LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
+ WHERE t.company_id = $1 AND t.id = $2
+
+-- part: one_lead
+SELECT l.*, /*contact*/
+  FROM leads l
+  JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
+ WHERE l.company_id = $1 AND l.id = $2
+
+-- part: one_appointment
+-- Of its lead's tasks a rep ($3) counts own ones, and all of an own lead.
+SELECT a.*, /*contact*/, /*lead*/,
+       (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')
+           AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)) AS pending_tasks
+  FROM appointments a
+  LEFT JOIN contact_cards k ON k.company_id = a.company_id AND k.id = a.contact_card_id
+  LEFT JOIN leads l ON l.company_id = a.company_id AND l.id = a.lead_id
+ WHERE a.company_id = $1 AND a.id = $2
+
+-- part: number_columns
+-- The moment that a number was free from is not shown: it would tell when somebody else let it go.
+id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, created_at AS valid_from, valid_to, created_at, updated_at,
+          number_state(standing, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note

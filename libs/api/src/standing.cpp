@@ -1,0 +1,28 @@
+#include "standing.hpp"
+
+namespace otto::api {
+namespace {
+
+constexpr pg::Query kStatusOf{"api.company_status", "SELECT status FROM companies WHERE id = $1"};
+constexpr Millis kLasts{3'000};
+constexpr std::size_t kMost = 10'000;
+
+}  // namespace
+
+bool Standing::suspended(const CompanyId& company) {
+    auto now = system_clock().now();
+    {
+        std::lock_guard guard(lock_);
+        if (auto found = known_.find(company); found != known_.end() && now >= found->second.at && now - found->second.at < kLasts) return found->second.suspended;
+    }
+    bool is = false;
+    auto tx = pool_.begin(pg::Scope::company(company));
+    tx.each(kStatusOf, {company}, [&](const pg::Fields& row) { is = row.text("status") == "suspended"; });
+    tx.commit();
+    std::lock_guard guard(lock_);
+    if (known_.size() >= kMost) known_.clear();
+    known_.insert_or_assign(company, Known{is, now});
+    return is;
+}
+
+}  // namespace otto::api
