@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -149,7 +150,12 @@ private:
     void alone(const Leg&);
     void carefully(const Leg&);
     bool together(std::span<const Leg>);
+    struct Attempt;
     void attempt(std::span<const Leg>, bool single, const Disposition*);
+    std::optional<Disposition> transact(std::span<const Leg>, bool single, const Disposition*);
+    void open(pg::Tx&, Attempt&);
+    std::optional<Disposition> handle(pg::Tx&, Attempt&, const Leg&, const kafka::Record&, const Decoded&, bool single);
+    void committed(Attempt&, const std::vector<std::int64_t>& outbox, std::chrono::steady_clock::time_point started);
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
     void settle(pg::Tx&, const Leg&, const kafka::Record&, const Decoded&, const Outcome&, int attempts, After&);

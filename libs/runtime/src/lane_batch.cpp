@@ -91,153 +91,172 @@ void Lane::publish(Sink& sink, const std::vector<std::int64_t>& ids, const LegOf
     }
 }
 
-/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has happened then.
-void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* forced) {
-    auto started = std::chrono::steady_clock::now();
-    google::protobuf::Arena arena;
+/// One transaction over some records of some partitions, as far as it has come.
+struct Lane::Attempt {
     struct Piece {
         const Leg* leg;
         const kafka::Record* record;
         Decoded decoded;
     };
-    std::vector<Piece> pieces;
-    std::size_t events = 0;
-    for (const auto& leg : legs) events += leg.records.size();
-    pieces.reserve(events);
-    std::set<CompanyId> companies;
-    pg::Columns ids(2);
-    for (const auto& leg : legs)
-        for (const auto& r : leg.records) {
-            const auto& d = pieces.emplace_back(Piece{&leg, &r, decode(r, consumer_.handlers(), arena)}).decoded;
-            if (!d.handler) continue;
-            if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
-            if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
-        }
-    // New to this consumer, as far as it asks.
-    auto first_time = [](std::set<std::pair<std::string, Uuid>>& fresh, const Decoded& d) {
-        return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0;
-    };
-
-    auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
-    std::vector<std::string> acked;
-    std::vector<std::size_t> acked_of;  // how many of each leg
-    for (const auto& leg : legs) {
-        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.next}));
-        acked_of.push_back(leg.part->acked.size());
-        for (auto id : leg.part->acked) acked.push_back(std::to_string(id));
+    Attempt(const Consumer& consumer, std::span<const Leg> its) : legs(its), sink(consumer.name()) {
+        std::size_t events = 0;
+        for (const auto& leg : legs) events += leg.records.size();
+        pieces.reserve(events);
+        for (const auto& leg : legs)
+            for (const auto& r : leg.records) {
+                const auto& d = pieces.emplace_back(Piece{&leg, &r, decode(r, consumer.handlers(), arena)}).decoded;
+                if (!d.handler) continue;
+                if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
+                if (d.handler->policy.once) ids.row({d.event.meta.company, d.event.meta.id});
+            }
     }
-    if (!acked.empty()) tx.write(sql::outbox_delete, {pg::Param::array(acked)});
-    std::set<std::pair<std::string, Uuid>> fresh;
-    if (ids.rows() > 0) {
-        pg::Params params{consumer_.name()};
-        for (auto& p : ids.params()) params.push_back(p);
-        tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
-    }
-
-    Sink sink(consumer_.name());
-    After after;
-    bool intents = false;
-    std::size_t repeats = 0;
-    std::map<EventId, const Tp*> came_from;
-    LegOf leg_of = [&](const Sink::Item& item) -> const Tp& {
+    /// New to this consumer, as far as it asks.
+    bool first_time(const Decoded& d) { return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0; }
+    const Tp& leg_of(const Sink::Item& item) const {
         auto found = came_from.find(item.cause);
         return found == came_from.end() ? *legs.front().tp : *found->second;
-    };
-    std::vector<const detail::Event*> run;          // consecutive events of one batch handler
-    const detail::Handler* run_handler = nullptr;
-    auto finish_run = [&] {
+    }
+    /// Consecutive events of one batch handler go to it together.
+    void finish_run(pg::Tx& tx) {
         if (run.empty()) return;
         run_handler->batch(run, tx, sink);
         after.tally.handled(run_handler->type->type, "done", run.size());
         run.clear();
-    };
-    for (auto& [leg, record, d] : pieces) {
-        const auto& r = *record;
-        const auto& tp = *leg->tp;
-        auto& part = *leg->part;
-        if (!d.unreadable.empty() || forced) {
-            finish_run();
-            if (forced && d.handler && !first_time(fresh, d)) {
-                ++repeats;
-                continue;
-            }
-            settle(tx, *leg, r, d, forced ? forced->outcome : Outcome::reject(d.unreadable), forced ? forced->attempts : 1, after);
-            continue;
+    }
+
+    std::span<const Leg> legs;
+    google::protobuf::Arena arena;
+    std::vector<Piece> pieces;
+    std::set<CompanyId> companies;
+    pg::Columns ids{2};
+    std::set<std::pair<std::string, Uuid>> fresh;
+    std::vector<std::size_t> acked_of;  ///< how many of each leg
+    Sink sink;
+    After after;
+    std::map<EventId, const Tp*> came_from;
+    std::vector<const detail::Event*> run;
+    const detail::Handler* run_handler = nullptr;
+    bool intents = false;
+    std::size_t repeats = 0;
+};
+
+/// Proves that the partitions are still ours and moves them, deletes what Kafka has by now, and yields the events that are new.
+void Lane::open(pg::Tx& tx, Attempt& a) {
+    std::vector<std::string> acked;
+    for (const auto& leg : a.legs) {
+        tx.write(sql::fence, at(*leg.tp, {leg.part->epoch, leg.next}));
+        a.acked_of.push_back(leg.part->acked.size());
+        for (auto id : leg.part->acked) acked.push_back(std::to_string(id));
+    }
+    if (!acked.empty()) tx.write(sql::outbox_delete, {pg::Param::array(acked)});
+    if (a.ids.rows() == 0) return;
+    pg::Params params{consumer_.name()};
+    for (auto& p : a.ids.params()) params.push_back(p);
+    tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { a.fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
+}
+
+/// Has one event handled. What its handler answered after a write is returned: of a single event, for the transaction to be begun anew with that.
+std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg& leg, const kafka::Record& r, const Decoded& d, bool single) {
+    switch (d.handler->shape) {
+        case detail::Shape::batch:
+            if (a.run_handler != d.handler) a.finish_run(tx);
+            a.run_handler = d.handler;
+            a.run.push_back(&d.event);
+            return std::nullopt;
+        case detail::Shape::activity: {
+            a.finish_run(tx);
+            auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
+            tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
+            a.intents = true;
+            a.after.tally.handled(d.event.meta.type, "intended");
+            return std::nullopt;
         }
-        if (!first_time(fresh, d)) {
-            ++repeats;
-            continue;
-        }
-        if (part.blocked.contains(r.key) || after.blocked.contains({&part, r.key})) {  // behind what waits already
-            finish_run();
-            park(tx, tp, r, d, true, 0, "", Millis{0});
-            ++after.parked[&part];
-            after.tally.handled(d.event.meta.type, "parked");
-            continue;
-        }
-        if (legs.size() > 1) came_from.emplace(d.event.meta.id, leg->tp);
-        switch (d.handler->shape) {
-            case detail::Shape::batch:
-                if (run_handler != d.handler) finish_run();
-                run_handler = d.handler;
-                run.push_back(&d.event);
-                break;
-            case detail::Shape::activity: {
-                finish_run();
-                auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
-                tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
-                intents = true;
-                after.tally.handled(d.event.meta.type, "intended");
-                break;
-            }
-            default: {
-                finish_run();
-                auto written = tx.statements();
-                auto emitted = sink.size();
-                Outcome outcome = d.handler->one(d.event, &tx, sink);
-                if (!outcome.settled()) {
-                    sink.truncate(emitted);
-                    if (tx.statements() != written) {
-                        if (!single) throw RunSingly{};
-                        tx.rollback();
-                        Disposition answer{outcome};
-                        attempt(legs, true, &answer);
-                        return;
-                    }
-                }
-                settle(tx, *leg, r, d, outcome, 1, after);
-            }
+        default: break;
+    }
+    a.finish_run(tx);
+    auto written = tx.statements();
+    auto emitted = a.sink.size();
+    auto outcome = d.handler->one(d.event, &tx, a.sink);
+    if (!outcome.settled()) {
+        a.sink.truncate(emitted);
+        if (tx.statements() != written) {
+            if (!single) throw RunSingly{};
+            return Disposition{outcome};
         }
     }
-    finish_run();
-    auto outbox = write_outbox(tx, sink, leg_of);
-    tx.commit();
+    settle(tx, leg, r, d, outcome, 1, a.after);
+    return std::nullopt;
+}
 
+/// nullopt: it is committed. Else what a single event's handler answered after a write, and nothing has happened.
+std::optional<Lane::Disposition> Lane::transact(std::span<const Leg> legs, bool single, const Disposition* forced) {
+    auto started = std::chrono::steady_clock::now();
+    Attempt a(consumer_, legs);
+    auto tx = db_.begin(pg::Scope::companies({a.companies.begin(), a.companies.end()}));
+    open(tx, a);
+    for (const auto& [leg, record, d] : a.pieces) {
+        if (!d.unreadable.empty() || forced) {
+            a.finish_run(tx);
+            if (forced && d.handler && !a.first_time(d)) ++a.repeats;
+            else settle(tx, *leg, *record, d, forced ? forced->outcome : Outcome::reject(d.unreadable), forced ? forced->attempts : 1, a.after);
+            continue;
+        }
+        if (!a.first_time(d)) {
+            ++a.repeats;
+            continue;
+        }
+        if (leg->part->blocked.contains(record->key) || a.after.blocked.contains({leg->part, record->key})) {  // behind what waits already
+            a.finish_run(tx);
+            park(tx, *leg->tp, *record, d, true, 0, "", Millis{0});
+            ++a.after.parked[leg->part];
+            a.after.tally.handled(d.event.meta.type, "parked");
+            continue;
+        }
+        if (legs.size() > 1) a.came_from.emplace(d.event.meta.id, leg->tp);
+        if (auto answer = handle(tx, a, *leg, *record, d, single)) {
+            tx.rollback();
+            return answer;
+        }
+    }
+    a.finish_run(tx);
+    auto outbox = write_outbox(tx, a.sink, [&a](const Sink::Item& item) -> const Tp& { return a.leg_of(item); });
+    tx.commit();
+    committed(a, outbox, started);
+    return std::nullopt;
+}
+
+/// What follows from a commit: positions, what waits, what is counted and told, and what goes to Kafka.
+void Lane::committed(Attempt& a, const std::vector<std::int64_t>& outbox, std::chrono::steady_clock::time_point started) {
     std::string positions;
-    for (std::size_t i = 0; i < legs.size(); ++i) {
-        const auto& tp = *legs[i].tp;
-        auto& part = *legs[i].part;
-        part.next = part.written = legs[i].next;
-        part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(acked_of[i]));
+    for (std::size_t i = 0; i < a.legs.size(); ++i) {
+        const auto& tp = *a.legs[i].tp;
+        auto& part = *a.legs[i].part;
+        part.next = part.written = a.legs[i].next;
+        part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(a.acked_of[i]));
         if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - part.next);
         positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
     }
-    for (auto& [part, key] : after.blocked) part->blocked.insert(key);
-    for (auto [part, n] : after.parked) part->metrics.parked(part->parked += n);
-    if (repeats > 0) after.tally.handled("", "repeat", repeats);
-    metrics_.count(after.tally);
-    publish(sink, outbox, leg_of);
-    if (intents && options_.poke_activities) options_.poke_activities();
+    for (auto& [part, key] : a.after.blocked) part->blocked.insert(key);
+    for (auto [part, n] : a.after.parked) part->metrics.parked(part->parked += n);
+    if (a.repeats > 0) a.after.tally.handled("", "repeat", a.repeats);
+    metrics_.count(a.after.tally);
+    publish(a.sink, outbox, [&a](const Sink::Item& item) -> const Tp& { return a.leg_of(item); });
+    if (a.intents && options_.poke_activities) options_.poke_activities();
 
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     Instant oldest = now();
-    for (const auto& piece : pieces)
+    for (const auto& piece : a.pieces)
         if (piece.decoded.handler) oldest = std::min(oldest, piece.decoded.event.meta.occurred_at);
-    metrics_.batch_size.observe(static_cast<double>(events));
+    metrics_.batch_size.observe(static_cast<double>(a.pieces.size()));
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
-    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", events}, {"repeats", repeats}, {"companies", companies.size()},
+    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", a.pieces.size()}, {"repeats", a.repeats}, {"companies", a.companies.size()},
                         {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
+}
+
+/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has happened then.
+void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* forced) {
+    if (auto answer = transact(legs, single, forced)) transact(legs, true, &*answer);
 }
 
 /// One event in a transaction of its own, so that only the guilty one is parked. One that the database fails over, and perhaps no other, waits aside without
