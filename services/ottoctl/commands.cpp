@@ -55,7 +55,7 @@ std::span<const Command> commands() {
          {{"consumer", "NAME", "all of this consumer"}, {"company", "ID", "all of this company"}, {"error", "WORDS", "all whose error holds these words"}, {"all", "", "all"}, kReason, kPersons, kYes},
          "ottoctl dead-letters discard 7c1c7a3e-6d1d-4b60-9a52-0f6f4b7f0c11 --reason 'a test of CallRail, no call' --yes", &dead_letters_discard},
 
-        {"lag", "", 0, 0, "what each consumer has still to do, and what waits: outbox, parked, held, dead letters", kRole,
+        {"lag", "", 0, 0, "what each consumer has still to do, and what waits: outbox, parked, queues, held, dead letters", kRole,
          {{"partitions", "", "each partition too"}, {"above", "N", "exit code 3 if a partition is more than N events behind"}}, "ottoctl lag --above 10000 --json", &lag},
         {"spool", "[DIR]", 0, 1, "webhooks that an ingress has on disk because Kafka does not have them yet", "Reads the folder of an ingress (OTTO_SPOOL_DIR), also of one that runs; changes nothing and needs no database.",
          {{"above", "N", "exit code 3 if more than N events are in it"}}, "ottoctl spool /var/lib/otto/spool", &spool},

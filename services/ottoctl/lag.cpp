@@ -78,6 +78,7 @@ int lag(const Call& call) {
     auto tx = db.begin(pg::Scope::none());
     auto parts = measure_lag(tx, call.settings().get(app::kKafkaBrokers), Millis{10'000});
     auto waiting = records(tx, sql::waiting);
+    auto queues = records(tx, sql::queues);
     auto held = records(tx, sql::held_total);
     tx.commit();
     Report report;
@@ -88,6 +89,7 @@ int lag(const Call& call) {
         if (call.json() || call.has("partitions")) report.many("partitions", by_partition(*parts), {}, "none");
     }
     report.many("waiting", std::move(waiting), {}, "no consumer has ever run on this database");
+    report.many("queues", std::move(queues), {}, "no work waits in a queue");
     report.one("held", std::move(held.front()));
     if (!parts) report.note("The lag is not known: " + parts.error().message + (parts.error().hint.empty() ? "" : "; " + parts.error().hint));
     print(call, report);

@@ -2,6 +2,7 @@
 
 #include "base/spoken_time.hpp"
 #include "events/changes.hpp"
+#include "runtime/work_queue.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -68,6 +69,8 @@ std::string machine_values(const Analysis& machine, const Corrections& correctio
 }
 
 }  // namespace
+
+void want_call(pg::Tx& tx, const CompanyId& company, CallId call, Instant due) { rt::want(tx, kQueue, company, std::to_string(call.value()), due); }
 
 Uuid recording_id(const CompanyId& company, CallId call) { return named(company, call, "recording"); }
 

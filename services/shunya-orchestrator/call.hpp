@@ -15,6 +15,11 @@
 /// A call in its rows: what is known of it, where it stands, and how results become rows and events. Whoever changes anything holds the call's row.
 namespace otto::shunya_orchestrator {
 
+/// Calls on their way to an analysis, by their ids (runtime/work_queue.hpp).
+inline constexpr std::string_view kQueue = "shunya-orchestrator";
+/// Looks at the call when it is due.
+void want_call(pg::Tx&, const CompanyId&, CallId, Instant due);
+
 /// What may follow from a step.
 using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>;
 

@@ -14,7 +14,6 @@ using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
-constexpr Millis kPutOff{600'000};
 constexpr const char* kRefused = "CallRail refuses the company's API key";
 constexpr const char* kRefusedThis = "CallRail refuses this recording to the company's API key, by which it gives others";
 constexpr const char* kRefusedThisCure = "Look at the call at CallRail with the account that the API key belongs to.";
@@ -27,36 +26,17 @@ Millis spread(CallId call, Millis by) { return Millis{static_cast<std::int64_t>(
 
 std::string_view name_of(const Next& next) { return next.action == Action::fetch_recording ? "recording" : to_text(next.step); }
 
+CallId call_of(const rt::Lease& lease) { return CallId{std::stoll(lease.key)}; }
+
 /// Where a transcript's content stands in an answer.
 JsonView transcript_in(JsonView root) { return root["data"].is_object() ? root["data"] : root["result"].is_object() ? root["result"] : root; }
 
 }  // namespace
 
-/// A lease that the process keeps alive while it is here.
-class Driver::Held {
-public:
-    Held(Driver& d, const Lease& lease) : driver_(d), lease_(lease) {
-        std::lock_guard guard(driver_.lock_);
-        driver_.held_.emplace(lease_.id, lease_.company);
-        beyond_share_ = ++driver_.at_work_[lease_.company] > driver_.most_of_one();
-    }
-    ~Held() {
-        std::lock_guard guard(driver_.lock_);
-        driver_.held_.erase(lease_.id);
-        if (auto found = driver_.at_work_.find(lease_.company); --found->second == 0) driver_.at_work_.erase(found);
-    }
-    bool beyond_share() const { return beyond_share_; }
-
-private:
-    Driver& driver_;
-    const Lease& lease_;
-    bool beyond_share_ = false;
-};
-
 /// What the process was let through to ask for a call. However the turn ends, nobody waits for it any more.
 class Driver::Leave {
 public:
-    Leave(Driver& d, const Lease& lease) : driver_(d), who_{lease.company, lease.call} {}
+    Leave(Driver& d, const rt::Lease& lease) : driver_(d), who_{lease.company, lease.key} {}
     ~Leave() {
         if (shunya_) driver_.breaker_.spared(who_);
         if (!key_.empty()) driver_.refused_keys_.spared(key_, who_);
@@ -81,142 +61,57 @@ private:
 };
 
 Driver::Driver(Outside outside, Options options)
-    : outside_(std::move(outside)), options_(std::move(options)), shunya_budget_({options_.shunya_budget}), callrail_budget_(options_.callrail_budget) {}
+    : outside_(std::move(outside)), options_(std::move(options)), shunya_budget_("shunya-orchestrator", "shunya", {options_.shunya_budget}), callrail_budget_("shunya-orchestrator", "callrail", options_.callrail_budget) {}
 
-std::optional<Driver::Lease> Driver::take(pg::Pool& pool) {
-    std::optional<Lease> lease;
-    auto id = Uuid::v7(clock_now());
-    auto full = with_their_share();
-    if (!full.empty() && !time_to_look_for_others()) return std::nullopt;
-    pg::Params params{id, static_cast<std::int64_t>(options_.lease.count())};
-    if (!full.empty()) params.push_back(pg::Param::array(full));
-    auto tx = pool.begin(pg::Scope::none());
-    tx.each(full.empty() ? sql::take_work : sql::take_work_of_others, params, [&](const pg::Fields& f) { lease = Lease{CompanyId{f.text("company_id")}, CallId{f.integer("call_id")}, id}; });
-    tx.commit();
-    if (lease && !full.empty()) {  // there may be more of them
-        std::lock_guard guard(lock_);
-        look_for_others_ = {};
-    }
-    return lease;
-}
-
-bool Driver::time_to_look_for_others() {
-    std::lock_guard guard(lock_);
-    auto now = std::chrono::steady_clock::now();
-    if (now < look_for_others_) return false;
-    look_for_others_ = now + options_.others_every;
-    return true;
-}
-
-std::vector<std::string> Driver::with_their_share() {
-    std::vector<std::string> out;
-    std::lock_guard guard(lock_);
-    for (const auto& [company, steps] : at_work_)
-        if (steps >= most_of_one()) out.push_back(company.value());
-    return out;
-}
-
-void Driver::put_back(pg::Pool& pool, const Lease& lease) {
-    auto tx = pool.begin(pg::Scope::none());
-    tx.write(sql::put_back, {lease.company, lease.call, lease.id, clock_now()});
-    tx.commit();
-}
-
-bool Driver::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
-    auto lease = take(pool);
-    if (!lease) return false;
-    Held held(*this, *lease);
-    if (held.beyond_share()) {  // several took at once
-        put_back(pool, *lease);
-        return true;
-    }
-    try {
-        while (step(pool, *lease, stopping)) {
-            if (!stopping()) continue;
-            put_back(pool, *lease);
-            break;
-        }
-    } catch (const pg::SqlFailure& e) {
-        if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
-        put_off(pool, *lease, e.what());
-    } catch (const std::exception& e) {
-        put_off(pool, *lease, e.what());
-    }
-    return true;
-}
-
-/// A step that fails of itself: the outside was asked, and what it said could not be written. It is shown as paused, and the outside is not asked again each time a lease runs out.
-void Driver::put_off(pg::Pool& pool, const Lease& lease, const std::string& why) {
-    tel::error("a call's step failed and is put off", {{"company_id", lease.company.value()}, {"call_id", lease.call.value()}, {"why", why}});
-    auto tx = pool.begin(pg::Scope::company(lease.company));
-    tx.write(sql::pause_call, {lease.company, lease.call, "A step failed for a reason of Otto's own", "It is tried again by itself. If it lasts: the operators' log says why (deploy/logs)."});
-    tx.write(sql::put_back, {lease.company, lease.call, lease.id, clock_now() + kPutOff});
-    tx.commit();
-}
-
-void Driver::renew(pg::Connection& db) {
-    std::vector<std::string> ids;
-    {
-        std::lock_guard guard(lock_);
-        for (const auto& [id, company] : held_) ids.push_back(id.to_string());
-    }
-    if (ids.empty()) return;
-    auto tx = db.begin(pg::Scope::none());
-    tx.write(sql::renew_leases, {pg::Param::array(ids), static_cast<std::int64_t>(options_.lease.count())});
-    tx.commit();
+void Driver::put_off(pg::Tx& tx, const rt::Lease& lease, std::string_view) const {
+    tx.write(sql::pause_call, {lease.company, call_of(lease), "A step failed for a reason of Otto's own", "It is tried again by itself. If it lasts: the operators' log says why (deploy/logs)."});
 }
 
 void Driver::emit(pg::Tx& tx, const Call& call, const std::vector<Outgoing>& events) const {
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, call.trace); }, event);
 }
 
-/// Says when the call's next step is due, and gives it back until then. True: it is due now and still ours.
-bool Driver::conclude(pg::Tx& tx, const Lease& lease, Call& call) {
+/// When the call's next step is due; nullopt: nothing is left.
+std::optional<Instant> Driver::due(const Call& call) const {
     auto next = next_step(call.state, call.now, options_.rules);
-    if (next.action == Action::none) {
-        tx.write(sql::work_done, {lease.company, lease.call, lease.id});
-        return false;
-    }
-    if (next.at <= call.now) return true;
-    tx.write(sql::put_back, {lease.company, lease.call, lease.id, next.at});
-    return false;
+    return next.action == Action::none ? std::nullopt : std::optional(next.at);
 }
 
-/// Whether the outside must be left alone for now; then the call was given back.
-bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& next, Leave& leave) {
-    auto now = clock_now();
-    if (next.action == Action::fetch_recording) {
-        auto later = [&](Millis wait, const char* why) {
-            auto until = call.now + wait + spread(call.id, wait / 4);
-            tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until, nullptr});
-            tx.write(sql::put_back, {lease.company, lease.call, lease.id, until});
-            return true;
-        };
-        auto who = outside_.credentials(call.company);
-        if (!who) return later(kDirectory, "waits for the companies' profiles");
-        auto key = key_mark(*who);
-        if (key.empty()) return false;
-        if (auto wait = leave.of_key(key, now)) {
-            keep_waiting(tx, call, kRefused, key, *wait);
-            tx.write(sql::put_back, {lease.company, lease.call, lease.id, *call.state.recording.next_at});
-            return true;
-        }
-        if (auto wait = callrail_budget_.take(who->account_id, now)) return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
-        return false;
+/// When the outside may be asked for a recording; nullopt: now.
+std::optional<Instant> Driver::not_now_recording(pg::Tx& tx, Call& call, Leave& leave) {
+    auto later = [&](Millis wait, const char* why) {
+        auto until = call.now + wait + spread(call.id, wait / 4);
+        tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until, nullptr});
+        return std::optional<Instant>(until);
+    };
+    auto who = outside_.credentials(call.company);
+    if (!who) return later(kDirectory, "waits for the companies' profiles");
+    auto key = key_mark(*who);
+    if (key.empty()) return std::nullopt;
+    if (auto wait = leave.of_key(key, clock_now())) {
+        keep_waiting(tx, call, kRefused, key, *wait);
+        return call.state.recording.next_at;
     }
+    if (auto wait = callrail_budget_.take(tx, who->account_id, call.now)) return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
+    return std::nullopt;
+}
+
+/// Until when the outside must be left alone; nullopt: the step may be taken.
+std::optional<Instant> Driver::not_now(pg::Tx& tx, Call& call, const Next& next, Leave& leave) {
+    if (next.action == Action::fetch_recording) return not_now_recording(tx, call, leave);
     std::string why;
     Millis wait{};
     bool paused = true;
     if (!options_.shunya_known) {
         why = "paused: OTTO_SHUNYA_TOKEN_SECRET is not set";
         wait = kUnknownHere;
-    } else if (auto shut = leave.of_shunya(now)) {
+    } else if (auto shut = leave.of_shunya(clock_now())) {
         show_breaker();
         why = "paused: Shunya cannot be reached";
         wait = *shut + spread(call.id, Millis{5'000});
     } else {
-        auto full = shunya_budget_.take(call.company.value(), now, next.action == Action::ask ? 2 : 1);
-        if (!full) return false;
+        auto full = shunya_budget_.take(tx, call.company.value(), call.now, next.action == Action::ask ? 2 : 1);
+        if (!full) return std::nullopt;
         why = "waits its turn: the company's requests to Shunya are used up (OTTO_SHUNYA_BUDGET)";
         wait = *full + spread(call.id, *full / 4);
         paused = false;
@@ -225,8 +120,7 @@ bool Driver::not_now(pg::Tx& tx, const Lease& lease, Call& call, const Next& nex
     held_up(job, call.now + wait, why);
     call.save_job(tx, next.step);
     if (paused) tx.write(sql::pause_call, {call.company, call.id, why.substr(why.find(": ") + 2), nullptr});
-    tx.write(sql::put_back, {lease.company, lease.call, lease.id, call.now + wait});
-    return true;
+    return call.now + wait;
 }
 
 std::string Driver::key_of(const CompanyId& company) const { return key_mark(outside_.credentials(company).value_or(RecordingSource{})); }
@@ -239,29 +133,21 @@ void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& why, const 
     tx.write(sql::pause_call, {call.company, call.id, why, cure});
 }
 
-/// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told. nullopt: it was given back.
-std::optional<Call> Driver::begin(pg::Pool& pool, const Lease& lease, Next& next, Leave& leave) {
-    auto tx = pool.begin(pg::Scope::company(lease.company));
-    auto call = Call::lock(tx, lease.company, lease.call);
-    if (tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 0) return std::nullopt;
-    if (!call || call->id != lease.call) {  // not known, or another one by now, with a turn of its own
-        tx.write(sql::work_done, {lease.company, lease.call, lease.id});
-        tx.commit();
-        return std::nullopt;
+/// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told.
+std::optional<Instant> Driver::begin(pg::Tx& tx, const CompanyId& company, CallId id, std::optional<Begun>& begun, Leave& leave) {
+    auto call = Call::lock(tx, company, id);
+    if (!call || call->id != id) return std::nullopt;  // not known, or another one by now, with a turn of its own
+    auto at = due(*call);
+    if (!at || *at > call->now) return at;
+    auto step = next_step(call->state, call->now, options_.rules);
+    if (auto until = not_now(tx, *call, step, leave)) return until;
+    if (step.action == Action::post) {
+        posting(call->job(step.step), step.step, call->now, options_.rules);
+        call->save_job(tx, step.step);
+        emit(tx, *call, {call->submitted(step.step)});
     }
-    bool go = conclude(tx, lease, *call);
-    if (go) {
-        next = next_step(call->state, call->now, options_.rules);
-        go = !not_now(tx, lease, *call, next, leave);
-    }
-    if (go && next.action == Action::post) {
-        posting(call->job(next.step), next.step, call->now, options_.rules);
-        call->save_job(tx, next.step);
-        emit(tx, *call, {call->submitted(next.step)});
-    }
-    tx.commit();
-    if (!go) return std::nullopt;
-    return call;
+    begun.emplace(Begun{std::move(*call), step});
+    return at;
 }
 
 void Driver::show_breaker() const {
@@ -270,26 +156,20 @@ void Driver::show_breaker() const {
 }
 
 /// What a turn says of Shunya: a failure ends it, so the last answer is what counts.
-void Driver::judge_shunya(pg::Tx& tx, const Lease& lease, const Found& found) {
+void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
     auto broken = [](const auto& reply) {
         auto* trouble = reply ? std::get_if<Trouble>(&*reply) : nullptr;
         return trouble && (trouble->kind == Trouble::Kind::no_answer || trouble->kind == Trouble::Kind::broken);
     };
-    const Asker who{lease.company, lease.call};
-    if (broken(found.accepted) || broken(found.told) || broken(found.content)) {
-        bool others = false;
-        tx.each(sql::others_under_way, {lease.company}, [&](const pg::Fields& f) { others = f.boolean("others"); });
-        breaker_.failed(who, others, clock_now());
-    } else {
-        breaker_.worked(who);
-    }
+    const Asker who{lease.company, lease.key};
+    if (broken(found.accepted) || broken(found.told) || broken(found.content)) breaker_.failed(who, lease.others_wait(), clock_now());
+    else breaker_.worked(who);
     show_breaker();
 }
 
 /// What a recording's fate says of the company's key. One that is refused while others are given is no matter of the key.
-void Driver::judge_key(const Lease& lease, Found& found) {
+void Driver::judge_key(const Asker& who, Found& found) {
     if (found.key.empty()) return;
-    const Asker who{lease.company, lease.call};
     if (std::holds_alternative<NotLetIn>(*found.recording)) {
         if (!refused_keys_.refused(found.key, who, clock_now())) found.recording = Again{kRefusedThis, refused_keys_.pause(), kRefusedThisCure, ""};
     } else if (!std::holds_alternative<Again>(*found.recording)) {
@@ -297,7 +177,7 @@ void Driver::judge_key(const Lease& lease, Found& found) {
     }
 }
 
-void Driver::ask(const Call& call, const Next& next, Found& found) {
+void Driver::ask_shunya(const Call& call, const Next& next, Found& found) {
     auto& shunya = outside_.shunya;
     const Caller caller{call.company, "customer_rep", call.trace};
     Job job = *call.state.job(next.step);  // a copy to think with; what counts is settled under the lock
@@ -337,6 +217,13 @@ void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& 
     found.stored_key = std::move(key);
 }
 
+void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recording::Status status, const std::string& why, const pg::Param& cure, const pg::Param& key, std::vector<Outgoing>& events) const {
+    call.state.recording.status = status;
+    tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure, key});
+    call.tell_failure("recording", why, events);
+    tel::warn("a recording cannot be had", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"status", to_text(status)}, {"why", why}, {"trace_id", call.trace.trace_id_hex()}});
+}
+
 std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before, const Found& found, std::vector<Outgoing>& events) {
     auto& r = call.state.recording;
     if (r.status != Recording::Status::pending) return "known already";
@@ -360,10 +247,7 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     const auto& give_up = options_.rules.give_up;
     auto age = std::chrono::duration_cast<Millis>(call.now - r.since);
     auto given_up = [&](Recording::Status status, const std::string& why, const std::string& cure = "", bool another_key = false) {
-        r.status = status;
-        tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure.empty() ? pg::Param(nullptr) : pg::Param(cure), another_key ? pg::Param(found.key) : pg::Param(nullptr)});
-        call.tell_failure("recording", why, events);
-        tel::warn("a recording cannot be had", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"status", to_text(status)}, {"why", why}, {"trace_id", call.trace.trace_id_hex()}});
+        give_up_recording(tx, call, before, status, why, cure.empty() ? pg::Param(nullptr) : pg::Param(cure), another_key ? pg::Param(found.key) : pg::Param(nullptr), events);
     };
     auto again = [&](const std::string& why, Millis pause, const std::string& cure = "") {
         ++r.attempts;
@@ -410,28 +294,30 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     return "again";
 }
 
-std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call& before, const Found& found, std::vector<Outgoing>& events) {
-    if (next.action == Action::fetch_recording) return settle_recording(tx, call, before, found, events);
-    auto step = next.step;
-    bool transcription = step == Step::transcription;
-    if (call.state.has_result(step)) return "known already";  // a webhook was faster
-    auto& job = call.job(step);
-
-    // A result counts whatever has become of the job meanwhile.
-    if (found.content && std::holds_alternative<Content>(*found.content)) {
-        auto parsed = JsonDocument::parse(std::get<Content>(*found.content).json);
-        auto root = parsed ? parsed->root() : JsonView{};
-        bool taken = false;
-        if (transcription) {
-            if (auto t = read_transcript(root)) taken = call.take_transcript(tx, *t, output_hash(transcript_in(root)), call.now, events);
-        } else if (auto analysis = analysis_in(root); analysis.exists()) {
-            taken = call.take_analysis(tx, analysis, output_hash(analysis), call.now, events);
-        }
-        if (taken) {
-            if (call.paused_since) tx.write(sql::resume_call, {call.company, call.id});
-            return "taken";
-        }
+/// A result counts whatever has become of the job meanwhile. nullopt: there was none.
+std::optional<std::string> Driver::settle_content(pg::Tx& tx, Call& call, Step step, const Found& found, std::vector<Outgoing>& events) {
+    auto* content = found.content ? std::get_if<Content>(&*found.content) : nullptr;
+    if (!content) return std::nullopt;
+    auto parsed = JsonDocument::parse(content->json);
+    auto root = parsed ? parsed->root() : JsonView{};
+    bool taken = false;
+    if (step == Step::transcription) {
+        if (auto t = read_transcript(root)) taken = call.take_transcript(tx, *t, output_hash(transcript_in(root)), call.now, events);
+    } else if (auto analysis = analysis_in(root); analysis.exists()) {
+        taken = call.take_analysis(tx, analysis, output_hash(analysis), call.now, events);
     }
+    if (!taken) return std::nullopt;
+    if (call.paused_since) tx.write(sql::resume_call, {call.company, call.id});
+    return "taken";
+}
+
+std::string Driver::settle(pg::Tx& tx, Call& call, const Begun& begun, const Found& found, std::vector<Outgoing>& events) {
+    const auto& before = begun.call;
+    if (begun.step.action == Action::fetch_recording) return settle_recording(tx, call, before, found, events);
+    auto step = begun.step.step;
+    if (call.state.has_result(step)) return "known already";  // a webhook was faster
+    if (auto taken = settle_content(tx, call, step, found, events)) return *taken;
+    auto& job = call.job(step);
     const auto& asked = *before.state.job(step);
     if (job.over() || job.id != asked.id || job.round != asked.round) return "over already";
     auto known_as = job.shunya_job_id;
@@ -440,7 +326,7 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
     if (found.told) turn = told(job, *found.told, call.now, options_.rules);
     if (found.content && !job.over()) {
         if (auto* trouble = std::get_if<Trouble>(&*found.content)) turn = failed(job, *trouble, call.now, options_.rules);
-        else turn = missed(job, call.now, options_.rules, std::string("what Shunya sent holds no ") + (transcription ? "transcript" : "analysis"));
+        else turn = missed(job, call.now, options_.rules, std::string("what Shunya sent holds no ") + (step == Step::transcription ? "transcript" : "analysis"));
     }
     call.save_job(tx, step);
     if (!job.shunya_job_id.empty() && job.shunya_job_id != known_as) events.push_back(call.submitted(step));
@@ -453,39 +339,49 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Next& next, const Call&
     return turn.outcome;
 }
 
-/// One step. True: the next one is due at once.
-bool Driver::step(pg::Pool& pool, const Lease& lease, const std::function<bool()>& stopping) {
-    Next next;
-    Leave leave(*this, lease);
-    auto before = begin(pool, lease, next, leave);
-    if (!before) return false;
-    auto started = std::chrono::steady_clock::now();
+Driver::Found Driver::ask(const Begun& begun, const std::function<bool()>& stopping) {
     Found found;
-    if (next.action == Action::fetch_recording) {
-        fetch(*before, found, stopping);
-        judge_key(lease, found);
-    } else {
-        ask(*before, next, found);
-    }
+    if (begun.step.action == Action::fetch_recording) fetch(begun.call, found, stopping);
+    else ask_shunya(begun.call, begun.step, found);
+    return found;
+}
 
-    auto tx = pool.begin(pg::Scope::company(lease.company));
-    if (next.action != Action::fetch_recording) judge_shunya(tx, lease, found);
-    auto call = Call::lock(tx, lease.company, lease.call);
-    // Whoever holds the lease now goes on from the rows; what was found here is dropped, and found again.
-    bool ours = tx.write_counted(sql::hold_lease, {lease.company, lease.call, lease.id, static_cast<std::int64_t>(options_.lease.count())}) == 1;
-    std::string outcome = "lease lost";
-    bool more = false;
-    if (ours && call && call->id == lease.call) {
-        std::vector<Outgoing> events;
-        outcome = settle(tx, *call, next, *before, found, events);
-        emit(tx, *call, events);
-        more = conclude(tx, lease, *call);
-        tx.commit();
+std::optional<Instant> Driver::next(rt::Lease& lease) {
+    const auto id = call_of(lease);
+    Leave leave(*this, lease);
+    std::optional<Begun> begun;
+    auto at = lease.note([&](pg::Tx& tx) {
+        begun.reset();
+        return begin(tx, lease.company, id, begun, leave);
+    });
+    if (!lease.held() || !begun) return at;
+    auto started = std::chrono::steady_clock::now();
+    auto found = ask(*begun, [&lease] { return lease.stopping(); });
+    if (begun->step.action == Action::fetch_recording) judge_key({lease.company, lease.key}, found);
+    else judge_shunya(lease, found);
+    std::string outcome = "lease lost";  // whoever holds it goes on from the rows; what was found here is dropped, and found again
+    auto tell = [&] {
+        const auto& step = begun->step;
+        tel::Metrics::counter("analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {{"step", std::string(name_of(step))}, {"outcome", outcome}}).inc();
+        tel::info("analysis step", {{"company_id", lease.company.value()}, {"call_id", id.value()}, {"step", name_of(step)}, {"action", step.action == Action::post ? "post" : step.action == Action::ask ? "ask" : "fetch"},
+                                    {"outcome", outcome}, {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()}, {"trace_id", begun->call.trace.trace_id_hex()}});
+    };
+    try {
+        at = lease.settle([&](pg::Tx& tx) -> std::optional<Instant> {
+            auto call = Call::lock(tx, lease.company, id);
+            if (!call || call->id != id) return std::nullopt;
+            std::vector<Outgoing> events;
+            auto what = settle(tx, *call, *begun, found, events);
+            emit(tx, *call, events);
+            tx.on_commit([&outcome, what] { outcome = what; });
+            return due(*call);
+        });
+    } catch (const rt::LeaseLost&) {
+        tell();
+        throw;
     }
-    tel::Metrics::counter("analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {{"step", std::string(name_of(next))}, {"outcome", outcome}}).inc();
-    tel::info("analysis step", {{"company_id", lease.company.value()}, {"call_id", lease.call.value()}, {"step", name_of(next)}, {"action", next.action == Action::post ? "post" : next.action == Action::ask ? "ask" : "fetch"},
-                                {"outcome", outcome}, {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()}, {"trace_id", before->trace.trace_id_hex()}});
-    return more;
+    tell();
+    return at;
 }
 
 }  // namespace otto::shunya_orchestrator

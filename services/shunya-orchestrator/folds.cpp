@@ -1,4 +1,5 @@
 #include "handlers.hpp"
+#include "runtime/work_queue.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
 
@@ -46,7 +47,7 @@ rt::Outcome Folds::take(rt::In<calls::v1::CallFolded> in, pg::Tx& tx,
     auto marked = tx.maybe<Mark>(sql::mark_folded, {company, from, into, in.event.phone()});
     if (!marked) return rt::Outcome::ignored("it was folded before");
     if (!marked->known) return rt::Outcome::done();  // what comes of it later is the other one's
-    tx.write(sql::drop_work, {company, from});
+    rt::unwant(tx, kQueue, company, std::to_string(from.value()));
     auto gone = tx.one<Call>(sql::call_state, {company, from});
     for (auto next = tx.maybe<Into>(sql::folded_into, {company, into}); next && next->id; next = tx.maybe<Into>(sql::folded_into, {company, into})) into = CallId{*next->id};
     auto known = tx.write_counted(sql::stand_in, {company, from, into, in.event.version() - 1}) == 0;
@@ -83,12 +84,8 @@ rt::Outcome Folds::take(rt::In<calls::v1::CallFolded> in, pg::Tx& tx,
     std::vector<Outgoing> events;
     if (said) retell_analysis(tx, *call, from, told, events);
     auto next = next_step(call->state, call->now, rules_);
-    if (next.action == Action::none) {
-        tx.write(sql::drop_work, {company, into});
-    } else {
-        tx.write(sql::want_work, {company, into, next.at});
-        tx.write(sql::wake_workers);
-    }
+    if (next.action == Action::none) rt::unwant(tx, kQueue, company, std::to_string(into.value()));
+    else want_call(tx, company, into, next.at);
     for (auto& event : events) std::visit([&](auto& m) { out.emit(m); }, event);
     tel::info("two rows proved to be one call", {{"company_id", company.value()}, {"call_id", from.value()}, {"into", into.value()}, {"goes_on_with", further ? "the younger one's" : "the older one's"},
                                                  {"trace_id", in.meta.trace.trace_id_hex()}});

@@ -42,6 +42,74 @@ void count(pg::Tx& tx, Step step, std::string_view outcome) {
     });
 }
 
+/// What a report says, and of which step.
+struct Said {
+    Said(const routed::v1::JobReported& event, const std::optional<OfJob>& of_job, const Call& call) : parsed(JsonDocument::parse(event.receipt().raw_body())), body(parsed ? parsed->root() : JsonView{}) {
+        content = body["result"].is_object() ? body["result"] : body["data"];
+        transcript = read_transcript(content);
+        analysis = analysis_in(content);
+        progress = progress_of(event.job());
+        // The event's name says which step it is; then the job; then what it holds; then what is under way.
+        auto named = named_step(event.job().event_type());
+        if (named) step = *named;
+        else if (of_job) step = of_job->step;
+        else if (analysis.exists()) step = Step::analysis;
+        else if (transcript) step = Step::transcription;
+        else step = call.state.has_transcript ? Step::analysis : Step::transcription;
+    }
+    Result<JsonDocument> parsed;
+    JsonView body, content, analysis;
+    std::optional<Transcript> transcript;
+    Progress progress = Progress::unknown;
+    Step step = Step::transcription;
+};
+
+/// What became of a report, and whether the call's next step is to be looked for.
+struct Taken {
+    std::string outcome;
+    bool work = true;
+};
+
+Taken take_done(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobReported& event, std::vector<Outgoing>& events) {
+    auto received = from_micros(event.receipt().received_at_us());
+    Taken taken;
+    if (said.step == Step::transcription && said.transcript) {
+        taken.outcome = call.take_transcript(tx, *said.transcript, output_hash(said.content), received, events) ? "taken" : "known already";
+    } else if (said.step == Step::analysis && said.analysis.exists()) {
+        taken.outcome = call.take_analysis(tx, said.analysis, output_hash(said.analysis), received, events) ? "taken" : "known already";
+    } else if (call.state.has_result(said.step)) {
+        taken = {"known already", false};
+    } else {
+        // It is done, and to be fetched. Also a job that was given up, or that nobody here began.
+        auto& job = call.job(said.step);
+        if (!job.started_at || job.over()) job.started_at = call.now;
+        job.status = JobStatus::running;
+        job.reported_at = call.now;
+        job.finished_at.reset();
+        job.next_retry_at.reset();
+        job.asks = 0;
+        if (job.shunya_job_id.empty()) job.shunya_job_id = event.job().shunya_job_id();
+        call.save_job(tx, said.step);
+        taken.outcome = "to be fetched";
+    }
+    tx.write(sql::resume_call, {call.company, call.id});
+    return taken;
+}
+
+Taken take_failed(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobReported& event, const Rules& rules, std::vector<Outgoing>& events) {
+    if (call.state.has_result(said.step)) return {"too late", false};
+    const auto& id = event.job().shunya_job_id();
+    auto& job = call.job(said.step);
+    bool other = !id.empty() && !job.shunya_job_id.empty() && id != job.shunya_job_id;
+    if (job.over() || !job.posted_at || other) return {"known already", false};  // told before, or of a round that is over
+    auto error = said.body["error"].exists() && !said.body["error"].is_null() ? said.body["error"] : said.content["error"].exists() ? said.content["error"] : said.content;
+    auto turn = failed(job, providers::shunya::trouble_of(error), call.now, rules);
+    if (job.shunya_job_id.empty()) job.shunya_job_id = id;
+    call.save_job(tx, said.step);
+    if (turn.gave_up) call.tell_failure(to_text(said.step), job.error.value_or(""), events);
+    return {turn.outcome, true};
+}
+
 }  // namespace
 
 bool has_recording(std::string_view status, std::string_view recording_url) { return !recording_url.empty() && (status == "completed" || status == "voicemail"); }
@@ -61,9 +129,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
                      e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(), e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
                      from_micros(e.received_at_us()), in->meta.trace.traceparent(), recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url())});
     }
-    bool any = false;
-    tx.each(sql::save_calls, columns.params(), [&](const pg::Fields&) { any = true; });
-    if (any) tx.write(sql::wake_workers);
+    tx.write(sql::save_calls, columns.params());
 }
 
 rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
@@ -83,86 +149,21 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
     // Two rows that proved to be one call may both have been begun at Shunya; of the one that is not gone on with only a result counts that is not there yet.
     bool of_the_other = of_job ? of_job->call != call->id : report.call_id() != call->at_shunya.value();
 
-    auto parsed = JsonDocument::parse(in.event.receipt().raw_body());
-    auto body = parsed ? parsed->root() : JsonView{};
-    auto content = body["result"].is_object() ? body["result"] : body["data"];
-    auto transcript = read_transcript(content);
-    auto found = analysis_in(content);
-
-    // The event's name says which step it is; then the job; then what it holds; then what is under way.
-    auto step = named_step(report.event_type());
-    if (!step && of_job) step = of_job->step;
-    if (!step && found.exists()) step = Step::analysis;
-    if (!step && transcript) step = Step::transcription;
-    if (!step) step = call->state.has_transcript ? Step::analysis : Step::transcription;
-
-    auto received = from_micros(in.event.receipt().received_at_us());
-    std::vector<Outgoing> events;
-    std::string outcome;
-    bool work = true;
-    auto said = progress_of(report);
-    bool result = *step == Step::transcription ? transcript.has_value() : found.exists();
-    if (of_the_other && (said == Progress::failed || (said == Progress::done && (!result || call->state.has_result(*step)))))
+    const Said said(in.event, of_job, *call);
+    bool result = said.step == Step::transcription ? said.transcript.has_value() : said.analysis.exists();
+    if (of_the_other && (said.progress == Progress::failed || (said.progress == Progress::done && (!result || call->state.has_result(said.step)))))
         return rt::Outcome::ignored("its call goes on with what another row of it began");
-    switch (said) {
-        case Progress::done: {
-            if (*step == Step::transcription && transcript) {
-                outcome = call->take_transcript(tx, *transcript, output_hash(content), received, events) ? "taken" : "known already";
-            } else if (*step == Step::analysis && found.exists()) {
-                outcome = call->take_analysis(tx, found, output_hash(found), received, events) ? "taken" : "known already";
-            } else if (call->state.has_result(*step)) {
-                outcome = "known already";
-                work = false;
-            } else {
-                // It is done, and to be fetched. Also a job that was given up, or that nobody here began.
-                auto& job = call->job(*step);
-                if (!job.started_at || job.over()) job.started_at = call->now;
-                job.status = JobStatus::running;
-                job.reported_at = call->now;
-                job.finished_at.reset();
-                job.next_retry_at.reset();
-                job.asks = 0;
-                if (job.shunya_job_id.empty()) job.shunya_job_id = report.shunya_job_id();
-                call->save_job(tx, *step);
-                outcome = "to be fetched";
-            }
-            tx.write(sql::resume_call, {company, call->id});
-            break;
-        }
-        case Progress::failed: {
-            if (call->state.has_result(*step)) {
-                outcome = "too late";
-                work = false;
-                break;
-            }
-            auto& job = call->job(*step);
-            bool other = !report.shunya_job_id().empty() && !job.shunya_job_id.empty() && report.shunya_job_id() != job.shunya_job_id;
-            if (job.over() || !job.posted_at || other) {  // told before, or of a round that is over
-                outcome = "known already";
-                work = false;
-                break;
-            }
-            auto error = body["error"].exists() && !body["error"].is_null() ? body["error"] : content["error"].exists() ? content["error"] : content;
-            auto turn = failed(job, providers::shunya::trouble_of(error), call->now, rules_);
-            if (job.shunya_job_id.empty()) job.shunya_job_id = report.shunya_job_id();
-            call->save_job(tx, *step);
-            if (turn.gave_up) call->tell_failure(to_text(*step), job.error.value_or(""), events);
-            outcome = turn.outcome;
-            break;
-        }
-        default: return rt::Outcome::ignored("a report of progress");
-    }
+    if (said.progress != Progress::done && said.progress != Progress::failed) return rt::Outcome::ignored("a report of progress");
+    std::vector<Outgoing> events;
+    auto [outcome, work] = said.progress == Progress::done ? take_done(tx, *call, said, in.event, events) : take_failed(tx, *call, said, in.event, rules_, events);
     if (work) {
         // The state as it is now decides; workers see it once this is committed.
         auto next = next_step(call->state, call->now, rules_);
-        if (next.action != Action::none) {
-            tx.write(sql::want_work, {company, call->id, next.at});
-            tx.write(sql::wake_workers);
-        }
+        if (next.action != Action::none) want_call(tx, company, call->id, next.at);
     }
     for (auto& event : events) std::visit([&](auto& m) { out.emit(m); }, event);
-    count(tx, *step, outcome);
-    tel::info("shunya reported", {{"company_id", company.value()}, {"call_id", call->id.value()}, {"step", to_text(*step)}, {"status", report.status()}, {"outcome", outcome},
+    count(tx, said.step, outcome);
+    tel::info("shunya reported", {{"company_id", company.value()}, {"call_id", call->id.value()}, {"step", to_text(said.step)}, {"status", report.status()}, {"outcome", outcome},
                                   {"trace_id", in.meta.trace.trace_id_hex()}});
     return rt::Outcome::done();
 }

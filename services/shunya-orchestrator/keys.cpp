@@ -33,7 +33,6 @@ void KeyWatch::look(pg::Connection& db) {
         std::int64_t woken = 0;
         auto tx = db.begin(pg::Scope::companies(companies));
         tx.each(sql::wake_for_keys, asked.params(), [&](const pg::Fields&) { ++woken; });
-        if (woken > 0) tx.write(sql::wake_workers);
         tx.commit();
         for (const auto& [company, mark] : changed) last_[company] = mark;
         if (woken > 0) tel::info("calls that waited for an API key of CallRail go on", {{"calls", woken}});

@@ -3,12 +3,12 @@
 #include "commands.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"
+#include "driver.hpp"
 #include "handlers.hpp"
 #include "identity/settings.hpp"
 #include "media.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
-#include "workers.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
@@ -27,7 +27,6 @@ Driver::Options options_of(const app::Settings& settings) {
     o.shunya_budget = {static_cast<double>(settings.get(kShunyaBudget)), Millis{60'000}};
     o.callrail_budget = {{static_cast<double>(settings.get(kCallRailBudget)), Millis{3'600'000}}, {static_cast<double>(settings.get(kCallRailDailyBudget)), Millis{86'400'000}}};
     o.shunya_known = !settings.get(providers::kShunyaTokenSecret).empty();
-    o.workers = static_cast<int>(settings.get(rt::kActivities));
     return o;
 }
 
@@ -96,13 +95,13 @@ void wire(app::Service& service) {
     api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](api::Context& c) { return commands.correct(c); });
     api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager}, [&commands](api::Context& c) { return commands.retry(c); });
 
-    // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
-    service.own<rt::Runtime>(service).add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}));
-
-    auto threads = static_cast<int>(settings.get(rt::kActivities));
-    auto& pool = service.own<pg::Pool>(service.pg_url(), service.name() + "-work", static_cast<std::size_t>(std::min(threads, 4)), pg::SessionLimits{}, Millis{30'000});
     auto& keys = service.own<KeyWatch>([&companies] { return keys_of(companies); }, [&companies] { return companies.generation(); });  // who waits for an API key
-    service.own<Workers>(service, driver, pool, threads, [&keys](pg::Connection& db) { keys.look(db); });
+
+    // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
+    service.own<rt::Runtime>(service)
+        .add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}))
+        .work<&Driver::next>(std::string(kQueue), driver)
+        .periodic("recording-keys", Millis{500}, [&keys](pg::Connection& db) { keys.look(db); });
     if (settings.get(providers::kShunyaTokenSecret).empty()) service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");
 }
 

@@ -191,6 +191,6 @@ def test_two_rows_that_prove_to_be_one_call_are_paid_for_and_booked_once(stack, 
     assert company.detail(younger)["call_id"] == older  # an old link leads there
     eventually(lambda: stack.sql("SELECT id, status FROM appointments WHERE company_id = %s AND call_id = %s", company.id, older) == [(booked[0][0], "scheduled")], what="the appointment, which is the older one's now")
     assert stack.get("/api/v1/appointments", company.csr, lead_id=call["lead_id"]).json()["data"]["total"] == 1
-    eventually(lambda: stack.sql("SELECT count(*) FROM orchestrator_work WHERE company_id = %s AND call_id IN (%s, %s)", company.id, older, younger) == [(0,)], what="the end of all work")
+    eventually(lambda: stack.sql("SELECT count(*) FROM work WHERE queue = 'shunya-orchestrator' AND company_id = %s AND key IN (%s, %s)", company.id, str(older), str(younger)) == [(0,)], what="the end of all work")
     counted = httpx.get(stack.sandbox + "/sandbox/shunya/calls", params={"company": company.id}).json()
     assert [c["paid"] for c in counted if str(c["call_id"]) in (str(older), str(younger))] == [{"transcription": 1, "analysis": 1}]

@@ -29,7 +29,7 @@ def test_a_silent_shunya_is_asked(stack, roofers):
     call = roofers.call_in_state(roofers.call(shunya={"outcome": "cold", "behaviour": "silent"}), "done")
     assert call["analysis"]["lead_quality"] == "cold"
     assert paid(roofers, call["call_id"]) == {"transcription": 1, "analysis": 1}
-    assert stack.sql("SELECT count(*) FROM orchestrator_work WHERE call_id = %s", call["call_id"])[0][0] == 0
+    assert stack.sql("SELECT count(*) FROM work WHERE queue = 'shunya-orchestrator' AND key = %s", str(call["call_id"]))[0][0] == 0
 
 
 def test_a_lost_answer_is_not_paid_for_twice(stack, roofers):

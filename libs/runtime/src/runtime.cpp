@@ -6,6 +6,7 @@
 #include "activities.hpp"
 #include "app/common.hpp"
 #include "jobs.hpp"
+#include "kafka/topics.hpp"
 #include "lane.hpp"
 #include "outbox.hpp"
 #include "pass_lane.hpp"
@@ -15,17 +16,21 @@
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 #include "trim.hpp"
+#include "workers.hpp"
 
 namespace otto::rt {
 
 app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
 
 struct Runtime::Impl {
-    explicit Impl(app::Service& s) : service(s), name(s.name()) {
+    explicit Impl(app::Service& s) : service(s), name(s.name()), workers(name, s.pg_url(), stop_signal) {
         options.service = name;
         options.brokers = s.settings().get(app::kKafkaBrokers);
         options.pg_url = s.pg_url();
         wanted_lanes = static_cast<int>(s.settings().get(kLanes));
+        for (const auto& topic : kafka::otto_topics()) most_lanes = std::max(most_lanes, topic.partitions);
+        if (wanted_lanes > most_lanes)
+            service.warn("OTTO_LANES is " + std::to_string(wanted_lanes) + ", but topics have " + std::to_string(most_lanes) + " partitions: each consumer has as many lanes");
         activity_threads = static_cast<int>(s.settings().get(kActivities));
     }
 
@@ -40,7 +45,9 @@ struct Runtime::Impl {
     std::string name;
     LaneOptions options;
     int wanted_lanes = 0, activity_threads = 1;
+    int most_lanes = 1;  ///< one without a partition has nothing to do
     StopSignal stop_signal;
+    Workers workers;
     std::deque<Consumer> consumers;
     std::deque<LaneOptions> lane_options;
     std::deque<Activities> activities;
@@ -93,7 +100,7 @@ void Runtime::Impl::guarded(const std::string& what, const std::function<void()>
 /// A lane without a partition has nothing to do, so there are never more than partitions.
 int Runtime::Impl::lanes_of(const Consumer& consumer) const {
     int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    return std::min(wanted_lanes > 0 ? wanted_lanes : cores * consumer.lanes_per_core(), 12);
+    return std::min(wanted_lanes > 0 ? wanted_lanes : cores * consumer.lanes_per_core(), most_lanes);
 }
 
 void Runtime::Impl::start() {
@@ -114,16 +121,18 @@ void Runtime::Impl::start() {
             });
         }
     }
+    workers.start([this](const std::string& what, const std::function<void()>& body) { guarded(what, body); });
     for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal); });
 }
 
 void Runtime::Impl::stop(Millis within) {
     stop_signal.stop();
     for (auto& a : activities) a.wake_all();
+    workers.wake_all();
     {
         std::unique_lock guard(lock);
         // The process ends under them then: open transactions roll back with their sessions, unconfirmed events stay in the outbox.
-        if (!ended.wait_for(guard, within, [&] { return running == 0; })) throw std::runtime_error(std::to_string(running) + " lanes, activities or jobs did not finish in time");
+        if (!ended.wait_for(guard, within, [&] { return running == 0; })) throw std::runtime_error(std::to_string(running) + " lanes, activities, workers or jobs did not finish in time");
     }
     for (auto& t : threads) t.join();
     threads.clear();
@@ -148,6 +157,8 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     trim("dead_letters", "dead_at", over);
     trim("intents", "finished_at", over, "state IN ('done', 'failed')");
     trim("idempotency_keys", "created_at", std::chrono::hours(48));
+    trim("work", "given_up_at", over);
+    trim("budgets", "at", std::chrono::hours(48));  // whatever is had in a day is had again by then
     periodic("trim", Millis{600'000}, [impl](pg::Connection& db) { rt::trim(db, impl->trims, impl->stop_signal); });
     service.on_start("consumers and jobs of " + impl->name, [i = impl_] { i->start(); });
     service.on_stop("consumers and jobs of " + impl->name, [i = impl_](Millis within) { i->stop(within); });
@@ -165,6 +176,11 @@ Runtime& Runtime::add(Consumer consumer) {
     for (const auto& h : consumer.handlers())
         if ((h.shape == detail::Shape::pass) != consumer.passes_through()) throw std::logic_error("the consumer " + consumer.name() + " mixes pass-through handlers with others");
     impl_->consumers.push_back(std::move(consumer));
+    return *this;
+}
+
+Runtime& Runtime::work(detail::Work work) {
+    impl_->workers.add(std::move(work), impl_->activity_threads);
     return *this;
 }
 

@@ -89,6 +89,63 @@ UPDATE intents SET state = 'pending', leased_until = NULL, error = $4, history =
 inline constexpr pg::Query intent_failed{"rt.intent_failed", R"sql(
 UPDATE intents SET state = 'failed', finished_at = now(), leased_until = NULL, error = $4, history = $5 WHERE consumer = $1 AND intent_key = $2 AND attempt = $3 AND state = 'running')sql"};
 
+inline constexpr pg::Query want{"rt.want", "SELECT otto_want($1, $2, $3, $4)"};
+inline constexpr pg::Query unwant{"rt.unwant", "SELECT otto_unwant($1, $2, $3)"};
+// Of one key that is due and that nobody is at. The lease ends by itself if its holder does. Materialized, for a plan may read what it joins several times: each time another row would be locked, and all but one
+// be leased to nobody.
+inline constexpr pg::Query work_take{"rt.work_take", R"sql(
+WITH d AS MATERIALIZED (SELECT company_id, key FROM work WHERE queue = $1 AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE work w SET lease = $2, leased_until = now() + $3::bigint * interval '1 millisecond', attempt = w.attempt + 1 FROM d
+ WHERE w.queue = $1 AND w.company_id = d.company_id AND w.key = d.key
+RETURNING w.company_id, w.key, w.id, w.round, w.attempt, w.wanted, clock_timestamp() AS now)sql"};
+// The same, of companies other than these: who has thousands of keys due is passed over without looking at them.
+inline constexpr pg::Query work_take_of_others{"rt.work_take_of_others", R"sql(
+WITH RECURSIVE known AS (
+  (SELECT company_id FROM work WHERE queue = $1 ORDER BY company_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT w.company_id FROM work w WHERE w.queue = $1 AND w.company_id > k.company_id ORDER BY w.company_id LIMIT 1) FROM known k WHERE k.company_id IS NOT NULL
+), first AS (
+  SELECT d.company_id, d.key FROM known k CROSS JOIN LATERAL (
+    SELECT w.company_id, w.key, w.due_at FROM work w
+     WHERE w.queue = $1 AND w.company_id = k.company_id AND w.due_at <= now() AND (w.leased_until IS NULL OR w.leased_until <= now()) ORDER BY w.due_at LIMIT 8) d
+   WHERE k.company_id <> ALL ($4::text[]) ORDER BY d.due_at LIMIT 32
+), d AS MATERIALIZED (
+  SELECT company_id, key FROM work WHERE queue = $1 AND (company_id, key) IN (SELECT company_id, key FROM first) AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
+   ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE work w SET lease = $2, leased_until = now() + $3::bigint * interval '1 millisecond', attempt = w.attempt + 1 FROM d
+ WHERE w.queue = $1 AND w.company_id = d.company_id AND w.key = d.key
+RETURNING w.company_id, w.key, w.id, w.round, w.attempt, w.wanted, clock_timestamp() AS now)sql"};
+// Without a lock: whoever wants it anew locks the row after rows of its own, as this transaction does in its last statement.
+inline constexpr pg::Query work_held{"rt.work_held", "SELECT wanted, round, clock_timestamp() AS now FROM work WHERE queue = $1 AND company_id = $2 AND key = $3 AND lease = $4"};
+inline constexpr pg::Query work_settle{"rt.work_settle", "SELECT otto_settle_work($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+inline constexpr pg::Query work_renew{"rt.work_renew", R"sql(
+UPDATE work w SET leased_until = now() + $2::bigint * interval '1 millisecond' FROM unnest($3::text[], $4::text[], $5::uuid[]) AS i (company_id, key, lease)
+ WHERE w.queue = $1 AND w.company_id = i.company_id AND w.key = i.key AND w.lease = i.lease)sql"};
+// One look into the index on each side.
+inline constexpr pg::Query work_of_others{"rt.work_of_others", R"sql(
+SELECT EXISTS (SELECT FROM work WHERE queue = $1 AND company_id < $2) OR EXISTS (SELECT FROM work WHERE queue = $1 AND company_id > $2) AS others)sql"};
+inline constexpr pg::Query work_due{"rt.work_due", "SELECT company_id, key FROM work WHERE queue = $1 AND due_at <= now() ORDER BY due_at LIMIT $2"};
+// Who is about to change what a row is about goes first: it comes up again.
+inline constexpr pg::Query work_lock{"rt.work_lock", R"sql(
+SELECT w.company_id, w.key, w.wanted, clock_timestamp() AS now FROM work w JOIN unnest($2::text[], $3::text[]) AS i (company_id, key) ON w.company_id = i.company_id AND w.key = i.key
+ WHERE w.queue = $1 AND w.due_at <= now() ORDER BY w.company_id, w.key FOR UPDATE OF w SKIP LOCKED)sql"};
+inline constexpr pg::Query work_done{"rt.work_done", R"sql(
+DELETE FROM work w USING unnest($2::text[], $3::text[], $4::bigint[]) AS i (company_id, key, wanted)
+ WHERE w.queue = $1 AND w.company_id = i.company_id AND w.key = i.key AND w.wanted = i.wanted)sql"};
+inline constexpr pg::Query work_again{"rt.work_again", R"sql(
+UPDATE work w SET due_at = i.due_at FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS i (company_id, key, wanted, due_at)
+ WHERE w.queue = $1 AND w.company_id = i.company_id AND w.key = i.key AND w.wanted = i.wanted)sql"};
+inline constexpr pg::Query work_put_off{"rt.work_put_off", R"sql(
+UPDATE work SET due_at = now() + $4::bigint * interval '1 millisecond', error = $5, attempt = attempt + 1 WHERE queue = $1 AND company_id = $2 AND key = $3)sql"};
+inline constexpr pg::Query work_standing{"rt.work_standing", R"sql(
+SELECT q.queue, count(w.*) FILTER (WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now())) AS due, count(w.*) FILTER (WHERE given_up_at IS NULL) AS open, count(given_up_at) AS given_up,
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE given_up_at IS NULL)), 0) AS oldest,
+       coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE given_up_at IS NULL AND (leased_until IS NULL OR leased_until <= now()))), 0) AS overdue
+  FROM unnest($1::text[]) AS q (queue) LEFT JOIN work w ON w.queue = q.queue GROUP BY q.queue)sql"};
+
+inline constexpr pg::Query take_budget{"rt.take_budget", "SELECT granted, wait_ms FROM otto_take_budget($1, $2, $3::double precision[], $4::bigint[], $5, $6, $7)"};
+
 inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
 inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(
 SELECT coalesce(extract(epoch FROM now() - (SELECT created_at FROM outbox WHERE not_before IS NULL ORDER BY id LIMIT 1)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,

@@ -18,3 +18,8 @@ SELECT json_build_object('consumer', c.consumer, 'outbox', coalesce(o.n, 0), 'ou
 -- name: held_total
 SELECT json_build_object('held', count(*), 'oldest_at', min(received_at), 'oldest_s', round(extract(epoch FROM now() - min(received_at))), 'asked', count(asked_at)) AS j
   FROM held_events WHERE released_at IS NULL
+
+-- name: queues
+SELECT json_build_object('queue', queue, 'open', count(*) FILTER (WHERE given_up_at IS NULL), 'due', count(*) FILTER (WHERE due_at <= now()), 'at_work', count(*) FILTER (WHERE leased_until > now()),
+                         'oldest_s', round(extract(epoch FROM now() - min(created_at) FILTER (WHERE given_up_at IS NULL))), 'given_up', count(given_up_at), 'last_error', max(error) FILTER (WHERE given_up_at IS NOT NULL)) AS j
+  FROM work GROUP BY queue ORDER BY queue

@@ -1,6 +1,6 @@
 -- name: save_calls
 -- Calls of a batch, each in its newest version. Those without a recording only change what is known of a call that had one. A call that is new here, or whose recording could not
--- be had and has another address now, is to be worked on; those come back.
+-- be had and has another address now, is to be worked on.
 WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
                        $15::uuid[], $16::boolean[])
@@ -24,9 +24,7 @@ WITH given AS (
    WHERE r.status IN ('unavailable', 'manual_review') AND r.source_url IS DISTINCT FROM excluded.source_url
   RETURNING company_id, call_id
 )
-INSERT INTO orchestrator_work AS w (company_id, call_id, due_at) SELECT company_id, call_id, now() FROM asked ORDER BY company_id, call_id
-ON CONFLICT (company_id, call_id) DO UPDATE SET due_at = now()
-RETURNING company_id, call_id
+SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now()) FROM (SELECT * FROM asked ORDER BY company_id, call_id) a
 
 -- name: lock_call
 SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
@@ -87,9 +85,7 @@ WITH woken AS (
 ), resumed AS (
   UPDATE recorded_calls k SET paused_since = NULL, paused_why = NULL, paused_cure = NULL FROM woken w WHERE k.company_id = w.company_id AND k.call_id = w.call_id AND k.paused_since IS NOT NULL
 )
-INSERT INTO orchestrator_work (company_id, call_id, due_at) SELECT company_id, call_id, now() FROM woken ORDER BY company_id, call_id
-ON CONFLICT (company_id, call_id) DO UPDATE SET due_at = now()
-RETURNING call_id
+SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now()) FROM (SELECT * FROM woken ORDER BY company_id, call_id) w
 
 -- name: recording_given_up
 UPDATE recordings SET status = $3, error = $4, source_url = $5, cure = $6, tried_key = $7, attempts = attempts + 1, next_at = NULL, updated_at = now() WHERE company_id = $1 AND call_id = $2

@@ -7,9 +7,6 @@ RETURNING k.provider <> '' AS known
 -- name: folded_into
 SELECT folded_into FROM recorded_calls WHERE company_id = $1 AND call_id = $2
 
--- name: drop_work
-DELETE FROM orchestrator_work WHERE company_id = $1 AND call_id = $2
-
 -- name: stand_in
 -- A call that is not known here becomes what the one that goes was, until it is told of itself.
 INSERT INTO recorded_calls (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, paused_cure, traceparent,

@@ -47,7 +47,7 @@ TEST_CASE("what the outside said and the database refuses is not asked for again
     rig.due();
     CHECK(rig.run());
     CHECK_FALSE(rig.run());
-    CHECK(value("SELECT (lease IS NULL AND due_at > now() + interval '5 minutes')::text AS v FROM orchestrator_work" + rig.where()) == "true");
+    CHECK(value("SELECT (lease IS NULL AND due_at > now() + interval '5 minutes')::text AS v FROM work" + rig.at_work()) == "true");
     CHECK(value("SELECT paused_why AS v FROM recorded_calls" + rig.where()) == "A step failed for a reason of Otto's own");  // what the database said is for the log
     execute("DROP TRIGGER refuse ON call_transcripts; DROP FUNCTION refuse()");
     rig.due();
@@ -272,7 +272,7 @@ TEST_CASE("calls in any order, repeated, with and without a recording", "[integr
         CHECK(rig.work() == "1");
         CHECK(value("SELECT version || lead_id::text || recording_url AS v FROM recorded_calls" + rig.where()) == "401890000-0000-7000-8000-0000000000ffhttps://rec.example/late.wav");
         CHECK(value("SELECT count(*)::text AS v FROM recordings" + rig.where()) == "1");
-        execute("DELETE FROM orchestrator_work" + rig.where());
+        execute("DELETE FROM work" + rig.at_work());
     } while (std::next_permutation(order.begin(), order.end()));
 
     Rig rig;

@@ -14,7 +14,7 @@ std::string result(const std::string& booking) { return R"({"data": {"qualificat
 /// Brings one call of the rig so far, and no other one.
 void bring(Rig& rig, std::int64_t id, Stage stage) {
     auto call = std::exchange(rig.call, id);
-    auto hold = [&] { execute("UPDATE orchestrator_work SET due_at = now() + interval '1 hour'" + rig.where()); };
+    auto hold = [&] { execute("UPDATE work SET due_at = now() + interval '1 hour'" + rig.at_work()); };
     if (stage >= recorded) rig.record({rig.recorded(3, "completed", "https://rec.example/1.wav", id)});
     if (stage >= transcribing) rig.run();
     if (stage >= transcribed) rig.report(R"({"data": {"transcript_text": "hello"}})", "completed", "call.transcription.complete");
@@ -54,7 +54,7 @@ TEST_CASE("wherever two rows of one call are on their way, what was begun is not
             // What was on its way under the old id comes now.
             rig.record({rig.recorded(4, "completed", "https://rec.example/2.wav", from), rig.recorded(9)});
             CHECK(of(rig, from, "folded_into") == std::to_string(into));
-            CHECK(value("SELECT count(*)::text AS v FROM orchestrator_work WHERE company_id = '" + rig.company + "' AND call_id = " + std::to_string(from)) == "0");
+            CHECK(value("SELECT count(*)::text AS v FROM work WHERE company_id = '" + rig.company + "' AND key = '" + std::to_string(from) + "'") == "0");
             finish(rig);
             CHECK(rig.work() == "0");
             CHECK(rig.found("booking_status") == "booked");

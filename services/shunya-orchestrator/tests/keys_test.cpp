@@ -120,14 +120,14 @@ TEST_CASE("one recording that is refused holds up no other of its company, and i
     CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") == "3");
 
     rig.recordings.push_back(refusal());
-    execute("UPDATE orchestrator_work SET due_at = now()" + rig.where());
+    execute("UPDATE work SET due_at = now()" + rig.at_work());
     execute("UPDATE recordings SET next_at = NULL" + rig.where());
     run_all(rig);
     CHECK(rig.recording("status || attempts || (next_at > now() + interval '10 minutes')") == "pending1true");
     CHECK(rig.state("state") == "waiting_for_recording");
     CHECK(rig.state("why").find("refuses this recording") != std::string::npos);
     execute("UPDATE recordings SET created_at = now() - interval '25 hours', next_at = NULL" + rig.where());
-    execute("UPDATE orchestrator_work SET due_at = now()" + rig.where());
+    execute("UPDATE work SET due_at = now()" + rig.at_work());
     rig.recordings.push_back(refusal());
     run_all(rig);
     CHECK(rig.recording("status") == "manual_review");

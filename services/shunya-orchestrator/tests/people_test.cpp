@@ -57,7 +57,7 @@ TEST_CASE("a person's word stands against later machine results, and the machine
     CHECK(correct(rig, R"({"colour": "red"})") == "422 colour");
     CHECK(correct(rig, R"({"appointment_date": "tomorrow"})") == "422 appointment_date");
     CHECK(correct(rig, "{}") == "422 body");
-    execute("DELETE FROM orchestrator_work" + rig.where());
+    execute("DELETE FROM work" + rig.at_work());
     rig.call += 1;
     CHECK(correct(rig, R"({"booking_status": "booked"})").starts_with("404"));
 }

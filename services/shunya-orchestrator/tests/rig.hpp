@@ -9,6 +9,7 @@
 #include "handlers.hpp"
 #include "http/server.hpp"
 #include "pg/migrate.hpp"
+#include "runtime/work_queue.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
@@ -177,6 +178,16 @@ private:
     bool open_ = false;
 };
 
+/// A process that drives calls.
+struct Process {
+    Process(Driver::Outside outside, Driver::Options options, rt::QueueOptions how) : driver(std::move(outside), std::move(options)), queue(rt::work_of<&Driver::next>(std::string(kQueue), driver, how), 8) {}
+    bool run_one(pg::Pool& pool) { return queue.run_one(pool); }
+    void renew(pg::Connection& db) { queue.renew(db); }
+    const Breaker& breaker() const { return driver.breaker(); }
+    Driver driver;
+    rt::WorkQueue queue;
+};
+
 /// One company's calls, the process that drives them, and what stands around it.
 class Rig {
 public:
@@ -185,21 +196,21 @@ public:
         company = "org_drv" + std::to_string(++n);
         call = 5'000 + n * 100;
         driver = make(address.empty() ? peer.address() : address);
-        execute("DELETE FROM orchestrator_work");  // what others left
+        execute("DELETE FROM work");  // what others left
     }
 
-    std::unique_ptr<Driver> make(const std::string& address, Driver::Options options = {}) {
+    std::unique_ptr<Process> make(const std::string& address, Driver::Options options = {}, rt::QueueOptions how = {}) {
         providers::shunya::Options o;
         o.api = "http://" + address;
         o.token_secret = Secret("s");
         o.private_addresses = {address};
         o.timeout = Millis{5'000};
         clients_.push_back(std::make_unique<providers::shunya::Client>(o));
-        options.lease = Millis{3'000};
+        how.lease = Millis{3'000};
         auto& w = World::shared();
-        return std::make_unique<Driver>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
+        return std::make_unique<Process>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
                                                         [this](const CompanyId&) { return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""}) : std::nullopt; }, *w.store, *w.links},
-                                        options);
+                                         options, how);
     }
 
     FetchOutcome fetch(const RecordingSource& s) {
@@ -303,11 +314,11 @@ public:
     bool run() { return driver->run_one(*World::shared().pool); }
     /// As if all that it waits for had come to pass.
     void due() {
-        execute("UPDATE orchestrator_work SET due_at = now(), lease = NULL, leased_until = NULL WHERE company_id = '" + company + "'");
+        execute("UPDATE work SET due_at = now(), lease = NULL, leased_until = NULL WHERE company_id = '" + company + "'");
         execute("UPDATE shunya_jobs SET next_retry_at = NULL, asked_at = asked_at - interval '20 minutes', posted_at = posted_at - interval '20 minutes' WHERE company_id = '" + company + "'");
         execute("UPDATE recordings SET next_at = NULL WHERE company_id = '" + company + "'");
     }
-    void steal_lease() const { execute("UPDATE orchestrator_work SET lease = gen_random_uuid(), leased_until = now(), due_at = now() WHERE company_id = '" + company + "'"); }
+    void steal_lease() const { execute("UPDATE work SET lease = gen_random_uuid(), leased_until = now(), due_at = now() WHERE company_id = '" + company + "'"); }
 
     std::string where() const { return " WHERE company_id = '" + company + "' AND call_id = " + std::to_string(call); }
     std::string job(const std::string& step, const std::string& column) const { return value("SELECT " + column + "::text AS v FROM shunya_jobs" + where() + " AND step = '" + step + "'"); }
@@ -324,12 +335,13 @@ public:
                 "', " + std::to_string(call) + ", 'callrail', 'CAL" + std::to_string(call) + "', 'inbound', 'completed', false, true, '01890000-0000-7000-8000-000000000001', '01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
     }
     std::string state(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM analysis_states" + where(), true, company); }
-    std::string work() const { return value("SELECT count(*)::text AS v FROM orchestrator_work" + where()); }
+    std::string at_work() const { return " WHERE company_id = '" + company + "' AND key = '" + std::to_string(call) + "'"; }
+    std::string work() const { return value("SELECT count(*)::text AS v FROM work" + at_work()); }
 
     std::string company;
     std::int64_t call = 0;
     Peer peer;
-    std::unique_ptr<Driver> driver;
+    std::unique_ptr<Process> driver;
     std::mutex lock;
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;

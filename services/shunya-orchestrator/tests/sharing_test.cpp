@@ -1,6 +1,5 @@
 // Several workers and processes at the same calls: each is done once, by one of them, and no company takes all of them.
 #include "rig.hpp"
-#include "shunya-orchestrator/sql.hpp"
 
 using namespace otto;
 using namespace otto::shunya_orchestrator;
@@ -68,26 +67,34 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
 }
 
-TEST_CASE("whoever takes work takes one call, also where Postgres believes that there is but one", "[integration]") {
+TEST_CASE("two orchestrators together ask for no more recordings of one CallRail account than it allows", "[integration]") {
     Rig rig;
-    auto add = [&](int from, int to) {
-        std::vector<calls::v1::CallRecorded> events;
-        for (int i = from; i < to; ++i) events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
-        rig.record(events);
-    };
-    add(0, 1);
-    execute("ANALYZE orchestrator_work");  // as it mostly is: nearly empty
-    add(1, 13);
-    pg::Connection db(World::shared().role, "takes");
-    for (const auto& query : {sql::take_work, sql::take_work_of_others}) {
-        INFO(query.name);
-        pg::Params params{Uuid::v7(system_clock().now()), std::int64_t{60'000}};
-        if (query.name == sql::take_work_of_others.name) params.push_back(pg::Param::array(std::vector<std::string>{"org_another"}));
-        int taken = 0;
-        auto tx = db.begin(pg::Scope::none());
-        tx.each(query, params, [&](const pg::Fields&) { ++taken; });
-        CHECK(taken == 1);
+    rig.api_key = "key";
+    constexpr int kAllowed = 7, kCalls = 20;
+    Driver::Options scarce;
+    scarce.callrail_budget = {{kAllowed, std::chrono::hours(1)}};
+    rig.driver = rig.make(rig.peer.address(), scarce);
+    auto other = rig.make(rig.peer.address(), scarce);
+    execute("DELETE FROM budgets");
+    std::vector<calls::v1::CallRecorded> events;
+    for (int i = 0; i < kCalls; ++i) events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
+    rig.record(events);
+    std::vector<std::thread> threads;
+    for (auto* process : {rig.driver.get(), other.get(), rig.driver.get(), other.get()})
+        threads.emplace_back([process] {
+            while (process->run_one(*World::shared().pool)) {
+            }
+        });
+    for (auto& t : threads) t.join();
+    CHECK(rig.fetched.size() == kAllowed);
+    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND error LIKE 'waits its turn%' AND next_at > now()") == std::to_string(kCalls - kAllowed));
+    // Half of the hour later half of it may be asked for again, whoever asks.
+    execute("UPDATE budgets SET at = at - interval '30 minutes'");
+    rig.driver = rig.make(rig.peer.address(), scarce);  // one that was told nothing yet
+    rig.due();
+    while (rig.run()) {
     }
+    CHECK(rig.fetched.size() == kAllowed + kAllowed / 2);
 }
 
 namespace {
@@ -99,8 +106,8 @@ struct Crowd {
     std::vector<std::thread> workers;
     bool full;
 
-    explicit Crowd(Driver::Options options = {}) {
-        greedy.driver = greedy.make(greedy.peer.address(), options);
+    explicit Crowd(rt::QueueOptions how = {}) {
+        greedy.driver = greedy.make(greedy.peer.address(), {}, how);
         std::vector<calls::v1::CallRecorded> events;
         for (int i = 0; i < 40; ++i) events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
         greedy.record(events);
@@ -141,7 +148,7 @@ TEST_CASE("a company with many calls whose recordings take their time leaves wor
 }
 
 TEST_CASE("while a company has its share of the workers, not every one that is woken searches for others' calls", "[integration]") {
-    Driver::Options rarely;
+    rt::QueueOptions rarely;
     rarely.others_every = std::chrono::hours(1);
     Crowd crowd(rarely);
     CHECK(crowd.full);
@@ -215,9 +222,9 @@ TEST_CASE("a lease is kept while its holder is here, and runs out when it is gon
     pg::Connection db(World::shared().role, "renew");
     rig.peer.in_post = [&](bool before) {
         if (!before) return;
-        execute("UPDATE orchestrator_work SET leased_until = now() + interval '1 second'" + rig.where());
+        execute("UPDATE work SET leased_until = now() + interval '1 second'" + rig.at_work());
         rig.driver->renew(db);
-        CHECK(value("SELECT (leased_until > now() + interval '2 seconds')::text AS v FROM orchestrator_work" + rig.where()) == "true");
+        CHECK(value("SELECT (leased_until > now() + interval '2 seconds')::text AS v FROM work" + rig.at_work()) == "true");
         CHECK_FALSE(rig.make(rig.peer.address())->run_one(*World::shared().pool));  // nobody else's
     };
     rig.run();

@@ -6,6 +6,7 @@
 #include "app/process.hpp"
 #include "pg/connection.hpp"
 #include "runtime/consumer.hpp"
+#include "runtime/work_queue.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace otto::rt {
@@ -13,7 +14,7 @@ namespace otto::rt {
 inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer, at most its partitions; 0 = the machine's cores, or twice those where lanes wait longer than they work");
 inline const app::Setting<std::int64_t> kInboxDays = app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
 inline const app::Setting<std::int64_t> kDeadLetterDays = app::number("dead-letter-days", 90, 1, 3'650, "how long dead letters and finished calls to the outside are kept");
-inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities (calls to the outside) that one consumer runs at once");
+inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities and work (calls to the outside) that one consumer or queue runs at once");
 
 /// The settings of a service that has consumers.
 app::Rows runtime_rows();
@@ -54,13 +55,19 @@ private:
 };
 
 /// The consumers and background jobs of one service. Made once in wire(); starts and stops with the process: it waits at the schema gate, runs
-/// lanes, relays the service's outbox, trims what grows by age.
+/// lanes and queues, relays the service's outbox, trims what grows by age.
 class Runtime {
 public:
     explicit Runtime(app::Service&);
     ~Runtime();
 
     Runtime& add(Consumer);
+    /// Has a queue's work done by `self`, which must live as long as the process (work_queue.hpp). `queue` is "<service>" or
+    /// "<service>/<part>": rows are kept under it, never rename it.
+    template <auto Fn>
+    Runtime& work(std::string queue, typename detail::WorkSignature<decltype(Fn)>::Self& self, QueueOptions options = {}) {
+        return work(work_of<Fn>(std::move(queue), self, options));
+    }
     /// Runs `job` every `period` in one process of the deployment at a time (an advisory lock), and at once when the channel `wake_on` is notified.
     /// The job opens its own transactions; an exception is logged and it runs again later.
     Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on = {});
@@ -71,6 +78,7 @@ public:
     Runtime& trim(std::string table, std::string column, Millis age, std::string only = {});
 
 private:
+    Runtime& work(detail::Work);
     struct Impl;
     std::shared_ptr<Impl> impl_;
 };
