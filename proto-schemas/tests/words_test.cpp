@@ -41,7 +41,6 @@ SELECT c.conrelid::regclass || '.' || a.attname AS "column",
 const std::map<std::string, std::string> kOwn{
     {"analysis_corrections.field", "the names of AnalysisCorrection"},
     {"company_checks.what", "company-service's own"},
-    {"due_work.kind", "lead-pipeline's own"},
     {"folded_rows.kind", "whose rows became one, for other services"},
     {"intents.state", "the runtime's own"},
     {"operator_actions.action", "ottoctl's"},

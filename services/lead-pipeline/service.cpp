@@ -37,10 +37,9 @@ void wire(app::Service& service) {
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(2))  // with one, half of the cores' time was waited away
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
-        .periodic("due", Millis{1'000}, [&due, &renumber](pg::Connection& db) {
-            due.run(db);
-            renumber.run(db);
-        });
+        .work<&DueWork::call_back>(std::string(kMissedCalls), due)
+        .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
+        .periodic("renumber", Millis{1'000}, [&renumber](pg::Connection& db) { renumber.run(db); });
 }
 
 app::Rows rows() {

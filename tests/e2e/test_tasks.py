@@ -173,7 +173,7 @@ def test_a_missed_call_becomes_one_call_back_task_a_contact_and_day(stack):
     eventually(lambda: company.calls(search=silent["resource_id"]))
     rows = eventually(lambda: call_backs(stack, company), what="the call-back task")
     # Everything that was waited for has come due by then.
-    eventually(lambda: stack.sql("SELECT count(*) FROM due_work WHERE company_id = %s AND kind = 'missed_call'", company.id) == [(0,)])
+    eventually(lambda: stack.sql("SELECT count(*) FROM work WHERE company_id = %s AND queue = 'lead-pipeline/missed-calls'", company.id) == [(0,)])
     assert call_backs(stack, company) == rows and len(rows) == 1
     contact, description, assigned_to, status, lead, call_id = rows[0]
     assert (contact, assigned_to, status, lead) == (calls[0]["contact_card_id"], "csr", "open", calls[0]["lead_id"]) and caller in description
@@ -185,7 +185,7 @@ def test_a_call_that_was_answered_after_all_makes_no_task(stack):
     caller, known_as = new_number(), 1 + uuid.uuid4().int % 10**9
     company.call(**{"from": caller}, id=known_as, missed=True, events=["missed"])
     company.settled_call(company.call(**{"from": caller}, id=known_as, events=["completed"]), "completed")
-    eventually(lambda: stack.sql("SELECT count(*) FROM due_work WHERE company_id = %s", company.id) == [(0,)])
+    eventually(lambda: stack.sql("SELECT count(*) FROM work WHERE company_id = %s AND queue LIKE 'lead-pipeline/%%'", company.id) == [(0,)])
     assert call_backs(stack, company) == []
 
 

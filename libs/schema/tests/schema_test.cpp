@@ -90,7 +90,6 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
         {"number_releases", "when a number became free, without whose it was; its owner alone reads it"},
         {"held_events", "whose they are is not known"},
         {"provider_calls", "a provider's call and its id, before it is known whose it is"},
-        {"due_work", "a queue by time over all companies: ids and nothing else"},
         {"renumbering", "a queue by time over all companies: ids and nothing else"},
     };
     // The runtime's: a service reaches the rows of its own consumers, of all companies at once, because a partition holds them all.

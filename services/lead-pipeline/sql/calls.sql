@@ -98,7 +98,7 @@ WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND ca
      earlier AS (UPDATE folded_calls SET into_id = $3 WHERE company_id = $1 AND into_id = $2),
      folded AS (INSERT INTO folded_calls (company_id, from_id, into_id) VALUES ($1, $2, $3)),
      verdict AS (UPDATE call_verdicts v SET call_id = $3 WHERE company_id = $1 AND call_id = $2 AND NOT EXISTS (SELECT FROM call_verdicts o WHERE o.company_id = $1 AND o.call_id = $3)),
-     due AS (DELETE FROM due_work WHERE company_id = $1 AND kind = 'missed_call' AND ref = $2::bigint::text)
+     due AS (DELETE FROM work WHERE queue = 'lead-pipeline/missed-calls' AND company_id = $1 AND key = $2::bigint::text)
 DELETE FROM calls WHERE company_id = $1 AND call_id = $2
 
 -- name: forget_verdict
@@ -107,13 +107,11 @@ DELETE FROM call_verdicts WHERE company_id = $1 AND call_id = $2
 
 -- name: watch_missed_calls
 -- Who has much to catch up on may have the report that says otherwise in the queue: so a little from now on in any case.
-INSERT INTO due_work (company_id, kind, ref, due_at)
-SELECT company_id, 'missed_call', call_id::text, greatest(received_at + $4::bigint * interval '1 millisecond', now() + least($4::bigint, 30000) * interval '1 millisecond')
-  FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS i (company_id, call_id, received_at) ORDER BY company_id, call_id
-ON CONFLICT (company_id, kind, ref) DO UPDATE SET due_at = excluded.due_at
+SELECT otto_want('lead-pipeline/missed-calls', company_id, call_id::text, greatest(received_at + $4::bigint * interval '1 millisecond', now() + least($4::bigint, 30000) * interval '1 millisecond'))
+  FROM (SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS i (company_id, call_id, received_at) ORDER BY company_id, call_id) missed
 
 -- name: forget_missed_calls
-DELETE FROM due_work WHERE kind = 'missed_call' AND (company_id, ref) IN (SELECT company_id, call_id::text FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id))
+DELETE FROM work WHERE queue = 'lead-pipeline/missed-calls' AND (company_id, key) IN (SELECT company_id, call_id::text FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id))
 
 -- name: adopt_lead
 -- A call's lead goes with it to its card, with its tasks, unless other calls hang on it: where that card has no open lead, or where a person has closed this one. $5: in any case.
