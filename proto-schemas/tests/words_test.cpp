@@ -40,7 +40,6 @@ SELECT c.conrelid::regclass || '.' || a.attname AS "column",
 /// Words that no answer shows: the reason why the contract does not name them.
 const std::map<std::string, std::string> kOwn{
     {"analysis_corrections.field", "the names of AnalysisCorrection"},
-    {"company_checks.what", "company-service's own"},
     {"folded_rows.kind", "whose rows became one, for other services"},
     {"intents.state", "the runtime's own"},
     {"operator_actions.action", "ottoctl's"},

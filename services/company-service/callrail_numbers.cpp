@@ -144,7 +144,7 @@ void CallRailNumbers::consult(pg::Pool& pool, const CompanyId& company, const te
     tx.commit();
 }
 
-CheckResult CallRailNumbers::check(pg::Connection& db, const CompanyId& company) const {
+CheckResult CallRailNumbers::check(pg::Pool& db, const CompanyId& company) const {
     auto account = [&] {
         auto tx = db.begin(pg::Scope::company(company));
         auto found = account_of(tx, company);

@@ -45,7 +45,7 @@ public:
     /// ask() and keep() for a company that has an account, in a transaction of their own.
     void consult(pg::Pool&, const CompanyId&, const tel::TraceContext&) const;
     /// The check: the whole list.
-    CheckResult check(pg::Connection&, const CompanyId&) const;
+    CheckResult check(pg::Pool&, const CompanyId&) const;
 
 private:
     Listing read(http::Client&, const Account&, std::size_t most_pages, const tel::TraceContext&) const;

@@ -1,35 +1,32 @@
 #pragma once
-#include <atomic>
 #include <functional>
 #include <string>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
-#include "pg/connection.hpp"
+#include "runtime/work_queue.hpp"
 
 namespace otto::company_service {
+
+/// Companies whose tracking numbers at CallRail, and whose members at Clerk, are read again (runtime/work_queue.hpp). SQL asks for a look
+/// with check_company().
+inline constexpr std::string_view kNumberChecks = "company-service/callrail-numbers", kMemberChecks = "company-service/members";
 
 /// How a look at the outside ended: "" = well, else why it is to be tried again soon.
 struct CheckResult {
     std::string again;
 };
 
-/// One kind of look at the outside, for the companies that are due (company_checks), one after the other; what failed is due again after pauses that double. One process of the
-/// deployment at a time, as a periodic job.
+/// One kind of look at the outside, at each company every so often; what failed is due again after pauses that double.
 class Checks {
 public:
-    using Check = std::function<CheckResult(pg::Connection&, const CompanyId&)>;
-    Checks(std::string what, Millis every, Check check) : what_(std::move(what)), every_(every), check_(std::move(check)) {}
-    void run(pg::Connection&) const;
-    /// The process ends: after the company that is under way.
-    void stop() { stop_ = true; }
+    using Check = std::function<CheckResult(const CompanyId&)>;
+    Checks(Millis every, Check check) : every_(every), check_(std::move(check)) {}
+    std::optional<Instant> next(rt::Lease&) const;
 
 private:
-    CheckResult look(pg::Connection&, const CompanyId&) const;
-    std::string what_;
     Millis every_;
     Check check_;
-    std::atomic<bool> stop_{false};
 };
 
 }  // namespace otto::company_service

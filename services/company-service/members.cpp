@@ -39,7 +39,7 @@ Result<MemberPage> read_members(std::string_view json) {
 
 Members::Members(const app::Settings& s, http::Client& client) : api_(s.get(kClerkApi)), key_(s.get(kClerkSecretKey)), client_(client) {}
 
-CheckResult Members::check(pg::Connection& db, const CompanyId& company) const {
+CheckResult Members::check(pg::Pool& db, const CompanyId& company) const {
     if (key_.reveal().empty()) return {};
     std::vector<Member> members;
     bool whole = true, understood = true;

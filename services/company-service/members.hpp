@@ -7,6 +7,7 @@
 #include "checks.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
+#include "pg/connection.hpp"
 
 namespace otto::company_service {
 
@@ -27,7 +28,7 @@ Result<MemberPage> read_members(std::string_view json);
 class Members {
 public:
     Members(const app::Settings&, http::Client&);
-    CheckResult check(pg::Connection&, const CompanyId&) const;
+    CheckResult check(pg::Pool&, const CompanyId&) const;
 
 private:
     std::string api_;

@@ -29,10 +29,10 @@ void wire(app::Service& service) {
     auto& commands = service.own<Commands>(settings, client, api.pool(), numbers, callrail);   // what people command
     auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
-    auto& signing_keys = service.own<SigningKeyReader>(settings, client, api.pool());          // the webhook key, from CallRail
+    auto& signing_keys = service.own<SigningKeyReader>(settings, client);                      // the webhook key, from CallRail
     auto& members = service.own<Members>(settings, client);                                    // who works there, from Clerk
-    auto& number_checks = service.own<Checks>("callrail_numbers", settings.get(kNumbersEvery), [&callrail](pg::Connection& db, const CompanyId& id) { return callrail.check(db, id); });
-    auto& member_checks = service.own<Checks>("members", settings.get(kMembersEvery), [&members](pg::Connection& db, const CompanyId& id) { return members.check(db, id); });
+    auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&callrail, &api](const CompanyId& id) { return callrail.check(api.pool(), id); });
+    auto& member_checks = service.own<Checks>(settings.get(kMembersEvery), [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
     auto& sweep = service.own<Sweep>(settings, client, companies);                             // calls whose webhooks never came
 
     constexpr Roles managers{Role::manager};
@@ -58,18 +58,16 @@ void wire(app::Service& service) {
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::read>(signing_keys, patient).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).gather(Millis{100}))
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::want>(signing_keys).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).gather(Millis{100}))
+        .work<&SigningKeyReader::next>(std::string(kSigningKeys), signing_keys, {.threads = 2})
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
-        .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.run(db); }, "otto_sweep")
-        .periodic("callrail-numbers", Millis{1'000}, [&number_checks](pg::Connection& db) { number_checks.run(db); }, "otto_checks")
-        .periodic("members", Millis{1'000}, [&member_checks](pg::Connection& db) { member_checks.run(db); }, "otto_checks")
+        .work<&Sweep::next>(std::string(kSweeps), sweep, {.threads = 2})
+        .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
+        .work<&Checks::next>(std::string(kNumberChecks), number_checks, {.threads = 1})
+        .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
     service.on_stop("the sweep", [&sweep](Millis) { sweep.stop(); });
-    service.on_stop("the checks", [&number_checks, &member_checks](Millis) {
-        number_checks.stop();
-        member_checks.stop();
-    });
 }
 
 app::Rows rows() {

@@ -3,23 +3,27 @@
 #include "config.hpp"
 #include "http/client.hpp"
 #include "otto/changes/v1/changes.pb.h"
-#include "pg/connection.hpp"
 #include "runtime/consumer.hpp"
+#include "runtime/work_queue.hpp"
 
 namespace otto::company_service {
+
+/// Companies whose signing key is to be looked up (runtime/work_queue.hpp).
+inline constexpr std::string_view kSigningKeys = "company-service/signing-keys";
 
 /// Reads a company's webhook signing key from CallRail, when it has an account there and nobody gave the key (providers.md §1.6, integrations.json).
 class SigningKeyReader {
 public:
-    SigningKeyReader(const app::Settings&, http::Client&, pg::Pool&);
-    rt::Outcome read(rt::Call<changes::v1::CallRailConnected>, rt::Out<>&) const;
+    SigningKeyReader(const app::Settings&, http::Client&);
+    rt::Outcome want(rt::In<changes::v1::CallRailConnected>, pg::Tx&, rt::Out<>&) const;
+    std::optional<Instant> next(rt::Lease&) const;
 
 private:
+    void keep(pg::Tx&, const CompanyId&, const std::string& key) const;
     KeyRing keys_;
     Millis key_grace_;
     std::string api_;
     http::Client& client_;
-    pg::Pool& pool_;
 };
 
 /// The key among an account's integrations: of the one for that CallRail company, or of all if they agree. An empty list is no error.

@@ -57,13 +57,12 @@ Instant retry_at(std::string_view text, Instant now) {
 Sweep::Sweep(const app::Settings& s, http::Client& client, const directory::Companies& companies)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), api_(s.get(kCallRailApi)), every_(s.get(kSweepEvery)), requests_an_hour_(s.get(kSweepRequests)), client_(client), companies_(companies) {}
 
-std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
-    std::map<std::pair<std::string, std::string>, Account> accounts;
-    auto now = system_clock().now();
+std::vector<Sweep::Account> Sweep::accounts(const std::function<pg::Tx(const CompanyId&)>& begin, const std::optional<std::string>& wanted) const {
+    std::map<std::pair<std::string, std::string>, Account> found;
     for (const auto& [id, version] : companies_.versions()) {
         auto profile = companies_.find(CompanyId{id});
-        if (!profile || !profile->active || profile->callrail_account_id.empty()) continue;
-        auto tx = db.begin(pg::Scope::company(profile->id));
+        if (!profile || !profile->active || profile->callrail_account_id.empty() || (wanted && profile->callrail_account_id != *wanted)) continue;
+        auto tx = begin(profile->id);
         tx.each(sql::sweep_of, {id}, [&](const pg::Fields& f) {
             auto sealed = f.maybe_text("callrail_api_key");
             auto account = f.maybe_text("callrail_account_id");
@@ -73,7 +72,7 @@ std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
                 tel::error("a company's CallRail key cannot be opened: its calls are not swept", {{"company_id", id}, {"why", key.error().message}, {"cure", key.error().hint}});
                 return;
             }
-            auto& group = accounts[{*account, key->reveal()}];
+            auto& group = found[{*account, key->reveal()}];
             group.id = *account;
             group.key = *key;
             bool same = f.text("swept_account") == *account;
@@ -83,22 +82,39 @@ std::vector<Sweep::Account> Sweep::accounts_due(pg::Connection& db) const {
         });
         tx.commit();
     }
-    std::vector<Account> due;
-    for (auto& [name, account] : accounts)
-        if (std::any_of(account.members.begin(), account.members.end(), [&](const Member& m) { return sweep_due(m.started_at, m.asked_at, m.not_before, now, every_); })) due.push_back(std::move(account));
-    return due;
+    std::vector<Account> all;
+    for (auto& [name, account] : found) all.push_back(std::move(account));
+    return all;
 }
 
-void Sweep::run(pg::Connection& db) const {
+bool Sweep::due(const Account& account, Instant now) const {
+    return std::any_of(account.members.begin(), account.members.end(), [&](const Member& m) { return sweep_due(m.started_at, m.asked_at, m.not_before, now, every_); });
+}
+
+void Sweep::plan(pg::Connection& db) const {
     // At a start the companies are still being read; without them there would be nobody to sweep for.
     for (int i = 0; i < 60 && !stop_ && !companies_.caught_up(500ms); ++i) {
     }
     if (!companies_.caught_up()) return;
-    for (auto& account : accounts_due(db))
-        if (!stop_) sweep(db, account);
+    auto all = accounts([&](const CompanyId& id) { return db.begin(pg::Scope::company(id)); }, {});
+    auto now = system_clock().now();
+    auto tx = db.begin(pg::Scope::none());
+    for (const auto& account : all)
+        if (due(account, now)) rt::want(tx, kSweeps, account.members.front().profile->id, "", now);
+    tx.commit();
 }
 
-void Sweep::sweep(pg::Connection& db, Account& account) const {
+std::optional<Instant> Sweep::next(rt::Lease& lease) const {
+    auto profile = companies_.find(lease.company);
+    if (!profile) return companies_.caught_up() ? std::nullopt : std::optional(lease.now + Millis{1'000});
+    for (const auto& account : accounts([&](const CompanyId& id) { return lease.begin(id); }, profile->callrail_account_id)) {
+        bool its_own = std::any_of(account.members.begin(), account.members.end(), [&](const Member& m) { return m.profile->id == lease.company; });
+        if (its_own && due(account, system_clock().now())) sweep(lease, account);
+    }
+    return std::nullopt;
+}
+
+void Sweep::sweep(rt::Lease& lease, const Account& account) const {
     auto now = system_clock().now();
     Budget budget{std::chrono::floor<std::chrono::hours>(now), 0};
     std::optional<Instant> watermark, started_at;
@@ -112,15 +128,15 @@ void Sweep::sweep(pg::Connection& db, Account& account) const {
     if (!all_known) watermark = std::min(watermark.value_or(now), now - kFirst + kOverlap);
     auto from = sweep_from(watermark, started_at, now);
     for (const auto& m : account.members) {
-        auto tx = db.begin(pg::Scope::company(m.profile->id));
+        auto tx = lease.begin(m.profile->id);
         tx.write(sql::begin_sweep, {m.profile->id, account.id, now, m.watermark ? *m.watermark : from});
         tx.commit();
     }
     std::optional<Instant> reached;
-    // An account over which the sweep fails is swept again in its turn: it must not hold up those behind it.
+    // An account over which the sweep fails is swept again in its turn, and says why.
     auto ending = [&]() -> Ending {
         try {
-            return read_list(db, account, from, now, budget, reached);
+            return read_list(lease, account, from, now, budget, reached);
         } catch (const pg::SqlFailure& e) {
             if (e.kind() != pg::FailureClass::data && !e.perhaps_its_own()) throw;
             return {e.what(), {}};
@@ -129,7 +145,7 @@ void Sweep::sweep(pg::Connection& db, Account& account) const {
         }
     }();
     for (const auto& m : account.members) {
-        auto tx = db.begin(pg::Scope::company(m.profile->id));
+        auto tx = lease.begin(m.profile->id);
         tx.write(sql::end_sweep, {m.profile->id, ending.error.empty() ? pg::Param(nullptr) : pg::Param(ending.error), ending.not_before, reached, budget.hour, budget.used});
         tx.commit();
     }
@@ -137,7 +153,7 @@ void Sweep::sweep(pg::Connection& db, Account& account) const {
     if (!ending.error.empty()) tel::warn("a CallRail account could not be swept to its end", {{"account", account.id}, {"why", ending.error}, {"company_id", account.members.front().profile->id.value()}});
 }
 
-Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Instant from, Instant now, Budget& budget, std::optional<Instant>& reached) const {
+Sweep::Ending Sweep::read_list(rt::Lease& lease, const Account& account, Instant from, Instant now, Budget& budget, std::optional<Instant>& reached) const {
     auto trace = tel::TraceContext::fresh();
     auto base = api_ + "/v3/a/" + percent_encode(account.id) + "/calls.json?order=asc&sort=start_time&sorting=start_time&per_page=" + std::to_string(kPerPage) + "&start_date=" + percent_encode(to_rfc3339(from)) +
                 "&end_date=" + percent_encode(to_rfc3339(now)) + "&fields=" + std::string(kFields);
@@ -145,7 +161,7 @@ Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Insta
     for (std::size_t page = 1, pages = 1; page <= pages; ++page) {
         auto asked = system_clock().now();
         if (auto hour = std::chrono::floor<std::chrono::hours>(asked); Instant(hour) != budget.hour) budget = {hour, 0};
-        if (stop_) return {"company-service was stopped meanwhile; the next sweep goes on from here", {}};
+        if (lease.stopping()) return {"company-service was stopped meanwhile; the next sweep goes on from here", {}};
         if (budget.used >= requests_an_hour_)
             return {"the " + std::to_string(requests_an_hour_) + " requests an hour that a sweep may make are used up (OTTO_SWEEP_REQUESTS); it goes on in the next hour", budget.hour + 1h};
         ++budget.used;
@@ -175,7 +191,7 @@ Sweep::Ending Sweep::read_list(pg::Connection& db, const Account& account, Insta
             if ((awaited(call, asked) || under_way(call, asked)) && (!unsettled || *call.started_at < *unsettled)) unsettled = call.started_at;
         }
         if (unsettled) reached = std::min(reached.value_or(*unsettled), *unsettled);
-        take_page(db, account, list->calls, asked, budget, reached);
+        take_page(lease, account, list->calls, asked, budget, reached);
         if (list->calls.empty() && list->unreadable.empty()) break;
     }
     reached = unsettled.value_or(now);
@@ -198,7 +214,7 @@ std::optional<std::size_t> Sweep::owner_of(const Account& account, const ListedC
     return std::nullopt;
 }
 
-void Sweep::take_page(pg::Connection& db, const Account& account, const std::vector<ListedCall>& calls, Instant asked, const Budget& budget, std::optional<Instant> reached) const {
+void Sweep::take_page(rt::Lease& lease, const Account& account, const std::vector<ListedCall>& calls, Instant asked, const Budget& budget, std::optional<Instant> reached) const {
     std::vector<std::vector<const ListedCall*>> mine(account.members.size());
     int unowned = 0;
     for (const auto& call : calls) {
@@ -211,7 +227,7 @@ void Sweep::take_page(pg::Connection& db, const Account& account, const std::vec
         Found n;
         n.seen = static_cast<int>(mine[m].size());
         n.unowned = unowned;
-        auto tx = db.begin(pg::Scope::company(company));
+        auto tx = lease.begin(company);
         std::map<int, KnownCall> known;
         if (!mine[m].empty()) {
             pg::Columns rows(7);

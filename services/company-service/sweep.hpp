@@ -12,14 +12,19 @@
 
 namespace otto::company_service {
 
+/// Companies whose CallRail account is to be swept (runtime/work_queue.hpp).
+inline constexpr std::string_view kSweeps = "company-service/sweeps";
+
 /// Holds CallRail's list of calls against ours, because CallRail sends a webhook once and never again. What is missing enters otto.inbound as an event marked
-/// `swept`, and so does what CallRail knows better. One account after the other, within a budget of requests; one process of the deployment at a time.
+/// `swept`, and so does what CallRail knows better. Each account by itself, within a budget of requests.
 class Sweep {
 public:
     Sweep(const app::Settings&, http::Client&, const directory::Companies&);
-    /// The periodic job: sweeps the accounts that are due, or asked for.
-    void run(pg::Connection&) const;
-    /// The process ends: a sweep ends with the request that is under way, and goes on from there another time.
+    /// The schedule: puts the accounts that are due, or asked for, into the queue `kSweeps`, each under its first company.
+    void plan(pg::Connection&) const;
+    /// Sweeps that company's account. A process that stops ends with the request that is under way; the sweep goes on from there another time.
+    std::optional<Instant> next(rt::Lease&) const;
+    /// The process ends: nothing is planned any more.
     void stop() { stop_ = true; }
     /// Webhooks whose signature no key of the company proved: counted, for the operator.
     rt::Outcome note_refusals(rt::Call<changes::v1::SignaturesRefused>, rt::Out<>&) const;
@@ -46,13 +51,15 @@ private:
         std::string error;                  ///< "" = the whole list was read
         std::optional<Instant> not_before;
     };
-    std::vector<Account> accounts_due(pg::Connection&) const;
-    void sweep(pg::Connection&, Account&) const;
+    /// Of all companies, or of those with that account's id.
+    std::vector<Account> accounts(const std::function<pg::Tx(const CompanyId&)>& begin, const std::optional<std::string>& id) const;
+    bool due(const Account&, Instant now) const;
+    void sweep(rt::Lease&, const Account&) const;
     /// Page by page; `reached` is how far everything is settled.
-    Ending read_list(pg::Connection&, const Account&, Instant from, Instant now, Budget&, std::optional<Instant>& reached) const;
+    Ending read_list(rt::Lease&, const Account&, Instant from, Instant now, Budget&, std::optional<Instant>& reached) const;
     /// Index into members of the company that the call belongs to; nullopt: none of them.
     std::optional<std::size_t> owner_of(const Account&, const ListedCall&) const;
-    void take_page(pg::Connection&, const Account&, const std::vector<ListedCall>&, Instant asked, const Budget&, std::optional<Instant> reached) const;
+    void take_page(rt::Lease&, const Account&, const std::vector<ListedCall>&, Instant asked, const Budget&, std::optional<Instant> reached) const;
 
     KeyRing keys_;
     std::string api_;

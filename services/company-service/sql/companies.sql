@@ -127,12 +127,6 @@ INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, 'cal
 -- name: listed_are_final
 UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND valid_to IS NULL
 
--- name: due_checks
-SELECT company_id, due_at, failures FROM company_checks WHERE what = $1 AND due_at <= clock_timestamp() ORDER BY due_at LIMIT 100
-
--- name: checked
-UPDATE company_checks SET due_at = $4, failures = $5 WHERE company_id = $1 AND what = $2 AND due_at = $3
-
 -- name: keep_members
 INSERT INTO company_users AS u (company_id, id, email, name, role, at_clerk)
 SELECT DISTINCT ON (i.id) $1, i.id, i.email, i.name, i.role, true FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS i (id, email, name, role) ORDER BY i.id

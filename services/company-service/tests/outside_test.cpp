@@ -1,6 +1,10 @@
 #include "checks.hpp"
+
+#include <utility>
+
 #include "directory.hpp"
 #include "rig.hpp"
+#include "signing_key.hpp"
 
 using namespace otto;
 using namespace otto::company_service;
@@ -24,11 +28,10 @@ Answer create(const std::string& user, const std::string& body) {
 }
 std::string problem_of(const std::string& company) { return rig().value("SELECT coalesce(callrail_problem || ' ' || callrail_problem_cure, 'none') AS v FROM companies WHERE id = $1", {company}); }
 void check(const std::string& company) {
-    auto db = rig().connection();
-    CHECK(rig().callrail.check(db, CompanyId{company}).again == "");
+    CHECK(rig().callrail.check(rig().pool(), CompanyId{company}).again == "");
 }
 std::string due(const std::string& company, const std::string& what) {
-    return rig().value("SELECT (due_at <= clock_timestamp())::text AS v FROM company_checks WHERE company_id = $1 AND what = $2", {company, what});
+    return rig().value("SELECT (due_at <= clock_timestamp())::text AS v FROM work WHERE company_id = $1 AND queue = 'company-service/' || $2", {company, what});
 }
 
 }  // namespace
@@ -101,7 +104,7 @@ TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked abou
     CHECK(set_key("org_keys", "wrong too").field == "api_key");
     peer().on("/v3/a/ACCREF/trackers.json", "{}", 503);
     CHECK(set_key("org_keys", "good perhaps").status == 200);
-    CHECK(due("org_keys", "callrail_numbers") == "true");
+    CHECK(due("org_keys", "callrail-numbers") == "true");
     peer().account("ACCREF", {});
     check("org_keys");
     CHECK(problem_of("org_keys") == "none");
@@ -135,9 +138,50 @@ TEST_CASE("what the list of the account shows is final, and what it shows no mor
     CHECK(rig().standing("org_list", shown) == "proven");
     CHECK(rig().standing("org_list", other) == "final");
     peer().on("/v3/a/ACCLIST/trackers.json", "{}", 500);
-    auto db = rig().connection();
-    CHECK(rig().callrail.check(db, CompanyId{"org_list"}).again != "");
+    CHECK(rig().callrail.check(rig().pool(), CompanyId{"org_list"}).again != "");
     CHECK(rig().standing("org_list", other) == "final");
+}
+
+TEST_CASE("the signing key is looked up at CallRail until it is there, and given up where the account refuses", "[integration]") {
+    rig().company("org_lookup");
+    peer().account("ACCLOOK", {});
+    REQUIRE(connect("org_lookup", "ACCLOOK").status == 200);
+    SigningKeyReader reader(rig().settings(), rig().client());
+    rt::WorkQueue queue(rt::work_of<&SigningKeyReader::next>(std::string(kSigningKeys), reader), 2);
+    changes::v1::CallRailConnected event;
+    event.set_company_id("org_lookup");
+    auto want = [&] {
+        rt::Envelope meta;
+        rt::Sink sink("company-service");
+        rt::Out<> out(sink);
+        auto tx = rig().pool().begin(pg::Scope::company(CompanyId{"org_lookup"}));
+        CHECK(reader.want({event, meta}, tx, out).settled());
+        tx.commit();
+    };
+    auto work = [] { return rig().value("SELECT coalesce(string_agg(concat_ws(' ', attempt, error, CASE WHEN given_up_at IS NULL THEN '' ELSE 'given up' END), ','), 'none') AS v FROM work WHERE queue = 'company-service/signing-keys'"); };
+    auto key = [] { return rig().value("SELECT coalesce(callrail_signing_key_last4, 'none') AS v FROM companies WHERE id = 'org_lookup'"); };
+    const std::string path = "/v3/a/ACCLOOK/integrations.json";
+    rig().sql("DELETE FROM work");
+    want();
+    want();
+    peer().on(path, "{}", 503);
+    CHECK(queue.run_one(rig().pool()));
+    CHECK(work() == "1 CallRail answered 503 ");
+    CHECK_FALSE(queue.run_one(rig().pool()));  // it waits
+    peer().on(path, R"({"integrations":[{"type":"Webhooks","signing_key":"the key 1234"}]})");
+    rig().sql("UPDATE work SET due_at = now()");
+    CHECK(queue.run_one(rig().pool()));
+    CHECK(work() == "none");
+    CHECK(key() == "1234");
+    peer().on(path, "{}", 401);
+    want();
+    CHECK(queue.run_one(rig().pool()));
+    CHECK(work() == "1 CallRail answered 401: check the API key and the account id, and set them again given up");
+    peer().on(path, R"({"integrations":[]})");  // none yet: it is no fault
+    want();
+    CHECK(queue.run_one(rig().pool()));
+    CHECK(work() == "none");
+    CHECK(key() == "1234");
 }
 
 TEST_CASE("a number that another's key has proven is had at once by whose account lists it", "[integration]") {
@@ -276,10 +320,7 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     auto people = [] {
         return rig().value("SELECT string_agg(concat_ws(' ', id, role, status, name, email), '; ' ORDER BY id) AS v FROM company_users WHERE company_id = 'org_people'");
     };
-    auto look = [] {
-        auto db = rig().connection();
-        return rig().members.check(db, CompanyId{"org_people"}).again;
-    };
+    auto look = [] { return rig().members.check(rig().pool(), CompanyId{"org_people"}).again; };
     CHECK(due("org_people", "members") == "true");  // at once when a company is made
     CHECK(look() == "");                            // Clerk has no such organisation
     auto member = [](const char* user, const char* role, const char* name) {
@@ -295,23 +336,32 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     CHECK(look() != "");
 }
 
+namespace {
+
+/// Who is due of the members' queue, as a process has it done.
+void run_all(const Checks& checks) {
+    rt::WorkQueue queue(rt::work_of<&Checks::next>(std::string(kMemberChecks), checks), 1);
+    while (queue.run_one(rig().pool())) {
+    }
+}
+
+}  // namespace
+
 TEST_CASE("a company over which a look fails holds up none that is due after it", "[integration]") {
     for (auto id : {"org_fails_1", "org_fails_2", "org_behind"}) rig().company(id);
-    rig().sql("UPDATE company_checks SET due_at = now() + interval '1 day' WHERE what = 'members' AND company_id NOT IN ('org_fails_1', 'org_fails_2', 'org_behind')");
-    rig().sql("UPDATE company_checks SET due_at = now() - interval '1 minute' WHERE what = 'members' AND company_id LIKE 'org_fails_%'");
+    rig().sql("UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members' AND company_id NOT IN ('org_fails_1', 'org_fails_2', 'org_behind')");
+    rig().sql("UPDATE work SET due_at = now() - interval '1 minute' WHERE queue = 'company-service/members' AND company_id LIKE 'org_fails_%'");
     std::string seen;
-    Checks checks("members", std::chrono::hours(1), [&](pg::Connection& db, const CompanyId& company) -> CheckResult {
+    run_all(Checks(std::chrono::hours(1), [&](const CompanyId& company) -> CheckResult {
         seen += company.value() + " ";
         if (company.value() == "org_fails_1") throw std::runtime_error("what nobody thought of");
-        auto tx = db.begin(pg::Scope::company(company));
+        auto tx = rig().pool().begin(pg::Scope::company(company));
         if (company.value() == "org_fails_2") tx.each({"test.divide", "SELECT 1 / 0 AS n"}, {}, [](const pg::Fields&) {});
         tx.commit();
         return {};
-    });
-    auto db = rig().connection();
-    checks.run(db);
+    }));
     CHECK((seen == "org_fails_1 org_fails_2 org_behind " || seen == "org_fails_2 org_fails_1 org_behind "));
-    CHECK(rig().value("SELECT string_agg(company_id || ' ' || failures || ' ' || (due_at > now()), ', ' ORDER BY company_id) AS v FROM company_checks WHERE what = 'members' AND company_id IN ('org_fails_1', 'org_fails_2', 'org_behind')") ==
+    CHECK(rig().value("SELECT string_agg(company_id || ' ' || attempt || ' ' || (due_at > now()), ', ' ORDER BY company_id) AS v FROM work WHERE queue = 'company-service/members' AND company_id IN ('org_fails_1', 'org_fails_2', 'org_behind')") ==
           "org_behind 0 true, org_fails_1 1 true, org_fails_2 1 true");
 }
 
@@ -319,24 +369,41 @@ TEST_CASE("checks run for who is due, again soon after a failure, and once more 
     rig().company("org_due");
     std::vector<std::string> seen;
     bool fail = true, ask = false;
-    Checks checks("members", std::chrono::hours(1), [&](pg::Connection&, const CompanyId& company) -> CheckResult {
+    Checks checks(std::chrono::hours(1), [&](const CompanyId& company) -> CheckResult {
         if (company.value() == "org_due") seen.push_back(company.value());
-        if (company.value() == "org_due" && ask) rig().sql("SELECT check_company('org_due', 'members')");
+        if (company.value() == "org_due" && std::exchange(ask, false)) rig().sql("SELECT check_company('org_due', 'members')");
         return {fail && company.value() == "org_due" ? "not now" : ""};
     });
-    auto db = rig().connection();
-    auto minutes = [] { return rig().value("SELECT round(extract(epoch FROM due_at - now()) / 60)::text || ' ' || failures AS v FROM company_checks WHERE company_id = 'org_due' AND what = 'members'"); };
-    checks.run(db);
+    auto minutes = [] { return rig().value("SELECT round(extract(epoch FROM due_at - now()) / 60)::text || ' ' || attempt AS v FROM work WHERE company_id = 'org_due' AND queue = 'company-service/members'"); };
+    run_all(checks);
     CHECK(seen.size() == 1);
     CHECK((minutes() == "0 1" || minutes() == "1 1"));
-    checks.run(db);
+    run_all(checks);
     CHECK(seen.size() == 1);
-    rig().sql("UPDATE company_checks SET due_at = now() WHERE company_id = 'org_due'");
+    rig().sql("UPDATE work SET due_at = now() WHERE company_id = 'org_due'");
     fail = false;
     ask = true;
-    checks.run(db);
-    ask = false;
-    checks.run(db);
+    run_all(checks);
     CHECK(seen.size() == 3);
     CHECK(minutes() == "60 0");
+}
+
+TEST_CASE("a company's members are wanted before their time once a second, and the look that follows is told from those before", "[integration]") {
+    rig().company("org_asked");
+    rig().sql("UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members'");
+    auto wanted = [](const std::string& since) {
+        pg::Connection db(testkit::TestPostgres::as_role(rig().url(), "otto_lead_pipeline"), "asks");
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_asked"}));
+        bool pending = false;
+        tx.each({"test.wanted", "SELECT members_wanted($1::timestamptz) AS v"}, {since}, [&](const pg::Fields& f) { pending = f.boolean("v"); });
+        tx.commit();
+        return pending;
+    };
+    auto since = rig().value("SELECT clock_timestamp() AS v");
+    CHECK(wanted(since));
+    CHECK(due("org_asked", "members") == "true");
+    CHECK(wanted(since));  // it is still to come
+    run_all(Checks(std::chrono::hours(1), [](const CompanyId&) { return CheckResult{}; }));
+    CHECK_FALSE(wanted(since));
+    CHECK(rig().value("SELECT wanted AS v FROM work WHERE queue = 'company-service/members' AND company_id = 'org_asked'") == "1");
 }

@@ -42,7 +42,7 @@ public:
             auto found = answers_.find(r.path);
             return found == answers_.end() ? http::Response::json(404, "{}") : http::Response::json(found->second.first, found->second.second);
         };
-        for (auto path : {"/v3/a/{account}/trackers.json", "/v1/organizations/{id}/memberships"}) router->add(http::Method::get, path, answer);
+        for (auto path : {"/v3/a/{account}/trackers.json", "/v3/a/{account}/integrations.json", "/v1/organizations/{id}/memberships"}) router->add(http::Method::get, path, answer);
         router->add(http::Method::post, "/v1/organizations", answer);
         router->add(http::Method::del, "/v1/organizations/{id}", answer);
         router->add(http::Method::patch, "/v1/organizations/{id}", answer);
@@ -96,6 +96,7 @@ public:
         tx.each({name_of(text), text}, {}, row);
         tx.commit();
     }
+    const Secret& url() const { return url_; }
     Secret service_url() const { return testkit::TestPostgres::as_role(url_, "otto_company_service"); }
     void company(const std::string& id, const std::string& phone = "") {
         sql("INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, nullif($2, ''))", {id, phone});
@@ -160,6 +161,7 @@ public:
         return "+1202" + digits;
     }
     pg::Pool& pool() { return pool_; }
+    http::Client& client() { return client_; }
 
 private:
     /// Statements are told apart by their names, of which Postgres sees 63 bytes.
