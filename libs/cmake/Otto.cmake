@@ -1,7 +1,7 @@
 # The project's few CMake words. A folder's CMakeLists.txt is two or three of them:
 #
 #   otto_lib(kafka DEPS base telemetry PRIVATE PkgConfig::RDKAFKA)      libs/kafka: src/*.cpp, include/, tests/*_test.cpp
-#   otto_service(tenant-router DEPS runtime directory events)           services/tenant-router: *.cpp but main.cpp, sql/*.sql, tests/
+#   otto_service(tenant-router DEPS runtime directory events)           services/tenant-router: *.cpp and */*.cpp but main.cpp, sql/*.sql, tests/
 #   otto_proto(otto_protos FILES events/otto/.../x.proto)               a library of generated messages
 #   otto_test(base_test SOURCES … DEPS …)                               one Catch2 executable, for unit and integration a ctest each
 #
@@ -109,8 +109,9 @@ endfunction()
 function(otto_service name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   string(REPLACE "-" "_" ns ${name})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*/*.cpp)
   list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/main.cpp)
+  list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/tests/")
   add_library(${ns}_lib STATIC ${sources})
   set_target_properties(${ns}_lib PROPERTIES LINKER_LANGUAGE CXX)
   # Tests elsewhere include "callrail-ingress/callrail.hpp": the folder above is on the path, the service's own folder too.

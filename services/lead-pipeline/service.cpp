@@ -1,11 +1,11 @@
-#include "analyses.hpp"
 #include "app/process.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "config.hpp"
-#include "doubts.hpp"
-#include "due.hpp"
-#include "handlers.hpp"
-#include "renumber.hpp"
+#include "handlers/analyses.hpp"
+#include "handlers/calls.hpp"
+#include "handlers/doubts.hpp"
+#include "handlers/due.hpp"
+#include "handlers/renumber.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {

@@ -1,13 +1,13 @@
-#include "analyses.hpp"
+#include "handlers/analyses.hpp"
 
 #include <algorithm>
 #include <random>
 
-#include "doubts.hpp"
-#include "due.hpp"
+#include "handlers/doubts.hpp"
+#include "handlers/due.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "steps.hpp"
-#include "task.hpp"
+#include "rules/task.hpp"
 #include "testing/catch.hpp"
 #include "testkit/rig.hpp"
 

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <random>
 
-#include "call.hpp"
-#include "contact.hpp"
+#include "rules/call.hpp"
+#include "rules/contact.hpp"
 #include "database.hpp"
-#include "handlers.hpp"
-#include "lead.hpp"
+#include "handlers/calls.hpp"
+#include "rules/lead.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "testing/catch.hpp"
 #include "testkit/rig.hpp"

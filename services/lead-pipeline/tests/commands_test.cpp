@@ -1,5 +1,5 @@
 // What people may command about tasks and leads, as the service's own role.
-#include "commands.hpp"
+#include "commands/commands.hpp"
 
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"

@@ -2,9 +2,9 @@
 #include <random>
 #include <set>
 
-#include "contact.hpp"
-#include "lead.hpp"
-#include "task.hpp"
+#include "rules/contact.hpp"
+#include "rules/lead.hpp"
+#include "rules/task.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;

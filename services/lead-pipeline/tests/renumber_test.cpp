@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <random>
 
-#include "renumber.hpp"
+#include "handlers/renumber.hpp"
 #include "steps.hpp"
 
 using namespace otto;

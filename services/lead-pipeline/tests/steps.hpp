@@ -2,9 +2,9 @@
 // What happens to a customer's calls, a step a function, each in a transaction of its own.
 #include <set>
 
-#include "analyses.hpp"
+#include "handlers/analyses.hpp"
 #include "database.hpp"
-#include "handlers.hpp"
+#include "handlers/calls.hpp"
 #include "testing/catch.hpp"
 
 namespace otto::lead_pipeline::tests {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/uuid.hpp"
-#include "contact.hpp"
+#include "rules/contact.hpp"
 #include "pg/tx.hpp"
 
 namespace otto::lead_pipeline {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/uuid.hpp"
-#include "lead.hpp"
+#include "rules/lead.hpp"
 #include "pg/tx.hpp"
 
 namespace otto::lead_pipeline {

@@ -1,4 +1,4 @@
-#include "contact.hpp"
+#include "rules/contact.hpp"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/unicode.hpp"
-#include "call.hpp"
+#include "rules/call.hpp"
 
 namespace otto::lead_pipeline {
 namespace {

@@ -1,9 +1,9 @@
-#include "call.hpp"
+#include "rules/call.hpp"
 
 #include <algorithm>
 
 #include "base/spoken_time.hpp"
-#include "contact.hpp"
+#include "rules/contact.hpp"
 
 namespace otto::lead_pipeline {
 namespace {

@@ -1,7 +1,7 @@
 // The second half of a batch: what was settled is written, what hung on former rows goes along, and it is told.
 #include <algorithm>
 
-#include "batch.hpp"
+#include "books/batch.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 

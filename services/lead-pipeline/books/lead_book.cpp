@@ -1,4 +1,4 @@
-#include "leads.hpp"
+#include "books/lead_book.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "lead.hpp"
+#include "rules/lead.hpp"
 
 #include <algorithm>
 #include <tuple>

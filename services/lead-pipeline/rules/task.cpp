@@ -1,4 +1,4 @@
-#include "task.hpp"
+#include "rules/task.hpp"
 
 #include <algorithm>
 #include <array>

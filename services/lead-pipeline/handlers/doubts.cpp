@@ -1,8 +1,8 @@
-#include "doubts.hpp"
+#include "handlers/doubts.hpp"
 
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "task.hpp"
+#include "rules/task.hpp"
 
 namespace otto::lead_pipeline {
 

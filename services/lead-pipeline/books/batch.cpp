@@ -1,10 +1,10 @@
-#include "batch.hpp"
+#include "books/batch.hpp"
 
 #include <algorithm>
 
 #include "base/phone.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "owners.hpp"
+#include "books/owners.hpp"
 
 namespace otto::lead_pipeline {
 namespace {

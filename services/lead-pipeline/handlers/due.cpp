@@ -1,4 +1,4 @@
-#include "due.hpp"
+#include "handlers/due.hpp"
 
 #include <set>
 

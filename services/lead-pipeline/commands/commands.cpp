@@ -1,12 +1,12 @@
-#include "commands.hpp"
+#include "commands/commands.hpp"
 
 #include <algorithm>
 
 #include "api/inputs.hpp"
 #include "api/resources.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "lead.hpp"
-#include "task.hpp"
+#include "rules/lead.hpp"
+#include "rules/task.hpp"
 #include "words.hpp"
 
 namespace otto::lead_pipeline {

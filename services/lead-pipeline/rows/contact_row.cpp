@@ -1,4 +1,4 @@
-#include "cards.hpp"
+#include "rows/contact_row.hpp"
 
 #include "lead-pipeline/sql.hpp"
 

@@ -1,4 +1,4 @@
-#include "renumber.hpp"
+#include "handlers/renumber.hpp"
 
 #include <limits>
 

@@ -10,10 +10,10 @@
 #include <variant>
 #include <vector>
 
-#include "call_row.hpp"
-#include "cards.hpp"
-#include "lead.hpp"
-#include "leads.hpp"
+#include "rows/call_row.hpp"
+#include "rows/contact_row.hpp"
+#include "rules/lead.hpp"
+#include "books/lead_book.hpp"
 #include "otto/calls/v1/calls.pb.h"
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/routed/v1/routed.pb.h"

@@ -1,14 +1,14 @@
-#include "analyses.hpp"
+#include "handlers/analyses.hpp"
 
 #include <map>
 #include <set>
 
 #include "base/spoken_time.hpp"
-#include "cards.hpp"
+#include "rows/contact_row.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "leads.hpp"
-#include "task.hpp"
+#include "books/lead_book.hpp"
+#include "rules/task.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::lead_pipeline {

@@ -6,7 +6,7 @@
 
 #include "base/phone.hpp"
 #include "base/time.hpp"
-#include "order.hpp"
+#include "rules/order.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 
 namespace otto::lead_pipeline {

@@ -1,4 +1,4 @@
-#include "owners.hpp"
+#include "books/owners.hpp"
 
 #include <map>
 

@@ -1,4 +1,4 @@
-#include "order.hpp"
+#include "rules/order.hpp"
 
 #include "base/json.hpp"
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/uuid.hpp"
-#include "call.hpp"
+#include "rules/call.hpp"
 #include "pg/tx.hpp"
 
 namespace otto::lead_pipeline {

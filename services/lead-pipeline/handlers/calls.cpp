@@ -1,6 +1,6 @@
-#include "handlers.hpp"
+#include "handlers/calls.hpp"
 
-#include "batch.hpp"
+#include "books/batch.hpp"
 
 namespace otto::lead_pipeline {
 

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "batch.hpp"
+#include "books/batch.hpp"
 #include "pg/connection.hpp"
 #include "runtime/runtime.hpp"
 

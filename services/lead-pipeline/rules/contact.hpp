@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/time.hpp"
-#include "order.hpp"
+#include "rules/order.hpp"
 
 namespace otto::lead_pipeline {
 

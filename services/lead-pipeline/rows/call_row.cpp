@@ -1,4 +1,4 @@
-#include "call_row.hpp"
+#include "rows/call_row.hpp"
 
 #include "base/json.hpp"
 #include "base/phone.hpp"
