@@ -1,7 +1,9 @@
 #include <charconv>
 
 #include "base/crypto.hpp"
+#include "base/json.hpp"
 #include "pg/query.hpp"
+#include "pg/value.hpp"
 #include "session.hpp"
 
 namespace otto::pg {
@@ -123,6 +125,27 @@ std::optional<Instant> Fields::time(std::string_view column) const {
 std::string Fields::bytes(std::string_view column) const {
     auto t = text(column);
     return t.starts_with("\\x") ? hex_decode(std::string_view(t).substr(2)).value_or("") : t;
+}
+
+std::string_view Fields::first() const {
+    const char* name = PQfname(result_of(result_), 0);
+    if (!name) throw std::logic_error("the result has no column");
+    return name;
+}
+
+std::optional<std::vector<std::string>> Value<std::vector<std::string>>::read(const Fields& f, std::string_view column) {
+    auto parsed = JsonDocument::parse(f.text(column));
+    if (!parsed || !parsed->root().is_array()) return std::nullopt;
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < parsed->root().size(); ++i) out.emplace_back(parsed->root().at(i).string().value_or(""));
+    return out;
+}
+
+Param Value<std::vector<std::string>>::write(const std::vector<std::string>& items) {
+    JsonWriter w;
+    w.begin_array();
+    for (const auto& item : items) w.value(item);
+    return w.end_array().take();
 }
 
 }  // namespace otto::pg

@@ -42,7 +42,8 @@ public:
     /// bytea
     static Param bytes(std::string_view raw);
 
-    const std::optional<std::string>& text() const { return text_; }
+    const std::optional<std::string>& text() const& { return text_; }
+    std::optional<std::string> text() && { return std::move(text_); }
 
 private:
     std::optional<std::string> text_;
@@ -80,6 +81,7 @@ public:
     std::optional<Uuid> maybe_uuid(std::string_view column) const;
     std::optional<Instant> time(std::string_view column) const;
     std::string bytes(std::string_view column) const;  ///< bytea decoded
+    std::string_view first() const;                    ///< the first column's name
 
 private:
     int index(std::string_view column) const;

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "pg/query.hpp"
+#include "pg/value.hpp"
 
 namespace otto::pg {
 
@@ -96,6 +97,20 @@ public:
     std::vector<R> many(const Query& q, Params p = {}) {
         std::vector<R> out;
         each(q, std::move(p), [&](const Fields& f) { out.push_back(R::from(f)); });
+        return out;
+    }
+    /// The one value of a statement of one column; nullopt: there is no row. Where it may be null, T is an optional.
+    template <class T>
+    std::optional<T> value(const Query& q, Params p = {}) {
+        auto all = values<T>(q, std::move(p));
+        if (all.empty()) return std::nullopt;
+        if (all.size() > 1) too_many(q);
+        return std::optional<T>(std::in_place, std::move(all.front()));
+    }
+    template <class T>
+    std::vector<T> values(const Query& q, Params p = {}) {
+        std::vector<T> out;
+        each(q, std::move(p), [&](const Fields& f) { out.push_back(detail::read<T>(f, f.first())); });
         return out;
     }
     /// Rows one by one, without a struct.
