@@ -4,6 +4,7 @@
 
 #include "api/inputs.hpp"
 #include "api/resources.hpp"
+#include "books/lead_book.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "rules/lead.hpp"
 #include "rules/task.hpp"
@@ -32,22 +33,6 @@ struct Place {
     std::optional<Uuid> lead;
     std::optional<std::string> rep;
     static Place from(const pg::Fields& f) { return {f.uuid("contact_card_id"), f.maybe_uuid("lead_id"), f.maybe_text("assigned_rep_id")}; }
-};
-
-struct LeadRow {
-    std::string status;
-    std::optional<std::string> rep;
-    static LeadRow from(const pg::Fields& f) { return {f.text("status"), f.maybe_text("assigned_rep_id")}; }
-};
-
-struct Rep {
-    std::optional<std::string> id;
-    static Rep from(const pg::Fields& f) { return {f.maybe_text("assigned_rep_id")}; }
-};
-
-struct ContactId {
-    Uuid id;
-    static ContactId from(const pg::Fields& f) { return {f.uuid("contact_card_id")}; }
 };
 
 /// What a field names is not there, or is not the caller's to see.
@@ -92,14 +77,8 @@ void save_task(Context& c, const Uuid& id, const Task& t) {
     c.tx().write(sql::change_task, {c.company(), id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.priority, t.status, c.who.user});
 }
 
-/// The contact first, as everybody who works on its leads does.
 LeadRow lock_lead(Context& c, const Uuid& id) {
-    auto contact = c.tx().maybe<ContactId>(sql::contact_of_lead, {c.company(), id});
-    if (!contact) api::not_found("lead");
-    pg::Columns card(2);
-    card.row({c.company(), contact->id});
-    c.tx().write(sql::lock_cards, card.params());
-    auto lead = c.tx().maybe<LeadRow>(sql::lock_lead, {c.company(), id});
+    auto lead = LeadBook(c.tx()).hold({c.company(), LeadId{id}});
     if (!lead) api::not_found("lead");
     return *lead;
 }
@@ -129,8 +108,8 @@ http::Response Commands::create_task(Context& c) const {
     if (lead) place(sql::place_of_lead, {c.company(), *lead}, "lead_id", "lead");
     if (contact && !lead) place(sql::place_of_contact, {c.company(), *contact, self}, "contact_card_id", "contact");
     if (appointment) {
-        auto rep = c.tx().maybe<Rep>(sql::rep_of_appointment, {c.company(), *appointment});
-        if (!rep || (self && !own && rep->id != self)) no_such("appointment_id", "appointment");
+        auto rep = c.tx().value<std::optional<std::string>>(sql::rep_of_appointment, {c.company(), *appointment});
+        if (!rep || (self && !own && *rep != self)) no_such("appointment_id", "appointment");
     }
 
     // A rep's task is the rep's own unless it says otherwise.
@@ -206,7 +185,7 @@ http::Response Commands::change_lead(Context& c) const {
     }
     if (rep && rep != lead.rep) c.must_be_member("assigned_rep_id", *rep);
     lead.rep = in.change("assigned_rep_id", rep).after(lead.rep);
-    c.tx().write(sql::assign_lead, {c.company(), id, lead.rep, pool_status(lead.status, lead.rep.has_value())});
+    assign_leads(c.tx(), std::vector{lead});
     return c.changed({"lead", id.to_string(), "lead.change", in.changed()}, sql::lead, resources::lead_value);
 }
 
@@ -218,7 +197,8 @@ http::Response Commands::claim_lead(Context& c) const {
     if (lead.rep && *lead.rep != self) api::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});
     if (!is_open(lead.status)) api::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.", {{"status", "is " + lead.status}});
     if (lead.rep) return c.row(id.to_string(), sql::lead, resources::lead_value);
-    c.tx().write(sql::assign_lead, {c.company(), id, self, pool_status(lead.status, true)});
+    lead.rep = self;
+    assign_leads(c.tx(), std::vector{lead});
     return c.changed({"lead", id.to_string(), "lead.claim"}, sql::lead, resources::lead_value);
 }
 

@@ -1,16 +1,20 @@
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
-#include "books/batch.hpp"
+#include "books/books.hpp"
 #include "pg/connection.hpp"
+#include "rows/keys.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {
 
-/// What is on record is as the present rules have it: cards whose number is read otherwise now, or is none; cards without a number whose caller's is known; calls whose number or flags follow otherwise from
-/// their rows. The migrations put down which companies are to be looked through (`renumbering`); each look is a page, each card and each hundred calls a transaction of their own, settled by
-/// the very code that settles reports. Whatever stops half way goes on where it was. One process of the deployment at a time (a periodic job).
+/// Makes what is on record as the present rules have it: cards whose number is read otherwise now, or is none; cards without a
+/// number whose caller's is known; calls whose number or flags follow otherwise from their rows. The migrations put down which
+/// companies are to be looked through (`renumbering`); each look is a page, each card and each hundred calls a transaction of
+/// their own, settled by the very code that settles reports (Books). Whatever stops half way goes on where it was. One process of
+/// the deployment at a time (a periodic job).
 class Renumber {
 public:
     explicit Renumber(Millis grace) : grace_(grace) {}
@@ -21,13 +25,15 @@ private:
     struct Company;
     bool page_of_cards(pg::Connection&, Company&) const;
     bool page_of_calls(pg::Connection&, Company&) const;
-    void judge(pg::Connection&, const std::string& company, const Uuid& card) const;
-    void look_at(pg::Connection&, const std::string& company, const std::vector<std::int64_t>& calls) const;
+    void judge(pg::Connection&, const ContactKey&) const;
+    bool settle_number(pg::Tx&, const ContactRow&, const Phone&) const;
+    void look_at(pg::Connection&, const CompanyId&, std::span<const CallId> calls) const;
     template <class Work>
     void guarded(Company&, const std::string& what, Work&&) const;
 
     Millis grace_;
-    rt::Emitter<calls::v1::CallRecorded, calls::v1::CallFolded, calls::v1::LeadMoved, changes::v1::RowChanged> emitter_{"lead-pipeline"};
+    rt::Emitter<calls::v1::CallRecorded, calls::v1::CallFolded, calls::v1::LeadMoved, changes::v1::RowChanged> emitter_{
+        "lead-pipeline"};
 };
 
 }  // namespace otto::lead_pipeline

@@ -4,65 +4,11 @@
 #include "base/phone.hpp"
 
 namespace otto::lead_pipeline {
+namespace {
 
-CallRow CallRow::from(const pg::Fields& f) {
-    CallRow r;
-    r.company = f.text("company_id");
-    r.provider = f.text("provider");
-    r.provider_call_id = f.text("provider_call_id");
-    r.traceparent = f.text("traceparent");
-    r.call_id = f.integer("call_id");
-    r.version = f.integer("version");
-    r.contact = f.uuid("contact_card_id");
-    r.lead = f.uuid("lead_id");
-    r.owner_id = f.maybe_text("owner_id");
-    auto& c = r.call;
-    // What is derived or not shown stands in the merge state.
-    auto state = JsonDocument::parse(f.text("merge_state"));
-    auto root = state ? state->root() : JsonView{};
-    c.origins = Origins::parse(root["origins"].dump());
-    c.reported_status = std::string(root["status"].string().value_or(""));
-    c.ever_answered = root["answered"].boolean().value_or(false);
-    for (std::size_t i = 0; i < root["seen"].size(); ++i) c.seen.emplace(root["seen"].at(i).string().value_or(""));
-    for (const auto& id : c.origins.reports()) c.seen.insert(name_of(id));  // of rows that are older than the list
-    bool by_reports = c.origins.of("status").has_value() || !c.seen.empty();
-    if (!by_reports) {  // somebody wrote the row with SQL: what stands there is all that is known
-        c.reported_status = f.text("status");
-        c.ever_answered = f.boolean("answered");
-    }
-    auto kept = [&](const char* name, std::optional<std::string>& slot) {
-        if (auto text = root[name].string()) slot = std::string(*text);
-    };
-    kept("owner", c.owner_email);
-    kept("name", c.customer_name);
-    kept("city", c.customer_city);
-    kept("state", c.customer_state);
-    if (auto number = f.maybe_text("phone_number")) {  // as numbers are read now, whenever it was written
-        auto phone = normalize_phone(*number);
-        c.phone_number = std::move(phone.text);
-        c.phone_callable = phone.e164;
-    }
-    c.tracking_number = f.maybe_text("tracking_number");
-    if (c.origins.of("direction") || !by_reports) c.direction = f.maybe_text("direction");
-    c.recording_url = f.maybe_text("recording_url");
-    c.source = f.maybe_text("source");
-    c.campaign = f.maybe_text("campaign");
-    c.keywords = f.maybe_text("keywords");
-    c.note = f.maybe_text("note");
-    c.value = f.maybe_text("value");
-    c.lead_status = f.maybe_text("lead_status");
-    c.duration_s = f.maybe_integer("duration");
-    c.first_call = f.maybe_boolean("first_call");
-    auto tags = JsonDocument::parse(f.text("tags_json"));
-    for (std::size_t i = 0; tags && i < tags->root().size(); ++i) c.tags.emplace_back(tags->root().at(i).string().value_or(""));
-    c.started_at = f.time("started_at");
-    c.ended_at = f.time("ended_at");
-    c.received_at = f.time("received_at").value_or(Instant{});
-    r.was_missed = f.boolean("missed_call") && c.phone_callable;
-    return r;
-}
-
-std::string merge_state(const Call& c) {
+/// What is derived or not shown, and which report each field comes from.
+std::string merge_state(const CallRow& row) {
+    const auto& c = row.call;
     JsonWriter w;
     w.begin_object().member("status", c.reported_status).member("answered", c.ever_answered).member("callable", c.phone_callable);
     if (c.owner_email) w.member("owner", *c.owner_email);
@@ -74,11 +20,105 @@ std::string merge_state(const Call& c) {
     return w.end_array().key("origins").raw(c.origins.text()).end_object().take();
 }
 
-std::string tags_json(const Call& c) {
-    JsonWriter w;
-    w.begin_array();
-    for (const auto& t : c.tags) w.value(t);
-    return w.end_array().take();
+void read_merge_state(CallRow& row, const std::string& text) {
+    auto& c = row.call;
+    auto state = JsonDocument::parse(text);
+    auto root = state ? state->root() : JsonView{};
+    c.origins = Origins::parse(root["origins"].dump());
+    c.reported_status = std::string(root["status"].string().value_or(""));
+    c.ever_answered = root["answered"].boolean().value_or(false);
+    for (std::size_t i = 0; i < root["seen"].size(); ++i) c.seen.emplace(root["seen"].at(i).string().value_or(""));
+    for (const auto& id : c.origins.reports()) c.seen.insert(name_of(id));  // of rows that are older than the list
+    auto kept = [&](const char* name, std::optional<std::string>& slot) {
+        if (auto said = root[name].string()) slot = std::string(*said);
+    };
+    kept("owner", c.owner_email);
+    kept("name", c.customer_name);
+    kept("city", c.customer_city);
+    kept("state", c.customer_state);
 }
+
+/// Else somebody wrote the row with SQL, and what stands there is all that is known.
+bool is_made_of_reports(const CallRow& row) { return row.call.origins.of("status").has_value() || !row.call.seen.empty(); }
+
+/// As numbers are read now, whenever it was written.
+void read_number(CallRow& row, std::optional<std::string> number) {
+    if (!number) return;
+    auto phone = normalize_phone(*number);
+    row.call.phone_number = std::move(phone.text);
+    row.call.phone_callable = phone.e164;
+}
+
+const pg::Table<CallRow> kCalls("lead_pipeline", "calls",
+                                {
+                                    pg::col("company_id", &CallRow::company).key(),
+                                    pg::col("call_id", &CallRow::id).key(),
+                                    // First, because it tells what the columns behind it are worth.
+                                    pg::derived<CallRow>("merge_state", merge_state, read_merge_state),
+                                    pg::col("provider", &CallRow::provider).once(),
+                                    pg::col("provider_call_id", &CallRow::provider_call_id),
+                                    pg::derived<CallRow>(
+                                        "phone_number", [](const CallRow& r) { return r.call.phone_number; }, read_number),
+                                    pg::col("tracking_number", &CallRow::call, &Call::tracking_number),
+                                    pg::derived<CallRow>(
+                                        "direction", [](const CallRow& r) { return r.call.direction_or_inbound(); },
+                                        [](CallRow& r, std::string direction) {
+                                            if (r.call.origins.of("direction") || !is_made_of_reports(r))
+                                                r.call.direction = std::move(direction);
+                                        }),
+                                    pg::derived<CallRow>(
+                                        "status", [](const CallRow& r) { return r.call.status(); },
+                                        [](CallRow& r, std::string status) {
+                                            if (!is_made_of_reports(r)) r.call.reported_status = std::move(status);
+                                        }),
+                                    pg::derived<CallRow>(
+                                        "answered", [](const CallRow& r) { return r.call.answered(); },
+                                        [](CallRow& r, bool answered) {
+                                            if (!is_made_of_reports(r)) r.call.ever_answered = answered;
+                                        }),
+                                    pg::derived<CallRow>(
+                                        "missed_call", [](const CallRow& r) { return r.call.missed_call(); },
+                                        [](CallRow& r, bool missed) { r.was_missed = missed && r.call.phone_callable; }),
+                                    pg::col("duration", &CallRow::call, &Call::duration_s),
+                                    pg::col("recording_url", &CallRow::call, &Call::recording_url),
+                                    pg::col("started_at", &CallRow::call, &Call::started_at),
+                                    pg::col("ended_at", &CallRow::call, &Call::ended_at),
+                                    pg::col("contact_card_id", &CallRow::contact),
+                                    pg::col("lead_id", &CallRow::lead),
+                                    pg::col("owner_id", &CallRow::owner_id),
+                                    pg::col("source", &CallRow::call, &Call::source),
+                                    pg::col("campaign", &CallRow::call, &Call::campaign),
+                                    pg::col("keywords", &CallRow::call, &Call::keywords),
+                                    pg::col("tags", &CallRow::call, &Call::tags),
+                                    pg::col("note", &CallRow::call, &Call::note),
+                                    pg::col("value", &CallRow::call, &Call::value),
+                                    pg::col("lead_status", &CallRow::call, &Call::lead_status),
+                                    pg::col("first_call", &CallRow::call, &Call::first_call),
+                                    pg::col("received_at", &CallRow::call, &Call::received_at),
+                                    pg::col("version", &CallRow::version),
+                                    pg::col("traceparent", &CallRow::traceparent).once(),
+                                });
+
+const pg::Table<AliasRow> kAliases("lead_pipeline", "call_aliases",
+                                   {
+                                       pg::col("company_id", &AliasRow::alias, &Alias::company),
+                                       pg::col("provider", &AliasRow::alias, &Alias::provider),
+                                       pg::col("alias", &AliasRow::alias, &Alias::alias),
+                                       pg::col("call_id", &AliasRow::call),
+                                   });
+
+}  // namespace
+
+// In the order of call_id: of rows that prove to be one call the older comes first.
+const pg::Select<CallRow> lock_calls =
+    kCalls.by("lock_calls", {"company_id", "call_id"}, "ORDER BY company_id, call_id FOR UPDATE");
+const pg::Write<CallRow> save_calls = kCalls.upsert("save_calls");
+
+const pg::Select<AliasRow> known_aliases =
+    kAliases.select("known_aliases",
+                    "SELECT {columns} FROM call_aliases JOIN unnest($1::text[], $2::text[], $3::text[]) AS i (company_id, "
+                    "provider, alias) USING (company_id, provider, alias)");
+// No ON CONFLICT: if another batch has just given the call a row under one of these ids, this batch must read it and begin again.
+const pg::Write<AliasRow> add_aliases = kAliases.insert("add_aliases", "ORDER BY company_id, provider, alias");
 
 }  // namespace otto::lead_pipeline

@@ -1,24 +1,31 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "base/uuid.hpp"
+#include "pg/table.hpp"
+#include "rows/keys.hpp"
 #include "rules/contact.hpp"
-#include "pg/tx.hpp"
 
 namespace otto::lead_pipeline {
 
 /// A contact card as it stands in its row.
 struct ContactRow {
-    std::string company;
-    Uuid id;
-    std::optional<std::string> phone;
+    CompanyId company;
+    ContactId id;
+    std::optional<std::string> phone;  ///< none: a caller without a callable number
     Contact contact;
-    static ContactRow from(const pg::Fields&);
+    std::optional<Instant> made_at;  ///< of a new one: long ago, where it parts from an old one
+
+    ContactKey key() const { return {company, id}; }
 };
 
-/// Writes what is known of the people behind some cards.
-void save_cards(pg::Tx&, const std::vector<const ContactRow*>&);
+/// Cards of callable numbers, where there are none yet.
+extern const pg::Write<ContactRow> ensure_cards;
+/// A call's own cards, for want of a number.
+extern const pg::Write<ContactRow> ensure_own_cards;
+extern const pg::Select<ContactRow> lock_cards_of_numbers;
+extern const pg::Select<ContactRow> lock_cards;
+/// What is known of the people behind them.
+extern const pg::Write<ContactRow> name_cards;
 
 }  // namespace otto::lead_pipeline

@@ -1,24 +1,29 @@
 #include "rules/call.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/spoken_time.hpp"
-#include "rules/contact.hpp"
+#include "rules/name.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
 
 namespace pb = otto::inbound::v1;
 
-bool names(const pb::CallReport& r, std::string_view field) { return std::find(r.changed().begin(), r.changed().end(), field) != r.changed().end(); }
+bool names(const pb::CallReport& r, std::string_view field) {
+    return std::find(r.changed().begin(), r.changed().end(), field) != r.changed().end();
+}
 
 /// The later statement wins; absent or empty never clears, unless the provider says that the field changed.
 template <class T, class V>
 void take(Call& call, std::string_view field, std::optional<T>& slot, bool stated, V&& value, bool cleared, const Order& order) {
     if (!stated && !cleared) return;
     if (!call.origins.take(field, order)) return;
-    if (stated) slot = std::forward<V>(value);
-    else slot.reset();
+    if (stated)
+        slot = std::forward<V>(value);
+    else
+        slot.reset();
 }
 
 template <class T>
@@ -33,13 +38,37 @@ void fold(std::optional<T>& mine, const std::optional<T>& theirs, Pick pick) {
     mine = mine ? pick(*mine, *theirs) : *theirs;
 }
 
+/// A text of a report that is one of the call. Where the provider names the fields that changed (`clears`), an absent one of
+/// these is empty now.
+struct Text {
+    std::string_view field;
+    std::optional<std::string> Call::*slot;
+    bool (pb::CallReport::*stated)() const;
+    const std::string& (pb::CallReport::*said)() const;
+    bool clears = false;
+};
+constexpr std::array<Text, 11> kTexts{{
+    {"direction", &Call::direction, &pb::CallReport::has_direction, &pb::CallReport::direction},
+    {"recording_url", &Call::recording_url, &pb::CallReport::has_recording_url, &pb::CallReport::recording_url, true},
+    {"source", &Call::source, &pb::CallReport::has_source, &pb::CallReport::source, true},
+    {"campaign", &Call::campaign, &pb::CallReport::has_campaign, &pb::CallReport::campaign, true},
+    {"keywords", &Call::keywords, &pb::CallReport::has_keywords, &pb::CallReport::keywords, true},
+    {"note", &Call::note, &pb::CallReport::has_note, &pb::CallReport::note, true},
+    {"value", &Call::value, &pb::CallReport::has_value, &pb::CallReport::value, true},
+    {"lead_status", &Call::lead_status, &pb::CallReport::has_lead_status, &pb::CallReport::lead_status, true},
+    {"owner_email", &Call::owner_email, &pb::CallReport::has_agent_email, &pb::CallReport::agent_email},
+    {"customer_city", &Call::customer_city, &pb::CallReport::has_customer_city, &pb::CallReport::customer_city},
+    {"customer_state", &Call::customer_state, &pb::CallReport::has_customer_state, &pb::CallReport::customer_state},
+}};
+
 constexpr auto earliest = [](Instant a, Instant b) { return std::min(a, b); };
 
 /// Rank first, then order: within a rank the later statement counts, and a lower rank never undoes a higher one.
 void take_status(Call& call, const std::string& status, const Order& order) {
     if (status.empty()) return;
     auto mine = call.origins.of("status");
-    bool wins = !mine || rank(status) > rank(call.reported_status) || (rank(status) == rank(call.reported_status) && order >= *mine);
+    bool wins =
+        !mine || rank(status) > rank(call.reported_status) || (rank(status) == rank(call.reported_status) && order >= *mine);
     if (!wins) return;
     call.reported_status = status;
     call.origins.set("status", order);
@@ -56,7 +85,9 @@ int rank(std::string_view status) {
     return 2;
 }
 
-Order order_of(const pb::CallReport& r, Instant received_at, const std::string& event_id) { return {static_cast<int>(r.stage()), to_micros(received_at), event_id}; }
+Order order_of(const pb::CallReport& r, Instant received_at, const std::string& event_id) {
+    return {static_cast<int>(r.stage()), to_micros(received_at), event_id};
+}
 
 std::string Call::status() const {
     if (reported_status.empty()) return "ringing";
@@ -66,7 +97,9 @@ std::string Call::status() const {
 
 bool is_answered(std::string_view status) { return status == "completed"; }
 
-bool is_missed(std::string_view direction, std::string_view status) { return direction == "inbound" && (status == "missed" || status == "voicemail" || status == "failed"); }
+bool is_missed(std::string_view direction, std::string_view status) {
+    return direction == "inbound" && (status == "missed" || status == "voicemail" || status == "failed");
+}
 
 bool Call::answered() const { return is_answered(status()); }
 
@@ -85,27 +118,18 @@ void merge(Call& call, const pb::CallReport& r, const Order& order) {
         call.phone_number = std::move(phone.text);
         call.phone_callable = phone.e164;
     }
+    for (const auto& text : kTexts)
+        take(call, text.field, call.*text.slot, (r.*text.stated)(), (r.*text.said)(), text.clears && names(r, text.field), order);
     take(call, "tracking_number", call.tracking_number, !r.tracking_number().empty(), r.tracking_number(), false, order);
-    take(call, "direction", call.direction, r.has_direction(), r.direction(), false, order);
+    take(call, "customer_name", call.customer_name, split_name(r.customer_name()).has_value(), r.customer_name(), false, order);
     take_status(call, r.status(), order);
     call.ever_answered = call.ever_answered || (r.has_answered() && r.answered());
     take(call, "duration", call.duration_s, r.has_duration_s(), r.duration_s(), false, order);
-    take(call, "recording_url", call.recording_url, r.has_recording_url(), r.recording_url(), names(r, "recording_url"), order);
+    take(call, "first_call", call.first_call, r.has_first_call(), r.first_call(), false, order);
     // The earliest counts, for ever: none may that cannot have been, or the call would lie in 1970.
     if (r.has_started_at_us()) fold(call.started_at, credible(from_micros(r.started_at_us()), received), earliest);
     auto ended = credible(from_micros(r.ended_at_us()), received);
     take(call, "ended_at", call.ended_at, r.has_ended_at_us() && ended, ended.value_or(Instant{}), false, order);
-    take(call, "source", call.source, r.has_source(), r.source(), names(r, "source"), order);
-    take(call, "campaign", call.campaign, r.has_campaign(), r.campaign(), names(r, "campaign"), order);
-    take(call, "keywords", call.keywords, r.has_keywords(), r.keywords(), names(r, "keywords"), order);
-    take(call, "note", call.note, r.has_note(), r.note(), names(r, "note"), order);
-    take(call, "value", call.value, r.has_value(), r.value(), names(r, "value"), order);
-    take(call, "lead_status", call.lead_status, r.has_lead_status(), r.lead_status(), names(r, "lead_status"), order);
-    take(call, "first_call", call.first_call, r.has_first_call(), r.first_call(), false, order);
-    take(call, "owner_email", call.owner_email, r.has_agent_email(), r.agent_email(), false, order);
-    take(call, "customer_name", call.customer_name, split_name(r.customer_name()).has_value(), r.customer_name(), false, order);
-    take(call, "customer_city", call.customer_city, r.has_customer_city(), r.customer_city(), false, order);
-    take(call, "customer_state", call.customer_state, r.has_customer_state(), r.customer_state(), false, order);
     if (r.has_tags() && call.origins.take("tags", order)) call.tags.assign(r.tags().begin(), r.tags().end());
 }
 
@@ -116,26 +140,27 @@ void merge(Call& call, const Call& other) {
         call.phone_number = other.phone_number;
         call.phone_callable = other.phone_callable;
     }
+    for (const auto& text : kTexts) take_other(call, other, text.field, text.slot);
     take_other(call, other, "tracking_number", &Call::tracking_number);
-    take_other(call, other, "direction", &Call::direction);
+    take_other(call, other, "customer_name", &Call::customer_name);
     if (auto theirs = other.origins.of("status")) take_status(call, other.reported_status, *theirs);
     call.ever_answered = call.ever_answered || other.ever_answered;
     take_other(call, other, "duration", &Call::duration_s);
-    take_other(call, other, "recording_url", &Call::recording_url);
+    take_other(call, other, "first_call", &Call::first_call);
     fold(call.started_at, other.started_at, earliest);
     take_other(call, other, "ended_at", &Call::ended_at);
-    take_other(call, other, "source", &Call::source);
-    take_other(call, other, "campaign", &Call::campaign);
-    take_other(call, other, "keywords", &Call::keywords);
-    take_other(call, other, "note", &Call::note);
-    take_other(call, other, "value", &Call::value);
-    take_other(call, other, "lead_status", &Call::lead_status);
-    take_other(call, other, "first_call", &Call::first_call);
-    take_other(call, other, "owner_email", &Call::owner_email);
-    take_other(call, other, "customer_name", &Call::customer_name);
-    take_other(call, other, "customer_city", &Call::customer_city);
-    take_other(call, other, "customer_state", &Call::customer_state);
     take_other(call, other, "tags", &Call::tags);
+}
+
+Statement statement_of(const Call& call, const std::vector<std::int64_t>& ids) {
+    return {Voice::caller_id,
+            call.customer_name,
+            {},
+            call.customer_city,
+            call.customer_state,
+            call.started_at.value_or(call.received_at),
+            ids,
+            0};
 }
 
 }  // namespace otto::lead_pipeline

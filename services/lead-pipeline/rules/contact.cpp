@@ -2,31 +2,13 @@
 
 #include <algorithm>
 
-#include "base/phone.hpp"
 #include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/unicode.hpp"
-#include "rules/call.hpp"
+#include "rules/name.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
-
-/// The word, or words in brackets, that say that a part of the name is not known: "Maria (last name not provided)", "Unknown Lopez".
-void leave_out_nothing(std::vector<std::string>& words) {
-    auto joined = [&](std::size_t from, std::size_t to) {
-        std::string out;
-        for (auto i = from; i < to; ++i) out += (i > from ? " " : "") + words[i];
-        return out;
-    };
-    for (std::size_t from = 1; from < words.size(); ++from)
-        if (says_nothing(joined(from, words.size()), Of::part)) words.resize(from);
-    for (auto to = words.size() - 1; to > 0 && words.size() > 1; --to) {
-        if (!says_nothing(joined(0, to), Of::part)) continue;
-        words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(to));
-        words.insert(words.begin(), "");  // it was the first name that is not known
-        break;
-    }
-}
 
 /// An origin here: stage = voice, time = start of the call, id = the call's and the analysis' version, of fixed width so that texts compare like numbers.
 constexpr std::size_t kWide = 16;
@@ -51,23 +33,6 @@ void each_field(Each&& each) {
 }
 
 }  // namespace
-
-std::optional<Name> split_name(std::string_view text) {
-    auto tidied = tidy(text);
-    if (says_nothing(tidied, Of::person) || normalize_phone(tidied).e164) return std::nullopt;
-    auto words = split_list(tidied, ' ');
-    leave_out_nothing(words);
-    if (words.size() == 1 && says_nothing(words.front(), Of::person)) return std::nullopt;  // "Mr. Unknown"
-    Name name;
-    name.first = clip_utf8(name_case(words.front()), 200);
-    for (std::size_t i = 1; i < words.size(); ++i) name.last += (i > 1 ? " " : "") + name_case(words[i]);
-    name.last = clip_utf8(name.last, 200);
-    return name;
-}
-
-Statement statement_of(const Call& call, const std::vector<std::int64_t>& calls) {
-    return {Voice::caller_id, call.customer_name, {}, call.customer_city, call.customer_state, call.started_at.value_or(call.received_at), calls, 0};
-}
 
 bool merge(Contact& c, const Statement& said) {
     Order mine{static_cast<int>(said.voice), to_micros(said.started_at), wide(said.calls.front()) + (said.version > 0 ? "." + wide(said.version) : "")};

@@ -33,12 +33,4 @@ bool merge(Contact&, const Contact& other);
 enum class Persons { not_theirs, too };
 Contact part_of(const Contact&, const std::vector<std::int64_t>& calls, Persons = Persons::not_theirs);
 
-struct Call;
-/// What a call itself says of its caller.
-Statement statement_of(const Call&, const std::vector<std::int64_t>& calls);
-
-/// "KAYLAH MILLS" → Kaylah, Mills; "JOSÉ N/A" → José. What is no name ("WIRELESS CALLER", "N/A", a number) gives nothing. One of the two may be empty.
-struct Name { std::string first, last; };
-std::optional<Name> split_name(std::string_view text);
-
 }  // namespace otto::lead_pipeline

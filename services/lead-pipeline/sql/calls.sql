@@ -1,83 +1,11 @@
--- name: known_aliases
-SELECT a.company_id, a.provider, a.alias, a.call_id FROM call_aliases a
-  JOIN unnest($1::text[], $2::text[], $3::text[]) AS i (company_id, provider, alias) USING (company_id, provider, alias)
-
 -- name: new_call_ids
 SELECT nextval('call_id_seq') AS call_id FROM generate_series(1, $1::int)
-
--- name: ensure_contacts
--- Cards of callable numbers; sorted, so that two batches never wait for each other crosswise.
-INSERT INTO contact_cards (company_id, id, primary_phone)
-SELECT company_id, id, phone FROM unnest($1::text[], $2::uuid[], $3::text[]) AS i (company_id, id, phone) ORDER BY company_id, phone
-ON CONFLICT (company_id, primary_phone) WHERE primary_phone IS NOT NULL DO NOTHING
-
--- name: ensure_nameless_contacts
--- One that parts from an old card is as old as its call.
-INSERT INTO contact_cards (company_id, id, created_at) SELECT company_id, id, coalesce(made_at, now()) FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS i (company_id, id, made_at) ORDER BY company_id, id
-ON CONFLICT DO NOTHING
-
--- name: lock_contacts
-SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address, c.city, c.state, c.merge_state FROM contact_cards c
- WHERE (c.company_id, c.primary_phone) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY c.company_id, c.primary_phone FOR UPDATE
-
--- name: lock_contacts_by_id
-SELECT c.company_id, c.id, c.primary_phone, c.first_name, c.last_name, c.address, c.city, c.state, c.merge_state FROM contact_cards c
- WHERE (c.company_id, c.id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY c.company_id, c.id FOR UPDATE
 
 -- name: phones_of_calls
 SELECT company_id, call_id, phone_number FROM calls WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))
 
 -- name: oldest_of_cards
 SELECT company_id, contact_card_id, lead_id, min(call_id) AS oldest, count(*) AS calls FROM calls WHERE (company_id, contact_card_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) GROUP BY company_id, contact_card_id, lead_id
-
--- name: lock_calls
-SELECT *, to_jsonb(tags) AS tags_json FROM calls WHERE (company_id, call_id) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) ORDER BY company_id, call_id FOR UPDATE
-
--- name: leads_of
--- Open leads of contacts, and the leads that calls belong to.
-SELECT company_id, id, contact_card_id, status, source, source_at, source_call, last_contacted_at FROM leads
- WHERE (company_id, contact_card_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')
-UNION
-SELECT company_id, id, contact_card_id, status, source, source_at, source_call, last_contacted_at FROM leads
- WHERE (company_id, id) IN (SELECT * FROM unnest($3::text[], $4::uuid[]))
-
--- name: add_leads
-INSERT INTO leads (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, created_at)
-SELECT company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, coalesce(made_at, now())
-  FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::timestamptz[])
-    AS i (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at, made_at)
-
--- name: touch_leads
-UPDATE leads l SET source = i.source, source_at = i.source_at, source_call = i.source_call, last_contacted_at = i.last_contacted_at, version = l.version + 1, updated_at = now()
-  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[]) AS i (company_id, id, source, source_at, source_call, last_contacted_at)
- WHERE l.company_id = i.company_id AND l.id = i.id
-
--- name: name_contacts
-UPDATE contact_cards c SET first_name = i.first_name, last_name = i.last_name, address = i.address, city = i.city, state = i.state, merge_state = i.merge_state, version = c.version + 1, updated_at = now()
-  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) AS i (company_id, id, first_name, last_name, address, city, state, merge_state)
- WHERE c.company_id = i.company_id AND c.id = i.id
-
--- name: save_calls
--- tags travel as JSON: a column of arrays would have to be of one length.
-INSERT INTO calls AS c (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-                   contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id)
-SELECT company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-       contact_card_id, lead_id, source, campaign, keywords, ARRAY(SELECT jsonb_array_elements_text(tags)), note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id
-  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[], $10::boolean[], $11::int[], $12::text[], $13::timestamptz[], $14::timestamptz[],
-              $15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::text[], $22::text[], $23::text[], $24::boolean[], $25::timestamptz[], $26::text[], $27::bigint[], $28::text[], $29::text[])
-       AS i (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, ended_at,
-             contact_card_id, lead_id, source, campaign, keywords, tags, note, value, lead_status, first_call, received_at, merge_state, version, traceparent, owner_id)
- ORDER BY company_id, call_id
-ON CONFLICT (company_id, call_id) DO UPDATE SET provider_call_id = excluded.provider_call_id, contact_card_id = excluded.contact_card_id, lead_id = excluded.lead_id,
-  phone_number = excluded.phone_number, tracking_number = excluded.tracking_number, direction = excluded.direction, status = excluded.status, missed_call = excluded.missed_call,
-  answered = excluded.answered, duration = excluded.duration, recording_url = excluded.recording_url, started_at = excluded.started_at, ended_at = excluded.ended_at, source = excluded.source,
-  campaign = excluded.campaign, keywords = excluded.keywords, tags = excluded.tags, note = excluded.note, value = excluded.value, lead_status = excluded.lead_status, first_call = excluded.first_call,
-  received_at = excluded.received_at, merge_state = excluded.merge_state, owner_id = excluded.owner_id, version = excluded.version, updated_at = now()
-
--- name: add_aliases
--- No ON CONFLICT: if another batch has just given the call a row under one of these ids, this batch must read it and begin again.
-INSERT INTO call_aliases (company_id, provider, alias, call_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS i (company_id, provider, alias, call_id) ORDER BY company_id, provider, alias
 
 -- name: fold_tasks
 -- Tasks of the younger of two rows that are one call, before it goes. Where both rows' analyses asked for the same thing, the one that a person had a hand in stays, else the older row's; the other one is
@@ -167,3 +95,8 @@ tasks_too AS (UPDATE tasks SET contact_card_id = $3, version = version + 1, upda
 earlier AS (UPDATE folded_rows SET into_id = $3, updated_at = now() WHERE company_id = $1 AND kind = 'contact' AND into_id = $2 AND EXISTS (SELECT FROM gone))
 INSERT INTO folded_rows (company_id, kind, from_id, into_id) SELECT $1, 'contact', id, $3 FROM gone
 ON CONFLICT (company_id, kind, from_id) DO UPDATE SET into_id = excluded.into_id, updated_at = now()
+
+-- name: users_of_emails
+-- Of two users with one e-mail the first counts, always the same.
+SELECT u.company_id, i.email, min(u.id) AS id FROM unnest($1::text[], $2::text[]) AS i (company_id, email)
+  JOIN company_users u ON u.company_id = i.company_id AND lower(u.email) = lower(i.email) AND u.status <> 'removed' GROUP BY u.company_id, i.email

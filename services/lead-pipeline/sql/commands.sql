@@ -37,9 +37,6 @@ SELECT k.id AS contact_card_id, NULL::uuid AS lead_id, (SELECT l.assigned_rep_id
 -- name: rep_of_appointment
 SELECT assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2
 
--- name: lock_lead
-SELECT status, assigned_rep_id FROM leads WHERE company_id = $1 AND id = $2 FOR UPDATE
-
 -- name: lead
 /*one_lead*/
 
@@ -49,6 +46,3 @@ UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, versi
        status_edited_at = greatest(now(), (SELECT max(v.call_started_at) FROM call_verdicts v WHERE v.company_id = l.company_id AND v.lead_id = l.id)),
        closed_at = CASE WHEN $3 IN ('closed_won', 'closed_lost', 'abandoned') THEN coalesce(closed_at, now()) END
  WHERE company_id = $1 AND id = $2
-
--- name: assign_lead
-UPDATE leads SET assigned_rep_id = $3, pool_status = $4, version = version + 1, updated_at = now() WHERE company_id = $1 AND id = $2

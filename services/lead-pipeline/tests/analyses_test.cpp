@@ -6,8 +6,8 @@
 #include "handlers/doubts.hpp"
 #include "handlers/due.hpp"
 #include "lead-pipeline/sql.hpp"
-#include "steps.hpp"
 #include "rules/task.hpp"
+#include "steps.hpp"
 #include "testing/catch.hpp"
 #include "testkit/rig.hpp"
 

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <random>
 
-#include "rules/call.hpp"
-#include "rules/contact.hpp"
 #include "database.hpp"
 #include "handlers/calls.hpp"
-#include "rules/lead.hpp"
 #include "lead-pipeline/sql.hpp"
+#include "pg/table.hpp"
+#include "rules/call.hpp"
+#include "rules/contact.hpp"
+#include "rules/lead.hpp"
+#include "rules/name.hpp"
 #include "testing/catch.hpp"
 #include "testkit/rig.hpp"
 
@@ -361,7 +363,9 @@ TEST_CASE("another company's rows are out of reach of a batch", "[integration]")
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
-    for (const auto& q : sql::all) {
+    std::vector<pg::Query> all(std::begin(sql::all), std::end(sql::all));
+    for (const auto& q : pg::Statement::all()) all.push_back(q);
+    for (const auto& q : all) {
         INFO(q.name);
         CHECK_NOTHROW(Db::shared().role->execute("PREPARE probe AS " + std::string(q.text)));
         Db::shared().role->execute("DEALLOCATE probe");

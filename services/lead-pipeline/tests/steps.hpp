@@ -2,8 +2,8 @@
 // What happens to a customer's calls, a step a function, each in a transaction of its own.
 #include <set>
 
-#include "handlers/analyses.hpp"
 #include "database.hpp"
+#include "handlers/analyses.hpp"
 #include "handlers/calls.hpp"
 #include "testing/catch.hpp"
 
