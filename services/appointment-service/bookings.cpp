@@ -20,23 +20,6 @@ struct Changed {
     std::int64_t version;
     static Changed from(const pg::Fields& f) { return {f.uuid("id"), f.integer("version")}; }
 };
-struct Version {
-    std::int64_t version;
-    static Version from(const pg::Fields& f) { return {f.integer("version")}; }
-};
-
-struct Moment {
-    std::optional<Instant> at;
-    static Moment from(const pg::Fields& f) { return {f.time("at")}; }
-};
-struct Text {
-    std::string status;
-    static Text from(const pg::Fields& f) { return {f.text("status")}; }
-};
-struct Into {
-    std::optional<std::int64_t> call;
-    static Into from(const pg::Fields& f) { return {f.maybe_integer("folded_into")}; }
-};
 struct Place {
     Customer at;
     static Place from(const pg::Fields& f) { return {{f.uuid("lead_id"), f.uuid("contact_card_id")}}; }
@@ -126,20 +109,20 @@ std::optional<Bookings::Settling::Noted> Bookings::Settling::note(const Event& e
     When when;
     bool booked = effect_of(e) == Effect::make;
     if (booked) {
-        auto clocks = [this](const std::string& wall, const std::string& zone) { return tx.one<Moment>(sql::moment, {wall, zone}).at; };
+        auto clocks = [this](const std::string& wall, const std::string& zone) { return tx.value<std::optional<Instant>>(sql::moment, {wall, zone}).value(); };
         when = when_of(stated(e.has_appointment_date(), e.appointment_date()), company.timezone, from_micros(e.received_at_us()), clocks);
     }
     for (auto call = e.call_id();;) {
         auto customer = customer_of(tx, of, call, said);
-        auto noted = tx.maybe<Version>(sql::note_analysis, {of, call, e.version(), customer.lead, from_micros(e.call_started_at_us()), booked, when.at, stated(true, when.remark), stated(e.has_address(), e.address()),
+        auto noted = tx.value<std::int64_t>(sql::note_analysis, {of, call, e.version(), customer.lead, from_micros(e.call_started_at_us()), booked, when.at, stated(true, when.remark), stated(e.has_address(), e.address()),
                                                             stated(e.has_service_type(), e.service_type()), stated(e.has_appointment_type(), e.appointment_type())});
         if (noted) {
-            if (call != e.call_id() && !tx.maybe<Text>(sql::lead, {of, said.lead})) return std::nullopt;  // of which the analysis is told anew
+            if (call != e.call_id() && !tx.value<Uuid>(sql::lead, {of, said.lead})) return std::nullopt;  // of which the analysis is told anew
             return Noted{call, customer, &e};
         }
-        auto folded = tx.maybe<Into>(sql::folded_into, {of, call});
+        auto folded = tx.value<std::int64_t>(sql::folded_into, {of, call});
         if (!folded) return std::nullopt;
-        call = *folded->call;
+        call = *folded;
     }
 }
 
@@ -206,10 +189,9 @@ void Bookings::Settling::ask(const Event& event, const Doubt& doubt, const Heard
 /// Two rows proved to be one call, which has one appointment: one that a person touched before an analysis' own, else that of the row that stays. The other one is called off, unless a person touched it too.
 /// The call that stays, whose visits are to be planned anew.
 std::int64_t Bookings::Settling::fold(std::int64_t from, std::int64_t into) {
-    auto marked = tx.maybe<Version>(sql::mark_folded, {of, from, into});
-    if (!marked) return into;  // it was told before
-    auto noted = tx.one<Into>(sql::note_fold, {of, into, marked->version});
-    for (; noted.call; noted = tx.one<Into>(sql::note_fold, {of, into, marked->version})) into = *noted.call;
+    auto version = tx.value<std::int64_t>(sql::mark_folded, {of, from, into});
+    if (!version) return into;  // it was told before
+    while (auto further = *tx.value<std::optional<std::int64_t>>(sql::note_fold, {of, into, *version})) into = *further;
     tx.write(sql::take_over, {of, from, into});
 
     std::optional<OfCall> stays, goes;

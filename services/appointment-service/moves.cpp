@@ -14,10 +14,6 @@ struct Place {
     static Place from(const pg::Fields& f) { return {{f.uuid("lead_id"), f.uuid("contact_card_id")}}; }
 };
 
-struct Lead {
-    Uuid id;
-    static Lead from(const pg::Fields& f) { return {f.uuid("lead_id")}; }
-};
 struct Changed {
     Uuid id;
     std::int64_t version;
@@ -53,7 +49,8 @@ rt::Outcome Moves::moved(rt::In<calls::v1::LeadMoved> in, pg::Tx& tx, Bookings::
     for (const auto& a : moved) out.emit(events::row_changed(CompanyId{e.company_id()}, "appointment", a.id.to_string(), a.version));
     // What was heard goes along, and may make one visit of two, or two of one.
     std::set<Uuid> leads;
-    for (const auto& heard : all ? tx.many<Lead>(sql::move_heard_of_lead, {e.company_id(), *from, *into}) : tx.many<Lead>(sql::move_heard_of_call, {e.company_id(), e.call_id()})) leads.insert(heard.id);
+    auto heard = all ? tx.values<Uuid>(sql::move_heard_of_lead, {e.company_id(), *from, *into}) : tx.values<Uuid>(sql::move_heard_of_call, {e.company_id(), e.call_id()});
+    leads.insert(heard.begin(), heard.end());
     if (!leads.empty()) leads.insert(*from);
     for (const auto& lead : leads) bookings_.settle(e.company_id(), lead, tx, out);
     return moved.empty() && leads.empty() ? rt::Outcome::ignored("no appointment hangs on it") : rt::Outcome::done();
