@@ -1,6 +1,6 @@
 # The project's few CMake words. A folder's CMakeLists.txt is two or three of them:
 #
-#   otto_lib(kafka DEPS base telemetry PRIVATE PkgConfig::RDKAFKA)      libs/kafka: src/*.cpp, include/, tests/*_test.cpp
+#   otto_lib(kafka DEPS base telemetry PRIVATE PkgConfig::RDKAFKA)      libs/kafka: src/*.cpp and src/*/*.cpp, include/, tests/*_test.cpp
 #   otto_service(tenant-router DEPS runtime directory events)           services/tenant-router: *.cpp and */*.cpp but main.cpp, sql/*.sql, tests/
 #   otto_proto(otto_protos FILES events/otto/.../x.proto)               a library of generated messages
 #   otto_test(base_test SOURCES … DEPS …)                               one Catch2 executable, for unit and integration a ctest each
@@ -71,7 +71,7 @@ endfunction()
 # otto_lib(<name> DEPS <our libs…> PRIVATE <third-party targets…>)
 function(otto_lib name)
   cmake_parse_arguments(ARG "" "" "DEPS;PRIVATE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/src/*/*.cpp)
   file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/include/${name}/*.hpp)
   add_library(${name} STATIC ${sources} ${headers})
   set_target_properties(${name} PROPERTIES OUTPUT_NAME otto_${name} LINKER_LANGUAGE CXX)

@@ -21,6 +21,23 @@ otto::directory::v1::Standing standing_of(std::string_view stored) {
     return stored == "final" ? otto::directory::v1::STANDING_FINAL : stored == "proven" ? otto::directory::v1::STANDING_PROVEN : otto::directory::v1::STANDING_UNPROVEN;
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+/// Services are rolled out one after another: an ingress of the last release that read no keys would hold every webhook. The next
+/// release no longer says it twice.
+void say_formerly(otto::directory::v1::CompanyProfile& m) {
+    for (const auto& account : m.accounts()) {
+        if (account.provider() != "callrail") continue;
+        m.set_callrail_account_id(account.account_id());
+        *m.mutable_callrail_company_ids() = account.company_ids();
+        *m.mutable_callrail_signing_keys() = account.signing_keys();
+        if (account.has_api_key()) *m.mutable_callrail_api_key() = account.api_key();
+        m.set_callrail_problem(account.problem());
+        m.set_callrail_problem_cure(account.problem_cure());
+    }
+}
+#pragma GCC diagnostic pop
+
 }  // namespace
 
 otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& company) {
@@ -31,27 +48,31 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         m.set_status(f.text("status"));
         m.set_timezone(f.text("timezone"));
         m.set_call_provider(f.text("call_provider"));
-        m.set_callrail_account_id(f.text("callrail_account_id"));
-        if (auto id = f.maybe_text("callrail_company_id")) m.add_callrail_company_ids(*id);
         if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
-        m.set_callrail_problem(f.maybe_text("callrail_problem").value_or(""));
-        m.set_callrail_problem_cure(f.maybe_text("callrail_problem_cure").value_or(""));
         m.set_held_limited(f.boolean("held_limited"));
-        if (auto sealed = f.maybe_text("callrail_api_key")) {
-            m.mutable_callrail_api_key()->set_sealed(*sealed);
-            m.mutable_callrail_api_key()->set_column("callrail_api_key");
+    });
+    tx.each(sql::profile_accounts, {company}, [&](const pg::Fields& f) {
+        auto& account = *m.add_accounts();
+        account.set_provider(f.text("provider"));
+        account.set_account_id(f.text("account_id"));
+        if (auto id = f.maybe_text("provider_company_id")) account.add_company_ids(*id);
+        if (auto sealed = f.maybe_text("api_key")) {
+            account.mutable_api_key()->set_sealed(*sealed);
+            account.mutable_api_key()->set_column(f.text("api_key_column"));
         }
-        auto key = [&](const std::string& column, std::optional<Instant> until) {
-            auto sealed = f.maybe_text(column);
+        auto key = [&](const char* name, const char* from_provider, std::optional<Instant> until) {
+            auto sealed = f.maybe_text(name);
             if (!sealed) return;
-            auto* k = m.add_callrail_signing_keys();
-            k->set_sealed(*sealed);
-            k->set_column("callrail_signing_key");  // sealed for that place, also the former one
-            k->set_from_provider(!f.boolean(column + "_explicit"));
-            if (until) k->set_valid_to_us(to_micros(*until));
+            auto& k = *account.add_signing_keys();
+            k.set_sealed(*sealed);
+            k.set_column(f.text("signing_key_column"));
+            k.set_from_provider(f.boolean(from_provider));
+            if (until) k.set_valid_to_us(to_micros(*until));
         };
-        key("callrail_signing_key", {});
-        if (auto until = f.time("callrail_signing_key_former_until")) key("callrail_signing_key_former", until);
+        key("signing_key", "from_provider", {});
+        key("former_key", "former_from_provider", f.time("former_until"));
+        account.set_problem(f.text("problem"));
+        account.set_problem_cure(f.text("problem_cure"));
     });
     tx.each(sql::profile_numbers, {company}, [&](const pg::Fields& f) {
         auto* n = m.add_numbers();
@@ -63,6 +84,7 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         if (auto from = f.time("valid_from")) n->set_valid_from_us(to_micros(*from));
         if (auto to = f.time("valid_to")) n->set_valid_to_us(to_micros(*to));
     });
+    say_formerly(m);
     return m;
 }
 

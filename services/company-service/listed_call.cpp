@@ -35,9 +35,9 @@ void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::s
     receipt.set_proven_company_id(company_id);
     receipt.set_swept(true);
     event.mutable_call()->set_stage(pb::STAGE_POST_CALL);
-    event.mutable_call()->clear_claimed_company_id();
     event.mutable_call()->clear_changed();
-    event.mutable_call()->set_account_id(account_id);
+    event.mutable_addressee()->clear_claimed_company_id();
+    event.mutable_addressee()->set_account_id(account_id);
 }
 
 }  // namespace
@@ -55,7 +55,8 @@ Result<ListPage> read_page(std::string_view json) {
         if (!entry.is_object()) continue;
         ListedCall call;
         call.json = parsed->entries[i];
-        providers::callrail::read_report(call.json, "application/json", "call.completed", call.event);
+        using providers::callrail::Report;
+        Report::read(call.json, "application/json", Report::Of::call).tell("call.completed", call.event);
         if (!call.event.not_understood().empty()) continue;  // without an id it is nobody's
         const auto& report = call.event.call();
         call.id = report.provider_call_id();
@@ -102,7 +103,7 @@ pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& compa
     some.set_tracking_number(all.tracking_number());
     if (all.has_direction()) some.set_direction(all.direction());
     if (all.has_started_at_us()) some.set_started_at_us(all.started_at_us());
-    *some.mutable_provider_company_ids() = all.provider_company_ids();
+    *event.mutable_addressee() = listed.event.addressee();
     if (differs("status")) {
         some.set_status(all.status());
         if (all.has_answered()) some.set_answered(all.answered());

@@ -61,7 +61,9 @@ std::vector<Sweep::Account> Sweep::accounts(const std::function<pg::Tx(const Com
     std::map<std::pair<std::string, std::string>, Account> found;
     for (const auto& [id, version] : companies_.versions()) {
         auto profile = companies_.find(CompanyId{id});
-        if (!profile || !profile->active || profile->callrail_account_id.empty() || (wanted && profile->callrail_account_id != *wanted)) continue;
+        if (!profile || !profile->active) continue;
+        const auto& account_id = profile->account("callrail").id;
+        if (account_id.empty() || (wanted && account_id != *wanted)) continue;
         auto tx = begin(profile->id);
         tx.each(sql::sweep_of, {id}, [&](const pg::Fields& f) {
             auto sealed = f.maybe_text("callrail_api_key");
@@ -107,7 +109,7 @@ void Sweep::plan(pg::Connection& db) const {
 std::optional<Instant> Sweep::next(rt::Lease& lease) const {
     auto profile = companies_.find(lease.company);
     if (!profile) return companies_.caught_up() ? std::nullopt : std::optional(lease.now + Millis{1'000});
-    for (const auto& account : accounts([&](const CompanyId& id) { return lease.begin(id); }, profile->callrail_account_id)) {
+    for (const auto& account : accounts([&](const CompanyId& id) { return lease.begin(id); }, profile->account("callrail").id)) {
         bool its_own = std::any_of(account.members.begin(), account.members.end(), [&](const Member& m) { return m.profile->id == lease.company; });
         if (its_own && due(account, system_clock().now())) sweep(lease, account);
     }
@@ -208,7 +210,7 @@ std::optional<std::size_t> Sweep::owner_of(const Account& account, const ListedC
     auto owners = companies_.owners(report.tracking_number(), directory::Purpose::voice, call.started_at.value_or(system_clock().now()));
     if (!owners.empty()) return owners.size() > 1 ? std::nullopt : member([&](const Member& m) { return m.profile->id == owners.front()->id; });
     // Nobody's number, such as a pool's: whose company at CallRail it is; the account is that company's alone if it never named one.
-    const auto& theirs = report.provider_company_ids();
+    const auto& theirs = call.event.addressee().provider_company_ids();
     if (auto named = member([&](const Member& m) { return m.callrail_company && std::find(theirs.begin(), theirs.end(), *m.callrail_company) != theirs.end(); })) return named;
     if (account.members.size() == 1 && !account.members.front().callrail_company) return 0;
     return std::nullopt;

@@ -4,7 +4,7 @@
 
 #include "app/common.hpp"
 #include "database.hpp"
-#include "ingress/webhook.hpp"
+#include "ingress/endpoint.hpp"
 #include "pg/connection.hpp"
 #include "schema.hpp"
 #include "telemetry/log.hpp"

@@ -7,7 +7,7 @@
 #include "base/time.hpp"
 #include "commands.hpp"
 #include "database.hpp"
-#include "ingress/webhook.hpp"
+#include "ingress/endpoint.hpp"
 
 namespace otto::ottoctl {
 

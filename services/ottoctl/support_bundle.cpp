@@ -10,7 +10,7 @@
 #include "base/text.hpp"
 #include "commands.hpp"
 #include "database.hpp"
-#include "ingress/webhook.hpp"
+#include "ingress/endpoint.hpp"
 #include "lag.hpp"
 #include "log_lines.hpp"
 #include "mask.hpp"

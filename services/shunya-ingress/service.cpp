@@ -1,9 +1,8 @@
 #include "app/process.hpp"
 #include "base/text.hpp"
-#include "directory/companies.hpp"
-#include "ingress/webhook.hpp"
+#include "ingress/endpoint.hpp"
 #include "providers/settings.hpp"
-#include "shunya.hpp"
+#include "providers/shunya_webhook.hpp"
 
 namespace otto::shunya_ingress {
 namespace {
@@ -11,13 +10,13 @@ namespace {
 const app::Setting<std::string> kSignature = app::text("shunya-signature", "timestamp_dot_body", "what Shunya signs: timestamp_dot_body, sorted_json or uwc");
 
 void wire(app::Service& service) {
-    auto scheme = scheme_of(service.settings().get(kSignature));
+    auto scheme = providers::shunya::scheme_of(service.settings().get(kSignature));
     if (!scheme) throw Failure(scheme.error());
-    std::vector<Secret> secrets;
-    for (auto& one : split_list(service.settings().get(providers::kShunyaWebhookSecret).reveal())) secrets.emplace_back(std::move(one));
-    if (secrets.empty()) service.warn("OTTO_SHUNYA_WEBHOOK_SECRET is not set: every webhook of Shunya is answered 401 unless OTTO_ALLOW_UNSIGNED_WEBHOOKS names shunya; results come by polling only");
-    auto& companies = service.own<directory::Companies>(service, service.settings().get(ingress::kSpoolDir) + "/" + service.name());  // not asked here: the key is the deployment's
-    service.own<ingress::Endpoint>(service, std::make_shared<Shunya>(*scheme, std::move(secrets)), companies);                        // verdict, receipt, Kafka or spool
+    ingress::DeploymentKey key{{}, "OTTO_SHUNYA_WEBHOOK_SECRET", "OTTO_SHUNYA_SIGNATURE"};
+    for (auto& one : split_list(service.settings().get(providers::kShunyaWebhookSecret).reveal())) key.secrets.emplace_back(std::move(one));
+    if (key.secrets.empty()) service.warn("OTTO_SHUNYA_WEBHOOK_SECRET is not set: every webhook of Shunya is answered 401 unless OTTO_ALLOW_UNSIGNED_WEBHOOKS names shunya; results come by polling only");
+    auto& webhook = service.own<providers::shunya::Webhook>(*scheme);    // what is signed, and what a report means
+    service.own<ingress::Endpoint>(service, webhook, std::move(key));    // verdict, receipt, Kafka or spool
 }
 
 app::Rows rows() {

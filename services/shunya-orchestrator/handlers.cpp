@@ -27,15 +27,6 @@ std::optional<Step> named_step(std::string_view event) {
     return std::nullopt;
 }
 
-Progress progress_of(const inbound::v1::JobReport& job) {
-    auto said = providers::shunya::progress_of(job.status());
-    if (said != Progress::unknown) return said;
-    auto event = lower(job.event_type());
-    if (event.ends_with(".complete") || event.ends_with(".completed")) return Progress::done;
-    if (event.ends_with(".failed")) return Progress::failed;
-    return Progress::unknown;
-}
-
 void count(pg::Tx& tx, Step step, std::string_view outcome) {
     tx.on_commit([step = std::string(to_text(step)), outcome = std::string(outcome)] {
         tel::Metrics::counter("analysis_reports_total", "Shunya's reports by what became of them.", {{"step", step}, {"outcome", outcome}}).inc();
@@ -48,7 +39,7 @@ struct Said {
         content = body["result"].is_object() ? body["result"] : body["data"];
         transcript = read_transcript(content);
         analysis = analysis_in(content);
-        progress = progress_of(event.job());
+        progress = providers::shunya::progress_of(event.job().status(), event.job().event_type()).value_or(Progress::running);
         // The event's name says which step it is; then the job; then what it holds; then what is under way.
         auto named = named_step(event.job().event_type());
         if (named) step = *named;

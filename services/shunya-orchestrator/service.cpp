@@ -58,9 +58,11 @@ std::optional<RecordingSource> credentials_of(const directory::Companies& compan
     if (!companies.caught_up()) return std::nullopt;
     RecordingSource source;
     auto profile = companies.find(company);
-    if (!profile || !profile->callrail_api_key) return source;
-    source.api_key = *profile->callrail_api_key;
-    source.account_id = profile->callrail_account_id;
+    if (!profile) return source;
+    const auto& account = profile->account("callrail");
+    if (!account.api_key) return source;
+    source.api_key = *account.api_key;
+    source.account_id = account.id;
     return source;
 }
 

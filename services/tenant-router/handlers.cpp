@@ -5,7 +5,6 @@
 #include "base/json.hpp"
 #include "base/phone.hpp"
 #include "base/spoken_time.hpp"
-#include "routing.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 #include "tenant-router/sql.hpp"
@@ -40,12 +39,8 @@ struct HeldRow {
 
 /// Names in the directory of what may let a held event go on.
 pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
-    auto names = event.has_job() ? std::vector<std::string>{} : asked_of(event).names();
-    if (!held.held_for.value().empty()) {
-        directory::Asked account;
-        account.claimed_company = held.held_for.value();
-        names.push_back(account.names().front());
-    }
+    auto names = event.has_job() ? std::vector<std::string>{} : directory::names_of(event.receipt().provider(), addressee_of(event));
+    if (!held.held_for.value().empty()) names.push_back(directory::name_of(held.held_for));
     return pg::Param::array(names);
 }
 
@@ -73,16 +68,73 @@ private:
     std::map<std::string, std::vector<JobOwner>> known_;
 };
 
+/// One held event that is tried again: it goes on, or is told why it cannot.
+class Release {
+public:
+    Release(pg::Tx& tx, const HeldRow& row) : tx_(tx), row_(row) {
+        cause_.id = EventId{row.id};
+        cause_.occurred_at = row.received_at;
+        cause_.trace = tel::TraceContext::parse(row.traceparent).value_or(tel::TraceContext::fresh());
+    }
+    void cannot(const std::string& reason, const std::string& cure) {
+        tx_.write(sql::explain_again, {row_.id, reason, cure, pg::Param::array(std::vector<std::string>{}), nullptr, false});
+    }
+    /// Whether it went on.
+    bool go(pb::ProviderEvent event, const JobDecision& decision) {
+        if (const auto* held = std::get_if<Held>(&decision)) return stays(event, *held);
+        const auto& owner = std::get<JobOwner>(decision);
+        const auto kind = event.kind();
+        return hand_on(routed_job(std::move(event), owner)) && went(owner.company, kind);
+    }
+    bool go(pb::ProviderEvent event, const Decision& decision) {
+        if (const auto* held = std::get_if<Held>(&decision)) return stays(event, *held);
+        const auto& owner = std::get<Owner>(decision);
+        const auto kind = event.kind();
+        bool handed = false;
+        Kinds::hand_over(event, owner, [&](const auto& message) { handed = hand_on(message); });
+        return handed && went(owner.company, kind);
+    }
+
+private:
+    bool stays(const pb::ProviderEvent& event, const Held& held) {
+        auto account = held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value());
+        if (held.reason != row_.reason || row_.asked || !row_.named) tx_.write(sql::explain_again, {row_.id, held.reason, held.cure, concerns(event, held), account, held.conflict});
+        return false;
+    }
+    /// Under the id that it would have had at once: v5 of the same cause. What cannot go on stays, and holds up nobody behind it.
+    template <class M>
+    bool hand_on(const M& message) {
+        try {
+            emitter().emit(tx_, cause_, message);
+            return true;
+        } catch (const rt::EventTooLarge& e) {
+            cannot("It is larger than what can be handed on", "An operator may look at it (ottoctl held): " + std::string(e.what()));
+            return false;
+        }
+    }
+    bool went(const CompanyId& company, const std::string& kind) {
+        tx_.write(sql::release, {row_.id, company});
+        tel::info("a held event flows on", {{"event_id", row_.id.to_string()}, {"company_id", company.value()}, {"kind", kind}, {"trace_id", cause_.trace.trace_id_hex()}});
+        return true;
+    }
+    static const Kinds::Emitter& emitter() {
+        static const Kinds::Emitter one(kName);
+        return one;
+    }
+
+    pg::Tx& tx_;
+    const HeldRow& row_;
+    rt::Envelope cause_;
+};
+
 }  // namespace
 
-rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, rt::Out<routed::v1::CallReported>& out) const {
+rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const {
     if (in.event.has_job()) return rt::Outcome::aside();  // its company stands in a table
     auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
     auto* owner = std::get_if<Owner>(&decision);
     if (!owner) return rt::Outcome::aside();
-    static thread_local routed::v1::CallReported message;
-    hand_over(in.event, *owner, message);
-    out.emit(message);
+    Kinds::hand_over(in.event, *owner, [&](const auto& message) { out.emit(message); });
     return rt::Outcome::done();
 }
 
@@ -105,7 +157,7 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
         } else {
             auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
             // Between routing and holding the owner may have become known: the next release takes it on.
-            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", asked_of(in.event).number};
+            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", addressee_of(in.event).number()};
         }
         std::string record;
         in.event.SerializeToString(&record);
@@ -182,7 +234,6 @@ void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> i
 
 bool Router::release_page(pg::Connection& db, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const {
     static auto released = tel::Metrics::counter("held_released_total", "Held events that went on.");
-    rt::Emitter<routed::v1::CallReported, routed::v1::JobReported> emitter(kName);
     auto tx = db.begin(pg::Scope::none());
     auto rows = names ? tx.many<HeldRow>(sql::held_due, {after, after_id, pg::Param::array(*names)}) : tx.many<HeldRow>(sql::held_page, {after, after_id});
     if (rows.empty()) return false;
@@ -196,62 +247,25 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
         std::string().swap(rows[i].record);
     }
     jobs.look_up(tx);
+    const auto now = system_clock().now();
     int n = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto& row = rows[i];
         after = row.received_at;
         after_id = row.id;
+        Release held(tx, row);
         if (!row.known) {
             if (row.asked) tx.write(sql::stays_held, {row.id});
-            continue;
-        }
-        if (!events_of[i]) {
-            tx.write(sql::explain_again, {row.id, "Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record.", pg::Param::array(std::vector<std::string>{}), nullptr, false});
-            continue;
-        }
-        auto& event = *events_of[i];
-        rt::Envelope cause;
-        cause.id = EventId{row.id};
-        cause.occurred_at = row.received_at;
-        cause.trace = tel::TraceContext::parse(row.traceparent).value_or(tel::TraceContext::fresh());
-        auto stays = [&](const Held& held) {
-            if (held.reason != row.reason || row.asked || !row.named)
-                tx.write(sql::explain_again, {row.id, held.reason, held.cure, concerns(event, held), held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
-        };
-        const auto kind = event.kind();
-        CompanyId company;
-        // What cannot go on stays, and holds up nobody behind it.
-        auto hand_on = [&](const auto& message) {
-            try {
-                emitter.emit(tx, cause, message);
-                return true;
-            } catch (const rt::EventTooLarge& e) {
-                tx.write(sql::explain_again, {row.id, "It is larger than what can be handed on", "An operator may look at it (ottoctl held): " + std::string(e.what()), pg::Param::array(std::vector<std::string>{}), nullptr, false});
-                return false;
-            }
-        };
-        // Each goes on under the id that it would have had at once: v5 of the same cause.
-        if (event.has_job()) {
-            auto decision = jobs.route(event, companies_);
-            if (auto* held = std::get_if<Held>(&decision)) {
-                stays(*held);
-                continue;
-            }
-            company = std::get<JobOwner>(decision).company;
-            if (!hand_on(routed_job(std::move(event), std::get<JobOwner>(decision)))) continue;
+        } else if (!events_of[i]) {
+            held.cannot("Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record.");
+        } else if (events_of[i]->has_job()) {
+            const auto decision = jobs.route(*events_of[i], companies_);
+            n += held.go(std::move(*events_of[i]), decision);
         } else {
-            auto decision = tenant_router::route(event, companies_, allow_unsigned_, system_clock().now());
-            if (auto* held = std::get_if<Held>(&decision)) {
-                stays(*held);
-                continue;
-            }
-            company = std::get<Owner>(decision).company;
-            if (!hand_on(routed(std::move(event), std::get<Owner>(decision)))) continue;
+            const auto decision = tenant_router::route(*events_of[i], companies_, allow_unsigned_, now);
+            n += held.go(std::move(*events_of[i]), decision);
         }
         events_of[i].reset();
-        tx.write(sql::release, {row.id, company});
-        ++n;
-        tel::info("a held event flows on", {{"event_id", row.id.to_string()}, {"company_id", company.value()}, {"kind", kind}, {"trace_id", cause.trace.trace_id_hex()}});
     }
     tx.commit();
     released.inc(n);

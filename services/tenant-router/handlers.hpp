@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "directory/companies.hpp"
+#include "kinds.hpp"
 #include "otto/analysis/v1/analysis.pb.h"
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
@@ -35,7 +36,7 @@ inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified =
 class Router {
 public:
     Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {}) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
-    rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, rt::Out<routed::v1::CallReported>&) const;
+    rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, Kinds::Out&) const;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
     void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
     /// Which company each call went to, and numbers that proven webhooks showed but nobody registered; a registered one that is surer now is told.

@@ -25,9 +25,8 @@ struct Owner {
 };
 using Decision = std::variant<Owner, Held>;
 
-/// What an event says of whose it could be, and when it happened.
-directory::Asked asked_of(const inbound::v1::ProviderEvent&);
-Instant own_time(const inbound::v1::ProviderEvent&);
+/// Whose an event could be and when it happened, as it says; also of one that a former version wrote.
+inbound::v1::Addressee addressee_of(const inbound::v1::ProviderEvent&);
 
 /// Whose event it is. Pure but for what `companies` knows. The tenant is the one whose key proves it (architecture.md G4); it waits if nobody's does, or if its number finally is
 /// another's. `allow_unsigned`: providers whose unsigned events are taken for owners without a key.
@@ -48,10 +47,5 @@ std::vector<std::string> names_of(const inbound::v1::JobReport&);
 /// the body claims must be the same. Pure but for what `companies` knows.
 JobDecision route_job(const inbound::v1::ProviderEvent&, const KnownJob&, const directory::Companies&);
 routed::v1::JobReported routed_job(inbound::v1::ProviderEvent, const JobOwner&);
-
-/// The event as it goes on.
-routed::v1::CallReported routed(inbound::v1::ProviderEvent, const Owner&);
-/// The same into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next one can use.
-void hand_over(inbound::v1::ProviderEvent& event, const Owner&, routed::v1::CallReported& out);
 
 }  // namespace otto::tenant_router

@@ -1,7 +1,7 @@
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "handlers.hpp"
-#include "ingress/webhook.hpp"
+#include "ingress/endpoint.hpp"
 
 namespace otto::tenant_router {
 namespace {

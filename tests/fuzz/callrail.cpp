@@ -1,6 +1,4 @@
 // A CallRail webhook: lines with the route's last part, the content type, the query and the header Signature; the rest is the body.
-#include "callrail-ingress/callrail.hpp"
-
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "harness.hpp"
+#include "ingress/judge.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 
 using namespace otto;
@@ -65,7 +64,7 @@ void check_report(const pb::CallReport& r) {
 
 void fuzz(std::string_view text) {
     [[maybe_unused]] static const auto quiet = google::protobuf::SetLogHandler(nullptr);  // it prints each broken text
-    static const callrail_ingress::CallRail provider;
+    static const auto& provider = *providers::webhook_of("callrail");
     static const auto paths = provider.paths();
     fuzzing::Input input(text);
     http::Request request;
@@ -81,8 +80,10 @@ void fuzz(std::string_view text) {
     const std::string signature(input.line());
     request.body = input.rest();
 
-    const auto reading = provider.read(request);
-    auto n = reading->normalize(request);
+    const auto parts = providers::Parts::of(request);
+    const auto reading = provider.read(parts);
+    auto n = reading->normalize(parts);
+    const auto& addressee = reading->addressee();
     OTTO_EXPECT(n.event != nullptr, "");
     const auto& event = *n.event;
     static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "text.received", "text.sent"};
@@ -98,37 +99,44 @@ void fuzz(std::string_view text) {
         const auto& r = event.call();
         check_report(r);
         OTTO_EXPECT(r.provider_call_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.identity == r.provider_call_id() && n.customer == r.customer_phone() && reading->asked.number == r.tracking_number(), event.ShortDebugString());
-        OTTO_EXPECT(reading->at == credible(r.has_started_at_us() ? std::optional(from_micros(r.started_at_us())) : std::nullopt, request.received_at), event.ShortDebugString());
+        OTTO_EXPECT(n.identity == r.provider_call_id() && n.customer == r.customer_phone() && addressee.number() == r.tracking_number(), event.ShortDebugString());
+        OTTO_EXPECT(addressee.has_at_us() == r.has_started_at_us() && addressee.at_us() == r.started_at_us(), event.ShortDebugString());
         if (r.customer_phone_callable()) OTTO_EXPECT(event.key() == r.customer_phone(), event.key());
     } else if (event.has_text()) {
         const auto& r = event.text();
         OTTO_EXPECT(r.direction() == "inbound" || r.direction() == "outbound", r.ShortDebugString());
         OTTO_EXPECT(r.provider_message_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() && reading->asked.number == r.tracking_number(), event.ShortDebugString());
+        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() && addressee.number() == r.tracking_number(), event.ShortDebugString());
     } else {
-        OTTO_EXPECT(n.identity.empty() && n.customer.empty() && reading->asked.number.empty(), "");
+        OTTO_EXPECT(n.identity.empty() && n.customer.empty() && addressee.number().empty(), "");
     }
     // Pure: the same request is the same event.
-    auto again = provider.read(request)->normalize(request);
+    OTTO_EXPECT(event.addressee().SerializeAsString() == addressee.SerializeAsString(), event.ShortDebugString());
+    auto again = provider.read(parts)->normalize(parts);
     OTTO_EXPECT(again.event->SerializeAsString() == event.SerializeAsString() && again.identity == n.identity, event.ShortDebugString());
     // White space around JSON says nothing.
     if (event.has_call() && !request.body.empty() && request.body.front() == '{') {
         auto spaced = request;
         spaced.body = "\r\n " + request.body + " \n";
-        OTTO_EXPECT(provider.read(spaced)->normalize(spaced).event->SerializeAsString() == event.SerializeAsString(), event.ShortDebugString());
+        auto its = providers::Parts::of(spaced);
+        OTTO_EXPECT(provider.read(its)->normalize(its).event->SerializeAsString() == event.SerializeAsString(), event.ShortDebugString());
     }
     // The headers that carry a signature, and no other.
     request.headers.add("Signature", signature);
     request.headers.add("X-CallRail-Signature", std::string(input.rest().substr(0, 100)));
     request.headers.add("Authorization", "Bearer x");
-    OTTO_EXPECT(provider.signature_headers(request).size() == 2, "");
-    auto proof = provider.proof(request);
-    OTTO_EXPECT(proof.missing.has_value() == proof.claims.empty(), "");
-    for (const auto& claim : proof.claims) OTTO_EXPECT(claim.message == request.body, "");
+    const auto offered = providers::Parts::of(request);
+    auto proof = provider.proof(offered);
+    OTTO_EXPECT(proof.missing.has_value() == proof.alternatives.empty(), "");
+    for (const auto& claims : proof.alternatives)
+        for (const auto& claim : claims) OTTO_EXPECT(claim.composed.empty() && claim.body == request.body, "");
     // What goes to Kafka can be read again, and has the body as it came.
     auto whole = event;
-    ingress::fill_receipt(*whole.mutable_receipt(), provider, request, {ingress::Verdict::open, {}, ""}, from_micros(1));
+    ingress::fill_receipt(*whole.mutable_receipt(), provider, request, {ingress::Verdict::open}, from_micros(1));
     OTTO_EXPECT(arrived.ParseFromString(whole.SerializeAsString()), whole.ShortDebugString());
     OTTO_EXPECT(arrived.receipt().raw_body() == request.body && arrived.receipt().headers_size() == 2, whole.ShortDebugString());
+    // What was kept is read as what came.
+    const auto kept = providers::Parts::of(arrived.receipt());
+    OTTO_EXPECT(kept.path == request.path, arrived.receipt().request_target());
+    if (valid_utf8(request.headers.get("content-type"))) OTTO_EXPECT(provider.read(kept)->normalize(kept).event->SerializeAsString() == event.SerializeAsString(), whole.ShortDebugString());
 }

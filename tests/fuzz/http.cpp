@@ -41,7 +41,7 @@ class World {
 public:
     World() {
         auto router = std::make_shared<http::Router>();
-        auto seen = [this](std::vector<http::Asked> all) {
+        auto seen = [this](std::vector<http::PendingRequest> all) {
             for (auto& asked : all) {
                 {
                     std::lock_guard guard(lock_);

@@ -5,11 +5,10 @@
 #include "base/crypto.hpp"
 #include "base/text.hpp"
 #include "harness.hpp"
-#include "providers/callrail.hpp"
+#include "providers/webhook.hpp"
 
 using namespace otto;
-namespace callrail = otto::providers::callrail;
-using callrail::Signature;
+using SignatureHeaders = std::vector<std::pair<std::string, std::string>>;
 
 namespace {
 
@@ -23,7 +22,7 @@ struct Opinion {
     bool any = false, malformed = false, right = true;
 };
 
-Opinion opinion(const callrail::SignatureHeaders& headers, const std::string& sha1, const std::string& sha256) {
+Opinion opinion(const SignatureHeaders& headers, const std::string& sha1, const std::string& sha256) {
     Opinion o;
     std::string first1, first256;
     auto judge = [&](std::string& first, const std::string& bytes, const std::string& wanted) {
@@ -48,6 +47,22 @@ Opinion opinion(const callrail::SignatureHeaders& headers, const std::string& sh
     return o;
 }
 
+/// What there is to verify: "present", or why not.
+enum class Signature { absent, malformed, present };
+Signature signature_of(const SignatureHeaders& headers) {
+    providers::Parts parts;
+    parts.headers.assign(headers.begin(), headers.end());
+    auto proof = providers::webhook_of("callrail")->proof(parts);
+    return !proof.missing ? Signature::present : proof.missing->why.find("missing") != std::string::npos ? Signature::absent : Signature::malformed;
+}
+
+bool verifies(const SignatureHeaders& headers, std::string_view body, const Secret& key) {
+    providers::Parts parts;
+    parts.headers.assign(headers.begin(), headers.end());
+    parts.body = body;
+    return providers::proves(providers::webhook_of("callrail")->proof(parts), key);
+}
+
 }  // namespace
 
 void fuzz(std::string_view text) {
@@ -61,29 +76,29 @@ void fuzz(std::string_view text) {
     }
     const std::string body(input.rest());
     const auto sha1 = hmac_sha1(key.reveal(), body), sha256 = hmac_sha256(key.reveal(), body);
-    callrail::SignatureHeaders headers;
+    SignatureHeaders headers;
     for (auto line : lines) {
         auto colon = std::min(line.find(':'), line.size());
         auto value = filled_in(std::string(line.substr(std::min(colon + 1, line.size()))), "{sha1}", base64_encode(sha1));
         value = filled_in(filled_in(std::move(value), "{sha256}", base64_encode(sha256)), "{hex}", hex_encode(sha256));
         headers.emplace_back(std::string(line.substr(0, colon)), std::move(value));
     }
-    auto state = callrail::signature_of(headers);
-    bool good = callrail::verifies(headers, body, key);
+    auto state = signature_of(headers);
+    bool good = verifies(headers, body, key);
     auto expected = opinion(headers, sha1, sha256);
     OTTO_EXPECT((state == Signature::malformed) == expected.malformed, text.data());
     if (!expected.malformed) OTTO_EXPECT((state == Signature::present) == expected.any, "");
     OTTO_EXPECT(good == (expected.any && !expected.malformed && expected.right), "");
     auto turned = headers;
     std::reverse(turned.begin(), turned.end());
-    OTTO_EXPECT(callrail::signature_of(turned) == state && callrail::verifies(turned, body, key) == good, "the order of headers counts");
+    OTTO_EXPECT(signature_of(turned) == state && verifies(turned, body, key) == good, "the order of headers counts");
     if (good) {  // of this body and this key, and of no other
-        OTTO_EXPECT(!callrail::verifies(headers, body + '\n', key), "");
-        OTTO_EXPECT(!callrail::verifies(headers, body, Secret(key.reveal() + "x")), "");
-        OTTO_EXPECT(body.empty() || !callrail::verifies(headers, body.substr(1), key), "");
+        OTTO_EXPECT(!verifies(headers, body + "\n", key), "");
+        OTTO_EXPECT(!verifies(headers, body, Secret(key.reveal() + "x")), "");
+        OTTO_EXPECT(body.empty() || !verifies(headers, body.substr(1), key), "");
         auto forged = headers;
         for (auto& h : forged) h.second = base64_encode(std::string(20, '\0'));
-        OTTO_EXPECT(!callrail::verifies(forged, body, key), "");
+        OTTO_EXPECT(!verifies(forged, body, key), "");
     }
-    OTTO_EXPECT(callrail::signature_of({}) == Signature::absent && !callrail::verifies({}, body, key), "");
+    OTTO_EXPECT(signature_of({}) == Signature::absent && !verifies({}, body, key), "");
 }

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "directory/companies.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
 
 namespace otto::directory {
 namespace {
@@ -11,23 +12,27 @@ constexpr std::size_t kMostClaimants = 16;    ///< of one event, by ids that any
 constexpr std::size_t kChangesKept = 20'000;  ///< names of what changed
 
 std::string number_name(std::string_view e164) { return "number:" + std::string(e164); }
-std::string callrail_name(std::string_view id) { return "callrail:" + std::string(id); }
+std::string id_name(std::string_view provider, std::string_view id) { return std::string(provider).append(":").append(id); }
 std::string company_name(std::string_view id) { return "company:" + std::string(id); }
 
 /// Less is better: a company whose credentials the provider confirmed by giving its key, one that has credentials, any other; a suspended one last.
-int rank(const Profile& p, Instant now) {
+int rank(const Profile& p, std::string_view provider, Instant now) {
     if (!p.active) return 3;
-    auto keys = p.keys_at(now);
+    const auto& account = p.account(provider);
+    auto keys = account.keys_at(now);
     if (std::any_of(keys.begin(), keys.end(), [](const Key& k) { return k.from_provider; })) return 0;
-    return p.callrail_api_key ? 1 : 2;
+    return account.api_key ? 1 : 2;
 }
 
 bool same(const Key& a, const Key& b) { return a.valid_to == b.valid_to && a.from_provider == b.from_provider && constant_time_equal(a.secret.reveal(), b.secret.reveal()); }
 
 /// Whether what each key proves is the same in both, and why there is none.
 bool prove_alike(const Profile& a, const Profile& b) {
-    return a.active == b.active && a.callrail_api_key.has_value() == b.callrail_api_key.has_value() && a.callrail_problem == b.callrail_problem &&
-           std::equal(a.callrail_keys.begin(), a.callrail_keys.end(), b.callrail_keys.begin(), b.callrail_keys.end(), [](const Key& x, const Key& y) { return same(x, y); });
+    auto alike = [](const Account& x, const Account& y) {
+        return x.provider == y.provider && x.api_key.has_value() == y.api_key.has_value() && x.problem == y.problem &&
+               std::equal(x.signing_keys.begin(), x.signing_keys.end(), y.signing_keys.begin(), y.signing_keys.end(), same);
+    };
+    return a.active == b.active && std::equal(a.accounts.begin(), a.accounts.end(), b.accounts.begin(), b.accounts.end(), alike);
 }
 
 /// By which names a company is found, each with what is true of it.
@@ -37,12 +42,15 @@ Facts facts_of(const Profile& p) {
     auto bound = [](const std::optional<Instant>& at) { return at ? std::to_string(to_micros(*at)) : std::string(); };
     for (const auto& n : p.numbers)
         out.emplace(number_name(n.e164), (n.voice ? "v" : "") + std::string(n.text ? "t " : " ") + bound(n.from) + " " + bound(n.to) + " " + std::to_string(static_cast<int>(n.standing)));
-    auto ids = p.callrail_company_ids;
-    if (!p.callrail_account_id.empty()) ids.push_back(p.callrail_account_id);
     std::string all;
-    for (const auto& id : ids) {
-        out.emplace(callrail_name(id), "");
-        all.append(id).append("\n");
+    for (const auto& account : p.accounts) {
+        auto ids = account.company_ids;
+        if (!account.id.empty()) ids.push_back(account.id);
+        for (const auto& id : ids) {
+            auto name = id_name(account.provider, id);
+            out.emplace(name, "");
+            all.append(name).append("\n");
+        }
     }
     if (!p.id.value().empty()) out.emplace(company_name(p.id.value()), all);
     return out;
@@ -50,11 +58,17 @@ Facts facts_of(const Profile& p) {
 
 }  // namespace
 
-std::vector<Key> Profile::keys_at(Instant at) const {
+std::vector<Key> Account::keys_at(Instant at) const {
     std::vector<Key> out;
-    for (const auto& k : callrail_keys)
+    for (const auto& k : signing_keys)
         if (!k.valid_to || at < *k.valid_to) out.push_back(k);
     return out;
+}
+
+const Account& Profile::account(std::string_view provider) const {
+    static const Account none;
+    auto found = std::find_if(accounts.begin(), accounts.end(), [&](const Account& a) { return a.provider == provider; });
+    return found == accounts.end() ? none : *found;
 }
 
 std::optional<Standing> Profile::owns(std::string_view e164, Purpose purpose, Instant at) const {
@@ -64,13 +78,15 @@ std::optional<Standing> Profile::owns(std::string_view e164, Purpose purpose, In
     return out;
 }
 
-std::vector<std::string> Asked::names() const {
+std::string name_of(const CompanyId& company) { return company_name(company.value()); }
+
+std::vector<std::string> names_of(std::string_view provider, const inbound::v1::Addressee& a) {
     std::vector<std::string> out;
-    if (!number.empty()) out.push_back(number_name(number));
-    for (const auto& id : provider_companies) out.push_back(callrail_name(id));
-    if (!account.empty()) out.push_back(callrail_name(account));
-    if (!claimed_company.empty()) out.push_back(company_name(claimed_company));
-    if (!mapped_company.empty()) out.push_back(callrail_name(mapped_company));
+    if (!a.number().empty()) out.push_back(number_name(a.number()));
+    for (const auto& id : a.provider_company_ids()) out.push_back(id_name(provider, id));
+    if (!a.account_id().empty()) out.push_back(id_name(provider, a.account_id()));
+    if (!a.claimed_company_id().empty()) out.push_back(company_name(a.claimed_company_id()));
+    if (!a.mapped_company_id().empty()) out.push_back(id_name(provider, a.mapped_company_id()));
     return out;
 }
 
@@ -103,53 +119,63 @@ std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose
     return out;
 }
 
-std::vector<ProfilePtr> Companies::claimants_locked(const Asked& asked, Instant now) const {
+const std::set<std::string>* Companies::with_id_locked(std::string_view provider, std::string_view id) const {
+    auto ids = by_provider_.find(provider);
+    if (id.empty() || ids == by_provider_.end()) return nullptr;
+    auto found = ids->second.find(id);
+    return found == ids->second.end() ? nullptr : &found->second;
+}
+
+std::vector<ProfilePtr> Companies::claimants_locked(std::string_view provider, const inbound::v1::Addressee& addressee, Instant now) const {
     std::set<std::string_view> ids;
-    auto add = [&](std::string_view key) {
-        if (key.empty()) return;
-        if (auto found = by_callrail_.find(key); found != by_callrail_.end()) ids.insert(found->second.begin(), found->second.end());
+    auto add = [&](std::string_view id) {
+        if (auto found = with_id_locked(provider, id)) ids.insert(found->begin(), found->end());
     };
-    for (const auto& c : asked.provider_companies) add(c);
-    add(asked.account);
+    for (const auto& c : addressee.provider_company_ids()) add(c);
+    add(addressee.account_id());
     std::vector<ProfilePtr> out;
     for (auto id : ids) out.push_back(profiles_.find(id)->second);
     if (out.size() > kMostClaimants) {
-        std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return rank(*a, now) < rank(*b, now); });
+        std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return rank(*a, provider, now) < rank(*b, provider, now); });
         out.resize(kMostClaimants);
     }
     return out;
 }
 
-std::vector<Candidate> Companies::candidates(const Asked& asked, Instant at, Instant now) const {
+std::vector<Candidate> Companies::candidates(std::string_view provider, const inbound::v1::Addressee& addressee, Instant at, Instant now) const {
     std::vector<Candidate> out;
+    const auto& number = addressee.number();
+    const auto purpose = addressee.purpose() == inbound::v1::PURPOSE_TEXT ? Purpose::text : Purpose::voice;
     std::shared_lock guard(lock_);
-    if (auto ids = by_number_.find(asked.number); !asked.number.empty() && ids != by_number_.end())
+    if (auto ids = by_number_.find(number); !number.empty() && ids != by_number_.end())
         for (const auto& id : ids->second) {
             const auto& p = profiles_.at(id);
-            Candidate c{p, p->owns(asked.number, asked.purpose, at), p->owns(asked.number, asked.purpose, now)};
+            Candidate c{p, p->owns(number, purpose, at), p->owns(number, purpose, now)};
             if (c.owns_at || c.owns_now) out.push_back(std::move(c));
         }
     std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.owns_at.has_value() > b.owns_at.has_value(); });
     auto add = [&](const ProfilePtr& p) {
         if (std::none_of(out.begin(), out.end(), [&](const Candidate& c) { return c.company->id == p->id; })) out.push_back({p, {}, {}});
     };
-    for (const auto& p : claimants_locked(asked, now)) add(p);
-    if (auto claimed = profiles_.find(asked.claimed_company); claimed != profiles_.end()) add(claimed->second);
+    for (const auto& p : claimants_locked(provider, addressee, now)) add(p);
+    if (auto claimed = profiles_.find(addressee.claimed_company_id()); claimed != profiles_.end()) add(claimed->second);
     return out;
 }
 
-bool Companies::mismatched(const Asked& asked, const CompanyId& signer) const {
-    if (asked.claimed_company.empty() || asked.mapped_company.empty()) return false;
-    if (!signer.value().empty() && signer.value() != asked.claimed_company) return true;
+bool Companies::mismatched(std::string_view provider, const inbound::v1::Addressee& addressee, const CompanyId& signer) const {
+    const auto &named = addressee.claimed_company_id(), &mapped = addressee.mapped_company_id();
+    if (named.empty() || mapped.empty()) return false;
+    if (!signer.value().empty() && signer.value() != named) return true;
     std::shared_lock guard(lock_);
-    auto has_it = [&](const Profile& p) { return std::find(p.callrail_company_ids.begin(), p.callrail_company_ids.end(), asked.mapped_company) != p.callrail_company_ids.end(); };
-    auto claimed = profiles_.find(asked.claimed_company);
+    auto ids_of = [&](const Profile& p) -> const std::vector<std::string>& { return p.account(provider).company_ids; };
+    auto has_it = [&](const Profile& p) { return std::find(ids_of(p).begin(), ids_of(p).end(), mapped) != ids_of(p).end(); };
+    auto claimed = profiles_.find(named);
     if (claimed == profiles_.end()) return true;
     if (has_it(*claimed->second)) return false;
-    // Who has never said which company at CallRail it is may be any that is nobody else's.
-    if (!claimed->second->callrail_company_ids.empty()) return true;
-    auto others = by_callrail_.find(asked.mapped_company);
-    return others != by_callrail_.end() && std::any_of(others->second.begin(), others->second.end(), [&](const auto& id) { return has_it(*profiles_.find(id)->second); });
+    // Who has never said which company at the provider it is may be any that is nobody else's.
+    if (!ids_of(*claimed->second).empty()) return true;
+    auto others = with_id_locked(provider, mapped);
+    return others && std::any_of(others->begin(), others->end(), [&](const auto& id) { return has_it(*profiles_.find(id)->second); });
 }
 
 void Companies::note_changes_locked(const Profile* former, const Profile* fresh) {

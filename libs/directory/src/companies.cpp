@@ -18,16 +18,37 @@
 namespace otto::directory {
 namespace {
 
-Standing standing_from(const otto::directory::v1::Number& n) {
+namespace pb = otto::directory::v1;
+
+Standing standing_from(const pb::Number& n) {
     switch (n.standing()) {
-        case otto::directory::v1::STANDING_UNPROVEN: return Standing::unproven;
-        case otto::directory::v1::STANDING_FINAL: return Standing::final_;
+        case pb::STANDING_UNPROVEN: return Standing::unproven;
+        case pb::STANDING_FINAL: return Standing::final_;
         default: return Standing::proven;  // also what an older record, or a later version, says
     }
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+/// What former versions said of CallRail in fields of its own becomes an account there. The topic and a snapshot hold such
+/// records until company-service has published their companies anew, which it does once when it is migrated (20261129210200): a
+/// release whose ingresses cannot have older snapshots can drop this, and the fields.
+void bring_up_to_date(pb::CompanyProfile& m) {
+    bool former = m.callrail_signing_keys_size() > 0 || m.callrail_company_ids_size() > 0 || !m.callrail_account_id().empty() || m.has_callrail_api_key() || !m.callrail_problem().empty();
+    if (m.accounts_size() > 0 || !former) return;
+    auto& account = *m.add_accounts();
+    account.set_provider("callrail");
+    account.set_account_id(m.callrail_account_id());
+    account.mutable_company_ids()->Swap(m.mutable_callrail_company_ids());
+    account.mutable_signing_keys()->Swap(m.mutable_callrail_signing_keys());
+    if (m.has_callrail_api_key()) account.mutable_api_key()->Swap(m.mutable_callrail_api_key());
+    account.set_problem(m.callrail_problem());
+    account.set_problem_cure(m.callrail_problem_cure());
+}
+#pragma GCC diagnostic pop
+
 std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys) {
-    otto::directory::v1::CompanyProfile m;
+    pb::CompanyProfile m;
     if (!events::parse_into(m, value)) return std::nullopt;
     Profile p;
     p.id = CompanyId{m.company_id()};
@@ -35,10 +56,7 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     p.name = m.name();
     p.timezone = m.timezone();
     p.call_provider = m.call_provider();
-    p.callrail_account_id = m.callrail_account_id();
     p.active = m.status() == "active";
-    p.callrail_problem = m.callrail_problem();
-    p.callrail_problem_cure = m.callrail_problem_cure();
     p.held_limited = m.held_limited();
     p.workflow_config = m.workflow_config_json();
     for (const auto& n : m.numbers()) {
@@ -48,21 +66,25 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
         if (n.has_valid_to_us()) number.to = from_micros(n.valid_to_us());
         p.numbers.push_back(std::move(number));
     }
-    p.callrail_company_ids.assign(m.callrail_company_ids().begin(), m.callrail_company_ids().end());
-    auto open = [&](const otto::directory::v1::SealedKey& k) -> std::optional<Secret> {
+    auto open = [&](const pb::SealedKey& k) -> std::optional<Secret> {
         auto opened = keys.open(k.sealed(), seal_place(m.company_id(), k.column()));
         if (opened) return *opened;
         tel::error("a company's key does not open", {{"company_id", m.company_id()}, {"column", k.column()}, {"why", opened.error().message}});
         return std::nullopt;
     };
-    for (const auto& k : m.callrail_signing_keys()) {
-        auto opened = open(k);
-        if (!opened) continue;
-        Key key{*opened, {}, k.from_provider()};
-        if (k.has_valid_to_us()) key.valid_to = from_micros(k.valid_to_us());
-        p.callrail_keys.push_back(std::move(key));
+    bring_up_to_date(m);
+    for (const auto& a : m.accounts()) {
+        Account account{a.provider(), a.account_id(), {a.company_ids().begin(), a.company_ids().end()}, {}, {}, a.problem(), a.problem_cure()};
+        for (const auto& k : a.signing_keys()) {
+            auto opened = open(k);
+            if (!opened) continue;
+            Key key{*opened, {}, k.from_provider()};
+            if (k.has_valid_to_us()) key.valid_to = from_micros(k.valid_to_us());
+            account.signing_keys.push_back(std::move(key));
+        }
+        if (a.has_api_key()) account.api_key = open(a.api_key());
+        p.accounts.push_back(std::move(account));
     }
-    if (m.has_callrail_api_key()) p.callrail_api_key = open(m.callrail_api_key());
     return p;
 }
 
@@ -134,8 +156,11 @@ void Companies::drop_locked(const std::string& id) {
     auto former = profiles_.find(id);
     if (former == profiles_.end()) return;
     for (const auto& n : former->second->numbers) by_number_[n.e164].erase(id);
-    for (const auto& c : former->second->callrail_company_ids) by_callrail_[c].erase(id);
-    by_callrail_[former->second->callrail_account_id].erase(id);
+    for (const auto& account : former->second->accounts) {
+        auto& ids = by_provider_[account.provider];
+        for (const auto& c : account.company_ids) ids[c].erase(id);
+        ids[account.id].erase(id);
+    }
     profiles_.erase(former);
 }
 
@@ -162,8 +187,11 @@ void Companies::apply(const std::string& company_id, std::string_view value) {
     if (fresh) {
         auto profile = std::make_shared<const Profile>(std::move(*fresh));
         for (const auto& n : profile->numbers) by_number_[n.e164].insert(company_id);
-        for (const auto& c : profile->callrail_company_ids) by_callrail_[c].insert(company_id);
-        if (!profile->callrail_account_id.empty()) by_callrail_[profile->callrail_account_id].insert(company_id);
+        for (const auto& account : profile->accounts) {
+            auto& ids = by_provider_[account.provider];
+            for (const auto& c : account.company_ids) ids[c].insert(company_id);
+            if (!account.id.empty()) ids[account.id].insert(company_id);
+        }
         profiles_[company_id] = std::move(profile);
         raw_[company_id] = std::string(value);
     }

@@ -7,30 +7,13 @@
 #include <charconv>
 
 #include "base/text.hpp"
-#include "otto/analysis/v1/analysis.pb.h"
-#include "otto/calls/v1/calls.pb.h"
-#include "otto/changes/v1/changes.pb.h"
-#include "otto/directory/v1/directory.pb.h"
-#include "otto/inbound/v1/inbound.pb.h"
-#include "otto/routed/v1/routed.pb.h"
+#include "otto/events.pb.h"
 
 namespace otto::events {
 namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-
-/// Every message with a topic; a test reads the protos and fails if one is not here. Naming them keeps the linker from dropping them.
-const std::vector<const Message*>& prototypes() {
-    static const std::vector<const Message*> all{
-        &inbound::v1::ProviderEvent::default_instance(),     &routed::v1::CallReported::default_instance(),      &routed::v1::JobReported::default_instance(),
-        &calls::v1::CallRecorded::default_instance(),        &calls::v1::CallFolded::default_instance(),         &calls::v1::LeadMoved::default_instance(),          &analysis::v1::JobSubmitted::default_instance(),    &analysis::v1::TranscriptReady::default_instance(),
-        &analysis::v1::AnalysisCompleted::default_instance(), &analysis::v1::AnalysisFailed::default_instance(), &analysis::v1::AppointmentDoubted::default_instance(), &changes::v1::RowChanged::default_instance(),
-        &changes::v1::NumberProven::default_instance(),
-        &changes::v1::CallRailConnected::default_instance(), &changes::v1::SignaturesRefused::default_instance(), &directory::v1::CompanyProfile::default_instance(),
-    };
-    return all;
-}
 
 template <class T>
 std::optional<T> number(std::string_view text) {
@@ -77,7 +60,8 @@ bool assign(Message& m, const FieldDescriptor& f, std::string_view text) {
 }  // namespace
 
 std::shared_ptr<Message> new_message(std::string_view type) {
-    for (const auto* p : prototypes())
+    static const auto prototypes = event_prototypes();
+    for (const auto* p : prototypes)
         if (p->GetDescriptor()->full_name() == type) return std::shared_ptr<Message>(p->New());
     return nullptr;
 }

@@ -25,7 +25,7 @@ TEST_CASE("every message that lives on a topic is known by its type") {
         static const std::regex event(R"(message (\w+) \{\s*option \(otto\.options\.v1\.event\))");
         for (std::sregex_iterator m(all.begin(), all.end(), event), end; m != end; ++m) {
             auto type = package[1].str() + "." + (*m)[1].str();
-            INFO(type << " is to be entered in prototypes() of json.cpp");
+            INFO(type);
             auto message = events::new_message(type);
             CHECK(message);
             if (message) CHECK_FALSE(events::type_info(*message->GetDescriptor()).topic.empty());

@@ -67,7 +67,7 @@ public:
     }
     Task<void> watch_deadlines();
     /// Gives it to the handler, with all others that come before this turn of the loop ends.
-    void gather(const std::shared_ptr<const AsyncHandler>&, Asked);
+    void gather(const std::shared_ptr<const AsyncHandler>&, PendingRequest);
 
     std::unique_ptr<net::io_context> io;  // null once it has ended
     std::unordered_set<Connection*> open;  // of the loop's thread, as all below
@@ -86,7 +86,7 @@ public:
 private:
     void hand_over();
     static thread_local const Loop* current;
-    std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<Asked>>> gathered_;  // of the loop's thread
+    std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<PendingRequest>>> gathered_;  // of the loop's thread
     std::mutex gate_;  // of io's end
     net::executor_work_guard<Executor> work_;
     Millis sweep_;

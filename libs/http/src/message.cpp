@@ -119,10 +119,7 @@ std::string_view Request::param(std::string_view name) const {
     return {};
 }
 
-std::string Request::content_type() const {
-    auto type = headers.get("content-type");
-    return lower(trim(type.substr(0, type.find(';'))));
-}
+std::string media_type(std::string_view type) { return lower(trim(type.substr(0, type.find(';')))); }
 
 Response Response::text(int status, std::string body, std::string content_type) {
     Response r;

@@ -31,7 +31,7 @@ struct World {
     std::unique_ptr<http::Server> server;
 
     World() {
-        auto taken = [](std::vector<http::Asked> all) {
+        auto taken = [](std::vector<http::PendingRequest> all) {
             for (auto& asked : all) asked.respond(http::Response::text(200, "taken " + std::to_string(asked.request.body.size())));
         };
         http::RouteLimits limits;
@@ -264,10 +264,10 @@ TEST_CASE("a client address has a tenth of the connections; the next ones one re
 TEST_CASE("long work leaves the I/O thread and comes back to it", "[integration]") {
     World w;
     std::thread::id io, worker, after;
-    w.router->add_async(Method::post, {"/long"}, [&](std::vector<http::Asked> all) {
+    w.router->add_async(Method::post, {"/long"}, [&](std::vector<http::PendingRequest> all) {
         io = std::this_thread::get_id();
         for (auto& asked : all) {
-            auto mine = std::make_shared<http::Asked>(std::move(asked));
+            auto mine = std::make_shared<http::PendingRequest>(std::move(asked));
             mine->respond.offload(
                 [&, mine] {
                     worker = std::this_thread::get_id();

@@ -35,17 +35,17 @@ struct Fixture {
         });
         router->add(Method::get, "/throws", [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
         router->add(Method::get, "/client", [](const http::Request& r) { return http::Response::text(200, r.client_address); });
-        router->add_async(Method::post, {"/async"}, [](std::vector<http::Asked> all) {
+        router->add_async(Method::post, {"/async"}, [](std::vector<http::PendingRequest> all) {
             for (auto& asked : all) std::thread([body = asked.request.body, a = std::move(asked.respond)]() mutable { a(http::Response::text(202, body)); }).detach();
         });
-        router->add_async(Method::get, {"/dropped"}, [](std::vector<http::Asked>) {});
-        router->add_async(Method::get, {"/throws/later"}, [](std::vector<http::Asked>) { throw std::runtime_error("a secret of ours"); });
-        router->add_async(Method::get, {"/kept"}, [this](std::vector<http::Asked> all) {
+        router->add_async(Method::get, {"/dropped"}, [](std::vector<http::PendingRequest>) {});
+        router->add_async(Method::get, {"/throws/later"}, [](std::vector<http::PendingRequest>) { throw std::runtime_error("a secret of ours"); });
+        router->add_async(Method::get, {"/kept"}, [this](std::vector<http::PendingRequest> all) {
             std::lock_guard guard(kept_lock);
             for (auto& asked : all) kept.push_back(std::move(asked.respond));
             kept_one.notify_all();
         });
-        router->add_async(Method::get, {"/together", "/also/{name}"}, [this](std::vector<http::Asked> all) {
+        router->add_async(Method::get, {"/together", "/also/{name}"}, [this](std::vector<http::PendingRequest> all) {
             most_at_once = std::max(most_at_once, all.size());
             for (auto& asked : all) asked.respond(http::Response::text(200, "of " + asked.request.path));
         });

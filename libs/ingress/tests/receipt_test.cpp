@@ -1,4 +1,4 @@
-#include "ingress/webhook.hpp"
+#include "ingress/judge.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "testing/catch.hpp"
 
@@ -7,15 +7,14 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
-class Signed final : public ingress::Provider {
+class Signed final : public providers::Webhook {
 public:
     std::string_view name() const override { return "signed"; }
     std::vector<std::string> paths() const override { return {}; }
     std::string_view title() const override { return "Signed"; }
-    std::unique_ptr<ingress::Reading> read(const http::Request&) const override { return nullptr; }
-    std::vector<std::pair<std::string, std::string>> signature_headers(const http::Request& r) const override { return {{"signature", std::string(r.headers.get("signature"))}}; }
-    ingress::Proof proof(const http::Request&) const override { return {}; }
-    std::vector<directory::Key> keys(const directory::Profile&, Instant) const override { return {}; }
+    std::unique_ptr<providers::Reading> read(const providers::Parts&) const override { return nullptr; }
+    std::vector<std::string_view> signature_headers() const override { return {"signature"}; }
+    providers::Proof proof(const providers::Parts&) const override { return {}; }
 };
 
 http::Request request(const std::string& odd) {
@@ -34,7 +33,7 @@ TEST_CASE("a receipt keeps what came, and can be read again whatever bytes stood
     for (std::string odd : {"plain", "\xff", "Zo\xc3\xab", "\xc3"}) {
         pb::Receipt receipt, back;
         auto r = request(odd);
-        ingress::fill_receipt(receipt, Signed(), r, {ingress::Verdict::authentic, CompanyId{"org_1"}, ""}, from_micros(7));
+        ingress::fill_receipt(receipt, Signed(), r, {ingress::Verdict::authentic, CompanyId{"org_1"}}, from_micros(7));
         REQUIRE(back.ParseFromString(receipt.SerializeAsString()));
         CHECK(back.raw_body() == r.body);
         CHECK(back.provider() == "signed");
@@ -46,5 +45,13 @@ TEST_CASE("a receipt keeps what came, and can be read again whatever bytes stood
         CHECK(back.content_type() == "application/json; note=" + kept);
         CHECK(back.headers(0).value() == kept);
         CHECK(back.client_address() == kept);
+        // What is read of it again is what was read of the request, but for what had to be mended.
+        auto parts = providers::Parts::of(back);
+        CHECK(parts.path == "/api/v1/hook");
+        CHECK(parts.target == back.request_target());
+        CHECK(parts.content_type == "application/json");
+        CHECK(parts.body == r.body);
+        CHECK(parts.header("Signature") == kept);
+        CHECK(parts.received_at == from_micros(7));
     }
 }

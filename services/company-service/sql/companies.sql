@@ -98,9 +98,12 @@ UPDATE directory_state SET version = greatest(version + 1, $2::bigint + 1, (extr
 UPDATE directory_state SET dirty = false, version = greatest(version, $2::bigint + 1) WHERE company_id = $1 RETURNING version
 
 -- name: profile
-SELECT id, name, status, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_signing_key, callrail_signing_key_explicit, callrail_signing_key_former, callrail_signing_key_former_explicit,
-       callrail_signing_key_former_until, callrail_api_key, workflow_config, callrail_problem, callrail_problem_cure, held_limited
-  FROM companies WHERE id = $1
+SELECT id, name, status, timezone, call_provider, workflow_config, held_limited FROM companies WHERE id = $1
+
+-- name: profile_accounts
+SELECT provider, coalesce(account_id, '') AS account_id, provider_company_id, api_key, api_key_column, signing_key, from_provider, former_key, former_from_provider, former_until, signing_key_column,
+       coalesce(problem, '') AS problem, coalesce(problem_cure, '') AS problem_cure
+  FROM provider_accounts WHERE company_id = $1 ORDER BY provider
 
 -- name: profile_numbers
 -- Ended ones as long as late webhooks of their calls may still come.

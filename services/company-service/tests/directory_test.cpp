@@ -95,6 +95,46 @@ TEST_CASE("what would not fit into otto.directory is refused by the field, and w
     CHECK(topic.address_of("org_large") == "too large");
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+TEST_CASE("what a company has at a provider is told as an account, and CallRail's for one release as it was", "[integration]") {
+    rig().company("org_account");
+    auto told = [] {
+        pg::Connection db(rig().service_url(), "test");
+        auto tx = db.begin(pg::Scope::company(CompanyId{"org_account"}));
+        return profile_of(tx, CompanyId{"org_account"});
+    };
+    CHECK(told().accounts_size() == 0);
+    rig().sql("UPDATE companies SET callrail_account_id = 'ACC1', callrail_company_id = 'COM1', callrail_api_key = 'sealed api key', callrail_signing_key = 'sealed new', "
+              "callrail_signing_key_explicit = false, callrail_signing_key_former = 'sealed old', callrail_signing_key_former_explicit = true, "
+              "callrail_signing_key_former_until = '2030-01-01', callrail_problem = 'closed', callrail_problem_cure = 'open it' WHERE id = 'org_account'");
+    auto m = told();
+    REQUIRE(m.accounts_size() == 1);
+    const auto& account = m.accounts(0);
+    CHECK(account.provider() == "callrail");
+    CHECK(account.account_id() == "ACC1");
+    REQUIRE(account.company_ids_size() == 1);
+    CHECK(account.company_ids(0) == "COM1");
+    CHECK(account.api_key().sealed() == "sealed api key");
+    CHECK(account.api_key().column() == "callrail_api_key");
+    REQUIRE(account.signing_keys_size() == 2);
+    CHECK(account.signing_keys(0).sealed() == "sealed new");
+    CHECK(account.signing_keys(0).from_provider());
+    CHECK_FALSE(account.signing_keys(0).has_valid_to_us());
+    CHECK(account.signing_keys(1).sealed() == "sealed old");
+    CHECK(account.signing_keys(1).column() == "callrail_signing_key");  // the place that it was sealed for
+    CHECK_FALSE(account.signing_keys(1).from_provider());
+    CHECK(from_micros(account.signing_keys(1).valid_to_us()) == *parse_time("2030-01-01T00:00:00Z"));
+    CHECK(account.problem() == "closed");
+    CHECK(account.problem_cure() == "open it");
+    CHECK(m.callrail_account_id() == "ACC1");
+    CHECK(m.callrail_company_ids(0) == "COM1");
+    CHECK(m.callrail_api_key().sealed() == "sealed api key");
+    CHECK(m.callrail_signing_keys_size() == 2);
+    CHECK(m.callrail_problem() == "closed");
+}
+#pragma GCC diagnostic pop
+
 TEST_CASE("a number that ended is told as long as late webhooks may come", "[integration]") {
     rig().company("org_past");
     rig().sql("INSERT INTO company_numbers (company_id, e164, standing, valid_from, valid_to) VALUES ('org_past', $1, 'proven', '-infinity', now() - interval '89 days'), "

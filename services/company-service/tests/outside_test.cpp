@@ -117,8 +117,10 @@ TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked abou
         auto db = rig().connection();
         auto tx = db.begin(pg::Scope::company(CompanyId{"org_keys"}));
         auto told = profile_of(tx, CompanyId{"org_keys"});
-        CHECK(told.callrail_problem().find("refuses the API key") != std::string::npos);
-        CHECK(told.callrail_problem_cure().find("set-callrail-api-key") != std::string::npos);
+        REQUIRE(told.accounts_size() == 1);
+        CHECK(told.accounts(0).provider() == "callrail");
+        CHECK(told.accounts(0).problem().find("refuses the API key") != std::string::npos);
+        CHECK(told.accounts(0).problem_cure().find("set-callrail-api-key") != std::string::npos);
     }
     for (auto id : {"..", ".", "a/b", "a?b", "a b", ""}) CHECK(set_account("org_keys", id).field == "account_id");
     CHECK_THROWS_AS(rig().sql("UPDATE companies SET callrail_account_id = '..' WHERE id = 'org_keys'"), pg::SqlFailure);

@@ -93,7 +93,9 @@ TEST_CASE("what enters for a call whose webhooks never came") {
     CHECK(e.call().aliases_size() == 2);
     CHECK(e.call().provider_call_id() == "CAL0190");
     CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).call().stage() == pb::STAGE_POST_CALL);
-    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).call().claimed_company_id().empty());
+    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).addressee().claimed_company_id().empty());
+    CHECK(e.addressee().account_id() == "ACC1");
+    CHECK(e.addressee().number() == e.call().tracking_number());
 }
 
 TEST_CASE("what CallRail knows otherwise, and only that, enters for a call that we have") {

@@ -34,12 +34,14 @@ struct Known {
             if (from) n->set_valid_from_us(to_micros(*from));
             if (to) n->set_valid_to_us(to_micros(*to));
         }
+        auto& account = *m.add_accounts();
+        account.set_provider("callrail");
         if (!key.empty()) {
-            auto* k = m.add_callrail_signing_keys();
+            auto* k = account.add_signing_keys();
             k->set_column("callrail_signing_key");
             k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
         }
-        if (!callrail_company.empty()) m.add_callrail_company_ids(callrail_company);
+        if (!callrail_company.empty()) account.add_company_ids(callrail_company);
         all.apply(id, m.SerializeAsString());
     }
 };
@@ -60,9 +62,15 @@ pb::ProviderEvent event(const std::string& number, pb::Verdict verdict, const st
         h->set_name("signature");
         h->set_value(base64_encode(hmac_sha1(key, "{}")));
     }
+    e.mutable_addressee()->set_number(number);
+    e.mutable_addressee()->set_purpose(pb::PURPOSE_VOICE);
     e.mutable_call()->set_tracking_number(number);
     e.mutable_call()->set_provider_call_id("c1");
     return e;
+}
+void began(pb::ProviderEvent& e, Instant at) {
+    e.mutable_call()->set_started_at_us(to_micros(at));
+    e.mutable_addressee()->set_at_us(to_micros(at));
 }
 
 std::string reason(const Decision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<Owner>(d).company.value(); }
@@ -97,33 +105,87 @@ TEST_CASE("a number that changed hands: the owner at the start of the call count
     auto moved = system_clock().now() - std::chrono::hours(1);
     known.add("org_b", 1, "+12025550101", "key b", moved);
     auto late = event("+12025550101", pb::VERDICT_OPEN, "", "key b");
-    late.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
+    began(late, moved - std::chrono::hours(1));
     CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");  // nobody's then, its key proves it now
     known.add("org_a", 1, "+12025550101", "key a", {}, "active", moved);
     CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) == "Tracking number +12025550101 belongs to another company than the one whose key signed");
     auto of_then = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
-    of_then.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
+    began(of_then, moved - std::chrono::hours(1));
     CHECK(reason(route(of_then, known.all, {}, kNow)) == "-> org_a");
     auto open_then = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
-    open_then.mutable_call()->set_started_at_us(to_micros(moved - std::chrono::hours(1)));
+    began(open_then, moved - std::chrono::hours(1));
     CHECK(reason(route(open_then, known.all, {}, kNow)) == "-> org_a");
-    late.mutable_call()->set_started_at_us(to_micros(moved + std::chrono::minutes(1)));
+    began(late, moved + std::chrono::minutes(1));
     CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");
-    auto in_1970 = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_b");
-    in_1970.mutable_call()->set_started_at_us(20'261'129'000'000);
-    CHECK(own_time(in_1970) == from_micros(in_1970.receipt().received_at_us()));
+    auto in_1970 = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
+    began(in_1970, from_micros(20'261'129'000'000));
+    CHECK(reason(route(in_1970, known.all, {}, kNow)) == "Tracking number +12025550101 belongs to another company than the one whose key signed");  // it came now
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+TEST_CASE("an event of a former version, which says whose it could be in its report, is routed as it was") {
+    Known known;
+    known.callrail_company = "COMA";
+    known.add("org_a", 1, "+12025550101", "key a");
+    known.callrail_company.clear();
+    known.add("org_b", 1, "+12025550102", "key b");
+    auto former = [&](const std::string& number, pb::Verdict verdict, const std::string& proven, const std::string& key) {
+        auto e = event(number, verdict, proven, key);
+        e.clear_addressee();
+        return e;
+    };
+    auto decide = [&](const pb::ProviderEvent& e) { return reason(route(e, known.all, {}, kNow)); };
+    CHECK(decide(former("+12025550101", pb::VERDICT_OPEN, "", "key a")) == "-> org_a");
+    CHECK(decide(former("+12025550102", pb::VERDICT_AUTHENTIC, "org_a", "")).starts_with("Tracking number +12025550102 belongs to another company"));
+    auto pool = former("+12025550199", pb::VERDICT_OPEN, "", "key a");
+    CHECK(decide(pool) == "No company found for tracking number +12025550199");
+    pool.mutable_call()->add_provider_company_ids("COMA");
+    CHECK(decide(pool) == "-> org_a");
+    auto claimed = former("", pb::VERDICT_OPEN, "", "key b");
+    claimed.mutable_call()->set_claimed_company_id("org_b");
+    CHECK(decide(claimed) == "-> org_b");
+    claimed.mutable_call()->set_mapped_company_id("COMA");
+    CHECK(decide(claimed) == "invalid tenant_id or callrail_company_id mapping");
+    claimed.mutable_call()->set_account_id("ACC");
+    claimed.mutable_call()->set_started_at_us(7);
+    CHECK(directory::names_of("callrail", addressee_of(claimed)) == std::vector<std::string>{"callrail:ACC", "company:org_b", "callrail:COMA"});
+    CHECK(addressee_of(claimed).at_us() == 7);
+    pb::ProviderEvent text;
+    text.mutable_text()->set_tracking_number("(202) 555-0101");
+    text.mutable_text()->set_account_id("ACC");
+    text.mutable_text()->set_sent_at_us(8);
+    CHECK(addressee_of(text).number() == "+12025550101");
+    CHECK(addressee_of(text).purpose() == pb::PURPOSE_TEXT);
+    CHECK(addressee_of(text).account_id() == "ACC");
+    CHECK(addressee_of(text).at_us() == 8);
+    pb::ProviderEvent job;
+    job.mutable_job()->set_claimed_company_id("org_a");
+    CHECK(addressee_of(job).claimed_company_id() == "org_a");
+}
+#pragma GCC diagnostic pop
+
+TEST_CASE("an event is proven as its own provider signs, and one of a provider that nobody knows waits") {
+    Known known;
+    known.add("org_a", 1, "+12025550101", "key a");
+    auto e = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
+    CHECK(reason(route(e, known.all, {}, kNow)) == "-> org_a");
+    e.mutable_receipt()->set_provider("shunya");  // whose webhooks no company's key proves, however CallRail would have signed them
+    CHECK(reason(route(e, known.all, {}, kNow)).ends_with("has set no signing key"));
+    e.mutable_receipt()->set_provider("nobody");
+    CHECK(reason(route(e, known.all, {}, kNow)) == "Not understood: a kind of event that this version does not route");
 }
 
 TEST_CASE("what goes on is keyed by company and customer, and says who proved it") {
     auto e = event("+12025550101", pb::VERDICT_OPEN, "");
     e.mutable_call()->set_customer_phone("anonymous");
-    auto r = tenant_router::routed(e, Owner{CompanyId{"org_a"}});
+    auto r = tenant_router::handed_over<tenant_router::CallKind>(e, Owner{CompanyId{"org_a"}});
     CHECK(r.phone() == "c1");
     CHECK(r.receipt().verdict() == pb::VERDICT_AUTHENTIC);
     CHECK(r.receipt().proven_company_id() == "org_a");
     e.mutable_call()->set_customer_phone("+12025550100");
     e.mutable_call()->set_customer_phone_callable(true);
-    CHECK(tenant_router::routed(e, Owner{CompanyId{"org_a"}}).phone() == "+12025550100");
+    CHECK(tenant_router::handed_over<tenant_router::CallKind>(e, Owner{CompanyId{"org_a"}}).phone() == "+12025550100");
 }
 
 TEST_CASE("an owner without the provider's word holds up nobody's event: it is whose key proved it") {
@@ -149,8 +211,8 @@ TEST_CASE("seed 002's combined webhook: the company it claims, the one at CallRa
     known.add("org_b", 1, "+12025550102", "key b");
     auto decide = [&](const std::string& tenant, const std::string& mapped, pb::Verdict verdict, const std::string& signer) {
         auto e = event("", verdict, signer);
-        e.mutable_call()->set_claimed_company_id(tenant);
-        e.mutable_call()->set_mapped_company_id(mapped);
+        e.mutable_addressee()->set_claimed_company_id(tenant);
+        e.mutable_addressee()->set_mapped_company_id(mapped);
         return route(e, known.all, {}, kNow);
     };
     const std::string words = "invalid tenant_id or callrail_company_id mapping";
@@ -172,8 +234,10 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     m.set_status("active");
     m.add_numbers()->set_e164("+12025550103");
     m.mutable_numbers(0)->add_purposes("voice");
-    m.mutable_callrail_api_key()->set_column("callrail_api_key");
-    m.mutable_callrail_api_key()->set_sealed(ring().seal(Secret("an api key"), seal_place("org_k", "callrail_api_key")));
+    auto& account = *m.add_accounts();
+    account.set_provider("callrail");
+    account.mutable_api_key()->set_column("callrail_api_key");
+    account.mutable_api_key()->set_sealed(ring().seal(Secret("an api key"), seal_place("org_k", "callrail_api_key")));
     known.all.apply("org_k", m.SerializeAsString());
     auto held = [&](const std::string& number) { return std::get<Held>(route(event(number, pb::VERDICT_OPEN, ""), known.all, {}, kNow)); };
     CHECK(held("+12025550101").reason.ends_with("has set no signing key"));
@@ -182,8 +246,8 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     CHECK(held("+12025550103").cure.starts_with("Check the API key and the account id"));
     auto generation = known.all.generation();
     m.set_version(2);
-    m.set_callrail_problem("CallRail refuses the API key (CallRail answered 401).");
-    m.set_callrail_problem_cure("Set it again: POST /api/v1/company/set-callrail-api-key/{id}.");
+    m.mutable_accounts(0)->set_problem("CallRail refuses the API key (CallRail answered 401).");
+    m.mutable_accounts(0)->set_problem_cure("Set it again: POST /api/v1/company/set-callrail-api-key/{id}.");
     known.all.apply("org_k", m.SerializeAsString());
     CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail refuses the API key (CallRail answered 401)");
     CHECK(held("+12025550103").cure.starts_with("Set it again: POST /api/v1/company/set-callrail-api-key/{id}; or set the signing key itself"));
@@ -206,8 +270,9 @@ TEST_CASE("a text waits for its company until texts are recorded") {
     m.add_numbers()->set_e164("+12025550101");
     m.mutable_numbers(0)->add_purposes("text");
     known.all.apply("org_a", m.SerializeAsString());
-    auto e = event("", pb::VERDICT_AUTHENTIC, "org_a");
-    e.mutable_text()->set_tracking_number("+12025550101");
+    auto e = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
+    e.mutable_text();
+    e.mutable_addressee()->set_purpose(pb::PURPOSE_TEXT);
     auto held = std::get<Held>(route(e, known.all, {}, kNow));
     CHECK(held.reason == "Texts are not recorded yet; it flows on once they are");
     CHECK(held.held_for.value() == "org_a");
@@ -215,7 +280,7 @@ TEST_CASE("a text waits for its company until texts are recorded") {
     e.mutable_receipt()->set_verdict(pb::VERDICT_OPEN);
     e.mutable_receipt()->clear_proven_company_id();
     CHECK(reason(route(e, known.all, {}, kNow)).ends_with("has set no signing key"));
-    e.mutable_text()->set_tracking_number("+12025550199");
+    e.mutable_addressee()->set_number("+12025550199");
     CHECK(reason(route(e, known.all, {}, kNow)) == "No company found for tracking number +12025550199");
 }
 
@@ -228,7 +293,7 @@ TEST_CASE("what a proven call says of its number is told once, until the directo
     Known known;
     Router router(known.all, {});
     auto call = [&](const std::string& number, bool final_proof, std::int64_t at_us, pb::Verdict verdict = pb::VERDICT_AUTHENTIC) {
-        auto e = tenant_router::routed(event(number, verdict, "org_a"), Owner{CompanyId{"org_a"}, final_proof, verdict == pb::VERDICT_UNSIGNED});
+        auto e = tenant_router::handed_over<tenant_router::CallKind>(event(number, verdict, "org_a"), Owner{CompanyId{"org_a"}, final_proof, verdict == pb::VERDICT_UNSIGNED});
         e.mutable_receipt()->set_received_at_us(at_us);
         return e;
     };
@@ -291,7 +356,7 @@ pb::ProviderEvent report(const std::string& job, std::int64_t call, const std::s
     e.mutable_job()->set_shunya_job_id(job);
     e.mutable_job()->set_call_id(call);
     e.mutable_job()->set_status("completed");
-    e.mutable_job()->set_claimed_company_id(claimed);
+    if (!claimed.empty()) e.mutable_addressee()->set_claimed_company_id(claimed);
     return e;
 }
 
@@ -472,7 +537,7 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
     int n = 0;
     auto holds = [&](const std::string& number, const std::string& signer, const std::string& claimed = "") {
         auto e = event(number, signer.empty() ? pb::VERDICT_OPEN : pb::VERDICT_AUTHENTIC, signer, "key b");
-        e.mutable_call()->set_claimed_company_id(claimed);
+        e.mutable_addressee()->set_claimed_company_id(claimed);
         rt::Envelope meta;
         meta.id = EventId{Uuid::v5(Uuid{}, std::to_string(++n))};
         meta.trace = tel::TraceContext::fresh();
@@ -518,6 +583,39 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
     known.add("org_b", 2, "+12025550102", "key b");
     CHECK(tried() == Texts{"+12025550102"});
     CHECK(texts("SELECT released_to AS t FROM held_events WHERE released_at IS NOT NULL") == Texts{"org_b"});
+}
+
+TEST_CASE("what a former version held is found by what it waits for, and goes on", "[integration]") {
+    auto url = testkit::TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "test");
+    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    Known known;
+    Router router(known.all, {});
+    auto former = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
+    former.clear_addressee();
+    rt::Envelope meta;
+    meta.id = EventId{Uuid::v5(Uuid{}, "former")};
+    meta.trace = tel::TraceContext::fresh();
+    std::vector<rt::In<pb::ProviderEvent>> ins{{former, meta}};
+    rt::Sink sink("tenant-router");
+    rt::Out<otto::routed::v1::JobReported> out(sink);
+    auto tx = db.begin(pg::Scope::none());
+    router.look_up_or_hold(ins, tx, out);
+    tx.commit();
+    router.release(db);
+    owner.execute("UPDATE held_events SET held_at = now() - interval '1 hour'");
+    auto text = [&](const std::string& name, const std::string& sql) {
+        std::string found;
+        auto read = owner.begin(pg::Scope::none());
+        read.each({"test." + name, sql}, {}, [&](const pg::Fields& f) { found += f.text("t"); });
+        return found;
+    };
+    CHECK(text("concerns", "SELECT array_to_string(concerns, ' ') AS t FROM held_events") == "number:+12025550101");
+    known.add("org_a", 1, "+12025550101", "key a");
+    router.release(db);
+    CHECK(text("released", "SELECT coalesce(released_to, '') AS t FROM held_events") == "org_a");
+    CHECK(text("out", "SELECT key AS t FROM outbox") == "org_a:c1");
 }
 
 TEST_CASE("what is held is removed by age where it may be, each by an index of its own; what is proven and may yet go on stays", "[integration]") {

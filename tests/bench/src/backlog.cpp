@@ -4,7 +4,7 @@
 
 #include "events/event.hpp"
 #include "kafka/producer.hpp"
-#include "tenant-router/routing.hpp"
+#include "tenant-router/kinds.hpp"
 #include "webhooks.hpp"
 
 int main(int argc, char** argv) {
@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
         meta.trace = tel::TraceContext::fresh();
         events::Wire wire;
         if (routed) {
-            auto message = tenant_router::routed(event, {CompanyId{call.company->id}});
+            auto message = tenant_router::handed_over<tenant_router::CallKind>(event, {CompanyId{call.company->id}});
             meta.cause = meta.id;
             meta.id = events::derived_event_id(meta.id, "tenant-router", message.GetTypeName(), 0);
             meta.source = "/tenant-router";

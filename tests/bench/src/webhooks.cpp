@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "base/crypto.hpp"
-#include "callrail-ingress/callrail.hpp"
 #include "events/event.hpp"
+#include "providers/webhook.hpp"
 
 namespace otto::bench {
 
@@ -154,14 +154,16 @@ std::string body_of(const Call& c, Stage stage) {
 std::string signature_of(const std::string& body, const std::string& key) { return base64_encode(hmac_sha1(key, body)); }
 
 inbound::v1::ProviderEvent event_of(const Call& c, Stage stage, Instant received) {
-    static const callrail_ingress::CallRail provider;
+    static const auto& provider = *providers::webhook_of("callrail");
     http::Request request;
     request.method = http::Method::post;
     request.target = request.path = path_of(stage);
     request.body = body_of(c, stage);
     request.headers.add("Content-Type", "application/json");
     request.headers.add("Signature", signature_of(request.body, c.company->key));
-    auto event = std::move(*provider.read(request)->normalize(request).event);
+    const auto parts = providers::Parts::of(request);
+    auto normalized = provider.read(parts)->normalize(parts);
+    auto event = std::move(*normalized.event);
     auto& receipt = *event.mutable_receipt();
     receipt.set_provider("callrail");
     receipt.set_request_target(request.target);

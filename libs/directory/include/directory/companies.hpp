@@ -18,6 +18,10 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 
+namespace otto::inbound::v1 {
+class Addressee;
+}
+
 namespace otto::directory {
 
 /// How sure it is that a number is the company's: it says so, a webhook that its key signed came for it, the provider itself says so.
@@ -39,21 +43,29 @@ struct Key {
     bool from_provider = false;   ///< the provider's API gave it: what it signs is final proof; else a person typed it in
 };
 
+/// What a company has at one provider.
+struct Account {
+    std::string provider, id;
+    std::vector<std::string> company_ids;     ///< which companies at the provider it is
+    std::vector<Key> signing_keys;            ///< what proves the provider's webhooks
+    std::optional<Secret> api_key;
+    std::string problem, problem_cure;        ///< what is wrong with the account; "" if nothing is known to be
+    /// Signing keys valid at that moment, the newest first.
+    std::vector<Key> keys_at(Instant) const;
+};
+
 /// What routing and verification need to know of one company.
 struct Profile {
     CompanyId id;
     std::int64_t version = 0;
-    std::string name, timezone, call_provider, callrail_account_id;
+    std::string name, timezone, call_provider;
     bool active = true;
     std::vector<Number> numbers;
-    std::vector<std::string> callrail_company_ids;
-    std::vector<Key> callrail_keys;
-    std::optional<Secret> callrail_api_key;
-    std::string callrail_problem, callrail_problem_cure;  ///< what is wrong with the account at CallRail; "" if nothing is known to be
+    std::vector<Account> accounts;            ///< one of each provider at most
     bool held_limited = false;                ///< too much waits on its account
     std::string workflow_config;              ///< JSON object, "" if none is set
-    /// Keys valid at that moment, the newest first.
-    std::vector<Key> keys_at(Instant) const;
+    /// An empty one if it has none at the provider.
+    const Account& account(std::string_view provider) const;
     /// How sure it is that the number is the company's at that moment; nothing: it is not the company's.
     enum class Purpose { voice, text };
     std::optional<Standing> owns(std::string_view e164, Purpose, Instant at) const;
@@ -61,16 +73,10 @@ struct Profile {
 using ProfilePtr = std::shared_ptr<const Profile>;
 using Purpose = Profile::Purpose;
 
-/// What an event says of whose it could be; proves nothing.
-struct Asked {
-    std::string number;                           ///< the company's number in it, E.164; "" = none
-    Purpose purpose = Purpose::voice;
-    std::vector<std::string> provider_companies;  ///< ids of companies at the provider
-    std::string account, claimed_company;
-    std::string mapped_company;                   ///< the company at the provider that the claimed one is said to be
-    /// "number:+1202…", "callrail:ACC1", "company:org_…": what must change in the directory before another answer can be expected.
-    std::vector<std::string> names() const;
-};
+/// "number:+1202…", "callrail:ACC1", "company:org_…": what must change in the directory before another answer about whose an
+/// event could be can be expected.
+std::vector<std::string> names_of(std::string_view provider, const inbound::v1::Addressee&);
+std::string name_of(const CompanyId&);
 
 /// A company that an event could be of: its key must prove it.
 struct Candidate {
@@ -109,18 +115,19 @@ public:
     ProfilePtr find(const CompanyId&) const;
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
     std::vector<ProfilePtr> owners(std::string_view e164, Purpose, Instant at) const;
-    /// Whom an event could be of (architecture.md G4), in the order in which their keys count: the number's owners at the event's own time, and now; companies with one of its ids
-    /// at CallRail, of which at most sixteen are tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an event is
-    /// does not change with that.
-    std::vector<Candidate> candidates(const Asked&, Instant at, Instant now) const;
+    /// Whom an event of that provider could be of (architecture.md G4), in the order in which their keys count: the number's
+    /// owners at the event's own time, and now; companies with one of its ids at the provider, of which at most sixteen are
+    /// tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an
+    /// event is does not change with that.
+    std::vector<Candidate> candidates(std::string_view provider, const inbound::v1::Addressee&, Instant at, Instant now) const;
     /// Whether claimed and mapped company contradict each other, or the signer ("": nobody's key proved it). Who names only one of them contradicts nothing.
-    bool mismatched(const Asked&, const CompanyId& signer) const;
+    bool mismatched(std::string_view provider, const inbound::v1::Addressee&, const CompanyId& signer) const;
     std::size_t size() const;
     /// Versions of all companies, to find what the topic is behind with.
     std::map<std::string, std::int64_t> versions() const;
     /// Rises with every change.
     std::uint64_t generation() const { return generation_; }
-    /// What has changed after a generation, as Asked::names says it, so far as it can change an answer of candidates().
+    /// What has changed after a generation, as names_of() says it, so far as it can change an answer of candidates().
     struct Changes {
         std::uint64_t generation;                       ///< up to which
         std::optional<std::vector<std::string>> names;  ///< nothing: too much, or too long ago, to say; whatever waits may be concerned
@@ -135,13 +142,16 @@ private:
     void save_snapshot();
     void drop_locked(const std::string& id);
     void note_changes_locked(const Profile* former, const Profile* fresh);
-    std::vector<ProfilePtr> claimants_locked(const Asked&, Instant now) const;
+    const std::set<std::string>* with_id_locked(std::string_view provider, std::string_view id) const;
+    std::vector<ProfilePtr> claimants_locked(std::string_view provider, const inbound::v1::Addressee&, Instant now) const;
 
     Options options_;
     mutable std::shared_mutex lock_;
     std::map<std::string, ProfilePtr, std::less<>> profiles_;
     std::map<std::string, std::string, std::less<>> raw_;  ///< what the topic says, for the snapshot
-    std::map<std::string, std::set<std::string>, std::less<>> by_number_, by_callrail_;
+    using Index = std::map<std::string, std::set<std::string>, std::less<>>;
+    Index by_number_;
+    std::map<std::string, Index, std::less<>> by_provider_;  ///< then by account, or company, there
     std::atomic<bool> caught_up_{false}, from_snapshot_{false}, stop_{false};
     std::atomic<std::uint64_t> generation_{0};
     std::deque<std::pair<std::uint64_t, std::string>> changes_;  ///< generation and name of what changed, the latest ones

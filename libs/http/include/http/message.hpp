@@ -33,6 +33,9 @@ private:
     std::vector<std::pair<std::string, std::string>> items_;
 };
 
+/// The media type of a Content-Type field: lower-case, without parameters.
+std::string media_type(std::string_view content_type);
+
 /// Whose work a request is: companies share the workers evenly, and so do the users of one. Empty: nobody's in particular, as a webhook is.
 struct Share {
     std::string company, user;
@@ -73,7 +76,7 @@ struct Request {
 
     std::string_view param(std::string_view name) const;  ///< {name} of the route's path
     FormFields query_fields() const { return parse_form(query); }
-    std::string content_type() const;                     ///< lower-case media type without parameters
+    std::string content_type() const { return media_type(headers.get("content-type")); }
 };
 
 /// Part of an open file that is an answer's body. The file stays readable although it is removed meanwhile.

@@ -11,12 +11,12 @@
 namespace otto::http {
 
 /// A request that wants its answer, at once or later.
-struct Asked {
+struct PendingRequest {
     Request request;
     Responder respond;
 };
 /// Runs on the server's I/O thread and must not block. It gets what has come in one turn of that thread, so that what many can share is done once for all.
-using AsyncHandler = std::function<void(std::vector<Asked>)>;
+using AsyncHandler = std::function<void(std::vector<PendingRequest>)>;
 /// Runs on the server's worker threads and may block on the database.
 using Handler = std::function<Response(const Request&)>;
 

@@ -40,9 +40,13 @@ struct Trouble {
 template <class T>
 using Reply = std::variant<T, Trouble>;
 
-/// What a word for a job's state means; Shunya has several for each.
+/// What a word for a job's state means; Shunya has several for each. `unknown`: it knows no such job, or says nothing.
 enum class Progress { unknown, running, done, failed };
+/// Whatever else the word is, something is under way.
 Progress progress_of(std::string_view status);
+/// Of a webhook: by its status, else by the name of its event ("call.analysis.complete"). nullopt: a word that nobody has said
+/// yet.
+std::optional<Progress> progress_of(std::string_view status, std::string_view event_type);
 
 /// A job was begun; the id that it goes by, "" if Shunya gave none.
 struct Accepted { std::string job_id; };

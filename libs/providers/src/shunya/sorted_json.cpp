@@ -2,9 +2,9 @@
 #include <map>
 
 #include "base/text.hpp"
-#include "signature.hpp"
+#include "providers/shunya_webhook.hpp"
 
-namespace otto::shunya_ingress {
+namespace otto::providers::shunya {
 namespace {
 
 constexpr int kDeepest = 500;  ///< Python gives up at about a thousand
@@ -252,4 +252,4 @@ Result<std::string> sorted_json(std::string_view text) {
     }
 }
 
-}  // namespace otto::shunya_ingress
+}  // namespace otto::providers::shunya

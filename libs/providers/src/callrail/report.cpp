@@ -8,7 +8,7 @@
 #include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
-#include "callrail_body.hpp"
+#include "callrail/body.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "telemetry/metrics.hpp"
 
@@ -31,18 +31,36 @@ std::string number_in(const Body& body, Members names) { return clip_utf8(normal
 
 bool sent_text(const Body& body) { return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value(); }
 
-/// Whom the ids in a body name; the number and the time are its kind's.
-Report::Names names_in(const Body& body) {
-    Report::Names n;
-    n.account = body.id({"account_id", "account_resource_id"}).value_or("");
+/// Whose a report could be: what the ids in its body name; number and time are its kind's.
+pb::Addressee addressee_in(const Body& body, Report::Of of) {
+    bool text = of == Report::Of::text;
+    pb::Addressee a;
+    a.set_number(number_in(body, !text ? kTracking : sent_text(body) ? kSource : kDestination));
+    a.set_purpose(text ? pb::PURPOSE_TEXT : pb::PURPOSE_VOICE);
+    a.set_account_id(body.id({"account_id", "account_resource_id"}).value_or(""));
+    auto& ids = *a.mutable_provider_company_ids();
     for (auto name : {"company_resource_id", "callrail_company_id", "company_id"})
-        if (auto id = body.id({name}); id && std::find(n.provider_companies.begin(), n.provider_companies.end(), *id) == n.provider_companies.end()) n.provider_companies.push_back(std::move(*id));
-    n.claimed_company = body.text({"tenant_id"}).value_or("");
-    n.mapped_company = body.id({"callrail_company_id"}).value_or("");
-    return n;
+        if (auto id = body.id({name}); id && std::find(ids.begin(), ids.end(), *id) == ids.end()) *ids.Add() = std::move(*id);
+    a.set_claimed_company_id(body.text({"tenant_id"}).value_or(""));
+    a.set_mapped_company_id(body.id({"callrail_company_id"}).value_or(""));
+    if (auto at = body.time(text ? kTextTime : kStarted)) a.set_at_us(to_micros(*at));
+    return a;
 }
 
-/// What `call_type` says: the words of CallRail's calls, of its filters (plural) and of those who speak in its place.
+/// The words for how a call ended, in letters only: those of CallRail's calls, of its filters (plural) and of those who speak in
+/// its place. The first that fits counts.
+struct Word {
+    std::string_view letters, status;
+    enum { within, whole, at_start } where = within;
+};
+constexpr Word kWords[] = {
+    {"voicemail", "voicemail"}, {"voicemessage", "voicemail"}, {"vmail", "voicemail"}, {"leftmessage", "voicemail"}, {"vm", "voicemail", Word::whole}, {"vms", "voicemail", Word::whole},
+    {"missed", "missed"}, {"abandon", "missed"}, {"unanswered", "missed"}, {"notanswered", "missed"}, {"noanswer", "missed"}, {"nopickup", "missed"}, {"busy", "missed"}, {"hangup", "missed"},
+    {"hungup", "missed"}, {"reject", "missed"}, {"decline", "missed"}, {"cancel", "missed"},
+    {"fail", "failed"},
+    {"answered", "completed"}, {"completed", "completed"}, {"connected", "completed", Word::at_start}};
+
+/// What `call_type` says.
 struct Type {
     std::string status;       ///< "" if it says none: first_call, inbound
     bool outbound = false;
@@ -52,13 +70,10 @@ Type type_in(const Body& body) {
     std::string letters;
     for (char c : lower(body.text({"call_type"}).value_or("")))
         if (c >= 'a' && c <= 'z') letters += c;
-    auto says = [&](std::initializer_list<std::string_view> words) { return std::any_of(words.begin(), words.end(), [&](auto w) { return letters.find(w) != std::string::npos; }); };
     Type t;
-    t.outbound = says({"outbound", "outgoing"});
-    if (says({"voicemail", "voicemessage", "vmail", "leftmessage"}) || letters == "vm" || letters == "vms") t.status = "voicemail";
-    else if (says({"missed", "abandon", "unanswered", "notanswered", "noanswer", "nopickup", "busy", "hangup", "hungup", "reject", "decline", "cancel"})) t.status = "missed";
-    else if (says({"fail"})) t.status = "failed";
-    else if (says({"answered", "completed"}) || letters.starts_with("connected")) t.status = "completed";
+    t.outbound = letters.find("outbound") != std::string::npos || letters.find("outgoing") != std::string::npos;
+    auto fits = [&](const Word& w) { return w.where == Word::whole ? letters == w.letters : w.where == Word::at_start ? letters.starts_with(w.letters) : letters.find(w.letters) != std::string::npos; };
+    if (auto word = std::find_if(std::begin(kWords), std::end(kWords), fits); word != std::end(kWords)) t.status = word->status;
     return t;
 }
 
@@ -67,7 +82,8 @@ struct Classified {
     std::string status, kind;
 };
 
-/// By payload; where it cannot tell, the path decides (http-api.md, "Webhooks"). A Pre-Call looks like a missed call, and nothing may be concluded from it.
+/// By payload; where it cannot tell, the path decides (http-api.md, "Webhooks"). A Pre-Call looks like a missed call, and nothing
+/// may be concluded from it.
 Classified classify(const Body& body, std::string_view path) {
     auto answered = body.truth({"answered"});
     auto type = type_in(body);
@@ -166,11 +182,6 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     for (auto name : {"resource_id", "call_id", "id"})
         if (auto id = body.id({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
     if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
-    auto names = names_in(body);
-    r.set_account_id(std::move(names.account));
-    r.mutable_provider_company_ids()->Assign(names.provider_companies.begin(), names.provider_companies.end());
-    r.set_claimed_company_id(std::move(names.claimed_company));
-    r.set_mapped_company_id(std::move(names.mapped_company));
 }
 
 /// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.
@@ -184,17 +195,20 @@ void fill(const Body& body, pb::TextReport& r) {
     if (auto at = body.time(kTextTime)) r.set_sent_at_us(to_micros(*at));
     for (auto name : {"resource_id", "message_id", "id"})
         if (auto id = body.id({name}); id && id->size() <= 200 && r.provider_message_id().empty()) r.set_provider_message_id(std::move(*id));
-    auto names = names_in(body);
-    r.set_account_id(std::move(names.account));
-    r.mutable_provider_company_ids()->Assign(names.provider_companies.begin(), names.provider_companies.end());
-    r.set_claimed_company_id(std::move(names.claimed_company));
 }
 
 }  // namespace
 
 struct Report::Impl {
-    explicit Impl(Result<Body> b) : body(std::move(b)) {}
+    Impl(Result<Body> b, Of o) : body(std::move(b)), of(o) {
+        if (body) addressee = addressee_in(*body, of);
+    }
+    void tell_call(std::string_view path, pb::ProviderEvent&) const;
+    void tell_text(pb::ProviderEvent&) const;
+
     Result<Body> body;
+    Of of;
+    pb::Addressee addressee;
 };
 
 Report::Report(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -202,54 +216,37 @@ Report::Report(Report&&) noexcept = default;
 Report& Report::operator=(Report&&) noexcept = default;
 Report::~Report() = default;
 
-Report Report::read(std::string_view bytes, std::string_view content_type) { return Report(std::make_unique<Impl>(Body::read(bytes, content_type))); }
+Report Report::read(std::string_view bytes, std::string_view content_type, Of of) { return Report(std::make_unique<Impl>(Body::read(bytes, content_type), of)); }
 
-Report::Names Report::names_of_call() const {
-    if (!impl_->body) return {};
-    auto names = names_in(*impl_->body);
-    names.number = number_in(*impl_->body, kTracking);
-    names.at = impl_->body->time(kStarted);
-    return names;
-}
+const pb::Addressee& Report::addressee() const { return impl_->addressee; }
 
-Report::Names Report::names_of_text() const {
-    if (!impl_->body) return {};
-    auto names = names_in(*impl_->body);
-    names.number = number_in(*impl_->body, sent_text(*impl_->body) ? kSource : kDestination);
-    names.at = impl_->body->time(kTextTime);
-    return names;
-}
-
-void Report::tell_call(std::string_view path, pb::ProviderEvent& event) const {
-    event.set_kind(std::string(path));
+void Report::tell(std::string_view path, pb::ProviderEvent& event) const {
+    event.set_kind(impl_->of == Of::text ? "text.received" : std::string(path));
     if (!impl_->body) {
         event.set_not_understood(impl_->body.error().message);
     } else {
-        const auto& body = *impl_->body;
-        auto what = classify(body, path);
-        auto& report = *event.mutable_call();
-        fill(body, what, report);
-        event.set_kind(what.kind);
-        if (report.provider_call_id().empty()) event.set_not_understood("the body names no call (id, call_id or resource_id)");
-        event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_call_id());
+        *event.mutable_addressee() = impl_->addressee;
+        if (impl_->of == Of::text) impl_->tell_text(event);
+        else impl_->tell_call(path, event);
     }
     if (event.key().empty()) event.set_key("callrail:unknown");
 }
 
-void Report::tell_text(pb::ProviderEvent& event) const {
-    event.set_kind("text.received");
-    if (!impl_->body) {
-        event.set_not_understood(impl_->body.error().message);
-    } else {
-        auto& report = *event.mutable_text();
-        fill(*impl_->body, report);
-        if (report.direction() == "outbound") event.set_kind("text.sent");
-        if (report.provider_message_id().empty()) event.set_not_understood("the body names no text (resource_id, message_id or id)");
-        event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_message_id());
-    }
-    if (event.key().empty()) event.set_key("callrail:unknown");
+void Report::Impl::tell_call(std::string_view path, pb::ProviderEvent& event) const {
+    auto what = classify(*body, path);
+    auto& report = *event.mutable_call();
+    fill(*body, what, report);
+    event.set_kind(what.kind);
+    if (report.provider_call_id().empty()) event.set_not_understood("the body names no call (id, call_id or resource_id)");
+    event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_call_id());
 }
 
-void read_report(std::string_view bytes, std::string_view content_type, std::string_view path, pb::ProviderEvent& event) { Report::read(bytes, content_type).tell_call(path, event); }
+void Report::Impl::tell_text(pb::ProviderEvent& event) const {
+    auto& report = *event.mutable_text();
+    fill(*body, report);
+    if (report.direction() == "outbound") event.set_kind("text.sent");
+    if (report.provider_message_id().empty()) event.set_not_understood("the body names no text (resource_id, message_id or id)");
+    event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_message_id());
+}
 
 }  // namespace otto::providers::callrail

@@ -1,4 +1,5 @@
-// Receipt under faults, on real Kafka: what was answered as safe is in Kafka in the end, once or more, in order of first occurrence.
+// Receipt under faults, on real Kafka: what was answered as safe is in Kafka in the end, once or more, in order of first
+// occurrence.
 #include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -12,7 +13,7 @@
 #include <mutex>
 #include <thread>
 
-#include "ingress/courier.hpp"
+#include "ingress/publisher.hpp"
 #include "kafka/source.hpp"
 #include "spool.hpp"
 #include "testing/catch.hpp"
@@ -36,11 +37,11 @@ events::Wire wire(const std::string& topic, int n, std::size_t size = 10) {
     return {topic, "key", std::to_string(n) + ":" + std::string(size, 'x'), {{"ce_id", std::to_string(n)}}};
 }
 
-/// A courier with the thread that serves it, as the HTTP server does.
+/// A publisher with the thread that serves it, as the HTTP server does.
 class Post {
 public:
-    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30, Millis patience = Millis{1'500}) : courier_([&] {
-        CourierOptions o;
+    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30, Millis patience = Millis{1'500}) : publisher_([&] {
+        PublisherOptions o;
         o.brokers = brokers;
         o.client_id = "test";
         o.spool_dir = folder;
@@ -49,10 +50,10 @@ public:
         o.patience = topic.empty() ? Millis{600} : patience;  // a broker that has just started answers its first producer late
         return o;
     }()) {
-        courier_.start();
+        publisher_.start();
         thread_ = std::thread([this] {
             while (!stop_) {
-                courier_.serve();
+                publisher_.serve();
                 std::this_thread::sleep_for(Millis{2});
             }
         });
@@ -60,10 +61,10 @@ public:
     ~Post() {
         stop_ = true;
         thread_.join();
-        courier_.stop(Millis{500});
+        publisher_.stop(Millis{500});
     }
     void send(events::Wire w) {
-        courier_.send(std::move(w), [this](Courier::Safe safe) {
+        publisher_.send(std::move(w), [this](Publisher::Safe safe) {
             std::lock_guard guard(lock_);
             ++answers_[static_cast<std::size_t>(safe)];
             ++all_;
@@ -80,10 +81,10 @@ public:
         std::lock_guard guard(lock_);
         return answers_;
     }
-    Courier& courier() { return courier_; }
+    Publisher& publisher() { return publisher_; }
 
 private:
-    Courier courier_;
+    Publisher publisher_;
     std::thread thread_;
     std::atomic<bool> stop_{false};
     std::mutex lock_;
@@ -144,7 +145,7 @@ TEST_CASE("with Kafka there, an event is safe once Kafka has it", "[integration]
     Post post(kafka.brokers(), folder.path, topic, 1u << 30, Millis{15'000});
     for (int i = 0; i < 200; ++i) post.send(wire(topic, i));
     CHECK(post.answered(200)[0] == 200);
-    CHECK(post.courier().spooled() == 0);
+    CHECK(post.publisher().spooled() == 0);
     CHECK(firsts(kafka.brokers(), topic, 200) == counting(200));
 }
 
@@ -168,8 +169,8 @@ TEST_CASE("Kafka away: answered from the spool within a second, drained in order
     kafka.start();
     CHECK(firsts(kafka.brokers(), topic, 200) == counting(200));
     auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (post.courier().spooled() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis{20});
-    CHECK(post.courier().spooled() == 0);
+    while (post.publisher().spooled() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis{20});
+    CHECK(post.publisher().spooled() == 0);
     auto before = post.answered(200)[0];
     for (int i = 200; i < 210; ++i) post.send(wire(topic, i));
     CHECK(post.answered(210)[0] == before + 10);
@@ -199,16 +200,16 @@ TEST_CASE("a stop leaves nothing in the spool that Kafka takes in time", "[integ
         CHECK(post.answered(3'000)[1] == 3'000);
     }
     {
-        CourierOptions o;
+        PublisherOptions o;
         o.brokers = kafka.brokers();
         o.client_id = "test";
         o.spool_dir = folder.path;
         o.topics = {topic};
         o.patience = Millis{15'000};
-        Courier courier(o);
-        courier.start();
-        courier.stop(Millis{30'000});
-        CHECK(courier.spooled() == 0);
+        Publisher publisher(o);
+        publisher.start();
+        publisher.stop(Millis{30'000});
+        CHECK(publisher.spooled() == 0);
     }
     CHECK(firsts(kafka.brokers(), topic, 3'000) == counting(3'000));
 }
@@ -239,18 +240,18 @@ TEST_CASE("the spool is left while webhooks come faster than Kafka confirms them
 TEST_CASE("a stop leaves nothing in the spool though Kafka has been too slow for the answers") {
     SlowKafka kafka(Millis{700});
     Folder folder;
-    CourierOptions o;
+    PublisherOptions o;
     o.brokers = kafka.brokers();
     o.client_id = "test";
     o.spool_dir = folder.path;
     o.topics = {"slow"};
     std::atomic<int> safe{0};
     {
-        Courier courier(o);
-        courier.start();
-        for (int i = 0; i < 10; ++i) courier.send(wire("slow", i), [&](Courier::Safe s) { safe += s != Courier::Safe::refused; });
-        courier.stop(Millis{25'000});
-        CHECK(courier.spooled() == 0);
+        Publisher publisher(o);
+        publisher.start();
+        for (int i = 0; i < 10; ++i) publisher.send(wire("slow", i), [&](Publisher::Safe s) { safe += s != Publisher::Safe::refused; });
+        publisher.stop(Millis{25'000});
+        CHECK(publisher.spooled() == 0);
     }
     CHECK(safe == 10);
     CHECK(firsts(kafka.brokers(), "slow", 10) == counting(10));

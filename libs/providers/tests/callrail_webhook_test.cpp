@@ -1,20 +1,19 @@
-#include "callrail.hpp"
-
 #include <fstream>
 #include <sstream>
 
-#include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "otto/directory/v1/directory.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "providers/webhook.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
-using namespace otto::callrail_ingress;
+using providers::Parts;
 namespace pb = otto::inbound::v1;
 
 namespace {
+
+const providers::Webhook& callrail() { return *providers::webhook_of("callrail"); }
 
 http::Request post(const std::string& path, const std::string& body, const std::string& type = "application/json") {
     http::Request r;
@@ -25,52 +24,17 @@ http::Request post(const std::string& path, const std::string& body, const std::
     r.headers.add("Content-Type", type);
     return r;
 }
-pb::ProviderEvent said(const std::string& path, const std::string& body, const std::string& type = "application/json") {
-    auto request = post(path, body, type);
-    return *CallRail().read(request)->normalize(request).event;
+providers::Normalized normalized(const http::Request& request) {
+    auto parts = Parts::of(request);
+    return callrail().read(parts)->normalize(parts);
 }
+pb::ProviderEvent said(const std::string& path, const std::string& body, const std::string& type = "application/json") { return *normalized(post(path, body, type)).event; }
 
 std::string published() {
     std::ifstream in(OTTO_SOURCE_DIR "/tests/sandbox/vectors/callrail_post_call.json", std::ios::binary);
     std::stringstream text;
     text << in.rdbuf();
     return text.str();
-}
-
-KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
-
-otto::directory::v1::CompanyProfile profile(const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
-    otto::directory::v1::CompanyProfile m;
-    m.set_company_id(id);
-    m.set_version(1);
-    m.set_status("active");
-    if (!number.empty()) {
-        auto* n = m.add_numbers();
-        n->set_e164(number);
-        n->add_purposes("voice");
-        n->add_purposes("text");
-    }
-    if (!callrail_company.empty()) m.add_callrail_company_ids(callrail_company);
-    for (const auto& key : keys) {
-        auto* k = m.add_callrail_signing_keys();
-        k->set_column("callrail_signing_key");
-        k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
-    }
-    return m;
-}
-void add(directory::Companies& all, const otto::directory::v1::CompanyProfile& m) { all.apply(m.company_id(), m.SerializeAsString()); }
-void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
-    add(all, profile(id, number, std::move(keys), callrail_company));
-}
-
-ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key, bool allow_unsigned = false, const std::string& path = "call.completed") {
-    auto request = post(path, body);
-    if (!key.empty()) request.headers.add("Signature", base64_encode(hmac_sha1(key, body)));
-    CallRail provider;
-    auto reading = provider.read(request);
-    auto now = system_clock().now();
-    const ingress::Case only{request, reading->asked, reading->at.value_or(now)};
-    return ingress::judge(provider, {&only, 1}, all, allow_unsigned, now).front();
 }
 
 }  // namespace
@@ -91,7 +55,10 @@ TEST_CASE("the published Post-Call: a voicemail, all its type traps read") {
     CHECK(to_rfc3339(from_micros(c.started_at_us())) == "2018-02-19T18:41:00.236000Z");
     CHECK(c.customer_name() == "Kaylah Mills");
     CHECK(c.source() == "Google AdWords");
-    CHECK(c.provider_company_ids(0) == "155920786");
+    CHECK(e.addressee().provider_company_ids(0) == "155920786");
+    CHECK(e.addressee().number() == "+14045558514");
+    CHECK(e.addressee().purpose() == pb::PURPOSE_VOICE);
+    CHECK(e.addressee().at_us() == c.started_at_us());
     CHECK_FALSE(c.has_note());
     CHECK_FALSE(c.has_tags());
 }
@@ -107,7 +74,7 @@ TEST_CASE("the seeds' own examples") {
         "tenant_id":"tenant_12345","callrail_company_id":"12345","lead_status":"good_lead"})");
     CHECK(b.call().status() == "completed");
     CHECK(b.call().duration_s() == 180);
-    CHECK(b.call().claimed_company_id() == "tenant_12345");
+    CHECK(b.addressee().claimed_company_id() == "tenant_12345");
     CHECK(b.call().tracking_number() == "+15559876543");
     CHECK(b.call().ended_at_us() - b.call().started_at_us() == 180'000'000);
     auto c = said("call.completed", R"({"call_id":"CAL019a4be69ef4764db2d8ac1d6b21ee00","caller_number":"+15551234567","tracking_number":"+15559876543",
@@ -255,120 +222,9 @@ TEST_CASE("a NUL, which no row can hold, is left out of every text") {
     CHECK(f.call().customer_name() == "A");
 }
 
-TEST_CASE("whose key proves it: number, provider's company, claim; forged, open, unsigned") {
-    directory::Companies all({"", "t", "", ring()});
-    add_company(all, "org_a", "+12025550101", {"key a", "former a"}, "COMA");
-    add_company(all, "org_b", "+12025550102", {});
-    const std::string to_a = R"({"id":1,"tracking_phone_number":"+12025550101"})", to_b = R"({"id":1,"tracking_phone_number":"+12025550102"})", to_nobody = R"({"id":1,"tracking_phone_number":"+12025550199"})";
-    CHECK(judged(all, to_a, "key a").company.value() == "org_a");
-    CHECK(judged(all, to_a, "former a").verdict == ingress::Verdict::authentic);  // a rotation
-    CHECK(judged(all, to_a, "wrong").verdict == ingress::Verdict::forged);
-    CHECK(judged(all, to_a, "wrong").why == "no key matched");
-    CHECK(judged(all, to_a, "").why == "the header Signature is missing");
-    CHECK(judged(all, to_b, "").verdict == ingress::Verdict::open);                 // its owner has no key yet
-    CHECK(judged(all, to_b, "", true).company.value() == "org_b");                  // the deployment allows it
-    CHECK(judged(all, to_a, "", true).verdict == ingress::Verdict::forged);         // an owner with a key is always verified
-    CHECK(judged(all, to_nobody, "").verdict == ingress::Verdict::open);
-    CHECK(judged(all, to_nobody, "anything").verdict == ingress::Verdict::open);
-    // A pool number that nobody registered, but CallRail's company id is known and its key verifies.
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","company_resource_id":"COMA"})", "key a").company.value() == "org_a");
-    // A claim in the body counts only with that company's own key.
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","tenant_id":"org_a"})", "key a").company.value() == "org_a");
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102","tenant_id":"org_a"})", "key b").verdict == ingress::Verdict::forged);
-    CHECK(judged(all, "no json", "key a").verdict == ingress::Verdict::open);
-}
-
-TEST_CASE("a refusal names the companies whose keys did not prove it, and only those") {
-    directory::Companies all{{"", "t", "", ring()}};
-    add_company(all, "org_a", "+12025550101", {"key a"});
-    add_company(all, "org_b", "", {"key b"}, "COM1");
-    add_company(all, "org_c", "+12025550103", {});
-    const std::string both = R"({"id":1,"answered":true,"tracking_phone_number":"+12025550101","company_resource_id":"COM1"})";
-    auto refused = judged(all, both, "another key");
-    CHECK(refused.verdict == ingress::Verdict::forged);
-    CHECK(refused.refused_for == std::vector<CompanyId>{CompanyId{"org_a"}, CompanyId{"org_b"}});
-    CHECK(judged(all, both, "key b").refused_for.empty());
-    CHECK(judged(all, R"({"id":1,"answered":true,"tracking_phone_number":"+12025550103"})", "another key").refused_for.empty());  // it has set no key
-}
-
-TEST_CASE("a number that changed hands: who had it when the call began proves a late webhook, and so does who has it now; nobody else") {
-    directory::Companies all{{"", "t", "", ring()}};
-    auto moved = system_clock().now() - std::chrono::hours(1);
-    auto former = profile("org_a", "+12025550101", {"key a"}), owner = profile("org_b", "+12025550101", {"key b"});
-    former.mutable_numbers(0)->set_valid_to_us(to_micros(moved));
-    owner.mutable_numbers(0)->set_valid_from_us(to_micros(moved));
-    add(all, former);
-    add(all, owner);
-    auto body = [&](std::chrono::minutes after) {
-        return R"({"id":88000201,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","start_time":")" + to_rfc3339(moved + after) + "\"}";
-    };
-    auto late = body(std::chrono::minutes(-30)), fresh = body(std::chrono::minutes(30));
-    CHECK(judged(all, late, "key a", false, "call.modified").company.value() == "org_a");
-    CHECK(judged(all, late, "key b", false, "call.modified").company.value() == "org_b");
-    CHECK(judged(all, late, "key c", false, "call.modified").verdict == ingress::Verdict::forged);
-    CHECK(judged(all, fresh, "key b").company.value() == "org_b");
-    CHECK(judged(all, fresh, "key a").verdict == ingress::Verdict::forged);
-    // A body that says no time: when it came.
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550101"})", "key a").verdict == ingress::Verdict::forged);
-}
-
-TEST_CASE("what a company signs about a number that finally is another's counts against the signer; about any other it is the signer's") {
-    using namespace otto::directory::v1;
-    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101","tenant_id":"org_b"})";
-    for (auto standing : {STANDING_UNPROVEN, STANDING_PROVEN, STANDING_FINAL}) {
-        directory::Companies all{{"", "t", "", ring()}};
-        auto a = profile("org_a", "+12025550101", {"key a"});
-        a.mutable_numbers(0)->set_standing(standing);
-        add(all, a);
-        add_company(all, "org_b", "+12025550102", {"key b"});
-        auto judgement = judged(all, body, "key b");
-        CHECK(judgement.company.value() == "org_b");
-        CHECK(judgement.contested == (standing == STANDING_FINAL));
-        CHECK(judgement.held_for.value() == (standing == STANDING_FINAL ? "org_b" : ""));
-        CHECK_FALSE(judged(all, body, "key a").contested);
-    }
-}
-
-TEST_CASE("a key that the provider's API gave is final proof, one that a person typed in is not") {
-    directory::Companies all{{"", "t", "", ring()}};
-    auto a = profile("org_a", "+12025550101", {"given", "typed"});
-    a.mutable_callrail_signing_keys(0)->set_from_provider(true);
-    add(all, a);
-    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101"})";
-    CHECK(judged(all, body, "given").final_proof);
-    CHECK(judged(all, body, "typed").verdict == ingress::Verdict::authentic);
-    CHECK_FALSE(judged(all, body, "typed").final_proof);
-}
-
-TEST_CASE("what will wait is on the account of the owner without a key, or of the signer") {
-    directory::Companies all{{"", "t", "", ring()}};
-    add_company(all, "org_a", "+12025550101", {});
-    auto b = profile("org_b", "+12025550102", {"key b"}, "COMB");
-    b.set_status("suspended");
-    add(all, b);
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550101"})", "").held_for.value() == "org_a");
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199"})", "").held_for.value().empty());
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102"})", "key b").held_for.value() == "org_b");
-    CHECK(judged(all, R"({"id":1,"tenant_id":"org_b","callrail_company_id":"COMA"})", "key b").held_for.value() == "org_b");
-}
-
-TEST_CASE("a signature that is missing or malformed says nothing of a company's key") {
-    directory::Companies all{{"", "t", "", ring()}};
-    add_company(all, "org_a", "+12025550101", {"key a"});
-    const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101"})";
-    CHECK(judged(all, body, "").verdict == ingress::Verdict::forged);
-    CHECK(judged(all, body, "").refused_for.empty());
-    CHECK(judged(all, body, "wrong").refused_for.size() == 1);
-}
-
-TEST_CASE("texts are judged as calls are, and wait") {
-    directory::Companies all{{"", "t", "", ring()}};
-    add_company(all, "org_a", "+12025550101", {"key a"});
+TEST_CASE("texts are read as calls are, and wait") {
     const std::string path = "/sms/callrail-webhook";
-    auto take = [&](const std::string& body) {
-        auto request = post(path, body);
-        return CallRail().read(request)->normalize(request);
-    };
+    auto take = [&](const std::string& body) { return normalized(post(path, body)); };
     const std::string received = R"({"id":5,"resource_id":"SCI5","source_number":"(202) 555-0177","destination_number":"+12025550101","content":"How much is a roof?","timestamp":"2026-01-02T03:04:05Z"})";
     auto n = take(received);
     CHECK(n.waits);
@@ -385,9 +241,10 @@ TEST_CASE("texts are judged as calls are, and wait") {
     CHECK(sent.event->text().tracking_number() == "+12025550101");
     CHECK_FALSE(take("no json").event->not_understood().empty());
     CHECK_FALSE(take("{}").event->not_understood().empty());
-    CHECK(judged(all, received, "key a", false, path).company.value() == "org_a");
-    CHECK(judged(all, received, "wrong", false, path).verdict == ingress::Verdict::forged);
-    auto all_paths = CallRail().paths();
+    CHECK(n.event->addressee().number() == "+12025550101");
+    CHECK(n.event->addressee().purpose() == pb::PURPOSE_TEXT);
+    CHECK(n.event->addressee().at_us() == n.event->text().sent_at_us());
+    auto all_paths = callrail().paths();
     CHECK(std::find(all_paths.begin(), all_paths.end(), path) != all_paths.end());
 }
 
@@ -404,7 +261,7 @@ TEST_CASE("a body of more than a thousand fields is not understood, and names no
     CHECK(said("call.completed", form, "application/x-www-form-urlencoded").not_understood() == "the form has more than 1000 fields");
     CHECK(said("call.completed", json + "}").not_understood() == "the body has more than 1000 fields");
     auto request = post("call.completed", form, "application/x-www-form-urlencoded");
-    CHECK(CallRail().read(request)->asked.number.empty());
+    CHECK(callrail().read(Parts::of(request))->addressee().number().empty());
     std::string tags = "id=1&tags=", changes = R"({"id":1,"changes":{)";
     for (int i = 0; i < 5'000; ++i) {
         tags += "t,";

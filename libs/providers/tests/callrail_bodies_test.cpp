@@ -1,11 +1,11 @@
-// Bodies as the field sends them: lists of every shape, members of another type, forms with brackets, texts that are cut in the middle of a letter.
-#include "callrail.hpp"
+// Bodies as the field sends them: lists of every shape, members of another type, forms with brackets, texts that are cut in the
+// middle of a letter.
 #include "otto/inbound/v1/inbound.pb.h"
+#include "providers/webhook.hpp"
 #include "telemetry/metrics.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
-using namespace otto::callrail_ingress;
 namespace pb = otto::inbound::v1;
 
 namespace {
@@ -18,7 +18,8 @@ pb::ProviderEvent event_of(const std::string& path, const std::string& body, con
     r.path = r.target = "/api/v1/callrail/" + path;
     r.body = body;
     r.headers.add("Content-Type", type);
-    return *CallRail().read(r)->normalize(r).event;
+    auto parts = providers::Parts::of(r);
+    return *providers::webhook_of("callrail")->read(parts)->normalize(parts).event;
 }
 pb::CallReport json(const std::string& members, const std::string& path = "call.completed") {
     INFO(members);
@@ -72,13 +73,13 @@ TEST_CASE("an id is one, whether it is written as a number, with a point or as t
         INFO(id);
         CHECK(e.call().provider_call_id() == "4711");
         CHECK(e.key() == "4711");
-        CHECK(e.call().account_id() == "4711");
-        REQUIRE(e.call().provider_company_ids_size() == 1);
-        CHECK(e.call().provider_company_ids(0) == "4711");
+        CHECK(e.addressee().account_id() == "4711");
+        REQUIRE(e.addressee().provider_company_ids_size() == 1);
+        CHECK(e.addressee().provider_company_ids(0) == "4711");
     }
     auto e = event_of("call.completed", "id=4711.0&call_id=4711&company_id=7.0", "application/x-www-form-urlencoded");
     CHECK(Texts(e.call().aliases().begin(), e.call().aliases().end()) == Texts{"4711"});
-    CHECK(e.call().provider_company_ids(0) == "7");
+    CHECK(e.addressee().provider_company_ids(0) == "7");
     for (auto id : {"\"CAL1.0\"", "4711.5", "\"1.0.0\""}) CHECK(event_of("call.completed", "{\"id\":" + std::string(id) + "}", "application/json").call().provider_call_id() != "4711");
     CHECK(event_of("call.completed", R"({"id":4711.5})", "application/json").call().provider_call_id() == "4711.5");
 }

@@ -14,8 +14,9 @@
 
 namespace otto::providers::callrail {
 
-/// The same questions to a JSON object and to a form. Of several names for one thing the first that says something counts. A stranger may have written it, and it is read
-/// before anybody has signed for it: it is gone through once, and of more than 1,000 fields it is not understood.
+/// The same questions to a JSON object and to a form. Of several names for one thing the first that says something counts. A
+/// stranger may have written it, and it is read before anybody has signed for it: it is gone through once, and of more than 1,000
+/// fields it is not understood.
 class Body {
 public:
     static Result<Body> read(std::string_view bytes, std::string_view content_type);
@@ -33,8 +34,8 @@ public:
     bool says(std::initializer_list<std::string_view> names) const;
     /// Whether any of them is something that no text is: true, false, a list or an object.
     bool no_text(std::initializer_list<std::string_view> names) const;
-    /// An array of texts, numbers and objects with a name; one of them alone; a comma list; in a form `tags[]=`, `tags[0]=`, `tags[][name]=` or the name several times. 200 at most.
-    /// nullopt: it says something of which nothing can be understood.
+    /// An array of texts, numbers and objects with a name; one of them alone; a comma list; in a form `tags[]=`, `tags[0]=`,
+    /// `tags[][name]=` or the name several times. 200 at most. nullopt: it says something of which nothing can be understood.
     std::optional<std::vector<std::string>> list(std::string_view name) const;
     /// Names of the fields that CallRail says changed, in our words; 100 at most.
     std::vector<std::string> changes() const;

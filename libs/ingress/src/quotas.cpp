@@ -1,4 +1,4 @@
-#include "ingress/budgets.hpp"
+#include "ingress/quotas.hpp"
 
 #include <algorithm>
 
@@ -21,7 +21,7 @@ bool Level::room(double bytes, const Limits& limits, Instant now) {
     return events_ + 1 <= limits.events && bytes_ + bytes <= limits.bytes;
 }
 
-bool OpenBudget::take(const std::string& client, std::size_t bytes, Instant now) {
+bool UnverifiedQuota::take(const std::string& client, std::size_t bytes, Instant now) {
     std::lock_guard guard(lock_);
     if (clients_.size() > 100'000) clients_.clear();  // bounded; whoever comes by so many addresses is stopped by the totals
     auto& mine = clients_[client];
@@ -34,12 +34,12 @@ bool OpenBudget::take(const std::string& client, std::size_t bytes, Instant now)
     return true;
 }
 
-bool HeldBudget::room(const CompanyId& company, std::size_t bytes, Instant now) {
+bool HeldQuota::room(const CompanyId& company, std::size_t bytes, Instant now) {
     std::lock_guard guard(lock_);
     return companies_[company.value()].room(static_cast<double>(bytes), limits_, now);
 }
 
-void HeldBudget::add(const CompanyId& company, std::size_t bytes) {
+void HeldQuota::add(const CompanyId& company, std::size_t bytes) {
     std::lock_guard guard(lock_);
     companies_[company.value()].add(static_cast<double>(bytes));
 }

@@ -61,6 +61,19 @@ void read_error(JsonView error, Trouble& t) {
     if (auto after = seconds(error["details"]["retry_after"].loose_integer())) t.after = after;
 }
 
+/// Shunya's words for how a job stands, in answers and in webhooks alike.
+std::optional<Progress> meaning_of(std::string_view status) {
+    static constexpr std::pair<std::string_view, Progress> words[] = {
+        {"", Progress::unknown}, {"not_found", Progress::unknown}, {"none", Progress::unknown}, {"unknown", Progress::unknown}, {"not_started", Progress::unknown},
+        {"processing", Progress::running}, {"pending", Progress::running}, {"queued", Progress::running}, {"running", Progress::running}, {"started", Progress::running},
+        {"in_progress", Progress::running}, {"accepted", Progress::running}, {"submitted", Progress::running},
+        {"completed", Progress::done}, {"complete", Progress::done}, {"succeeded", Progress::done}, {"success", Progress::done}, {"done", Progress::done}, {"finished", Progress::done},
+        {"failed", Progress::failed}, {"failure", Progress::failed}, {"error", Progress::failed}, {"timeout", Progress::failed}, {"timed_out", Progress::failed}, {"cancelled", Progress::failed},
+        {"canceled", Progress::failed}};
+    auto found = std::find_if(std::begin(words), std::end(words), [word = lower(trim(status))](const auto& w) { return w.first == word; });
+    return found == std::end(words) ? std::nullopt : std::optional(found->second);
+}
+
 bool job_over(std::string_view code) { return code == "TRANSCRIPTION_FAILED" || code == "ANALYSIS_FAILED"; }
 
 JobState state_of(JsonView root) {
@@ -75,13 +88,17 @@ JobState state_of(JsonView root) {
 
 }  // namespace
 
-Progress progress_of(std::string_view status) {
-    auto word = lower(trim(status));
-    auto one_of = [&](std::initializer_list<std::string_view> words) { return std::find(words.begin(), words.end(), word) != words.end(); };
-    if (word.empty() || one_of({"not_found", "none", "unknown", "not_started"})) return Progress::unknown;
-    if (one_of({"completed", "complete", "succeeded", "success", "done", "finished"})) return Progress::done;
-    if (one_of({"failed", "failure", "error", "cancelled", "canceled"})) return Progress::failed;
-    return Progress::running;
+Progress progress_of(std::string_view status) { return meaning_of(status).value_or(Progress::running); }
+
+std::optional<Progress> progress_of(std::string_view status, std::string_view event_type) {
+    if (!trim(status).empty()) {
+        auto said = meaning_of(status);
+        return said == Progress::unknown ? std::nullopt : said;
+    }
+    auto event = lower(trim(event_type));
+    if (event.ends_with(".complete") || event.ends_with(".completed")) return Progress::done;
+    if (event.ends_with(".failed")) return Progress::failed;
+    return Progress::unknown;
 }
 
 std::string job_id_of(JsonView answer) {
@@ -180,7 +197,8 @@ Reply<Content> Client::send(http::Method method, const Caller& caller, const std
 
 namespace {
 
-/// A web page or half an answer is no word of Shunya's. What begins as JSON and is none (NaN) is Shunya's own for this job: asking for it does not go on for ever.
+/// A web page or half an answer is no word of Shunya's. What begins as JSON and is none (NaN) is Shunya's own for this job:
+/// asking for it does not go on for ever.
 Trouble unreadable(const Error& e, std::string_view got = {}) {
     return {trim(got).starts_with("{") ? Trouble::Kind::broken : Trouble::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200};
 }
@@ -211,7 +229,8 @@ std::string number(CallId call) { return std::to_string(call.value()); }
 }  // namespace
 
 Reply<Accepted> Client::transcribe(const Caller& caller, CallId call, std::string_view audio_url, std::string_view call_type, std::string_view key) {
-    // Exactly as Python's json.dumps(…, sort_keys=True) would write it, for that is what X-Signature is made over. Addresses are ASCII.
+    // Exactly as Python's json.dumps(…, sort_keys=True) would write it, for that is what X-Signature is made over. Addresses are
+    // ASCII.
     JsonWriter url, type;
     url.value(audio_url);
     type.value(call_type);

@@ -25,29 +25,30 @@ private:
 };
 
 /// Unverified events are limited, so that strangers cannot fill the disk. Counted by each ingress for itself, from its start.
-struct OpenLimits {
+struct UnverifiedLimits {
     double per_second = 50;             ///< a client address
     double events = 100'000, bytes = 1ull << 30;
     double days = 30;                   ///< in which those two are forgotten evenly
 };
-class OpenBudget {
+class UnverifiedQuota {
 public:
-    explicit OpenBudget(OpenLimits limits) : limits_(limits) {}
+    explicit UnverifiedQuota(UnverifiedLimits limits) : limits_(limits) {}
     bool take(const std::string& client, std::size_t bytes, Instant now);
 
 private:
     struct Bucket { double level = 0; Instant at{}; };
-    OpenLimits limits_;
+    UnverifiedLimits limits_;
     std::mutex lock_;
     std::unordered_map<std::string, Bucket> clients_;
     Level all_;
 };
 
-/// What waits on one company's account is limited too, so that no company can fill the disk with what it signs or leaves unregistered. What waits is counted in the table, for all processes, and told by the
-/// directory (`Profile::held_limited`); this holds back what one process takes until that count is there.
-class HeldBudget {
+/// What waits on one company's account is limited too, so that no company can fill the disk with what it signs or leaves
+/// unregistered. What waits is counted in the table, for all processes, and told by the directory (`Profile::held_limited`); this
+/// holds back what one process takes until that count is there.
+class HeldQuota {
 public:
-    explicit HeldBudget(Level::Limits limits) : limits_(limits) {}
+    explicit HeldQuota(Level::Limits limits) : limits_(limits) {}
     bool room(const CompanyId&, std::size_t bytes, Instant now);
     void add(const CompanyId&, std::size_t bytes);
 

@@ -1,4 +1,4 @@
-#include "ingress/courier.hpp"
+#include "ingress/publisher.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,8 +20,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-/// How long a record waits for others of its partition, in milliseconds. Each batch is a request of its own, and that is what Kafka's CPU and the client's go to;
-/// so few of an answer's second cost a provider nothing.
+/// How long a record waits for others of its partition, in milliseconds. Each batch is a request of its own, and that is what
+/// Kafka's CPU and the client's go to; so few of an answer's second cost a provider nothing.
 constexpr double kLinger = 5;
 
 /// What of the spool may be under way at a time: with a Kafka that takes a tenth of a second, 20,000 rows a second.
@@ -37,7 +37,7 @@ kafka::Outgoing outgoing(const events::Wire& w) { return {w.topic, w.key, w.valu
 
 }  // namespace
 
-struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
+struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     struct Waiting {
         events::Wire wire;
         Done done;
@@ -45,7 +45,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
         bool confirmed = false;
     };
 
-    explicit Impl(CourierOptions o) : options(std::move(o)), spool(options.spool_dir) {
+    explicit Impl(PublisherOptions o) : options(std::move(o)), spool(options.spool_dir) {
         fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         spooling = spool.rows() > 0;
         rows = spool.rows();
@@ -74,7 +74,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
     void leave_spool(Drain&);
     void direct_locked(Waiting);
 
-    CourierOptions options;
+    PublisherOptions options;
     int fd = -1;
     std::mutex lock;                       // of everything below but `spool`, which belongs to the spool's thread once it runs
     std::condition_variable wake;
@@ -93,7 +93,7 @@ struct Courier::Impl : std::enable_shared_from_this<Courier::Impl> {
     tel::Counter spooled_total = tel::Metrics::counter("spooled_total", "Webhooks that went through the spool.");
 };
 
-void Courier::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
+void Publisher::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
     Done done;
     {
         std::lock_guard guard(lock);
@@ -111,7 +111,7 @@ void Courier::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
     done(Safe::kafka);
 }
 
-void Courier::Impl::direct_locked(Waiting w) {
+void Publisher::Impl::direct_locked(Waiting w) {
     auto number = first + waiting.size();
     waiting.push_back(std::move(w));
     bool taken = producer->produce(outgoing(waiting.back().wire), [impl = weak_from_this(), number](const kafka::Delivery& d) {
@@ -121,7 +121,7 @@ void Courier::Impl::direct_locked(Waiting w) {
 }
 
 /// From now on everything goes through the spool, beginning with what waits, in its order.
-void Courier::Impl::to_spool_locked(const char* why) {
+void Publisher::Impl::to_spool_locked(const char* why) {
     auto unconfirmed = std::count_if(waiting.begin(), waiting.end(), [](const Waiting& w) { return !w.confirmed; });
     if (!spooling) tel::warn("Kafka does not confirm: webhooks go to the spool", {{"why", why}, {"waiting", unconfirmed}});
     spooling = true;
@@ -132,7 +132,7 @@ void Courier::Impl::to_spool_locked(const char* why) {
     wake.notify_all();
 }
 
-void Courier::Impl::append(std::deque<Waiting> batch) {
+void Publisher::Impl::append(std::deque<Waiting> batch) {
     std::vector<const events::Wire*> wires;
     std::size_t room = options.spool_bytes > spool.bytes() ? options.spool_bytes - spool.bytes() : 0, fits = 0, size = 0;
     for (const auto& w : batch) {
@@ -156,7 +156,7 @@ void Courier::Impl::append(std::deque<Waiting> batch) {
 }
 
 /// What of the spool is on its way to Kafka.
-struct Courier::Impl::Drain {
+struct Publisher::Impl::Drain {
     std::shared_ptr<kafka::Producer> out;   ///< the only producer while anything is in the spool
     std::int64_t last = 0;                  ///< id of the last row under way
     std::size_t rows = 0, ok = 0, failed = 0;
@@ -164,8 +164,9 @@ struct Courier::Impl::Drain {
     int failures = 0;
 };
 
-/// One step: sends the lowest rows, or deletes those that Kafka has confirmed. Never waits long: webhooks wait behind it for their place on disk.
-void Courier::Impl::drain(Drain& d) {
+/// One step: sends the lowest rows, or deletes those that Kafka has confirmed. Never waits long: webhooks wait behind it for
+/// their place on disk.
+void Publisher::Impl::drain(Drain& d) {
     if (!d.out) {
         std::shared_ptr<kafka::Producer> direct;
         {
@@ -205,14 +206,14 @@ void Courier::Impl::drain(Drain& d) {
     spooled_gauge.set(static_cast<double>(spool.rows()));
 }
 
-/// Then what comes waits a little in memory for its way to Kafka. On disk it would be behind those under way, and as long as webhooks come faster than Kafka
-/// confirms there would never be none.
-bool Courier::Impl::last_of_spool_under_way(const Drain& d) const {
+/// Then what comes waits a little in memory for its way to Kafka. On disk it would be behind those under way, and as long as
+/// webhooks come faster than Kafka confirms there would never be none.
+bool Publisher::Impl::last_of_spool_under_way(const Drain& d) const {
     return d.rows > 0 && d.rows == spool.rows() && d.failures == 0 && Steady::now() - d.since < options.patience / 4;
 }
 
 /// The spool is empty: what has come meanwhile goes to Kafka directly, in its order, and so does everything after it.
-void Courier::Impl::leave_spool(Drain& d) {
+void Publisher::Impl::leave_spool(Drain& d) {
     std::lock_guard guard(lock);
     if (stopping) return;
     producer = std::move(d.out);  // it is connected and has its id: the first one that goes directly does not wait for that
@@ -228,7 +229,7 @@ void Courier::Impl::leave_spool(Drain& d) {
     }
 }
 
-void Courier::Impl::loop() {
+void Publisher::Impl::loop() {
     Drain d;
     Steady::time_point stop_drain{};
     while (true) {
@@ -245,7 +246,8 @@ void Courier::Impl::loop() {
                 continue;
             }
             if (stopping || !last_of_spool_under_way(d)) batch.swap(to_write);
-            // A pod that is not coming back soon should leave nothing on its disk, if Kafka takes it; what stays is drained by the next start.
+            // A pod that is not coming back soon should leave nothing on its disk, if Kafka takes it; what stays is drained by
+            // the next start.
             if (stopping && batch.empty()) {
                 auto now = Steady::now();
                 if (stop_drain == Steady::time_point{}) stop_drain = now;
@@ -268,18 +270,18 @@ void Courier::Impl::loop() {
     }
 }
 
-Courier::Courier(CourierOptions options) : impl_(std::make_shared<Impl>(std::move(options))) {}
+Publisher::Publisher(PublisherOptions options) : impl_(std::make_shared<Impl>(std::move(options))) {}
 
-Courier::~Courier() { stop(Millis{0}); }
+Publisher::~Publisher() { stop(Millis{0}); }
 
-void Courier::start() {
+void Publisher::start() {
     auto& s = *impl_;
     if (!s.options.topics.empty() && s.producer)
         if (auto warm = s.producer->warm_up(s.options.topics, Millis{5'000}); !warm) tel::warn("Kafka is not there at the start", {{"why", warm.error().describe()}});
     s.thread = std::thread([impl = impl_] { impl->loop(); });
 }
 
-void Courier::send(events::Wire wire, Done done) {
+void Publisher::send(events::Wire wire, Done done) {
     auto& s = *impl_;
     std::lock_guard guard(s.lock);
     Impl::Waiting w{std::move(wire), std::move(done), Steady::now()};
@@ -291,9 +293,9 @@ void Courier::send(events::Wire wire, Done done) {
     s.wake.notify_all();
 }
 
-int Courier::event_fd() const { return impl_->fd; }
+int Publisher::event_fd() const { return impl_->fd; }
 
-void Courier::serve() {
+void Publisher::serve() {
     auto& s = *impl_;
     std::shared_ptr<kafka::Producer> producer;
     {
@@ -309,7 +311,7 @@ void Courier::serve() {
     if (producer) producer->serve(Millis{0});
 }
 
-void Courier::stop(Millis within) {
+void Publisher::stop(Millis within) {
     auto& s = *impl_;
     {
         std::unique_lock guard(s.lock);
@@ -336,6 +338,6 @@ void Courier::stop(Millis within) {
     if (s.thread.joinable()) s.thread.join();
 }
 
-std::size_t Courier::spooled() const { return impl_->rows; }
+std::size_t Publisher::spooled() const { return impl_->rows; }
 
 }  // namespace otto::ingress

@@ -1,12 +1,12 @@
-#include "signature.hpp"
 
 #include <algorithm>
 #include <charconv>
 
 #include "base/crypto.hpp"
 #include "base/text.hpp"
+#include "providers/shunya_webhook.hpp"
 
-namespace otto::shunya_ingress {
+namespace otto::providers::shunya {
 
 Result<Scheme> scheme_of(std::string_view word) {
     if (word == "timestamp_dot_body") return Scheme::timestamp_dot_body;
@@ -34,16 +34,17 @@ bool lower_hex(std::string_view text) {
 }
 
 struct Head {
-    std::string signature, timestamp;
+    std::string_view signature, timestamp;
 };
-std::optional<Refusal> read_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now, Head& head) {
+std::optional<Refusal> read_head(Scheme scheme, const Parts& parts, Head& head) {
     const std::string signature_name(signature_header(scheme)), stamp_name(timestamp_header(scheme)), unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
     const std::string setting = "OTTO_SHUNYA_SIGNATURE says which headers and which message are expected";
-    auto field = [&](const std::string& name, std::string& value) -> std::optional<Refusal> {
+    auto field = [&](const std::string& name, std::string_view& value) -> std::optional<Refusal> {
         auto cure = "Send " + signature_name + " and " + stamp_name + ", once each.";
-        if (!headers.has(name)) return Refusal{"the header " + name + " is missing", cure, setting};
-        if (headers.count(name) > 1) return Refusal{"the header " + name + " is there more than once", cure, setting};
-        value = headers.get(name);
+        auto n = parts.count(name);
+        if (n == 0) return Refusal{"the header " + name + " is missing", cure, setting};
+        if (n > 1) return Refusal{"the header " + name + " is there more than once", cure, setting};
+        value = parts.header(name);
         return std::nullopt;
     };
     if (auto refusal = field(signature_name, head.signature)) return refusal;
@@ -52,44 +53,46 @@ std::optional<Refusal> read_head(Scheme scheme, const http::Headers& headers, co
     auto stamp = decimal(head.timestamp);
     auto count = "Send the time in " + unit + " since 1970.";
     if (!stamp || (scheme == Scheme::uwc && head.timestamp.size() > 12)) return Refusal{"the header " + stamp_name + " is no time in " + unit + " since 1970", count, setting};
-    auto at = Millis{scheme == Scheme::uwc ? *stamp * 1'000 : *stamp};
-    auto age = std::chrono::floor<Millis>(now.time_since_epoch()) - at;
+    auto now = std::chrono::floor<Millis>(parts.received_at.time_since_epoch());
+    auto age = now - Millis{scheme == Scheme::uwc ? *stamp * 1'000 : *stamp};
     if (age > kWindow || age < -kWindow) {
         // A time that is right in the other unit is a fault of the unit, not of a clock.
-        auto other = std::chrono::floor<Millis>(now.time_since_epoch()) - Millis{scheme == Scheme::uwc ? *stamp : *stamp < 100'000'000'000 ? *stamp * 1'000 : 0};
+        auto other = now - Millis{scheme == Scheme::uwc ? *stamp : *stamp < 100'000'000'000 ? *stamp * 1'000 : 0};
         bool unit_wrong = other <= kWindow && other >= -kWindow;
         auto seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age < Millis{0} ? -age : age).count());
         return Refusal{"the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) + " s are allowed, and it counts " + unit,
                        unit_wrong ? count : "Send each webhook with the time of its sending, from a clock that is right.", unit_wrong ? setting : "compare this machine's clock with the time"};
     }
-    if (secrets.empty()) return Refusal{"this deployment has no secret for it", "It is to be set where the webhook is received.", "set OTTO_SHUNYA_WEBHOOK_SECRET to what Shunya signs with"};
     return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Refusal> refused_by_head(Scheme scheme, const http::Headers& headers, const std::vector<Secret>& secrets, Instant now) {
+std::optional<Refusal> Webhook::refused_by_head(const Parts& parts) const {
     Head head;
-    return read_head(scheme, headers, secrets, now, head);
+    return read_head(scheme_, parts, head);
 }
 
-std::optional<Refusal> refused_because(Scheme scheme, const http::Headers& headers, std::string_view body, const std::vector<Secret>& secrets, Instant now) {
+Proof Webhook::proof(const Parts& parts) const {
     Head head;
-    if (auto refusal = read_head(scheme, headers, secrets, now, head)) return refusal;
-    std::string made;
-    std::string_view mark = ".", signed_text = body;  // what is signed: the time, a mark, and this
-    if (scheme == Scheme::uwc) {
-        signed_text = made = hex_encode(sha256(body));
-    } else if (scheme == Scheme::sorted_json) {
-        auto sorted = sorted_json(body);
-        if (!sorted) return Refusal{"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"};
-        mark = ":";
-        signed_text = made = std::move(*sorted);
+    if (auto refusal = read_head(scheme_, parts, head)) return Proof::none(std::move(*refusal));
+    Proof::Claim claim{Digest::hmac_sha256, *hex_decode(head.signature), std::string(head.timestamp), {}};
+    switch (scheme_) {
+        case Scheme::timestamp_dot_body:
+            claim.composed += ".";
+            claim.body = parts.body;
+            break;
+        case Scheme::uwc: claim.composed += "." + hex_encode(sha256(parts.body)); break;
+        case Scheme::sorted_json: {
+            auto sorted = sorted_json(parts.body);
+            if (!sorted) return Proof::none({"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"});
+            claim.composed = std::move(sorted->insert(0, claim.composed + ":"));
+            break;
+        }
     }
-    bool good = false;
-    for (const auto& secret : secrets) good = constant_time_equal(hex_encode(hmac_sha256(secret.reveal(), {head.timestamp, mark, signed_text})), head.signature) || good;
-    if (good) return std::nullopt;
-    return Refusal{"no secret matched", "Sign with the deployment's Shunya webhook secret.", "compare OTTO_SHUNYA_WEBHOOK_SECRET with what Shunya signs with, and OTTO_SHUNYA_SIGNATURE with the message that it signs"};
+    Proof proof;
+    proof.alternatives.emplace_back().push_back(std::move(claim));
+    return proof;
 }
 
-}  // namespace otto::shunya_ingress
+}  // namespace otto::providers::shunya

@@ -9,7 +9,7 @@
 
 namespace otto::ingress {
 
-struct CourierOptions {
+struct PublisherOptions {
     std::string brokers, client_id;
     std::string spool_dir;                     ///< must survive the process
     std::size_t spool_bytes = 1ull << 30;      ///< full above: 503
@@ -17,13 +17,14 @@ struct CourierOptions {
     std::vector<std::string> topics;           ///< their metadata is fetched before the first event
 };
 
-/// Takes an event and says when it is safe: Kafka has acknowledged it, or it is on disk in the spool, whichever is due (runtime.md §5). While anything
-/// is in the spool everything goes through it, and its drain is the only producer, so that the order of first occurrences holds. Thread-safe.
-class Courier {
+/// Takes an event and says when it is safe: Kafka has acknowledged it, or it is on disk in the spool, whichever is due
+/// (runtime.md §5). While anything is in the spool everything goes through it, and its drain is the only producer, so that the
+/// order of first occurrences holds. Thread-safe.
+class Publisher {
 public:
     /// Locks the spool directory; throws Failure if another process has it.
-    explicit Courier(CourierOptions);
-    ~Courier();
+    explicit Publisher(PublisherOptions);
+    ~Publisher();
 
     enum class Safe { kafka, spool, refused };   ///< refused: the spool is full or its disk fails
     using Done = std::function<void(Safe)>;
@@ -31,7 +32,8 @@ public:
     void send(events::Wire, Done);
 
     void start();
-    /// Confirms what can be confirmed in time, and drains the spool as long as Kafka takes it; what is left there is drained by the next start.
+    /// Confirms what can be confirmed in time, and drains the spool as long as Kafka takes it; what is left there is drained by
+    /// the next start.
     void stop(Millis within);
     /// Readable when Kafka's reports are due; call serve() then, and every 20 ms.
     int event_fd() const;

@@ -1,4 +1,4 @@
-#include "callrail_body.hpp"
+#include "callrail/body.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kLongestText = 64u << 10;  ///< normalized parts do not repeat what is larger; the raw body has it
 constexpr std::size_t kMostFields = 1'000, kMostItems = 200, kMostChanges = 100;
 
-/// A text as rows can keep it: Postgres knows no NUL, which JSON and forms may hold, and one row that cannot be written would stop all that are with it.
+/// A text as rows can keep it: Postgres knows no NUL, which JSON and forms may hold, and one row that cannot be written would
+/// stop all that are with it.
 std::string keepable(std::string_view text, std::size_t most) {
     auto out = clip_utf8(text, most);
     std::erase(out, '\0');
@@ -82,7 +83,8 @@ struct Brackets {
     }
 };
 
-/// A form's list. Whoever names it once writes its pieces with commas; whoever uses brackets or names it again gives one piece at a time.
+/// A form's list. Whoever names it once writes its pieces with commas; whoever uses brackets or names it again gives one piece at
+/// a time.
 std::optional<std::vector<std::string>> list_of_form(const FormFields& fields, std::string_view wanted) {
     std::vector<std::string_view> plain;
     std::multimap<std::size_t, std::string_view> pieces;  // by index; those without one as they come

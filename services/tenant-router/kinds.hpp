@@ -1,0 +1,50 @@
+#pragma once
+#include "otto/inbound/v1/inbound.pb.h"
+#include "otto/routed/v1/routed.pb.h"
+#include "routing.hpp"
+#include "runtime/runtime.hpp"
+
+/// The kinds of events that go to the company whose key proves them, and how each goes on. A new kind is a struct here and its
+/// name in `Kinds`; reports of jobs, whose company stands in a table, are none.
+namespace otto::tenant_router {
+
+struct CallKind {
+    using Routed = routed::v1::CallReported;
+    static bool fits(const inbound::v1::ProviderEvent& event) { return event.has_call(); }
+    /// The event as it goes on, into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next
+    /// one can use.
+    static void hand_over(inbound::v1::ProviderEvent& event, const Owner&, Routed& out);
+};
+
+template <class... Kind>
+struct KindsOf {
+    using Out = rt::Out<typename Kind::Routed...>;
+    using Emitter = rt::Emitter<typename Kind::Routed..., routed::v1::JobReported>;
+    static bool fit(const inbound::v1::ProviderEvent& event) { return (Kind::fits(event) || ...); }
+    /// Gives the event as it goes on to `then`; whatever can be of it is moved.
+    template <class Then>
+    static void hand_over(inbound::v1::ProviderEvent& event, const Owner& owner, Then&& then) {
+        [[maybe_unused]] bool handed = (hand_over_as<Kind>(event, owner, then) || ...);
+    }
+
+private:
+    template <class K, class Then>
+    static bool hand_over_as(inbound::v1::ProviderEvent& event, const Owner& owner, Then& then) {
+        if (!K::fits(event)) return false;
+        static thread_local typename K::Routed message;
+        K::hand_over(event, owner, message);
+        then(message);
+        return true;
+    }
+};
+using Kinds = KindsOf<CallKind>;
+
+/// One alone, by value.
+template <class Kind>
+typename Kind::Routed handed_over(inbound::v1::ProviderEvent event, const Owner& owner) {
+    typename Kind::Routed out;
+    Kind::hand_over(event, owner, out);
+    return out;
+}
+
+}  // namespace otto::tenant_router
