@@ -1,9 +1,6 @@
 #include "callrail_numbers.hpp"
 
 #include "app/common.hpp"
-#include "base/json_page.hpp"
-#include "base/phone.hpp"
-#include "base/text.hpp"
 #include "company-service/sql.hpp"
 #include "telemetry/log.hpp"
 
@@ -12,7 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPerPage = 250;
 constexpr std::size_t kMostPages = 40;
 
 struct Row {
@@ -31,32 +27,8 @@ http::ClientOptions hasty(const app::Settings& s) {
 
 }  // namespace
 
-Result<TrackerPage> read_trackers(std::string_view json, const std::optional<std::string>& callrail_company_id) {
-    auto parsed = JsonPage::parse(json, "trackers");
-    if (!parsed || !parsed->document.root()["trackers"].is_array()) return Error("CallRail's answer holds no list of trackers");
-    TrackerPage page;
-    page.whole = parsed->unfit.empty();
-    auto root = parsed->document.root(), list = root["trackers"], total = root["total_pages"];
-    auto pages = total.loose_integer();
-    if (!pages && total.exists() && !total.is_null()) page.whole = false;
-    page.pages = static_cast<std::size_t>(std::max<std::int64_t>(1, pages.value_or(1)));
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        auto tracker = list.at(i);
-        if (tracker["status"].string() == "disabled") continue;
-        if (callrail_company_id && tracker["company"]["id"].loose_text() != callrail_company_id) continue;
-        auto numbers = tracker["tracking_numbers"];
-        if (!tracker.is_object() || (numbers.exists() && !numbers.is_null() && !numbers.is_array())) page.whole = false;
-        for (std::size_t n = 0; numbers.is_array() && n < numbers.size(); ++n) {
-            auto number = numbers.at(n);
-            if (!number.is_string() && !number.is_number()) page.whole = false;
-            if (auto phone = normalize_phone(number.loose_text().value_or("")); phone.e164) page.numbers.push_back(phone.text);
-        }
-    }
-    return page;
-}
-
-CallRailNumbers::CallRailNumbers(const app::Settings& s, http::Client& patient)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), api_(s.get(kCallRailApi)), patient_(patient), hasty_(hasty(s)) {}
+CallRailNumbers::CallRailNumbers(const app::Settings& s, const providers::callrail::Client& patient)
+    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), patient_(patient), hasty_http_(hasty(s)), hasty_(s.get(providers::kCallRailApi), hasty_http_) {}
 
 std::optional<CallRailNumbers::Account> CallRailNumbers::account_of(pg::Tx& tx, const CompanyId& company, const Given& given) const {
     auto row = tx.maybe<Row>(sql::callrail_account, {company});
@@ -73,35 +45,29 @@ std::optional<CallRailNumbers::Account> CallRailNumbers::account_of(pg::Tx& tx, 
     return Account{*key, *id, at_callrail};
 }
 
-Listing CallRailNumbers::read(http::Client& client, const Account& account, std::size_t most_pages, const tel::TraceContext& trace) const {
-    Listing out;
-    auto refused = [&](Listing::End end, int status) {
-        out.end = end;
-        out.why = "CallRail answered " + std::to_string(status);
-        return out;
+Listing CallRailNumbers::read(const providers::callrail::Client& client, const Account& account, std::size_t most_pages, const tel::TraceContext& trace) {
+    using providers::callrail::ApiError;
+    auto end_of = [](ApiError::Kind kind) {
+        switch (kind) {
+            case ApiError::Kind::refused_key: return Listing::End::refused_key;
+            case ApiError::Kind::no_account: return Listing::End::no_account;
+            case ApiError::Kind::not_found: return Listing::End::not_found;
+            default: return Listing::End::no_answer;
+        }
     };
+    Listing out;
     bool understood = true;
     for (std::size_t page = 1, pages = 1; page <= std::min(pages, most_pages); ++page) {
-        http::ClientRequest request{http::Method::get, api_ + "/v3/a/" + percent_encode(account.id) + "/trackers.json?per_page=" + std::to_string(kPerPage) + "&page=" + std::to_string(page), {}, "", trace};
-        request.headers.add("Authorization", "Token token=\"" + account.key.reveal() + "\"");
-        request.headers.add("Accept", "application/json");
-        auto answer = client.send(request);
-        if (!answer) {
-            out.why = "CallRail does not answer: " + answer.error().message;
+        auto reply = client.trackers({account.key, account.id}, account.company, page, trace);
+        if (const auto* error = std::get_if<ApiError>(&reply)) {
+            out.end = end_of(error->kind);
+            out.why = error->why;
             return out;
         }
-        if (answer->status == 401) return refused(Listing::End::refused_key, 401);
-        if (answer->status == 403) return refused(Listing::End::no_account, 403);
-        if (answer->status == 404) return refused(Listing::End::not_found, 404);
-        if (answer->status != 200) return refused(Listing::End::no_answer, answer->status);
-        auto list = read_trackers(answer->body, account.company);
-        if (!list) {
-            out.why = list.error().message;
-            return out;
-        }
-        pages = list->pages;
-        out.numbers.insert(out.numbers.end(), list->numbers.begin(), list->numbers.end());
-        understood = understood && list->whole;
+        const auto& list = std::get<providers::callrail::TrackerPage>(reply);
+        pages = list.pages;
+        out.numbers.insert(out.numbers.end(), list.numbers.begin(), list.numbers.end());
+        understood = understood && list.whole;
         out.whole = understood && page >= pages;
     }
     out.end = Listing::End::good;

@@ -8,12 +8,12 @@
 #include "config.hpp"
 #include "http/client.hpp"
 #include "pg/connection.hpp"
+#include "providers/callrail.hpp"
 
 namespace otto::company_service {
 
 /// What CallRail said of an account's tracking numbers.
 struct Listing {
-    /// not_found: there is no such account, or whoever answers for CallRail does not serve the list; which of them cannot be told.
     enum class End { good, refused_key, no_account, not_found, no_answer };
     End end = End::no_answer;
     std::string why;                     ///< unless good
@@ -21,19 +21,12 @@ struct Listing {
     bool whole = false;                  ///< false: there are more than were read, or than could be understood
 };
 
-/// A page of CallRail's trackers: the numbers of those that are in use and, if a company at CallRail is named, of that one (providers.md §1.6).
-struct TrackerPage {
-    std::vector<std::string> numbers;
-    std::size_t pages = 1;
-    bool whole = true;                   ///< false: something in it could not be understood, so that nothing may be concluded from what it lacks
-};
-Result<TrackerPage> read_trackers(std::string_view json, const std::optional<std::string>& callrail_company_id);
-
 /// The tracking numbers that CallRail lists under a company's own credentials: final proof of whose they are. Read when credentials or numbers change and from time to time, and
 /// within a request where the answer depends on it.
 class CallRailNumbers {
 public:
-    CallRailNumbers(const app::Settings&, http::Client& patient);
+    /// `patient` asks for checks; requests of people ask with little time, through a client of its own.
+    CallRailNumbers(const app::Settings&, const providers::callrail::Client& patient);
     struct Account { Secret key; std::string id; std::optional<std::string> company; };
     struct Given { std::optional<std::string> key, account, company; };
     /// The company's account, with what is given in the place of what is set; none if it is not complete.
@@ -48,12 +41,12 @@ public:
     CheckResult check(pg::Pool&, const CompanyId&) const;
 
 private:
-    Listing read(http::Client&, const Account&, std::size_t most_pages, const tel::TraceContext&) const;
+    static Listing read(const providers::callrail::Client&, const Account&, std::size_t most_pages, const tel::TraceContext&);
 
     KeyRing keys_;
-    std::string api_;
-    http::Client& patient_;
-    mutable http::Client hasty_;
+    const providers::callrail::Client& patient_;
+    http::Client hasty_http_;
+    providers::callrail::Client hasty_;
 };
 
 }  // namespace otto::company_service

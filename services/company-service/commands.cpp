@@ -80,13 +80,11 @@ void guarding_fields(F&& f) {
 
 }  // namespace
 
-Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail)
+Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
       key_grace_(s.get(kKeyGrace)),
-      clerk_api_(s.get(kClerkApi)),
       public_url_(s.get(app::kPublicUrl)),
-      clerk_key_(s.get(kClerkSecretKey)),
-      client_(client),
+      clerk_(clerk),
       pool_(pool),
       numbers_(numbers),
       callrail_(callrail),
@@ -97,23 +95,25 @@ Commands::Commands(const app::Settings& s, http::Client& client, pg::Pool& pool,
 /// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as unused until its company is committed, whatever fails in between, the commit included.
 std::string Commands::organisation_for(const api::Context& c, const std::string& name) const {
     while (auto left = unused_organisation(c.who.user)) {
-        auto renamed = ask_clerk(c, http::Method::patch, *left, [&](JsonWriter& w) { w.member("name", clip_utf8(name, 250)); });
-        if (renamed.status / 100 == 2) return *left;
-        if (renamed.status != 404) no_clerk(c, renamed);
+        auto renamed = clerk_.rename_organization(*left, name, c.request.trace);
+        const auto* error = std::get_if<providers::clerk::ApiError>(&renamed);
+        if (!error) return *left;
+        if (error->status != 404) no_clerk(c, *error);
         forget_organisation(c.who.user, *left);
     }
     count_creation(c.who.user);
-    auto made = ask_clerk(c, http::Method::post, "", [&](JsonWriter& w) { w.member("name", clip_utf8(name, 250)).member("created_by", c.who.user.value()); });
-    if (made.status / 100 != 2 || made.id.empty()) no_clerk(c, made);
+    auto made = clerk_.create_organization(name, c.who.user.value(), c.request.trace);
+    if (const auto* error = std::get_if<providers::clerk::ApiError>(&made)) no_clerk(c, *error);
+    const auto& id = std::get<std::string>(made);
     try {
         auto tx = pool_.begin(pg::Scope::none());
-        tx.write(sql::note_organisation, {c.who.user, made.id});
+        tx.write(sql::note_organisation, {c.who.user, id});
         tx.commit();
     } catch (const pg::SqlFailure&) {
-        drop_organisation(c, made.id);
+        drop_organisation(c, id);
         throw;
     }
-    return made.id;
+    return id;
 }
 
 std::optional<std::string> Commands::unused_organisation(const UserId& user) const {
@@ -130,32 +130,17 @@ void Commands::forget_organisation(const UserId& user, const std::string& id) co
     tx.commit();
 }
 
-/// One question to Clerk about an organisation, or all of them; status 0: it did not answer.
-Commands::AtClerk Commands::ask_clerk(const api::Context& c, http::Method method, const std::string& id, const std::function<void(JsonWriter&)>& members) const {
-    JsonWriter w;
-    w.begin_object();
-    if (members) members(w);
-    w.end_object();
-    http::ClientRequest request{method, clerk_api_ + "/v1/organizations" + (id.empty() ? "" : "/" + percent_encode(id)), {}, members ? w.take() : "", c.request.trace};
-    if (members) request.headers.add("Content-Type", "application/json");
-    request.headers.add("Authorization", "Bearer " + clerk_key_.reveal());
-    auto answer = client_.send(request);
-    if (!answer) return {0, "", answer.error().message};
-    auto parsed = JsonDocument::parse(answer->body);
-    auto named = parsed ? parsed->root()["id"].string() : std::nullopt;
-    return {answer->status, std::string(named.value_or("")), "it answered " + std::to_string(answer->status)};
-}
-
-void Commands::no_clerk(const api::Context& c, const AtClerk& answer) const {
-    tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", answer.why}});
+void Commands::no_clerk(const api::Context& c, const providers::clerk::ApiError& error) const {
+    tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", error.why}});
     api::refuse(502, "Identity provider unavailable", "The organisation could not be made at the identity provider; try again.");
 }
 
 /// An organisation whose company could not be made must not stay behind; if it does, the user's next try takes it.
 void Commands::drop_organisation(const api::Context& c, const std::string& id) const {
-    auto answer = ask_clerk(c, http::Method::del, id, {});
-    if (answer.status / 100 == 2 || answer.status == 404) forget_organisation(c.who.user, id);
-    else tel::error("an organisation without a company stays behind at Clerk until its user tries again", {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", answer.why}});
+    auto dropped = clerk_.delete_organization(id, c.request.trace);
+    const auto* error = std::get_if<providers::clerk::ApiError>(&dropped);
+    if (!error || error->status == 404) forget_organisation(c.who.user, id);
+    else tel::error("an organisation without a company stays behind at Clerk until its user tries again", {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", error->why}});
 }
 
 /// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too many may pass; a user has few at once.

@@ -4,9 +4,9 @@
 #include "base/json.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
-#include "http/client.hpp"
 #include "numbers.hpp"
 #include "otto/changes/v1/changes.pb.h"
+#include "providers/clerk.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::company_service {
@@ -14,7 +14,7 @@ namespace otto::company_service {
 /// What people command: companies and their credentials.
 class Commands {
 public:
-    Commands(const app::Settings&, http::Client&, pg::Pool&, const Numbers&, const CallRailNumbers&);
+    Commands(const app::Settings&, const providers::clerk::Client&, pg::Pool&, const Numbers&, const CallRailNumbers&);
     http::Response create(api::Context&) const;
     http::Response update(api::Context&) const;
     http::Response set_api_key(api::Context&) const;
@@ -28,9 +28,7 @@ private:
     /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an id is claimed by many and nothing shows that it is this company's.
     std::optional<Listing> ask_callrail(api::Context&, const Credentials&) const;
     void store(api::Context&, const Credentials&, bool connects) const;
-    struct AtClerk { int status; std::string id, why; };
-    AtClerk ask_clerk(const api::Context&, http::Method, const std::string& id, const std::function<void(JsonWriter&)>& members) const;
-    [[noreturn]] void no_clerk(const api::Context&, const AtClerk&) const;
+    [[noreturn]] void no_clerk(const api::Context&, const providers::clerk::ApiError&) const;
     std::string organisation_for(const api::Context&, const std::string& name) const;
     std::optional<std::string> unused_organisation(const UserId&) const;
     void forget_organisation(const UserId&, const std::string& id) const;
@@ -38,9 +36,8 @@ private:
 
     KeyRing keys_;
     Millis key_grace_;
-    std::string clerk_api_, public_url_;
-    Secret clerk_key_;
-    http::Client& client_;
+    std::string public_url_;
+    const providers::clerk::Client& clerk_;
     pg::Pool& pool_;
     const Numbers& numbers_;
     const CallRailNumbers& callrail_;

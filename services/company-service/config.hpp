@@ -1,11 +1,11 @@
 #pragma once
 #include "app/settings.hpp"
+#include "providers/settings.hpp"
 
 namespace otto::company_service {
 
 inline const app::Setting<std::string> kClerkApi = app::text("clerk-api", "https://api.clerk.com", "base URL of Clerk's API");
 inline const app::Setting<Secret> kClerkSecretKey = app::secret("clerk-secret-key", "key of Clerk's API (sk_…); organisations are made with it");
-inline const app::Setting<std::string> kCallRailApi = app::text("callrail-api", "https://api.callrail.com", "base URL of CallRail's API");
 inline const app::Setting<Millis> kSweepEvery = app::duration("sweep-every", "10m", "how often CallRail's list of calls is held against ours, because CallRail never repeats a webhook");
 inline const app::Setting<std::int64_t> kSweepRequests = app::number("sweep-requests", 100, 1, 100'000, "requests an hour that sweeps may make to one CallRail account; recordings have their own (OTTO_CALLRAIL_BUDGET), CallRail allows 1,000 for both");
 inline const app::Setting<Millis> kKeyGrace = app::duration("key-grace", "7d", "how long a replaced signing key stays valid");

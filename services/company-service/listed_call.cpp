@@ -2,26 +2,11 @@
 
 #include <algorithm>
 
-#include "base/json_page.hpp"
-#include "base/text.hpp"
-#include "otto/inbound/v1/inbound.pb.h"
-#include "providers/callrail_report.hpp"
-
 namespace otto::company_service {
 
 namespace pb = otto::inbound::v1;
 
 namespace {
-
-/// Webhooks may know a call by its number only; the API tells it in the recording's address: https://app.callrail.com/calls/766970532/recording?…
-std::string number_in(std::string_view address) {
-    constexpr std::string_view mark = "/calls/";
-    auto at = address.find(mark);
-    if (at == std::string_view::npos) return "";
-    auto rest = address.substr(at + mark.size());
-    auto digits = rest.substr(0, rest.find_first_not_of("0123456789"));
-    return digits.size() < 20 && rest.substr(digits.size()).starts_with("/recording") ? std::string(digits) : "";
-}
 
 void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::string& company_id, const std::string& account_id, Instant asked_at) {
     event.set_kind("call.swept");
@@ -42,40 +27,9 @@ void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::s
 
 }  // namespace
 
-Result<ListPage> read_page(std::string_view json) {
-    auto parsed = JsonPage::parse(json, "calls");
-    if (!parsed) return Error("CallRail's list of calls is no JSON: " + parsed.error().message);
-    auto root = parsed->document.root(), list = root["calls"];
-    if (!list.is_array()) return Error("CallRail's answer holds no list of calls");
-    ListPage page;
-    page.unreadable = std::move(parsed->unfit);
-    page.pages = static_cast<std::size_t>(std::clamp<std::int64_t>(root["total_pages"].loose_integer().value_or(1), 1, 1'000'000));
-    for (std::size_t i = 0; i < list.size() && i < parsed->entries.size(); ++i) {
-        auto entry = list.at(i);
-        if (!entry.is_object()) continue;
-        ListedCall call;
-        call.json = parsed->entries[i];
-        using providers::callrail::Report;
-        Report::read(call.json, "application/json", Report::Of::call).tell("call.completed", call.event);
-        if (!call.event.not_understood().empty()) continue;  // without an id it is nobody's
-        const auto& report = call.event.call();
-        call.id = report.provider_call_id();
-        for (auto name : {"recording_player", "recording"})
-            if (auto address = entry[name].string(); call.other_id.empty() && address) call.other_id = number_in(*address);
-        if (call.other_id == call.id) call.other_id.clear();
-        if (!call.other_id.empty()) call.event.mutable_call()->add_aliases(call.other_id);
-        if (report.has_started_at_us()) call.started_at = from_micros(report.started_at_us());
-        if (report.has_ended_at_us()) call.ended_at = from_micros(report.ended_at_us());
-        else call.ended_at = call.started_at;
-        call.over = report.has_duration_s() || report.has_recording_url() || report.status() == "voicemail";
-        page.calls.push_back(std::move(call));
-    }
-    return page;
-}
-
 std::vector<std::string> differences(const ListedCall& listed, const KnownCall& known) {
     std::vector<std::string> out;
-    const auto& report = listed.event.call();
+    const auto& report = listed.event->call();
     if (!report.status().empty() && report.status() != known.status) out.emplace_back("status");
     if (report.has_duration_s() && known.duration_s != report.duration_s()) out.emplace_back("duration");
     if (report.has_recording_url() && !known.has_recording) out.emplace_back("recording");
@@ -84,7 +38,7 @@ std::vector<std::string> differences(const ListedCall& listed, const KnownCall& 
 }
 
 pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id, Instant asked_at) {
-    auto event = listed.event;
+    auto event = *listed.event;
     fill_receipt(event, listed, company_id, account_id, asked_at);
     return event;
 }
@@ -92,8 +46,8 @@ pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& compa
 pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id, Instant asked_at, const KnownCall& known, const std::vector<std::string>& what) {
     auto differs = [&](std::string_view name) { return std::find(what.begin(), what.end(), name) != what.end(); };
     pb::ProviderEvent event;
-    event.set_key(listed.event.key());
-    const auto& all = listed.event.call();
+    event.set_key(listed.event->key());
+    const auto& all = listed.event->call();
     auto& some = *event.mutable_call();
     some.set_provider_call_id(all.provider_call_id());
     *some.mutable_aliases() = all.aliases();
@@ -103,7 +57,7 @@ pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& compa
     some.set_tracking_number(all.tracking_number());
     if (all.has_direction()) some.set_direction(all.direction());
     if (all.has_started_at_us()) some.set_started_at_us(all.started_at_us());
-    *event.mutable_addressee() = listed.event.addressee();
+    *event.mutable_addressee() = listed.event->addressee();
     if (differs("status")) {
         some.set_status(all.status());
         if (all.has_answered()) some.set_answered(all.answered());

@@ -4,29 +4,14 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.hpp"
 #include "base/time.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "providers/callrail.hpp"
 
-/// CallRail's list of calls, and what it says beside ours. Pure functions.
+/// What CallRail's list says of a call beside ours. Pure functions.
 namespace otto::company_service {
 
-/// One call of the list.
-struct ListedCall {
-    inbound::v1::ProviderEvent event;   ///< as a webhook of it would read; the receipt is not filled
-    std::string json;                   ///< as CallRail wrote it, byte for byte
-    std::string id, other_id;           ///< CallRail's id, and the number under which webhooks may know the call; "" = not told
-    std::optional<Instant> started_at, ended_at;
-    bool over = true;                   ///< false: it seems to be under way still
-};
-
-/// One page: its calls and how many pages there are. The error says what is wrong with the answer.
-struct ListPage {
-    std::vector<ListedCall> calls;
-    std::size_t pages = 1;
-    std::vector<std::string> unreadable;  ///< of each entry that is no JSON, why; the others are read all the same
-};
-Result<ListPage> read_page(std::string_view json);
+using providers::callrail::ListedCall;
 
 /// What we have of a call.
 struct KnownCall {

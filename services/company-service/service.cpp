@@ -21,19 +21,21 @@ void wire(app::Service& service) {
     const auto& settings = service.settings();
     http::ClientOptions outside;
     outside.private_addresses = settings.get(app::kPrivateAddresses);
-    auto& client = service.own<http::Client>(outside);                                         // Clerk's and CallRail's APIs
+    auto& client = service.own<http::Client>(outside);
+    auto& clerk = service.own<providers::clerk::Client>(settings.get(kClerkApi), settings.get(kClerkSecretKey), client);  // organisations, who works there
+    auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi), client);  // accounts: calls, numbers, signing keys
     auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
     auto& api = service.own<api::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
-    auto& callrail = service.own<CallRailNumbers>(settings, client);                           // what CallRail lists as a company's
-    auto& numbers = service.own<Numbers>(settings, api.pool(), callrail);                      // whose number it is
-    auto& commands = service.own<Commands>(settings, client, api.pool(), numbers, callrail);   // what people command
+    auto& listed = service.own<CallRailNumbers>(settings, callrail);                           // what CallRail lists as a company's
+    auto& numbers = service.own<Numbers>(settings, api.pool(), listed);                        // whose number it is
+    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);      // what people command
     auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
-    auto& signing_keys = service.own<SigningKeyReader>(settings, client);                      // the webhook key, from CallRail
-    auto& members = service.own<Members>(settings, client);                                    // who works there, from Clerk
-    auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&callrail, &api](const CompanyId& id) { return callrail.check(api.pool(), id); });
+    auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                    // the webhook key, from CallRail
+    auto& members = service.own<Members>(clerk);                                               // who works there, from Clerk
+    auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
     auto& member_checks = service.own<Checks>(settings.get(kMembersEvery), [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
-    auto& sweep = service.own<Sweep>(settings, client, companies);                             // calls whose webhooks never came
+    auto& sweep = service.own<Sweep>(settings, callrail, companies);                           // calls whose webhooks never came
 
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
@@ -73,7 +75,7 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row}) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row}) all.push_back(r);
     return all;
 }
 

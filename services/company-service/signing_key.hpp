@@ -1,8 +1,8 @@
 #pragma once
 #include "base/crypto.hpp"
 #include "config.hpp"
-#include "http/client.hpp"
 #include "otto/changes/v1/changes.pb.h"
+#include "providers/callrail.hpp"
 #include "runtime/consumer.hpp"
 #include "runtime/work_queue.hpp"
 
@@ -14,7 +14,7 @@ inline constexpr std::string_view kSigningKeys = "company-service/signing-keys";
 /// Reads a company's webhook signing key from CallRail, when it has an account there and nobody gave the key (providers.md §1.6, integrations.json).
 class SigningKeyReader {
 public:
-    SigningKeyReader(const app::Settings&, http::Client&);
+    SigningKeyReader(const app::Settings&, const providers::callrail::Client&);
     rt::Outcome want(rt::In<changes::v1::CallRailConnected>, pg::Tx&, rt::Out<>&) const;
     std::optional<Instant> next(rt::Lease&) const;
 
@@ -22,12 +22,7 @@ private:
     void keep(pg::Tx&, const CompanyId&, const std::string& key) const;
     KeyRing keys_;
     Millis key_grace_;
-    std::string api_;
-    http::Client& client_;
+    const providers::callrail::Client& callrail_;
 };
-
-/// The key among an account's integrations: of the one for that CallRail company, or of all if they agree. An empty list is no error.
-struct FoundKey { std::optional<std::string> key; std::string why; };
-FoundKey key_among(std::string_view integrations_json, const std::optional<std::string>& callrail_company_id);
 
 }  // namespace otto::company_service

@@ -20,9 +20,6 @@ constexpr auto kLongest = 6h;                         ///< no call is believed t
 constexpr auto kFirst = 24h;
 constexpr auto kRetention = std::chrono::days(730);   ///< CallRail keeps 25 months; a range beyond them is an error there
 constexpr auto kPostCall = 20min;                     ///< after a call's end its Post-Call webhook comes at the latest
-constexpr int kPerPage = 250;
-/// Beside the default fields of a call.
-constexpr std::string_view kFields = "company_id,source,source_name,campaign,keywords,lead_status,note,tags,value,first_call";
 
 tel::Counter found(const char* what) { return tel::Metrics::counter("swept_calls_total", "Calls that CallRail listed and we did not have, or had otherwise.", {{"found", what}}); }
 tel::Counter swept(const char* outcome) { return tel::Metrics::counter("sweeps_total", "Sweeps of CallRail accounts.", {{"outcome", outcome}}); }
@@ -50,12 +47,10 @@ Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> star
     return std::max(*watermark - (first_of_hour ? Millis(kLongest) : Millis(kOverlap)), now - kRetention);
 }
 
-Instant retry_at(std::string_view text, Instant now) {
-    return now + std::clamp<Millis>(http::retry_after(text, now).value_or(60s), 1s, 1h);
-}
+Instant retry_at(std::optional<Millis> after, Instant now) { return now + std::clamp<Millis>(after.value_or(60s), 1s, 1h); }
 
-Sweep::Sweep(const app::Settings& s, http::Client& client, const directory::Companies& companies)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), api_(s.get(kCallRailApi)), every_(s.get(kSweepEvery)), requests_an_hour_(s.get(kSweepRequests)), client_(client), companies_(companies) {}
+Sweep::Sweep(const app::Settings& s, const providers::callrail::Client& callrail, const directory::Companies& companies)
+    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), every_(s.get(kSweepEvery)), requests_an_hour_(s.get(kSweepRequests)), callrail_(callrail), companies_(companies) {}
 
 std::vector<Sweep::Account> Sweep::accounts(const std::function<pg::Tx(const CompanyId&)>& begin, const std::optional<std::string>& wanted) const {
     std::map<std::pair<std::string, std::string>, Account> found;
@@ -157,8 +152,6 @@ void Sweep::sweep(rt::Lease& lease, const Account& account) const {
 
 Sweep::Ending Sweep::read_list(rt::Lease& lease, const Account& account, Instant from, Instant now, Budget& budget, std::optional<Instant>& reached) const {
     auto trace = tel::TraceContext::fresh();
-    auto base = api_ + "/v3/a/" + percent_encode(account.id) + "/calls.json?order=asc&sort=start_time&sorting=start_time&per_page=" + std::to_string(kPerPage) + "&start_date=" + percent_encode(to_rfc3339(from)) +
-                "&end_date=" + percent_encode(to_rfc3339(now)) + "&fields=" + std::string(kFields);
     std::optional<Instant> unsettled;  // the earliest such call
     for (std::size_t page = 1, pages = 1; page <= pages; ++page) {
         auto asked = system_clock().now();
@@ -167,41 +160,33 @@ Sweep::Ending Sweep::read_list(rt::Lease& lease, const Account& account, Instant
         if (budget.used >= requests_an_hour_)
             return {"the " + std::to_string(requests_an_hour_) + " requests an hour that a sweep may make are used up (OTTO_SWEEP_REQUESTS); it goes on in the next hour", budget.hour + 1h};
         ++budget.used;
-        http::ClientRequest request{http::Method::get, base + "&page=" + std::to_string(page), {}, "", trace};
-        request.headers.add("Authorization", "Token token=\"" + account.key.reveal() + "\"");
-        request.headers.add("Accept", "application/json");
-        auto answer = client_.send(request);
-        if (!answer) return {"CallRail does not answer: " + answer.error().message, {}};
-        if (answer->status == 429) {
-            auto at = retry_at(answer->headers.get("Retry-After"), system_clock().now());
-            return {"CallRail answered 429: the account's requests are used up for now", at};
+        auto reply = callrail_.calls({account.key, account.id}, from, now, page, trace);
+        if (const auto* error = std::get_if<providers::callrail::ApiError>(&reply)) {
+            if (error->kind == providers::callrail::ApiError::Kind::busy) return {error->why, retry_at(error->after, system_clock().now())};
+            return {error->not_let_in() ? error->why + ": check the API key and the account id, and set them again" : error->why, {}};
         }
-        if (answer->status == 401 || answer->status == 403 || answer->status == 404)
-            return {"CallRail answered " + std::to_string(answer->status) + ": check the API key and the account id, and set them again", {}};
-        if (answer->status != 200) return {"CallRail answered " + std::to_string(answer->status), {}};
-        auto list = read_page(answer->body);
-        if (!list) return {list.error().message, {}};
-        pages = std::max(pages, list->pages);
-        for (const auto& why : list->unreadable) {
+        const auto& list = std::get<providers::callrail::CallPage>(reply);
+        pages = std::max(pages, list.pages);
+        for (const auto& why : list.unreadable) {
             found("unreadable").inc();
             tel::error("CallRail lists a call that cannot be read, and it is left out", {{"account", account.id}, {"page", page}, {"why", why}, {"company_id", account.members.front().profile->id.value()}});
         }
-        for (const auto& call : list->calls) {
+        for (const auto& call : list.calls) {
             if (!call.started_at || *call.started_at > now) continue;
             if (!reached || *call.started_at > *reached) reached = call.started_at;
             // What is not settled yet is looked at again, however long it takes.
             if ((awaited(call, asked) || under_way(call, asked)) && (!unsettled || *call.started_at < *unsettled)) unsettled = call.started_at;
         }
         if (unsettled) reached = std::min(reached.value_or(*unsettled), *unsettled);
-        take_page(lease, account, list->calls, asked, budget, reached);
-        if (list->calls.empty() && list->unreadable.empty()) break;
+        take_page(lease, account, list.calls, asked, budget, reached);
+        if (list.calls.empty() && list.unreadable.empty()) break;
     }
     reached = unsettled.value_or(now);
     return {};
 }
 
 std::optional<std::size_t> Sweep::owner_of(const Account& account, const ListedCall& call) const {
-    const auto& report = call.event.call();
+    const auto& report = call.event->call();
     auto member = [&](auto&& fits) -> std::optional<std::size_t> {
         auto it = std::find_if(account.members.begin(), account.members.end(), fits);
         if (it == account.members.end()) return std::nullopt;
@@ -210,7 +195,7 @@ std::optional<std::size_t> Sweep::owner_of(const Account& account, const ListedC
     auto owners = companies_.owners(report.tracking_number(), directory::Purpose::voice, call.started_at.value_or(system_clock().now()));
     if (!owners.empty()) return owners.size() > 1 ? std::nullopt : member([&](const Member& m) { return m.profile->id == owners.front()->id; });
     // Nobody's number, such as a pool's: whose company at CallRail it is; the account is that company's alone if it never named one.
-    const auto& theirs = call.event.addressee().provider_company_ids();
+    const auto& theirs = call.event->addressee().provider_company_ids();
     if (auto named = member([&](const Member& m) { return m.callrail_company && std::find(theirs.begin(), theirs.end(), *m.callrail_company) != theirs.end(); })) return named;
     if (account.members.size() == 1 && !account.members.front().callrail_company) return 0;
     return std::nullopt;
@@ -235,7 +220,7 @@ void Sweep::take_page(rt::Lease& lease, const Account& account, const std::vecto
             pg::Columns rows(7);
             int i = 0;
             for (const auto* call : mine[m]) {
-                const auto& r = call->event.call();
+                const auto& r = call->event->call();
                 rows.row({i++, call->id, call->other_id.empty() ? pg::Param(nullptr) : pg::Param(call->other_id), r.customer_phone(), r.tracking_number(), call->started_at,
                           r.has_agent_email() ? pg::Param(r.agent_email()) : pg::Param(nullptr)});
             }

@@ -5,7 +5,6 @@
 #include "base/crypto.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"
-#include "http/client.hpp"
 #include "listed_call.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/runtime.hpp"
@@ -19,7 +18,7 @@ inline constexpr std::string_view kSweeps = "company-service/sweeps";
 /// `swept`, and so does what CallRail knows better. Each account by itself, within a budget of requests.
 class Sweep {
 public:
-    Sweep(const app::Settings&, http::Client&, const directory::Companies&);
+    Sweep(const app::Settings&, const providers::callrail::Client&, const directory::Companies&);
     /// The schedule: puts the accounts that are due, or asked for, into the queue `kSweeps`, each under its first company.
     void plan(pg::Connection&) const;
     /// Sweeps that company's account. A process that stops ends with the request that is under way; the sweep goes on from there another time.
@@ -62,10 +61,9 @@ private:
     void take_page(rt::Lease&, const Account&, const std::vector<ListedCall>&, Instant asked, const Budget&, std::optional<Instant> reached) const;
 
     KeyRing keys_;
-    std::string api_;
     Millis every_;
     std::int64_t requests_an_hour_;
-    http::Client& client_;
+    const providers::callrail::Client& callrail_;
     const directory::Companies& companies_;
     std::atomic<bool> stop_{false};
     rt::Emitter<inbound::v1::ProviderEvent> emitter_{"company-service"};
@@ -76,7 +74,7 @@ bool sweep_due(std::optional<Instant> started_at, std::optional<Instant> asked_a
 /// From where the list is read: before the watermark, because a call is listed when it is over. An hour before it, and by the first sweep of each hour as long as a call may last;
 /// a day at first; never beyond what CallRail keeps.
 Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> last_sweep, Instant now);
-/// Until when CallRail asks to wait: seconds or a date; a minute if it does not say, an hour at most.
-Instant retry_at(std::string_view retry_after, Instant now);
+/// Until when CallRail asks to wait; a minute if it does not say, an hour at most.
+Instant retry_at(std::optional<Millis> after, Instant now);
 
 }  // namespace otto::company_service

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.hpp"
+#include "providers/callrail.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
@@ -142,11 +143,10 @@ RecordingFetcher::RecordingFetcher(FetchOptions options, const providers::Object
       }()) {}
 
 FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::TraceContext& trace, const std::function<bool()>& stopping) {
-    // An id comes from a webhook; one that is no segment of a path would ask for something else.
-    auto account = path_segment(source.account_id), call = path_segment(source.provider_call_id);
-    bool by_api = !source.api_key.empty() && account && call;
+    auto path = providers::callrail::recording_path(source.account_id, source.provider_call_id);
+    bool by_api = !source.api_key.empty() && path;
     if (!by_api && source.url.empty()) return Never{"there is neither an API key with account and call, nor an address of the recording", kGiveKey, true};
-    auto place = by_api ? Url::parse(origin(api_) + "/v3/a/" + *account + "/calls/" + *call + "/recording.json") : Url::parse(source.url);
+    auto place = by_api ? Url::parse(origin(api_) + *path) : Url::parse(source.url);
     if (!place) return Never{"the address of the recording is no usable URL", kGiveKey, true};
     // The address in a webhook may be the API's own. Who gives it another host gets no key.
     bool with_key = !source.api_key.empty() && origin(*place) == origin(api_);
@@ -163,7 +163,7 @@ FetchOutcome RecordingFetcher::fetch(const RecordingSource& source, const tel::T
         request.url = origin(*place) + place->target;
         request.trace = trace;
         request.headers.add("Accept", "*/*");
-        if (with_key) request.headers.add("Authorization", "Token token=\"" + source.api_key.reveal() + "\"");
+        if (with_key) providers::callrail::authorize(request, source.api_key);
         http::DownloadOptions limits;
         limits.byte_limit = options_.byte_limit;
         limits.idle_timeout = options_.idle_timeout;

@@ -4,7 +4,6 @@
 #include "openapi.hpp"
 #include "pg/migrate.hpp"
 #include "schema/schema.hpp"
-#include "signing_key.hpp"
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
 
@@ -45,17 +44,6 @@ TEST_CASE("a call flow and a service area must fit their schemas") {
     }
     CHECK_NOTHROW(given(R"({"states":["AZ"],"cities":["Phoenix"],"postal_codes":["850*"]})").json("f", area));
     for (auto bad : {R"({"states":["Arizona"]})", R"({"states":"AZ"})", R"({"city":["Phoenix"]})"}) CHECK(refused([&] { (void)given(bad).json("f", area); }) == "f");
-}
-
-TEST_CASE("the signing key among CallRail's integrations") {
-    CHECK(key_among(R"({"integrations":[{"type":"Webhooks","signing_key":"k1","company_id":"COM1"}]})", {}).key == "k1");
-    CHECK_FALSE(key_among(R"({"integrations":[]})", {}).key);
-    CHECK_FALSE(key_among(R"({"integrations":[{"type":"Slack","signing_key":"k1"}]})", {}).key);
-    const char* two = R"({"integrations":[{"type":"Webhooks","signing_key":"k1","company_id":"COM1"},{"type":"Webhooks","signing_key":"k2","company_id":"COM2"}]})";
-    CHECK(key_among(two, "COM2").key == "k2");
-    CHECK(key_among(two, {}).why.find("set callrail_company_id") != std::string::npos);
-    CHECK_FALSE(key_among("<html>", {}).key);
-    CHECK_FALSE(key_among("{}", {}).key);
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {

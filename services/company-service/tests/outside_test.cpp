@@ -36,54 +36,6 @@ std::string due(const std::string& company, const std::string& what) {
 
 }  // namespace
 
-TEST_CASE("a page of CallRail's trackers") {
-    auto page = read_trackers(R"({"page":1,"total_pages":3,"trackers":[{"status":"active","tracking_numbers":["+12025550101","202-555-0102"],"company":{"id":"COM1"}},
-        {"status":"disabled","tracking_numbers":["+12025550103"],"company":{"id":"COM1"}},{"tracking_numbers":["+12025550104","55555"],"company":{"id":"COM2"}},{"tracking_numbers":null}]})", {});
-    REQUIRE(page.ok());
-    CHECK(page->pages == 3);
-    CHECK(page->numbers == std::vector<std::string>{"+12025550101", "+12025550102", "+12025550104"});
-    CHECK(read_trackers(R"({"trackers":[{"tracking_numbers":["+12025550101"],"company":{"id":"COM1"}},{"tracking_numbers":["+12025550104"],"company":{"id":"COM2"}}]})", "COM2")->numbers == std::vector<std::string>{"+12025550104"});
-    CHECK(page->whole);
-    for (auto pages : {"3", "\"3\"", "3.0"}) CHECK(read_trackers(R"({"trackers":[],"total_pages":)" + std::string(pages) + "}", {})->pages == 3);
-    // What cannot be understood is not taken for absent.
-    for (auto strange : {R"([{"tracking_numbers":"+12025550101"}])", R"([{"tracking_numbers":[{"number":"+12025550101"}]}])", R"([7])", R"([{"name":NaN}])", R"([{"tracking_numbers":[true]}])"}) {
-        INFO(strange);
-        auto odd = read_trackers(R"({"trackers":)" + std::string(strange) + "}", {});
-        REQUIRE(odd.ok());
-        CHECK_FALSE(odd->whole);
-        CHECK(odd->numbers.empty());
-    }
-    CHECK_FALSE(read_trackers(R"({"trackers":[],"total_pages":{}})", {})->whole);
-    CHECK(read_trackers(R"({"trackers":[{"tracking_numbers":[12025550101,"+12025550102"],"company":{"id":7.0}}]})", "7")->numbers == std::vector<std::string>{"+12025550101", "+12025550102"});
-    CHECK_FALSE(read_trackers("<html>", {}).ok());
-    CHECK_FALSE(read_trackers(R"({"error":"x"})", {}).ok());
-}
-
-TEST_CASE("a page of Clerk's memberships") {
-    auto page = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1","identifier":"ann@example.com","first_name":"Ann","last_name":"Smith"}},
-        {"role":"org:csr","public_user_data":{"user_id":"user_2","identifier":"+12025550100","first_name":null,"last_name":"Box"}},{"role":"org:janitor","public_user_data":{"user_id":"user_3"}},7],"total_count":9})");
-    REQUIRE(page.ok());
-    CHECK(page->read == 4);
-    CHECK(page->total == 9);
-    REQUIRE(page->members.size() == 2);
-    CHECK(page->members[0].role == "manager");
-    CHECK(page->members[0].email == "ann@example.com");
-    CHECK(page->members[0].name == "Ann Smith");
-    CHECK(page->members[1].role == "csr");
-    CHECK_FALSE(page->members[1].email);
-    CHECK(page->members[1].name == "Box");
-    CHECK(page->whole);
-    auto broken = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1"}},{"role":"org:csr","public_user_data":{"user_id":"user_2","score":NaN}}],"total_count":2.0})");
-    REQUIRE(broken.ok());
-    CHECK_FALSE(broken->whole);
-    CHECK(broken->members.size() == 1);
-    CHECK(broken->read == 2);
-    CHECK(broken->total == 2);
-    CHECK_FALSE(read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":7}}]})")->whole);
-    CHECK(read_members(R"({"data":[{"role":"org:admin","public_user_data":null}]})")->whole);  // of somebody who was deleted
-    CHECK_FALSE(read_members("{}").ok());
-}
-
 TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked about is taken and looked at later", "[integration]") {
     rig().company("org_keys");
     CHECK(set_key("org_keys", "unchecked").status == 200);  // without an account there is nothing to ask
@@ -148,7 +100,7 @@ TEST_CASE("the signing key is looked up at CallRail until it is there, and given
     rig().company("org_lookup");
     peer().account("ACCLOOK", {});
     REQUIRE(connect("org_lookup", "ACCLOOK").status == 200);
-    SigningKeyReader reader(rig().settings(), rig().client());
+    SigningKeyReader reader(rig().settings(), rig().callrail_client());
     rt::WorkQueue queue(rt::work_of<&SigningKeyReader::next>(std::string(kSigningKeys), reader), 2);
     changes::v1::CallRailConnected event;
     event.set_company_id("org_lookup");
@@ -328,7 +280,7 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     auto member = [](const char* user, const char* role, const char* name) {
         return std::string(R"({"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" + user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
     };
-    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," + member("user_r", "sales_rep", "Rob") + "],\"total_count\":2}");
+    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," + member("user_j", "janitor", "Jo") + "," + member("user_r", "sales_rep", "Rob") + "],\"total_count\":3}");
     CHECK(look() == "");
     CHECK(people() == "user_by_sql csr active; user_m manager active Ann user_m@example.com; user_r sales_rep active Rob user_r@example.com");
     peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "executive", "Ann") + "],\"total_count\":1}");

@@ -161,7 +161,7 @@ public:
         return "+1202" + digits;
     }
     pg::Pool& pool() { return pool_; }
-    http::Client& client() { return client_; }
+    const providers::callrail::Client& callrail_client() { return callrail_; }
 
 private:
     /// Statements are told apart by their names, of which Postgres sees 63 bytes.
@@ -188,17 +188,19 @@ public:
 
 private:
     http::Client client_{outside(peer)};
+    providers::clerk::Client clerk_{"http://" + peer.place(), Secret("sk_test"), client_};
+    providers::callrail::Client callrail_{"http://" + peer.place(), client_};
 
 public:
     app::Settings settings() const {
-        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kCallRailApi.row, kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row}, {},
+        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row, kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row}, {},
                                    {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))}, {"OTTO_CLERK_SECRET_KEY", "sk_test"}, {"OTTO_CLERK_API", "http://" + peer.place()}, {"OTTO_CALLRAIL_API", "http://" + peer.place()}, {"OTTO_PRIVATE_ADDRESSES", peer.place()}, {"OTTO_UNPROVEN_NUMBERS", "3"}})
             .value();
     }
-    CallRailNumbers callrail{settings(), client_};
+    CallRailNumbers callrail{settings(), callrail_};
     Numbers numbers{settings(), pool_, callrail};
-    Commands commands{settings(), client_, pool_, numbers, callrail};
-    Members members{settings(), client_};
+    Commands commands{settings(), clerk_, pool_, numbers, callrail};
+    Members members{clerk_};
     pg::Connection connection() const { return {service_url(), "test"}; }
 };
 

@@ -20,7 +20,7 @@ std::string listed(const std::string& changed = "") {
     return R"({"page":1,"per_page":250,"total_pages":3,"total_records":501,"calls":[)" + call + changed + "}]}";
 }
 ListedCall one(const std::string& changed = "") {
-    auto page = read_page(listed(changed));
+    auto page = providers::callrail::read_calls(listed(changed));
     REQUIRE(page.ok());
     REQUIRE(page->calls.size() == 1);
     return page->calls.front();
@@ -28,55 +28,6 @@ ListedCall one(const std::string& changed = "") {
 const Instant kAsked = *parse_time("2026-11-21T12:00:00Z");
 
 }  // namespace
-
-TEST_CASE("a page of CallRail's list, and what is none") {
-    auto page = read_page(listed());
-    REQUIRE(page.ok());
-    CHECK(page->pages == 3);
-    auto call = one();
-    CHECK(call.id == "CAL0190");
-    CHECK(call.other_id == "766970532");  // under which a webhook may have told it
-    CHECK(to_rfc3339(*call.started_at) == "2026-11-20T17:00:00Z");
-    CHECK(*call.ended_at - *call.started_at == 183s);
-    CHECK(call.over);
-    CHECK(call.event.call().status() == "completed");
-    CHECK(call.event.call().agent_email() == "ann@example.com");
-    CHECK_FALSE(call.event.call().has_tags());
-    CHECK(read_page(R"({"calls":[]})")->calls.empty());
-    CHECK(read_page(R"({"calls":[{"answered":true},7,null]})")->calls.empty());
-    CHECK_FALSE(read_page("<html>").ok());
-    CHECK_FALSE(read_page(R"({"error":"HTTP Token: Access denied."})").ok());
-    auto begun = read_page(R"({"calls":[{"id":"CAL1","answered":false,"duration":null,"start_time":"2026-11-20T10:00:00Z","voicemail":false,"recording":null}]})");
-    CHECK_FALSE(begun->calls.front().over);  // nothing says that it was missed
-    CHECK(read_page(R"({"calls":[{"id":"CAL1","answered":false,"duration":0,"start_time":"2026-11-20T10:00:00Z","voicemail":false,"recording":null}]})")->calls.front().over);
-}
-
-TEST_CASE("one bad note fails no page") {
-    const std::string before = R"({"total_pages":2,"calls":[{"id":"CAL1","answered":true},)", after = R"(,{"id":"CAL3","answered":true}]})";
-    auto halved = read_page(before + R"({ "id":"CAL2", "answered":true,"note":"roof leaks \ud83d","duration":61.0})" + after);
-    REQUIRE(halved.ok());
-    REQUIRE(halved->calls.size() == 3);
-    CHECK(halved->unreadable.empty());
-    CHECK(halved->calls[1].event.call().note() == "roof leaks \xEF\xBF\xBD");
-    CHECK(halved->calls[1].json == R"({ "id":"CAL2", "answered":true,"note":"roof leaks \ud83d","duration":61.0})");  // byte for byte
-    CHECK(swept_event(halved->calls[1], "org_a", "ACC1", kAsked).receipt().raw_body() == halved->calls[1].json);
-    for (std::string bad : {R"({"id":"CAL2","value":NaN})", "{\"id\":\"CAL2\",\"note\":\"\xED\xA0\xBD\"}", "{\"id\":\"CAL2\",\"note\":\"a\x02\"}", R"({"id":"CAL2","value":1e999})"}) {
-        INFO(bad);
-        auto page = read_page(before + bad + after);
-        REQUIRE(page.ok());
-        CHECK(page->pages == 2);
-        REQUIRE(page->calls.size() == 2);
-        CHECK(page->calls[0].id == "CAL1");
-        CHECK(page->calls[1].id == "CAL3");
-        CHECK(page->unreadable.size() == 1);
-    }
-    auto strange = read_page(R"({"calls":[{"id":4711.0,"tags":{"id":7},"note":["x"],"duration":[1]},null,{"id":{"a":1}},"x"]})");
-    REQUIRE(strange.ok());
-    REQUIRE(strange->calls.size() == 1);
-    CHECK(strange->calls[0].id == "4711");
-    CHECK_FALSE(strange->calls[0].event.call().has_note());
-    for (auto pages : {"3", "\"3\"", "3.0"}) CHECK(read_page(R"({"calls":[],"total_pages":)" + std::string(pages) + "}")->pages == 3);
-}
 
 TEST_CASE("what enters for a call whose webhooks never came") {
     auto e = swept_event(one(), "org_a", "ACC1", kAsked);
@@ -114,7 +65,7 @@ TEST_CASE("what CallRail knows otherwise, and only that, enters for a call that 
     CHECK(with([](auto& k) { k.owner_id.reset(); }) == Names{"agent"});
     CHECK(with([](auto& k) { k.agent_id.reset(); }).empty());  // nobody's e-mail
     CHECK(differences(*[] {
-        static auto bare = read_page(R"({"calls":[{"id":"CAL1","start_time":"2026-11-20T10:00:00Z","duration":null,"recording":"","agent_email":null,"answered":true}]})");
+        static auto bare = providers::callrail::read_calls(R"({"calls":[{"id":"CAL1","start_time":"2026-11-20T10:00:00Z","duration":null,"recording":"","agent_email":null,"answered":true}]})");
         return &bare->calls.front();
     }(), same).empty());  // CallRail's silence is no difference
 
@@ -157,9 +108,8 @@ TEST_CASE("when a sweep is due, and from where") {
 
 TEST_CASE("a sweep waits as CallRail asks, a second to an hour") {
     auto now = kAsked;
-    CHECK(retry_at("120", now) == now + 120s);
-    CHECK(retry_at("", now) == now + 60s);
-    CHECK(retry_at("soon", now) == now + 60s);
-    CHECK(retry_at("0", now) == now + 1s);
-    CHECK(retry_at("999999", now) == now + 1h);
+    CHECK(retry_at(120s, now) == now + 120s);
+    CHECK(retry_at({}, now) == now + 60s);
+    CHECK(retry_at(0s, now) == now + 1s);
+    CHECK(retry_at(999'999s, now) == now + 1h);
 }
