@@ -158,8 +158,8 @@ void Driver::show_breaker() const {
 /// What a turn says of Shunya: a failure ends it, so the last answer is what counts.
 void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
     auto broken = [](const auto& reply) {
-        auto* trouble = reply ? std::get_if<Trouble>(&*reply) : nullptr;
-        return trouble && (trouble->kind == Trouble::Kind::no_answer || trouble->kind == Trouble::Kind::broken);
+        auto* error = reply ? std::get_if<ApiError>(&*reply) : nullptr;
+        return error && (error->kind == ApiError::Kind::no_answer || error->kind == ApiError::Kind::broken);
     };
     const Asker who{lease.company, lease.key};
     if (broken(found.accepted) || broken(found.told) || broken(found.content)) breaker_.failed(who, lease.others_wait(), clock_now());
@@ -325,7 +325,7 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Begun& begun, const Fou
     if (found.accepted) turn = posted(job, step, *found.accepted, call.now, options_.rules);
     if (found.told) turn = told(job, *found.told, call.now, options_.rules);
     if (found.content && !job.over()) {
-        if (auto* trouble = std::get_if<Trouble>(&*found.content)) turn = failed(job, *trouble, call.now, options_.rules);
+        if (auto* error = std::get_if<ApiError>(&*found.content)) turn = failed(job, *error, call.now, options_.rules);
         else turn = missed(job, call.now, options_.rules, std::string("what Shunya sent holds no ") + (step == Step::transcription ? "transcript" : "analysis"));
     }
     call.save_job(tx, step);

@@ -94,7 +94,7 @@ Taken take_failed(pg::Tx& tx, Call& call, const Said& said, const routed::v1::Jo
     bool other = !id.empty() && !job.shunya_job_id.empty() && id != job.shunya_job_id;
     if (job.over() || !job.posted_at || other) return {"known already", false};  // told before, or of a round that is over
     auto error = said.body["error"].exists() && !said.body["error"].is_null() ? said.body["error"] : said.content["error"].exists() ? said.content["error"] : said.content;
-    auto turn = failed(job, providers::shunya::trouble_of(error), call.now, rules);
+    auto turn = failed(job, providers::shunya::error_of(error), call.now, rules);
     if (job.shunya_job_id.empty()) job.shunya_job_id = id;
     call.save_job(tx, said.step);
     if (turn.gave_up) call.tell_failure(to_text(said.step), job.error.value_or(""), events);

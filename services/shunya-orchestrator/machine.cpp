@@ -9,7 +9,7 @@ namespace otto::shunya_orchestrator {
 namespace {
 
 using providers::shunya::Progress;
-using providers::shunya::Trouble;
+using providers::shunya::ApiError;
 
 constexpr Millis kUnreachable{10'000};   ///< until it is tried again whether Shunya is back
 constexpr Millis kNotLetIn{60'000};      ///< until it is tried again whether the token was put right
@@ -53,7 +53,7 @@ Turn anew(Job& job, std::string why, Instant now) {
     return {"failed, again", "", false};
 }
 
-Turn once_more(Job& job, const Trouble& t, Instant now) {
+Turn once_more(Job& job, const ApiError& t, Instant now) {
     job.error = t.why;
     job.next_retry_at = now + std::max(t.after.value_or(Millis{0}), pause_after(job.retries));
     ++job.retries;
@@ -157,7 +157,7 @@ Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shuny
         job.next_retry_at.reset();
         return {"accepted", "", false};
     }
-    const auto& t = std::get<Trouble>(reply);
+    const auto& t = std::get<ApiError>(reply);
     if (t.status == 409) {  // it has it already
         job.status = JobStatus::running;
         job.next_retry_at = now + pause_after(0);
@@ -165,10 +165,10 @@ Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shuny
     }
     if (t.not_taken()) job.posted_at.reset();
     switch (t.kind) {
-        case Trouble::Kind::refused:
-        case Trouble::Kind::not_found: {
+        case ApiError::Kind::refused:
+        case ApiError::Kind::not_found: {
             // An analysis may be asked for before Shunya itself knows of its transcript.
-            bool may_pass = t.retryable.value_or(t.kind == Trouble::Kind::not_found && step == Step::analysis);
+            bool may_pass = t.retryable.value_or(t.kind == ApiError::Kind::not_found && step == Step::analysis);
             if (!may_pass || job.refusals >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
             ++job.refusals;
             return once_more(job, t, now);
@@ -178,8 +178,8 @@ Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shuny
 }
 
 Turn told(Job& job, const providers::shunya::Reply<providers::shunya::JobState>& reply, Instant now, const Rules& rules) {
-    if (auto* t = std::get_if<Trouble>(&reply)) {
-        if (t->kind != Trouble::Kind::not_found) return failed(job, *t, now, rules);
+    if (auto* t = std::get_if<ApiError>(&reply)) {
+        if (t->kind != ApiError::Kind::not_found) return failed(job, *t, now, rules);
         if (!job.open()) return missed(job, now, rules, t->why);
         // It never arrived: it may be posted.
         job.posted_at.reset();
@@ -193,7 +193,7 @@ Turn told(Job& job, const providers::shunya::Reply<providers::shunya::JobState>&
         job.next_retry_at.reset();
         return {"never arrived", "", false};
     }
-    if (state.progress == Progress::failed) return failed(job, state.error.value_or(Trouble{Trouble::Kind::job_failed, "Shunya gave no reason", "", {}, {}, 200}), now, rules);
+    if (state.progress == Progress::failed) return failed(job, state.error.value_or(ApiError{ApiError::Kind::job_failed, "Shunya gave no reason", "", {}, {}, 200}), now, rules);
     if (job.open()) {
         job.status = JobStatus::running;
         if (job.shunya_job_id.empty()) job.shunya_job_id = state.job_id;
@@ -222,30 +222,30 @@ Turn missed(Job& job, Instant now, const Rules& rules, std::string why) {
     return {"not there yet", "", false};
 }
 
-Turn failed(Job& job, const Trouble& t, Instant now, const Rules& rules) {
+Turn failed(Job& job, const ApiError& t, Instant now, const Rules& rules) {
     switch (t.kind) {
-        case Trouble::Kind::no_answer:
+        case ApiError::Kind::no_answer:
             held_up(job, now + std::max(t.after.value_or(Millis{0}), kUnreachable), "paused: " + t.why);
             return {"no answer", t.why, false};
-        case Trouble::Kind::not_let_in:
+        case ApiError::Kind::not_let_in:
             held_up(job, now + std::max(t.after.value_or(Millis{0}), kNotLetIn), "paused: " + t.why);
             return {"not let in", t.why + "; check OTTO_SHUNYA_TOKEN_SECRET", false};
-        case Trouble::Kind::busy: {
+        case ApiError::Kind::busy: {
             auto turn = once_more(job, t, now);
             if (t.after) job.next_retry_at = now + std::max(*t.after, Millis{1'000});
             turn.outcome = "too many requests";
             return turn;
         }
-        case Trouble::Kind::broken:
+        case ApiError::Kind::broken:
             if (t.retryable == false) return give_up(job, JobStatus::failed, t.why, now);
             // Not given up before its time is over: Shunya may be away for hours.
             if (job.started_at && now >= *job.started_at + rules.give_up) return give_up(job, JobStatus::timeout, t.why, now);
             return once_more(job, t, now);
-        case Trouble::Kind::job_failed:
+        case ApiError::Kind::job_failed:
             if (!t.retryable.value_or(t.code == "TRANSCRIPTION_FAILED" || t.code == "ANALYSIS_FAILED") || job.refusals + 1 >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
             return anew(job, t.why, now);
-        case Trouble::Kind::not_found: return missed(job, now, rules, t.why);
-        case Trouble::Kind::refused: return give_up(job, JobStatus::failed, t.why, now);
+        case ApiError::Kind::not_found: return missed(job, now, rules, t.why);
+        case ApiError::Kind::refused: return give_up(job, JobStatus::failed, t.why, now);
     }
     return {};
 }

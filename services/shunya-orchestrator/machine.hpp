@@ -95,7 +95,7 @@ Turn told(Job&, const providers::shunya::Reply<providers::shunya::JobState>&, In
 /// The result was asked for and is not there, or what came is none.
 Turn missed(Job&, Instant now, const Rules&, std::string why);
 /// Asking failed, or the job did.
-Turn failed(Job&, const providers::shunya::Trouble&, Instant now, const Rules&);
+Turn failed(Job&, const providers::shunya::ApiError&, Instant now, const Rules&);
 /// Its result was taken.
 void succeeded(Job&, Instant now);
 /// Not now, and nobody is to blame: nothing is used up.

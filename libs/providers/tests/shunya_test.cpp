@@ -149,30 +149,30 @@ TEST_CASE("job ids by any of their names") {
 
 TEST_CASE("errors are what they mean for who must go on") {
     auto now = *parse_time("2026-11-21T12:00:00Z");
-    using K = Trouble::Kind;
+    using K = ApiError::Kind;
     auto envelope = [](const char* code, const char* retryable, const char* details = "{}") {
         return std::string(R"({"success": false, "error": {"error_code": ")") + code + R"(", "error_type": "x", "message": "it says", "retryable": )" + retryable + R"(, "details": )" + details + R"(}, "timestamp": "x"})";
     };
-    auto t = trouble_of(429, envelope("RATE_LIMIT_EXCEEDED", "true", R"({"limit": 100, "retry_after": 17})"), "", now);
+    auto t = error_of(429, envelope("RATE_LIMIT_EXCEEDED", "true", R"({"limit": 100, "retry_after": 17})"), "", now);
     CHECK((t.kind == K::busy && t.after == Millis{17'000} && t.retryable == true && t.not_taken()));
-    CHECK(trouble_of(429, "", "30", now).after == Millis{30'000});
-    CHECK(trouble_of(429, "", "Sat, 21 Nov 2026 12:01:30 GMT", now).after == Millis{90'000});
-    CHECK(trouble_of(429, "", "Sat, 21 Nov 2026 11:00:00 GMT", now).after == Millis{0});
-    CHECK_FALSE(trouble_of(429, "", "soon", now).after);
-    CHECK(trouble_of(429, "", "99999999999999999999", now).after == Millis{86'400'000});
-    CHECK(trouble_of(400, envelope("VALIDATION_ERROR", "false"), "", now).kind == K::refused);
-    CHECK(trouble_of(401, "", "", now).kind == K::not_let_in);
-    CHECK(trouble_of(403, envelope("PERMISSION_DENIED", "false"), "", now).kind == K::not_let_in);
-    CHECK(trouble_of(404, envelope("ANALYSIS_NOT_AVAILABLE", "false"), "", now).kind == K::not_found);
-    CHECK(trouble_of(500, envelope("INTERNAL_SERVER_ERROR", "true"), "", now).kind == K::broken);
-    CHECK(trouble_of(503, "<html>", "", now).kind == K::broken);
-    CHECK(trouble_of(408, "", "", now).kind == K::broken);
-    CHECK_FALSE(trouble_of(503, "", "", now).not_taken());
-    CHECK(trouble_of(500, envelope("TRANSCRIPTION_FAILED", "true"), "", now).kind == K::job_failed);
-    auto form = trouble_of(422, R"({"detail": [{"loc": ["body", "call_id"], "msg": "field required", "type": "x"}]})", "", now);
+    CHECK(error_of(429, "", "30", now).after == Millis{30'000});
+    CHECK(error_of(429, "", "Sat, 21 Nov 2026 12:01:30 GMT", now).after == Millis{90'000});
+    CHECK(error_of(429, "", "Sat, 21 Nov 2026 11:00:00 GMT", now).after == Millis{0});
+    CHECK_FALSE(error_of(429, "", "soon", now).after);
+    CHECK(error_of(429, "", "99999999999999999999", now).after == Millis{86'400'000});
+    CHECK(error_of(400, envelope("VALIDATION_ERROR", "false"), "", now).kind == K::refused);
+    CHECK(error_of(401, "", "", now).kind == K::not_let_in);
+    CHECK(error_of(403, envelope("PERMISSION_DENIED", "false"), "", now).kind == K::not_let_in);
+    CHECK(error_of(404, envelope("ANALYSIS_NOT_AVAILABLE", "false"), "", now).kind == K::not_found);
+    CHECK(error_of(500, envelope("INTERNAL_SERVER_ERROR", "true"), "", now).kind == K::broken);
+    CHECK(error_of(503, "<html>", "", now).kind == K::broken);
+    CHECK(error_of(408, "", "", now).kind == K::broken);
+    CHECK_FALSE(error_of(503, "", "", now).not_taken());
+    CHECK(error_of(500, envelope("TRANSCRIPTION_FAILED", "true"), "", now).kind == K::job_failed);
+    auto form = error_of(422, R"({"detail": [{"loc": ["body", "call_id"], "msg": "field required", "type": "x"}]})", "", now);
     CHECK((form.kind == K::refused && form.why == "Shunya answered 422: body.call_id: field required"));
-    CHECK(trouble_of(404, R"({"detail": "Not Found"})", "", now).why == "Shunya answered 404: Not Found");
-    for (auto odd : {"", "[]", "7", R"({"error": 7})", R"({"error": {"error_code": {}}})", R"({"detail": [1, {}]})"}) CHECK(trouble_of(400, odd, "", now).kind == K::refused);
+    CHECK(error_of(404, R"({"detail": "Not Found"})", "", now).why == "Shunya answered 404: Not Found");
+    for (auto odd : {"", "[]", "7", R"({"error": 7})", R"({"error": {"error_code": {}}})", R"({"detail": [1, {}]})"}) CHECK(error_of(400, odd, "", now).kind == K::refused);
 }
 
 TEST_CASE("an analysis that is not there, failed, or is") {
@@ -184,11 +184,11 @@ TEST_CASE("an analysis that is not there, failed, or is") {
     rig.peer.answer(200, "<html>");
     rig.peer.answer(200, R"({"call_id": 7, "status": "completed", "compliance": {"compliance_score": NaN}})");
     rig.peer.answer(200, R"({"call_id": 7, "status": "completed", "qualification": {}, "summary": "cut \ud83d"})");
-    using K = Trouble::Kind;
+    using K = ApiError::Kind;
     for (auto kind : {K::not_found, K::not_found, K::job_failed, K::job_failed, K::no_answer, K::broken}) {
         auto reply = rig.client.analysis(rig.caller, CallId{7});
-        REQUIRE(std::holds_alternative<Trouble>(reply));
-        CHECK(std::get<Trouble>(reply).kind == kind);
+        REQUIRE(std::holds_alternative<ApiError>(reply));
+        CHECK(std::get<ApiError>(reply).kind == kind);
     }
     CHECK(std::holds_alternative<Content>(rig.client.analysis(rig.caller, CallId{7})));
 }
@@ -197,16 +197,16 @@ TEST_CASE("nobody there, and an answer that refuses though it is 200") {
     Rig rig;
     rig.peer.answer(200, R"({"success": false, "message": "no such recording"})");
     auto refused = rig.client.transcribe(rig.caller, CallId{7}, "https://a.example/x", "csr_call", "k");
-    REQUIRE(std::holds_alternative<Trouble>(refused));
-    CHECK((std::get<Trouble>(refused).kind == Trouble::Kind::refused && std::get<Trouble>(refused).why.find("no such recording") != std::string::npos));
+    REQUIRE(std::holds_alternative<ApiError>(refused));
+    CHECK((std::get<ApiError>(refused).kind == ApiError::Kind::refused && std::get<ApiError>(refused).why.find("no such recording") != std::string::npos));
 
     Options nowhere;
     nowhere.api = "http://127.0.0.1:1";
     nowhere.private_addresses = {"127.0.0.1:1"};
     Client away(nowhere);
     auto reply = away.transcription_status(rig.caller, CallId{7});
-    REQUIRE(std::holds_alternative<Trouble>(reply));
-    CHECK(std::get<Trouble>(reply).kind == Trouble::Kind::no_answer);
+    REQUIRE(std::holds_alternative<ApiError>(reply));
+    CHECK(std::get<ApiError>(reply).kind == ApiError::Kind::no_answer);
     Options wrong;
     wrong.api = "shunya";
     CHECK_THROWS_AS(Client(wrong), Failure);

@@ -14,7 +14,7 @@ namespace {
 
 const Instant kNow = *parse_time("2026-11-21T12:00:00Z");
 
-Trouble trouble(Trouble::Kind kind, std::string code = "", std::optional<bool> retryable = {}, std::optional<Millis> after = {}) { return {kind, "why", std::move(code), retryable, after, 0}; }
+ApiError api_error(ApiError::Kind kind, std::string code = "", std::optional<bool> retryable = {}, std::optional<Millis> after = {}) { return {kind, "why", std::move(code), retryable, after, 0}; }
 
 /// Every job that there can be, as far as decisions tell them apart.
 std::vector<std::optional<Job>> all_jobs() {
@@ -129,25 +129,25 @@ TEST_CASE("what asking and posting bring") {
         CHECK((j.status == JobStatus::running && j.shunya_job_id == "task_1" && !j.open()));
     }
     SECTION("an answer that never came leaves it open; it uses up nothing") {
-        for (auto kind : {Trouble::Kind::no_answer, Trouble::Kind::broken}) {
+        for (auto kind : {ApiError::Kind::no_answer, ApiError::Kind::broken}) {
             auto j = fresh();
-            auto turn = posted(j, Step::transcription, Reply<Accepted>{trouble(kind)}, kNow, rules);
+            auto turn = posted(j, Step::transcription, Reply<Accepted>{api_error(kind)}, kNow, rules);
             CHECK(j.open());
             CHECK(j.next_retry_at > kNow);
-            CHECK((kind == Trouble::Kind::no_answer) == !turn.paused.empty());
-            CHECK(j.retries == (kind == Trouble::Kind::no_answer ? 0 : 1));
+            CHECK((kind == ApiError::Kind::no_answer) == !turn.paused.empty());
+            CHECK(j.retries == (kind == ApiError::Kind::no_answer ? 0 : 1));
             CHECK_FALSE(turn.gave_up);
         }
     }
     SECTION("what was certainly not taken may be posted again at once") {
         auto j = fresh();
-        posted(j, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::busy, "RATE_LIMIT_EXCEEDED", true, Millis{90'000})}, kNow, rules);
+        posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::busy, "RATE_LIMIT_EXCEEDED", true, Millis{90'000})}, kNow, rules);
         CHECK((!j.open() && j.status == JobStatus::pending && j.next_retry_at == kNow + seconds(90) && j.retries == 1));
         j = fresh();
-        auto turn = posted(j, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::not_let_in)}, kNow, rules);
+        auto turn = posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::not_let_in)}, kNow, rules);
         CHECK((!j.open() && j.status == JobStatus::pending && j.retries == 0 && turn.paused.find("OTTO_SHUNYA_TOKEN_SECRET") != std::string::npos));
         j = fresh();
-        CHECK(posted(j, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::refused, "VALIDATION_ERROR", false)}, kNow, rules).gave_up);
+        CHECK(posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::refused, "VALIDATION_ERROR", false)}, kNow, rules).gave_up);
         CHECK((j.status == JobStatus::failed && j.error == "why"));
     }
     SECTION("an analysis that Shunya has no transcript for yet is tried a few times") {
@@ -155,7 +155,7 @@ TEST_CASE("what asking and posting bring") {
         int tries = 0;
         for (; j.status == JobStatus::pending; ++tries) {
             posting(j, Step::analysis, kNow, rules);
-            posted(j, Step::analysis, Reply<Accepted>{trouble(Trouble::Kind::not_found, "CALL_NOT_FOUND")}, kNow, rules);
+            posted(j, Step::analysis, Reply<Accepted>{api_error(ApiError::Kind::not_found, "CALL_NOT_FOUND")}, kNow, rules);
             REQUIRE(tries < 20);
         }
         CHECK((tries == 6 && j.status == JobStatus::failed));
@@ -164,7 +164,7 @@ TEST_CASE("what asking and posting bring") {
         auto j = fresh();
         auto key = j.key();
         auto link = j.link_until;
-        told(j, Reply<JobState>{trouble(Trouble::Kind::not_found, "CALL_NOT_FOUND")}, kNow + seconds(10), rules);
+        told(j, Reply<JobState>{api_error(ApiError::Kind::not_found, "CALL_NOT_FOUND")}, kNow + seconds(10), rules);
         CHECK((!j.open() && j.status == JobStatus::pending && !j.next_retry_at));
         posting(j, Step::transcription, kNow + seconds(10), rules);
         CHECK((j.key() == key && j.link_until == link));
@@ -187,7 +187,7 @@ TEST_CASE("what asking and posting bring") {
         std::vector<long> pauses;
         while (true) {
             j.status = JobStatus::running;
-            auto turn = failed(j, trouble(Trouble::Kind::job_failed, "TRANSCRIPTION_FAILED", true), kNow, rules);
+            auto turn = failed(j, api_error(ApiError::Kind::job_failed, "TRANSCRIPTION_FAILED", true), kNow, rules);
             if (turn.gave_up) break;
             CHECK((j.status == JobStatus::pending && !j.posted_at && !j.link_until));
             pauses.push_back(std::chrono::duration_cast<seconds>(*j.next_retry_at - kNow).count());
@@ -198,23 +198,23 @@ TEST_CASE("what asking and posting bring") {
         CHECK(pauses == std::vector<long>{5, 10, 30, 60});
         CHECK((j.status == JobStatus::failed && j.retries == 4));
         auto final = fresh();
-        CHECK(failed(final, trouble(Trouble::Kind::job_failed, "TRANSCRIPTION_FAILED", false), kNow, rules).gave_up);
+        CHECK(failed(final, api_error(ApiError::Kind::job_failed, "TRANSCRIPTION_FAILED", false), kNow, rules).gave_up);
         auto silent = fresh();
-        CHECK(failed(silent, trouble(Trouble::Kind::job_failed), kNow, rules).gave_up);  // a repeat would be paid for again
+        CHECK(failed(silent, api_error(ApiError::Kind::job_failed), kNow, rules).gave_up);  // a repeat would be paid for again
     }
     SECTION("5xx back off 5, 10, 30, 60, 300, 300 s and are never final before the time is over") {
         auto j = fresh();
         j.status = JobStatus::running;
         std::vector<long> pauses;
         for (int i = 0; i < 7; ++i) {
-            CHECK_FALSE(failed(j, trouble(Trouble::Kind::broken), kNow, rules).gave_up);
+            CHECK_FALSE(failed(j, api_error(ApiError::Kind::broken), kNow, rules).gave_up);
             pauses.push_back(std::chrono::duration_cast<seconds>(*j.next_retry_at - kNow).count());
         }
         CHECK(pauses == std::vector<long>{5, 10, 30, 60, 300, 300, 300});
-        CHECK(failed(j, trouble(Trouble::Kind::broken), kNow + hours(25), rules).gave_up);
+        CHECK(failed(j, api_error(ApiError::Kind::broken), kNow + hours(25), rules).gave_up);
         CHECK(j.status == JobStatus::timeout);
         auto final = fresh();
-        CHECK(failed(final, trouble(Trouble::Kind::broken, "INTERNAL_SERVER_ERROR", false), kNow, rules).gave_up);
+        CHECK(failed(final, api_error(ApiError::Kind::broken, "INTERNAL_SERVER_ERROR", false), kNow, rules).gave_up);
     }
     SECTION("what was said to be done and is not there is asked for soon, then as the silent are") {
         auto j = fresh();
@@ -261,20 +261,20 @@ TEST_CASE("no order of faults and crashes begins a job twice, and each ends") {
                 switch (fault) {
                     case Fault::none:
                     case Fault::unasked: ++begun; posted(job, Step::transcription, Reply<Accepted>{Accepted{"t"}}, now, rules); break;
-                    case Fault::lost_before: posted(job, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::no_answer)}, now, rules); break;
-                    case Fault::lost_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::no_answer)}, now, rules); break;
-                    case Fault::broken_before: posted(job, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::broken)}, now, rules); break;
-                    case Fault::broken_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::broken)}, now, rules); break;
-                    case Fault::busy: posted(job, Step::transcription, Reply<Accepted>{trouble(Trouble::Kind::busy)}, now, rules); break;
+                    case Fault::lost_before: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules); break;
+                    case Fault::lost_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules); break;
+                    case Fault::broken_before: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules); break;
+                    case Fault::broken_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules); break;
+                    case Fault::busy: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::busy)}, now, rules); break;
                     case Fault::crash_before: break;                // between the note and the request
                     case Fault::crash_after: ++begun; break;        // between the answer and its note
                 }
             } else {
                 REQUIRE(next.action == Action::ask);
-                Reply<JobState> truth = begun ? Reply<JobState>{JobState{true, Progress::running, "t", {}}} : Reply<JobState>{trouble(Trouble::Kind::not_found)};
+                Reply<JobState> truth = begun ? Reply<JobState>{JobState{true, Progress::running, "t", {}}} : Reply<JobState>{api_error(ApiError::Kind::not_found)};
                 bool answered = fault == Fault::none || fault == Fault::crash_after;
                 if (fault == Fault::crash_before || fault == Fault::crash_after) continue;  // nothing was noted
-                told(job, answered ? truth : Reply<JobState>{trouble(fault == Fault::busy ? Trouble::Kind::busy : fault == Fault::broken_before || fault == Fault::broken_after ? Trouble::Kind::broken : Trouble::Kind::no_answer)},
+                told(job, answered ? truth : Reply<JobState>{api_error(fault == Fault::busy ? ApiError::Kind::busy : fault == Fault::broken_before || fault == Fault::broken_after ? ApiError::Kind::broken : ApiError::Kind::no_answer)},
                      now, rules);
             }
         }
@@ -304,11 +304,11 @@ TEST_CASE("neither an outage nor links that run out meanwhile count against a jo
     Job job;
     for (int link = 0; link < 10; ++link) {
         posting(job, Step::transcription, now, rules);
-        posted(job, Step::transcription, providers::shunya::Trouble{providers::shunya::Trouble::Kind::no_answer, "nobody answers", "", {}, {}, 0}, now, rules);
+        posted(job, Step::transcription, providers::shunya::ApiError{providers::shunya::ApiError::Kind::no_answer, "nobody answers", "", {}, {}, 0}, now, rules);
         now += std::chrono::hours(2);
     }
     CHECK(job.round > 5);
-    const providers::shunya::Trouble no{providers::shunya::Trouble::Kind::job_failed, "hm", "TRANSCRIPTION_FAILED", true, {}, 200};
+    const providers::shunya::ApiError no{providers::shunya::ApiError::Kind::job_failed, "hm", "TRANSCRIPTION_FAILED", true, {}, 200};
     for (int failures = 1; failures < 5; ++failures) {
         INFO(failures);
         CHECK_FALSE(failed(job, no, now, rules).gave_up);

@@ -17,7 +17,7 @@
 namespace otto::providers::shunya {
 
 /// Why there is no answer of the wished kind.
-struct Trouble {
+struct ApiError {
     enum class Kind {
         no_answer,   ///< nothing came, or nothing that can be read: what was posted may have arrived
         broken,      ///< 5xx: what was posted may have been taken; or a result that is no JSON
@@ -38,7 +38,7 @@ struct Trouble {
 };
 
 template <class T>
-using Reply = std::variant<T, Trouble>;
+using Reply = std::variant<T, ApiError>;
 
 /// What a word for a job's state means; Shunya has several for each. `unknown`: it knows no such job, or says nothing.
 enum class Progress { unknown, running, done, failed };
@@ -51,16 +51,16 @@ std::optional<Progress> progress_of(std::string_view status, std::string_view ev
 /// A job was begun; the id that it goes by, "" if Shunya gave none.
 struct Accepted { std::string job_id; };
 /// `known` is false if Shunya answers but says nothing: it has no such job.
-struct JobState { bool known; Progress progress; std::string job_id; std::optional<Trouble> error; };
+struct JobState { bool known; Progress progress; std::string job_id; std::optional<ApiError> error; };
 /// An untyped answer: the JSON as it came.
 struct Content { std::string json; };
 
 /// The first of job_id, task_id, transcript_id, id that is there, as text; also within `data`. "" if none is.
 std::string job_id_of(JsonView answer);
 /// Shunya's error envelope, or FastAPI's 422, as what it means. `retry_after` is that header's value.
-Trouble trouble_of(int status, std::string_view body, std::string_view retry_after, Instant now);
+ApiError error_of(int status, std::string_view body, std::string_view retry_after, Instant now);
 /// The error object of an envelope or webhook, or a bare text.
-Trouble trouble_of(JsonView error);
+ApiError error_of(JsonView error);
 
 struct Options {
     std::string api = "https://otto.shunyalabs.ai";
@@ -91,7 +91,7 @@ public:
     Reply<Content> transcript(const Caller&, CallId);
     Reply<Accepted> start_analysis(const Caller&, CallId, std::string_view key);
     Reply<JobState> analysis_status(const Caller&, CallId);
-    /// The complete-analysis object; `Trouble::not_found` while it is not there, `job_failed` if it says so itself.
+    /// The complete-analysis object; `ApiError::not_found` while it is not there, `job_failed` if it says so itself.
     Reply<Content> analysis(const Caller&, CallId);
 
     /// The bearer token that requests for this company carry now.

@@ -24,12 +24,12 @@ std::optional<Millis> seconds(std::optional<std::int64_t> n) {
     return Millis{std::min<std::int64_t>(*n, kLongestPause.count() / 1000) * 1000};
 }
 
-Trouble::Kind kind_of(int status) {
-    if (status == 401 || status == 403) return Trouble::Kind::not_let_in;
-    if (status == 404) return Trouble::Kind::not_found;
-    if (status == 429) return Trouble::Kind::busy;
-    if (status == 408 || status >= 500) return Trouble::Kind::broken;
-    return Trouble::Kind::refused;
+ApiError::Kind kind_of(int status) {
+    if (status == 401 || status == 403) return ApiError::Kind::not_let_in;
+    if (status == 404) return ApiError::Kind::not_found;
+    if (status == 429) return ApiError::Kind::busy;
+    if (status == 408 || status >= 500) return ApiError::Kind::broken;
+    return ApiError::Kind::refused;
 }
 
 /// FastAPI's list of what is wrong where: "body.call_id: field required".
@@ -45,7 +45,7 @@ std::string misfits(JsonView detail) {
 }
 
 /// An error object fills in what it says.
-void read_error(JsonView error, Trouble& t) {
+void read_error(JsonView error, ApiError& t) {
     if (auto text = error.string()) {
         t.why = shown(*text);
         return;
@@ -82,7 +82,7 @@ JobState state_of(JsonView root) {
     // A finished transcription is told by its number, whatever the word.
     if (s.progress == Progress::unknown && !s.job_id.empty()) s.progress = Progress::done;
     s.known = s.progress != Progress::unknown || data["created_at"].loose_text().has_value();
-    if (s.progress == Progress::failed) s.error = trouble_of(data["error"]);
+    if (s.progress == Progress::failed) s.error = error_of(data["error"]);
     return s;
 }
 
@@ -107,16 +107,16 @@ std::string job_id_of(JsonView answer) {
     return answer["data"].is_object() ? job_id_of(answer["data"]) : "";
 }
 
-Trouble trouble_of(JsonView error) {
-    Trouble t{Trouble::Kind::job_failed, "", "", {}, {}, 0};
+ApiError error_of(JsonView error) {
+    ApiError t{ApiError::Kind::job_failed, "", "", {}, {}, 0};
     read_error(error, t);
     if (t.why.empty()) t.why = "Shunya gave no reason";
     return t;
 }
 
-Trouble trouble_of(int status, std::string_view body, std::string_view retry_after, Instant now) {
+ApiError error_of(int status, std::string_view body, std::string_view retry_after, Instant now) {
     auto asked = http::retry_after(retry_after, now);
-    Trouble t{kind_of(status), "", "", {}, asked ? std::optional(std::min(*asked, kLongestPause)) : std::nullopt, status};
+    ApiError t{kind_of(status), "", "", {}, asked ? std::optional(std::min(*asked, kLongestPause)) : std::nullopt, status};
     if (auto parsed = JsonDocument::parse(body)) {
         auto root = parsed->root();
         auto after = t.after;
@@ -126,7 +126,7 @@ Trouble trouble_of(int status, std::string_view body, std::string_view retry_aft
         if (after) t.after = after;
     }
     // Codes that stand for a job's end come under a status that would else mean trouble of Shunya's own.
-    if (status >= 500 && job_over(t.code)) t.kind = Trouble::Kind::job_failed;
+    if (status >= 500 && job_over(t.code)) t.kind = ApiError::Kind::job_failed;
     t.why = "Shunya answered " + std::to_string(status) + (t.why.empty() ? "" : ": " + t.why);
     return t;
 }
@@ -190,8 +190,8 @@ Reply<Content> Client::send(http::Method method, const Caller& caller, const std
     if (!body.empty() && !signing_secret_.empty()) h.add("X-Signature", hex_encode(hmac_sha256(signing_secret_.reveal(), stamp + ":" + body)));
     request.body = std::move(body);
     auto answer = (method == http::Method::post ? posting_ : asking_).send(request);
-    if (!answer) return Trouble{Trouble::Kind::no_answer, "Shunya cannot be reached: " + answer.error().message, "", {}, {}, 0};
-    if (answer->status / 100 != 2) return trouble_of(answer->status, answer->body, answer->headers.get("retry-after"), now);
+    if (!answer) return ApiError{ApiError::Kind::no_answer, "Shunya cannot be reached: " + answer.error().message, "", {}, {}, 0};
+    if (answer->status / 100 != 2) return error_of(answer->status, answer->body, answer->headers.get("retry-after"), now);
     return Content{std::move(answer->body)};
 }
 
@@ -199,25 +199,25 @@ namespace {
 
 /// A web page or half an answer is no word of Shunya's. What begins as JSON and is none (NaN) is Shunya's own for this job:
 /// asking for it does not go on for ever.
-Trouble unreadable(const Error& e, std::string_view got = {}) {
-    return {trim(got).starts_with("{") ? Trouble::Kind::broken : Trouble::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200};
+ApiError unreadable(const Error& e, std::string_view got = {}) {
+    return {trim(got).starts_with("{") ? ApiError::Kind::broken : ApiError::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200};
 }
 
 Reply<Accepted> accepted(Reply<Content> reply) {
-    if (auto* t = std::get_if<Trouble>(&reply)) return std::move(*t);
+    if (auto* t = std::get_if<ApiError>(&reply)) return std::move(*t);
     auto parsed = JsonDocument::parse(std::get<Content>(reply).json);
     if (!parsed) return unreadable(parsed.error());
     auto root = parsed->root();
     if (root["success"].boolean() == false) {
-        auto t = trouble_of(root["error"].exists() ? root["error"] : root);
-        t.kind = Trouble::Kind::refused;
+        auto t = error_of(root["error"].exists() ? root["error"] : root);
+        t.kind = ApiError::Kind::refused;
         return t;
     }
     return Accepted{job_id_of(root)};
 }
 
 Reply<JobState> state(Reply<Content> reply) {
-    if (auto* t = std::get_if<Trouble>(&reply)) return std::move(*t);
+    if (auto* t = std::get_if<ApiError>(&reply)) return std::move(*t);
     const auto& json = std::get<Content>(reply).json;
     auto parsed = JsonDocument::parse(json);
     if (!parsed) return unreadable(parsed.error(), json);
@@ -249,7 +249,7 @@ Reply<JobState> Client::analysis_status(const Caller& caller, CallId call) { ret
 
 Reply<Content> Client::analysis(const Caller& caller, CallId call) {
     auto reply = send(http::Method::get, caller, "analysis/complete/" + number(call), "", "");
-    if (std::holds_alternative<Trouble>(reply)) return reply;
+    if (std::holds_alternative<ApiError>(reply)) return reply;
     const auto& json = std::get<Content>(reply).json;
     auto parsed = JsonDocument::parse(json);
     if (!parsed) return unreadable(parsed.error(), json);
@@ -257,11 +257,11 @@ Reply<Content> Client::analysis(const Caller& caller, CallId call) {
     auto data = root["data"].is_object() ? root["data"] : root;
     auto progress = progress_of(data["status"].loose_text().value_or(""));
     if (progress == Progress::failed || (root["success"].boolean() == false && root["error"].exists())) {
-        auto t = trouble_of(data["error"].exists() ? data["error"] : root["error"]);
-        if (t.code == "ANALYSIS_NOT_AVAILABLE") t.kind = Trouble::Kind::not_found;
+        auto t = error_of(data["error"].exists() ? data["error"] : root["error"]);
+        if (t.code == "ANALYSIS_NOT_AVAILABLE") t.kind = ApiError::Kind::not_found;
         return t;
     }
-    if (progress == Progress::running) return Trouble{Trouble::Kind::not_found, "Shunya is not done yet", "ANALYSIS_NOT_AVAILABLE", {}, {}, 200};
+    if (progress == Progress::running) return ApiError{ApiError::Kind::not_found, "Shunya is not done yet", "ANALYSIS_NOT_AVAILABLE", {}, {}, 200};
     return reply;
 }
 
