@@ -1,4 +1,5 @@
 #pragma once
+#include "base/phone.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "routing.hpp"
@@ -8,12 +9,34 @@
 /// name in `Kinds`; reports of jobs, whose company stands in a table, are none.
 namespace otto::tenant_router {
 
+/// What every kind hands over beside its report: whose it is, `phone` that its events are ordered by, and the receipt.
+template <class Routed>
+void hand_over_rest(inbound::v1::ProviderEvent& event, const Owner& owner, std::string phone, Routed& out) {
+    out.set_company_id(owner.company.value());
+    out.set_phone(std::move(phone));
+    out.set_kind(event.kind());
+    auto& receipt = *out.mutable_receipt();
+    receipt.Swap(event.mutable_receipt());
+    receipt.set_verdict(owner.unsigned_ ? inbound::v1::VERDICT_UNSIGNED : inbound::v1::VERDICT_AUTHENTIC);
+    receipt.set_proven_company_id(owner.company.value());
+    receipt.set_final_proof(owner.final_proof);
+}
+
 struct CallKind {
     using Routed = routed::v1::CallReported;
     static bool fits(const inbound::v1::ProviderEvent& event) { return event.has_call(); }
     /// The event as it goes on, into `out`, all of whose fields are set; what `out` held goes into `event`, whose memory the next
     /// one can use.
-    static void hand_over(inbound::v1::ProviderEvent& event, const Owner&, Routed& out);
+    static void hand_over(inbound::v1::ProviderEvent& event, const Owner& owner, Routed& out) {
+        // An ingress of a former version may have read the numbers otherwise, today or when what was held came.
+        auto& call = *event.mutable_call();
+        auto customer = normalize_phone(call.customer_phone());
+        call.set_customer_phone(std::move(customer.text));
+        call.set_customer_phone_callable(customer.e164);
+        call.set_tracking_number(normalize_phone(call.tracking_number()).text);
+        hand_over_rest(event, owner, call.customer_phone_callable() ? call.customer_phone() : call.provider_call_id(), out);
+        out.mutable_call()->Swap(&call);
+    }
 };
 
 template <class... Kind>

@@ -142,8 +142,8 @@ public:
     virtual std::size_t body_limit() const { return 2u << 20; }
 };
 
-/// The one table of providers; null for a name that is none of them. Of Shunya's it has the meaning only: how it signs is a
-/// setting (providers/shunya_webhook.hpp).
+/// The one table of providers, made of the folders of src/: of each with a webhook.cpp it has `<folder>::webhook()`. Null for a
+/// name that is none of them. Of Shunya's it has the meaning only: how it signs is a setting (providers/shunya_webhook.hpp).
 const Webhook* webhook_of(std::string_view provider);
 
 }  // namespace otto::providers

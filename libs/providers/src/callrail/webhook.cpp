@@ -6,7 +6,6 @@
 #include "callrail/signature.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail_report.hpp"
-#include "webhooks.hpp"
 
 namespace otto::providers::callrail {
 

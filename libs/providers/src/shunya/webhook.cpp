@@ -7,7 +7,6 @@
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/shunya.hpp"
 #include "providers/shunya_webhook.hpp"
-#include "webhooks.hpp"
 
 namespace otto::providers::shunya {
 
