@@ -148,7 +148,7 @@ http::Response Numbers::end(api::Context& c) const {
     return c.ok(row);
 }
 
-rt::Outcome Numbers::note_proof(rt::Call<changes::v1::NumberProven> call, rt::Out<>&) const {
+rt::Outcome Numbers::note_proof(rt::Intent<changes::v1::NumberProven> call, rt::Out<>&) const {
     call.then([event = call.event](pg::Tx& tx) {
         const char* standing = event.final_proof() ? "final" : "proven";
         auto number = normalize_phone(event.e164()).text;  // a former version may have read it otherwise

@@ -26,7 +26,7 @@ public:
     /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the number is; so does one unproven number too many.
     void registering(api::Context&, const CompanyId&, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>&) const;
     /// A webhook that the company's key signed came for a number: its row, if there is one, stands firmer.
-    rt::Outcome note_proof(rt::Call<changes::v1::NumberProven>, rt::Out<>&) const;
+    rt::Outcome note_proof(rt::Intent<changes::v1::NumberProven>, rt::Out<>&) const;
 
 private:
     std::int64_t most_unproven_;

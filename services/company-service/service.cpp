@@ -60,7 +60,7 @@ void wire(app::Service& service) {
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::want>(signing_keys).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).gather(Millis{100}))
+        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::want>(signing_keys).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).linger(Millis{100}))
         .work<&SigningKeyReader::next>(std::string(kSigningKeys), signing_keys, {.threads = 2})
         .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .work<&Sweep::next>(std::string(kSweeps), sweep, {.threads = 2})

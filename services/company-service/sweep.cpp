@@ -265,7 +265,7 @@ void Sweep::take_page(rt::Lease& lease, const Account& account, const std::vecto
     }
 }
 
-rt::Outcome Sweep::note_refusals(rt::Call<changes::v1::SignaturesRefused> call, rt::Out<>&) const {
+rt::Outcome Sweep::note_refusals(rt::Intent<changes::v1::SignaturesRefused> call, rt::Out<>&) const {
     call.then([event = call.event](pg::Tx& tx) {
         tx.write(sql::note_refusals, {event.company_id(), event.provider(), event.count(), from_micros(event.last_at_us()), event.why()});
     });

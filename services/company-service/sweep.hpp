@@ -26,7 +26,7 @@ public:
     /// The process ends: nothing is planned any more.
     void stop() { stop_ = true; }
     /// Webhooks whose signature no key of the company proved: counted, for the operator.
-    rt::Outcome note_refusals(rt::Call<changes::v1::SignaturesRefused>, rt::Out<>&) const;
+    rt::Outcome note_refusals(rt::Intent<changes::v1::SignaturesRefused>, rt::Out<>&) const;
 
 private:
     struct Member {

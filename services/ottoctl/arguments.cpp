@@ -81,19 +81,19 @@ Arguments parse_arguments(std::span<const Command> commands, const std::vector<s
     return out;
 }
 
-std::optional<std::string> Call::option(std::string_view name) const {
+std::optional<std::string> Invocation::option(std::string_view name) const {
     auto all = every(name);
     return all.empty() ? std::nullopt : std::optional(all.back());
 }
 
-std::vector<std::string> Call::every(std::string_view name) const {
+std::vector<std::string> Invocation::every(std::string_view name) const {
     std::vector<std::string> out;
     auto [from, to] = arguments_.options.equal_range(name);
     for (; from != to; ++from) out.push_back(from->second);
     return out;
 }
 
-std::int64_t Call::number(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const {
+std::int64_t Invocation::number(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const {
     auto text = option(name);
     if (!text) return fallback;
     std::int64_t n = 0;
@@ -103,7 +103,7 @@ std::int64_t Call::number(std::string_view name, std::int64_t fallback, std::int
     return n;
 }
 
-Millis Call::duration(std::string_view name, Millis fallback) const {
+Millis Invocation::duration(std::string_view name, Millis fallback) const {
     auto text = option(name);
     if (!text) return fallback;
     auto parsed = app::parse_duration(*text);

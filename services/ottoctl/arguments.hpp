@@ -27,7 +27,7 @@ struct Option {
     std::string_view help;
 };
 
-class Call;
+class Invocation;
 /// One command: a row of the table in commands.cpp, from which parsing and --help follow.
 struct Command {
     std::string_view words;     ///< "held release"
@@ -37,7 +37,7 @@ struct Command {
     std::string_view more;      ///< the rest of its help
     std::vector<Option> options;
     std::string_view example;
-    int (*run)(const Call&);
+    int (*run)(const Invocation&);
 };
 
 /// Options that every command takes.
@@ -56,9 +56,9 @@ struct Arguments {
 Arguments parse_arguments(std::span<const Command> commands, const std::vector<std::string>& typed);
 
 /// One run of a command: its arguments and the settings.
-class Call {
+class Invocation {
 public:
-    Call(const Arguments& arguments, const app::Settings& settings) : arguments_(arguments), settings_(settings) {}
+    Invocation(const Arguments& arguments, const app::Settings& settings) : arguments_(arguments), settings_(settings) {}
     const app::Settings& settings() const { return settings_; }
     const std::vector<std::string>& operands() const { return arguments_.operands; }
     bool has(std::string_view option) const { return arguments_.options.find(option) != arguments_.options.end(); }

@@ -121,7 +121,7 @@ int run(const std::vector<std::string>& typed) {
         tel::configure_log("ottoctl", tel::Level::error, settings->get(app::kLogHashKey));
         // Standard output is the answer's alone.
         tel::set_log_sink([](std::string_view line) { std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data()); });
-        return arguments.command->run(Call(arguments, *settings));
+        return arguments.command->run(Invocation(arguments, *settings));
     } catch (const UsageError& e) {
         say(e.error());
         return kUsage;

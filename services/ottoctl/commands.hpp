@@ -17,21 +17,21 @@ std::string help_of_all();
 /// What main() does: parses, loads the settings, runs; the exit code.
 int run(const std::vector<std::string>& typed);
 
-int migrate(const Call&);
-int topics_plan(const Call&);
-int topics_apply(const Call&);
-int held_list(const Call&);
-int held_show(const Call&);
-int held_release(const Call&);
-int dead_letters_list(const Call&);
-int dead_letters_show(const Call&);
-int dead_letters_edit(const Call&);
-int dead_letters_redrive(const Call&);
-int dead_letters_discard(const Call&);
-int lag(const Call&);
-int spool(const Call&);
-int sweep(const Call&);
-int event(const Call&);
-int support_bundle(const Call&);
+int migrate(const Invocation&);
+int topics_plan(const Invocation&);
+int topics_apply(const Invocation&);
+int held_list(const Invocation&);
+int held_show(const Invocation&);
+int held_release(const Invocation&);
+int dead_letters_list(const Invocation&);
+int dead_letters_show(const Invocation&);
+int dead_letters_edit(const Invocation&);
+int dead_letters_redrive(const Invocation&);
+int dead_letters_discard(const Invocation&);
+int lag(const Invocation&);
+int spool(const Invocation&);
+int sweep(const Invocation&);
+int event(const Invocation&);
+int support_bundle(const Invocation&);
 
 }  // namespace otto::ottoctl

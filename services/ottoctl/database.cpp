@@ -59,13 +59,13 @@ std::vector<std::string> ids_of(const std::vector<std::string>& texts) {
     return out;
 }
 
-void print(const Call& call, const Report& report) {
+void print(const Invocation& call, const Report& report) {
     auto text = call.json() ? report.json() + "\n" : report.text();
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
 }
 
-int refuse_without_yes(const Call& call, Report report) {
+int refuse_without_yes(const Invocation& call, Report report) {
     report.note("Nothing was done. Say it again with --yes to do it.");
     print(call, report);
     return kRefused;

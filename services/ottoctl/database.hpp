@@ -26,8 +26,8 @@ Uuid id_of(const std::string& text);
 std::vector<std::string> ids_of(const std::vector<std::string>& texts);
 
 /// Prints the answer, as tables or JSON.
-void print(const Call&, const Report&);
+void print(const Invocation&, const Report&);
 /// For what cannot be undone, or is many: prints what would be done and that nothing was. The exit code.
-int refuse_without_yes(const Call&, Report);
+int refuse_without_yes(const Invocation&, Report);
 
 }  // namespace otto::ottoctl

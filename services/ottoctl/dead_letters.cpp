@@ -15,7 +15,7 @@
 namespace otto::ottoctl {
 namespace {
 
-pg::Params chosen(const Call& call) {
+pg::Params chosen(const Invocation& call) {
     bool by_filter = call.has("consumer") || call.has("company") || call.has("error") || call.has("all");
     if (call.operands().empty() && !by_filter) throw UsageError("ids, or --consumer, --company, --error, or --all are missing", "ottoctl dead-letters list shows what there is");
     if (!call.operands().empty() && by_filter) throw UsageError("either ids or --consumer, --company, --error, --all", "not both");
@@ -32,16 +32,16 @@ struct Chosen {
     }
 };
 
-std::vector<Record> missing(pg::Tx& tx, const Call& call) {
+std::vector<Record> missing(pg::Tx& tx, const Invocation& call) {
     return call.operands().empty() ? std::vector<Record>{} : records(tx, sql::dead_letters_missing, {pg::Param::array(ids_of(call.operands()))});
 }
 
-void mask_unless_asked(const Call& call, std::vector<Record>& list) {
+void mask_unless_asked(const Invocation& call, std::vector<Record>& list) {
     if (call.has("show-persons")) return;
     for (auto& r : list) mask_persons(r);
 }
 
-Cell payload_cell(const Call& call, const std::string& json) {
+Cell payload_cell(const Invocation& call, const std::string& json) {
     Cell c;
     c.json = call.has("show-persons") ? json : mask_event(JsonDocument::parse(json).value().root());
     c.text = c.json;
@@ -49,7 +49,7 @@ Cell payload_cell(const Call& call, const std::string& json) {
 }
 
 /// What an action of a person adds to a letter's history.
-std::string history_entry(const Call& call, std::string_view action, const Letter* former) {
+std::string history_entry(const Invocation& call, std::string_view action, const Letter* former) {
     JsonWriter w;
     w.begin_array().begin_object();
     w.member("at", to_rfc3339(system_clock().now())).member("action", action).member("by", operator_name(call.settings()));
@@ -72,7 +72,7 @@ Letter letter_of(const pg::Fields& f) {
     return l;
 }
 
-Edit edit_of(const Call& call) {
+Edit edit_of(const Invocation& call) {
     Edit edit;
     edit.type = call.option("type");
     if (auto file = call.option("file")) {
@@ -93,7 +93,7 @@ Edit edit_of(const Call& call) {
 
 }  // namespace
 
-int dead_letters_list(const Call& call) {
+int dead_letters_list(const Invocation& call) {
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
     auto list = records(tx, sql::dead_letters_list, {call.option("consumer"), call.option("company"), call.option("error"), call.number("limit", 50, 1, 100'000)});
@@ -106,7 +106,7 @@ int dead_letters_list(const Call& call) {
     return any ? kDone : kRefused;
 }
 
-int dead_letters_show(const Call& call) {
+int dead_letters_show(const Invocation& call) {
     auto id = id_of(call.operands().front());
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
@@ -137,7 +137,7 @@ int dead_letters_show(const Call& call) {
     return kDone;
 }
 
-int dead_letters_edit(const Call& call) {
+int dead_letters_edit(const Invocation& call) {
     auto id = id_of(call.operands().front());
     auto edit = edit_of(call);
     auto db = operators_database(call.settings());
@@ -171,7 +171,7 @@ int dead_letters_edit(const Call& call) {
     return kDone;
 }
 
-int dead_letters_redrive(const Call& call) {
+int dead_letters_redrive(const Invocation& call) {
     auto params = chosen(call);
     auto wait = call.duration("wait", Millis{15'000});
     auto db = operators_database(call.settings());
@@ -234,7 +234,7 @@ int dead_letters_redrive(const Call& call) {
     return counts["dead again"] > 0 || counts["failed, tried again"] > 0 ? kRefused : kDone;
 }
 
-int dead_letters_discard(const Call& call) {
+int dead_letters_discard(const Invocation& call) {
     auto params = chosen(call);
     auto reason = call.option("reason");
     if (!reason || trim(*reason).empty()) throw UsageError("dead-letters discard lacks --reason", "it stays on record: --reason \"CallRail's test, not a call\"");

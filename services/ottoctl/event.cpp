@@ -60,7 +60,7 @@ struct Search {
 };
 
 /// Reads the newest records of each topic, or those since a time, and says on standard error how far it is.
-void search_topics(const Call& call, const std::set<Uuid>& ids, Search& search) {
+void search_topics(const Invocation& call, const std::set<Uuid>& ids, Search& search) {
     auto brokers = call.settings().get(app::kKafkaBrokers);
     auto limit = call.number("limit", 100'000, 1, 100'000'000);
     auto extents = kafka::extents(brokers, kTopics, Millis{10'000});
@@ -131,7 +131,7 @@ std::string at(const Record& r, const char* name) {
 
 }  // namespace
 
-int event(const Call& call) {
+int event(const Invocation& call) {
     bool persons = call.has("show-persons");
     auto id = id_of(call.operands().front());
     auto db = operators_database(call.settings());

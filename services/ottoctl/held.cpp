@@ -13,14 +13,14 @@
 namespace otto::ottoctl {
 namespace {
 
-pg::Param number_option(const Call& call) {
+pg::Param number_option(const Invocation& call) {
     auto text = call.option("number");
     if (!text) return nullptr;
     return normalize_phone(*text).text;
 }
 
 /// What is chosen: ids, or by number and reason, or all.
-pg::Params chosen(const Call& call) {
+pg::Params chosen(const Invocation& call) {
     bool by_filter = call.has("number") || call.has("reason") || call.has("all");
     if (call.operands().empty() && !by_filter) throw UsageError("held release takes ids, or --number, --reason, or --all", "ottoctl held list shows what is held");
     if (!call.operands().empty() && by_filter) throw UsageError("held release takes either ids or --number, --reason, --all", "not both");
@@ -29,7 +29,7 @@ pg::Params chosen(const Call& call) {
 }
 
 /// Why each of `ids` that is not chosen cannot be: it went on already, or is not known.
-std::vector<Record> not_waiting(pg::Tx& tx, const Call& call) {
+std::vector<Record> not_waiting(pg::Tx& tx, const Invocation& call) {
     std::vector<Record> out;
     if (call.operands().empty()) return out;
     return records(tx, sql::held_not_waiting, {pg::Param::array(ids_of(call.operands()))});
@@ -37,7 +37,7 @@ std::vector<Record> not_waiting(pg::Tx& tx, const Call& call) {
 
 }  // namespace
 
-int held_list(const Call& call) {
+int held_list(const Invocation& call) {
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
     auto list = records(tx, sql::held_list, {call.has("released"), number_option(call), call.option("reason"), call.number("limit", 50, 1, 100'000)});
@@ -53,7 +53,7 @@ int held_list(const Call& call) {
     return any ? kDone : kRefused;
 }
 
-int held_show(const Call& call) {
+int held_show(const Invocation& call) {
     auto db = operators_database(call.settings());
     auto id = id_of(call.operands().front());
     auto tx = db.begin(pg::Scope::none());
@@ -97,7 +97,7 @@ int held_show(const Call& call) {
     return kDone;
 }
 
-int held_release(const Call& call) {
+int held_release(const Invocation& call) {
     auto params = chosen(call);
     auto wait = call.duration("wait", Millis{15'000});
     auto db = operators_database(call.settings());

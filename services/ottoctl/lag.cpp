@@ -72,7 +72,7 @@ std::vector<Record> by_partition(const std::vector<PartitionLag>& parts) {
     return out;
 }
 
-int lag(const Call& call) {
+int lag(const Invocation& call) {
     auto above = call.number("above", -1, 0, 1'000'000'000'000);
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());

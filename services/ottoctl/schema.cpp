@@ -14,7 +14,7 @@
 namespace otto::ottoctl {
 namespace {
 
-int topics(const Call& call, bool apply) {
+int topics(const Invocation& call, bool apply) {
     auto brokers = call.settings().get(app::kKafkaBrokers);
     auto replication = static_cast<int>(call.settings().get(kReplication));
     auto changes = (apply ? kafka::apply_topics : kafka::plan_topics)(brokers, kafka::otto_topics(), replication, Millis{20'000}).value();
@@ -34,7 +34,7 @@ int topics(const Call& call, bool apply) {
 
 }  // namespace
 
-int migrate(const Call& call) {
+int migrate(const Invocation& call) {
     auto url = call.settings().get(app::kPgUrl);
     if (url.empty()) throw Failure(Error("OTTO_PG_URL is not set", "it names the database as its owner"));
     pg::SessionLimits patient;
@@ -53,7 +53,7 @@ int migrate(const Call& call) {
     return kDone;
 }
 
-int topics_plan(const Call& call) { return topics(call, false); }
-int topics_apply(const Call& call) { return topics(call, true); }
+int topics_plan(const Invocation& call) { return topics(call, false); }
+int topics_apply(const Invocation& call) { return topics(call, true); }
 
 }  // namespace otto::ottoctl

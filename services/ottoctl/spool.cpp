@@ -30,7 +30,7 @@ Result<std::vector<std::pair<std::string, ingress::SpoolReport>>> spools_under(c
     return out;
 }
 
-int spool(const Call& call) {
+int spool(const Invocation& call) {
     auto dir = call.operands().empty() ? call.settings().get(ingress::kSpoolDir) : call.operands().front();
     auto most = static_cast<std::size_t>(call.settings().get(ingress::kSpoolMegabytes)) << 20;
     auto above = call.number("above", -1, 0, 1'000'000'000'000);

@@ -81,7 +81,7 @@ private:
 
 }  // namespace
 
-int support_bundle(const Call& call) {
+int support_bundle(const Invocation& call) {
     auto company = call.option("company"), number_text = call.option("number"), at_text = call.option("at");
     if (!company || !number_text || !at_text) throw UsageError("support-bundle takes --company, --number and --at", "the company's id, its tracking number, the time of the call");
     auto number = normalize_phone(*number_text);

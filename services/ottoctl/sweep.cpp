@@ -18,7 +18,7 @@ Report report_of(pg::Tx& tx, const pg::Param& named) {
 
 }  // namespace
 
-int sweep(const Call& call) {
+int sweep(const Invocation& call) {
     bool now = call.has("now");
     if (now && call.operands().empty()) throw UsageError("sweep --now takes the ids of companies or of CallRail accounts", "ottoctl sweep shows them");
     auto wait = call.duration("wait", Millis{60'000});

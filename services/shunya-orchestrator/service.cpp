@@ -101,7 +101,7 @@ void wire(app::Service& service) {
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).gather(Millis{30}))
+        .add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).linger(Millis{30}))
         .work<&Driver::next>(std::string(kQueue), driver)
         .periodic("recording-keys", Millis{500}, [&keys](pg::Connection& db) { keys.look(db); });
     if (settings.get(providers::kShunyaTokenSecret).empty()) service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");

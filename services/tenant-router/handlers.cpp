@@ -130,10 +130,10 @@ private:
 }  // namespace
 
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const {
-    if (in.event.has_job()) return rt::Outcome::aside();  // its company stands in a table
+    if (in.event.has_job()) return rt::Outcome::defer();  // its company stands in a table
     auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
     auto* owner = std::get_if<Owner>(&decision);
-    if (!owner) return rt::Outcome::aside();
+    if (!owner) return rt::Outcome::defer();
     Kinds::hand_over(in.event, *owner, [&](const auto& message) { out.emit(message); });
     return rt::Outcome::done();
 }

@@ -20,8 +20,8 @@ void wire(app::Service& service) {
     rt::Policy known_already;
     known_already.once = false;  // a call that is remembered stays as it is
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).aside<&Router::look_up_or_hold>(router))
-        .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router, known_already).gather(Millis{100}))  // asked for minutes later
+        .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).deferred<&Router::look_up_or_hold>(router))
+        .add(rt::Consumer{"tenant-router/calls"}.on<&Router::remember>(router, known_already).linger(Millis{100}))  // asked for minutes later
         .add(rt::Consumer{"tenant-router/jobs"}.on<&Router::remember_jobs>(router, known_already))
         .periodic("release-held", Millis{2'000}, [&router](pg::Connection& db, tel::Shares& gauges) {
             router.release(db);

@@ -70,7 +70,7 @@ void log_line(const rd_kafka_t* client, int level, const char* facility, const c
              {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
 }
 
-void bury(rd_kafka_t* client) {
+void end_client(rd_kafka_t* client) {
     static Graveyard graveyard;
     graveyard.take(client);
 }

@@ -27,7 +27,7 @@ void set(rd_kafka_conf_t*, const char* name, const std::string& value);
 /// Hands the configuration over; throws Failure with librdkafka's reason.
 rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
 /// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back, rd_kafka_destroy() may take as long as the step.
-void bury(rd_kafka_t*);
+void end_client(rd_kafka_t*);
 Record to_record(rd_kafka_message_t&);
 /// What largest_record() says of a topic of Otto's.
 std::optional<std::size_t> declared_limit(std::string_view topic);

@@ -113,7 +113,7 @@ Producer::~Producer() {
     if (impl_->own.joinable()) impl_->own.join();
     purge();
     impl_->bell->detach();
-    bury(impl_->client);
+    end_client(impl_->client);
 }
 
 bool Producer::produce(const Outgoing& record, Report report) {

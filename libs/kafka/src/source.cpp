@@ -200,8 +200,8 @@ void Source::Impl::open() {
     set(conf.get(), "queued.max.messages.kbytes", std::to_string(options.queued_max_kbytes));
     // Of each partition at most so much in one answer, before it is unpacked (five times as much, and more): a consumer far behind has one answer on hand beyond its queue.
     set(conf.get(), "fetch.message.max.bytes", std::to_string(options.fetch_bytes));
-    set(conf.get(), "fetch.wait.max.ms", std::to_string(options.gather > Millis{0} ? options.gather.count() : 100));
-    set(conf.get(), "fetch.min.bytes", options.gather > Millis{0} ? "65536" : "1");
+    set(conf.get(), "fetch.wait.max.ms", std::to_string(options.linger > Millis{0} ? options.linger.count() : 100));
+    set(conf.get(), "fetch.min.bytes", options.linger > Millis{0} ? "65536" : "1");
     set(conf.get(), "receive.message.max.bytes", "104857600");
     rd_kafka_conf_set_rebalance_cb(conf.get(), &Impl::on_rebalance);
     rd_kafka_conf_set_log_cb(conf.get(), &Impl::on_log);
@@ -224,7 +224,7 @@ void Source::close() {
     if (!impl_->client) return;
     rd_kafka_consumer_close(impl_->client);
     impl_->bell.detach();
-    bury(impl_->client);
+    end_client(impl_->client);
     impl_->client = nullptr;
 }
 
@@ -371,7 +371,7 @@ Reader::Reader(std::string brokers, std::string client_id, std::vector<std::stri
 Reader::~Reader() {
     rd_kafka_consumer_close(impl_->client);
     impl_->bell.detach();
-    bury(impl_->client);
+    end_client(impl_->client);
 }
 
 std::vector<Record> Reader::poll(std::size_t max, Millis wait) {

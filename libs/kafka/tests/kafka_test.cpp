@@ -177,10 +177,10 @@ TEST_CASE("a record of 20 MiB passes, and a batch is bounded by bytes", "[integr
     CHECK(first[0].value == large);
 }
 
-TEST_CASE("who lets Kafka gather gets what comes meanwhile in one answer", "[integration]") {
+TEST_CASE("who lets Kafka linger gets what comes meanwhile in one answer", "[integration]") {
     auto topic = TestKafka::shared().fresh_topic();
-    auto options = from(topic, "gather");
-    options.gather = Millis{2'000};
+    auto options = from(topic, "linger");
+    options.linger = Millis{2'000};
     kafka::Source source(options);
     kafka::Producer producer(to(TestKafka::shared().brokers()));
     REQUIRE(send_all(producer, {record(topic, "k", "first")}) == 1);

@@ -39,7 +39,7 @@ kafka::SourceOptions source_options(const Consumer& consumer, const LaneOptions&
     o.group = consumer.name();
     o.client_id = client_id;
     o.topics = consumer.topics();
-    o.gather = consumer.gathers();
+    o.linger = consumer.linger();
     if (consumer.passes_through()) o.fetch_bytes = 1u << 20;  // a batch goes on as it is, so the fetches are what it waits for
     return o;
 }

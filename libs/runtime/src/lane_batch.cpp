@@ -46,9 +46,9 @@ void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Deco
             ++after.parked[leg.part];
             after.tally.handled(meta.type, "later");
             break;
-        case Outcome::Kind::aside:
+        case Outcome::Kind::defer:
         case Outcome::Kind::reject:
-            bury(tx, consumer_.name(), tp, r.offset, r, d, outcome.why(), longer_history("[]", outcome.why(), now()));
+            dead_letter(tx, consumer_.name(), tp, r.offset, r, d, outcome.why(), longer_history("[]", outcome.why(), now()));
             after.tally.dead();
             after.tally.handled(meta.type, "dead");
             say(tel::Level::error, "an event is a dead letter");

@@ -1,4 +1,4 @@
-// Parked events: tried again when they are due, behind one another where they are of one key, and buried when their attempts are used up.
+// Parked events: tried again when they are due, behind one another where they are of one key, and dead letters when their attempts are used up.
 #include "lane.hpp"
 
 #include <algorithm>
@@ -106,7 +106,7 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     if (failure->kind() == Outcome::Kind::later) {
         tx.write(sql::parked_failed, at(tp, {s.id, "", history, system_clock().now() + failure->after().value_or(Millis{1'000}), s.attempt}));
     } else if (failure->kind() == Outcome::Kind::reject || attempt_number >= retry.attempts) {
-        bury(tx, consumer_.name(), tp, std::nullopt, s.record, d, failure->why(), history);
+        dead_letter(tx, consumer_.name(), tp, std::nullopt, s.record, d, failure->why(), history);
         tx.write(sql::parked_delete, at(tp, {s.id}));
         tally.dead();
         tally.handled(d.event.meta.type, "dead");

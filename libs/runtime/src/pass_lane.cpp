@@ -120,7 +120,7 @@ bool PassLane::safe_to_touch(const Tp& tp, const kafka::Record& r) {
         part.begun = r.offset;
     }
     if (part.times <= kLastTry) return true;
-    bury(tp, r, {}, "the process ended " + std::to_string(part.times - 1) + " times while this event was handled");
+    dead_letter(tp, r, {}, "the process ended " + std::to_string(part.times - 1) + " times while this event was handled");
     return false;
 }
 
@@ -137,10 +137,10 @@ void PassLane::take_back(const Tp& tp, Part& part) {
     part.begun = -1;
 }
 
-void PassLane::bury(const Tp& tp, const kafka::Record& r, const Decoded& d, const std::string& why) {
+void PassLane::dead_letter(const Tp& tp, const kafka::Record& r, const Decoded& d, const std::string& why) {
     retry("writing a dead letter", [&] {
         auto tx = db_.begin(pg::Scope::none());
-        rt::bury(tx, consumer_.name(), tp, r.offset, r, d, why, longer_history("[]", why, system_clock().now()));
+        rt::dead_letter(tx, consumer_.name(), tp, r.offset, r, d, why, longer_history("[]", why, system_clock().now()));
         tx.commit();
     });
     metrics_.dead.inc();
@@ -148,10 +148,10 @@ void PassLane::bury(const Tp& tp, const kafka::Record& r, const Decoded& d, cons
     tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"offset", r.offset}, {"why", why}});
 }
 
-/// One transaction for all that was put aside; if it fails over its data, one by one, and the guilty one is buried.
-void PassLane::put_aside(const Tp& tp, std::span<const Decoded> events, std::span<const kafka::Record* const> records) {
+/// One transaction for all that was deferred; if it fails over its data, one by one, and the guilty one is a dead letter.
+void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std::span<const kafka::Record* const> records) {
     auto write = [&](std::span<const Decoded> some) {
-        retry("putting events aside", [&] {
+        retry("taking deferred events", [&] {
             std::set<CompanyId> companies;
             std::vector<const detail::Event*> batch;
             for (const auto& d : some) {
@@ -160,11 +160,11 @@ void PassLane::put_aside(const Tp& tp, std::span<const Decoded> events, std::spa
             }
             auto tx = db_.begin(pg::Scope::companies({companies.begin(), companies.end()}));
             Sink sink(consumer_.name());
-            for (const auto& aside : consumer_.asides()) {
+            for (const auto& handler : consumer_.deferred_handlers()) {
                 std::vector<const detail::Event*> mine;
                 for (const auto* e : batch)
-                    if (e->meta.type == aside.type->type) mine.push_back(e);
-                if (!mine.empty()) aside.batch(mine, tx, sink);
+                    if (e->meta.type == handler.type->type) mine.push_back(e);
+                if (!mine.empty()) handler.batch(mine, tx, sink);
             }
             for (const auto& item : sink.items()) write_to_shard(tx, consumer_.name(), item);
             if (sink.size() > 0) tx.write(sql::outbox_notify, {consumer_.name()});
@@ -175,21 +175,21 @@ void PassLane::put_aside(const Tp& tp, std::span<const Decoded> events, std::spa
         write(events);
         return;
     } catch (const pg::SqlFailure& e) {
-        tel::warn("putting events aside failed and runs again one by one", {{"consumer", consumer_.name()}, {"why", e.what()}});
+        tel::warn("a batch of deferred events failed and runs again one by one", {{"consumer", consumer_.name()}, {"why", e.what()}});
     }
     for (std::size_t i = 0; i < events.size(); ++i) {
         try {
             write(events.subspan(i, 1));
         } catch (const pg::SqlFailure& e) {
-            bury(tp, *records[i], events[i], e.what());
+            dead_letter(tp, *records[i], events[i], e.what());
         }
     }
 }
 
 void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& records) {
     google::protobuf::Arena arena;
-    std::vector<Decoded> aside;
-    std::vector<const kafka::Record*> aside_records;
+    std::vector<Decoded> deferred;
+    std::vector<const kafka::Record*> deferred_records;
     struct Produced {
         std::size_t step;
         const kafka::Record* of;
@@ -206,7 +206,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
             return message.get();
         });
         if (!d.unreadable.empty()) {
-            bury(tp, r, d, d.unreadable);
+            dead_letter(tp, r, d, d.unreadable);
             continue;
         }
         if (!d.handler) continue;
@@ -215,7 +215,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         try {
             outcome = d.handler->one(d.event, nullptr, sink);
         } catch (const std::exception& e) {
-            bury(tp, r, d, e.what());
+            dead_letter(tp, r, d, e.what());
             continue;
         }
         switch (outcome.kind()) {
@@ -228,20 +228,20 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "ignored";
                 break;
-            case Outcome::Kind::reject: bury(tp, r, d, outcome.why()); break;
+            case Outcome::Kind::reject: dead_letter(tp, r, d, outcome.why()); break;
             default:
                 part.steps.back().type = &d.handler->type->type;
-                part.steps.back().outcome = "aside";
+                part.steps.back().outcome = "aside";  // the word in logs and metrics
                 {
                     auto* kept = d.event.message->New(&arena);
                     kept->CopyFrom(*d.event.message);
                     d.event.message = kept;
                 }
-                aside.push_back(std::move(d));
-                aside_records.push_back(&r);
+                deferred.push_back(std::move(d));
+                deferred_records.push_back(&r);
         }
     }
-    if (!aside.empty()) put_aside(tp, aside, aside_records);
+    if (!deferred.empty()) take_deferred(tp, deferred, deferred_records);
     std::size_t emitted = 0;
     for (auto& [step, record, sink] : produced) emitted += part.steps[step].unconfirmed = sink.size();
     for (auto& [step, record, sink] : produced) {
@@ -250,7 +250,7 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     }
     metrics_.batch_size.observe(static_cast<double>(records.size()));
     if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - records.back().offset - 1);
-    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", aside.size()}, {"emitted", emitted}});
+    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", deferred.size()}, {"emitted", emitted}});
 }
 
 void PassLane::pass_on(const Tp& tp, Part& part, std::int64_t next, Sink& sink) {
@@ -283,7 +283,7 @@ bool PassLane::pass_on_alone(const Tp& tp, Part& part, std::int64_t next, Sink& 
             case Publisher::Fate::taken: break;
             case Publisher::Fate::refused: {
                 auto d = decode(event, consumer_.handlers(), [this](const detail::Handler& h) { return scratch_.at(&h).get(); });
-                bury(tp, event, d, "what follows from it is refused by Kafka (" + record.topic + "): " + why);
+                dead_letter(tp, event, d, "what follows from it is refused by Kafka (" + record.topic + "): " + why);
                 step->outcome = nullptr;  // it is counted as dead
                 count_refused(consumer_.name(), record.topic);
             }

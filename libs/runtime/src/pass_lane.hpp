@@ -6,7 +6,7 @@
 namespace otto::rt {
 
 /// A lane of a pass-through: consume, a pure function, produce; the group's offset moves once Kafka has acknowledged what came out. At least once:
-/// the next inbox removes the repeats. It touches Postgres only for what its function puts aside.
+/// the next inbox removes the repeats. It touches Postgres only for what its function defers.
 class PassLane {
 public:
     PassLane(const Consumer&, const LaneOptions&, int index, StopSignal&);
@@ -31,8 +31,8 @@ private:
     };
     void handle(const Tp&, Part&, std::vector<kafka::Record>&);
     bool safe_to_touch(const Tp&, const kafka::Record&);
-    void put_aside(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
-    void bury(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
+    void take_deferred(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
+    void dead_letter(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
     void advance(Part&);
     void take_back(const Tp&, Part&);
     void tell_group(bool now);

@@ -50,10 +50,10 @@ std::string storable(std::string_view text) {
     return out;
 }
 
-void bury(pg::Tx& tx, const std::string& consumer, const kafka::TopicPartition& tp, std::optional<std::int64_t> offset, const kafka::Record& r, const Decoded& d, const std::string& why, const std::string& history) {
+void dead_letter(pg::Tx& tx, const std::string& consumer, const kafka::TopicPartition& tp, std::optional<std::int64_t> offset, const kafka::Record& r, const Decoded& d, const std::string& why, const std::string& history) {
     const auto& meta = d.event.meta;
     pg::Param id = meta.type.empty() ? pg::Param(nullptr) : pg::Param(meta.id);
-    tx.write(sql::bury, {consumer, tp.topic, tp.partition, offset, storable(r.key), id, storable(meta.company.value()), storable(meta.type), pg::Param::bytes(r.value), headers_json(r.headers), storable(why), history});
+    tx.write(sql::dead_letter, {consumer, tp.topic, tp.partition, offset, storable(r.key), id, storable(meta.company.value()), storable(meta.type), pg::Param::bytes(r.value), headers_json(r.headers), storable(why), history});
 }
 
 namespace {

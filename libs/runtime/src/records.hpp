@@ -50,6 +50,6 @@ struct StoredRecord {
 kafka::Record to_record(events::Wire);
 
 /// A row for operators: an event that was given up, and all that is known of it.
-void bury(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset, const kafka::Record&, const Decoded&, const std::string& why, const std::string& history);
+void dead_letter(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset, const kafka::Record&, const Decoded&, const std::string& why, const std::string& history);
 
 }  // namespace otto::rt

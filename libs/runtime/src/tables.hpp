@@ -70,7 +70,7 @@ inline constexpr pg::Query parked_delete{"rt.parked_delete", "DELETE FROM parked
 inline constexpr pg::Query parked_failed{"rt.parked_failed", R"sql(
 UPDATE parked SET error = $5, history = $6, next_at = $7, attempt = $8 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4)sql"};
 
-inline constexpr pg::Query bury{"rt.bury", R"sql(
+inline constexpr pg::Query dead_letter{"rt.dead_letter", R"sql(
 INSERT INTO dead_letters (consumer, topic, partition, "offset", key, event_id, company_id, type, value, headers, error, history)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12))sql"};
 

@@ -38,7 +38,7 @@ struct Trouble {
         tx.write(kNote, {company, in.meta.id.value().to_string(), note});
         return Outcome::done();
     }
-    Outcome act(Call<CallReported> call, Out<>&) const {
+    Outcome act(Intent<CallReported> call, Out<>&) const {
         if (call.event.company_id() != company) return Outcome::ignored("another test's");
         ++asked;
         call.then([this, note = call.event.call().note(), id = call.intent_key](pg::Tx& tx) {
@@ -239,7 +239,7 @@ TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what 
     auto name = consumer_of(notes.company);
     auto handled = [&](const std::string& outcome) { return "events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
     {
-        Running lane(Consumer{name}.on<&Notes::pass>(notes).aside<&Notes::batch>(notes));
+        Running lane(Consumer{name}.on<&Notes::pass>(notes).deferred<&Notes::batch>(notes));
         std::vector<events::Wire> wires{report(notes.company, "+1", "aside"), report(notes.company, "+1", "throw")};
         for (int i = 0; i < 30; ++i) wires.push_back(report(notes.company, "+1", "n"));
         send(wires);

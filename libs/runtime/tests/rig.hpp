@@ -170,7 +170,7 @@ struct Notes {
     }
     Outcome pass(In<CallReported> in, Out<CallRecorded>& out) const {
         if (in.event.company_id() != company) return Outcome::ignored("another test's");
-        if (in.event.call().note() == "aside") return Outcome::aside();
+        if (in.event.call().note() == "aside") return Outcome::defer();
         if (in.event.call().note() == "throw") throw std::runtime_error("thrown");
         CallRecorded done;
         done.set_company_id(company);
@@ -178,7 +178,7 @@ struct Notes {
         out.emit(done);
         return Outcome::done();
     }
-    Outcome act(Call<CallReported> call, Out<CallRecorded>& out) const {
+    Outcome act(Intent<CallReported> call, Out<CallRecorded>& out) const {
         if (call.event.company_id() != company) return Outcome::ignored("another test's");
         ++calls;
         if (call.event.call().note() == "once" && call.meta.attempt == 1) return Outcome::retry("the peer is busy", Millis{50});
@@ -188,7 +188,7 @@ struct Notes {
         out.emit(done);
         return Outcome::done();
     }
-    Outcome other(Call<CallRecorded>, Out<CallRecorded>&) const { return Outcome::ignored("none of its business"); }
+    Outcome other(Intent<CallRecorded>, Out<CallRecorded>&) const { return Outcome::ignored("none of its business"); }
 };
 
 inline std::string fresh_company() {

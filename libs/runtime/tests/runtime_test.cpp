@@ -1,4 +1,4 @@
-// What becomes of events: applied, passed on, parked, buried; in order, and once.
+// What becomes of events: applied, passed on, parked, given up; in order, and once.
 #include "rig.hpp"
 #include "tables.hpp"
 
@@ -158,11 +158,11 @@ TEST_CASE("bytes that are no event become a dead letter with the bytes", "[integ
     CHECK(eventually([&] { return notes_of(notes.company) == 1; }));
 }
 
-TEST_CASE("a pass-through passes on, puts aside what needs rows, and buries what it cannot handle", "[integration]") {
+TEST_CASE("a pass-through passes on, defers what needs rows, and gives up what it cannot handle", "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
-    Running lane(Consumer{name}.on<&Notes::pass>(notes).aside<&Notes::batch>(notes));
+    Running lane(Consumer{name}.on<&Notes::pass>(notes).deferred<&Notes::batch>(notes));
     std::vector<events::Wire> wires{report(notes.company, "+1", "aside"), report(notes.company, "+1", "throw")};
     for (int i = 0; i < 100; ++i) wires.push_back(report(notes.company, "+1", "n"));
     send(wires);

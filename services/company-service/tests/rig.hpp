@@ -141,7 +141,7 @@ public:
         std::string intent = "proof";
         rt::Sink sink("company-service");
         rt::Out<> out(sink);
-        REQUIRE(numbers.note_proof(rt::Call<changes::v1::NumberProven>{event, meta, intent, closing}, out).settled());
+        REQUIRE(numbers.note_proof(rt::Intent<changes::v1::NumberProven>{event, meta, intent, closing}, out).settled());
         auto tx = pool_.begin(pg::Scope::company(CompanyId{company}));
         for (const auto& write : closing) write(tx);
         tx.commit();

@@ -13,8 +13,8 @@ struct SourceOptions {
     int queued_max_kbytes = 4096;
     std::size_t fetch_bytes = 128u << 10;  ///< asked for at a time, of a partition, as it lies in Kafka (packed)
     std::size_t max_message_bytes = 36u << 20;
-    /// How long Kafka gathers records, until there are 64 KiB of them as they lie there, before it answers a fetch. 0: it answers with the first.
-    Millis gather{0};
+    /// How long Kafka waits for records, until there are 64 KiB of them as they lie there, before it answers a fetch. 0: it answers with the first.
+    Millis linger{0};
 };
 
 /// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off. auto.offset.reset is earliest;

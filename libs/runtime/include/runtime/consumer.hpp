@@ -22,16 +22,16 @@ public:
         handlers_.push_back(detail::make_handler<Fn>(self, policy));
         return *this;
     }
-    /// Takes the events for which a pass-through answered Outcome::aside(), as one batch in one transaction.
+    /// Takes the events for which a pass-through answered Outcome::defer(), as one batch in one transaction.
     template <auto Fn>
-    Consumer& aside(const typename detail::Signature<decltype(Fn)>::Self& self, Policy policy = {}) {
-        asides_.push_back(detail::make_handler<Fn>(self, policy));
+    Consumer& deferred(const typename detail::Signature<decltype(Fn)>::Self& self, Policy policy = {}) {
+        deferred_.push_back(detail::make_handler<Fn>(self, policy));
         return *this;
     }
-    /// Kafka gathers events for so long, or until there are 64 KiB of them, before it hands them out: for what nobody waits for. With some hundreds a second
+    /// Kafka waits for events for so long, or until there are 64 KiB of them, before it hands them out: for what nobody waits for. With some hundreds a second
     /// nearly every one would else be a fetch of its own.
-    Consumer& gather(Millis wait) {
-        gather_ = wait;
+    Consumer& linger(Millis wait) {
+        linger_ = wait;
         return *this;
     }
 
@@ -44,16 +44,16 @@ public:
 
     const std::string& name() const { return name_; }
     const std::vector<detail::Handler>& handlers() const { return handlers_; }
-    const std::vector<detail::Handler>& asides() const { return asides_; }
+    const std::vector<detail::Handler>& deferred_handlers() const { return deferred_; }
     bool passes_through() const { return !handlers_.empty() && handlers_.front().shape == detail::Shape::pass; }
     std::vector<std::string> topics() const;
-    Millis gathers() const { return gather_; }
+    Millis linger() const { return linger_; }
     int lanes_per_core() const { return lanes_per_core_; }
 
 private:
     std::string name_;
-    std::vector<detail::Handler> handlers_, asides_;
-    Millis gather_{0};
+    std::vector<detail::Handler> handlers_, deferred_;
+    Millis linger_{0};
     int lanes_per_core_ = 1;
 };
 

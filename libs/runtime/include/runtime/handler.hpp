@@ -40,7 +40,7 @@ struct In {
     const Envelope& meta;
 };
 
-/// For pass-throughs: the event may be taken apart, so that what goes on is moved and not copied. Not before the outcome is settled: what is put aside
+/// For pass-throughs: the event may be taken apart, so that what goes on is moved and not copied. Not before the outcome is settled: what is deferred
 /// must still be whole.
 template <class E>
 struct Take {
@@ -51,14 +51,14 @@ struct Take {
 /// What became of an event. Exceptions are for bugs and lost connections.
 class [[nodiscard]] Outcome {
 public:
-    enum class Kind { done, ignored, retry, later, reject, aside };
+    enum class Kind { done, ignored, retry, later, reject, defer };
     static Outcome done() { return Outcome(Kind::done); }
     static Outcome ignored(std::string_view why) { return Outcome(Kind::ignored, why); }             ///< counted, not an error
     static Outcome retry(std::string_view why, std::optional<Millis> after = {}) { return Outcome(Kind::retry, why, after); }
     static Outcome later(Millis after) { return Outcome(Kind::later, "later", after); }              ///< uses up no attempt, blocks no key
     static Outcome reject(std::string_view why) { return Outcome(Kind::reject, why); }               ///< dead letter now
-    /// Pass-throughs only: this event needs rows; it goes to the consumer's aside handler.
-    static Outcome aside() { return Outcome(Kind::aside); }
+    /// Pass-throughs only: this event needs rows; it goes to the consumer's deferred().
+    static Outcome defer() { return Outcome(Kind::defer); }
     Kind kind() const { return kind_; }
     const std::string& why() const { return why_; }
     const std::optional<Millis>& after() const { return after_; }
@@ -138,7 +138,7 @@ private:
 
 /// An activity's view of its event: no transaction is open, and the outside knows a repeat by the intent key.
 template <class E>
-struct Call {
+struct Intent {
     const E& event;
     const Envelope& meta;
     const std::string& intent_key;
@@ -242,7 +242,7 @@ template <class S, class E, class... M>
 struct Signature<Outcome (S::*)(Take<E>, Out<M...>&) const> : PassThrough<Take, S, E, M...> {};
 
 template <class S, class E, class... M>
-struct Signature<Outcome (S::*)(Call<E>, Out<M...>&) const> {
+struct Signature<Outcome (S::*)(Intent<E>, Out<M...>&) const> {
     static constexpr Shape shape = Shape::activity;
     using Self = S;
     using Consumed = E;
@@ -251,7 +251,7 @@ struct Signature<Outcome (S::*)(Call<E>, Out<M...>&) const> {
         Handler h;
         h.activity = [&self](const Event& e, const std::string& key, std::vector<std::function<void(pg::Tx&)>>& closing, Sink& sink) {
             Out<M...> out(sink, &e.meta);
-            return (self.*Fn)(Call<E>{static_cast<const E&>(*e.message), e.meta, key, closing}, out);
+            return (self.*Fn)(Intent<E>{static_cast<const E&>(*e.message), e.meta, key, closing}, out);
         };
         h.emits = {&events::type_of<M>()...};
         return h;
