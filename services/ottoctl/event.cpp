@@ -57,6 +57,8 @@ struct Search {
     Sightings sightings;
     std::optional<Reported> inbound, routed;
     std::vector<std::string> notes;
+    /// As it was routed, else as it came in.
+    const std::optional<Reported>& report() const { return routed ? routed : inbound; }
 };
 
 /// Reads the newest records of each topic, or those since a time, and says on standard error how far it is.
@@ -129,100 +131,119 @@ std::string at(const Record& r, const char* name) {
     return c ? c->text : std::string{};
 }
 
-}  // namespace
+/// What the tables know of an event.
+struct Stored {
+    std::vector<Record> held, parked, dead, outbox, intents, inbox, actions, calls;
+    bool nothing() const {
+        return held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() && actions.empty();
+    }
+};
 
-int event(const Invocation& call) {
-    bool persons = call.has("show-persons");
-    auto id = id_of(call.operands().front());
-    auto db = operators_database(call.settings());
-    // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading topics.
-    std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value(),
-                       events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.JobReported", 0).value()};
-    Search search;
-    if (!call.has("no-topics")) search_topics(call, ids, search);
-    auto sightings = search.sightings.family(ids);
-
+/// Asks all tables; what is held says what the event is, if the topics did not.
+Stored stored_of(pg::Connection& db, const std::set<Uuid>& ids, Search& search) {
+    Stored s;
     auto tx = db.begin(pg::Scope::none());
     auto all = pg::Param::array(texts(ids));
-    auto held = records(tx, sql::event_held, {all});
+    s.held = records(tx, sql::event_held, {all});
     std::set<std::string> companies;
     tx.each(sql::event_held_record, {all}, [&](const pg::Fields& f) {
         if (!search.inbound) search.inbound = from_inbound(f.bytes("record"));
         if (auto to = f.maybe_text("released_to")) companies.insert(*to);
     });
-    auto parked = records(tx, sql::event_parked, {all});
-    auto dead = records(tx, sql::event_dead, {all});
-    auto outbox = records(tx, sql::event_outbox, {all});
-    auto intents = records(tx, sql::event_intents, {all});
-    auto actions = records(tx, sql::event_actions, {all});
-    const auto& report_of = search.routed ? search.routed : search.inbound;
+    s.parked = records(tx, sql::event_parked, {all});
+    s.dead = records(tx, sql::event_dead, {all});
+    s.outbox = records(tx, sql::event_outbox, {all});
+    s.intents = records(tx, sql::event_intents, {all});
+    s.actions = records(tx, sql::event_actions, {all});
     if (search.routed) companies.insert(search.routed->company);
-    for (const auto* list : {&parked, &dead})
+    for (const auto* list : {&s.parked, &s.dead})
         for (const auto& r : *list) companies.insert(at(r, "company_id"));
     companies.erase("");
-    auto inbox = companies.empty() ? records(tx, sql::inbox_of_any, {all}) : records(tx, sql::inbox_of_company, {pg::Param::array(std::vector<std::string>(companies.begin(), companies.end())), all});
-    for (const auto& r : inbox) companies.insert(at(r, "company_id"));
-    std::vector<Record> calls;
-    if (report_of) {
+    auto of_companies = pg::Param::array(std::vector<std::string>(companies.begin(), companies.end()));
+    s.inbox = companies.empty() ? records(tx, sql::inbox_of_any, {all}) : records(tx, sql::inbox_of_company, {of_companies, all});
+    for (const auto& r : s.inbox) companies.insert(at(r, "company_id"));
+    if (const auto& report_of = search.report()) {
         std::vector<std::string> aliases(report_of->call.aliases().begin(), report_of->call.aliases().end());
         aliases.push_back(report_of->call.provider_call_id());
         for (const auto& company : companies)
-            for (auto& r : records(tx, sql::event_calls, {company, report_of->receipt.provider(), pg::Param::array(aliases)})) calls.push_back(std::move(r));
+            for (auto& r : records(tx, sql::event_calls, {company, report_of->receipt.provider(), pg::Param::array(aliases)}))
+                s.calls.push_back(std::move(r));
     }
     tx.commit();
+    return s;
+}
 
-    Report report;
-    if (sightings.empty() && held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() && actions.empty()) {
-        report.note("Nothing is known of " + id.to_string() + ": it is in no topic that was searched and in no table. Topics keep events for 7 days; a refused webhook (401) leaves only a log line.");
-        for (auto& n : search.notes) report.note(n);
-        print(call, report);
-        return kRefused;
-    }
-    Record head{{"event_id", id.to_string()}};
-    if (report_of) {
-        const auto& r = *report_of;
-        put(head, "provider", r.receipt.provider());
-        put(head, "kind", r.kind);
-        put(head, "received_at", from_micros(r.receipt.received_at_us()));
-        put(head, "path", r.receipt.request_target().substr(0, r.receipt.request_target().find('?')));
-        put(head, "body_bytes", r.receipt.raw_body().size());
-        put(head, "verdict", verdict_text(r.receipt.verdict()));
-        put(head, "swept", r.receipt.swept());
-        put(head, "proven_company_id", r.receipt.proven_company_id());
-        put(head, "routed_to", search.routed ? Cell(search.routed->company) : !held.empty() ? find(held.front(), "released_to") ? *find(held.front(), "released_to") : Cell() : Cell());
-        put(head, "tracking_number", r.call.tracking_number());
-        put(head, "customer", persons ? r.call.customer_phone() : mask_number(r.call.customer_phone()));
-        put(head, "provider_call_id", r.call.provider_call_id());
-        if (!r.not_understood.empty()) put(head, "not_understood", r.not_understood);
-        Cell payload;
-        payload.json = persons ? r.json : mask_event(JsonDocument::parse(r.json).value().root());
-        payload.text = payload.json;
-        if (call.json() || persons) put(head, "payload", payload);
-    }
-    report.one("event", std::move(head));
+/// The webhook itself, and whom it was routed to.
+void describe(Record& head, const Invocation& call, const Search& search, const Stored& stored) {
+    const auto& r = *search.report();
+    bool persons = call.has("show-persons");
+    const Cell* released_to = stored.held.empty() ? nullptr : find(stored.held.front(), "released_to");
+    put(head, "provider", r.receipt.provider());
+    put(head, "kind", r.kind);
+    put(head, "received_at", from_micros(r.receipt.received_at_us()));
+    put(head, "path", r.receipt.request_target().substr(0, r.receipt.request_target().find('?')));
+    put(head, "body_bytes", r.receipt.raw_body().size());
+    put(head, "verdict", verdict_text(r.receipt.verdict()));
+    put(head, "swept", r.receipt.swept());
+    put(head, "proven_company_id", r.receipt.proven_company_id());
+    put(head, "routed_to", search.routed ? Cell(search.routed->company) : released_to ? *released_to : Cell());
+    put(head, "tracking_number", r.call.tracking_number());
+    put(head, "customer", persons ? r.call.customer_phone() : mask_number(r.call.customer_phone()));
+    put(head, "provider_call_id", r.call.provider_call_id());
+    if (!r.not_understood.empty()) put(head, "not_understood", r.not_understood);
+    if (!call.json() && !persons) return;
+    Cell payload;
+    payload.json = persons ? r.json : mask_event(JsonDocument::parse(r.json).value().root());
+    payload.text = payload.json;
+    put(head, "payload", payload);
+}
+
+std::vector<Record> shown(const std::vector<Sighting>& sightings) {
     std::vector<Record> seen;
     for (const auto& s : sightings)
         seen.push_back({{"topic", s.at.topic}, {"partition", static_cast<std::int64_t>(s.at.partition)}, {"offset", s.offset}, {"type", s.type}, {"event_id", s.id.to_string()},
                         {"caused_by", s.cause ? Cell(s.cause->to_string()) : Cell()}, {"by", s.source}, {"time", s.time}});
+    return seen;
+}
+
+/// Where it stands, in one sentence with the cure, and what an operator did to it, if that is not the sentence.
+struct Conclusion {
+    std::string where, discarded;
+};
+
+Conclusion concluded(const Stored& s, bool persons) {
     // Applied is what a consumer took and nobody discarded afterwards.
     std::set<std::string> appliers;
-    for (const auto& r : inbox) appliers.insert(at(r, "consumer"));
+    for (const auto& r : s.inbox) appliers.insert(at(r, "consumer"));
     std::string discarded;
-    for (const auto& r : actions)
+    for (const auto& r : s.actions)
         if (at(r, "action") == "dead_letter.discard") {
             appliers.erase(at(r, "consumer"));
             discarded = at(r, "operator") + " discarded it for " + at(r, "consumer") + " at " + at(r, "at") + ": " + at(r, "reason") + ".";
         }
-    std::string conclusion;
-    if (!dead.empty()) conclusion = "The consumer " + at(dead.back(), "consumer") + " gave it up: " + (persons ? at(dead.back(), "error") : scrub(at(dead.back(), "error"))) + ". Cure: ottoctl dead-letters show " + at(dead.back(), "id");
-    else if (!parked.empty()) conclusion = "The consumer " + at(parked.back(), "consumer") + " tries it again at " + at(parked.back(), "next_at") + ": " + (persons ? at(parked.back(), "error") : scrub(at(parked.back(), "error")));
-    else if (!held.empty() && at(held.front(), "released_at").empty()) conclusion = "It is held: " + at(held.front(), "reason") + ". Cure: " + at(held.front(), "cure");
-    else if (!discarded.empty() && appliers.empty()) conclusion = std::exchange(discarded, {});
-    else if (!calls.empty()) conclusion = "It is applied: call " + at(calls.back(), "call_id") + " of " + at(calls.back(), "company_id") + " stands at " + at(calls.back(), "status") + ".";
-    else if (!inbox.empty()) conclusion = "It is applied by " + at(inbox.back(), "consumer") + " at " + at(inbox.back(), "applied_at") + ".";
-    else conclusion = "It is on its way: no consumer has applied it yet (ottoctl lag).";
-    report.many("topics", std::move(seen), {"topic", "partition", "offset", "type", "event_id", "time"}, "in no topic that was searched");
-    auto masked = [&](std::vector<Record> list, bool keep_reason = false) {
+    auto error = [&](const Record& r) { return persons ? at(r, "error") : scrub(at(r, "error")); };
+    if (!s.dead.empty()) {
+        const auto& r = s.dead.back();
+        return {"The consumer " + at(r, "consumer") + " gave it up: " + error(r) + ". Cure: ottoctl dead-letters show " + at(r, "id"), discarded};
+    }
+    if (!s.parked.empty()) {
+        const auto& r = s.parked.back();
+        return {"The consumer " + at(r, "consumer") + " tries it again at " + at(r, "next_at") + ": " + error(r), discarded};
+    }
+    if (!s.held.empty() && at(s.held.front(), "released_at").empty())
+        return {"It is held: " + at(s.held.front(), "reason") + ". Cure: " + at(s.held.front(), "cure"), discarded};
+    if (!discarded.empty() && appliers.empty()) return {discarded, {}};
+    if (!s.calls.empty()) {
+        const auto& r = s.calls.back();
+        return {"It is applied: call " + at(r, "call_id") + " of " + at(r, "company_id") + " stands at " + at(r, "status") + ".", discarded};
+    }
+    if (!s.inbox.empty()) return {"It is applied by " + at(s.inbox.back(), "consumer") + " at " + at(s.inbox.back(), "applied_at") + ".", discarded};
+    return {"It is on its way: no consumer has applied it yet (ottoctl lag).", discarded};
+}
+
+/// Everything stored, persons masked unless they are to be shown; the reason for which something is held stays.
+void list_stored(Report& report, Stored s, bool persons) {
+    auto masked = [persons](std::vector<Record> list, bool keep_reason = false) {
         if (persons) return list;
         for (auto& r : list) {
             Cell reason = find(r, "reason") ? *find(r, "reason") : Cell();
@@ -231,17 +252,46 @@ int event(const Invocation& call) {
         }
         return list;
     };
-    if (!held.empty()) report.many("held", masked(std::move(held), true), {"held_at", "reason", "released_at", "released_to"});
-    report.many("inbox", std::move(inbox), {"consumer", "event_id", "company_id", "applied_at"}, "no consumer has applied it");
-    if (!parked.empty()) report.many("parked", masked(std::move(parked)), {"consumer", "event_id", "attempt", "error", "next_at"});
-    if (!dead.empty()) report.many("dead_letters", masked(std::move(dead)), {"id", "consumer", "dead_at", "error"});
-    if (!outbox.empty()) report.many("outbox", std::move(outbox));
-    if (!intents.empty()) report.many("intents", masked(std::move(intents)), {"consumer", "event_id", "state", "attempt", "error"});
-    if (!actions.empty()) report.many("operators", std::move(actions));
-    if (!calls.empty()) report.many("rows", masked(std::move(calls)));
+    if (!s.held.empty()) report.many("held", masked(std::move(s.held), true), {"held_at", "reason", "released_at", "released_to"});
+    report.many("inbox", std::move(s.inbox), {"consumer", "event_id", "company_id", "applied_at"}, "no consumer has applied it");
+    if (!s.parked.empty()) report.many("parked", masked(std::move(s.parked)), {"consumer", "event_id", "attempt", "error", "next_at"});
+    if (!s.dead.empty()) report.many("dead_letters", masked(std::move(s.dead)), {"id", "consumer", "dead_at", "error"});
+    if (!s.outbox.empty()) report.many("outbox", std::move(s.outbox));
+    if (!s.intents.empty()) report.many("intents", masked(std::move(s.intents)), {"consumer", "event_id", "state", "attempt", "error"});
+    if (!s.actions.empty()) report.many("operators", std::move(s.actions));
+    if (!s.calls.empty()) report.many("rows", masked(std::move(s.calls)));
+}
+
+}  // namespace
+
+int event(const Invocation& call) {
+    auto id = id_of(call.operands().front());
+    auto db = operators_database(call.settings());
+    // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading topics.
+    std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value(),
+                       events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.JobReported", 0).value()};
+    Search search;
+    if (!call.has("no-topics")) search_topics(call, ids, search);
+    auto sightings = search.sightings.family(ids);
+    auto stored = stored_of(db, ids, search);
+
+    Report report;
+    if (sightings.empty() && stored.nothing()) {
+        report.note("Nothing is known of " + id.to_string() + ": it is in no topic that was searched and in no table. Topics keep events for 7 days; a refused webhook (401) leaves only a log line.");
+        for (auto& n : search.notes) report.note(n);
+        print(call, report);
+        return kRefused;
+    }
+    Record head{{"event_id", id.to_string()}};
+    if (search.report()) describe(head, call, search, stored);
+    report.one("event", std::move(head));
+    report.many("topics", shown(sightings), {"topic", "partition", "offset", "type", "event_id", "time"}, "in no topic that was searched");
+    bool persons = call.has("show-persons");
+    auto conclusion = concluded(stored, persons);
+    list_stored(report, std::move(stored), persons);
     for (auto& n : search.notes) report.note(n);
-    if (!discarded.empty()) report.note(discarded);
-    report.note(conclusion);
+    if (!conclusion.discarded.empty()) report.note(conclusion.discarded);
+    report.note(conclusion.where);
     print(call, report);
     return kDone;
 }

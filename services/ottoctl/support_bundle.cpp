@@ -79,84 +79,122 @@ private:
     std::map<std::string, std::size_t> counts_;
 };
 
-}  // namespace
+/// What is asked about: one company, one number, a time around a moment.
+struct Question {
+    std::string company, number;
+    Instant at, from, to;
 
-int support_bundle(const Invocation& call) {
-    auto company = call.option("company"), number_text = call.option("number"), at_text = call.option("at");
-    if (!company || !number_text || !at_text) throw UsageError("support-bundle takes --company, --number and --at", "the company's id, its tracking number, the time of the call");
-    auto number = normalize_phone(*number_text);
-    if (!number.e164) throw UsageError("--number is no callable number", "write it as +15205232772");
-    auto spoken = parse_spoken_time(*at_text);
-    if (!spoken || !spoken->moment) throw UsageError("--at is '" + *at_text + "'", "it takes a time with its zone: 2026-11-21T14:05:00Z, or with an offset");
-    auto moment = spoken->moment;
-    auto window = call.duration("window", Millis{2 * 3'600'000});
-    Instant from = *moment - window, to = *moment + window;
-
-    auto db = operators_database(call.settings());
-    auto tx = db.begin(pg::Scope::none());
-    auto profile = records(tx, sql::support_company, {*company});
-    if (profile.empty()) {
-        std::fprintf(stderr, "ottoctl: there is no company '%s'; its id is its organization's at Clerk, org_…, and ottoctl sweep lists who is connected to CallRail\n", company->c_str());
-        return kRefused;
+    static Question of(const Invocation& call) {
+        auto company = call.option("company"), number_text = call.option("number"), at_text = call.option("at");
+        if (!company || !number_text || !at_text)
+            throw UsageError("support-bundle takes --company, --number and --at", "the company's id, its tracking number, the time of the call");
+        auto number = normalize_phone(*number_text);
+        if (!number.e164) throw UsageError("--number is no callable number", "write it as +15205232772");
+        auto spoken = parse_spoken_time(*at_text);
+        if (!spoken || !spoken->moment)
+            throw UsageError("--at is '" + *at_text + "'", "it takes a time with its zone: 2026-11-21T14:05:00Z, or with an offset");
+        auto window = call.duration("window", Millis{2 * 3'600'000});
+        return {*company, number.text, *spoken->moment, *spoken->moment - window, *spoken->moment + window};
     }
-    std::vector<std::string> forbidden;
-    auto settings = settings_shown(forbidden);
-    std::int64_t elsewhere = 0;
-    tx.each(sql::support_owner, {number.text, *company, *moment}, [&](const pg::Fields& f) { elsewhere = f.integer("n"); });
-    auto numbers = records(tx, sql::support_numbers, {*company, number.text});
-    auto calls = records(tx, sql::support_calls, {*company, number.text, from, to});
-    auto held = records(tx, sql::support_held, {number.text, *company, from, to});
-    auto dead = records(tx, sql::support_dead, {*company, from, to});
-    auto parked = records(tx, sql::support_parked, {*company});
-    auto versions = records(tx, sql::support_versions);
-    auto lag = measure_lag(tx, call.settings().get(app::kKafkaBrokers), Millis{10'000});
-    auto waiting = records(tx, sql::waiting);
-    tx.commit();
+};
 
-    auto stamp = to_rfc3339(system_clock().now()).substr(0, 19);
-    std::erase_if(stamp, [](char c) { return c == ':' || c == '-'; });
-    fs::path folder = call.option("out").value_or("otto-support-" + *company + "-" + stamp);
-    Bundle bundle(folder);
-    // The number itself too: with its last digits and its hash in the logs it is found by who knows it.
-    forbidden.push_back(number.text);
-    forbidden.push_back(number.text.substr(1));
-    bundle.forbid(forbidden);
+/// What the database and Kafka say of it.
+struct Answer {
+    std::vector<Record> profile, numbers, calls, held, dead, parked, versions, waiting;
+    bool elsewhere = false;  ///< the number was another company's at the moment
+    Result<std::vector<PartitionLag>> lag;
 
-    LogQuestion question{tel::phone_hash(number.text), *company, from, to, {}};
-    for (const auto* list : {&calls, &held})
+    /// Nothing if there is no such company.
+    static std::optional<Answer> to(const Question& q, const app::Settings& settings) {
+        auto db = operators_database(settings);
+        auto tx = db.begin(pg::Scope::none());
+        auto profile = records(tx, sql::support_company, {q.company});
+        if (profile.empty()) return std::nullopt;
+        bool elsewhere = false;
+        tx.each(sql::support_owner, {q.number, q.company, q.at}, [&](const pg::Fields& f) { elsewhere = f.integer("n") > 0; });
+        Answer a{.profile = std::move(profile),
+                 .numbers = records(tx, sql::support_numbers, {q.company, q.number}),
+                 .calls = records(tx, sql::support_calls, {q.company, q.number, q.from, q.to}),
+                 .held = records(tx, sql::support_held, {q.number, q.company, q.from, q.to}),
+                 .dead = records(tx, sql::support_dead, {q.company, q.from, q.to}),
+                 .parked = records(tx, sql::support_parked, {q.company}),
+                 .versions = records(tx, sql::support_versions),
+                 .waiting = records(tx, sql::waiting),
+                 .elsewhere = elsewhere,
+                 .lag = measure_lag(tx, settings.get(app::kKafkaBrokers), Millis{10'000})};
+        tx.commit();
+        put(a.versions.front(), "ottoctl_schema", std::string(schema::latest()));
+        return a;
+    }
+
+    bool number_registered() const {
+        return std::any_of(numbers.begin(), numbers.end(), [](const Record& r) { return find(r, "asked_about")->text == "yes"; });
+    }
+};
+
+LogQuestion lines_asked_for(const Question& q, const Answer& a) {
+    LogQuestion question{tel::phone_hash(q.number), q.company, q.from, q.to, {}};
+    for (const auto* list : {&a.calls, &a.held})
         for (const auto& r : *list) {
             if (auto* trace = find(r, "traceparent"); trace && trace->text.size() == 55) question.ids.insert(trace->text.substr(3, 32));
             if (auto* id = find(r, "event_id"); id && !id->text.empty()) question.ids.insert(id->text);
         }
-    bool registered = std::any_of(numbers.begin(), numbers.end(), [](const Record& r) { return find(r, "asked_about")->text == "yes"; });
+    return question;
+}
 
-    auto said = profile.front();
-    bundle.part("company", std::move(profile));
-    bundle.part("numbers", std::move(numbers));
-    bundle.part("calls", std::move(calls));
-    bundle.part("held", std::move(held));
-    bundle.part("dead_letters", std::move(dead));
-    bundle.part("parked", std::move(parked));
-    put(versions.front(), "ottoctl_schema", std::string(schema::latest()));
-    bundle.part("versions", std::move(versions));
+fs::path folder_of(const Invocation& call, const Question& q) {
+    auto stamp = to_rfc3339(system_clock().now()).substr(0, 19);
+    std::erase_if(stamp, [](char c) { return c == ':' || c == '-'; });
+    return call.option("out").value_or("otto-support-" + q.company + "-" + stamp);
+}
+
+/// A file a list, the lag, the spools and the settings.
+void fill(Bundle& bundle, const Answer& a, const app::Settings& settings, Record shown) {
+    bundle.part("company", a.profile);
+    bundle.part("numbers", a.numbers);
+    bundle.part("calls", a.calls);
+    bundle.part("held", a.held);
+    bundle.part("dead_letters", a.dead);
+    bundle.part("parked", a.parked);
+    bundle.part("versions", a.versions);
     Report lags;
-    if (lag) lags.many("lag", by_topic(*lag));
-    else lags.note("The lag is not known: " + lag.error().message);
-    lags.many("waiting", std::move(waiting));
+    if (a.lag) lags.many("lag", by_topic(*a.lag));
+    else lags.note("The lag is not known: " + a.lag.error().message);
+    lags.many("waiting", a.waiting);
     bundle.write("lag.json", lags.json() + "\n");
-    if (auto spools = spools_under(call.settings().get(ingress::kSpoolDir)); spools && !spools->empty()) {
+    if (auto spools = spools_under(settings.get(ingress::kSpoolDir)); spools && !spools->empty()) {
         std::vector<Record> list;
         for (const auto& [dir, s] : *spools) list.push_back({{"dir", dir}, {"rows", s.rows}, {"bytes", s.bytes}, {"oldest_at", s.oldest}});
         bundle.part("spools", std::move(list));
     }
-    Report shown;
-    shown.one("settings", std::move(settings));
-    bundle.write("settings.json", shown.json() + "\n");
+    Report all;
+    all.one("settings", std::move(shown));
+    bundle.write("settings.json", all.json() + "\n");
+}
+
+}  // namespace
+
+int support_bundle(const Invocation& call) {
+    const auto asked = Question::of(call);
+    const auto answer = Answer::to(asked, call.settings());
+    if (!answer) {
+        std::fprintf(stderr, "ottoctl: there is no company '%s'; its id is its organization's at Clerk, org_…, and ottoctl sweep lists who is connected to CallRail\n", asked.company.c_str());
+        return kRefused;
+    }
+    std::vector<std::string> forbidden;
+    auto settings = settings_shown(forbidden);
+    const auto folder = folder_of(call, asked);
+    Bundle bundle(folder);
+    // The number itself too: with its last digits and its hash in the logs it is found by who knows it.
+    forbidden.push_back(asked.number);
+    forbidden.push_back(asked.number.substr(1));
+    bundle.forbid(std::move(forbidden));
+    fill(bundle, *answer, call.settings(), std::move(settings));
 
     std::string remark;
     std::size_t log_lines = 0;
     if (auto logs = call.option("logs")) {
-        auto found = find_log_lines(*logs, std::move(question));
+        auto found = find_log_lines(*logs, lines_asked_for(asked, *answer));
         log_lines = found.lines.size();
         std::string text;
         for (const auto& line : found.lines) text.append(line).append("\n");
@@ -165,14 +203,14 @@ int support_bundle(const Invocation& call) {
     } else {
         remark = "No logs are in it: --logs DIR takes the lines that concern the number.";
     }
-    Record summary{{"company_id", *company},
-                   {"number", mask_number(number.text)},
-                   {"number_registered", registered},
-                   {"number_of_another_company", elsewhere > 0},
-                   {"signing_key", find(said, "callrail_signing_key")->text},
-                   {"at", *moment},
-                   {"from", from},
-                   {"to", to},
+    Record summary{{"company_id", asked.company},
+                   {"number", mask_number(asked.number)},
+                   {"number_registered", answer->number_registered()},
+                   {"number_of_another_company", answer->elsewhere},
+                   {"signing_key", find(answer->profile.front(), "callrail_signing_key")->text},
+                   {"at", asked.at},
+                   {"from", asked.from},
+                   {"to", asked.to},
                    {"calls", bundle.count("calls")},
                    {"held", bundle.count("held")},
                    {"dead_letters", bundle.count("dead_letters")},
@@ -184,7 +222,8 @@ int support_bundle(const Invocation& call) {
     if (!remark.empty()) report.note(remark);
     bundle.write("summary.txt", "A bundle for Otto's support: one company, one number, around one moment. Secrets are shown as set or not set, telephone numbers by their last\n"
                                 "four digits, and nothing that a person said is in it.\n\n" + report.text());
-    report.note("Written to " + folder.string() + ". To send it: tar -czf " + folder.filename().string() + ".tar.gz -C " + (folder.has_parent_path() ? folder.parent_path().string() : ".") + " " + folder.filename().string());
+    auto parent = folder.has_parent_path() ? folder.parent_path().string() : ".";
+    report.note("Written to " + folder.string() + ". To send it: tar -czf " + folder.filename().string() + ".tar.gz -C " + parent + " " + folder.filename().string());
     print(call, report);
     return kDone;
 }
