@@ -72,7 +72,7 @@ bool Activities::one(pg::Connection& db) {
     google::protobuf::Arena arena;
     auto d = decode(taken->record, consumer_.handlers(), arena);
     d.event.meta.attempt = taken->attempt;
-    Done done{*taken, d, Outcome::reject(d.unreadable.empty() ? "no activity takes " + d.event.meta.type : d.unreadable), Sink(consumer_.name()), {}, d.handler ? d.handler->policy.retry : Retry{}};
+    Done done{*taken, d, Outcome::reject(d.unreadable.empty() ? "no activity takes " + d.event.meta.type : d.unreadable), Sink(consumer_.name()), {}, d.retry()};
     if (taken->attempt > done.retry.attempts + kLastTry) {
         done.outcome = Outcome::reject("attempts used up: it was begun " + std::to_string(taken->attempt - 1) + " times, and how it ended was not written");
     } else if (d.handler && d.handler->activity) {

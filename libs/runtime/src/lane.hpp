@@ -158,6 +158,9 @@ private:
     void committed(Attempt&, const std::vector<std::int64_t>& outbox, std::chrono::steady_clock::time_point started);
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
+    /// Nothing: it is applied, and no longer parked.
+    std::optional<Outcome> apply_parked(const Tp&, const Part&, const StoredRecord&, const Decoded&);
+    void put_off_parked(const Tp&, const Part&, const StoredRecord&, const Decoded&, const Outcome& failure);
     void settle(pg::Tx&, const Leg&, const kafka::Record&, const Decoded&, const Outcome&, int attempts, After&);
     void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error, Millis after);
     using LegOf = std::function<const Tp&(const Sink::Item&)>;

@@ -47,7 +47,6 @@ void Lane::run_parked(const Tp& tp, Part& part) {
 }
 
 void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
-    int attempt_number = s.attempt + 1;
     {
         auto tx = db_.begin(pg::Scope::none());  // on record before the event is touched: one that kills the process is not tried for ever
         tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
@@ -57,41 +56,10 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     part.begun_parked = s.id;
     google::protobuf::Arena arena;
     auto d = decode(s.record, consumer_.handlers(), arena);
-    d.event.meta.attempt = attempt_number;
-    const Retry retry = d.handler ? d.handler->policy.retry : Retry{};
+    d.event.meta.attempt = s.attempt + 1;
     std::optional<Outcome> failure;
-    auto ended = [&] {
-        part.begun_parked.reset();
-        part.stalls.erase(s.id);
-    };
-    auto began = attempt_number > retry.attempts + kLastTry ? Outcome::reject("attempts used up") : Outcome::done();
     try {
-        if (!began.settled()) failure = began;
-        else if (!d.handler) failure = Outcome::reject(d.unreadable.empty() ? "no handler takes " + d.event.meta.type : d.unreadable);
-        else {
-            auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
-            tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
-            tx.write(sql::parked_delete, at(tp, {s.id}));
-            Sink sink(consumer_.name());
-            Outcome outcome = Outcome::done();
-            const detail::Event* event = &d.event;
-            if (d.handler->shape == detail::Shape::batch) d.handler->batch(std::span(&event, 1), tx, sink);
-            else if (d.handler->shape == detail::Shape::activity)
-                tx.write(sql::intend, {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id, d.event.meta.company, d.event.meta.type,
-                                       pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
-            else outcome = d.handler->one(d.event, &tx, sink);
-            if (outcome.settled()) {
-                LegOf here = [&tp](const Sink::Item&) -> const Tp& { return tp; };
-                auto ids = write_outbox(tx, sink, here);
-                tx.commit();
-                publish(sink, ids, here);
-                if (d.handler->shape == detail::Shape::activity && options_.poke_activities) options_.poke_activities();
-                metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
-                ended();
-                return;
-            }
-            failure = outcome;
-        }
+        failure = apply_parked(tp, part, s, d);
     } catch (const pg::SqlFailure& e) {
         if (e.perhaps_its_own()) failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
         else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
@@ -99,29 +67,61 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     } catch (const std::exception& e) {
         failure = Outcome::retry(e.what());
     }
-    Tally tally;
+    if (failure) put_off_parked(tp, part, s, d, *failure);
+    part.begun_parked.reset();
+    if (!failure || failure->kind() != Outcome::Kind::later) part.stalls.erase(s.id);
+}
+
+std::optional<Outcome> Lane::apply_parked(const Tp& tp, const Part& part, const StoredRecord& s, const Decoded& d) {
+    if (d.event.meta.attempt > d.retry().attempts + kLastTry) return Outcome::reject("attempts used up");
+    if (!d.handler) return Outcome::reject(d.unreadable.empty() ? "no handler takes " + d.event.meta.type : d.unreadable);
     auto tx = db_.begin(pg::Scope::companies({d.event.meta.company}));
     tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
-    auto history = failure->kind() == Outcome::Kind::later ? s.history : longer_history(s.history, failure->why(), system_clock().now());
-    if (failure->kind() == Outcome::Kind::later) {
-        tx.write(sql::parked_failed, at(tp, {s.id, "", history, system_clock().now() + failure->after().value_or(Millis{1'000}), s.attempt}));
-    } else if (failure->kind() == Outcome::Kind::reject || attempt_number >= retry.attempts) {
-        dead_letter(tx, consumer_.name(), tp, std::nullopt, s.record, d, failure->why(), history);
+    tx.write(sql::parked_delete, at(tp, {s.id}));
+    Sink sink(consumer_.name());
+    Outcome outcome = Outcome::done();
+    const detail::Event* event = &d.event;
+    const bool activity = d.handler->shape == detail::Shape::activity;
+    if (d.handler->shape == detail::Shape::batch) d.handler->batch(std::span(&event, 1), tx, sink);
+    else if (activity)
+        tx.write(sql::intend, {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id, d.event.meta.company, d.event.meta.type,
+                               pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
+    else outcome = d.handler->one(d.event, &tx, sink);
+    if (!outcome.settled()) return outcome;
+    LegOf here = [&tp](const Sink::Item&) -> const Tp& { return tp; };
+    auto ids = write_outbox(tx, sink, here);
+    tx.commit();
+    publish(sink, ids, here);
+    if (activity && options_.poke_activities) options_.poke_activities();
+    metrics_.handled(d.event.meta.type, outcome.kind() == Outcome::Kind::done ? "done" : "ignored");
+    return std::nullopt;
+}
+
+void Lane::put_off_parked(const Tp& tp, const Part& part, const StoredRecord& s, const Decoded& d, const Outcome& failure) {
+    const auto& meta = d.event.meta;
+    const Retry retry = d.retry();
+    Tally tally;
+    auto tx = db_.begin(pg::Scope::companies({meta.company}));
+    tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
+    const auto now = system_clock().now();
+    auto history = failure.kind() == Outcome::Kind::later ? s.history : longer_history(s.history, failure.why(), now);
+    if (failure.kind() == Outcome::Kind::later) {
+        tx.write(sql::parked_failed, at(tp, {s.id, "", history, now + failure.after().value_or(Millis{1'000}), s.attempt}));
+    } else if (failure.kind() == Outcome::Kind::reject || meta.attempt >= retry.attempts) {
+        dead_letter(tx, consumer_.name(), tp, std::nullopt, s.record, d, failure.why(), history);
         tx.write(sql::parked_delete, at(tp, {s.id}));
         tally.dead();
-        tally.handled(d.event.meta.type, "dead");
+        tally.handled(meta.type, "dead");
         tally.say([&] {
-            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", d.event.meta.id.value().to_string()}, {"type", d.event.meta.type},
-                                                     {"company_id", d.event.meta.company.value()}, {"attempts", attempt_number}, {"why", failure->why()}});
+            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", meta.id.value().to_string()}, {"type", meta.type},
+                                                     {"company_id", meta.company.value()}, {"attempts", meta.attempt}, {"why", failure.why()}});
         });
     } else {
-        auto pause = failure->after().value_or(retry.pause.pause(attempt_number - 1, std::hash<Uuid>{}(d.event.meta.id.value())));
-        tx.write(sql::parked_failed, at(tp, {s.id, storable(failure->why()), history, system_clock().now() + pause, attempt_number}));
+        auto pause = failure.after().value_or(retry.pause.pause(meta.attempt - 1, std::hash<Uuid>{}(meta.id.value())));
+        tx.write(sql::parked_failed, at(tp, {s.id, storable(failure.why()), history, now + pause, meta.attempt}));
     }
     tx.commit();
     metrics_.count(tally);
-    if (failure->kind() == Outcome::Kind::later) part.begun_parked.reset();
-    else ended();
 }
 
 }  // namespace otto::rt

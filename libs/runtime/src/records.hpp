@@ -27,6 +27,7 @@ struct Decoded {
     detail::Event event;
     const detail::Handler* handler = nullptr;  ///< null: no handler for this type
     std::string unreadable;                    ///< why it cannot be an event
+    Retry retry() const { return handler ? handler->policy.retry : Retry{}; }
 };
 
 /// The company that an event is of, "" if its type is not known here or names none.
