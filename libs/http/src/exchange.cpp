@@ -106,7 +106,7 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route
     request.trace = given.trace;
     request.received_at = given.received_at;
     if (route.async) {
-        loop.gather(route.async, {std::move(given), std::move(responder)});
+        loop.collect(route.async, {std::move(given), std::move(responder)});
         return answer;
     }
     auto shared = std::make_shared<Responder>(std::move(responder));

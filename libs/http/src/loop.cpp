@@ -36,7 +36,7 @@ void Loop::close() {
     }
 }
 
-void Loop::gather(const std::shared_ptr<const AsyncHandler>& handler, PendingRequest asked) {
+void Loop::collect(const std::shared_ptr<const AsyncHandler>& handler, PendingRequest asked) {
     if (gathered_.empty()) net::post(*io, [self = shared_from_this()] { self->hand_over(); });  // behind what is ready already
     auto found = std::find_if(gathered_.begin(), gathered_.end(), [&](const auto& g) { return g.first == handler; });
     auto& together = found == gathered_.end() ? gathered_.emplace_back(handler, std::vector<PendingRequest>()).second : found->second;

@@ -67,7 +67,7 @@ public:
     }
     Task<void> watch_deadlines();
     /// Gives it to the handler, with all others that come before this turn of the loop ends.
-    void gather(const std::shared_ptr<const AsyncHandler>&, PendingRequest);
+    void collect(const std::shared_ptr<const AsyncHandler>&, PendingRequest);
 
     std::unique_ptr<net::io_context> io;  // null once it has ended
     std::unordered_set<Connection*> open;  // of the loop's thread, as all below

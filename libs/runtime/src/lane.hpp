@@ -86,7 +86,7 @@ private:
         std::size_t parked = 0;            ///< events
         std::map<std::int64_t, int> stalls;///< by parked event: database failures that may be its own, in a row
         std::size_t careful = 0;           ///< new events whose begins are still put on record, after an owner died
-        std::size_t suspects = 0;          ///< of them, those among which is one over which an owner died
+        std::size_t candidates = 0;          ///< of them, those among which is one over which an owner died
         Begun begun;                       ///< the last begin that was put on record
         std::optional<std::int64_t> begun_parked;
         OwnedMetrics metrics;

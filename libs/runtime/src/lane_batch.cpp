@@ -314,20 +314,20 @@ void Lane::carefully(const Leg& leg) {
             if (!begun) throw Fenced{};
             tx.commit();
             part.begun = {offset, begun->n};
-            if (begun->n > 1) part.suspects = kCarefulGroup;
+            if (begun->n > 1) part.candidates = kCarefulGroup;
         }
-        Leg group = left.some(0, part.suspects > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
+        Leg group = left.some(0, part.candidates > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
         if (part.begun.times > kLastTry) {
             Disposition dead{Outcome::reject("the process ended " + std::to_string(part.begun.times - 1) + " times while this event was handled")};
             attempt({&group, 1}, true, &dead);
         } else if (group.records.size() == 1) {
             alone(group);
         } else if (!whole(group)) {
-            part.suspects = group.records.size();
+            part.candidates = group.records.size();
             continue;
         }
         part.careful -= std::min(part.careful, group.records.size());
-        part.suspects -= std::min(part.suspects, group.records.size());
+        part.candidates -= std::min(part.candidates, group.records.size());
         left = left.some(group.records.size(), left.records.size() - group.records.size());
     }
 }

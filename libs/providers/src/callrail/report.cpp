@@ -112,7 +112,15 @@ Classified classify(const Body& body, std::string_view path) {
     return {pb::STAGE_POST_CALL, ended(), path == "call.missed" ? "call.missed" : "call.completed"};
 }
 
+/// Every id under which CallRail speaks of this call; the lasting one first.
+void fill_ids(const Body& body, pb::CallReport& r) {
+    for (auto name : {"resource_id", "call_id", "id"})
+        if (auto id = body.id({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
+    if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
+}
+
 void fill(const Body& body, const Classified& what, pb::CallReport& r) {
+    fill_ids(body, r);
     r.set_stage(what.stage);
     r.set_status(what.status);
     auto customer = normalize_phone(body.text({"customer_phone_number", "caller_number", "caller_id", "callernum", "from_number"}).value_or(""));
@@ -177,11 +185,6 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     r.set_has_tags(r.tags_size() > 0 || tags_changed);
     for (auto field : strange)
         tel::Metrics::counter("callrail_strange_members_total", "Members of CallRail's reports that are of another type than theirs: what was known stays.", {{"member", std::string(field)}}).inc();
-
-    // Every id under which CallRail speaks of this call; the lasting one first.
-    for (auto name : {"resource_id", "call_id", "id"})
-        if (auto id = body.id({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
-    if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
 }
 
 /// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.
