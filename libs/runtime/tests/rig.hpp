@@ -36,7 +36,7 @@ struct World {
             made.owner = testkit::TestPostgres::shared().fresh_database();
             pg::Connection db(made.owner, "test");
             pg::migrate(db, schema::all()).value();
-            db.execute("CREATE TABLE notes (company_id text, event_id text, note text); GRANT ALL ON notes TO otto_lead_pipeline");
+            db.execute("CREATE TABLE notes (company_id text, event_id text, note text, n bigint GENERATED ALWAYS AS IDENTITY); GRANT ALL ON notes TO otto_lead_pipeline");
             made.role = testkit::TestPostgres::as_role(made.owner, "otto_lead_pipeline");
             made.brokers = testkit::TestKafka::shared().brokers();
             kafka::apply_topics(made.brokers, kafka::otto_topics(), 1, Millis{20'000}).value();
@@ -226,7 +226,7 @@ inline std::vector<std::string> notes_in_order(const std::string& company) {
     };
     auto tx = db.begin(pg::Scope::none());
     std::vector<std::string> out;
-    for (auto& n : tx.many<Note>({"test.notes_in_order", "SELECT note FROM notes WHERE company_id = $1 ORDER BY ctid"}, {company})) out.push_back(n.text);
+    for (auto& n : tx.many<Note>({"test.notes_in_order", "SELECT note FROM notes WHERE company_id = $1 ORDER BY n"}, {company})) out.push_back(n.text);
     return out;
 }
 
