@@ -25,7 +25,7 @@ void wire(app::Service& service) {
     auto& clerk = service.own<providers::clerk::Client>(settings.get(kClerkApi), settings.get(kClerkSecretKey), client);  // organisations, who works there
     auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi), client);  // accounts: calls, numbers, signing keys
     auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
-    auto& api = service.own<api::Api>(service, authenticator, 8);                         // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<api::Api>(service, authenticator);                            // routes with roles, tenant scope, Idempotency-Key
     auto& listed = service.own<CallRailNumbers>(settings, callrail);                           // what CallRail lists as a company's
     auto& numbers = service.own<Numbers>(settings, api.pool(), listed);                        // whose number it is
     auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);      // what people command

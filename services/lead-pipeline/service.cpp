@@ -22,7 +22,7 @@ void wire(app::Service& service) {
     auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));          // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
-    auto& api = service.own<api::Api>(service, authenticator, 8);                    // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<api::Api>(service, authenticator);                       // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                        // what people command
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};

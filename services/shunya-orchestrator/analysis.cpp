@@ -4,11 +4,13 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <span>
 
 #include "base/crypto.hpp"
 #include "base/says_nothing.hpp"
 #include "base/text.hpp"
 #include "base/unicode.hpp"
+#include "words.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
@@ -74,11 +76,18 @@ auto answered(std::initializer_list<JsonView> places, F read) -> decltype(read(J
     return {};
 }
 
+constexpr std::string_view kContactMethods[] = {"phone", "email", "sms", "in_person", "any"};
+constexpr std::string_view kSeverities[] = {"low", "medium", "high"};
+
+bool one_of(std::span<const std::string_view> words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 /// A word of a closed list, as the list writes it; another word as it was sent, and reported.
 class Words {
 public:
     explicit Words(std::vector<std::string>& unknown) : unknown_(unknown) {}
-    std::optional<std::string> take(const char* field, std::initializer_list<JsonView> places, std::initializer_list<std::string_view> known,
+    std::optional<std::string> take(const char* field, std::initializer_list<JsonView> places, std::span<const std::string_view> known,
                                     std::initializer_list<std::pair<std::string_view, std::string_view>> aliases = {}) {
         auto sent = first(places, [](JsonView v) { return text_of(v, kWord); });
         if (!sent) return std::nullopt;
@@ -133,12 +142,12 @@ std::optional<PendingAction> action_of(JsonView v, Words& words) {
     if (!raw && (!type || slug(*type) == "custom")) return std::nullopt;
     a.raw_text = raw.value_or(*type);
     a.due_at = first({v["due_at"], v["due_date"], v["due"]}, [](JsonView p) { return text_of(p, kWord, Of::time); });
-    a.contact_method = words.take("contact_method", {v["contact_method"]}, {"phone", "email", "sms", "in_person", "any"});
-    a.assignee = words.take("assignee_type", {v["assignee_type"], v["assignee"], v["assigned_to"]}, {"csr", "rep", "manager", "ai"},
+    a.contact_method = words.take("contact_method", {v["contact_method"]}, kContactMethods);
+    a.assignee = words.take("assignee_type", {v["assignee_type"], v["assignee"], v["assigned_to"]}, words::task_role,
                             {{"customer_rep", "csr"}, {"sales_rep", "rep"}, {"sales_manager", "manager"}, {"admin", "manager"}, {"otto", "ai"}});
-    if (a.assignee && *a.assignee != "csr" && *a.assignee != "rep" && *a.assignee != "manager" && *a.assignee != "ai") a.assignee.reset();  // reported; nobody of ours
-    a.priority = words.take("priority", {v["priority"]}, {"high", "medium", "low"}, {{"urgent", "high"}, {"normal", "medium"}});
-    if (a.priority && *a.priority != "high" && *a.priority != "medium" && *a.priority != "low") a.priority.reset();
+    if (a.assignee && !one_of(words::task_role, *a.assignee)) a.assignee.reset();  // reported; nobody of ours
+    a.priority = words.take("priority", {v["priority"]}, words::task_priority, {{"urgent", "high"}, {"normal", "medium"}});
+    if (a.priority && !one_of(words::task_priority, *a.priority)) a.priority.reset();
     return a;
 }
 
@@ -163,7 +172,7 @@ void write_objection(JsonWriter& w, JsonView v, Words& words) {
     if (key.empty()) key = "other";
     if (label.empty()) label = "Other";
     w.begin_object().member("key", key).member("label", label).member("objection_text", text).member("overcome", v["overcome"].loose_boolean());
-    w.member("severity", words.take("objection_severity", {v["severity"]}, {"low", "medium", "high"}));
+    w.member("severity", words.take("objection_severity", {v["severity"]}, kSeverities));
     if (category) w.member("category_id", *category);
     if (auto speaker = text_of(v["speaker_id"], kWord)) w.member("speaker_id", *speaker);
     if (auto at = number_of(v["timestamp"])) w.member("timestamp", *at);
@@ -306,14 +315,17 @@ Analysis read_analysis(JsonView root) {
     strange_members(root, [&](std::string_view name, JsonView v) { words.report(name, clip_utf8(v.dump(), kWord)); });
     auto word = [](std::size_t most, Of of = Of::anything) { return [most, of](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most, of); }; };
 
-    a.booking_status = words.take("booking_status", {qualification["booking_status"], root["booking_status"]}, {"booked", "not_booked", "service_not_offered"});
-    a.lead_quality = words.take("lead_quality", {qualification["qualification_status"], qualification["lead_quality"], root["qualification_status"], root["lead_quality"]}, {"hot", "warm", "cold", "unqualified"},
-                                {{"not_qualified", "unqualified"}});
+    a.booking_status = words.take("booking_status", {qualification["booking_status"], root["booking_status"]},
+                                  words::booking_status);
+    a.lead_quality = words.take("lead_quality",
+                                {qualification["qualification_status"], qualification["lead_quality"], root["qualification_status"], root["lead_quality"]},
+                                words::lead_quality, {{"not_qualified", "unqualified"}});
     a.call_outcome_category = words.take("call_outcome_category", {qualification["call_outcome_category"], root["call_outcome_category"]},
-                                         {"qualified_and_booked", "qualified_but_unbooked", "qualified_service_not_offered"}, {{"qualified_not_booked", "qualified_but_unbooked"}});
+                                         words::call_outcome, {{"qualified_not_booked", "qualified_but_unbooked"}});
     a.summary = answered({summary["summary"], summary, root["summary_text"]}, word(kSummary));
     a.appointment_date = answered({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord, Of::time));
-    a.appointment_type = words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]}, {"in-person", "virtual", "phone"});
+    a.appointment_type = words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]},
+                                    words::appointment_type);
     a.service_type = answered({qualification["service_requested"], entities["service_type"], entities["service"], entities["service_requested"], root["service_type"]}, word(500));
     a.address = answered({entities["address"], root["address"]}, address_of);
     a.city = answered({entities["city"], entities["address"]["city"]}, word(kWord));

@@ -21,7 +21,9 @@ public:
     using Handler = std::function<http::Response(Context&)>;
     /// What a suspended company may still see: itself.
     enum class Suspended { kept_out, let_in };
-    Api(app::Service&, const identity::Authenticator&, std::size_t connections);
+    /// Sessions at Postgres of a service whose people only command: each holds one for some milliseconds, a few at once.
+    static constexpr std::size_t kSessions = 8;
+    Api(app::Service&, const identity::Authenticator&, std::size_t connections = kSessions);
     Api(std::string service, http::Router&, Secret pg_url, const identity::Authenticator&, std::size_t connections);
 
     void get(const std::string& path, identity::Roles, Handler, Suspended = Suspended::kept_out);
