@@ -10,7 +10,7 @@ import typing
 
 import httpx
 
-from sandbox.shunya_webhooks import headers_of
+from sandbox.shunya.webhooks import headers_of
 
 from .harness import Bench, Company, Cpu, Row, eventually, limited_by, median, pss_mb, say, skip
 

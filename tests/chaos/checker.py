@@ -98,7 +98,7 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     must = {(c.company.id, str(c.id)) for c in good if c.taken and c.company}
     may = {(c.company.id, str(c.id)) for c in good if c.perhaps and c.company}
     alias = {}  # CallRail's masked id is the better name
-    from sandbox.callrail import resource_id
+    from sandbox.state import resource_id
 
     for c in good:
         alias[resource_id("CAL", c.id)] = str(c.id)

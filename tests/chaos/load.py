@@ -15,7 +15,7 @@ import time
 import typing
 
 from conftest import Company
-from sandbox.callrail import payload, sign
+from sandbox.callrail.calls import payload, sign
 
 PATHS = {"incoming": "call.incoming", "answered": "call.answered", "completed": "call.completed", "missed": "call.missed", "modified": "call.modified"}
 ZONE = datetime.timezone(datetime.timedelta(hours=-7))

@@ -8,7 +8,7 @@ import typing
 
 from conftest import Company, eventually
 
-from sandbox.callrail import resource_id
+from sandbox.state import resource_id
 
 from .cluster import Instance, NotRun
 

@@ -13,22 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .commands import one_of, read_command, refuse, whole_number
+from .provider import Provider, serving
 from .state import Json, State
 
-PROVIDERS = ("callrail", "clerk", "shunya")
-
 _connections: dict[tuple[tuple[str, int], ...], asyncio.Transport] = {}
-
-
-def provider_of(path: str) -> str | None:
-    """Whose stand-in serves a path; None for the sandbox's own."""
-    if path.startswith(("/v3/", "/calls/", "/elsewhere/")):
-        return "callrail"
-    if path.startswith("/api/v1/") or path in ("/health", "/info"):
-        return "shunya"
-    if path.startswith("/v1/") or path.endswith("/.well-known/jwks.json"):
-        return "clerk"
-    return None
 
 
 class ResettableProtocol(H11Protocol):
@@ -71,8 +59,8 @@ async def cut(scope: Scope, receive: Receive) -> None:
 class Faults:
     """The faults that are set, oldest first; the first one that fits a request counts."""
 
-    def __init__(self) -> None:
-        self.active: list[Json] = []
+    def __init__(self, providers: list[str]) -> None:
+        self.providers, self.active = providers, typing.cast(list[Json], [])
 
     def take(self, provider: str, path: str) -> Json | None:
         for fault in self.active:
@@ -90,15 +78,15 @@ class Faults:
             if request.method == "DELETE":
                 self.active.clear()
             elif request.method == "POST":
-                self.active.append(await read_fault(request))
+                self.active.append(await read_fault(request, self.providers))
             return JSONResponse(self.active)
 
         return [Route("/sandbox/faults", faults, methods=["GET", "POST", "DELETE"])]
 
 
-async def read_fault(request: Request) -> Json:
+async def read_fault(request: Request, providers: list[str]) -> Json:
     fault = await read_command(request, {"provider"}, {"path", "status", "retry_after", "delay_ms", "reset", "after", "rate", "times"})
-    one_of(fault, "provider", PROVIDERS)
+    one_of(fault, "provider", providers)
     if not isinstance(fault.get("path", ""), str):
         refuse("path must be a text that the request's path contains")
     if "status" in fault and not 200 <= whole_number(fault, "status", 0) <= 599:
@@ -121,11 +109,11 @@ async def read_fault(request: Request) -> Json:
 class Gate:
     """In front of the providers' routes: notes each request with its answer, and commits the faults that are set."""
 
-    def __init__(self, app: ASGIApp, state: State, faults: Faults, refusal: typing.Callable[[str, int, Json], Response]) -> None:
-        self.app, self.state, self.faults, self.refusal = app, state, faults, refusal
+    def __init__(self, app: ASGIApp, state: State, faults: Faults, providers: list[Provider]) -> None:
+        self.app, self.state, self.faults, self.providers = app, state, faults, providers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        provider = provider_of(scope["path"]) if scope["type"] == "http" else None
+        provider = serving(self.providers, scope["path"]) if scope["type"] == "http" else None
         if provider is None:
             await self.app(scope, receive, send)
             return
@@ -138,7 +126,7 @@ class Gate:
             nonlocal noted
             if not noted:
                 noted = True
-                self.state.note("received", provider, request.method, str(request.url), request.headers, body, status, bytes(answer))
+                self.state.note("received", provider.name, request.method, str(request.url), request.headers, body, status, bytes(answer))
 
         async def replay() -> Message:
             nonlocal unread
@@ -160,7 +148,7 @@ class Gate:
         async def lose(_: Message) -> None:
             pass
 
-        fault = self.faults.take(provider, scope["path"]) or {}
+        fault = self.faults.take(provider.name, scope["path"]) or {}
         try:
             if fault.get("delay_ms"):
                 await asyncio.sleep(fault["delay_ms"] / 1000)
@@ -169,7 +157,7 @@ class Gate:
             if fault.get("reset"):
                 await reset(scope, receive)
             elif fault.get("status"):
-                await self.refusal(provider, fault["status"], fault)(scope, replay, watch)
+                await provider.fault(fault["status"], fault)(scope, replay, watch)
             else:
                 await self.app(scope, replay, watch)
         finally:

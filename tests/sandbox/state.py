@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 Json = dict[str, typing.Any]
 
-DEFAULT_SIGNING_KEY = "072e77e426f92738a72fe23c4d1953b4"  # of CallRail's published example
 KEPT_REQUESTS = 10_000
 KEPT_CALLS = 10_000
 KEPT_BYTES = 65_536  # of a body

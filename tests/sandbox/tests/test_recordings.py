@@ -12,9 +12,9 @@ import pytest
 from conftest import eventually
 from peers import API_KEY, otto, place, sandbox, shared  # noqa: F401
 
-from sandbox.recordings import CHUNK, HUGE, Sound
+from sandbox.callrail.recordings import CHUNK, HUGE, Sound
 
-SOUNDS = pathlib.Path(__file__).parent.parent / "sounds"
+SOUNDS = pathlib.Path(__file__).parent.parent / "callrail" / "sounds"
 
 
 def host(sandbox, last):

@@ -13,8 +13,7 @@ import jwt
 import pytest
 from peers import API_KEY, SAMPLE, SECRET_KEY, VECTORS, otto, place, running, sandbox, shared  # noqa: F401
 
-from sandbox.callrail import sign
-from sandbox.state import DEFAULT_SIGNING_KEY
+from sandbox.callrail.calls import DEFAULT_SIGNING_KEY, sign
 
 # -- Clerk ------------------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ import jwt
 import pytest
 from peers import otto, place, running, sandbox, shared  # noqa: F401
 
-from sandbox.recordings import Sound
-from sandbox.shunya import DEFAULT_TOKEN_SECRET, DEFAULT_WEBHOOK_SECRET
-from sandbox.shunya_webhooks import sign
+from sandbox.callrail.recordings import Sound
+from sandbox.shunya.jobs import DEFAULT_TOKEN_SECRET, DEFAULT_WEBHOOK_SECRET
+from sandbox.shunya.webhooks import sign
 
 BODY = b'{"shunya_job_id": "job_123", "status": "completed"}'
 CAFE = '{"shunya_job_id":"job_123","status":"completed","company_id":"org_a","result":{"note":"café"}}'.encode()

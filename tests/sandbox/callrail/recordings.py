@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from .commands import one_of, read_command, refuse, whole_number
-from .faults import cut
-from .state import Json, State
+from ..commands import one_of, refuse, whole_number
+from ..faults import cut
+from ..state import Json, State
 
 ACCESS_KEY = "aaaaccccddddeeee"
 CHUNK = 65_536
@@ -213,25 +213,7 @@ def routes(state: State) -> list[Route]:
     def moved(facts: Json) -> Response:
         return answer(facts, faulty=False)
 
-    async def recordings(request: Request) -> Response:
-        if request.method == "GET":
-            wanted = request.query_params.get("call", "")
-            with state.lock:
-                found = [f for f in state.calls.values() if f["recording"]]
-            if wanted:
-                facts = state.find_call(wanted)
-                found = [facts] if facts is not None and facts["recording"] else []
-            return JSONResponse(await asyncio.to_thread(lambda: [shown(f) for f in found]))
-        body = await read_command(request, {"call"}, {"sound", "recording_bytes", "recording_fault"})
-        facts = state.find_call(str(body["call"]))
-        if facts is None:
-            refuse(f"call {body['call']} was not placed here")
-        read = read_sound({"sound": facts["sound"], **body})
-        facts.update({name: read[name] for name in read if name in body})
-        return JSONResponse(shown(facts))
-
     return [
-        Route("/sandbox/callrail/recordings", recordings, methods=["GET", "POST"]),
         Route("/calls/{call}/recording/redirect", with_access_key(redirect)), Route("/calls/{call}/recording.wav", with_access_key(audio)), Route("/calls/{call}/recording.mp3", with_access_key(audio)),
         Route("/elsewhere/calls/{call}/recording.wav", with_access_key(moved, needs_key=False)), Route("/elsewhere/calls/{call}/recording.mp3", with_access_key(moved, needs_key=False)),
     ]

@@ -10,8 +10,8 @@ import typing
 
 import httpx
 
-from .shunya_scripts import ENVELOPE
-from .state import Json, State, trust
+from ..state import Json, State, trust
+from .scripts import ENVELOPE
 
 PATH = "/api/v1/shunya/webhook"
 WINDOW_S = 30 * 60  # how long Shunya goes on trying
