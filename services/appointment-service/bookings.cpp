@@ -15,6 +15,8 @@
 namespace otto::appointment_service {
 namespace {
 
+const tel::Counters kWithoutTime{"otto_appointments_without_time_total", "Appointments that were booked without anybody saying when."};
+
 struct Changed {
     Uuid id;
     std::int64_t version;
@@ -150,7 +152,6 @@ void Bookings::Settling::settle(const Customer& customer, const std::optional<No
 }
 
 void Bookings::Settling::write(const Customer& customer, const Visit& v, std::int64_t minutes) {
-    static auto without_time = tel::Metrics::counter("appointments_without_time_total", "Appointments that were booked without anybody saying when.");
     std::optional<Changed> row;
     if (v.row)
         row = tx.maybe<Changed>(sql::plan, {of, *v.row, customer.lead, customer.contact, v.at, minutes, v.address, v.service_type, v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
@@ -159,7 +160,7 @@ void Bookings::Settling::write(const Customer& customer, const Visit& v, std::in
                                           v.moved_from, v.moved_by, v.version});
     tell(row);
     if (!row || v.at) return;
-    tx.on_commit([] { without_time.inc(); });
+    tx.on_commit([] { kWithoutTime().inc(); });
     tel::warn("An appointment was booked without a time", {{"company_id", of}, {"call_id", v.calls.front()}, {"appointment_id", row->id.to_string()},
                                                              {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
 }

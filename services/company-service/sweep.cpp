@@ -21,8 +21,8 @@ constexpr auto kFirst = 24h;
 constexpr auto kRetention = std::chrono::days(730);   ///< CallRail keeps 25 months; a range beyond them is an error there
 constexpr auto kPostCall = 20min;                     ///< after a call's end its Post-Call webhook comes at the latest
 
-tel::Counter found(const char* what) { return tel::Metrics::counter("swept_calls_total", "Calls that CallRail listed and we did not have, or had otherwise.", {{"found", what}}); }
-tel::Counter swept(const char* outcome) { return tel::Metrics::counter("sweeps_total", "Sweeps of CallRail accounts.", {{"outcome", outcome}}); }
+const tel::Counters kFound{"otto_swept_calls_total", "Calls that CallRail listed and we did not have, or had otherwise.", {"found"}};
+const tel::Counters kSweepsEnded{"otto_sweeps_total", "Sweeps of CallRail accounts.", {"outcome"}};
 
 /// Its Post-Call may still come.
 bool awaited(const ListedCall& call, Instant asked) { return call.ended_at && *call.ended_at > asked - kPostCall; }
@@ -146,7 +146,7 @@ void Sweep::sweep(rt::Lease& lease, const Account& account) const {
         tx.write(sql::end_sweep, {m.profile->id, ending.error.empty() ? pg::Param(nullptr) : pg::Param(ending.error), ending.not_before, reached, budget.hour, budget.used});
         tx.commit();
     }
-    swept(ending.error.empty() ? "done" : ending.not_before ? "put off" : "failed").inc();
+    kSweepsEnded({ending.error.empty() ? "done" : ending.not_before ? "put off" : "failed"}).inc();
     if (!ending.error.empty()) tel::warn("a CallRail account could not be swept to its end", {{"account", account.id}, {"why", ending.error}, {"company_id", account.members.front().profile->id.value()}});
 }
 
@@ -168,7 +168,7 @@ Sweep::Ending Sweep::read_list(rt::Lease& lease, const Account& account, Instant
         const auto& list = std::get<providers::callrail::CallPage>(reply);
         pages = std::max(pages, list.pages);
         for (const auto& why : list.unreadable) {
-            found("unreadable").inc();
+            kFound({"unreadable"}).inc();
             tel::error("CallRail lists a call that cannot be read, and it is left out", {{"account", account.id}, {"page", page}, {"why", why}, {"company_id", account.members.front().profile->id.value()}});
         }
         for (const auto& call : list.calls) {
@@ -259,9 +259,9 @@ void Sweep::take_page(rt::Lease& lease, const Account& account, const std::vecto
         }
         tx.write(sql::note_page, {company, n.seen, n.missing, n.early, n.differing, n.unowned, reached, budget.hour, budget.used});
         tx.commit();
-        found("missing").inc(n.missing);
-        found("early").inc(n.early);
-        found("differing").inc(n.differing);
+        kFound({"missing"}).inc(n.missing);
+        kFound({"early"}).inc(n.early);
+        kFound({"differing"}).inc(n.differing);
     }
 }
 

@@ -10,6 +10,8 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
+const tel::Counters kUnknownValues{"otto_analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {"field"}};
+
 Uuid named(const CompanyId& company, CallId call, std::string_view what) {
     static const Uuid space = *Uuid::parse("6f74746f-7368-5975-a900-000000000001");
     return Uuid::v5(space, company.value() + "\n" + std::to_string(call.value()) + "\n" + std::string(what));
@@ -218,7 +220,7 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
     if (!news) return false;
     for (const auto& unknown : machine->unknown) {
         tx.on_commit([field = unknown.substr(0, unknown.find('='))] {
-            tel::Metrics::counter("analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {{"field", field}}).inc();
+            kUnknownValues({field}).inc();
         });
         tel::warn("Shunya sent a value that is not known", {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
     }

@@ -10,6 +10,9 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
+const tel::Gauges kStanding{"otto_shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: a call that did not fail may try it; 0: all is well."};
+const tel::Counters kSteps{"otto_analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {"step", "outcome"}};
+
 using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
@@ -151,8 +154,7 @@ std::optional<Instant> Driver::begin(pg::Tx& tx, const CompanyId& company, CallI
 }
 
 void Driver::show_breaker() const {
-    static auto standing = tel::Metrics::gauge("shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: a call that did not fail may try it; 0: all is well.");
-    standing.set(breaker_.standing(clock_now()));
+    kStanding().set(breaker_.standing(clock_now()));
 }
 
 /// What a turn says of Shunya: a failure ends it, so the last answer is what counts.
@@ -362,7 +364,7 @@ std::optional<Instant> Driver::next(rt::Lease& lease) {
     std::string outcome = "lease lost";  // whoever holds it goes on from the rows; what was found here is dropped, and found again
     auto tell = [&] {
         const auto& step = begun->step;
-        tel::Metrics::counter("analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {{"step", std::string(name_of(step))}, {"outcome", outcome}}).inc();
+        kSteps({std::string(name_of(step)), outcome}).inc();
         tel::info("analysis step", {{"company_id", lease.company.value()}, {"call_id", id.value()}, {"step", name_of(step)}, {"action", step.action == Action::post ? "post" : step.action == Action::ask ? "ask" : "fetch"},
                                     {"outcome", outcome}, {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()}, {"trace_id", begun->call.trace.trace_id_hex()}});
     };

@@ -10,6 +10,8 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
+const tel::Counters kReports{"otto_analysis_reports_total", "Shunya's reports by what became of them.", {"step", "outcome"}};
+
 using providers::shunya::Progress;
 
 pg::Param uuid_or_null(const std::string& text) { return Uuid::parse(text) ? pg::Param(text) : pg::Param(nullptr); }
@@ -29,7 +31,7 @@ std::optional<Step> named_step(std::string_view event) {
 
 void count(pg::Tx& tx, Step step, std::string_view outcome) {
     tx.on_commit([step = std::string(to_text(step)), outcome = std::string(outcome)] {
-        tel::Metrics::counter("analysis_reports_total", "Shunya's reports by what became of them.", {{"step", step}, {"outcome", outcome}}).inc();
+        kReports({step, outcome}).inc();
     });
 }
 

@@ -12,6 +12,9 @@
 namespace otto::tenant_router {
 namespace {
 
+const tel::Counters kReleased{"otto_held_released_total", "Held events that went on."};
+const tel::SharedGauges kHeldEvents{"otto_held_events", "Events that nobody owns, or nobody's key proves."};
+
 namespace pb = otto::inbound::v1;
 const std::string kName = "tenant-router";
 
@@ -233,7 +236,6 @@ void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> i
 }
 
 bool Router::release_page(pg::Connection& db, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const {
-    static auto released = tel::Metrics::counter("held_released_total", "Held events that went on.");
     auto tx = db.begin(pg::Scope::none());
     auto rows = names ? tx.many<HeldRow>(sql::held_due, {after, after_id, pg::Param::array(*names)}) : tx.many<HeldRow>(sql::held_page, {after, after_id});
     if (rows.empty()) return false;
@@ -268,7 +270,7 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
         events_of[i].reset();
     }
     tx.commit();
-    released.inc(n);
+    kReleased().inc(n);
     return true;
 }
 
@@ -302,7 +304,7 @@ void Router::count(pg::Connection& db, tel::Shares& gauges) const {
         auto counted = std::chrono::steady_clock::now();
         count_at_ = counted + std::max<std::chrono::steady_clock::duration>(count_again, 50 * (counted - now));
     }
-    gauges.set("held_events", "Events that nobody owns, or nobody's key proves.", {}, waiting_);
+    gauges.set(kHeldEvents, {}, waiting_);
 }
 
 }  // namespace otto::tenant_router

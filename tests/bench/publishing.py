@@ -76,7 +76,7 @@ def refused(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
 
     def tries() -> float:
         text = httpx.get(f"http://127.0.0.1:{admin}/metrics", timeout=10).text
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(("publish_failures_total", "publish_refused_total")))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(("otto_publish_failures_total", "otto_publish_refused_total")))
 
     def once(n: int, with_one: bool) -> dict[str, typing.Any]:
         dead = "SELECT count(*) FROM dead_letters WHERE unpublished"

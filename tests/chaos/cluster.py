@@ -255,7 +255,7 @@ class Cluster(Stack):
         """What is still on its way: all zero once everything has arrived. The timers of missed calls (OTTO_MISSED_CALL_GRACE, 3 s here) are on their way too."""
         def leaving() -> tuple[int, ...]:
             outbox, parked = self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now() + interval '15 seconds'), (SELECT count(*) FROM parked)")[0]
-            return sum(int(i.metric("spool_rows")) for i in self.instances["callrail-ingress"]), outbox, parked
+            return sum(int(i.metric("otto_spool_rows")) for i in self.instances["callrail-ingress"]), outbox, parked
 
         before = leaving()
         lags = {f"lag of {r['name']}": int(r["lag"]) for r in self.status() if r["lag"] is not None} or {"lags that nobody could read": 1}

@@ -54,11 +54,11 @@ class World:
         """Seconds until all that is in the spools now has left them; they go in order, and what comes meanwhile may be on its way through them too."""
         begun = time.monotonic()
         ingresses = list(self.cluster.instances["callrail-ingress"])
-        before = [(i.metric("spool_rows"), i.metric("spooled_total")) for i in ingresses]
+        before = [(i.metric("otto_spool_rows"), i.metric("otto_spooled_total")) for i in ingresses]
 
         def left() -> float:
-            added = [i.metric("spooled_total") - total for i, (_, total) in zip(ingresses, before)]
-            return sum(max(0.0, i.metric("spool_rows") - new) for i, new in zip(ingresses, added))
+            added = [i.metric("otto_spooled_total") - total for i, (_, total) in zip(ingresses, before)]
+            return sum(max(0.0, i.metric("otto_spool_rows") - new) for i, new in zip(ingresses, added))
 
         eventually(lambda: left() == 0, within=within * self.slack, what="the end of what the spools held")
         return time.monotonic() - begun
@@ -123,7 +123,7 @@ def rebalance(w: World, name: str) -> Seen:
     """A second process of a consumer joins, and leaves again."""
     since = time.time()
     second = w.cluster.start(name)
-    eventually(lambda: second.metric("partitions_owned") > 0, within=30, what=f"partitions of the second {name}")
+    eventually(lambda: second.metric("otto_partitions_owned") > 0, within=30, what=f"partitions of the second {name}")
     w.progress_within(15)
     time.sleep(2)
     w.cluster.stop(second)
@@ -139,7 +139,7 @@ def zombie(w: World, name: str, frozen_for: float = 30) -> Seen:
     partitions = c.sql("SELECT count(*) FROM lanes WHERE consumer = %s", name)[0][0]
 
     def shared_out() -> bool:
-        owned = [i.metric("partitions_owned", consumer=name) for i in (old, second)]
+        owned = [i.metric("otto_partitions_owned", consumer=name) for i in (old, second)]
         return min(owned) > 0 and sum(owned) == partitions
 
     eventually(shared_out, within=30, what="partitions of both processes")
@@ -217,7 +217,7 @@ def kafka_away(w: World, seconds: float, how: int) -> Seen:
     since = time.time()
     w.cluster.kafka_end(how)
     time.sleep(seconds)
-    spooled = sum(int(i.metric("spool_rows")) for i in w.cluster.instances["callrail-ingress"])
+    spooled = sum(int(i.metric("otto_spool_rows")) for i in w.cluster.instances["callrail-ingress"])
     assert spooled > 0, "nothing went to the spool"
     start = w.cluster.kafka_start()
     took = w.drained()
@@ -243,7 +243,7 @@ def kafka_disk_full(w: World) -> Seen:
             f.write(bytes(1 << 20))
     eventually(lambda: not alive(c.kafka_pid), within=90, what="Kafka's end on a full disk")
     time.sleep(5)
-    spooled = sum(int(i.metric("spool_rows")) for i in c.instances["callrail-ingress"])
+    spooled = sum(int(i.metric("otto_spool_rows")) for i in c.instances["callrail-ingress"])
     filler.unlink()
     c.grow_disk(disk, 1500)
     c.kafka_start(disk)
@@ -271,10 +271,10 @@ def spool_disk_full(w: World) -> Seen:
     c.kafka_end(signal.SIGKILL)
     eventually(lambda: any(s.status == 503 for s in w.load.during(since, time.time())), within=90, what="a 503")
     time.sleep(3)
-    full = new.metric("spool_refused_total")
+    full = new.metric("otto_spool_refused_total")
     refused = [s for s in w.load.during(since, time.time()) if s.status == 503]
     taken = [s for s in w.load.during(since, time.time()) if s.status // 100 == 2]
-    spooled = int(new.metric("spool_rows"))
+    spooled = int(new.metric("otto_spool_rows"))
     c.kafka_start()
     took = w.drained()
     eventually(lambda: (recent := w.load.during(time.time() - 2, time.time())) and all(s.status in (200, 401) for s in recent), within=20, what="webhooks that are taken again")

@@ -163,7 +163,7 @@ private:
     std::unique_ptr<http::Server> admin_server() {
         auto routes = std::make_shared<http::Router>();
         routes->add(http::Method::get, "/healthz", [](const http::Request&) { return http::Response::text(200, "ok\n"); });
-        routes->add(http::Method::get, "/metrics", [](const http::Request&) { return http::Response::text(200, tel::Metrics::expose(), "text/plain; version=0.0.4"); });
+        routes->add(http::Method::get, "/metrics", [](const http::Request&) { return http::Response::text(200, tel::expose_metrics(), "text/plain; version=0.0.4"); });
         routes->add(http::Method::get, "/readyz", [this](const http::Request&) { return readiness(); });
         http::ServerOptions o;
         o.address = shared_->settings.get(kAdminAddress);
@@ -258,6 +258,10 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
         }
         if (a == "--settings-page") {
             std::fputs(settings_page(rows).c_str(), stdout);
+            return 0;
+        }
+        if (a == "--metrics-page") {
+            std::fputs(tel::metrics_page().c_str(), stdout);
             return 0;
         }
     }

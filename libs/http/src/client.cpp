@@ -23,6 +23,8 @@
 namespace otto::http {
 namespace {
 
+const tel::Counters kRequests{"otto_http_client_requests_total", "Requests to the outside by what came of them; `outcome` is 2xx to 5xx, or failed.", {"client", "method", "outcome"}};
+
 namespace net = boost::asio;
 namespace ssl = net::ssl;
 namespace beast = boost::beast;
@@ -225,7 +227,7 @@ bool Client::Impl::take_budget() {
 }
 
 void Client::Impl::count(const ClientRequest& r, const std::string& outcome) {
-    tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests to the outside by what came of them.", {{"method", std::string(to_text(r.method))}, {"outcome", outcome}}).inc();
+    kRequests({options.metrics_name, std::string(to_text(r.method)), outcome}).inc();
 }
 
 Client::Impl::PeerPtr Client::Impl::pooled(const std::string& place) {

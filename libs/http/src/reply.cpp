@@ -12,6 +12,12 @@
 #include "telemetry/metrics.hpp"
 
 namespace otto::http {
+namespace {
+
+const tel::Counters kRequests{"otto_http_requests_total", "Requests answered; `server` is api or admin.", {"server", "route", "method", "status"}};
+const tel::Histograms kSeconds{"otto_http_request_seconds", "From the head of a request to its answer.", {"server", "route"}};
+
+}  // namespace
 
 /// Looking a series up by its labels costs more than a small request: each thread remembers those it has used.
 void Server::Impl::measure(const Request& request, std::string_view route, int status) {
@@ -22,8 +28,8 @@ void Server::Impl::measure(const Request& request, std::string_view route, int s
     auto found = known.find(name);
     if (found == known.end()) {
         std::string path(route);
-        auto count = tel::Metrics::counter(options.metrics_name + "_requests_total", "Requests answered.", {{"route", path}, {"method", std::string(to_text(request.method))}, {"status", std::to_string(status)}});
-        auto seconds = tel::Metrics::histogram(options.metrics_name + "_request_seconds", "From the head of a request to its answer.", {{"route", path}});
+        auto count = kRequests({options.metrics_name, path, std::string(to_text(request.method)), std::to_string(status)});
+        auto seconds = kSeconds({options.metrics_name, path});
         found = known.emplace(name, Series{count, seconds}).first;
     }
     std::chrono::duration<double> took = system_clock().now() - request.received_at;

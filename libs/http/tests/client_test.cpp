@@ -521,10 +521,10 @@ TEST_CASE("client: what came of requests is counted") {
     peer.wait_closed(1);
     CHECK(client.send(get(peer.url())).ok());
     CHECK_FALSE(client.send(post(peer.url())).ok());
-    auto text = tel::Metrics::expose();
-    CHECK(has(text, "client_test_requests_total{method=\"GET\",outcome=\"2xx\"} 1\n"));
-    CHECK(has(text, "client_test_requests_total{method=\"GET\",outcome=\"5xx\"} 1\n"));
-    CHECK(has(text, "client_test_requests_total{method=\"POST\",outcome=\"failed\"} 1\n"));
+    auto text = tel::expose_metrics();
+    CHECK(has(text, "otto_http_client_requests_total{client=\"client_test\",method=\"GET\",outcome=\"2xx\"} 1\n"));
+    CHECK(has(text, "otto_http_client_requests_total{client=\"client_test\",method=\"GET\",outcome=\"5xx\"} 1\n"));
+    CHECK(has(text, "otto_http_client_requests_total{client=\"client_test\",method=\"POST\",outcome=\"failed\"} 1\n"));
 }
 
 TEST_CASE("client: TLS: an unknown authority is refused, a known one is not, and the name must fit") {

@@ -211,5 +211,5 @@ TEST_CASE("download: a kept connection that has ended is replaced, and what came
     INFO(why(t.how));
     CHECK(t.body == "two");
     CHECK(peer.connections() == 2);
-    CHECK(has(tel::Metrics::expose(), "download_test_requests_total{method=\"GET\",outcome=\"2xx\"} 2\n"));
+    CHECK(has(tel::expose_metrics(), "otto_http_client_requests_total{client=\"download_test\",method=\"GET\",outcome=\"2xx\"} 2\n"));
 }

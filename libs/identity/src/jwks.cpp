@@ -11,6 +11,7 @@
 namespace otto::identity {
 namespace {
 
+const tel::Counters kFetchFailures{"otto_jwks_fetch_failures_total", "Times that an issuer's keys could not be fetched."};
 constexpr std::size_t kMostKeys = 100;   // an issuer has two or three
 
 Error unknown_key() { return Error("the token's key is not one of its issuer's"); }
@@ -58,7 +59,6 @@ Result<Jwks::Keys> Jwks::fetch_keys() const try {
 }
 
 void Jwks::refresh(std::unique_lock<std::mutex>& guard) {
-    static auto failed = tel::Metrics::counter("jwks_fetch_failures_total", "Times that an issuer's keys could not be fetched.");
     // While fetching_ is set nobody else writes keys_ or failures_, so that reading them needs no lock.
     guard.unlock();
     auto keys = fetch_keys();
@@ -66,7 +66,7 @@ void Jwks::refresh(std::unique_lock<std::mutex>& guard) {
     if (!keys) {
         Backoff growing{options_.least_pause, options_.longest_pause, 2, 0.2};
         pause = std::max(pause, growing.pause(failures_, std::hash<std::string>{}(options_.url)));
-        failed.inc();
+        kFetchFailures().inc();
         tel::warn("an issuer's keys could not be fetched; the former ones stay",
                   {{"url", options_.url}, {"why", keys.error().message}, {"known", keys_.size()}, {"next_try_ms", pause.count()}});
     }

@@ -135,9 +135,9 @@ bool becomes(Jwks& keys, const std::string& kid, const std::string& wanted) {
 }
 
 double failures() {
-    auto text = tel::Metrics::expose();
-    auto at = text.find("\njwks_fetch_failures_total ");
-    return at == std::string::npos ? 0 : std::stod(text.substr(at + 27));
+    auto text = tel::expose_metrics();
+    auto at = text.find("\notto_jwks_fetch_failures_total ");
+    return at == std::string::npos ? 0 : std::stod(text.substr(text.find(' ', at)));
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ app::Rows company_keyed_rows() {
 
 namespace {
 
+const tel::Counters kWebhooks{"otto_webhooks_total", "Webhooks by provider and what was thought of them.", {"provider", "verdict"}};
+
 constexpr std::size_t kMostClients = 256;  ///< client addresses whose refusals are told of a company at once
 constexpr int kMostOfAClient = 10;
 // What is larger is judged by a worker: parsing and hashing megabytes would hold up all that come by the I/O thread. So is what
@@ -93,7 +95,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     std::map<CompanyId, Refusals> refusals;    ///< not told yet
 
     tel::Counter counter(const char* verdict) const {
-        return tel::Metrics::counter("webhooks_total", "Webhooks by provider and what was thought of them.", {{"provider", std::string(webhook.name())}, {"verdict", verdict}});
+        return kWebhooks({std::string(webhook.name()), verdict});
     }
     struct { tel::Counter authentic, open, unsigned_, forged, limited; } counters{counter("authentic"), counter("open"), counter("unsigned"), counter("forged"), counter("limited")};
 };

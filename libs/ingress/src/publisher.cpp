@@ -18,6 +18,10 @@
 namespace otto::ingress {
 namespace {
 
+const tel::Gauges kSpoolRows{"otto_spool_rows", "Webhooks on disk that Kafka does not have yet."};
+const tel::Counters kSpoolRefused{"otto_spool_refused_total", "Webhooks answered 503 because the spool is full or its disk fails."};
+const tel::Counters kSpooled{"otto_spooled_total", "Webhooks that went through the spool."};
+
 using Steady = std::chrono::steady_clock;
 
 /// How long a record waits for others of its partition, in milliseconds. Each batch is a request of its own, and that is what
@@ -88,9 +92,9 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     std::shared_ptr<kafka::Producer> producer;  // the direct one; made anew after each time in the spool
     Spool spool;
     std::thread thread;
-    tel::Gauge spooled_gauge = tel::Metrics::gauge("spool_rows", "Webhooks on disk that Kafka does not have yet.");
-    tel::Counter refused = tel::Metrics::counter("spool_refused_total", "Webhooks answered 503 because the spool is full or its disk fails.");
-    tel::Counter spooled_total = tel::Metrics::counter("spooled_total", "Webhooks that went through the spool.");
+    tel::Gauge spooled_gauge = kSpoolRows();
+    tel::Counter refused = kSpoolRefused();
+    tel::Counter spooled_total = kSpooled();
 };
 
 void Publisher::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {

@@ -12,6 +12,9 @@
 namespace otto::kafka {
 namespace {
 
+const tel::Counters kResets{"otto_kafka_offset_resets_total", "Times that Kafka no longer had a consumer's position.", {"group"}};
+const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away before their consumer had read them.", {"group"}};
+
 ListPtr list_of(const std::vector<TopicPartition>& partitions) {
     ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
     for (const auto& p : partitions) rd_kafka_topic_partition_list_add(list.get(), p.topic.c_str(), p.partition);
@@ -125,8 +128,8 @@ private:
     std::pair<const TopicPartition, std::int64_t>* last_ = nullptr;             // records come in runs of a partition
     std::map<TopicPartition, std::pair<std::int64_t, std::int64_t>> gaps_;  // from, to: not explained yet
     std::chrono::steady_clock::time_point not_before_{};
-    tel::Counter resets_ = tel::Metrics::counter("kafka_offset_resets_total", "Times that Kafka no longer had a consumer's position.", {{"group", group_}});
-    tel::Counter lost_ = tel::Metrics::counter("kafka_records_lost_total", "Records that retention took away before their consumer had read them.", {{"group", group_}});
+    tel::Counter resets_ = kResets({group_});
+    tel::Counter lost_ = kLost({group_});
 };
 
 struct Source::Impl {

@@ -93,8 +93,8 @@ struct Reading {
             for (auto& r : source.poll(1'000, 8u << 20, Millis{100})) offsets.push_back(r.offset);
         return holds();
     }
-    double lost() const { return metric("kafka_records_lost_total", {{"group", group}}); }
-    double resets() const { return metric("kafka_offset_resets_total", {{"group", group}}); }
+    double lost() const { return metric("otto_kafka_records_lost_total", {{"group", group}}); }
+    double resets() const { return metric("otto_kafka_offset_resets_total", {{"group", group}}); }
     bool said(const std::string& text) {
         std::lock_guard guard(lock);
         return std::any_of(lines.begin(), lines.end(), [&](const auto& l) { return l.find(text) != std::string::npos; });

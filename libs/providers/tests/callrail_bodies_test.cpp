@@ -41,8 +41,8 @@ const std::string kMark = "\xEF\xBF\xBD";
 
 /// How often a member was counted as one of another type.
 double strange(const std::string& member) {
-    auto all = tel::Metrics::expose();
-    auto line = all.find("callrail_strange_members_total{member=\"" + member + "\"} ");
+    auto all = tel::expose_metrics();
+    auto line = all.find("otto_callrail_strange_members_total{member=\"" + member + "\"} ");
     return line == std::string::npos ? 0 : std::stod(all.substr(all.find(' ', line)));
 }
 

@@ -42,6 +42,9 @@ private:
     bool lag_known_ = false;
 };
 
+/// Counted by lanes, and by the publisher for events that Kafka refuses.
+extern const tel::Counters kDeadLetters;
+
 /// What a consumer tells of itself; each of its lanes has one, and what they tell adds up.
 struct ConsumerMetrics {
     explicit ConsumerMetrics(const std::string& consumer);

@@ -1,13 +1,15 @@
 // What goes from the outbox to Kafka, and what becomes of what Kafka does not take.
+#include "consumer_metrics.hpp"
 #include "outbox.hpp"
 #include "records.hpp"
 #include "tables.hpp"
 #include "telemetry/log.hpp"
-#include "telemetry/metrics.hpp"
 
 namespace otto::rt {
 namespace {
 
+const tel::Counters kPublishFailures{"otto_publish_failures_total", "Times that publishing had to start again at the lowest outbox row."};
+const tel::Counters kPublishRefused{"otto_publish_refused_total", "Events that Kafka refuses for what they are: each is a dead letter of who emitted it.", {"consumer", "topic"}};
 constexpr Backoff kPause{Millis{500}, Millis{2'000}, 2, 0};
 constexpr Millis kAlone{2'000};
 
@@ -101,8 +103,7 @@ void Publisher::pause() { not_before_ = std::chrono::steady_clock::now() + kPaus
 
 bool Publisher::take_failure() {
     if (!failed_) return false;
-    static auto failures = tel::Metrics::counter("publish_failures_total", "Times that publishing had to start again at the lowest outbox row.");
-    failures.inc();
+    kPublishFailures().inc();
     pause();
     tel::warn("Kafka did not take an event: publishing starts again at the lowest outbox row", {{"why", why_}, {"fatal", fatal_}});
     restart();
@@ -126,14 +127,14 @@ SetAside::SetAside(pg::Tx& tx, const StoredRecord& row, std::string why) : topic
 
 void SetAside::tell() const {
     count_refused(consumer_, topic_);
-    tel::Metrics::counter("dead_letters_total", "Events given up, for an operator.", {{"consumer", consumer_}}).inc();
+    kDeadLetters({consumer_}).inc();
     tel::error("Kafka refuses an event for what it is: it is a dead letter, and others go on",
                {{"consumer", consumer_}, {"topic", topic_}, {"event_id", event_.value().to_string()}, {"type", type_}, {"company_id", company_}, {"why", why_},
                 {"cure", "ottoctl topics plan shows whether the topic takes less than it should; then ottoctl dead-letters redrive, or discard"}});
 }
 
 void count_refused(const std::string& consumer, const std::string& topic) {
-    tel::Metrics::counter("publish_refused_total", "Events that Kafka refuses for what they are: each is a dead letter of who emitted it.", {{"consumer", consumer}, {"topic", topic}}).inc();
+    kPublishRefused({consumer, topic}).inc();
 }
 
 void Relay::round(pg::Connection& db) {

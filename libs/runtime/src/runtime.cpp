@@ -19,6 +19,15 @@
 #include "workers.hpp"
 
 namespace otto::rt {
+namespace {
+
+const tel::Counters kLanesBegunAnew{"otto_lanes_begun_anew_total", "Lanes that failed over something unforeseen.", {"consumer"}};
+const tel::SharedGauges kOutboxOldest{"otto_outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", {"service"}};
+const tel::SharedGauges kParkedRows{"otto_parked_rows", "Events that wait for another try, as the database has them.", {"service"}};
+const tel::SharedGauges kDeadLetterRows{"otto_dead_letters", "Dead letters that wait for an operator.", {"service"}};
+const tel::SharedGauges kIntentsOpen{"otto_intents_open", "Calls to the outside that are still to be made.", {"service"}};
+
+}  // namespace
 
 app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
 
@@ -62,7 +71,7 @@ struct Runtime::Impl {
 /// A lane that fails over something unforeseen begins anew, and its partitions are taken over as from a process that died; one that cannot be made ends the process.
 template <class L>
 void Runtime::Impl::run_lane(const Consumer& consumer, const LaneOptions& its, int index) {
-    auto again = tel::Metrics::counter("lanes_begun_anew_total", "Lanes that failed over something unforeseen.", {{"consumer", consumer.name()}});
+    auto again = kLanesBegunAnew({consumer.name()});
     const Backoff pause{Millis{500}, Millis{10'000}, 2, 0.2};
     for (int failures = 0; !stop_signal.stopping(); ++failures) {
         L lane(consumer, its, index, stop_signal);
@@ -142,13 +151,13 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     auto* impl = impl_.get();
     auto relay = std::make_shared<Relay>(impl->options.brokers, impl->name + "-relay");
     periodic("relay", Millis{1'000}, [relay](pg::Connection& db) { relay->round(db); }, "otto_outbox");
-    periodic("gauges", Millis{5'000}, [labels = tel::Labels{{"service", impl->name}}](pg::Connection& db, tel::Shares& gauges) {
+    periodic("gauges", Millis{5'000}, [service = impl->name](pg::Connection& db, tel::Shares& gauges) {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::standing_of_service, {}, [&](const pg::Fields& f) {
-            gauges.set("outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", labels, f.number("oldest"));
-            gauges.set("parked_rows", "Events that wait for another try, as the database has them.", labels, f.number("parked"));
-            gauges.set("dead_letters", "Events given up, for an operator.", labels, f.number("dead"));
-            gauges.set("intents_open", "Calls to the outside that are still to be made.", labels, f.number("intents"));
+            gauges.set(kOutboxOldest, {service}, f.number("oldest"));
+            gauges.set(kParkedRows, {service}, f.number("parked"));
+            gauges.set(kDeadLetterRows, {service}, f.number("dead"));
+            gauges.set(kIntentsOpen, {service}, f.number("intents"));
         });
         tx.commit();
     });

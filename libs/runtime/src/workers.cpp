@@ -11,6 +11,12 @@
 namespace otto::rt {
 namespace {
 
+const tel::Gauges kDue{"otto_work_due", "Work that is due and that nobody is at.", {"queue"}};
+const tel::Gauges kOpen{"otto_work_open", "Work that is not over.", {"queue"}};
+const tel::Gauges kGivenUp{"otto_work_given_up", "Work that was given up, for an operator.", {"queue"}};
+const tel::Gauges kOldest{"otto_work_oldest_seconds", "Age of the oldest work that is not over.", {"queue"}};
+const tel::Gauges kOverdue{"otto_work_overdue_seconds", "How long the longest has waited for a worker.", {"queue"}};
+
 constexpr Millis kLook{500};         ///< how late a turn may begin after it is due
 constexpr Millis kRenew{15'000};
 constexpr int kMostConnections = 4;  ///< threads wait for the outside, not for the database
@@ -87,12 +93,12 @@ void Workers::count(pg::Connection& db) {
     for (const auto& one : queues_) names.push_back(one.queue.name());
     auto tx = db.begin(pg::Scope::none());
     tx.each(sql::work_standing, {pg::Param::array(names)}, [&](const pg::Fields& f) {
-        const tel::Labels labels{{"queue", f.text("queue")}};
-        tel::Metrics::gauge("otto_work_due", "Work that is due and that nobody is at.", labels).set(f.number("due"));
-        tel::Metrics::gauge("otto_work_open", "Work that is not over.", labels).set(f.number("open"));
-        tel::Metrics::gauge("otto_work_given_up", "Work that was given up, for an operator.", labels).set(f.number("given_up"));
-        tel::Metrics::gauge("otto_work_oldest_seconds", "Age of the oldest work that is not over.", labels).set(f.number("oldest"));
-        tel::Metrics::gauge("otto_work_overdue_seconds", "How long the longest has waited for a worker.", labels).set(std::max(0.0, f.number("overdue")));
+        auto queue = f.text("queue");
+        kDue({queue}).set(f.number("due"));
+        kOpen({queue}).set(f.number("open"));
+        kGivenUp({queue}).set(f.number("given_up"));
+        kOldest({queue}).set(f.number("oldest"));
+        kOverdue({queue}).set(std::max(0.0, f.number("overdue")));
     });
     tx.commit();
 }

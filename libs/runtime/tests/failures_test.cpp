@@ -53,7 +53,7 @@ struct Trouble {
 std::string of(const std::string& company) { return " WHERE consumer = '" + consumer_of(company) + "' AND company_id = '" + company + "'"; }
 std::int64_t dead_of(const std::string& company) { return count("SELECT count(*) AS n FROM dead_letters" + of(company)); }
 std::int64_t parked_of(const std::string& company) { return count("SELECT count(*) AS n FROM parked" + of(company)); }
-bool shown(const std::string& line) { return tel::Metrics::expose().find(line) != std::string::npos; }
+bool shown(const std::string& line) { return tel::expose_metrics().find(line) != std::string::npos; }
 
 /// Counts the log's lines that hold a text.
 class Heard {
@@ -145,7 +145,7 @@ TEST_CASE("a partition that changes hands while begins are put on record stays o
     auto unclean = [&] { return count("SELECT count(*) AS n FROM lanes WHERE consumer = '" + name + "' AND NOT clean"); };
     auto own_and_stop = [&] {
         Running lane(Consumer{name}.on<&Trouble::one>(trouble));
-        REQUIRE(eventually([&] { return shown("partitions_owned{consumer=\"" + name + "\"} 12\n"); }));
+        REQUIRE(eventually([&] { return shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n"); }));
     };
     own_and_stop();
     CHECK(unclean() == 0);
@@ -188,9 +188,9 @@ TEST_CASE("events and dead letters are counted once they are committed, and once
     owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + trouble.company + "' THEN RAISE EXCEPTION 'not now' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$;"
                   "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()");
     send({report(trouble.company, "+1", "n"), report(trouble.company, "+1", "reject"), report(trouble.company, "+1", "wait")});
-    auto handled = [&](const std::string& outcome) { return "events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
-    auto dead = "dead_letters_total{consumer=\"" + name + "\"} ";
-    auto parked = "parked_events{consumer=\"" + name + "\"} ";
+    auto handled = [&](const std::string& outcome) { return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
+    auto dead = "otto_dead_letters_total{consumer=\"" + name + "\"} ";
+    auto parked = "otto_parked_events{consumer=\"" + name + "\"} ";
     {
         Running lane(Consumer{name}.on<&Trouble::one>(trouble));
         CHECK(Heard("not now").times(3));
@@ -218,26 +218,26 @@ TEST_CASE("what is told of a consumer's partitions adds up over its lanes, and g
     send(wires);
     {
         Running lanes(Consumer{name}.on<&Trouble::one>(trouble), 3);
-        CHECK(eventually([&] { return shown("parked_events{consumer=\"" + name + "\"} 40\n"); }));
-        CHECK(shown("partitions_owned{consumer=\"" + name + "\"} 12\n"));
-        CHECK(shown("partition_lag{consumer=\"" + name + "\""));
+        CHECK(eventually([&] { return shown("otto_parked_events{consumer=\"" + name + "\"} 40\n"); }));
+        CHECK(shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n"));
+        CHECK(shown("otto_partition_lag{consumer=\"" + name + "\""));
         {
             Running more(Consumer{name}.on<&Trouble::one>(trouble), 2);
             send({report(trouble.company, "+1", "n")});
-            CHECK(eventually([&] { return shown("partitions_owned{consumer=\"" + name + "\"} 12\n") && shown("parked_events{consumer=\"" + name + "\"} 40\n"); }));
+            CHECK(eventually([&] { return shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n") && shown("otto_parked_events{consumer=\"" + name + "\"} 40\n"); }));
         }
         CHECK(eventually([&] { return notes_of(trouble.company) == 1; }));
     }
-    CHECK_FALSE(shown("partition_lag{consumer=\"" + name + "\""));
-    CHECK_FALSE(shown("parked_events{consumer=\"" + name + "\""));
-    CHECK_FALSE(shown("partitions_owned{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("otto_partition_lag{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("otto_parked_events{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("otto_partitions_owned{consumer=\"" + name + "\""));
 }
 
 TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what is told of its partitions goes with them", "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
-    auto handled = [&](const std::string& outcome) { return "events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
+    auto handled = [&](const std::string& outcome) { return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
     {
         Running lane(Consumer{name}.on<&Notes::pass>(notes).deferred<&Notes::batch>(notes));
         std::vector<events::Wire> wires{report(notes.company, "+1", "aside"), report(notes.company, "+1", "throw")};
@@ -245,12 +245,12 @@ TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what 
         send(wires);
         CHECK(eventually([&] { return shown(handled("done") + "30\n"); }));
         CHECK(eventually([&] { return shown(handled("aside") + "1\n"); }));
-        CHECK(shown("partitions_owned{consumer=\"" + name + "\"} 12\n"));
-        CHECK(shown("partition_lag{consumer=\"" + name + "\""));
+        CHECK(shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n"));
+        CHECK(shown("otto_partition_lag{consumer=\"" + name + "\""));
     }
     CHECK(shown(handled("done") + "30\n"));
-    CHECK_FALSE(shown("partition_lag{consumer=\"" + name + "\""));
-    CHECK_FALSE(shown("partitions_owned{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("otto_partition_lag{consumer=\"" + name + "\""));
+    CHECK_FALSE(shown("otto_partitions_owned{consumer=\"" + name + "\""));
     CHECK(count("SELECT count(*) AS n FROM lanes WHERE consumer = '" + name + "' AND (trying_count > 0 OR NOT clean)") == 0);
 }
 

@@ -9,7 +9,9 @@ using namespace otto::rt::tests;
 
 namespace {
 
-bool shown(const std::string& line) { return tel::Metrics::expose().find(line) != std::string::npos; }
+const tel::SharedGauges kJob{"otto_test_job", "A job's.", {"who"}};
+
+bool shown(const std::string& line) { return tel::expose_metrics().find(line) != std::string::npos; }
 
 }  // namespace
 
@@ -20,20 +22,20 @@ TEST_CASE("a job's gauges go when another process takes it over", "[integration]
     auto job = [&](const std::string& who, std::atomic<bool>* fails) {
         return Job{"counting", Millis{20}, [who, fails](pg::Connection&, tel::Shares& gauges) {
                        if (fails && *fails) throw std::runtime_error("it broke");
-                       gauges.set("test_job", "A job's.", {{"who", who}}, 1);
+                       gauges.set(kJob, {who}, 1);
                    }, ""};
     };
     auto one = job("one", &broken), two = job("two", nullptr);
     std::thread first([&] { run_job(World::shared().role, "test", one, stop); });
-    CHECK(eventually([&] { return shown("test_job{who=\"one\"} 1"); }));
+    CHECK(eventually([&] { return shown("otto_test_job{who=\"one\"} 1"); }));
     std::thread second([&] { run_job(World::shared().role, "test", two, stop); });
     broken = true;
-    CHECK(eventually([&] { return shown("test_job{who=\"two\"} 1"); }));
-    CHECK_FALSE(shown("test_job{who=\"one\"}"));
+    CHECK(eventually([&] { return shown("otto_test_job{who=\"two\"} 1"); }));
+    CHECK_FALSE(shown("otto_test_job{who=\"one\"}"));
     stop.stop();
     first.join();
     second.join();
-    CHECK_FALSE(shown("test_job{"));
+    CHECK_FALSE(shown("otto_test_job{"));
 }
 
 TEST_CASE("what is too old is deleted, some rows a transaction, and a table that fails keeps no other from it", "[integration]") {
@@ -54,5 +56,5 @@ TEST_CASE("what is too old is deleted, some rows a transaction, and a table that
     CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 3);
     CHECK(count("SELECT max(n) AS n FROM trimmed") == kTrimmedAtOnce);
     CHECK(count("SELECT sum(n)::bigint AS n FROM trimmed") == 2 * kTrimmedAtOnce + 7);
-    CHECK(shown("trimmed_rows_total{table=\"dead_letters\"} 20007"));
+    CHECK(shown("otto_trimmed_rows_total{table=\"dead_letters\"} 20007"));
 }

@@ -101,7 +101,7 @@ std::int64_t rows(const std::string& table, const std::string& consumer, const s
 }
 
 /// Times that Kafka was asked in vain.
-double tries(const std::string& consumer) { return metric("publish_failures_total") + metric("publish_refused_total", {{"consumer", consumer}}); }
+double tries(const std::string& consumer) { return metric("otto_publish_failures_total") + metric("otto_publish_refused_total", {{"consumer", consumer}}); }
 
 }  // namespace
 
@@ -182,8 +182,8 @@ TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more th
     for (int i = 0; i < 40; ++i)
         if (i != 20) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 1) >= 1);
     CHECK(dead_letters_of(handler.company, " AND unpublished AND topic = 'otto.calls' AND type = 'otto.calls.v1.CallRecorded' AND company_id = '" + handler.company + "' AND error LIKE '%too large%'") == 1);
-    CHECK(metric("publish_refused_total", {{"consumer", name}}) == 1);
-    CHECK(metric("dead_letters_total", {{"consumer", name}}) >= 1);
+    CHECK(metric("otto_publish_refused_total", {{"consumer", name}}) == 1);
+    CHECK(metric("otto_dead_letters_total", {{"consumer", name}}) >= 1);
     // And what comes later goes its way.
     send({report(handler.company, "+20", "n")});
     CHECK(on_topic("otto.calls", handler.company + ":+20", 1) == 1);
@@ -259,7 +259,7 @@ TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a secon
     Running lane(Consumer{name}.on<&Passing::one>(handler), 1, World::shared().role, kafka.brokers());
     send({report(handler.company, "+1", "n")}, kafka.brokers());
     REQUIRE(on_topic("otto.calls", handler.company + ":+1", 1, kafka.brokers()) == 1);
-    auto before = metric("publish_failures_total");
+    auto before = metric("otto_publish_failures_total");
     auto began = std::chrono::steady_clock::now();
     kafka.refuse(6);
     std::vector<events::Wire> wires;
@@ -268,11 +268,11 @@ TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a secon
     // Of all partitions: nobody waits for a rebalance that reads the table again.
     CHECK(eventually([&] { return kafka.refusals_left() == 0 && rows("outbox", name) == 0 && notes_of(handler.company) == 61; }));
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    auto failures = metric("publish_failures_total") - before;
+    auto failures = metric("otto_publish_failures_total") - before;
     CHECK(failures >= 2);
     CHECK(failures <= 1 + 2 * took.count());
     CHECK(dead_letters_of(handler.company) == 0);
-    CHECK(metric("partitions_lost_total", {{"consumer", name}}) == 0);
+    CHECK(metric("otto_partitions_lost_total", {{"consumer", name}}) == 0);
     for (int i = 0; i < 20; ++i) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 3, kafka.brokers()) >= 3);
 }
 
@@ -297,7 +297,7 @@ TEST_CASE("a partition whose rows Kafka does not take holds up neither the other
     REQUIRE(elsewhere > 0);
     CHECK(eventually([&] { return notes_of(handler.company) == 1 + elsewhere; }));
     Running second(Consumer{name}.on<&Passing::one>(handler));
-    CHECK(eventually([&] { return metric("partitions_owned", {{"consumer", name}}) == 12 && count("SELECT count(DISTINCT backend_pid) AS n FROM lanes WHERE consumer = '" + name + "' AND topic = 'otto.routed'") == 2; }));
+    CHECK(eventually([&] { return metric("otto_partitions_owned", {{"consumer", name}}) == 12 && count("SELECT count(DISTINCT backend_pid) AS n FROM lanes WHERE consumer = '" + name + "' AND topic = 'otto.routed'") == 2; }));
     // Once the topic is there all goes on.
     CHECK(notes_of(handler.company) == 1 + elsewhere);
     db.execute("UPDATE outbox SET topic = 'otto.calls' WHERE consumer = '" + name + "'");
@@ -355,10 +355,10 @@ TEST_CASE("Kafka away while the database comes and goes: each row of a lane's ou
     REQUIRE(eventually([&] { return notes_of(handler.company) == 20; }));
     pg::Connection db(World::shared().owner, "operator");
     // Each time the lane reads what the table holds, until the group gives it up.
-    auto failures = [&, before = metric("lane_failures_total", {{"consumer", name}})] { return metric("lane_failures_total", {{"consumer", name}}) - before; };
+    auto failures = [&, before = metric("otto_lane_failures_total", {{"consumer", name}})] { return metric("otto_lane_failures_total", {{"consumer", name}}) - before; };
     CHECK(eventually([&] {
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'otto_lead_pipeline'");
-        return failures() >= 5 || metric("partitions_owned", {{"consumer", name}}) == 0;
+        return failures() >= 5 || metric("otto_partitions_owned", {{"consumer", name}}) == 0;
     }));
     CHECK(failures() >= 1);
     kafka.start();

@@ -342,7 +342,7 @@ TEST_CASE("threads are woken by what is wanted, wait for a database that is away
     as_owner("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'lead-pipeline-w%'");
     for (int i = 0; i < 20; ++i) s.want(std::to_string(i));
     CHECK(eventually([&] { return done == 40; }));
-    CHECK(eventually([&] { return tel::Metrics::expose().find("otto_work_open{queue=\"" + s.queue + "\"} 0") != std::string::npos; }));
+    CHECK(eventually([&] { return tel::expose_metrics().find("otto_work_open{queue=\"" + s.queue + "\"} 0") != std::string::npos; }));
     stop.stop();
     workers.wake_all();
     for (auto& t : threads) t.join();

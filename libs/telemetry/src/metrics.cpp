@@ -6,13 +6,17 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <iterator>
+#include <map>
 #include <mutex>
+#include <stdexcept>
 
 namespace otto::tel {
 namespace {
 
 prometheus::Registry& registry() {
-    // The same name may be declared wherever it is used: later declarations find the first family.
+    // A series is looked up through its family, which Merge finds again.
     static prometheus::Registry r(prometheus::Registry::InsertBehavior::Merge);
     return r;
 }
@@ -22,6 +26,16 @@ const std::vector<double>& seconds() {
     return buckets;
 }
 
+/// Declarations are made before main() begins and while tests run.
+struct Declarations {
+    std::mutex lock;
+    std::map<std::string, const Declared*> by_name;
+};
+Declarations& declarations() {
+    static auto* all = new Declarations;  // declarations go until the last constant has
+    return *all;
+}
+
 }  // namespace
 
 void Counter::inc(double by) { static_cast<prometheus::Counter*>(impl_)->Increment(by); }
@@ -29,15 +43,39 @@ void Gauge::set(double v) { static_cast<prometheus::Gauge*>(impl_)->Set(v); }
 void Gauge::add(double v) { static_cast<prometheus::Gauge*>(impl_)->Increment(v); }
 void Histogram::observe(double v) { static_cast<prometheus::Histogram*>(impl_)->Observe(v); }
 
-Counter Metrics::counter(const std::string& name, const std::string& help, const Labels& labels) {
+Declared::Declared(const char* type, std::string name, std::string help, std::vector<std::string> labels)
+    : name_(std::move(name)), help_(std::move(help)), type_(type), labels_(std::move(labels)) {
+    if (!name_.starts_with("otto_")) throw std::logic_error("the name of the metric " + name_ + " does not begin with otto_");
+    std::lock_guard guard(declarations().lock);
+    if (!declarations().by_name.emplace(name_, this).second) throw std::logic_error("the metric " + name_ + " is declared twice");
+}
+
+Declared::~Declared() {
+    std::lock_guard guard(declarations().lock);
+    declarations().by_name.erase(name_);
+}
+
+Labels Declared::labels(const Values& values) const {
+    if (values.size() != labels_.size())
+        throw std::logic_error("the metric " + name_ + " has " + std::to_string(labels_.size()) + " labels, not " + std::to_string(values.size()));
+    Labels out;
+    std::transform(labels_.begin(), labels_.end(), values.begin(), std::inserter(out, out.end()), [](const auto& label, const auto& value) { return std::pair{label, value}; });
+    return out;
+}
+
+Counters::Counters(std::string name, std::string help, std::vector<std::string> labels) : Declared("counter", std::move(name), std::move(help), std::move(labels)) {
+    if (!name_.ends_with("_total")) throw std::logic_error("the name of the counter " + name_ + " does not end with _total");
+}
+
+Counter Counters::operator()(Values values) const {
     Counter c;
-    c.impl_ = &prometheus::BuildCounter().Name(name).Help(help).Register(registry()).Add(labels);
+    c.impl_ = &prometheus::BuildCounter().Name(name_).Help(help_).Register(registry()).Add(labels(values));
     return c;
 }
 
-Gauge Metrics::gauge(const std::string& name, const std::string& help, const Labels& labels) {
+Gauge Gauges::operator()(Values values) const {
     Gauge g;
-    g.impl_ = &prometheus::BuildGauge().Name(name).Help(help).Register(registry()).Add(labels);
+    g.impl_ = &prometheus::BuildGauge().Name(name_).Help(help_).Register(registry()).Add(labels(values));
     return g;
 }
 
@@ -80,13 +118,14 @@ void Share::set(double v) {
     slot_->show();
 }
 
-Share Metrics::share(const std::string& name, const std::string& help, const Labels& labels) {
+Share SharedGauges::operator()(Values values) const {
+    auto of = labels(values);
     std::lock_guard guard(Share::Slot::lock());
-    auto [found, fresh] = Share::Slot::all().try_emplace({name, labels});
+    auto [found, fresh] = Share::Slot::all().try_emplace({name_, of});
     auto& slot = found->second;
     if (fresh) {
-        slot.family = &prometheus::BuildGauge().Name(name).Help(help).Register(registry());
-        slot.gauge = &slot.family->Add(labels);
+        slot.family = &prometheus::BuildGauge().Name(name_).Help(help_).Register(registry());
+        slot.gauge = &slot.family->Add(of);
     }
     Share s;
     s.slot_ = &slot;
@@ -94,12 +133,28 @@ Share Metrics::share(const std::string& name, const std::string& help, const Lab
     return s;
 }
 
-Histogram Metrics::histogram(const std::string& name, const std::string& help, const Labels& labels, const std::vector<double>& buckets) {
+Histograms::Histograms(std::string name, std::string help, std::vector<std::string> labels, std::vector<double> buckets)
+    : Declared("histogram", std::move(name), std::move(help), std::move(labels)), buckets_(buckets.empty() ? seconds() : std::move(buckets)) {}
+
+Histogram Histograms::operator()(Values values) const {
     Histogram h;
-    h.impl_ = &prometheus::BuildHistogram().Name(name).Help(help).Register(registry()).Add(labels, buckets.empty() ? seconds() : buckets);
+    h.impl_ = &prometheus::BuildHistogram().Name(name_).Help(help_).Register(registry()).Add(labels(values), buckets_);
     return h;
 }
 
-std::string Metrics::expose() { return prometheus::TextSerializer().Serialize(registry().Collect()); }
+std::string expose_metrics() { return prometheus::TextSerializer().Serialize(registry().Collect()); }
+
+std::string metrics_page() {
+    std::string page =
+        "# Metrics\n\nGenerated from their declarations. `GET /metrics` of a process's admin port shows what has happened there; a counter that never moved is not shown.\n\n"
+        "| name | type | labels | what it tells |\n|---|---|---|---|\n";
+    std::lock_guard guard(declarations().lock);
+    for (const auto& [name, declared] : declarations().by_name) {
+        std::string labels;
+        for (const auto& label : declared->labels_) labels += (labels.empty() ? "`" : ", `") + label + "`";
+        page += "| `" + name + "` | " + declared->type_ + " | " + labels + " | " + declared->help_ + " |\n";
+    }
+    return page;
+}
 
 }  // namespace otto::tel

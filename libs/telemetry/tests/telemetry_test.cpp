@@ -157,40 +157,53 @@ TEST_CASE("lines of a thread carry the service of its scope") {
 }
 
 TEST_CASE("metrics are found again by name and labels and shown in the text format") {
-    auto counter = tel::Metrics::counter("test_events_total", "Events.", {{"kind", "a"}});
-    counter.inc();
-    tel::Metrics::counter("test_events_total", "Events.", {{"kind", "a"}}).inc(2);
-    tel::Metrics::gauge("test_depth", "Depth.").set(7);
-    tel::Metrics::histogram("test_seconds", "Seconds.").observe(0.003);
-    auto text = tel::Metrics::expose();
-    CHECK(text.find("test_events_total{kind=\"a\"} 3") != std::string::npos);
-    CHECK(text.find("test_depth 7") != std::string::npos);
-    CHECK(text.find("test_seconds_bucket{le=\"0.005\"} 1") != std::string::npos);
+    const tel::Counters events{"otto_test_events_total", "Events.", {"kind"}};
+    const tel::Gauges depth{"otto_test_depth", "Depth."};
+    const tel::Histograms seconds{"otto_test_seconds", "Seconds."};
+    events({"a"}).inc();
+    events({"a"}).inc(2);
+    depth().set(7);
+    seconds().observe(0.003);
+    auto text = tel::expose_metrics();
+    CHECK(text.find("otto_test_events_total{kind=\"a\"} 3") != std::string::npos);
+    CHECK(text.find("otto_test_depth 7") != std::string::npos);
+    CHECK(text.find("otto_test_seconds_bucket{le=\"0.005\"} 1") != std::string::npos);
+}
+
+TEST_CASE("a metric is declared once, with its prefix and its labels, and stands on the page") {
+    const tel::Counters events{"otto_test_declared_total", "What is declared.", {"kind", "outcome"}};
+    CHECK(tel::metrics_page().find("| `otto_test_declared_total` | counter | `kind`, `outcome` | What is declared. |\n") != std::string::npos);
+    CHECK_THROWS_AS(events({"a"}), std::logic_error);
+    CHECK_THROWS_AS(tel::Gauges("otto_test_declared_total", "Again."), std::logic_error);
+    CHECK_THROWS_AS(tel::Gauges("depth", "Without its prefix."), std::logic_error);
+    CHECK_THROWS_AS(tel::Counters("otto_test_declared", "Without its ending."), std::logic_error);
+    CHECK(tel::metrics_page().find("Without its ending") == std::string::npos);
 }
 
 TEST_CASE("a gauge of shares shows their sum, and goes with the last of them") {
-    auto shows = [](const std::string& line) { return tel::Metrics::expose().find(line) != std::string::npos; };
+    const tel::SharedGauges kinds{"otto_test_shared", "Shared.", {"kind"}}, plain{"otto_test_shared_by_all", "Shared."};
+    auto shows = [](const std::string& line) { return tel::expose_metrics().find(line) != std::string::npos; };
     {
-        auto one = tel::Metrics::share("test_shared", "Shared.", {{"kind", "a"}});
+        auto one = kinds({"a"});
         one.set(3);
         {
-            auto two = tel::Metrics::share("test_shared", "Shared.", {{"kind", "a"}});
+            auto two = kinds({"a"});
             two.set(4);
             one.set(5);
-            CHECK(shows("test_shared{kind=\"a\"} 9\n"));
+            CHECK(shows("otto_test_shared{kind=\"a\"} 9\n"));
             auto moved = std::move(two);
-            CHECK(shows("test_shared{kind=\"a\"} 9\n"));
+            CHECK(shows("otto_test_shared{kind=\"a\"} 9\n"));
             one = std::move(moved);  // what `one` was before goes with `moved`
         }
-        CHECK(shows("test_shared{kind=\"a\"} 4\n"));
+        CHECK(shows("otto_test_shared{kind=\"a\"} 4\n"));
     }
-    CHECK_FALSE(shows("test_shared{"));
+    CHECK_FALSE(shows("otto_test_shared{"));
     tel::Shares job;
-    job.set("test_shared", "Shared.", {}, 1);
-    job.set("test_shared", "Shared.", {}, 2);
-    CHECK(shows("test_shared 2\n"));
+    job.set(plain, {}, 1);
+    job.set(plain, {}, 2);
+    CHECK(shows("otto_test_shared_by_all 2\n"));
     job.clear();
-    CHECK_FALSE(shows("test_shared 2\n"));
+    CHECK_FALSE(shows("otto_test_shared_by_all 2\n"));
 }
 
 TEST_CASE("trace contexts: the standard's example, children, and what is invalid") {

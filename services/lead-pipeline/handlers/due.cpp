@@ -9,6 +9,9 @@
 namespace otto::lead_pipeline {
 namespace {
 
+const tel::Counters kCallBacks{"otto_call_back_tasks_total", "Tasks made because a call stayed missed."};
+const tel::Counters kOverdue{"otto_tasks_overdue_total", "Tasks whose time came before they were done."};
+
 struct Changed {
     std::string company, task;
     std::int64_t version;
@@ -24,14 +27,12 @@ pg::Params keys_of(std::span<const rt::Due> due) {
 }  // namespace
 
 void DueWork::call_back(std::span<rt::Due> due, pg::Tx& tx) const {
-    static auto call_backs = tel::Metrics::counter("call_back_tasks_total", "Tasks made because a call stayed missed.");
     auto made = tx.many<Changed>(sql::call_back, keys_of(due));
     for (const auto& c : made) tell(tx, c.company, c.task, c.version);
-    tx.on_commit([n = made.size()] { call_backs.inc(static_cast<double>(n)); });
+    tx.on_commit([n = made.size()] { kCallBacks().inc(static_cast<double>(n)); });
 }
 
 void DueWork::make_overdue(std::span<rt::Due> due, pg::Tx& tx) const {
-    static auto overdue = tel::Metrics::counter("tasks_overdue_total", "Tasks whose time came before they were done.");
     auto late = tx.many<Changed>(sql::make_overdue, keys_of(due));
     for (const auto& c : late) tell(tx, c.company, c.task, c.version);
     // Who was about to change a task went first: it comes up again if it is still due then.
@@ -39,7 +40,7 @@ void DueWork::make_overdue(std::span<rt::Due> due, pg::Tx& tx) const {
     if (late.size() < due.size()) tx.each(sql::still_due, keys_of(due), [&](const pg::Fields& f) { still.emplace(f.text("company_id"), f.text("id")); });
     for (auto& d : due)
         if (still.contains({d.company.value(), d.key})) d.again = d.now + Millis{1'000};
-    tx.on_commit([n = late.size()] { overdue.inc(static_cast<double>(n)); });
+    tx.on_commit([n = late.size()] { kOverdue().inc(static_cast<double>(n)); });
 }
 
 void DueWork::tell(pg::Tx& tx, const std::string& company, const std::string& task, std::int64_t version) const {

@@ -11,6 +11,7 @@
 namespace otto::lead_pipeline {
 namespace {
 
+const tel::Counters kRenumbered{"otto_cards_renumbered_total", "Contact cards whose number is read otherwise than when they were made."};
 constexpr std::int64_t kPage = 200, kTogether = 100, kMost = std::numeric_limits<std::int64_t>::max();
 constexpr auto kAtOnce = std::chrono::milliseconds(500);
 
@@ -109,8 +110,6 @@ bool Renumber::page_of_calls(pg::Connection& db, Company& company) const {
 }
 
 void Renumber::judge(pg::Connection& db, const ContactKey& key) const {
-    static auto judged =
-        tel::Metrics::counter("cards_renumbered_total", "Contact cards whose number is read otherwise than when they were made.");
     auto tx = db.begin(scope(key.first));
     ContactBook contacts(tx);
     contacts.hold(std::set{key});
@@ -123,7 +122,7 @@ void Renumber::judge(pg::Connection& db, const ContactKey& key) const {
         numbered = settle_number(tx, *card, phone);
     }
     tx.commit();
-    judged.inc();
+    kRenumbered().inc();
     if (numbered) return;
     for (CallId before{kMost};;) {
         auto look = db.begin(scope(key.first));

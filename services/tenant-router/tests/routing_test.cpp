@@ -499,8 +499,8 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
         return out;
     };
     auto shown = [] {
-        auto text = tel::Metrics::expose();
-        auto at = text.find("\nheld_events ");
+        auto text = tel::expose_metrics();
+        auto at = text.find("\notto_held_events ");
         return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
     };
     const HeldLimits limits{5, 90'000};
@@ -509,7 +509,7 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
         Router router(known.all, {}, limits);
         router.count(db, gauges);
         CHECK(limited() == "org_large told, org_many told");
-        CHECK(shown() == "held_events 61");
+        CHECK(shown() == "otto_held_events 61");
         owner.execute("UPDATE directory_state SET dirty = false");
         owner.execute("UPDATE held_events SET released_at = now() WHERE held_for = 'org_many'");
         router.count(db, gauges);
@@ -517,14 +517,14 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
         gauges.clear();  // the job went to another process, and came back before it is time to count
         CHECK(shown() == "");
         router.count(db, gauges);
-        CHECK(shown() == "held_events 61");
+        CHECK(shown() == "otto_held_events 61");
     }
     CHECK(shown() == "");
     tel::Shares gauges;
     Router another(known.all, {}, limits);  // which has counted nothing itself
     another.count(db, gauges);
     CHECK(limited() == "org_large");
-    CHECK(shown() == "held_events 56");
+    CHECK(shown() == "otto_held_events 56");
 }
 
 TEST_CASE("a change in the directory tries what it can concern, and nothing else that waits", "[integration]") {

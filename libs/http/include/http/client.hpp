@@ -21,7 +21,7 @@ struct ClientOptions {
     std::size_t pool_per_host = 8;                ///< idle connections kept per scheme, host and port, for 30 s
     std::vector<std::string> private_addresses;   ///< host:port ([host]:port for IPv6) that may be reached although private (OTTO_PRIVATE_ADDRESSES)
     std::string ca_file;                          ///< PEM of authorities to trust instead of the system's store; empty = the system's
-    std::string metrics_name = "http_client";     ///< counts in <metrics_name>_requests_total{method,outcome}; outcome is 2xx … 5xx or failed
+    std::string metrics_name = "other";           ///< the label `client` of otto_http_client_requests_total
 };
 
 struct ClientRequest {

@@ -70,7 +70,7 @@ struct ServerOptions {
     Millis taking_timeout{15'000};            ///< a client that takes nothing of its answer for so long is ended; after 2 s if over 1 MiB of it waits
     std::vector<std::string> trusted_proxies; ///< addresses whose X-Forwarded-For is believed
     std::function<void(const std::string&)> untrusted_proxy = {};  ///< called once, on an I/O thread: the private address of a proxy that is not among them
-    std::string metrics_name = "http";
+    std::string metrics_name = "api";  ///< the label `server` of what is measured
 };
 
 /// HTTP/1.1 on Beast: keep-alive, pipelining, Expect: 100-continue, both lengths in one request refused, per-request access line and metrics.

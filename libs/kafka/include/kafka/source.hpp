@@ -18,7 +18,7 @@ struct SourceOptions {
 };
 
 /// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off. auto.offset.reset is earliest;
-/// what retention took away before it was read is told by an error line with its number, and counted (kafka_offset_resets_total, kafka_records_lost_total). For topics
+/// what retention took away before it was read is told by an error line with its number, and counted (otto_kafka_offset_resets_total, otto_kafka_records_lost_total). For topics
 /// that keep all their records until they are old, not for compacted ones. Rebalances are eager; they happen inside poll(), which then returns nothing of before.
 class Source {
 public:

@@ -18,6 +18,8 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
+const tel::Counters kStrange{"otto_callrail_strange_members_total", "Members of CallRail's reports that are of another type than theirs: what was known stays.", {"member"}};
+
 constexpr std::int64_t kLongestCall = 7 * 86'400;
 
 using Members = std::initializer_list<std::string_view>;
@@ -184,7 +186,7 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     bool tags_changed = std::find(r.changed().begin(), r.changed().end(), "tags") != r.changed().end();
     r.set_has_tags(r.tags_size() > 0 || tags_changed);
     for (auto field : strange)
-        tel::Metrics::counter("callrail_strange_members_total", "Members of CallRail's reports that are of another type than theirs: what was known stays.", {{"member", std::string(field)}}).inc();
+        kStrange({std::string(field)}).inc();
 }
 
 /// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.

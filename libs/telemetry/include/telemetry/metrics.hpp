@@ -1,12 +1,19 @@
 #pragma once
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-/// Counters, gauges and histograms of this process, in Prometheus's sense. Look a handle up once, use it often: looking up takes a lock, using does not.
-/// Handles are cheap to copy and stay valid for the life of the process. Labels never hold a company, a person or an id.
+/// Counters, gauges and histograms of this process, in Prometheus's sense. A metric is declared once, as a constant beside whoever reports it, with the names of
+/// its labels; asked with their values, in the same order, it gives one series:
+///
+///     const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away before they were read.", {"group"}};
+///     tel::Counter lost = kLost({group});
+///
+/// Look a series up once, use it often: looking up takes a lock, using does not. Series are cheap to copy and stay valid for the life of the process. Labels never
+/// hold a company, a person or an id. All that a program declares is its page of metrics: deploy/metrics.md.
 namespace otto::tel {
 
 using Labels = std::map<std::string, std::string>;
@@ -16,7 +23,7 @@ public:
     void inc(double by = 1);
 
 private:
-    friend class Metrics;
+    friend class Counters;
     void* impl_ = nullptr;
 };
 
@@ -26,7 +33,7 @@ public:
     void add(double);
 
 private:
-    friend class Metrics;
+    friend class Gauges;
     void* impl_ = nullptr;
 };
 
@@ -45,7 +52,7 @@ public:
     void set(double);
 
 private:
-    friend class Metrics;
+    friend class SharedGauges;
     struct Slot;
     Slot* slot_ = nullptr;
     std::list<double>::iterator mine_;
@@ -56,34 +63,75 @@ public:
     void observe(double);
 
 private:
-    friend class Metrics;
+    friend class Histograms;
     void* impl_ = nullptr;
 };
 
-class Metrics {
+/// What all declarations have in common. A name is declared once in a program and begins with `otto_`; anything else ends the program at its start.
+class Declared {
 public:
-    static Counter counter(const std::string& name, const std::string& help, const Labels& = {});
-    static Gauge gauge(const std::string& name, const std::string& help, const Labels& = {});
-    /// No gauge() of the same name.
-    static Share share(const std::string& name, const std::string& help, const Labels& = {});
+    Declared(const Declared&) = delete;
+    Declared& operator=(const Declared&) = delete;
+    ~Declared();
+
+protected:
+    using Values = std::initializer_list<std::string>;
+    Declared(const char* type, std::string name, std::string help, std::vector<std::string> labels);
+    Labels labels(const Values&) const;
+    const std::string name_, help_;
+
+private:
+    friend std::string metrics_page();
+    const char* type_;
+    const std::vector<std::string> labels_;
+};
+
+/// Named `…_total`.
+class Counters : public Declared {
+public:
+    Counters(std::string name, std::string help, std::vector<std::string> labels = {});
+    Counter operator()(Values = {}) const;
+};
+
+class Gauges : public Declared {
+public:
+    Gauges(std::string name, std::string help, std::vector<std::string> labels = {}) : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
+    Gauge operator()(Values = {}) const;
+};
+
+class SharedGauges : public Declared {
+public:
+    SharedGauges(std::string name, std::string help, std::vector<std::string> labels = {}) : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
+    Share operator()(Values = {}) const;
+};
+
+class Histograms : public Declared {
+public:
     /// Buckets are upper bounds, rising; the default fits seconds from 1 ms to 30 s.
-    static Histogram histogram(const std::string& name, const std::string& help, const Labels& = {}, const std::vector<double>& buckets = {});
-    /// All of it in the text exposition format.
-    static std::string expose();
+    Histograms(std::string name, std::string help, std::vector<std::string> labels = {}, std::vector<double> buckets = {});
+    Histogram operator()(Values = {}) const;
+
+private:
+    const std::vector<double> buckets_;
 };
 
 /// The gauges of one who reports several, and stops at once: of a job that may move to another process.
 class Shares {
 public:
-    void set(const std::string& name, const std::string& help, const Labels& labels, double value) {
-        auto [found, fresh] = held_.try_emplace({name, labels});
-        if (fresh) found->second = Metrics::share(name, help, labels);
+    void set(const SharedGauges& gauge, std::initializer_list<std::string> values, double value) {
+        auto [found, fresh] = held_.try_emplace({&gauge, values});
+        if (fresh) found->second = gauge(values);
         found->second.set(value);
     }
     void clear() { held_.clear(); }
 
 private:
-    std::map<std::pair<std::string, Labels>, Share> held_;
+    std::map<std::pair<const SharedGauges*, std::vector<std::string>>, Share> held_;
 };
+
+/// All series of this process in the text exposition format.
+std::string expose_metrics();
+/// All declarations of this program, as a page.
+std::string metrics_page();
 
 }  // namespace otto::tel
