@@ -5,10 +5,8 @@
 #include <future>
 #include <thread>
 
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using api::Context;
@@ -22,13 +20,8 @@ struct Text {
 };
 
 struct World {
-    Secret owner = testkit::TestPostgres::shared().fresh_database();
-    std::unique_ptr<pg::Pool> pool;
-    World() {
-        pg::Connection db(owner, "test");
-        REQUIRE(pg::migrate(db, schema::all()).ok());
-        pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(owner, "otto_company_service"), "test", 8);
-    }
+    testkit::Database db{"otto_company_service"};
+    pg::Pool pool{db.service_url(), "test", 8};
     static World& shared() {
         static World world;
         return world;
@@ -47,9 +40,9 @@ http::Response ask(const Principal& who, const std::string& key, const api::Api:
     http::Request request;
     request.target = "/api/v1/tasks";
     request.body = body;
-    Context context(request, who, *World::shared().pool);
+    Context context(request, who, World::shared().pool);
     try {
-        return api::Answers(*World::shared().pool, "company-service", patience).once(context, "POST /api/v1/tasks", key, handler);
+        return api::Answers(World::shared().pool, "company-service", patience).once(context, "POST /api/v1/tasks", key, handler);
     } catch (const api::Refusal& refusal) {
         return api::refused(refusal, request);
     }
@@ -62,7 +55,7 @@ api::Api::Handler saying(std::string what, int& times) {
     };
 }
 
-void as_owner(const std::string& sql) { pg::Connection(World::shared().owner, "test").execute(sql); }
+void as_owner(const std::string& sql) { World::shared().db.owner.execute(sql); }
 
 }  // namespace
 
@@ -86,7 +79,7 @@ TEST_CASE("answers stand behind their company's wall", "[integration]") {
     ask(person("org_wall"), "wall", saying("kept", times));
     ask(person(""), "wall", saying("kept", times));
     auto seen = [](const pg::Scope& scope) {
-        auto tx = World::shared().pool->begin(scope);
+        auto tx = World::shared().pool.begin(scope);
         std::string all;
         for (auto& t : tx.many<Text>({"seen", "SELECT company_id AS v FROM idempotency_keys WHERE key = 'wall' ORDER BY 1"})) all += t.value + ";";
         return all;
@@ -166,6 +159,6 @@ TEST_CASE("the claim of a process that died is free after its time, and not befo
         return http::Response::json(201, "late");
     });
     CHECK(overtaken.status == 409);
-    auto tx = World::shared().pool->begin(pg::Scope::company(CompanyId{"org_d"}));
+    auto tx = World::shared().pool.begin(pg::Scope::company(CompanyId{"org_d"}));
     CHECK(tx.many<Text>({"rows", "SELECT id AS v FROM companies"}).empty());
 }

@@ -5,11 +5,9 @@
 
 #include "http/client.hpp"
 #include "http/server.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "signer.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::api;
@@ -19,7 +17,7 @@ namespace {
 
 struct World {
     testing::IssuerKey users, operators;
-    Secret owner = testkit::TestPostgres::shared().fresh_database();
+    testkit::Database db;
     Authenticator authenticator;
     std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
     std::unique_ptr<Api> api;
@@ -33,14 +31,10 @@ struct World {
         return r;
     }
     explicit World(const char* role = "otto_company_service")
-        : authenticator(rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+        : db(role), authenticator(rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
                         [this](const std::string& url) -> Result<std::string> { return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}"; }, system_clock()) {
-        {
-            pg::Connection db(owner, "test");
-            REQUIRE(pg::migrate(db, schema::all()).ok());
-            db.execute("INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B')");
-        }
-        api = std::make_unique<Api>("company-service", *router, testkit::TestPostgres::as_role(owner, role), authenticator, 4);
+        db.owner.execute("INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B')");
+        api = std::make_unique<Api>("company-service", *router, db.service_url(), authenticator, 4);
         auto fine = [this](Context& c) {
             ++handled;
             return c.ok("{}");
@@ -66,7 +60,7 @@ struct World {
         r.headers.add("Authorization", "Bearer " + token);
         return http::Client(o).send(r).value();
     }
-    void sql(const std::string& text) { pg::Connection(owner, "test").execute(text); }
+    void sql(const std::string& text) { db.owner.execute(text); }
 };
 
 }  // namespace
@@ -145,7 +139,7 @@ TEST_CASE("the statement of a client that is gone is ended", "[integration]") {
         return c.ok("{}");
     });
     w.start();
-    pg::Connection db(w.owner, "test");
+    auto& db = w.db.owner;
     auto running = [&] {
         int n = 0;
         auto tx = db.begin(pg::Scope::none());

@@ -3,10 +3,8 @@
 #include "api/api.hpp"
 #include "api/resources.hpp"
 #include "base/json.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using api::Context;
@@ -16,28 +14,17 @@ namespace {
 const std::string kTask = "0191e0b8-0000-7000-8000-00000000c001";
 constexpr pg::Query kRaise{"test.raise", "UPDATE tasks SET description = 'new', version = version + 1 WHERE company_id = 'org_a'"};
 
-struct World {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    pg::Pool pool{testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test", 2};
+struct World : testkit::Database {
+    pg::Pool pool{service_url(), "test", 2};
     http::Request request;
     identity::Principal who;
 
-    World() {
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
+    World() : Database("otto_lead_pipeline") {
         owner.execute("INSERT INTO tasks (company_id, id, description, unique_key) VALUES ('org_a', '" + kTask + "', 'old', 'k'), ('org_b', '" + kTask + "', 'theirs', 'k')");
         request.trace = tel::TraceContext::fresh();
         who.user = UserId{"user_m"};
         who.company = CompanyId{"org_a"};
         who.role = identity::Role::manager;
-    }
-    std::string value(const std::string& query) {
-        struct Text {
-            std::string v;
-            static Text from(const pg::Fields& f) { return {f.text("v")}; }
-        };
-        auto tx = owner.begin(pg::Scope::none());
-        return tx.one<Text>({query, query}).v;
     }
     std::string audits() { return value("SELECT coalesce(string_agg(company_id || ' ' || user_id || ' ' || action || ' ' || target || ' ' || detail::text, ',' ORDER BY id), '') AS v FROM audit_log"); }
     std::string told() { return value("SELECT count(*)::text AS v FROM outbox WHERE consumer = 'lead-pipeline'"); }

@@ -13,9 +13,7 @@
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "pass_lane.hpp"
-#include "pg/migrate.hpp"
 #include "runtime/runtime.hpp"
-#include "schema/schema.hpp"
 #include "telemetry/log.hpp"
 #include "testing/catch.hpp"
 #include "testkit/kafka.hpp"
@@ -33,10 +31,8 @@ struct World {
     static World& shared() {
         static World w = [] {
             World made;
-            made.owner = testkit::TestPostgres::shared().fresh_database();
-            pg::Connection db(made.owner, "test");
-            pg::migrate(db, schema::all()).value();
-            db.execute("CREATE TABLE notes (company_id text, event_id text, note text, n bigint GENERATED ALWAYS AS IDENTITY); GRANT ALL ON notes TO otto_lead_pipeline");
+            made.owner = testkit::TestPostgres::shared().migrated_database();
+            pg::Connection(made.owner, "test").execute("CREATE TABLE notes (company_id text, event_id text, note text, n bigint GENERATED ALWAYS AS IDENTITY); GRANT ALL ON notes TO otto_lead_pipeline");
             made.role = testkit::TestPostgres::as_role(made.owner, "otto_lead_pipeline");
             made.brokers = testkit::TestKafka::shared().brokers();
             kafka::apply_topics(made.brokers, kafka::otto_topics(), 1, Millis{20'000}).value();

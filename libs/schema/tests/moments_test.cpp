@@ -3,7 +3,7 @@
 #include "pg/connection.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 
@@ -27,10 +27,8 @@ struct Text {
 };
 
 pg::Connection& db() {
-    static pg::Connection owner(testkit::TestPostgres::shared().fresh_database(), "test");
-    static bool migrated = pg::migrate(owner, schema::all()).ok();
-    REQUIRE(migrated);
-    return owner;
+    static testkit::Database database("otto_lead_pipeline");
+    return database.owner;
 }
 
 std::string moment(const std::string& wall, const std::string& zone) {

@@ -3,24 +3,16 @@
 
 #include "base/phone.hpp"
 #include "pg/connection.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 
 namespace {
 
 pg::Connection& migrated() {
-    static pg::Connection db = [] {
-        auto fresh = testkit::TestPostgres::shared().fresh_database();
-        pg::Connection owner(fresh, "test");
-        auto done = pg::migrate(owner, schema::all());
-        INFO((done.ok() ? std::string() : done.error().describe()));
-        REQUIRE(done.ok());
-        return owner;
-    }();
-    return db;
+    static testkit::Database db("otto_lead_pipeline");
+    return db.owner;
 }
 
 std::string here(const std::string& text) {

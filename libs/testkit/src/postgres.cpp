@@ -9,6 +9,8 @@
 
 #include "base/time.hpp"
 #include "pg/connection.hpp"
+#include "pg/migrate.hpp"
+#include "schema/schema.hpp"
 
 namespace otto::testkit {
 
@@ -68,11 +70,31 @@ TestPostgres::~TestPostgres() {
     }
 }
 
+std::string TestPostgres::new_name() { return "test_" + std::to_string(::getpid()) + "_" + std::to_string(next_++); }
+
+void TestPostgres::execute(const std::string& sql) { pg::Connection(Secret(base_ + "/postgres"), "testkit").execute(sql); }
+
 Secret TestPostgres::fresh_database() {
-    auto name = "test_" + std::to_string(::getpid()) + "_" + std::to_string(next_++);
-    pg::Connection admin(Secret(base_ + "/postgres"), "testkit");
-    admin.execute("CREATE DATABASE " + name);
+    auto name = new_name();
+    execute("CREATE DATABASE " + name);
     return Secret(base_ + "/" + name);
+}
+
+Secret TestPostgres::migrated_database() {
+    if (migrated_.empty()) {
+        auto name = new_name();
+        execute("CREATE DATABASE " + name);
+        pg::Connection owner(Secret(base_ + "/" + name), "testkit");
+        pg::migrate(owner, schema::all()).value();
+        migrated_ = name;
+    }
+    auto copy = new_name();
+    execute("CREATE DATABASE " + copy + " TEMPLATE " + migrated_);
+    // A copy is without what is set and granted for a whole database.
+    auto both = " FROM pg_database o, pg_database c WHERE o.datname = '" + migrated_ + "' AND c.datname = '" + copy + "'";
+    execute("UPDATE pg_database SET datacl = o.datacl" + both + " AND pg_database.oid = c.oid; "
+            "INSERT INTO pg_db_role_setting SELECT to_oid, setrole, setconfig FROM pg_db_role_setting JOIN (SELECT o.oid AS from_oid, c.oid AS to_oid" + both + ") b ON setdatabase = from_oid");
+    return Secret(base_ + "/" + copy);
 }
 
 Secret TestPostgres::as_role(const Secret& url, const std::string& role) {

@@ -3,8 +3,6 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testkit/postgres.hpp"
 
 namespace otto::testkit {
@@ -12,12 +10,7 @@ namespace {
 
 /// One migrated database for all rigs of a test process.
 const Secret& migrated() {
-    static const Secret url = [] {
-        auto fresh = TestPostgres::shared().fresh_database();
-        pg::Connection owner(fresh, "rig");
-        pg::migrate(owner, schema::all()).value();
-        return fresh;
-    }();
+    static const Secret url = TestPostgres::shared().migrated_database();
     return url;
 }
 

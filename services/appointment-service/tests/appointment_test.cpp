@@ -1,10 +1,8 @@
 #include "appointment-service/sql.hpp"
 #include "appointment.hpp"
 #include "bookings.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 #include <algorithm>
 
@@ -65,20 +63,21 @@ Event retold(Event e, std::int64_t from) {
     return e;
 }
 
-Secret database() {
-    static Secret url = [] {
-        auto fresh = testkit::TestPostgres::shared().fresh_database();
-        pg::Connection owner(fresh, "test");
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
-        owner.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + kCompany + "', '" + kContact + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + kCompany + "', '" + kLead + "', '" + kContact + "')");
-        return fresh;
-    }();
-    return url;
+struct Known : testkit::Database {
+    Known() : Database("otto_appointment_service") {
+        owner.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + kCompany + "', '" + kContact + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + kCompany + "', '" + kLead + "', '" + kContact +
+                      "')");
+    }
+};
+
+Known& database() {
+    static Known known;
+    return known;
 }
 
 /// Whose lead the appointments are for.
 std::string after_lead() {
-    pg::Connection owner(database(), "test");
+    auto& owner = database().owner;
     auto tx = owner.begin(pg::Scope::none());
     std::string leads;
     for (auto& row : tx.many<Text>({"leads_in_test", "SELECT DISTINCT lead_id::text AS v FROM appointments"})) leads += row.value;
@@ -93,10 +92,8 @@ std::vector<analysis::v1::AppointmentDoubted>& doubts() {
 
 /// All of one company's appointments after these events, each in a transaction of its own, as the service's role.
 std::vector<std::string> after(const std::vector<Event>& events, const std::string& in_between = "", std::size_t at = 0) {
-    auto url = database();
-    pg::Connection owner(url, "test");
+    auto &owner = database().owner, &db = database().service;
     owner.execute("DELETE FROM appointments; DELETE FROM appointment_verdicts");
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
     Bookings bookings(companies());
     rt::Sink sink("appointment-service");
     for (std::size_t i = 0; i < events.size(); ++i) {
@@ -185,7 +182,7 @@ TEST_CASE("words that say nothing are no address, service or time of an appointm
     e.set_service_type("N/A");
     e.set_appointment_type("unknown");
     REQUIRE(after({e}) == std::vector<std::string>{"scheduled no time - nobody"});
-    pg::Connection owner(database(), "test");
+    auto& owner = database().owner;
     auto tx = owner.begin(pg::Scope::none());
     CHECK(tx.one<Text>({"words_in_test", "SELECT concat_ws('|', needs_time, location_address, service_type, appointment_type, notes) AS v FROM appointments"}).value == "t");
 }
@@ -249,7 +246,7 @@ TEST_CASE("a later call of the lead moves its visit: the same row, in whatever o
     const pg::Query moved{"moved_in_test", "SELECT concat_ws(' ', status, to_char(scheduled_start AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), 'from ' || to_char(moved_from AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), 'by ' || moved_by_call, "
                                            "CASE WHEN (moved_at IS NULL) <> (moved_from IS NULL) THEN 'but when' END) AS v FROM appointments WHERE company_id = $1 AND status <> 'cancelled' ORDER BY scheduled_start"};
     auto shown = [&] {
-        pg::Connection owner(database(), "test");
+        auto& owner = database().owner;
         auto tx = owner.begin(pg::Scope::none());
         std::string out;
         for (auto& row : tx.many<Text>(moved, {kCompany})) out += row.value + "\n";
@@ -322,14 +319,4 @@ TEST_CASE("an appointment goes with its call where the lead that it had is gone"
     }
 }
 
-TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
-    for (const auto& q : sql::all) {
-        INFO(q.name);
-        CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
-        db.execute("DEALLOCATE probe");
-    }
-}
+TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") { CHECK(testkit::Database("otto_appointment_service").prepares_all(sql::all) == ""); }

@@ -1,10 +1,8 @@
 // What people may command about appointments, as the service's own role.
 #include "commands.hpp"
 
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using appointment_service::Commands;
@@ -14,17 +12,14 @@ namespace {
 const std::string kLead = "0191e0b8-0000-7000-8000-00000000c001", kTheirLead = "0191e0b8-0000-7000-8000-00000000c002";
 
 struct World {
-    Secret owner = testkit::TestPostgres::shared().fresh_database();
-    std::unique_ptr<pg::Pool> pool;
+    testkit::Database db{"otto_appointment_service"};
+    pg::Pool pool{db.service_url(), "test", 2};
     directory::Companies companies{{"", "", "", KeyRing::parse(Secret("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).value()}};
     World() {
-        pg::Connection db(owner, "test");
-        REQUIRE(pg::migrate(db, schema::all()).ok());
         for (auto& [company, lead] : {std::pair<std::string, std::string>{"org_a", kLead}, {"org_b", kTheirLead}})
-            db.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company + "', '" + lead + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company + "', '" + lead + "', '" +
+            db.owner.execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company + "', '" + lead + "'); INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company + "', '" + lead + "', '" +
                        lead + "'); INSERT INTO company_users (company_id, id, role, status) VALUES ('" + company + "', 'user_rep_of_" + company + "', 'sales_rep', 'active'), ('" + company +
                        "', 'user_gone_of_" + company + "', 'sales_rep', 'removed')");
-        pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(owner, "otto_appointment_service"), "test", 2);
     }
     static World& shared() {
         static World world;
@@ -43,7 +38,7 @@ std::string send(http::Response (Commands::*command)(api::Context&) const, const
     who.user = UserId{"user_office"};
     who.company = CompanyId{"org_a"};
     who.role = identity::Role::csr;
-    api::Context context(request, who, *World::shared().pool, "appointment-service");
+    api::Context context(request, who, World::shared().pool, "appointment-service");
     try {
         auto answer = (Commands(World::shared().companies).*command)(context);
         context.tx().commit();
@@ -108,8 +103,7 @@ TEST_CASE("who made or changed an appointment, and which fields, is on record; w
     auto id = created();
     send(&Commands::change, R"({"notes":"secret words","status":"confirmed"})", id);
     CHECK(send(&Commands::change, R"({"status":"perhaps"})", id) == "422 status");
-    pg::Connection owner(World::shared().owner, "look");
-    auto tx = owner.begin(pg::Scope::none());
+    auto tx = World::shared().db.owner.begin(pg::Scope::none());
     std::string lines;
     tx.each({"lines_in_test", "SELECT company_id || ' ' || user_id || ' ' || action || ' ' || (detail ->> 'fields') AS v FROM audit_log WHERE target = $1 ORDER BY id"}, {id}, [&](const pg::Fields& f) { lines += f.text("v") + "\n"; });
     CHECK(lines == "org_a user_office appointment.create []\norg_a user_office appointment.change [\"status\", \"notes\"]\n");

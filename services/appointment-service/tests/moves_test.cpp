@@ -6,10 +6,8 @@
 #include "appointment-service/sql.hpp"
 #include "bookings.hpp"
 #include "otto/directory/v1/directory.pb.h"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::appointment_service;
@@ -24,14 +22,9 @@ struct Text {
     static Text from(const pg::Fields& f) { return {f.text("v")}; }
 };
 
-struct World {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    std::unique_ptr<pg::Connection> role;
+struct World : testkit::Database {
     directory::Companies companies{{"", "", "", KeyRing::parse(Secret("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).value()}};
-    World() {
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
-        role = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_appointment_service"), "test");
+    World() : Database("otto_appointment_service") {
         directory::v1::CompanyProfile p;
         p.set_company_id(kCompany);
         p.set_version(1);
@@ -101,7 +94,7 @@ private:
         rt::Envelope meta;
         meta.id = EventId{Uuid::v5(*Uuid::parse("6f74746f-6170-5074-a473-00000000000a"), std::to_string(++n))};
         meta.company = CompanyId{kCompany};
-        auto tx = role->begin(pg::Scope::companies({meta.company}));
+        auto tx = service.begin(pg::Scope::companies({meta.company}));
         Bookings::Out out(sink, &meta);
         work(meta, tx, out);
         tx.commit();
@@ -158,7 +151,7 @@ TEST_CASE("of two folds that are told in the wrong order the last one counts", "
 
 TEST_CASE("who books and who moves wait for each other", "[integration]") {
     auto& w = World::fresh();
-    pg::Connection booking(testkit::TestPostgres::as_role(w.url, "otto_appointment_service"), "booking");
+    pg::Connection booking(w.service_url(), "booking");
     auto held = booking.begin(pg::Scope::companies({CompanyId{kCompany}}));
     auto at = customer_of(held, kCompany, 7001, {*Uuid::parse(kOld), *Uuid::parse(kOldCard)});
     CHECK(at.lead == *Uuid::parse(kOld));

@@ -1,5 +1,6 @@
 #include "directory.hpp"
 #include "rig.hpp"
+#include "testkit/postgres.hpp"
 
 using namespace otto;
 using namespace otto::company_service;

@@ -346,7 +346,7 @@ TEST_CASE("a company's members are wanted before their time once a second, and t
     rig().company("org_asked");
     rig().sql("UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members'");
     auto wanted = [](const std::string& since) {
-        pg::Connection db(testkit::TestPostgres::as_role(rig().url(), "otto_lead_pipeline"), "asks");
+        pg::Connection db(rig().as("otto_lead_pipeline"), "asks");
         auto tx = db.begin(pg::Scope::company(CompanyId{"org_asked"}));
         bool pending = false;
         tx.each({"test.wanted", "SELECT members_wanted($1::timestamptz) AS v"}, {since}, [&](const pg::Fields& f) { pending = f.boolean("v"); });

@@ -3,6 +3,7 @@
 #include "rig.hpp"
 #include "schema/schema.hpp"
 #include "testing/catch.hpp"
+#include "testkit/postgres.hpp"
 
 using namespace otto;
 using namespace otto::company_service;

@@ -13,10 +13,8 @@
 #include "http/server.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 /// company-service's commands on a real, migrated Postgres, as its own role, without HTTP and Kafka. One database for the process: companies have ids of their own.
 namespace otto::company_service {
@@ -80,24 +78,15 @@ public:
         return rig;
     }
     /// As the database's owner, who sees everything.
-    void sql(const std::string& text, pg::Params params = {}) {
-        auto tx = owner_.begin(pg::Scope::none());
-        tx.write({name_of(text), text}, std::move(params));
-        tx.commit();
-    }
-    std::string value(const std::string& text, pg::Params params = {}) {
-        std::string out;
-        auto tx = owner_.begin(pg::Scope::none());
-        tx.each({name_of(text), text}, std::move(params), [&](const pg::Fields& f) { out = f.text("v"); });
-        return out;
-    }
+    void sql(const std::string& text, pg::Params params = {}) { db_.write(text, std::move(params)); }
+    std::string value(const std::string& text, pg::Params params = {}) { return db_.value(text, std::move(params)); }
     void each(const std::string& text, const std::function<void(const pg::Fields&)>& row) {
-        auto tx = owner_.begin(pg::Scope::none());
+        auto tx = db_.owner.begin(pg::Scope::none());
         tx.each({name_of(text), text}, {}, row);
         tx.commit();
     }
-    const Secret& url() const { return url_; }
-    Secret service_url() const { return testkit::TestPostgres::as_role(url_, "otto_company_service"); }
+    Secret as(const std::string& role) const { return db_.as(role); }
+    Secret service_url() const { return db_.service_url(); }
     void company(const std::string& id, const std::string& phone = "") {
         sql("INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, nullif($2, ''))", {id, phone});
     }
@@ -166,17 +155,9 @@ public:
 private:
     /// Statements are told apart by their names, of which Postgres sees 63 bytes.
     const std::string& name_of(const std::string& text) { return names_.try_emplace(text, "q" + std::to_string(names_.size())).first->second; }
-    static Secret migrated() {
-        auto url = testkit::TestPostgres::shared().fresh_database();
-        pg::Connection db(url, "test");
-        auto done = pg::migrate(db, schema::all());
-        if (!done.ok()) throw std::runtime_error(done.error().describe());
-        return url;
-    }
+    testkit::Database db_{"otto_company_service"};
     std::map<std::string, std::string> names_;
-    Secret url_ = migrated();
-    pg::Connection owner_{url_, "test"};
-    pg::Pool pool_{testkit::TestPostgres::as_role(url_, "otto_company_service"), "test", 4};
+    pg::Pool pool_{db_.service_url(), "test", 4};
     static http::ClientOptions outside(const Peer& peer) {
         http::ClientOptions o;
         o.private_addresses = {peer.place()};

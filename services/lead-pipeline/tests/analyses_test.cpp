@@ -30,7 +30,7 @@ void as_owner(const std::string& text) { Db::shared().owner.execute(text); }
 /// What is due: tasks first, so that those which follow from calls are due the next time.
 void run_due() {
     const DueWork due;
-    pg::Pool pool(testkit::TestPostgres::as_role(Db::shared().url, "otto_lead_pipeline"), "due", 1);
+    pg::Pool pool(Db::shared().service_url(), "due", 1);
     rt::WorkQueue tasks(rt::work_of<&DueWork::make_overdue>(std::string(kOverdueTasks), due), 1), calls(rt::work_of<&DueWork::call_back>(std::string(kMissedCalls), due), 1);
     for (auto* queue : {&tasks, &calls})
         while (queue->run_one(pool)) {
@@ -93,7 +93,7 @@ TEST_CASE("any order, any batches and repeats of analyses and a person's edit: t
         };
         run(0, cut);
         {
-            auto tx = Db::shared().role->begin(pg::Scope::company(CompanyId{id}));
+            auto tx = Db::shared().service.begin(pg::Scope::company(CompanyId{id}));
             tx.write(sql::edit_lead_status, {id, first.lead, "nurturing", "user_m"});
             tx.commit();
         }
@@ -297,7 +297,7 @@ TEST_CASE("an appointment that a call doubts is a task for who took the call, on
         e.set_owner_id("user_csr");
         rt::Envelope meta;
         meta.id = EventId{Uuid::v7(system_clock().now())};
-        auto tx = Db::shared().role->begin(pg::Scope::companies({CompanyId{"org_doubt"}}));
+        auto tx = Db::shared().service.begin(pg::Scope::companies({CompanyId{"org_doubt"}}));
         rt::Sink sink("lead-pipeline/analysis");
         rt::Out<changes::v1::RowChanged> out(sink, &meta);
         (void)Doubts().look_into({e, meta}, tx, out);

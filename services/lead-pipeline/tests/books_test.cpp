@@ -15,7 +15,7 @@ std::string lines(const std::string& sql, const std::string& company) { return D
 /// What a message of this number would do.
 std::pair<ContactKey, LeadKey> message(const CompanyId& company, const std::string& number, const std::string& name,
                                        std::size_t* statements = nullptr) {
-    auto tx = Db::shared().role->begin(pg::Scope::company(company));
+    auto tx = Db::shared().service.begin(pg::Scope::company(company));
     ContactBook contacts(tx);
     LeadBook leads(tx);
     const NumberKey key{company, number};
@@ -98,7 +98,7 @@ TEST_CASE("rows that are read and written again are the same rows", "[integratio
     auto before = seen(),
          states =
              lines("SELECT merge_state AS v FROM calls WHERE company_id = $1 AND merge_state <> '' ORDER BY call_id", company);
-    auto tx = Db::shared().role->begin(pg::Scope::company(CompanyId{company}));
+    auto tx = Db::shared().service.begin(pg::Scope::company(CompanyId{company}));
     std::set<CallKey> keys;
     for (auto id : tx.values<CallId>({"ids", "SELECT call_id FROM calls"})) keys.emplace(CompanyId{company}, id);
     REQUIRE(keys.size() == 3);

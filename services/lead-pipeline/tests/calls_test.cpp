@@ -279,7 +279,7 @@ std::size_t record(const std::vector<Event>& events, std::size_t batch) {
     for (std::size_t i = 0; i < events.size(); i += batch) {
         std::vector<rt::In<CallReported>> ins;
         for (std::size_t k = i; k < std::min(events.size(), i + batch); ++k) ins.push_back({events[k].message, events[k].meta});
-        auto tx = Db::shared().role->begin(pg::Scope::company(ins.front().meta.company));
+        auto tx = Db::shared().service.begin(pg::Scope::company(ins.front().meta.company));
         rt::Sink sink("lead-pipeline");
         CallsOut out(sink);
         Calls().record(ins, tx, out);
@@ -355,21 +355,15 @@ TEST_CASE("callers without a callable number have a card and a lead of their own
 
 TEST_CASE("another company's rows are out of reach of a batch", "[integration]") {
     record({routed_event("org_wall_a", report(pb::STAGE_POST_CALL, "completed"), 200)}, 1);
-    auto tx = Db::shared().role->begin(pg::Scope::company(CompanyId{"org_wall_b"}));
+    auto tx = Db::shared().service.begin(pg::Scope::company(CompanyId{"org_wall_b"}));
     CHECK(tx.many<Text>({"wall", "SELECT provider_call_id AS v FROM calls WHERE company_id = 'org_wall_a'"}).empty());
     tx.rollback();
-    auto foreign = Db::shared().role->begin(pg::Scope::company(CompanyId{"org_wall_b"}));
+    auto foreign = Db::shared().service.begin(pg::Scope::company(CompanyId{"org_wall_b"}));
     CHECK_THROWS_AS(foreign.write_counted({"intrude", "INSERT INTO contact_cards (company_id, id, primary_phone) VALUES ('org_wall_a', gen_random_uuid(), '+12025559999')"}), pg::SqlFailure);
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
-    std::vector<pg::Query> all(std::begin(sql::all), std::end(sql::all));
-    for (const auto& q : pg::Statement::all()) all.push_back(q);
-    for (const auto& q : all) {
-        INFO(q.name);
-        CHECK_NOTHROW(Db::shared().role->execute("PREPARE probe AS " + std::string(q.text)));
-        Db::shared().role->execute("DEALLOCATE probe");
-    }
+    CHECK(testkit::Database("otto_lead_pipeline").prepares_all(sql::all, pg::Statement::all()) == "");
 }
 
 TEST_CASE("one report: the call is recorded and told to whoever wants to know", "[integration]") {

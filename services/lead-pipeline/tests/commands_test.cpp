@@ -1,10 +1,8 @@
 // What people may command about tasks and leads, as the service's own role.
 #include "commands/commands.hpp"
 
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using lead_pipeline::Commands;
@@ -16,20 +14,17 @@ const std::string kContact = "0191e0b8-0000-7000-8000-00000000b001", kLead = "01
                   kTheirLead = "0191e0b8-0000-7000-8000-00000000b004", kTheirVisit = "0191e0b8-0000-7000-8000-00000000b005", kTheirContact = "0191e0b8-0000-7000-8000-00000000b006";
 
 struct World {
-    Secret owner = testkit::TestPostgres::shared().fresh_database();
-    std::unique_ptr<pg::Pool> pool;
+    testkit::Database db{"otto_lead_pipeline"};
+    pg::Pool pool{db.service_url(), "test", 2};
     World() {
-        pg::Connection db(owner, "test");
-        REQUIRE(pg::migrate(db, schema::all()).ok());
         auto company = [&](const std::string& id, const std::string& contact, const std::string& lead, const std::string& visit, const std::string& people) {
-            db.execute("INSERT INTO companies (id, name) VALUES ('" + id + "', 'x'); INSERT INTO contact_cards (company_id, id) VALUES ('" + id + "', '" + contact +
+            db.owner.execute("INSERT INTO companies (id, name) VALUES ('" + id + "', 'x'); INSERT INTO contact_cards (company_id, id) VALUES ('" + id + "', '" + contact +
                        "'); INSERT INTO leads (company_id, id, contact_card_id, assigned_rep_id) VALUES ('" + id + "', '" + lead + "', '" + contact +
                        "', 'user_rep1'); INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, assigned_rep_id) VALUES ('" + id + "', '" + visit + "', '" + lead + "', '" +
                        contact + "', true, 'user_rep1'); INSERT INTO company_users (company_id, id, role, status) VALUES " + people);
         };
         company("org_a", kContact, kLead, kVisit, "('org_a', 'user_rep1', 'sales_rep', 'active'), ('org_a', 'user_rep2', 'sales_rep', 'invited'), ('org_a', 'user_gone', 'sales_rep', 'removed')");
         company("org_b", kTheirContact, kTheirLead, kTheirVisit, "('org_b', 'user_b', 'sales_rep', 'active')");
-        pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(owner, "otto_lead_pipeline"), "test", 2);
     }
     static World& shared() {
         static World world;
@@ -51,7 +46,7 @@ std::string send(Command command, const std::string& body, const std::string& us
     who.user = UserId{user};
     who.company = CompanyId{"org_a"};
     who.role = user.starts_with("user_rep") ? identity::Role::sales_rep : identity::Role::csr;
-    api::Context context(request, who, *World::shared().pool, "lead-pipeline");
+    api::Context context(request, who, World::shared().pool, "lead-pipeline");
     try {
         auto answer = (Commands{}.*command)(context);
         context.tx().commit();
@@ -107,10 +102,10 @@ TEST_CASE("whoever gets a task or a lead is of the company", "[integration]") {
         CHECK(says(send(&Commands::change_lead, R"({"assigned_rep_id":)" + name + "}", "user_office", kLead), R"("assigned_rep_id":)" + name));
     }
     // Who has it already keeps it, known or not.
-    pg::Connection(World::shared().owner, "test").execute("UPDATE leads SET assigned_rep_id = 'user_of_old' WHERE id = '" + kLead + "'");
+    World::shared().db.owner.execute("UPDATE leads SET assigned_rep_id = 'user_of_old' WHERE id = '" + kLead + "'");
     CHECK(says(send(&Commands::change_lead, R"({"status":"warm","assigned_rep_id":"user_of_old"})", "user_office", kLead), R"("assigned_rep_id":"user_of_old")"));
     CHECK(says(send(&Commands::change_lead, R"({"assigned_rep_id":null})", "user_office", kLead), R"("assigned_rep_id":null)"));
-    pg::Connection(World::shared().owner, "test").execute("UPDATE leads SET assigned_rep_id = 'user_rep1' WHERE id = '" + kLead + "'");
+    World::shared().db.owner.execute("UPDATE leads SET assigned_rep_id = 'user_rep1' WHERE id = '" + kLead + "'");
 }
 
 TEST_CASE("what a task is about is of the company", "[integration]") {
@@ -140,12 +135,7 @@ TEST_CASE("a name that a command does not take is refused by it", "[integration]
 
 TEST_CASE("each command leaves one line on record, and one that changes nothing none", "[integration]") {
     auto on_record = [](const std::string& target) {
-        pg::Connection owner(World::shared().owner, "look");
-        auto tx = owner.begin(pg::Scope::none());
-        std::string lines;
-        tx.each({"lines_in_test", "SELECT action || ' ' || (detail ->> 'fields') AS v FROM audit_log WHERE target = $1 AND company_id = 'org_a' ORDER BY id"}, {target},
-                [&](const pg::Fields& f) { lines += f.text("v") + "\n"; });
-        return lines;
+        return World::shared().db.lines("SELECT action || ' ' || (detail ->> 'fields') AS v FROM audit_log WHERE target = $1 AND company_id = 'org_a' ORDER BY id", {target});
     };
     auto id = id_in(create(""));
     send(&Commands::change_task, R"({"priority":"high","due_at":null})", "user_office", id);

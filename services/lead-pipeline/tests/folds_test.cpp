@@ -4,6 +4,7 @@
 
 #include "lead-pipeline/sql.hpp"
 #include "steps.hpp"
+#include "testkit/postgres.hpp"
 
 using namespace otto;
 using namespace otto::lead_pipeline;
@@ -49,7 +50,7 @@ std::vector<rt::Sink::Item> told(const std::string& company, const inbound::v1::
     meta.id = EventId{Uuid::v7(system_clock().now())};
     meta.company = CompanyId{company};
     std::vector<rt::In<routed::v1::CallReported>> ins{{e, meta}};
-    auto tx = Db::shared().role->begin(pg::Scope::company(meta.company));
+    auto tx = Db::shared().service.begin(pg::Scope::company(meta.company));
     rt::Sink sink("lead-pipeline");
     CallsOut out(sink);
     Calls().record(ins, tx, out);
@@ -168,7 +169,7 @@ TEST_CASE("what a person did to a task of either row stays", "[integration]") {
 
 TEST_CASE("a report that meets a fold half done is taken for the call that stays", "[integration]") {
     auto first = call("org_fold_race", "CALx", 0), second = call("org_fold_race", "200", 0);
-    pg::Connection other(testkit::TestPostgres::as_role(Db::shared().url, "otto_lead_pipeline"), "folding");
+    pg::Connection other(Db::shared().service_url(), "folding");
     auto fold = [&](pg::Tx& tx) {
         routed::v1::CallReported e;
         e.set_company_id("org_fold_race");

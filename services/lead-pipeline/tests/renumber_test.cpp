@@ -19,7 +19,7 @@ void as_owner(const std::string& sql) { Db::shared().owner.execute(sql); }
 /// Looks the company through, as often as it takes.
 void renumber(const std::string& company) {
     as_owner("DELETE FROM renumbering; INSERT INTO renumbering (company_id) VALUES ('" + company + "')");
-    while (lines("SELECT count(*) AS v FROM renumbering WHERE company_id = $1 AND pass = 1 AND due_at <= now()", company) == "1\n") Renumber(Millis{0}).run(*Db::shared().role);
+    while (lines("SELECT count(*) AS v FROM renumbering WHERE company_id = $1 AND pass = 1 AND due_at <= now()", company) == "1\n") Renumber(Millis{0}).run(Db::shared().service);
 }
 
 /// The rows of a call whose number former rules could not read.
@@ -225,7 +225,7 @@ TEST_CASE("a card of hundreds of hidden calls is parted in pieces, and one that 
     CHECK(lines("SELECT count(DISTINCT contact_card_id) || ' ' || count(DISTINCT lead_id) AS v FROM calls WHERE company_id = $1", company) == "331 331\n");
     CHECK(lines("SELECT pass || ' ' || (due_at > now() + interval '50 minutes') AS v FROM renumbering WHERE company_id = $1", company) == "2 true\n");
     as_owner("UPDATE renumbering SET due_at = now()");
-    Renumber(Millis{0}).run(*Db::shared().role);
+    Renumber(Millis{0}).run(Db::shared().service);
     CHECK(lines("SELECT count(*) AS v FROM renumbering WHERE company_id = $1", company) == "0\n");
 }
 

@@ -45,7 +45,7 @@ inline std::size_t record(const std::string& company, const inbound::v1::CallRep
     meta.id = EventId{Uuid::v5(*Uuid::parse("6f74746f-6576-5e6e-a473-0000000000fe"), std::to_string(++n))};
     meta.company = CompanyId{company};
     std::vector<rt::In<routed::v1::CallReported>> ins{{e, meta}};
-    auto tx = Db::shared().role->begin(pg::Scope::company(meta.company));
+    auto tx = Db::shared().service.begin(pg::Scope::company(meta.company));
     rt::Sink sink("lead-pipeline");
     CallsOut out(sink);
     Calls(grace).record(ins, tx, out);
@@ -98,7 +98,7 @@ inline std::multiset<std::string> analyse(const std::vector<AnalysisCompleted>& 
         companies.push_back(metas[i].company);
         ins.push_back({events[i], metas[i]});
     }
-    auto tx = Db::shared().role->begin(pg::Scope::companies(companies));
+    auto tx = Db::shared().service.begin(pg::Scope::companies(companies));
     rt::Sink sink("lead-pipeline/analysis");
     rt::Out<changes::v1::RowChanged> out(sink);
     Analyses().record(ins, tx, out);

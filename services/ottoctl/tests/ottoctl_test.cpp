@@ -17,10 +17,8 @@
 #include "events/json.hpp"
 #include "otto/routed/v1/routed.pb.h"
 #include "pg/connection.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::ottoctl;
@@ -309,19 +307,13 @@ TEST_CASE("log lines of a number are found by its hash, its traces and its event
 }
 
 TEST_CASE("every query fits the schema and the maintenance role's grants", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_maintenance"), "test");
-    for (const auto& q : sql::all) {
-        INFO(q.name);
-        CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
-        db.execute("DEALLOCATE probe");
-    }
+    testkit::Database database("otto_maintenance");
+    CHECK(database.prepares_all(sql::all) == "");
+    auto& db = database.service;
     // What operators did stays as it was written, and services see nothing of it.
     db.execute("INSERT INTO operator_actions (operator, action, target) VALUES ('me', 'held.release', gen_random_uuid())");
     CHECK_THROWS_AS(db.execute("UPDATE operator_actions SET operator = 'you'"), pg::SqlFailure);
     CHECK_THROWS_AS(db.execute("DELETE FROM operator_actions"), pg::SqlFailure);
-    pg::Connection service(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    pg::Connection service(database.as("otto_tenant_router"), "test");
     CHECK_THROWS_AS(service.execute("SELECT 1 FROM operator_actions"), pg::SqlFailure);
 }

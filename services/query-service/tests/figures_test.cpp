@@ -4,9 +4,7 @@
 #include <set>
 
 #include "figures.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::query_service;
@@ -133,9 +131,8 @@ void part(const JsonView& v, const char* rate, std::int64_t of_it, std::int64_t 
 }  // namespace
 
 TEST_CASE("of a thousand companies each rate is a part of its whole and each figure has its list, after corrections and late reports", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    testkit::Database db("otto_query_service");
+    auto& owner = db.owner;
     const char* asked = std::getenv("OTTO_TEST_SEED");
     const std::string seed = asked && *asked ? asked : "0.2026";
     INFO("OTTO_TEST_SEED=" << seed);
@@ -143,7 +140,7 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
     owner.execute(kSets);
     for (int round = 0; round < 4; ++round) owner.execute(kLater);
     owner.execute("ANALYZE");
-    pg::Pool pool(testkit::TestPostgres::as_role(url, "otto_query_service"), "test", 2);
+    pg::Pool pool(db.service_url(), "test", 2);
     Nouns nouns;
     std::vector<Set> sets;
     {

@@ -16,37 +16,31 @@ struct Plain {
 };
 
 /// An empty database, as who writes leads and as who reads dashboards.
-struct Kept {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    std::unique_ptr<pg::Connection> writer, reader;
+struct Kept : testkit::Database {
+    pg::Connection writer{as("otto_lead_pipeline"), "test"};
     struct Number {
         std::int64_t n;
         static Number from(const pg::Fields& f) { return {f.integer("n")}; }
     };
-    Kept() {
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
-        writer = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_lead_pipeline"), "test");
-        reader = std::make_unique<pg::Connection>(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
-    }
+    Kept() : Database("otto_query_service") {}
     /// What is kept of a company, which must be what is counted.
     std::int64_t same(const char* company, const char* kept, const char* counted, const char* of = nullptr) {
-        auto tx = reader->begin(pg::Scope::company(CompanyId{std::string(company)}));
+        auto tx = service.begin(pg::Scope::company(CompanyId{std::string(company)}));
         auto n = tx.one<Number>({kept, kept}, of ? pg::Params{company, of} : pg::Params{company}).n;
         CHECK(n == tx.one<Number>({counted, counted}, {company}).n);
         return n;
     }
     void write(const char* text, bool commit = true) {
-        auto tx = writer->begin(pg::Scope::companies({CompanyId{"org_a"}, CompanyId{"org_b"}}));
+        auto tx = writer.begin(pg::Scope::companies({CompanyId{"org_a"}, CompanyId{"org_b"}}));
         tx.write({text, text});
         if (commit) tx.commit();
     }
     void fold(const char* call, const char* company) {
-        auto tx = writer->begin(pg::Scope::companies({CompanyId{std::string(company)}}));
+        auto tx = writer.begin(pg::Scope::companies({CompanyId{std::string(company)}}));
         tx.write({call, call}, {company});
         tx.commit();
     }
-    void operators(const std::string& call) { pg::Connection(testkit::TestPostgres::as_role(url, "otto_maintenance"), "operator").execute(call); }
+    void operators(const std::string& call) { pg::Connection(as("otto_maintenance"), "operator").execute(call); }
     std::int64_t rows(const char* count) {
         auto tx = owner.begin(pg::Scope::none());
         return tx.one<Number>({count, count}).n;
@@ -109,7 +103,7 @@ TEST_CASE("totals of lists are right without being counted", "[integration]") {
     db.write("DELETE FROM calls", false);  // rolled back
     CHECK(totals("org_a") == Totals{23, 30, 30});
     CHECK(db.rows("SELECT count(*) AS n FROM list_totals WHERE company_id = 'org_a'") == 3);  // one is raised, as long as nobody holds it
-    pg::Connection other(testkit::TestPostgres::as_role(db.url, "otto_lead_pipeline"), "other");
+    pg::Connection other(db.as("otto_lead_pipeline"), "other");
     auto meanwhile = other.begin(pg::Scope::companies({CompanyId{"org_a"}}));
     meanwhile.write({"two", "INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('x')::uuid), ('org_a', md5('y')::uuid)"});
     CHECK(meanwhile.one<Kept::Number>({"held", "SELECT sum(part) AS n FROM list_totals WHERE company_id = 'org_a' AND list = 'contact_cards'"}).n == 32);  // it has been done
@@ -125,9 +119,8 @@ TEST_CASE("totals of lists are right without being counted", "[integration]") {
 }
 
 TEST_CASE("a company sees what waits on its account and why, and nothing of another's", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    testkit::Database database("otto_query_service");
+    auto &owner = database.owner, &db = database.service;
     owner.execute(R"sql(
 INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B'), ('org_c', 'C');
 INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for, released_at)
@@ -136,7 +129,6 @@ SELECT md5(c || r || n)::uuid, 'callrail', 'call.completed', 'of ' || c || ' ' |
   FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 7) r, generate_series(r, 9) n WHERE c = 'org_a' OR r = 1;
 INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at)
 VALUES (md5('nobody')::uuid, 'callrail', 'call.completed', 'nobody owns it', '', 'open', '/', '', '[]', '', '', now()))sql");
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
     auto seen = [&](const std::string& company) {
         auto tx = db.begin(pg::Scope::company(CompanyId{company}));
         std::string held;
@@ -163,9 +155,8 @@ VALUES (md5('nobody')::uuid, 'callrail', 'call.completed', 'nobody owns it', '',
 }
 
 TEST_CASE("pages of a company that statistics do not know find cards and leads by their keys", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    testkit::Database database("otto_query_service");
+    auto &owner = database.owner, &db = database.service;
     auto fill = [&](const std::string& company) {
         owner.execute("INSERT INTO contact_cards (company_id, id) SELECT '" + company + "', md5('" + company + "' || n)::uuid FROM generate_series(1, 2000) n");
         owner.execute("INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = '" + company + "'");
@@ -175,7 +166,6 @@ TEST_CASE("pages of a company that statistics do not know find cards and leads b
     fill("org_known");
     owner.execute("ANALYZE");
     fill("org_new");
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
     struct Line {
         std::string text;
         static Line from(const pg::Fields& f) { return {f.text("QUERY PLAN")}; }
@@ -193,24 +183,14 @@ TEST_CASE("pages of a company that statistics do not know find cards and leads b
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
-    auto check = [&](const pg::Query& q) {
-        INFO(q.name);
-        CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
-        db.execute("DEALLOCATE probe");
-    };
-    for (const auto& q : sql::all) check(q);
-    for (const auto* list : sql::lists::all)
-        for (const auto& form : api::AnyList(*list).all()) check({form.name, form.text});
+    testkit::Database db("otto_query_service");
+    CHECK(db.prepares_all(sql::all) == "");
+    for (const auto* list : sql::lists::all) CHECK(db.prepares_all(api::AnyList(*list).all()) == "");
 }
 
 TEST_CASE("a page of each list walks an index in its order, within row-level security", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
+    testkit::Database database("otto_query_service");
+    auto &owner = database.owner, &db = database.service;
     owner.execute(R"sql(
 INSERT INTO contact_cards (company_id, id) SELECT 'org_a', md5(n::text)::uuid FROM generate_series(1, 3000) n;
 INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards;
@@ -220,7 +200,6 @@ INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, ra
 INSERT INTO appointments (company_id, id, lead_id, contact_card_id, scheduled_start) SELECT company_id, id, id, id, now() FROM leads;
 INSERT INTO tasks (company_id, id, description, contact_card_id, lead_id, unique_key) SELECT company_id, id, 'd', id, id, id::text FROM leads;
 ANALYZE)sql");
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_query_service"), "test");
     int explained = 0;
     std::deque<std::string> kept;  // a prepared statement is known by the places of its name and text
     for (const auto* list : sql::lists::all) {

@@ -4,11 +4,9 @@
 #include <set>
 
 #include "figures.hpp"
-#include "pg/migrate.hpp"
 #include "query-service/sql.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::query_service;
@@ -72,17 +70,11 @@ k AS (SELECT t.*, t.status IN ('open', 'overdue') AS todo, t.status = 'overdue' 
 )sql";
 
 /// A database with those rows, and the service's way to it.
-struct World {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    std::unique_ptr<pg::Pool> pool;
+struct World : testkit::Database {
+    mutable pg::Pool pool{service_url(), "test", 2};
     Nouns nouns;
 
-    World() {
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
-        owner.execute(kRows);
-        pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(url, "otto_query_service"), "test", 2);
-    }
+    World() : Database("otto_query_service") { owner.execute(kRows); }
     static World& shared() {
         static World world;
         return world;
@@ -97,7 +89,7 @@ struct World {
         who.user = UserId{user};
         who.company = CompanyId{company};
         who.role = role;
-        api::Context context(request, who, *pool);
+        api::Context context(request, who, pool);
         return read(nouns, context);
     }
     JsonDocument data(Read read, const std::string& query, const std::string& company = "org_a", const std::string& user = "user_csr1",
@@ -390,7 +382,7 @@ TEST_CASE("each figure is the total of the list that the contract names for it",
             who.user = UserId{f.as_rep ? "user_rep1" : "user_m"};
             who.company = CompanyId{"org_a"};
             who.role = f.as_rep ? identity::Role::sales_rep : identity::Role::manager;
-            api::Context context(request, who, *w.pool);
+            api::Context context(request, who, w.pool);
             INFO(f.path->path << " " << f.figure << ": " << request.query);
             auto total = JsonDocument::parse(kListReads.at(f.list)(w.nouns, context).body).value().root()["data"]["total"].integer();
             CHECK(data.root()[f.figure].integer() == total);
@@ -473,7 +465,7 @@ TEST_CASE("what a figure does not take is 422 and names it", "[integration]") {
 
 TEST_CASE("what a missed call came to follows its lead, and its lead's change follows its calls", "[integration]") {
     auto& w = World::shared();
-    pg::Connection writer(testkit::TestPostgres::as_role(w.url, "otto_lead_pipeline"), "test");
+    pg::Connection writer(w.as("otto_lead_pipeline"), "test");
     auto states = [&](const char* text) {
         auto tx = writer.begin(pg::Scope::companies({CompanyId{"org_c"}}));
         tx.write({text, text});
@@ -515,7 +507,7 @@ TEST_CASE("facts made anew are the facts that were kept", "[integration]") {
 TEST_CASE("figures of a company that statistics do not know group by hash, along one index", "[integration]") {
     auto& w = World::shared();
     w.owner.execute("DELETE FROM pg_statistic WHERE starelid = 'call_facts'::regclass");
-    pg::Connection db(testkit::TestPostgres::as_role(w.url, "otto_query_service"), "test");
+    pg::Connection db(w.service_url(), "test");
     auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
     tx.write({"by_hash", "SELECT set_config('enable_sort', 'off', true)"});
     pg::Params window{"org_a", w.day(29), w.day(0), "America/Phoenix"}, of_owner = window;
@@ -535,7 +527,7 @@ TEST_CASE("figures of a company that statistics do not know group by hash, along
 
 TEST_CASE("a range of days is found in the index, within row-level security", "[integration]") {
     auto& w = World::shared();
-    pg::Connection db(testkit::TestPostgres::as_role(w.url, "otto_query_service"), "test");
+    pg::Connection db(w.service_url(), "test");
     auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
     int explained = 0;
     for (const auto& q : api::AnyList(sql::lists::Unbooked::text).all()) {

@@ -239,7 +239,7 @@ TEST_CASE("a row that was searched as it is found, from whichever side its words
     // Every mixture of a word that many notes, cards or numbers hold with one that few do, against the condition that a row is looked at with.
     const char* const typed[] = {"phoenix", "gutter", "gutter phoenix", "phoenix gutter mills", "gutter 6029000001", "6029000001 phoenix", "zurn 602900", "zurn phoenix 602900", "zurn gutter", "ann4242 gutter", "602900 14802004242 fell",
                                  "602-900-0002", "6029000002 mills", "6029000002 zurn", "phoenix mills", "ann77 z", "google phoenix", "yellow zurn", "yellow mills", "off 50% 602900", "a b c d e f g h phoenix gutter"};
-    pg::Connection db(testkit::TestPostgres::as_role(world().url, "otto_query_service"), "test");
+    pg::Connection db(world().service_url(), "test");
     for (const char* text : typed) agree(db, text, {"calls", "leads"});
 }
 
@@ -261,7 +261,7 @@ SELECT 'org_a', id, id, id, CASE WHEN n % 9 = 0 THEN '1 Main St Phoenix' END, CA
 SET session_replication_role = origin;
 ANALYZE;
 )sql");
-    pg::Connection db(testkit::TestPostgres::as_role(many.url, "otto_query_service"), "test");
+    pg::Connection db(many.service_url(), "test");
     const std::vector<std::string> words{"maria", "omar", "lopez", "phoenix", "gutter", "roof", "602900", "6029000002", "arizona"};
     for (std::size_t i = 0; i < words.size(); ++i) {
         agree(db, words[i], {"contacts", "calls", "leads", "appointments"});
@@ -295,7 +295,7 @@ TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in
     CHECK(total(reading<&Calls::list>, "search=phoenix", "user_rep2", Role::sales_rep) == 0);
     auto whole = world().ask(reading<&Calls::list>, "search=phoenix&sort=started_at&limit=3");
     CHECK(Asking::data(whole).root()["items"].at(0)["call_id"].integer() == 60'000);
-    pg::Connection db(testkit::TestPostgres::as_role(world().url, "otto_query_service"), "test");
+    pg::Connection db(world().service_url(), "test");
     auto tx = db.begin(pg::Scope::none());
     struct Ids {
         std::string ids;
@@ -317,7 +317,7 @@ TEST_CASE("a search takes 100 letters", "[integration]") {
 
 TEST_CASE("a search reads what it finds and not its company, also of one that statistics do not know, within row-level security", "[integration]") {
     world();
-    pg::Connection db(testkit::TestPostgres::as_role(world().url, "otto_query_service"), "test");
+    pg::Connection db(world().service_url(), "test");
     auto pages = [&](const std::string& statement) {
         static std::deque<std::pair<std::string, std::string>> kept;  // a prepared statement is known by the places of its name and text
         const auto& [name, text] = kept.emplace_back("explained" + std::to_string(kept.size()), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, COSTS OFF) " + statement);

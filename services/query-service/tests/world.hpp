@@ -2,25 +2,17 @@
 #include <string>
 
 #include "nouns.hpp"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 namespace otto::query_service {
 
 /// A database of its own, and reads of it as somebody.
-struct Asking {
-    Secret url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner{url, "test"};
-    std::unique_ptr<pg::Pool> pool;
+struct Asking : testkit::Database {
+    mutable pg::Pool pool{service_url(), "test", 2};
     Nouns nouns;
 
-    explicit Asking(const char* rows) {
-        REQUIRE(pg::migrate(owner, schema::all()).ok());
-        owner.execute(rows);
-        pool = std::make_unique<pg::Pool>(testkit::TestPostgres::as_role(url, "otto_query_service"), "test", 2);
-    }
+    explicit Asking(const char* rows) : Database("otto_query_service") { owner.execute(rows); }
 
     /// The answer's status, or that of the problem that it ended with, and its body.
     http::Response ask(Read read, const std::string& query = "", const std::string& user = "user_m", identity::Role role = identity::Role::manager, std::string_view name = "", const std::string& id = "",
@@ -33,7 +25,7 @@ struct Asking {
         who.user = UserId{user};
         who.company = CompanyId{company};
         who.role = role;
-        api::Context context(request, who, *pool);
+        api::Context context(request, who, pool);
         try {
             return read(nouns, context);
         } catch (const api::Refusal& refusal) {

@@ -8,9 +8,7 @@
 #include "driver.hpp"
 #include "handlers.hpp"
 #include "http/server.hpp"
-#include "pg/migrate.hpp"
 #include "runtime/work_queue.hpp"
-#include "schema/schema.hpp"
 #include "testing/catch.hpp"
 #include "testkit/postgres.hpp"
 
@@ -30,9 +28,7 @@ struct World {
     static World& shared() {
         static World w = [] {
             World made;
-            made.owner = testkit::TestPostgres::shared().fresh_database();
-            pg::Connection db(made.owner, "test");
-            pg::migrate(db, schema::all()).value();
+            made.owner = testkit::TestPostgres::shared().migrated_database();
             made.role = testkit::TestPostgres::as_role(made.owner, "otto_shunya_orchestrator");
             made.reader = testkit::TestPostgres::as_role(made.owner, "otto_query_service");
             made.folder = (std::filesystem::temp_directory_path() / ("otto-orchestrator-" + Uuid::v7(system_clock().now()).to_string())).string();

@@ -3,11 +3,9 @@
 
 #include "base/crypto.hpp"
 #include "otto/directory/v1/directory.pb.h"
-#include "pg/migrate.hpp"
-#include "schema/schema.hpp"
 #include "tenant-router/sql.hpp"
 #include "testing/catch.hpp"
-#include "testkit/postgres.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::tenant_router;
@@ -285,10 +283,8 @@ TEST_CASE("a text waits for its company until texts are recorded") {
 }
 
 TEST_CASE("what a proven call says of its number is told once, until the directory shows it or the batch runs again", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto& db = database.service;
     using namespace otto::directory::v1;
     Known known;
     Router router(known.all, {});
@@ -332,17 +328,7 @@ TEST_CASE("what a proven call says of its number is told once, until the directo
     CHECK(told({call(number, true, now + 80 * minute)}, "final") == 0);
 }
 
-TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
-    for (const auto& q : sql::all) {
-        INFO(q.name);
-        CHECK_NOTHROW(db.execute("PREPARE probe AS " + std::string(q.text)));
-        db.execute("DEALLOCATE probe");
-    }
-}
+TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") { CHECK(testkit::Database("otto_tenant_router").prepares_all(sql::all) == ""); }
 
 namespace {
 
@@ -394,10 +380,8 @@ TEST_CASE("a job's report goes to the company that submitted it, and to no other
 }
 
 TEST_CASE("a report that comes before its job is on record flows on once it is, in order of arrival, and costs nothing meanwhile", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto &owner = database.owner, &db = database.service;
     Known known;
     known.add("org_a", 1, "", "");
     Router router(known.all, {});
@@ -472,10 +456,8 @@ TEST_CASE("a report that comes before its job is on record flows on once it is, 
 }
 
 TEST_CASE("what waits on a company's account is counted once for all processes, by events and by bytes; the gauge goes with the job", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto &owner = database.owner, &db = database.service;
     Known known;
     owner.execute("INSERT INTO companies (id, name) VALUES ('org_few', 'F'), ('org_many', 'M'), ('org_large', 'L'), ('org_gone_on', 'G'); UPDATE directory_state SET dirty = false");
     int n = 0;
@@ -528,10 +510,8 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
 }
 
 TEST_CASE("a change in the directory tries what it can concern, and nothing else that waits", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto &owner = database.owner, &db = database.service;
     Known known;
     Router router(known.all, {});
     int n = 0;
@@ -586,10 +566,8 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
 }
 
 TEST_CASE("what a former version held is found by what it waits for, and goes on", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto &owner = database.owner, &db = database.service;
     Known known;
     Router router(known.all, {});
     auto former = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
@@ -605,24 +583,16 @@ TEST_CASE("what a former version held is found by what it waits for, and goes on
     tx.commit();
     router.release(db);
     owner.execute("UPDATE held_events SET held_at = now() - interval '1 hour'");
-    auto text = [&](const std::string& name, const std::string& sql) {
-        std::string found;
-        auto read = owner.begin(pg::Scope::none());
-        read.each({"test." + name, sql}, {}, [&](const pg::Fields& f) { found += f.text("t"); });
-        return found;
-    };
-    CHECK(text("concerns", "SELECT array_to_string(concerns, ' ') AS t FROM held_events") == "number:+12025550101");
+    CHECK(database.value("SELECT array_to_string(concerns, ' ') AS v FROM held_events") == "number:+12025550101");
     known.add("org_a", 1, "+12025550101", "key a");
     router.release(db);
-    CHECK(text("released", "SELECT coalesce(released_to, '') AS t FROM held_events") == "org_a");
-    CHECK(text("out", "SELECT key AS t FROM outbox") == "org_a:c1");
+    CHECK(database.value("SELECT released_to AS v FROM held_events") == "org_a");
+    CHECK(database.value("SELECT key AS v FROM outbox") == "org_a:c1");
 }
 
 TEST_CASE("what is held is removed by age where it may be, each by an index of its own; what is proven and may yet go on stays", "[integration]") {
-    auto url = testkit::TestPostgres::shared().fresh_database();
-    pg::Connection owner(url, "test");
-    REQUIRE(pg::migrate(owner, schema::all()).ok());
-    pg::Connection db(testkit::TestPostgres::as_role(url, "otto_tenant_router"), "test");
+    testkit::Database database("otto_tenant_router");
+    auto &owner = database.owner, &db = database.service;
     auto texts = [&, n = 0](pg::Connection& as, const std::string& sql) mutable {
         std::vector<std::string> out;
         auto tx = as.begin(pg::Scope::none());

@@ -14,13 +14,18 @@ public:
 
     /// A new empty database; the URL of its superuser.
     Secret fresh_database();
+    /// A new database with the schema of this build; the same. Tests of what is in it take a testkit::Database.
+    Secret migrated_database();
     /// The same server and database as another role (trusted locally).
     static Secret as_role(const Secret& url, const std::string& role);
 
 private:
     TestPostgres();
     ~TestPostgres();
+    void execute(const std::string& sql);
+    std::string new_name();
     std::string folder_, base_;
+    std::string migrated_;  ///< the database that others are copies of
     int next_ = 0;
 };
 
