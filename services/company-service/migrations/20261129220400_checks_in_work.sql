@@ -11,8 +11,8 @@ CREATE TABLE members_asked (
   company_id text PRIMARY KEY,
   asked_at   timestamptz NOT NULL               -- when somebody last wanted its members before their time
 );
-GRANT SELECT, INSERT, UPDATE, DELETE ON members_asked TO otto_company_service;
 INSERT INTO members_asked SELECT company_id, asked_at FROM company_checks WHERE what = 'members' AND asked_at IS NOT NULL;
+SELECT otto_wall('members_asked', writer => 'otto_company_service', readers => '{}');
 
 CREATE OR REPLACE FUNCTION check_company(of_company text, of_what text) RETURNS void LANGUAGE sql AS
 $$ SELECT otto_want('company-service/' || replace(of_what, '_', '-'), of_company, '', now()) $$;
