@@ -4,6 +4,7 @@
 
 namespace otto::company_service {
 
+using providers::kCallRailApi;
 inline const app::Setting<std::string> kClerkApi = app::text("clerk-api", "https://api.clerk.com", "base URL of Clerk's API");
 inline const app::Setting<Secret> kClerkSecretKey = app::secret("clerk-secret-key", "key of Clerk's API (sk_…); organisations are made with it");
 inline const app::Setting<Millis> kSweepEvery = app::duration("sweep-every", "10m", "how often CallRail's list of calls is held against ours, because CallRail never repeats a webhook");

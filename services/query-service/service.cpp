@@ -46,7 +46,7 @@ void wire(app::Service& service) {
 
 app::Rows rows() {
     auto all = identity::identity_rows();
-    for (const auto& r : {app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row}) all.push_back(r);
+    for (const auto& r : {app::kPgUrl.row, app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row}) all.push_back(r);
     return all;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <deque>
@@ -247,8 +248,8 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
     for (const auto& d : services) {
         about.append(about.empty() ? "" : "\n").append(d.name).append(": ").append(d.about);
         rows.insert(rows.end(), d.rows.begin(), d.rows.end());
-        rows.push_back(kPgUrl.row);
-        rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
+        bool database = std::any_of(d.rows.begin(), d.rows.end(), [](const Row& r) { return r.name == kPgUrl.row.name; });
+        if (database) rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
     }
     std::vector<std::string> arguments(argv + 1, argv + argc);
     for (const auto& a : arguments) {

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "app/common.hpp"
 #include "app/process.hpp"
 #include "http/client.hpp"
 #include "testing/catch.hpp"
@@ -73,7 +74,7 @@ struct Child {
             if (!std::freopen(log.c_str(), "w", stdout) || !std::freopen((log + ".err").c_str(), "w", stderr)) ::_exit(99);
             std::vector<char*> argv;
             for (auto& a : all) argv.push_back(a.data());
-            int code = app::run(static_cast<int>(argv.size()), argv.data(), "program", {{"test-service", "a service for the test", {kWord.row}, &wire}});
+            int code = app::run(static_cast<int>(argv.size()), argv.data(), "program", {{"test-service", "a service for the test", {kWord.row}, &wire}, {"with-database", "another one", {app::kPgUrl.row}, [](app::Service&) {}}});
             std::fflush(nullptr);
             std::_Exit(code);
         }
@@ -198,5 +199,8 @@ TEST_CASE("settings that do not fit stop the start and are named") {
     }
     Child help({"--help"});
     CHECK(help.wait() == 0);
-    CHECK(Child::text(help.log).find("OTTO_WORD") != std::string::npos);
+    auto told = Child::text(help.log);
+    CHECK(told.find("OTTO_WORD") != std::string::npos);
+    CHECK(told.find("OTTO_PG_URL_WITH_DATABASE") != std::string::npos);
+    CHECK(told.find("OTTO_PG_URL_TEST_SERVICE") == std::string::npos);  // it has none
 }

@@ -29,7 +29,7 @@ const tel::SharedGauges kIntentsOpen{"otto_intents_open", "Calls to the outside 
 
 }  // namespace
 
-app::Rows runtime_rows() { return {app::kKafkaBrokers.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
+app::Rows runtime_rows() { return {app::kKafkaBrokers.row, app::kPgUrl.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
 
 struct Runtime::Impl {
     explicit Impl(app::Service& s) : service(s), name(s.name()), workers(name, s.pg_url(), stop_signal) {

@@ -56,7 +56,7 @@ private:
 /// A service as main() names it.
 struct Definition {
     std::string_view name, about;
-    Rows rows;                 ///< its own settings beside the common ones
+    Rows rows;                 ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> too
     void (*wire)(Service&);
 };
 
