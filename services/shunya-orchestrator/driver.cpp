@@ -205,6 +205,7 @@ void Driver::ask_shunya(const Call& call, const Next& next, Found& found) {
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
     auto source = outside_.credentials(call.company).value_or(RecordingSource{});
     found.key = key_mark(source);
+    source.provider = call.provider;
     source.provider_call_id = call.provider_call_id;
     source.url = call.recording_url;
     found.recording = outside_.fetch(source, call.trace, stopping);

@@ -7,6 +7,7 @@
 #include "handlers.hpp"
 #include "identity/settings.hpp"
 #include "media.hpp"
+#include "providers/recordings.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
 
@@ -39,8 +40,8 @@ providers::shunya::Options shunya_of(const app::Settings& settings) {
     return o;
 }
 
-FetchOptions fetch_of(const app::Settings& settings) {
-    FetchOptions o;
+providers::FetchOptions fetch_of(const app::Settings& settings) {
+    providers::FetchOptions o;
     o.callrail_api = settings.get(providers::kCallRailApi);
     o.private_addresses = settings.get(app::kPrivateAddresses);
     o.byte_limit = static_cast<std::uint64_t>(settings.get(kRecordingMegabytes)) << 20;
@@ -81,9 +82,9 @@ void wire(app::Service& service) {
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;                                       // recordings
     auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys), settings.get(app::kSecretKeys)).value());
     auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));                                        // its API
-    auto& fetcher = service.own<RecordingFetcher>(fetch_of(settings), store);                                          // recordings, from CallRail
+    auto& recordings = service.own<providers::Recordings>(fetch_of(settings), store);                                  // theirs, from whoever has them
     auto& driver = service.own<Driver>(
-        Driver::Outside{shunya, [&fetcher](const RecordingSource& s, const tel::TraceContext& t, const std::function<bool()>& stopping) { return fetcher.fetch(s, t, stopping); },
+        Driver::Outside{shunya, [&recordings](const RecordingSource& s, const tel::TraceContext& t, const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
                         [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links},
         options_of(settings));                                                                                         // a call's next step
     auto& calls = service.own<Calls>();                                                                                // calls with a recording

@@ -98,6 +98,6 @@ private:
 /// path.
 std::optional<std::string> recording_path(std::string_view account_id, std::string_view call_id);
 /// With whose key it is asked, as every request says it.
-void authorize(http::ClientRequest&, const Secret& key);
+void authorize(http::Headers&, const Secret& key);
 
 }  // namespace otto::providers::callrail

@@ -122,7 +122,7 @@ FoundKey key_among(std::string_view text, const std::optional<std::string>& call
     return {{}, "the account has webhook integrations of several companies; set callrail_company_id"};
 }
 
-void authorize(http::ClientRequest& request, const Secret& key) { request.headers.add("Authorization", "Token token=\"" + key.reveal() + "\""); }
+void authorize(http::Headers& headers, const Secret& key) { headers.add("Authorization", "Token token=\"" + key.reveal() + "\""); }
 
 std::optional<std::string> recording_path(std::string_view account_id, std::string_view call_id) {
     auto account = path_segment(account_id), call = path_segment(call_id);
@@ -132,7 +132,7 @@ std::optional<std::string> recording_path(std::string_view account_id, std::stri
 
 Reply<std::string> Client::get(const Account& account, const std::string& what, const tel::TraceContext& trace) const {
     http::ClientRequest request{http::Method::get, api_ + "/v3/a/" + percent_encode(account.id) + "/" + what, {}, "", trace};
-    authorize(request, account.key);
+    authorize(request.headers, account.key);
     request.headers.add("Accept", "application/json");
     auto answer = http_.send(request);
     if (!answer) return ApiError{ApiError::Kind::no_answer, "CallRail does not answer: " + answer.error().message};
