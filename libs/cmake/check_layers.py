@@ -137,6 +137,15 @@ def faults(root):
         yield f"{root}: there is no source file under libs, services or proto-schemas; is this the root of the tree?"
 
 
+def unlisted(root):
+    """Libs that the page of all libs does not show, and rows of libs that are none."""
+    page = (root / "libs" / "README.md").read_text() if (root / "libs" / "README.md").is_file() else ""
+    shown = set(re.findall(r"^\| [^|]+ \| `([a-z]+)` \|", page, re.MULTILINE))
+    there = {p.name for p in (root / "libs").iterdir() if p.is_dir() and p.name != "cmake"}
+    yield from (f"libs/{lib}: has no row in libs/README.md" for lib in sorted(there - shown))
+    yield from (f"libs/README.md: the lib {lib} is not there" for lib in sorted(shown - there))
+
+
 def self_test():
     cases = [  # (file, text, words of the finding; None = allowed)
         # the arrows
@@ -214,6 +223,13 @@ def self_test():
                 if finding is not None and not any(finding in f for f in of_file):
                     sys.exit(f'self-test in {parent}: {name} must be found with "{finding}", but: {of_file}')
     with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for lib in ("base", "cmake", "forgotten"):
+            (root / "libs" / lib).mkdir(parents=True)
+        (root / "libs" / "README.md").write_text("| 1 | `base` | all |\n| 2 | `gone` | nothing |\n")
+        if [f.split(":")[0] for f in unlisted(root)] != ["libs/forgotten", "libs/README.md"]:
+            sys.exit(f"self-test: the page of libs is judged wrongly: {list(unlisted(root))}")
+    with tempfile.TemporaryDirectory() as folder:
         if not list(faults(pathlib.Path(folder))):
             sys.exit("self-test: a tree without sources must not pass")
     return len(cases)
@@ -225,6 +241,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "--self-test":
         print(f"{self_test()} includes judged rightly")
         sys.exit(0)
-    found = sorted(set(faults(pathlib.Path(sys.argv[1]).resolve())))
+    top = pathlib.Path(sys.argv[1]).resolve()
+    found = sorted({*faults(top), *unlisted(top)})
     print("\n".join(found) or "all includes follow the arrows")
     sys.exit(1 if found else 0)
