@@ -157,7 +157,7 @@ TEST_CASE("a first reader, a position sought, and the marks of transactions are 
     produce_in_transactions(topic, 3);
     REQUIRE(reading.until([&] { return reading.offsets.size() == 9; }));
     CHECK(reading.offsets.back() == 14);  // 10, 12 and 14: 11 and 13 are marks
-    REQUIRE(reading.source.seek({topic, 0}, 8));
+    REQUIRE(reading.until([&] { return reading.source.seek({topic, 0}, 8).ok(); }));  // on a busy machine not within its two seconds
     REQUIRE(reading.until([&] { return reading.offsets.size() == 14; }));
     CHECK(reading.lost() == 0);
     CHECK(reading.resets() == 0);
