@@ -15,7 +15,8 @@
 namespace otto::appointment_service {
 namespace {
 
-const tel::Counters kWithoutTime{"otto_appointments_without_time_total", "Appointments that were booked without anybody saying when."};
+const tel::Counters kWithoutTime{"otto_appointments_without_time_total",
+                                 "Appointments that were booked without anybody saying when."};
 
 struct Changed {
     Uuid id;
@@ -33,10 +34,14 @@ struct OfCall {
 };
 
 Standing standing_from(const pg::Fields& f) {
-    return {f.uuid("id"), f.maybe_integer("call_id"), f.time("scheduled_start"), f.time("scheduled_end"), f.boolean("planned"), f.boolean("of_people")};
+    return {f.uuid("id"),         f.maybe_integer("call_id"), f.time("scheduled_start"), f.time("scheduled_end"),
+            f.boolean("planned"), f.boolean("of_people")};
 }
 Heard heard_from(const pg::Fields& f) {
-    return {f.integer("call_id"), *f.time("started_at"), f.boolean("booked"), f.time("starts_at"), f.maybe_text("remark"), f.maybe_text("location_address"), f.maybe_text("service_type"), f.maybe_text("appointment_type"),
+    return {f.integer("call_id"),         *f.time("started_at"),
+            f.boolean("booked"),          f.time("starts_at"),
+            f.maybe_text("remark"),       f.maybe_text("location_address"),
+            f.maybe_text("service_type"), f.maybe_text("appointment_type"),
             f.integer("said_version")};
 }
 
@@ -46,20 +51,26 @@ Uuid appointment_id(const std::string& company, std::int64_t call) {
     return Uuid::v5(space, company + "\n" + std::to_string(call));
 }
 
-std::optional<std::string> stated(bool has, const std::string& text) { return has && !says_nothing(text) ? std::optional(text) : std::nullopt; }
+std::optional<std::string> stated(bool has, const std::string& text) {
+    return has && !says_nothing(text) ? std::optional(text) : std::nullopt;
+}
 
 }  // namespace
 
 /// What an event leaves of the visits of leads.
 struct Bookings::Settling {
-    const std::string& of;       ///< the company
+    const std::string& of;  ///< the company
     const directory::Profile& company;
     pg::Tx& tx;
     Out& out;
     bool changed = false;
 
     /// An event's word about a call, which may be one that the event's was folded into.
-    struct Noted { std::int64_t call; Customer customer; const Event* event; };
+    struct Noted {
+        std::int64_t call;
+        Customer customer;
+        const Event* event;
+    };
 
     void tell(const std::optional<Changed>& row) {
         if (!row) return;
@@ -76,7 +87,8 @@ struct Bookings::Settling {
 rt::Outcome Bookings::analysed(rt::In<Event> in, pg::Tx& tx, Out& out) const {
     const auto& a = in.event;
     auto effect = effect_of(a);
-    if (effect == Effect::none && a.folded().empty()) return rt::Outcome::ignored("the analysis does not say whether it was booked");
+    if (effect == Effect::none && a.folded().empty())
+        return rt::Outcome::ignored("the analysis does not say whether it was booked");
     auto company = companies_.find(CompanyId{a.company_id()});
     if (!company) return rt::Outcome::retry("the company is not in otto.directory yet");
     auto lead = Uuid::parse(a.lead_id()), contact = Uuid::parse(a.contact_card_id());
@@ -88,7 +100,8 @@ rt::Outcome Bookings::analysed(rt::In<Event> in, pg::Tx& tx, Out& out) const {
     if (effect != Effect::none) noted = here.note(a, {*lead, *contact});
     if (noted) {
         here.settle(noted->customer, noted);
-        here.tell(tx.maybe<Changed>(sql::go_with_call, {a.company_id(), noted->call, noted->customer.lead, noted->customer.contact}));
+        here.tell(
+            tx.maybe<Changed>(sql::go_with_call, {a.company_id(), noted->call, noted->customer.lead, noted->customer.contact}));
         stay.erase(noted->call);
     }
     for (auto call : stay) {
@@ -96,7 +109,10 @@ rt::Outcome Bookings::analysed(rt::In<Event> in, pg::Tx& tx, Out& out) const {
         if (said) here.settle(customer_of(tx, a.company_id(), call, said->at), std::nullopt);
     }
     if (here.changed) return rt::Outcome::done();
-    return rt::Outcome::ignored(noted || effect == Effect::none ? "no appointment that an analysis may change is other than planned" : "a newer analysis was here before, or its call is another one, of which the analysis is told anew");
+    return rt::Outcome::ignored(
+        noted || effect == Effect::none
+            ? "no appointment that an analysis may change is other than planned"
+            : "a newer analysis was here before, or its call is another one, of which the analysis is told anew");
 }
 
 void Bookings::settle(const std::string& company_id, const Uuid& lead, pg::Tx& tx, Out& out) const {
@@ -111,15 +127,22 @@ std::optional<Bookings::Settling::Noted> Bookings::Settling::note(const Event& e
     When when;
     bool booked = effect_of(e) == Effect::make;
     if (booked) {
-        auto clocks = [this](const std::string& wall, const std::string& zone) { return tx.value<std::optional<Instant>>(sql::moment, {wall, zone}).value(); };
-        when = when_of(stated(e.has_appointment_date(), e.appointment_date()), company.timezone, from_micros(e.received_at_us()), clocks);
+        auto clocks = [this](const std::string& wall, const std::string& zone) {
+            return tx.value<std::optional<Instant>>(sql::moment, {wall, zone}).value();
+        };
+        when = when_of(stated(e.has_appointment_date(), e.appointment_date()), company.timezone, from_micros(e.received_at_us()),
+                       clocks);
     }
     for (auto call = e.call_id();;) {
         auto customer = customer_of(tx, of, call, said);
-        auto noted = tx.value<std::int64_t>(sql::note_analysis, {of, call, e.version(), customer.lead, from_micros(e.call_started_at_us()), booked, when.at, stated(true, when.remark), stated(e.has_address(), e.address()),
-                                                            stated(e.has_service_type(), e.service_type()), stated(e.has_appointment_type(), e.appointment_type())});
+        auto noted = tx.value<std::int64_t>(
+            sql::note_analysis,
+            {of, call, e.version(), customer.lead, from_micros(e.call_started_at_us()), booked, when.at,
+             stated(true, when.remark), stated(e.has_address(), e.address()), stated(e.has_service_type(), e.service_type()),
+             stated(e.has_appointment_type(), e.appointment_type())});
         if (noted) {
-            if (call != e.call_id() && !tx.value<Uuid>(sql::lead, {of, said.lead})) return std::nullopt;  // of which the analysis is told anew
+            if (call != e.call_id() && !tx.value<Uuid>(sql::lead, {of, said.lead}))
+                return std::nullopt;  // of which the analysis is told anew
             return Noted{call, customer, &e};
         }
         auto folded = tx.value<std::int64_t>(sql::folded_into, {of, call});
@@ -136,7 +159,8 @@ void Bookings::Settling::settle(const Customer& customer, const std::optional<No
         calls.emplace_back(std::to_string(heard.back().call));
     });
     std::vector<Standing> rows;
-    tx.each(sql::standing_of_lead, {of, customer.lead, pg::Param::array(calls)}, [&](const pg::Fields& f) { rows.push_back(standing_from(f)); });
+    tx.each(sql::standing_of_lead, {of, customer.lead, pg::Param::array(calls)},
+            [&](const pg::Fields& f) { rows.push_back(standing_from(f)); });
     auto minutes = minutes_of(company.workflow_config);
     auto plan = plan_visits(heard, rows, std::chrono::minutes(minutes));
     auto off = [&](const Uuid& id, const pg::Query& query, pg::Params more) {
@@ -145,24 +169,32 @@ void Bookings::Settling::settle(const Customer& customer, const std::optional<No
         tell(tx.maybe<Changed>(query, std::move(params)));
     };
     for (const auto& id : plan.unbooked) off(id, sql::unbook, {});
-    for (const auto& id : plan.doubles) off(id, sql::call_off_double, {"Another appointment of the customer stands in its place."});
+    for (const auto& id : plan.doubles)
+        off(id, sql::call_off_double, {"Another appointment of the customer stands in its place."});
     for (const auto& visit : plan.visits) write(customer, visit, minutes);
     for (const auto& doubt : plan.doubts)
-        if (noted && doubt.call == noted->call) ask(*noted->event, doubt, *std::find_if(heard.begin(), heard.end(), [&](const auto& h) { return h.call == doubt.call; }));
+        if (noted && doubt.call == noted->call)
+            ask(*noted->event, doubt,
+                *std::find_if(heard.begin(), heard.end(), [&](const auto& h) { return h.call == doubt.call; }));
 }
 
 void Bookings::Settling::write(const Customer& customer, const Visit& v, std::int64_t minutes) {
     std::optional<Changed> row;
     if (v.row)
-        row = tx.maybe<Changed>(sql::plan, {of, *v.row, customer.lead, customer.contact, v.at, minutes, v.address, v.service_type, v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
+        row = tx.maybe<Changed>(sql::plan, {of, *v.row, customer.lead, customer.contact, v.at, minutes, v.address, v.service_type,
+                                            v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
     else
-        row = tx.one<Changed>(sql::book, {of, appointment_id(of, v.calls.front()), customer.lead, customer.contact, v.calls.front(), v.at, minutes, v.address, v.service_type, v.appointment_type, v.remark,
-                                          v.moved_from, v.moved_by, v.version});
+        row = tx.one<Changed>(
+            sql::book, {of, appointment_id(of, v.calls.front()), customer.lead, customer.contact, v.calls.front(), v.at, minutes,
+                        v.address, v.service_type, v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
     tell(row);
     if (!row || v.at) return;
     tx.on_commit([] { kWithoutTime().inc(); });
-    tel::warn("An appointment was booked without a time", {{"company_id", of}, {"call_id", v.calls.front()}, {"appointment_id", row->id.to_string()},
-                                                             {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
+    tel::warn("An appointment was booked without a time",
+              {{"company_id", of},
+               {"call_id", v.calls.front()},
+               {"appointment_id", row->id.to_string()},
+               {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
 }
 
 /// What people planned is not moved; lead-pipeline, whose tasks are, has a person look.
@@ -187,8 +219,9 @@ void Bookings::Settling::ask(const Event& event, const Doubt& doubt, const Heard
     changed = true;
 }
 
-/// Two rows proved to be one call, which has one appointment: one that a person touched before an analysis' own, else that of the row that stays. The other one is called off, unless a person touched it too.
-/// The call that stays, whose visits are to be planned anew.
+/// Two rows proved to be one call, which has one appointment: one that a person touched before an analysis' own, else that of the
+/// row that stays. The other one is called off, unless a person touched it too. The call that stays, whose visits are to be
+/// planned anew.
 std::int64_t Bookings::Settling::fold(std::int64_t from, std::int64_t into) {
     auto version = tx.value<std::int64_t>(sql::mark_folded, {of, from, into});
     if (!version) return into;  // it was told before
@@ -204,7 +237,9 @@ std::int64_t Bookings::Settling::fold(std::int64_t from, std::int64_t into) {
         if (stays) tell(tx.maybe<Changed>(sql::be_of_call, {of, stays->id, from}));
         std::swap(stays, goes);
     }
-    if (goes) tell(tx.maybe<Changed>(sql::call_off_double, {of, goes->id, "The call was recorded twice; the other appointment of it stands."}));
+    if (goes)
+        tell(tx.maybe<Changed>(sql::call_off_double,
+                               {of, goes->id, "The call was recorded twice; the other appointment of it stands."}));
     return into;
 }
 

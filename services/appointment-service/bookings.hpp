@@ -6,7 +6,8 @@
 
 namespace otto::appointment_service {
 
-/// From what the calls of a lead meant to its appointments, as plan_visits() plans them: made when booked, moved by a later word, never twice, never against a person.
+/// From what the calls of a lead meant to its appointments, as plan_visits() plans them: made when booked, moved by a later word,
+/// never twice, never against a person.
 class Bookings {
 public:
     explicit Bookings(const directory::Companies& companies) : companies_(companies) {}

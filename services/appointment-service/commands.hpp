@@ -12,7 +12,11 @@ public:
     http::Response change(api::Context&) const;
 
 private:
-    struct Slot { std::string rep; Uuid appointment; Instant start, end; };
+    struct Slot {
+        std::string rep;
+        Uuid appointment;
+        Instant start, end;
+    };
     static void refuse_conflict(api::Context&, const Slot&);
     const directory::Companies& companies_;
 };

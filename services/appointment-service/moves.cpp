@@ -45,11 +45,14 @@ rt::Outcome Moves::moved(rt::In<calls::v1::LeadMoved> in, pg::Tx& tx, Bookings::
     if (!from || !into) return rt::Outcome::reject("from_lead or into_lead is no id");
     hold_lead(tx, e.company_id(), *from);
     bool all = e.call_id() == 0;
-    auto moved = all ? tx.many<Changed>(sql::move_appointments_of_lead, {e.company_id(), *from, *into}) : tx.many<Changed>(sql::move_appointment_of_call, {e.company_id(), e.call_id()});
-    for (const auto& a : moved) out.emit(events::row_changed(CompanyId{e.company_id()}, "appointment", a.id.to_string(), a.version));
+    auto moved = all ? tx.many<Changed>(sql::move_appointments_of_lead, {e.company_id(), *from, *into})
+                     : tx.many<Changed>(sql::move_appointment_of_call, {e.company_id(), e.call_id()});
+    for (const auto& a : moved)
+        out.emit(events::row_changed(CompanyId{e.company_id()}, "appointment", a.id.to_string(), a.version));
     // What was heard goes along, and may make one visit of two, or two of one.
     std::set<Uuid> leads;
-    auto heard = all ? tx.values<Uuid>(sql::move_heard_of_lead, {e.company_id(), *from, *into}) : tx.values<Uuid>(sql::move_heard_of_call, {e.company_id(), e.call_id()});
+    auto heard = all ? tx.values<Uuid>(sql::move_heard_of_lead, {e.company_id(), *from, *into})
+                     : tx.values<Uuid>(sql::move_heard_of_call, {e.company_id(), e.call_id()});
     leads.insert(heard.begin(), heard.end());
     if (!leads.empty()) leads.insert(*from);
     for (const auto& lead : leads) bookings_.settle(e.company_id(), lead, tx, out);

@@ -17,14 +17,15 @@ struct Customer {
     auto operator<=>(const Customer&) const = default;
 };
 
-/// Where a call's appointment belongs now; `said` is what its event named when it was made, and counts where the call is not on record. Holds the lead: whoever moves its appointments waits, or was here
-/// before, and then this says what came of it.
+/// Where a call's appointment belongs now; `said` is what its event named when it was made, and counts where the call is not on
+/// record. Holds the lead: whoever moves its appointments waits, or was here before, and then this says what came of it.
 Customer customer_of(pg::Tx&, const std::string& company, std::int64_t call, Customer said);
 
 /// For who makes an appointment of a lead by hand; before that lead is read.
 void hold_lead(pg::Tx&, const std::string& company, const Uuid& lead);
 
-/// Appointments go along with the leads and calls that lead-pipeline moves. What is on record there decides, not the order of these events.
+/// Appointments go along with the leads and calls that lead-pipeline moves. What is on record there decides, not the order of
+/// these events.
 class Moves {
 public:
     explicit Moves(const Bookings& bookings) : bookings_(bookings) {}

@@ -11,18 +11,20 @@ using identity::Role;
 using identity::Roles;
 
 void wire(app::Service& service) {
-    auto& companies = service.own<directory::Companies>(service, "");                        // time zones, how long an appointment lasts
-    companies.hold_start(service);                                                           // a zone that is not known yet would be another hour of the day
-    auto& authenticator = service.own<identity::Authenticator>(service.settings());          // who asks
-    auto& api = service.own<api::Api>(service, authenticator);                               // routes with roles, tenant scope, Idempotency-Key
-    auto& commands = service.own<Commands>(companies);                                       // what people do
-    auto& bookings = service.own<Bookings>(companies);                                       // analysis -> appointment
-    auto& moves = service.own<Moves>(bookings);                                              // leads that go elsewhere, with their appointments
+    auto& companies = service.own<directory::Companies>(service, "");  // time zones, how long an appointment lasts
+    companies.hold_start(service);  // a zone that is not known yet would be another hour of the day
+    auto& authenticator = service.own<identity::Authenticator>(service.settings());  // who asks
+    auto& api = service.own<api::Api>(service, authenticator);  // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>(companies);          // what people do
+    auto& bookings = service.own<Bookings>(companies);          // analysis -> appointment
+    auto& moves = service.own<Moves>(bookings);                 // leads that go elsewhere, with their appointments
 
     api.write(http::Method::post, "/api/v1/appointments", Roles{Role::csr, Role::manager}, commands, &Commands::create);
-    api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager}, commands, &Commands::change);
+    api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager},
+              commands, &Commands::change);
 
-    service.own<rt::Runtime>(service).add(rt::Consumer{"appointment-service"}.on<&Bookings::analysed>(bookings).on<&Moves::moved>(moves));
+    service.own<rt::Runtime>(service).add(
+        rt::Consumer{"appointment-service"}.on<&Bookings::analysed>(bookings).on<&Moves::moved>(moves));
 }
 
 app::Rows rows() {

@@ -9,8 +9,10 @@ namespace {
 
 class Planner {
 public:
-    Planner(std::vector<Heard> heard, const std::vector<Standing>& rows, std::chrono::minutes lasts) : heard_(std::move(heard)), rows_(rows), lasts_(lasts) {
-        std::sort(heard_.begin(), heard_.end(), [](const auto& a, const auto& b) { return std::tie(a.started, a.call) < std::tie(b.started, b.call); });
+    Planner(std::vector<Heard> heard, const std::vector<Standing>& rows, std::chrono::minutes lasts)
+        : heard_(std::move(heard)), rows_(rows), lasts_(lasts) {
+        std::sort(heard_.begin(), heard_.end(),
+                  [](const auto& a, const auto& b) { return std::tie(a.started, a.call) < std::tie(b.started, b.call); });
     }
 
     Plan run() {
@@ -18,7 +20,8 @@ public:
             if (h.booked) take(h);
         for (auto& visit : plan_.visits) choose_row(visit);
         for (const auto& row : rows_)
-            if (row.planned && !row.of_people && row.call && !used_.contains(row.id) && said_of(*row.call)) plan_.unbooked.push_back(row.id);
+            if (row.planned && !row.of_people && row.call && !used_.contains(row.id) && said_of(*row.call))
+                plan_.unbooked.push_back(row.id);
         return std::move(plan_);
     }
 
@@ -26,7 +29,9 @@ private:
     /// Whether a visit at that time was still to come when the call began.
     bool ahead(std::optional<Instant> end, const Heard& h) const { return !end || *end > h.started; }
     bool ahead(const Standing& row, const Heard& h) const { return ahead(row.end ? row.end : end_of(row.start), h); }
-    std::optional<Instant> end_of(std::optional<Instant> start) const { return start ? std::optional(*start + lasts_) : std::nullopt; }
+    std::optional<Instant> end_of(std::optional<Instant> start) const {
+        return start ? std::optional(*start + lasts_) : std::nullopt;
+    }
     const Standing* own(std::int64_t call) const {
         auto found = std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return row.call == call; });
         return found == rows_.end() ? nullptr : &*found;
@@ -76,7 +81,9 @@ private:
     const Standing* of_people(const Heard& h, F fits) const {
         const Standing* first = nullptr;
         for (const auto& row : rows_)
-            if (row.planned && row.of_people && !(row.call && said_of(*row.call)) && ahead(row, h) && fits(row) && (!first || row.start < first->start)) first = &row;
+            if (row.planned && row.of_people && !(row.call && said_of(*row.call)) && ahead(row, h) && fits(row) &&
+                (!first || row.start < first->start))
+                first = &row;
         return first;
     }
     bool is_what_people_planned(const Heard& h) const {
@@ -105,8 +112,10 @@ private:
         std::stable_sort(mine.begin(), mine.end(), [](const auto* a, const auto* b) { return a->planned > b->planned; });
         for (const auto* row : mine) {
             used_.insert(row->id);
-            if (!visit.row) visit.row = row->id;
-            else if (row->planned) plan_.doubles.push_back(row->id);
+            if (!visit.row)
+                visit.row = row->id;
+            else if (row->planned)
+                plan_.doubles.push_back(row->id);
         }
     }
 
@@ -114,13 +123,15 @@ private:
     const std::vector<Standing>& rows_;
     std::chrono::minutes lasts_;
     Plan plan_;
-    std::optional<std::size_t> current_;    ///< the visit of which a further call may speak
-    const Standing* persons_ = nullptr;     ///< or what people planned in its place
+    std::optional<std::size_t> current_;  ///< the visit of which a further call may speak
+    const Standing* persons_ = nullptr;   ///< or what people planned in its place
     std::set<Uuid> used_;
 };
 
 }  // namespace
 
-Plan plan_visits(std::vector<Heard> heard, const std::vector<Standing>& rows, std::chrono::minutes lasts) { return Planner(std::move(heard), rows, lasts).run(); }
+Plan plan_visits(std::vector<Heard> heard, const std::vector<Standing>& rows, std::chrono::minutes lasts) {
+    return Planner(std::move(heard), rows, lasts).run();
+}
 
 }  // namespace otto::appointment_service

@@ -43,7 +43,10 @@ constexpr std::int64_t kMostClaimants = 16;
 struct Keys {
     std::optional<std::string> signing_key, api_key, account_id;
     bool is_explicit;
-    static Keys from(const pg::Fields& f) { return {f.maybe_text("callrail_signing_key"), f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"), f.boolean("callrail_signing_key_explicit")}; }
+    static Keys from(const pg::Fields& f) {
+        return {f.maybe_text("callrail_signing_key"), f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"),
+                f.boolean("callrail_signing_key_explicit")};
+    }
 };
 
 std::vector<std::string> number_fields(const Inputs& in) {
@@ -63,7 +66,8 @@ constexpr const char* kNoTimezone = "is none of IANA's places; write it as Ameri
 std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) {
     auto id = in.text(name, 100);
     auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
-    if (id && !std::all_of(id->begin(), id->end(), plain)) api::refuse_field(std::string(name), "takes letters, digits, - and _, as CallRail writes its ids");
+    if (id && !std::all_of(id->begin(), id->end(), plain))
+        api::refuse_field(std::string(name), "takes letters, digits, - and _, as CallRail writes its ids");
     return id;
 }
 
@@ -80,7 +84,8 @@ void guarding_fields(F&& f) {
 
 }  // namespace
 
-Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail)
+Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk, pg::Pool& pool, const Numbers& numbers,
+                   const CallRailNumbers& callrail)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
       key_grace_(s.get(kKeyGrace)),
       public_url_(s.get(app::kPublicUrl)),
@@ -92,7 +97,8 @@ Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk
     while (public_url_.ends_with('/')) public_url_.pop_back();
 }
 
-/// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as unused until its company is committed, whatever fails in between, the commit included.
+/// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as
+/// unused until its company is committed, whatever fails in between, the commit included.
 std::string Commands::organisation_for(const api::Context& c, const std::string& name) const {
     while (auto left = unused_organisation(c.who.user)) {
         auto renamed = clerk_.rename_organization(*left, name, c.request.trace);
@@ -139,22 +145,32 @@ void Commands::no_clerk(const api::Context& c, const providers::clerk::ApiError&
 void Commands::drop_organisation(const api::Context& c, const std::string& id) const {
     auto dropped = clerk_.delete_organization(id, c.request.trace);
     const auto* error = std::get_if<providers::clerk::ApiError>(&dropped);
-    if (!error || error->status == 404) forget_organisation(c.who.user, id);
-    else tel::error("an organisation without a company stays behind at Clerk until its user tries again", {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", error->why}});
+    if (!error || error->status == 404)
+        forget_organisation(c.who.user, id);
+    else
+        tel::error("an organisation without a company stays behind at Clerk until its user tries again",
+                   {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", error->why}});
 }
 
-/// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too many may pass; a user has few at once.
+/// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too
+/// many may pass; a user has few at once.
 void Commands::count_creation(const UserId& user) const {
     auto tx = pool_.begin(pg::Scope::none());
     auto made = tx.one<Creations>(sql::creations, {user});
     if (made.n >= companies_an_hour_)
-        throw api::Refusal{{429, "Too many companies", "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.", {}}, static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
+        throw api::Refusal{
+            {429,
+             "Too many companies",
+             "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.",
+             {}},
+            static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
     tx.write(sql::note_creation, {user});
     tx.commit();
 }
 
 http::Response Commands::create(api::Context& c) const {
-    if (c.who.company && c.who.role != identity::Role::manager) api::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
+    if (c.who.company && c.who.role != identity::Role::manager)
+        api::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
     auto in = Inputs::of(c.request, {"name", "phone_number", "primary_tracking_number", "address", "timezone"});
     auto name = in.required("name", 200);
     auto phone = in.phone("phone_number"), tracking = in.phone("primary_tracking_number");
@@ -168,7 +184,9 @@ http::Response Commands::create(api::Context& c) const {
         auto tx = pool_.begin(c.who.company ? pg::Scope::company(*c.who.company) : pg::Scope::none());
         if (timezone && !tx.one<Truth>(sql::is_time_zone, {*timezone}).good) api::refuse_field("timezone", kNoTimezone);
         if (c.who.company && tx.maybe<Name>(sql::company_exists, {*c.who.company}))
-            api::refuse(409, "Company exists", "This organisation has its company already; change it with PUT /api/v1/company/{id}.", {{"company", "exists already"}});
+            api::refuse(409, "Company exists",
+                        "This organisation has its company already; change it with PUT /api/v1/company/{id}.",
+                        {{"company", "exists already"}});
         for (const auto& [field, number] : {std::pair{"phone_number", phone}, std::pair{"primary_tracking_number", tracking}})
             if (number) Numbers::must_be_free(tx, c.who.company ? c.who.company->value() : "", field, *number);
         tx.commit();
@@ -195,7 +213,8 @@ http::Response Commands::create(api::Context& c) const {
         c.tx_as(CompanyId{id}).flush();
     } catch (const pg::SqlFailure& e) {
         if (made) drop();
-        if (e.constraint() == "companies_pkey") api::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
+        if (e.constraint() == "companies_pkey")
+            api::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
         throw;
     } catch (const api::Refusal&) {
         if (made) drop();
@@ -208,19 +227,31 @@ http::Response Commands::create(api::Context& c) const {
 }
 
 http::Response Commands::update(api::Context& c) const {
-    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")), any_object(R"({"type":"object"})");
+    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")),
+        any_object(R"({"type":"object"})");
     must_be_own(c);
-    auto in = Inputs::change(c.request, {.lasting = {"name", "timezone"},
-                                         .clearable = {"phone_number", "primary_tracking_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"},
-                                         .besides = {},
-                                         .fixed = {{{"callrail_account_id"}, "is set by POST /api/v1/company/set-callrail-account-id/{id}"},
-                                                   {{"callrail_api_key"}, "is set by POST /api/v1/company/set-callrail-api-key/{id}"},
-                                                   {{"callrail_signing_key"}, "is set by POST /api/v1/company/set-callrail-signing-key/{id}"}}});
+    auto in = Inputs::change(
+        c.request, {.lasting = {"name", "timezone"},
+                    .clearable = {"phone_number", "primary_tracking_number", "address", "callrail_company_id", "service_area",
+                                  "call_flow", "workflow_config"},
+                    .besides = {},
+                    .fixed = {{{"callrail_account_id"}, "is set by POST /api/v1/company/set-callrail-account-id/{id}"},
+                              {{"callrail_api_key"}, "is set by POST /api/v1/company/set-callrail-api-key/{id}"},
+                              {{"callrail_signing_key"}, "is set by POST /api/v1/company/set-callrail-signing-key/{id}"}}});
     std::vector<std::string> cleared;
     for (const auto& field : in.changed())
         if (in.clears(field)) cleared.push_back(field);
-    pg::Params params{c.company(), in.text("name", 200), in.phone("phone_number"), in.phone("primary_tracking_number"), in.text("address"), in.text("timezone", 100), callrail_id(in, "callrail_company_id"),
-                      in.json("service_area", service_area), in.json("call_flow", call_flow), in.json("workflow_config", any_object), pg::Param::array(cleared)};
+    pg::Params params{c.company(),
+                      in.text("name", 200),
+                      in.phone("phone_number"),
+                      in.phone("primary_tracking_number"),
+                      in.text("address"),
+                      in.text("timezone", 100),
+                      callrail_id(in, "callrail_company_id"),
+                      in.json("service_area", service_area),
+                      in.json("call_flow", call_flow),
+                      in.json("workflow_config", any_object),
+                      pg::Param::array(cleared)};
     if (auto id = callrail_id(in, "callrail_company_id")) {
         Credentials claimed;
         claimed.company_id = id;
@@ -229,7 +260,9 @@ http::Response Commands::update(api::Context& c) const {
     numbers_.consult(c, c.company(), {in.phone("phone_number").value_or(""), in.phone("primary_tracking_number").value_or("")});
     std::optional<std::vector<std::string>> changed;
     guarding_fields([&] {
-        numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) { tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); }); });
+        numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) {
+            tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); });
+        });
     });
     if (!changed) api::not_found("company");
     if (!changed->empty()) must_fit_directory(c, c.company(), in.has("workflow_config") ? "workflow_config" : changed->front());
@@ -254,15 +287,21 @@ std::optional<Listing> Commands::ask_callrail(api::Context& c, const Credentials
     std::optional<Listing> listing;
     if (account) listing = callrail_.ask(*account, c.request.trace);
     const auto end = listing ? listing->end : Listing::End::no_answer;
-    if (given.api_key && end == Listing::End::refused_key) api::refuse_field("api_key", "is refused by CallRail (" + listing->why + "); make one in CallRail under Settings, API access");
-    if (given.account_id && end == Listing::End::no_account) api::refuse_field("account_id", "is no account that CallRail shows this API key (" + listing->why + ")");
+    if (given.api_key && end == Listing::End::refused_key)
+        api::refuse_field("api_key",
+                          "is refused by CallRail (" + listing->why + "); make one in CallRail under Settings, API access");
+    if (given.account_id && end == Listing::End::no_account)
+        api::refuse_field("account_id", "is no account that CallRail shows this API key (" + listing->why + ")");
     if (given.api_key && end == Listing::End::no_account)
-        api::refuse_field("api_key", "does not see the account " + account->id + " (" + listing->why + "); to change both at once use POST /api/v1/onboarding/callrail/connect");
+        api::refuse_field("api_key", "does not see the account " + account->id + " (" + listing->why +
+                                         "); to change both at once use POST /api/v1/onboarding/callrail/connect");
     // An id that many claim holds every webhook that names it against the key of each of them.
     for (const auto& [field, n] : {std::pair{"account_id", claimants}, std::pair{"callrail_company_id", company_claimants}})
         if (n >= kMostClaimants && end != Listing::End::good)
-            api::refuse(409, "Claimed by many", "So many companies claim this id already that a further one must show that it can read the account: give API key and account id together (POST /api/v1/onboarding/callrail/connect).",
-                             {{field, "is claimed by many companies; give a working API key with it"}});
+            api::refuse(409, "Claimed by many",
+                        "So many companies claim this id already that a further one must show that it can read the account: give "
+                        "API key and account id together (POST /api/v1/onboarding/callrail/connect).",
+                        {{field, "is claimed by many companies; give a working API key with it"}});
     return listing;
 }
 
@@ -271,21 +310,30 @@ void Commands::store(api::Context& c, const Credentials& given, bool connects) c
     if (!listing && given.tracking_number) numbers_.consult(c, c.company(), {*given.tracking_number});
     auto& tx = c.tx();
     const auto& company = c.company().value();
-    auto seal = [&](const std::optional<std::string>& secret, const char* column) { return secret ? std::optional(keys_.seal(Secret(*secret), seal_place(company, column))) : std::nullopt; };
-    auto last4 = [](const std::optional<std::string>& secret) { return secret ? std::optional(Secret(*secret).last4()) : std::nullopt; };
+    auto seal = [&](const std::optional<std::string>& secret, const char* column) {
+        return secret ? std::optional(keys_.seal(Secret(*secret), seal_place(company, column))) : std::nullopt;
+    };
+    auto last4 = [](const std::optional<std::string>& secret) {
+        return secret ? std::optional(Secret(*secret).last4()) : std::nullopt;
+    };
     std::vector<std::string> naming;
     if (given.tracking_number) naming.emplace_back("primary_tracking_number");
     numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
         if (listing) CallRailNumbers::keep(t, c.company(), *listing);  // first: it may be what proves the number
-        auto n = t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key), given.account_id, given.company_id, given.tracking_number, connects});
+        auto n =
+            t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key),
+                                                    given.account_id, given.company_id, given.tracking_number, connects});
         if (n == 0) api::not_found("company");
     });
     auto keys = tx.one<Keys>(sql::signing_key, {c.company()});
     if (given.signing_key) {
         bool same = false;
         if (keys.signing_key)
-            if (auto open = keys_.open(*keys.signing_key, seal_place(company, "callrail_signing_key"))) same = constant_time_equal(open->reveal(), *given.signing_key);
-        tx.write(sql::set_signing_key, {c.company(), seal(given.signing_key, "callrail_signing_key"), last4(given.signing_key), true, static_cast<std::int64_t>(key_grace_.count()), !same && keys.signing_key.has_value()});
+            if (auto open = keys_.open(*keys.signing_key, seal_place(company, "callrail_signing_key")))
+                same = constant_time_equal(open->reveal(), *given.signing_key);
+        tx.write(sql::set_signing_key,
+                 {c.company(), seal(given.signing_key, "callrail_signing_key"), last4(given.signing_key), true,
+                  static_cast<std::int64_t>(key_grace_.count()), !same && keys.signing_key.has_value()});
     } else if (!keys.is_explicit && keys.api_key && keys.account_id) {
         // The seeds' own set-up gives no signing key: it is read from CallRail, outside of this request.
         changes::v1::CallRailConnected event;
@@ -307,7 +355,11 @@ http::Response Commands::set_api_key(api::Context& c) const {
     auto key = Inputs::of(c.request, {"api_key"}).required("api_key");
     store(c, {key, {}, {}, {}, {}}, false);
     JsonWriter w;
-    w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_api_key_set", true).member("callrail_api_key_last4", Secret(key).last4());
+    w.begin_object()
+        .member("status", "success")
+        .member("company_id", c.company().value())
+        .member("callrail_api_key_set", true)
+        .member("callrail_api_key_last4", Secret(key).last4());
     return c.ok(w.end_object().take());
 }
 
@@ -318,7 +370,10 @@ http::Response Commands::set_account_id(api::Context& c) const {
     auto account = callrail_id(in, "account_id");
     store(c, {{}, account, {}, {}, {}}, false);
     JsonWriter w;
-    w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_account_id", *account);
+    w.begin_object()
+        .member("status", "success")
+        .member("company_id", c.company().value())
+        .member("callrail_account_id", *account);
     return c.ok(w.end_object().take());
 }
 
@@ -327,19 +382,33 @@ http::Response Commands::set_signing_key(api::Context& c) const {
     auto key = Inputs::of(c.request, {"signing_key"}).required("signing_key");
     store(c, {{}, {}, {}, {}, key}, false);
     JsonWriter w;
-    w.begin_object().member("status", "success").member("company_id", c.company().value()).member("callrail_signing_key_set", true).member("callrail_signing_key_last4", Secret(key).last4());
+    w.begin_object()
+        .member("status", "success")
+        .member("company_id", c.company().value())
+        .member("callrail_signing_key_set", true)
+        .member("callrail_signing_key_last4", Secret(key).last4());
     return c.ok(w.end_object().take());
 }
 
 http::Response Commands::connect_callrail(api::Context& c) const {
     auto in = Inputs::of(c.request, {"api_key", "account_id", "callrail_company_id", "primary_tracking_number", "signing_key"});
-    Credentials given{in.required("api_key"), in.required("account_id", 100), callrail_id(in, "callrail_company_id"), in.phone("primary_tracking_number"), in.text("signing_key")};
+    Credentials given{in.required("api_key"), in.required("account_id", 100), callrail_id(in, "callrail_company_id"),
+                      in.phone("primary_tracking_number"), in.text("signing_key")};
     callrail_id(in, "account_id");
     store(c, given, true);
     JsonWriter w;
-    w.begin_object().member("success", true).member("provider", "callrail").member("webhook_url", public_url_ + "/api/v1/callrail/call.completed").key("webhook_urls").begin_object();
-    for (auto event : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified"}) w.member(event, public_url_ + "/api/v1/callrail/" + event);
-    w.member("sms", public_url_ + "/sms/callrail-webhook").end_object().member("onboarding_step", "document_ingestion").end_object();
+    w.begin_object()
+        .member("success", true)
+        .member("provider", "callrail")
+        .member("webhook_url", public_url_ + "/api/v1/callrail/call.completed")
+        .key("webhook_urls")
+        .begin_object();
+    for (auto event : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified"})
+        w.member(event, public_url_ + "/api/v1/callrail/" + event);
+    w.member("sms", public_url_ + "/sms/callrail-webhook")
+        .end_object()
+        .member("onboarding_step", "document_ingestion")
+        .end_object();
     return http::Response::json(200, w.take());
 }
 

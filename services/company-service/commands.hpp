@@ -23,9 +23,12 @@ public:
     http::Response connect_callrail(api::Context&) const;
 
 private:
-    struct Credentials { std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key; };
+    struct Credentials {
+        std::optional<std::string> api_key, account_id, company_id, tracking_number, signing_key;
+    };
     void count_creation(const UserId&) const;
-    /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an id is claimed by many and nothing shows that it is this company's.
+    /// What CallRail says to the credentials as they would be, if they are complete: 422 if it refuses what is given, 409 if an
+    /// id is claimed by many and nothing shows that it is this company's.
     std::optional<Listing> ask_callrail(api::Context&, const Credentials&) const;
     void store(api::Context&, const Credentials&, bool connects) const;
     [[noreturn]] void no_clerk(const api::Context&, const providers::clerk::ApiError&) const;

@@ -18,7 +18,9 @@ struct Version {
 };
 
 otto::directory::v1::Standing standing_of(std::string_view stored) {
-    return stored == "final" ? otto::directory::v1::STANDING_FINAL : stored == "proven" ? otto::directory::v1::STANDING_PROVEN : otto::directory::v1::STANDING_UNPROVEN;
+    return stored == "final"    ? otto::directory::v1::STANDING_FINAL
+           : stored == "proven" ? otto::directory::v1::STANDING_PROVEN
+                                : otto::directory::v1::STANDING_UNPROVEN;
 }
 
 #pragma GCC diagnostic push
@@ -93,21 +95,27 @@ void must_fit_directory(api::Context& c, const CompanyId& company, const std::st
     profile.set_version(std::numeric_limits<std::int64_t>::max());
     auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong();
     if (bytes > most)
-        api::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " + std::to_string(most) +
-                                          " are possible; shorten workflow_config, or end numbers that are not needed (DELETE /api/v1/numbers/{id})");
+        api::refuse_field(
+            field,
+            "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " +
+                std::to_string(most) +
+                " are possible; shorten workflow_config, or end numbers that are not needed (DELETE /api/v1/numbers/{id})");
 }
 
 void DirectoryPublisher::publish_one(pg::Connection& db, const CompanyId& company) const {
     auto known = published_.find(company);
     auto tx = db.begin(pg::Scope::company(company));
-    auto version = tx.one<Version>(sql::take_dirty, {company, known ? known->version : 0}).version;  // holds off the triggers until this is out
+    auto version = tx.one<Version>(sql::take_dirty, {company, known ? known->version : 0})
+                       .version;  // holds off the triggers until this is out
     auto profile = profile_of(tx, company);
     profile.set_version(version);
     try {
         emitter_.emit(tx, profile, tel::TraceContext::fresh());
     } catch (const rt::EventTooLarge& e) {
-        // Commands refuse what would not fit, a person with SQL need not. The others go on; the check finds it again until it fits.
-        tel::error("a company is too large to be told on otto.directory: what changed in it takes no effect", {{"company_id", company.value()}, {"why", e.what()}, {"cure", "shorten its workflow_config, or end numbers"}});
+        // Commands refuse what would not fit, a person with SQL need not. The others go on; the check finds it again until it
+        // fits.
+        tel::error("a company is too large to be told on otto.directory: what changed in it takes no effect",
+                   {{"company_id", company.value()}, {"why", e.what()}, {"cure", "shorten its workflow_config, or end numbers"}});
     }
     tx.commit();
 }
@@ -141,8 +149,13 @@ void DirectoryPublisher::reconcile(pg::Connection& db, const std::map<std::strin
     });
     for (const auto& [id, version] : differing) tx.write(sql::make_dirty, {id, version});
     tx.commit();
-    if (!differing.empty()) tel::warn("otto.directory has companies otherwise than the tables, and they are published again", {{"companies", differing.size()}});
-    if (known < topic.size()) tel::error("otto.directory knows companies that the database does not: was it restored to a moment before they were made?", {{"companies", topic.size() - known}});
+    if (!differing.empty())
+        tel::warn("otto.directory has companies otherwise than the tables, and they are published again",
+                  {{"companies", differing.size()}});
+    if (known < topic.size())
+        tel::error(
+            "otto.directory knows companies that the database does not: was it restored to a moment before they were made?",
+            {{"companies", topic.size() - known}});
 }
 
 }  // namespace otto::company_service

@@ -15,8 +15,8 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx&, const CompanyId&);
 /// 422 that names this field if the company, as the request leaves it, would be too large to be told.
 void must_fit_directory(api::Context&, const CompanyId&, const std::string& field);
 
-/// Keeps otto.directory true to the tables: publishes companies that triggers marked, and again whatever the topic turns out to have otherwise. Versions on the topic never fall,
-/// whatever becomes of the tables.
+/// Keeps otto.directory true to the tables: publishes companies that triggers marked, and again whatever the topic turns out to
+/// have otherwise. Versions on the topic never fall, whatever becomes of the tables.
 class DirectoryPublisher {
 public:
     explicit DirectoryPublisher(const directory::Companies& published) : published_(published) {}

@@ -8,7 +8,8 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
-void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::string& company_id, const std::string& account_id, Instant asked_at) {
+void fill_receipt(pb::ProviderEvent& event, const ListedCall& call, const std::string& company_id, const std::string& account_id,
+                  Instant asked_at) {
     event.set_kind("call.swept");
     auto& receipt = *event.mutable_receipt();
     receipt.set_provider("callrail");
@@ -37,13 +38,15 @@ std::vector<std::string> differences(const ListedCall& listed, const KnownCall& 
     return out;
 }
 
-pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id, Instant asked_at) {
+pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id,
+                              Instant asked_at) {
     auto event = *listed.event;
     fill_receipt(event, listed, company_id, account_id, asked_at);
     return event;
 }
 
-pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id, Instant asked_at, const KnownCall& known, const std::vector<std::string>& what) {
+pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& company_id, const std::string& account_id,
+                              Instant asked_at, const KnownCall& known, const std::vector<std::string>& what) {
     auto differs = [&](std::string_view name) { return std::find(what.begin(), what.end(), name) != what.end(); };
     pb::ProviderEvent event;
     event.set_key(listed.event->key());
@@ -51,7 +54,8 @@ pb::ProviderEvent swept_event(const ListedCall& listed, const std::string& compa
     auto& some = *event.mutable_call();
     some.set_provider_call_id(all.provider_call_id());
     *some.mutable_aliases() = all.aliases();
-    if (std::find(some.aliases().begin(), some.aliases().end(), known.provider_call_id) == some.aliases().end()) some.add_aliases(known.provider_call_id);
+    if (std::find(some.aliases().begin(), some.aliases().end(), known.provider_call_id) == some.aliases().end())
+        some.add_aliases(known.provider_call_id);
     some.set_customer_phone(all.customer_phone());
     some.set_customer_phone_callable(all.customer_phone_callable());
     some.set_tracking_number(all.tracking_number());

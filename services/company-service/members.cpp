@@ -22,7 +22,8 @@ CheckResult Members::check(pg::Pool& db, const CompanyId& company) const {
         }
         const auto& page = std::get<providers::clerk::MemberPage>(reply);
         for (const auto& m : page.members)  // whose role is none of ours may nothing here
-            if (auto role = identity::role_from(m.role)) rows.row({m.user, m.email, m.name, std::string(identity::to_text(*role))});
+            if (auto role = identity::role_from(m.role))
+                rows.row({m.user, m.email, m.name, std::string(identity::to_text(*role))});
         read += page.read;
         understood = understood && page.whole;
         whole = understood && page.total <= kMost && (page.read > 0 || read >= page.total);

@@ -27,7 +27,8 @@ struct Count {
 
 constexpr const char* kValidityCure = "is set by POST (since the number is free) and DELETE (from now on)";
 constexpr const char* kApiKeyCure =
-    "If it is yours, set the CallRail API key and account id of your company (POST /api/v1/company/set-callrail-api-key/{id}, POST /api/v1/company/set-callrail-account-id/{id}): once the list of "
+    "If it is yours, set the CallRail API key and account id of your company (POST /api/v1/company/set-callrail-api-key/{id}, "
+    "POST /api/v1/company/set-callrail-account-id/{id}): once the list of "
     "your account shows the number, it can be registered.";
 
 std::string number_json(const api::Context& c, const pg::Fields& f) {
@@ -50,31 +51,46 @@ std::optional<std::string> purposes_json(const Inputs& in) {
 [[noreturn]] void refuse_own(const std::vector<std::string>& fields, const std::string& id) {
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "is registered for your company already");
-    api::refuse(409, "Number registered already", "This number is yours already" + (id.empty() ? "" : ": it is the number " + id + ". Change it with PATCH /api/v1/numbers/" + id) + ".", std::move(named));
+    api::refuse(409, "Number registered already",
+                "This number is yours already" +
+                    (id.empty() ? "" : ": it is the number " + id + ". Change it with PATCH /api/v1/numbers/" + id) + ".",
+                std::move(named));
 }
 
-/// What stands against a claim, in words (number_obstacle() in the database, or its constraint on owners); what is none of it goes on as it is.
+/// What stands against a claim, in words (number_obstacle() in the database, or its constraint on owners); what is none of it
+/// goes on as it is.
 void refuse_for(std::string_view obstacle, const std::vector<std::string>& fields) {
     if (obstacle == "own") refuse_own(fields, "");
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "belongs to another company");
     if (obstacle == "final")
-        api::refuse(409, "Number taken", "This number belongs to another company, as the provider itself says. Give another one; if it has become yours, have it released there, or ask whoever runs this Otto.",
-                         std::move(named));
-    if (obstacle == "proven") api::refuse(409, "Number taken", std::string("Calls of another company come in on this number. ") + kApiKeyCure, std::move(named));
+        api::refuse(409, "Number taken",
+                    "This number belongs to another company, as the provider itself says. Give another one; if it has become "
+                    "yours, have it released there, or ask whoever runs this Otto.",
+                    std::move(named));
+    if (obstacle == "proven")
+        api::refuse(409, "Number taken", std::string("Calls of another company come in on this number. ") + kApiKeyCure,
+                    std::move(named));
     if (obstacle == "claimed" || obstacle == "voice_owner" || obstacle == "text_owner")
-        api::refuse(409, "Number taken", std::string("Another company registered this number first. ") + kApiKeyCure + " So it can once a webhook that your signing key proves has come for it.", std::move(named));
+        api::refuse(409, "Number taken",
+                    std::string("Another company registered this number first. ") + kApiKeyCure +
+                        " So it can once a webhook that your signing key proves has come for it.",
+                    std::move(named));
 }
 
 }  // namespace
 
-Numbers::Numbers(const app::Settings& s, pg::Pool& pool, const CallRailNumbers& callrail) : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), callrail_(callrail) {}
+Numbers::Numbers(const app::Settings& s, pg::Pool& pool, const CallRailNumbers& callrail)
+    : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), callrail_(callrail) {}
 
 void Numbers::consult(api::Context& c, const CompanyId& company, const std::vector<std::string>& numbers) const {
     bool contested = false;
     auto tx = pool_.begin(pg::Scope::company(company));
     for (const auto& number : numbers)
-        if (!number.empty()) tx.each(sql::number_obstacle, {company, number}, [&](const pg::Fields& f) { contested = contested || f.text("obstacle") == "claimed" || f.text("obstacle") == "proven"; });
+        if (!number.empty())
+            tx.each(sql::number_obstacle, {company, number}, [&](const pg::Fields& f) {
+                contested = contested || f.text("obstacle") == "claimed" || f.text("obstacle") == "proven";
+            });
     tx.commit();
     if (contested) callrail_.consult(pool_, company, c.request.trace);
 }
@@ -85,7 +101,8 @@ void Numbers::must_be_free(pg::Tx& tx, const std::string& company, const std::st
     });
 }
 
-void Numbers::registering(api::Context& c, const CompanyId& company, const std::vector<std::string>& fields, const std::function<void(pg::Tx&)>& write) const {
+void Numbers::registering(api::Context& c, const CompanyId& company, const std::vector<std::string>& fields,
+                          const std::function<void(pg::Tx&)>& write) const {
     auto& tx = c.tx_as(company);
     try {
         write(tx);
@@ -100,12 +117,17 @@ void Numbers::registering(api::Context& c, const CompanyId& company, const std::
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "is one unproven number too many");
     api::refuse(409, "Too many unproven numbers",
-                     "A company may have " + std::to_string(most_unproven_) + " numbers that nothing has proven yet. A number is proven by a webhook that your signing key signed for it, or all at once by the list of your "
-                     "CallRail account: set its API key (POST /api/v1/company/set-callrail-api-key/{id}). Or end some with DELETE /api/v1/numbers/{id}.", std::move(named));
+                "A company may have " + std::to_string(most_unproven_) +
+                    " numbers that nothing has proven yet. A number is proven by a webhook that your signing key signed for it, "
+                    "or all at once by the list of your "
+                    "CallRail account: set its API key (POST /api/v1/company/set-callrail-api-key/{id}). Or end some with DELETE "
+                    "/api/v1/numbers/{id}.",
+                std::move(named));
 }
 
 http::Response Numbers::add(api::Context& c) const {
-    auto in = Inputs::of(c.request, {"e164", "phone_number", "purposes", "provider", "provider_sid", "is_active", "voicemail_enabled", "valid_from", "valid_to"});
+    auto in = Inputs::of(c.request, {"e164", "phone_number", "purposes", "provider", "provider_sid", "is_active",
+                                     "voicemail_enabled", "valid_from", "valid_to"});
     for (auto field : {"valid_from", "valid_to"})
         if (in.has(field)) api::refuse_field(field, kValidityCure);
     const std::string field = in.has("phone_number") ? "phone_number" : "e164";
@@ -114,12 +136,19 @@ http::Response Numbers::add(api::Context& c) const {
     if (!number) api::refuse_field("e164", "is missing");
     auto purposes = purposes_json(in).value_or(R"(["voice","text"])");
     bool active = in.truth("is_active").value_or(true);
-    pg::Params params{c.company(), *number, purposes, in.one_of("provider", words::call_provider).value_or("callrail"), in.text("provider_sid", 100), active, in.truth("voicemail_enabled").value_or(true)};
+    pg::Params params{c.company(),
+                      *number,
+                      purposes,
+                      in.one_of("provider", words::call_provider).value_or("callrail"),
+                      in.text("provider_sid", 100),
+                      active,
+                      in.truth("voicemail_enabled").value_or(true)};
     if (active) consult(c, c.company(), {*number});
     if (active)
         if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes})) refuse_own({field}, own->id);
     std::string row;
-    registering(c, c.company(), {field}, [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
+    registering(c, c.company(), {field},
+                [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     must_fit_directory(c, c.company(), field);
     c.audit("number.add", *number);
     return c.ok(row, 201);
@@ -127,13 +156,24 @@ http::Response Numbers::add(api::Context& c) const {
 
 http::Response Numbers::change(api::Context& c) const {
     auto id = c.id("id", "number");
-    auto in = Inputs::change(c.request, {.lasting = {"purposes", "provider", "is_active", "voicemail_enabled"},
-                                         .clearable = {"provider_sid"},
-                                         .besides = {},
-                                         .fixed = {{{"e164", "phone_number"}, "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers"}, {{"valid_from", "valid_to"}, kValidityCure}}});
-    pg::Params params{c.company(), id, purposes_json(in), in.one_of("provider", words::call_provider), in.text("provider_sid", 100), in.clears("provider_sid"), in.truth("is_active"), in.truth("voicemail_enabled")};
+    auto in = Inputs::change(
+        c.request, {.lasting = {"purposes", "provider", "is_active", "voicemail_enabled"},
+                    .clearable = {"provider_sid"},
+                    .besides = {},
+                    .fixed = {{{"e164", "phone_number"},
+                               "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers"},
+                              {{"valid_from", "valid_to"}, kValidityCure}}});
+    pg::Params params{c.company(),
+                      id,
+                      purposes_json(in),
+                      in.one_of("provider", words::call_provider),
+                      in.text("provider_sid", 100),
+                      in.clears("provider_sid"),
+                      in.truth("is_active"),
+                      in.truth("voicemail_enabled")};
     std::string row;
-    registering(c, c.company(), {"e164"}, [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
+    registering(c, c.company(), {"e164"},
+                [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     if (row.empty()) api::not_found("number");
     c.audit("number.change", id.to_string());
     return c.ok(row);
@@ -153,7 +193,8 @@ rt::Outcome Numbers::note_proof(rt::Intent<changes::v1::NumberProven> call, rt::
         const char* standing = event.final_proof() ? "final" : "proven";
         auto number = normalize_phone(event.e164()).text;  // a former version may have read it otherwise
         if (tx.write_counted(sql::raise_number, {event.company_id(), number, standing}) > 0)
-            tel::info("a number is proven", {{"company_id", event.company_id()}, tel::phone("number", number), {"standing", standing}});
+            tel::info("a number is proven",
+                      {{"company_id", event.company_id()}, tel::phone("number", number), {"standing", standing}});
     });
     return rt::Outcome::done();
 }

@@ -22,25 +22,28 @@ void wire(app::Service& service) {
     http::ClientOptions outside;
     outside.private_addresses = settings.get(app::kPrivateAddresses);
     auto& client = service.own<http::Client>(outside);
-    auto& clerk = service.own<providers::clerk::Client>(settings.get(kClerkApi), settings.get(kClerkSecretKey), client);  // organisations, who works there
-    auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi), client);  // accounts: calls, numbers, signing keys
-    auto& authenticator = service.own<identity::Authenticator>(settings);                      // who asks
-    auto& api = service.own<api::Api>(service, authenticator);                            // routes with roles, tenant scope, Idempotency-Key
-    auto& listed = service.own<CallRailNumbers>(settings, callrail);                           // what CallRail lists as a company's
-    auto& numbers = service.own<Numbers>(settings, api.pool(), listed);                        // whose number it is
-    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);      // what people command
-    auto& companies = service.own<directory::Companies>(service, "");                          // otto.directory read back
-    auto& directory = service.own<DirectoryPublisher>(companies);                              // tables -> otto.directory
-    auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                    // the webhook key, from CallRail
-    auto& members = service.own<Members>(clerk);                                               // who works there, from Clerk
-    auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
-    auto& member_checks = service.own<Checks>(settings.get(kMembersEvery), [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
-    auto& sweep = service.own<Sweep>(settings, callrail, companies);                           // calls whose webhooks never came
+    auto& clerk = service.own<providers::clerk::Client>(settings.get(kClerkApi), settings.get(kClerkSecretKey),
+                                                        client);  // organisations, who works there
+    auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi),
+                                                              client);     // accounts: calls, numbers, signing keys
+    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
+    auto& api = service.own<api::Api>(service, authenticator);             // routes with roles, tenant scope, Idempotency-Key
+    auto& listed = service.own<CallRailNumbers>(settings, callrail);       // what CallRail lists as a company's
+    auto& numbers = service.own<Numbers>(settings, api.pool(), listed);    // whose number it is
+    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);  // what people command
+    auto& companies = service.own<directory::Companies>(service, "");                      // otto.directory read back
+    auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
+    auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
+    auto& members = service.own<Members>(clerk);                                           // who works there, from Clerk
+    auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery),
+                                              [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
+    auto& member_checks = service.own<Checks>(settings.get(kMembersEvery),
+                                              [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
+    auto& sweep = service.own<Sweep>(settings, callrail, companies);  // calls whose webhooks never came
 
     constexpr Roles managers{Role::manager};
-    auto route = [&](http::Method method, const std::string& path, Roles roles, http::Response (Commands::*command)(Context&) const) {
-        api.write(method, path, roles, commands, command);
-    };
+    auto route = [&](http::Method method, const std::string& path, Roles roles,
+                     http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
     auto number_route = [&](http::Method method, const std::string& path, http::Response (Numbers::*command)(Context&) const) {
         api.write(method, path, managers, numbers, command);
     };
@@ -60,11 +63,17 @@ void wire(app::Service& service) {
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"company-service"}.on<&SigningKeyReader::want>(signing_keys).on<&Sweep::note_refusals>(sweep, patient).on<&Numbers::note_proof>(numbers, patient).linger(Millis{100}))
+        .add(rt::Consumer{"company-service"}
+                 .on<&SigningKeyReader::want>(signing_keys)
+                 .on<&Sweep::note_refusals>(sweep, patient)
+                 .on<&Numbers::note_proof>(numbers, patient)
+                 .linger(Millis{100}))
         .work<&SigningKeyReader::next>(std::string(kSigningKeys), signing_keys, {.threads = 2})
-        .periodic("directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
+        .periodic(
+            "directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
         .work<&Sweep::next>(std::string(kSweeps), sweep, {.threads = 2})
-        .periodic("sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
+        .periodic(
+            "sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
         .work<&Checks::next>(std::string(kNumberChecks), number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
@@ -75,12 +84,17 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row}) all.push_back(r);
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+                    kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row,
+                    kMembersEvery.row, kCompaniesAnHour.row})
+        all.push_back(r);
     return all;
 }
 
 }  // namespace
 
-app::Definition definition() { return {"company-service", "companies, their numbers, users and credentials; publishes otto.directory", rows(), &wire}; }
+app::Definition definition() {
+    return {"company-service", "companies, their numbers, users and credentials; publishes otto.directory", rows(), &wire};
+}
 
 }  // namespace otto::company_service

@@ -11,7 +11,8 @@ struct Account {
     std::optional<std::string> signing_key, api_key, account, company;
     bool is_explicit;
     static Account from(const pg::Fields& f) {
-        return {f.maybe_text("callrail_signing_key"), f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"), f.maybe_text("callrail_company_id"), f.boolean("callrail_signing_key_explicit")};
+        return {f.maybe_text("callrail_signing_key"), f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"),
+                f.maybe_text("callrail_company_id"), f.boolean("callrail_signing_key_explicit")};
     }
 };
 
@@ -51,8 +52,12 @@ void SigningKeyReader::keep(pg::Tx& tx, const CompanyId& company, const std::str
     auto now = tx.one<Account>(sql::signing_key, {company});
     if (now.is_explicit) return;
     if (now.signing_key)
-        if (auto open = keys_.open(*now.signing_key, seal_place(company.value(), "callrail_signing_key")); open && constant_time_equal(open->reveal(), key)) return;
-    tx.write(sql::set_signing_key, {company, keys_.seal(Secret(key), seal_place(company.value(), "callrail_signing_key")), Secret(key).last4(), false, static_cast<std::int64_t>(key_grace_.count()), now.signing_key.has_value()});
+        if (auto open = keys_.open(*now.signing_key, seal_place(company.value(), "callrail_signing_key"));
+            open && constant_time_equal(open->reveal(), key))
+            return;
+    tx.write(sql::set_signing_key,
+             {company, keys_.seal(Secret(key), seal_place(company.value(), "callrail_signing_key")), Secret(key).last4(), false,
+              static_cast<std::int64_t>(key_grace_.count()), now.signing_key.has_value()});
     tx.on_commit([company] { tel::info("the signing key was read from CallRail", {{"company_id", company.value()}}); });
 }
 

@@ -11,7 +11,8 @@ namespace otto::company_service {
 /// Companies whose signing key is to be looked up (runtime/work_queue.hpp).
 inline constexpr std::string_view kSigningKeys = "company-service/signing-keys";
 
-/// Reads a company's webhook signing key from CallRail, when it has an account there and nobody gave the key (providers.md §1.6, integrations.json).
+/// Reads a company's webhook signing key from CallRail, when it has an account there and nobody gave the key (providers.md §1.6,
+/// integrations.json).
 class SigningKeyReader {
 public:
     SigningKeyReader(const app::Settings&, const providers::callrail::Client&);

@@ -16,14 +16,14 @@ using identity::Roles;
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
-    auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));                // contact card, lead and call of each report
-    auto& analyses = service.own<Analyses>();                                        // what they said: status, contact, tasks
-    auto& doubts = service.own<Doubts>();                                            // what calls say against appointments that people planned
-    auto& due = service.own<DueWork>();                                              // call-backs and overdue tasks
-    auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));          // what is on record, as the present rules have it
-    auto& authenticator = service.own<identity::Authenticator>(settings);            // who asks
-    auto& api = service.own<api::Api>(service, authenticator);                       // routes with roles, tenant scope, Idempotency-Key
-    auto& commands = service.own<Commands>();                                        // what people command
+    auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));  // contact card, lead and call of each report
+    auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
+    auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
+    auto& due = service.own<DueWork>();                                // call-backs and overdue tasks
+    auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));  // what is on record, as the present rules have it
+    auto& authenticator = service.own<identity::Authenticator>(settings);    // who asks
+    auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>();                                // what people command
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
     using http::Method;
@@ -35,7 +35,8 @@ void wire(app::Service& service) {
     api.write(Method::post, "/api/v1/leads/{lead_id}/claim", office, commands, &Commands::claim_lead);
 
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(2))  // with one, half of the cores' time was waited away
+        .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(
+            2))  // with one, half of the cores' time was waited away
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)

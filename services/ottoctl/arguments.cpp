@@ -22,7 +22,8 @@ const Command* take_command(std::span<const Command> commands, std::vector<std::
     std::size_t best_length = 0;
     for (const auto& c : commands) {
         auto parts = split_list(c.words, ' ');
-        if (parts.size() > words.size() || parts.size() <= best_length || !std::equal(parts.begin(), parts.end(), words.begin())) continue;
+        if (parts.size() > words.size() || parts.size() <= best_length || !std::equal(parts.begin(), parts.end(), words.begin()))
+            continue;
         best = &c;
         best_length = parts.size();
     }
@@ -51,15 +52,20 @@ Arguments parse_arguments(std::span<const Command> commands, const std::vector<s
     for (std::size_t i = 0; i < typed.size(); ++i) {
         const auto& t = typed[i];
         if (!t.starts_with("--")) {
-            if (skip > 0) --skip;
-            else out.operands.push_back(t);
+            if (skip > 0)
+                --skip;
+            else
+                out.operands.push_back(t);
             continue;
         }
         auto equals = t.find('=');
         std::string name = t.substr(2, equals == std::string::npos ? std::string::npos : equals - 2);
         const auto* option = find_option(out.command, name);
         if (!option) {
-            if (equals == std::string::npos) throw UsageError("there is no option --" + name, out.command ? "ottoctl " + std::string(out.command->words) + " --help lists them" : "ottoctl --help lists the commands");
+            if (equals == std::string::npos)
+                throw UsageError("there is no option --" + name,
+                                 out.command ? "ottoctl " + std::string(out.command->words) + " --help lists them"
+                                             : "ottoctl --help lists the commands");
             out.settings.push_back(t);
             continue;
         }
@@ -70,14 +76,20 @@ Arguments parse_arguments(std::span<const Command> commands, const std::vector<s
         } else if (equals != std::string::npos) {
             out.options.emplace(name, t.substr(equals + 1));
         } else {
-            if (i + 1 >= typed.size() || typed[i + 1].starts_with("--")) throw UsageError("--" + name + " lacks its value", "--" + name + " " + std::string(option->value));
+            if (i + 1 >= typed.size() || typed[i + 1].starts_with("--"))
+                throw UsageError("--" + name + " lacks its value", "--" + name + " " + std::string(option->value));
             out.options.emplace(name, typed[++i]);
         }
     }
     if (out.help) return out;
-    if (!out.command) throw UsageError(leading.empty() ? "no command was given" : "there is no command '" + leading.front() + (leading.size() > 1 ? " " + leading[1] : "") + "'", "ottoctl --help lists them");
+    if (!out.command)
+        throw UsageError(leading.empty()
+                             ? "no command was given"
+                             : "there is no command '" + leading.front() + (leading.size() > 1 ? " " + leading[1] : "") + "'",
+                         "ottoctl --help lists them");
     if (out.operands.size() < out.command->least || out.operands.size() > out.command->most)
-        throw UsageError("ottoctl " + std::string(out.command->words) + " takes " + count_of(*out.command), "ottoctl " + std::string(out.command->words) + " --help shows an example");
+        throw UsageError("ottoctl " + std::string(out.command->words) + " takes " + count_of(*out.command),
+                         "ottoctl " + std::string(out.command->words) + " --help shows an example");
     return out;
 }
 
@@ -99,7 +111,8 @@ std::int64_t Invocation::number(std::string_view name, std::int64_t fallback, st
     std::int64_t n = 0;
     auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), n);
     if (error != std::errc{} || end != text->data() + text->size() || n < min || n > max)
-        throw UsageError("--" + std::string(name) + " is '" + *text + "'", "it takes a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+        throw UsageError("--" + std::string(name) + " is '" + *text + "'",
+                         "it takes a whole number from " + std::to_string(min) + " to " + std::to_string(max));
     return n;
 }
 
@@ -107,7 +120,8 @@ Millis Invocation::duration(std::string_view name, Millis fallback) const {
     auto text = option(name);
     if (!text) return fallback;
     auto parsed = app::parse_duration(*text);
-    if (!parsed) throw UsageError("--" + std::string(name) + " is '" + *text + "'", "it takes a duration such as 90s, 15m, 24h or 7d");
+    if (!parsed)
+        throw UsageError("--" + std::string(name) + " is '" + *text + "'", "it takes a duration such as 90s, 15m, 24h or 7d");
     return *parsed;
 }
 

@@ -52,7 +52,8 @@ struct Arguments {
     bool help = false;
 };
 
-/// Words may stand anywhere between options; an option's value follows it or stands behind '='. Throws UsageError that names what does not fit.
+/// Words may stand anywhere between options; an option's value follows it or stands behind '='. Throws UsageError that names what
+/// does not fit.
 Arguments parse_arguments(std::span<const Command> commands, const std::vector<std::string>& typed);
 
 /// One run of a command: its arguments and the settings.

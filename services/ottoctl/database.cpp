@@ -13,7 +13,9 @@ namespace otto::ottoctl {
 pg::Connection operators_database(const app::Settings& settings) {
     auto url = settings.get(kPgUrlMaintenance);
     if (url.empty()) url = settings.get(app::kPgUrl);
-    if (url.empty()) throw Failure(Error("OTTO_PG_URL_MAINTENANCE is not set", "it names the database as otto_maintenance (deploy/env --secrets shows it)"));
+    if (url.empty())
+        throw Failure(Error("OTTO_PG_URL_MAINTENANCE is not set",
+                            "it names the database as otto_maintenance (deploy/env --secrets shows it)"));
     pg::SessionLimits patient;
     patient.statement = Millis{120'000};
     patient.deadline = Millis{125'000};
@@ -24,7 +26,9 @@ pg::Connection operators_database(const app::Settings& settings) {
     auto tx = db.begin(pg::Scope::none());
     tx.each(sql::who, {}, [](const pg::Fields& f) {
         if (!f.boolean("sees_all"))
-            throw Failure(Error("the role " + f.text("role") + " sees only some rows", "operators' commands log in as otto_maintenance (OTTO_PG_URL_MAINTENANCE), or another role with BYPASSRLS"));
+            throw Failure(Error(
+                "the role " + f.text("role") + " sees only some rows",
+                "operators' commands log in as otto_maintenance (OTTO_PG_URL_MAINTENANCE), or another role with BYPASSRLS"));
     });
     tx.commit();
     return db;

@@ -9,13 +9,18 @@
 namespace otto::ottoctl {
 
 inline const app::Setting<Secret> kPgUrlMaintenance =
-    app::secret("pg-url-maintenance", "Postgres for operators' commands, as otto_maintenance or another role that sees the rows of all companies; else OTTO_PG_URL");
-inline const app::Setting<std::string> kOperator = app::text("operator", "", "who you are, for the record of what operators did; empty: the name you are logged in with");
+    app::secret("pg-url-maintenance",
+                "Postgres for operators' commands, as otto_maintenance or another role that sees the rows of all companies; else "
+                "OTTO_PG_URL");
+inline const app::Setting<std::string> kOperator =
+    app::text("operator", "", "who you are, for the record of what operators did; empty: the name you are logged in with");
 
-/// A session that sees all rows. Throws Failure with the cure: no URL, a role that sees only some rows, a database behind this build.
+/// A session that sees all rows. Throws Failure with the cure: no URL, a role that sees only some rows, a database behind this
+/// build.
 pg::Connection operators_database(const app::Settings&);
 
-/// Rows of a statement whose only column is `j`, a JSON object: the statement says what is shown, under which names, in which order.
+/// Rows of a statement whose only column is `j`, a JSON object: the statement says what is shown, under which names, in which
+/// order.
 std::vector<Record> records(pg::Tx&, const pg::Query&, pg::Params = {});
 
 /// Who acts, for the record.

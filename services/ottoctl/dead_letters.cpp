@@ -17,8 +17,11 @@ namespace {
 
 pg::Params chosen(const Invocation& call) {
     bool by_filter = call.has("consumer") || call.has("company") || call.has("error") || call.has("all");
-    if (call.operands().empty() && !by_filter) throw UsageError("ids, or --consumer, --company, --error, or --all are missing", "ottoctl dead-letters list shows what there is");
-    if (!call.operands().empty() && by_filter) throw UsageError("either ids or --consumer, --company, --error, --all", "not both");
+    if (call.operands().empty() && !by_filter)
+        throw UsageError("ids, or --consumer, --company, --error, or --all are missing",
+                         "ottoctl dead-letters list shows what there is");
+    if (!call.operands().empty() && by_filter)
+        throw UsageError("either ids or --consumer, --company, --error, --all", "not both");
     pg::Param ids = call.operands().empty() ? pg::Param(nullptr) : pg::Param::array(ids_of(call.operands()));
     return {ids, call.option("consumer"), call.option("company"), call.option("error")};
 }
@@ -28,12 +31,19 @@ struct Chosen {
     std::optional<Uuid> event_id;
     bool passes_through;
     static Chosen from(const pg::Fields& f) {
-        return {f.text("id"), f.text("consumer"), f.text("type"), f.bytes("value"), f.text("error"), f.maybe_uuid("event_id"), f.boolean("passes_through")};
+        return {f.text("id"),
+                f.text("consumer"),
+                f.text("type"),
+                f.bytes("value"),
+                f.text("error"),
+                f.maybe_uuid("event_id"),
+                f.boolean("passes_through")};
     }
 };
 
 std::vector<Record> missing(pg::Tx& tx, const Invocation& call) {
-    return call.operands().empty() ? std::vector<Record>{} : records(tx, sql::dead_letters_missing, {pg::Param::array(ids_of(call.operands()))});
+    return call.operands().empty() ? std::vector<Record>{}
+                                   : records(tx, sql::dead_letters_missing, {pg::Param::array(ids_of(call.operands()))});
 }
 
 void mask_unless_asked(const Invocation& call, std::vector<Record>& list) {
@@ -84,10 +94,12 @@ Edit edit_of(const Invocation& call) {
     }
     for (const auto& set : call.every("set")) {
         auto equals = set.find('=');
-        if (equals == std::string::npos || equals == 0) throw UsageError("--set is '" + set + "'", "it takes field=value: --set call.duration_s=35");
+        if (equals == std::string::npos || equals == 0)
+            throw UsageError("--set is '" + set + "'", "it takes field=value: --set call.duration_s=35");
         edit.fields.emplace_back(set.substr(0, equals), set.substr(equals + 1));
     }
-    if (!edit.json && edit.fields.empty()) throw UsageError("dead-letters edit takes --file or --set", "--set call.duration_s=35");
+    if (!edit.json && edit.fields.empty())
+        throw UsageError("dead-letters edit takes --file or --set", "--set call.duration_s=35");
     return edit;
 }
 
@@ -96,12 +108,15 @@ Edit edit_of(const Invocation& call) {
 int dead_letters_list(const Invocation& call) {
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
-    auto list = records(tx, sql::dead_letters_list, {call.option("consumer"), call.option("company"), call.option("error"), call.number("limit", 50, 1, 100'000)});
+    auto list =
+        records(tx, sql::dead_letters_list,
+                {call.option("consumer"), call.option("company"), call.option("error"), call.number("limit", 50, 1, 100'000)});
     tx.commit();
     mask_unless_asked(call, list);
     bool any = !list.empty();
     Report report;
-    report.many("dead_letters", std::move(list), {"id", "dead_at", "consumer", "type", "company_id", "bytes", "error"}, "there are no dead letters");
+    report.many("dead_letters", std::move(list), {"id", "dead_at", "consumer", "type", "company_id", "bytes", "error"},
+                "there are no dead letters");
     print(call, report);
     return any ? kDone : kRefused;
 }
@@ -124,15 +139,21 @@ int dead_letters_show(const Invocation& call) {
     mask_unless_asked(call, found);
     auto& record = found.front();
     auto json = payload_json(letter.type, letter.value);
-    if (json) put(record, "payload", payload_cell(call, *json));
-    else if (call.has("show-persons")) put(record, "payload_base64", base64_encode(letter.value));
+    if (json)
+        put(record, "payload", payload_cell(call, *json));
+    else if (call.has("show-persons"))
+        put(record, "payload_base64", base64_encode(letter.value));
     bool unpublished = find(record, "unpublished") && find(record, "unpublished")->json == "true";
     report.one("dead_letter", std::move(record));
     if (unpublished)
-        report.note("Kafka refused it; its topic is where it was to go, and those behind it went on. Cure: ottoctl topics plan shows whether the topic takes less than it should; then dead-letters redrive " + id.to_string() +
-                    " puts it back into the outbox, or dead-letters discard.");
+        report.note(
+            "Kafka refused it; its topic is where it was to go, and those behind it went on. Cure: ottoctl topics plan shows "
+            "whether the topic takes less than it should; then dead-letters redrive " +
+            id.to_string() + " puts it back into the outbox, or dead-letters discard.");
     if (!actions.empty()) report.many("operators", std::move(actions));
-    if (!json) report.note(json.error().message + ". Cure: dead-letters edit " + id.to_string() + (letter.type.empty() ? " --type TYPE" : "") + " --file payload.json, or dead-letters discard.");
+    if (!json)
+        report.note(json.error().message + ". Cure: dead-letters edit " + id.to_string() +
+                    (letter.type.empty() ? " --type TYPE" : "") + " --file payload.json, or dead-letters discard.");
     print(call, report);
     return kDone;
 }
@@ -145,17 +166,23 @@ int dead_letters_edit(const Invocation& call) {
     std::optional<Letter> former;
     tx.each(sql::dead_letter_locked, {id}, [&](const pg::Fields& f) { former = letter_of(f); });
     if (!former) {
-        std::fprintf(stderr, "ottoctl: there is no dead letter %s\n  ottoctl dead-letters list shows what there is\n", id.to_string().c_str());
+        std::fprintf(stderr, "ottoctl: there is no dead letter %s\n  ottoctl dead-letters list shows what there is\n",
+                     id.to_string().c_str());
         return kRefused;
     }
     auto mended = mend(*former, edit, system_clock().now());
     if (!mended) {
-        std::fprintf(stderr, "ottoctl: %s%s%s\n", mended.error().message.c_str(), mended.error().hint.empty() ? "" : "\n  ", mended.error().hint.c_str());
+        std::fprintf(stderr, "ottoctl: %s%s%s\n", mended.error().message.c_str(), mended.error().hint.empty() ? "" : "\n  ",
+                     mended.error().hint.c_str());
         return kRefused;
     }
     Report report;
     auto side = [&](const Letter& l) {
-        Record r{{"type", l.type}, {"event_id", l.event_id ? l.event_id->to_string() : ""}, {"company_id", l.company_id}, {"key", call.has("show-persons") ? l.key : mask_key(l.key)}, {"bytes", l.value.size()}};
+        Record r{{"type", l.type},
+                 {"event_id", l.event_id ? l.event_id->to_string() : ""},
+                 {"company_id", l.company_id},
+                 {"key", call.has("show-persons") ? l.key : mask_key(l.key)},
+                 {"bytes", l.value.size()}};
         if (auto json = payload_json(l.type, l.value)) put(r, "payload", payload_cell(call, *json));
         return r;
     };
@@ -163,10 +190,11 @@ int dead_letters_edit(const Invocation& call) {
     report.one("after", side(*mended));
     if (!call.has("yes")) return refuse_without_yes(call, std::move(report));
     tx.write(sql::note_edit, {operator_name(call.settings()), id, call.option("reason").value_or("")});
-    tx.write(sql::dead_letter_edit, {id, pg::Param::bytes(mended->value), mended->key, mended->event_id, mended->company_id, mended->type, headers_json(mended->headers),
-                                     history_entry(call, "edit", &*former)});
+    tx.write(sql::dead_letter_edit, {id, pg::Param::bytes(mended->value), mended->key, mended->event_id, mended->company_id,
+                                     mended->type, headers_json(mended->headers), history_entry(call, "edit", &*former)});
     tx.commit();
-    report.note("The payload is replaced; the former one is in its history. It is tried again by: ottoctl dead-letters redrive " + id.to_string());
+    report.note("The payload is replaced; the former one is in its history. It is tried again by: ottoctl dead-letters redrive " +
+                id.to_string());
     print(call, report);
     return kDone;
 }
@@ -186,7 +214,9 @@ int dead_letters_redrive(const Invocation& call) {
             auto readable = payload_json(letter.type, letter.value);
             if (!letter.event_id || !readable) {
                 // It would be dead again at once.
-                refused.push_back({{"id", letter.id}, {"why", (readable ? std::string("the record has no id") : readable.error().message) + "; edit it first, or discard it"}});
+                refused.push_back({{"id", letter.id},
+                                   {"why", (readable ? std::string("the record has no id") : readable.error().message) +
+                                               "; edit it first, or discard it"}});
                 continue;
             }
             (letter.passes_through ? through : lanes).push_back(letter.id);
@@ -227,8 +257,11 @@ int dead_letters_redrive(const Invocation& call) {
     Report report;
     report.many("redriven", std::move(outcomes), {"event_id", "consumer", "outcome", "dead_letter", "error"});
     if (!refused.empty()) report.many("refused", std::move(refused));
-    if (counts["waits"] > 0) report.note(std::to_string(counts["waits"]) + " wait still: does the consumer run (ottoctl lag, deploy/status)? They are tried as soon as it does.");
-    if (counts["failed, tried again"] > 0) report.note("What failed is tried again with growing pauses, and is a dead letter again once its attempts are used up.");
+    if (counts["waits"] > 0)
+        report.note(std::to_string(counts["waits"]) +
+                    " wait still: does the consumer run (ottoctl lag, deploy/status)? They are tried as soon as it does.");
+    if (counts["failed, tried again"] > 0)
+        report.note("What failed is tried again with growing pauses, and is a dead letter again once its attempts are used up.");
     print(call, report);
     if (counts["waits"] > 0) return kFailed;
     return counts["dead again"] > 0 || counts["failed, tried again"] > 0 ? kRefused : kDone;
@@ -237,7 +270,8 @@ int dead_letters_redrive(const Invocation& call) {
 int dead_letters_discard(const Invocation& call) {
     auto params = chosen(call);
     auto reason = call.option("reason");
-    if (!reason || trim(*reason).empty()) throw UsageError("dead-letters discard lacks --reason", "it stays on record: --reason \"CallRail's test, not a call\"");
+    if (!reason || trim(*reason).empty())
+        throw UsageError("dead-letters discard lacks --reason", "it stays on record: --reason \"CallRail's test, not a call\"");
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
     std::vector<std::string> ids;

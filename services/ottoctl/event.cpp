@@ -46,10 +46,14 @@ std::optional<Reported> from_routed(std::string_view type, std::string_view byte
 
 const char* verdict_text(inbound::v1::Verdict v) {
     switch (v) {
-        case inbound::v1::VERDICT_AUTHENTIC: return "authentic";
-        case inbound::v1::VERDICT_OPEN: return "open";
-        case inbound::v1::VERDICT_UNSIGNED: return "unsigned";
-        default: return "";
+        case inbound::v1::VERDICT_AUTHENTIC:
+            return "authentic";
+        case inbound::v1::VERDICT_OPEN:
+            return "open";
+        case inbound::v1::VERDICT_UNSIGNED:
+            return "unsigned";
+        default:
+            return "";
     }
 }
 
@@ -67,14 +71,16 @@ void search_topics(const Invocation& call, const std::set<Uuid>& ids, Search& se
     auto limit = call.number("limit", 100'000, 1, 100'000'000);
     auto extents = kafka::extents(brokers, kTopics, Millis{10'000});
     if (!extents) {
-        search.notes.push_back("The topics were not searched: " + extents.error().message + (extents.error().hint.empty() ? "" : "; " + extents.error().hint));
+        search.notes.push_back("The topics were not searched: " + extents.error().message +
+                               (extents.error().hint.empty() ? "" : "; " + extents.error().hint));
         return;
     }
     std::vector<kafka::TopicPartition> all;
     for (const auto& e : *extents) all.push_back(e.at);
     std::vector<std::optional<std::int64_t>> since(all.size());
     if (call.has("since")) {
-        auto offsets = kafka::offsets_from(brokers, all, system_clock().now() - call.duration("since", Millis{0}), Millis{10'000});
+        auto offsets =
+            kafka::offsets_from(brokers, all, system_clock().now() - call.duration("since", Millis{0}), Millis{10'000});
         if (!offsets) throw Failure(offsets.error());
         since = *offsets;
     }
@@ -103,12 +109,15 @@ void search_topics(const Invocation& call, const std::set<Uuid>& ids, Search& se
             auto id = Uuid::parse(r.header("ce_id"));
             auto cause = Uuid::parse(r.header("ce_causationid"));
             if (!(id && ids.contains(*id)) && !(cause && ids.contains(*cause))) continue;
-            if (r.topic == "otto.inbound") search.inbound = from_inbound(r.value);
-            else search.routed = from_routed(r.header("ce_type"), r.value);
+            if (r.topic == "otto.inbound")
+                search.inbound = from_inbound(r.value);
+            else
+                search.routed = from_routed(r.header("ce_type"), r.value);
         }
         auto now = std::chrono::steady_clock::now();
         if (now > end) {
-            search.notes.push_back("The search ended after " + std::to_string(read) + " of " + std::to_string(total) + " records: give it more time with --patience.");
+            search.notes.push_back("The search ended after " + std::to_string(read) + " of " + std::to_string(total) +
+                                   " records: give it more time with --patience.");
             break;
         }
         if (now - told > std::chrono::seconds(1)) {
@@ -117,7 +126,8 @@ void search_topics(const Invocation& call, const std::set<Uuid>& ids, Search& se
         }
     }
     for (const auto& [topic, n] : older)
-        if (n > 0) search.notes.push_back(std::to_string(n) + " older records of " + topic + " were not searched: --limit takes more.");
+        if (n > 0)
+            search.notes.push_back(std::to_string(n) + " older records of " + topic + " were not searched: --limit takes more.");
 }
 
 std::vector<std::string> texts(const std::set<Uuid>& ids) {
@@ -135,7 +145,8 @@ std::string at(const Record& r, const char* name) {
 struct Stored {
     std::vector<Record> held, parked, dead, outbox, intents, inbox, actions, calls;
     bool nothing() const {
-        return held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() && actions.empty();
+        return held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() &&
+               actions.empty();
     }
 };
 
@@ -201,8 +212,14 @@ void describe(Record& head, const Invocation& call, const Search& search, const 
 std::vector<Record> shown(const std::vector<Sighting>& sightings) {
     std::vector<Record> seen;
     for (const auto& s : sightings)
-        seen.push_back({{"topic", s.at.topic}, {"partition", static_cast<std::int64_t>(s.at.partition)}, {"offset", s.offset}, {"type", s.type}, {"event_id", s.id.to_string()},
-                        {"caused_by", s.cause ? Cell(s.cause->to_string()) : Cell()}, {"by", s.source}, {"time", s.time}});
+        seen.push_back({{"topic", s.at.topic},
+                        {"partition", static_cast<std::int64_t>(s.at.partition)},
+                        {"offset", s.offset},
+                        {"type", s.type},
+                        {"event_id", s.id.to_string()},
+                        {"caused_by", s.cause ? Cell(s.cause->to_string()) : Cell()},
+                        {"by", s.source},
+                        {"time", s.time}});
     return seen;
 }
 
@@ -219,12 +236,15 @@ Conclusion concluded(const Stored& s, bool persons) {
     for (const auto& r : s.actions)
         if (at(r, "action") == "dead_letter.discard") {
             appliers.erase(at(r, "consumer"));
-            discarded = at(r, "operator") + " discarded it for " + at(r, "consumer") + " at " + at(r, "at") + ": " + at(r, "reason") + ".";
+            discarded = at(r, "operator") + " discarded it for " + at(r, "consumer") + " at " + at(r, "at") + ": " +
+                        at(r, "reason") + ".";
         }
     auto error = [&](const Record& r) { return persons ? at(r, "error") : scrub(at(r, "error")); };
     if (!s.dead.empty()) {
         const auto& r = s.dead.back();
-        return {"The consumer " + at(r, "consumer") + " gave it up: " + error(r) + ". Cure: ottoctl dead-letters show " + at(r, "id"), discarded};
+        return {
+            "The consumer " + at(r, "consumer") + " gave it up: " + error(r) + ". Cure: ottoctl dead-letters show " + at(r, "id"),
+            discarded};
     }
     if (!s.parked.empty()) {
         const auto& r = s.parked.back();
@@ -235,9 +255,12 @@ Conclusion concluded(const Stored& s, bool persons) {
     if (!discarded.empty() && appliers.empty()) return {discarded, {}};
     if (!s.calls.empty()) {
         const auto& r = s.calls.back();
-        return {"It is applied: call " + at(r, "call_id") + " of " + at(r, "company_id") + " stands at " + at(r, "status") + ".", discarded};
+        return {"It is applied: call " + at(r, "call_id") + " of " + at(r, "company_id") + " stands at " + at(r, "status") + ".",
+                discarded};
     }
-    if (!s.inbox.empty()) return {"It is applied by " + at(s.inbox.back(), "consumer") + " at " + at(s.inbox.back(), "applied_at") + ".", discarded};
+    if (!s.inbox.empty())
+        return {"It is applied by " + at(s.inbox.back(), "consumer") + " at " + at(s.inbox.back(), "applied_at") + ".",
+                discarded};
     return {"It is on its way: no consumer has applied it yet (ottoctl lag).", discarded};
 }
 
@@ -252,12 +275,15 @@ void list_stored(Report& report, Stored s, bool persons) {
         }
         return list;
     };
-    if (!s.held.empty()) report.many("held", masked(std::move(s.held), true), {"held_at", "reason", "released_at", "released_to"});
+    if (!s.held.empty())
+        report.many("held", masked(std::move(s.held), true), {"held_at", "reason", "released_at", "released_to"});
     report.many("inbox", std::move(s.inbox), {"consumer", "event_id", "company_id", "applied_at"}, "no consumer has applied it");
-    if (!s.parked.empty()) report.many("parked", masked(std::move(s.parked)), {"consumer", "event_id", "attempt", "error", "next_at"});
+    if (!s.parked.empty())
+        report.many("parked", masked(std::move(s.parked)), {"consumer", "event_id", "attempt", "error", "next_at"});
     if (!s.dead.empty()) report.many("dead_letters", masked(std::move(s.dead)), {"id", "consumer", "dead_at", "error"});
     if (!s.outbox.empty()) report.many("outbox", std::move(s.outbox));
-    if (!s.intents.empty()) report.many("intents", masked(std::move(s.intents)), {"consumer", "event_id", "state", "attempt", "error"});
+    if (!s.intents.empty())
+        report.many("intents", masked(std::move(s.intents)), {"consumer", "event_id", "state", "attempt", "error"});
     if (!s.actions.empty()) report.many("operators", std::move(s.actions));
     if (!s.calls.empty()) report.many("rows", masked(std::move(s.calls)));
 }
@@ -267,7 +293,8 @@ void list_stored(Report& report, Stored s, bool persons) {
 int event(const Invocation& call) {
     auto id = id_of(call.operands().front());
     auto db = operators_database(call.settings());
-    // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading topics.
+    // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading
+    // topics.
     std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value(),
                        events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.JobReported", 0).value()};
     Search search;
@@ -277,7 +304,9 @@ int event(const Invocation& call) {
 
     Report report;
     if (sightings.empty() && stored.nothing()) {
-        report.note("Nothing is known of " + id.to_string() + ": it is in no topic that was searched and in no table. Topics keep events for 7 days; a refused webhook (401) leaves only a log line.");
+        report.note("Nothing is known of " + id.to_string() +
+                    ": it is in no topic that was searched and in no table. Topics keep events for 7 days; a refused webhook "
+                    "(401) leaves only a log line.");
         for (auto& n : search.notes) report.note(n);
         print(call, report);
         return kRefused;
@@ -285,7 +314,8 @@ int event(const Invocation& call) {
     Record head{{"event_id", id.to_string()}};
     if (search.report()) describe(head, call, search, stored);
     report.one("event", std::move(head));
-    report.many("topics", shown(sightings), {"topic", "partition", "offset", "type", "event_id", "time"}, "in no topic that was searched");
+    report.many("topics", shown(sightings), {"topic", "partition", "offset", "type", "event_id", "time"},
+                "in no topic that was searched");
     bool persons = call.has("show-persons");
     auto conclusion = concluded(stored, persons);
     list_stored(report, std::move(stored), persons);

@@ -42,7 +42,9 @@ std::vector<Sighting> Sightings::family(std::set<Uuid>& ids) const {
         static const std::vector<std::string> order{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes"};
         return std::find(order.begin(), order.end(), topic) - order.begin();
     };
-    std::sort(out.begin(), out.end(), [&](const Sighting& a, const Sighting& b) { return std::tuple(place(a.at.topic), a.at, a.offset) < std::tuple(place(b.at.topic), b.at, b.offset); });
+    std::sort(out.begin(), out.end(), [&](const Sighting& a, const Sighting& b) {
+        return std::tuple(place(a.at.topic), a.at, a.offset) < std::tuple(place(b.at.topic), b.at, b.offset);
+    });
     return out;
 }
 

@@ -22,8 +22,10 @@ pg::Param number_option(const Invocation& call) {
 /// What is chosen: ids, or by number and reason, or all.
 pg::Params chosen(const Invocation& call) {
     bool by_filter = call.has("number") || call.has("reason") || call.has("all");
-    if (call.operands().empty() && !by_filter) throw UsageError("held release takes ids, or --number, --reason, or --all", "ottoctl held list shows what is held");
-    if (!call.operands().empty() && by_filter) throw UsageError("held release takes either ids or --number, --reason, --all", "not both");
+    if (call.operands().empty() && !by_filter)
+        throw UsageError("held release takes ids, or --number, --reason, or --all", "ottoctl held list shows what is held");
+    if (!call.operands().empty() && by_filter)
+        throw UsageError("held release takes either ids or --number, --reason, --all", "not both");
     pg::Param ids = call.operands().empty() ? pg::Param(nullptr) : pg::Param::array(ids_of(call.operands()));
     return {ids, number_option(call), call.option("reason")};
 }
@@ -40,14 +42,18 @@ std::vector<Record> not_waiting(pg::Tx& tx, const Invocation& call) {
 int held_list(const Invocation& call) {
     auto db = operators_database(call.settings());
     auto tx = db.begin(pg::Scope::none());
-    auto list = records(tx, sql::held_list, {call.has("released"), number_option(call), call.option("reason"), call.number("limit", 50, 1, 100'000)});
+    auto list = records(tx, sql::held_list,
+                        {call.has("released"), number_option(call), call.option("reason"), call.number("limit", 50, 1, 100'000)});
     auto totals = records(tx, sql::held_reasons, {number_option(call), call.option("reason")});
     tx.commit();
     Report report;
     bool any = !list.empty();
-    report.many("held", std::move(list), call.has("released") ? std::vector<std::string>{"event_id", "received_at", "provider", "kind", "number", "released_at", "released_to"}
-                                                              : std::vector<std::string>{"event_id", "received_at", "provider", "kind", "number", "verdict", "reason"},
-                "nothing is held");
+    report.many(
+        "held", std::move(list),
+        call.has("released")
+            ? std::vector<std::string>{"event_id", "received_at", "provider", "kind", "number", "released_at", "released_to"}
+            : std::vector<std::string>{"event_id", "received_at", "provider", "kind", "number", "verdict", "reason"},
+        "nothing is held");
     report.many("by_reason", std::move(totals), {"events", "reason", "cure"}, "nothing is held");
     print(call, report);
     return any ? kDone : kRefused;
@@ -58,7 +64,9 @@ int held_show(const Invocation& call) {
     auto id = id_of(call.operands().front());
     auto tx = db.begin(pg::Scope::none());
     auto found = records(tx, sql::held_one, {id});
-    if (found.empty()) throw Failure(Error("no event " + id.to_string() + " is or was held", "ottoctl event " + id.to_string() + " looks for it everywhere"));
+    if (found.empty())
+        throw Failure(Error("no event " + id.to_string() + " is or was held",
+                            "ottoctl event " + id.to_string() + " looks for it everywhere"));
     auto& record = found.front();
     std::string bytes, body;
     tx.each(sql::held_bytes, {id}, [&](const pg::Fields& f) {
@@ -87,8 +95,9 @@ int held_show(const Invocation& call) {
         put(record, "payload", payload);
     }
     auto column = [&](const char* name) { return find(record, name) ? find(record, name)->text : std::string{}; };
-    std::string conclusion = !column("released_at").empty() ? "It went on to " + column("released_to") + " at " + column("released_at") + "."
-                                                            : "It is held: " + column("reason") + ". Cure: " + column("cure");
+    std::string conclusion = !column("released_at").empty()
+                                 ? "It went on to " + column("released_to") + " at " + column("released_at") + "."
+                                 : "It is held: " + column("reason") + ". Cure: " + column("cure");
     report.one("held", std::move(record));
     report.many("owners_of_the_number", std::move(owners), {}, "no company has this number");
     if (!actions.empty()) report.many("operators", std::move(actions));
@@ -117,7 +126,9 @@ int held_release(const Invocation& call) {
         return kRefused;
     }
     if (ids.size() > 1 && !call.has("yes")) {
-        summary.note(std::to_string(ids.size()) + " held events would be tried by the router now. Only what has an owner whose key proves it goes on; the rest stays held.");
+        summary.note(std::to_string(ids.size()) +
+                     " held events would be tried by the router now. Only what has an owner whose key proves it goes on; the "
+                     "rest stays held.");
         return refuse_without_yes(call, std::move(summary));
     }
     {
@@ -149,7 +160,9 @@ int held_release(const Invocation& call) {
     report.many("released", std::move(outcomes), {"event_id", "outcome", "released_to", "reason", "cure"});
     if (!refused.empty()) report.many("not_held", std::move(refused));
     report.note(std::to_string(went) + " went on, " + std::to_string(stays) + " stay held.");
-    if (open > 0) report.note(std::to_string(open) + " were not tried within " + std::to_string(wait.count() / 1000) + " s: is tenant-router running (deploy/status)? They are marked, and tried as soon as it is.");
+    if (open > 0)
+        report.note(std::to_string(open) + " were not tried within " + std::to_string(wait.count() / 1000) +
+                    " s: is tenant-router running (deploy/status)? They are marked, and tried as soon as it is.");
     print(call, report);
     return open > 0 ? kFailed : stays > 0 ? kRefused : kDone;
 }

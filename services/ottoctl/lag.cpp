@@ -11,7 +11,8 @@
 
 namespace otto::ottoctl {
 
-std::vector<PartitionLag> lag_of(const std::vector<LaneAt>& lanes, const std::vector<kafka::Extent>& extents, const std::map<std::pair<std::string, kafka::TopicPartition>, std::int64_t>& group_offsets) {
+std::vector<PartitionLag> lag_of(const std::vector<LaneAt>& lanes, const std::vector<kafka::Extent>& extents,
+                                 const std::map<std::pair<std::string, kafka::TopicPartition>, std::int64_t>& group_offsets) {
     std::vector<PartitionLag> out;
     for (const auto& lane : lanes) {
         auto extent = std::find_if(extents.begin(), extents.end(), [&](const auto& e) { return e.at == lane.at; });
@@ -20,9 +21,12 @@ std::vector<PartitionLag> lag_of(const std::vector<LaneAt>& lanes, const std::ve
         p.lane = lane;
         p.end = extent->end;
         auto group = group_offsets.find({lane.consumer, lane.at});
-        if (lane.next) p.next = *lane.next, p.by = "lane";
-        else if (group != group_offsets.end()) p.next = group->second, p.by = "group";
-        else p.next = extent->begin, p.by = "beginning";
+        if (lane.next)
+            p.next = *lane.next, p.by = "lane";
+        else if (group != group_offsets.end())
+            p.next = group->second, p.by = "group";
+        else
+            p.next = extent->begin, p.by = "beginning";
         p.lag = std::max<std::int64_t>(0, p.end - std::max(p.next, extent->begin));
         out.push_back(std::move(p));
     }
@@ -31,7 +35,11 @@ std::vector<PartitionLag> lag_of(const std::vector<LaneAt>& lanes, const std::ve
 
 Result<std::vector<PartitionLag>> measure_lag(pg::Tx& tx, const std::string& brokers, Millis deadline) {
     std::vector<LaneAt> lanes;
-    tx.each(sql::lanes, {}, [&](const pg::Fields& f) { lanes.push_back({f.text("consumer"), {f.text("topic"), static_cast<std::int32_t>(f.integer("partition"))}, f.maybe_integer("next_offset")}); });
+    tx.each(sql::lanes, {}, [&](const pg::Fields& f) {
+        lanes.push_back({f.text("consumer"),
+                         {f.text("topic"), static_cast<std::int32_t>(f.integer("partition"))},
+                         f.maybe_integer("next_offset")});
+    });
     std::set<std::string> topics;
     std::map<std::string, std::vector<kafka::TopicPartition>> asked;
     for (const auto& lane : lanes) {
@@ -51,7 +59,9 @@ Result<std::vector<PartitionLag>> measure_lag(pg::Tx& tx, const std::string& bro
 }
 
 std::vector<Record> by_topic(const std::vector<PartitionLag>& parts) {
-    struct Sum { std::int64_t partitions = 0, lag = 0, most = 0, end = 0; };
+    struct Sum {
+        std::int64_t partitions = 0, lag = 0, most = 0, end = 0;
+    };
     std::map<std::pair<std::string, std::string>, Sum> sums;
     for (const auto& p : parts) {
         auto& s = sums[{p.lane.consumer, p.lane.at.topic}];
@@ -61,14 +71,26 @@ std::vector<Record> by_topic(const std::vector<PartitionLag>& parts) {
         s.most = std::max(s.most, p.lag);
     }
     std::vector<Record> out;
-    for (const auto& [key, s] : sums) out.push_back({{"consumer", key.first}, {"topic", key.second}, {"partitions", s.partitions}, {"end", s.end}, {"lag", s.lag}, {"largest_partition_lag", s.most}});
+    for (const auto& [key, s] : sums)
+        out.push_back({{"consumer", key.first},
+                       {"topic", key.second},
+                       {"partitions", s.partitions},
+                       {"end", s.end},
+                       {"lag", s.lag},
+                       {"largest_partition_lag", s.most}});
     return out;
 }
 
 std::vector<Record> by_partition(const std::vector<PartitionLag>& parts) {
     std::vector<Record> out;
     for (const auto& p : parts)
-        out.push_back({{"consumer", p.lane.consumer}, {"topic", p.lane.at.topic}, {"partition", static_cast<std::int64_t>(p.lane.at.partition)}, {"end", p.end}, {"next", p.next}, {"by", p.by}, {"lag", p.lag}});
+        out.push_back({{"consumer", p.lane.consumer},
+                       {"topic", p.lane.at.topic},
+                       {"partition", static_cast<std::int64_t>(p.lane.at.partition)},
+                       {"end", p.end},
+                       {"next", p.next},
+                       {"by", p.by},
+                       {"lag", p.lag}});
     return out;
 }
 
@@ -91,7 +113,9 @@ int lag(const Invocation& call) {
     report.many("waiting", std::move(waiting), {}, "no consumer has ever run on this database");
     report.many("queues", std::move(queues), {}, "no work waits in a queue");
     report.one("held", std::move(held.front()));
-    if (!parts) report.note("The lag is not known: " + parts.error().message + (parts.error().hint.empty() ? "" : "; " + parts.error().hint));
+    if (!parts)
+        report.note("The lag is not known: " + parts.error().message +
+                    (parts.error().hint.empty() ? "" : "; " + parts.error().hint));
     print(call, report);
     if (!parts) return kFailed;
     return above >= 0 && most > above ? kRefused : kDone;

@@ -21,9 +21,10 @@ struct LaneAt {
 struct PartitionLag {
     LaneAt lane;
     std::int64_t end = 0, next = 0, lag = 0;
-    const char* by = "";               ///< whose word `next` is: "lane", "group" or "beginning"
+    const char* by = "";  ///< whose word `next` is: "lane", "group" or "beginning"
 };
-std::vector<PartitionLag> lag_of(const std::vector<LaneAt>&, const std::vector<kafka::Extent>&, const std::map<std::pair<std::string, kafka::TopicPartition>, std::int64_t>& group_offsets);
+std::vector<PartitionLag> lag_of(const std::vector<LaneAt>&, const std::vector<kafka::Extent>&,
+                                 const std::map<std::pair<std::string, kafka::TopicPartition>, std::int64_t>& group_offsets);
 
 /// The lanes part of `ottoctl lag`, from Postgres and Kafka; an error if Kafka does not answer.
 Result<std::vector<PartitionLag>> measure_lag(pg::Tx&, const std::string& brokers, Millis deadline);

@@ -50,7 +50,8 @@ void each_line(const std::vector<fs::path>& files, const LogQuestion& q, std::si
 
 LogLines find_log_lines(const std::string& folder, LogQuestion q) {
     std::error_code error;
-    if (!fs::is_directory(folder, error)) throw Failure(Error("--logs names '" + folder + "', which is no folder", "it is where the services' *.log files are"));
+    if (!fs::is_directory(folder, error))
+        throw Failure(Error("--logs names '" + folder + "', which is no folder", "it is where the services' *.log files are"));
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder, error))
         if (entry.path().extension() == ".log" && entry.is_regular_file()) files.push_back(entry.path());
@@ -69,7 +70,8 @@ LogLines find_log_lines(const std::string& folder, LogQuestion q) {
         bool ours = named(line) || q.ids.contains(text_of(v, "trace_id")) || q.ids.contains(text_of(v, "event_id"));
         bool trouble = (level == "error" || level == "warn") && (company.empty() || company == q.company_id);
         // A warning that names another number says nothing here, and is none of this company's business.
-        if (!ours && trouble && (v["tracking_number"].exists() || v["customer"].exists()) && company != q.company_id) trouble = false;
+        if (!ours && trouble && (v["tracking_number"].exists() || v["customer"].exists()) && company != q.company_id)
+            trouble = false;
         if (!ours && !trouble) return;
         JsonWriter w;
         masked(w, v);

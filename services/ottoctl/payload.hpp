@@ -14,20 +14,20 @@ struct Letter {
     std::string topic, key, type, company_id, value;
     int partition = 0;
     std::optional<std::int64_t> offset;
-    std::optional<Uuid> event_id;                                ///< none: the record's headers could not be read
+    std::optional<Uuid> event_id;  ///< none: the record's headers could not be read
     std::vector<std::pair<std::string, std::string>> headers;
 };
 
 /// How a person mends it: the whole payload as JSON, or some of its fields; the type, if the record does not say it.
 struct Edit {
     std::optional<std::string> json;
-    std::vector<std::pair<std::string, std::string>> fields;     ///< "call.duration_s", "35"
+    std::vector<std::pair<std::string, std::string>> fields;  ///< "call.duration_s", "35"
     std::optional<std::string> type;
 };
 
-/// The mended letter. Key and company follow from the new payload; a letter that was readable keeps its id, and its company: an event
-/// never moves to another tenant by an edit. One that was not gets headers anew, with an id that is the same for every consumer that
-/// buried the record. Pure.
+/// The mended letter. Key and company follow from the new payload; a letter that was readable keeps its id, and its company: an
+/// event never moves to another tenant by an edit. One that was not gets headers anew, with an id that is the same for every
+/// consumer that buried the record. Pure.
 Result<Letter> mend(const Letter&, const Edit&, Instant now);
 
 /// The payload as JSON; the error says why it is none.

@@ -16,14 +16,17 @@ std::string harmless(std::string_view text, bool lines) {
         auto c = static_cast<unsigned char>(text[i]);
         bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
         if (c1) ++i;
-        if (c1 || c == 0x7F || (c < 0x20 && !(lines && c == '\n'))) out += ' ';
-        else out += text[i];
+        if (c1 || c == 0x7F || (c < 0x20 && !(lines && c == '\n')))
+            out += ' ';
+        else
+            out += text[i];
     }
     return out;
 }
 
 std::size_t width(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string clipped(const std::string& text) {
@@ -124,8 +127,10 @@ std::string Report::text() const {
             std::vector<std::vector<std::string>> table;
             std::string blocks;
             for (const auto& [name, cell] : part.records.front()) {
-                if (cell.text.find('\n') != std::string::npos || width(cell.text) > 160) blocks.append(name).append(":\n").append(harmless(cell.text, true)).append("\n");
-                else table.push_back({name, harmless(cell.text, false)});
+                if (cell.text.find('\n') != std::string::npos || width(cell.text) > 160)
+                    blocks.append(name).append(":\n").append(harmless(cell.text, true)).append("\n");
+                else
+                    table.push_back({name, harmless(cell.text, false)});
             }
             rows(out, table);
             out += blocks;

@@ -13,7 +13,7 @@ namespace otto::ottoctl {
 
 /// One value of an answer, as people and as scripts read it.
 struct Cell {
-    std::string text;   ///< "" for null
+    std::string text;  ///< "" for null
     std::string json = "null";
 
     Cell() = default;
@@ -44,11 +44,13 @@ void put(Record&, std::string_view name, Cell);
 class Report {
 public:
     void one(std::string name, Record);
-    /// `columns`: which of the records' names the table shows (all if empty); JSON has all. `none`: what people read if there is none.
+    /// `columns`: which of the records' names the table shows (all if empty); JSON has all. `none`: what people read if there is
+    /// none.
     void many(std::string name, std::vector<Record>, std::vector<std::string> columns = {}, std::string none = "none");
     void note(std::string);
 
-    /// Aligned columns; a part's name as a heading if there are several. Nothing that came from outside can move the cursor or colour the screen.
+    /// Aligned columns; a part's name as a heading if there are several. Nothing that came from outside can move the cursor or
+    /// colour the screen.
     std::string text() const;
     std::string json() const;
 

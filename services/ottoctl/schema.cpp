@@ -3,13 +3,13 @@
 
 #include "app/common.hpp"
 #include "commands.hpp"
+#include "database.hpp"
 #include "kafka/topics.hpp"
 #include "pg/connection.hpp"
 #include "pg/migrate.hpp"
 #include "report.hpp"
-#include "schema/schema.hpp"
 #include "schema.hpp"
-#include "database.hpp"
+#include "schema/schema.hpp"
 
 namespace otto::ottoctl {
 namespace {
@@ -17,7 +17,8 @@ namespace {
 int topics(const Invocation& call, bool apply) {
     auto brokers = call.settings().get(app::kKafkaBrokers);
     auto replication = static_cast<int>(call.settings().get(kReplication));
-    auto changes = (apply ? kafka::apply_topics : kafka::plan_topics)(brokers, kafka::otto_topics(), replication, Millis{20'000}).value();
+    auto changes =
+        (apply ? kafka::apply_topics : kafka::plan_topics)(brokers, kafka::otto_topics(), replication, Millis{20'000}).value();
     Report report;
     bool refused = false;
     std::vector<Record> list;
@@ -27,8 +28,10 @@ int topics(const Invocation& call, bool apply) {
         refused = refused || c.refused;
     }
     report.many("changes", std::move(list));
-    if (call.json()) print(call, report);
-    else if (changes.empty()) std::printf("all topics are as they should be\n");
+    if (call.json())
+        print(call, report);
+    else if (changes.empty())
+        std::printf("all topics are as they should be\n");
     return refused || (!apply && !changes.empty()) ? kRefused : kDone;
 }
 

@@ -37,7 +37,8 @@ int spool(const Invocation& call) {
     auto spools = spools_under(dir).value();
     if (spools.empty()) {
         Report report;
-        report.many("spools", {}, {}, "There is no spool in " + dir + ": no ingress has used it. OTTO_SPOOL_DIR is the folder of the ingress.");
+        report.many("spools", {}, {},
+                    "There is no spool in " + dir + ": no ingress has used it. OTTO_SPOOL_DIR is the folder of the ingress.");
         print(call, report);
         return kRefused;
     }
@@ -48,16 +49,28 @@ int spool(const Invocation& call) {
         std::optional<std::int64_t> age, owner;
         if (s.oldest) age = std::chrono::duration_cast<std::chrono::seconds>(system_clock().now() - *s.oldest).count();
         if (s.owner) owner = *s.owner;
-        list.push_back({{"dir", folder}, {"rows", s.rows}, {"bytes", s.bytes}, {"full_percent", s.bytes * 100 / most}, {"oldest_at", s.oldest}, {"oldest_s", age}, {"newest_at", s.newest}, {"ingress_pid", owner}});
-        for (const auto& t : s.topics) topics.push_back({{"dir", folder}, {"topic", t.name}, {"rows", t.rows}, {"bytes", t.bytes}});
+        list.push_back({{"dir", folder},
+                        {"rows", s.rows},
+                        {"bytes", s.bytes},
+                        {"full_percent", s.bytes * 100 / most},
+                        {"oldest_at", s.oldest},
+                        {"oldest_s", age},
+                        {"newest_at", s.newest},
+                        {"ingress_pid", owner}});
+        for (const auto& t : s.topics)
+            topics.push_back({{"dir", folder}, {"topic", t.name}, {"rows", t.rows}, {"bytes", t.bytes}});
         rows += s.rows;
         orphan = orphan || (s.rows > 0 && !s.owner);
     }
     Report report;
     report.many("spools", std::move(list));
     if (!topics.empty() || call.json()) report.many("topics", std::move(topics));
-    if (rows == 0) report.note("Nothing waits: Kafka has everything.");
-    else report.note(orphan ? "No ingress on this machine has one of them open: it drains when one starts with this OTTO_SPOOL_DIR." : "They drain by themselves once Kafka answers.");
+    if (rows == 0)
+        report.note("Nothing waits: Kafka has everything.");
+    else
+        report.note(orphan
+                        ? "No ingress on this machine has one of them open: it drains when one starts with this OTTO_SPOOL_DIR."
+                        : "They drain by themselves once Kafka answers.");
     print(call, report);
     return above >= 0 && rows > static_cast<std::size_t>(above) ? kRefused : kDone;
 }

@@ -28,10 +28,13 @@ namespace fs = std::filesystem;
 /// Every setting that this build knows, of this command's environment; secrets as set or not, and so whatever it does not know.
 Record settings_shown(std::vector<std::string>& secrets) {
     auto table = app::common_rows();
-    for (const auto& more : {rt::runtime_rows(), ingress::ingress_rows(), rows()}) table.insert(table.end(), more.begin(), more.end());
+    for (const auto& more : {rt::runtime_rows(), ingress::ingress_rows(), rows()})
+        table.insert(table.end(), more.begin(), more.end());
     auto environment = app::environment_of_process();
     for (const auto& [name, value] : environment) {
-        bool secret = name.find("SECRET") != std::string::npos || name.find("KEY") != std::string::npos || name.find("TOKEN") != std::string::npos || name.find("PASSWORD") != std::string::npos || name.find("PG_URL") != std::string::npos;
+        bool secret = name.find("SECRET") != std::string::npos || name.find("KEY") != std::string::npos ||
+                      name.find("TOKEN") != std::string::npos || name.find("PASSWORD") != std::string::npos ||
+                      name.find("PG_URL") != std::string::npos;
         if (name.starts_with("OTTO_") && !name.ends_with("_FILE") && secret && value.size() >= 8) secrets.push_back(value);
     }
     Record out;
@@ -52,7 +55,8 @@ std::string without(std::string text, const std::vector<std::string>& forbidden)
 class Bundle {
 public:
     explicit Bundle(fs::path folder) : folder_(std::move(folder)) {
-        if (!fs::create_directory(folder_)) throw Failure(Error("the folder '" + folder_.string() + "' exists already", "--out names a new one"));
+        if (!fs::create_directory(folder_))
+            throw Failure(Error("the folder '" + folder_.string() + "' exists already", "--out names a new one"));
         ::chmod(folder_.c_str(), 0700);
     }
     void forbid(std::vector<std::string> texts) { forbidden_ = std::move(texts); }
@@ -87,12 +91,14 @@ struct Question {
     static Question of(const Invocation& call) {
         auto company = call.option("company"), number_text = call.option("number"), at_text = call.option("at");
         if (!company || !number_text || !at_text)
-            throw UsageError("support-bundle takes --company, --number and --at", "the company's id, its tracking number, the time of the call");
+            throw UsageError("support-bundle takes --company, --number and --at",
+                             "the company's id, its tracking number, the time of the call");
         auto number = normalize_phone(*number_text);
         if (!number.e164) throw UsageError("--number is no callable number", "write it as +15205232772");
         auto spoken = parse_spoken_time(*at_text);
         if (!spoken || !spoken->moment)
-            throw UsageError("--at is '" + *at_text + "'", "it takes a time with its zone: 2026-11-21T14:05:00Z, or with an offset");
+            throw UsageError("--at is '" + *at_text + "'",
+                             "it takes a time with its zone: 2026-11-21T14:05:00Z, or with an offset");
         auto window = call.duration("window", Millis{2 * 3'600'000});
         return {*company, number.text, *spoken->moment, *spoken->moment - window, *spoken->moment + window};
     }
@@ -136,7 +142,8 @@ LogQuestion lines_asked_for(const Question& q, const Answer& a) {
     LogQuestion question{tel::phone_hash(q.number), q.company, q.from, q.to, {}};
     for (const auto* list : {&a.calls, &a.held})
         for (const auto& r : *list) {
-            if (auto* trace = find(r, "traceparent"); trace && trace->text.size() == 55) question.ids.insert(trace->text.substr(3, 32));
+            if (auto* trace = find(r, "traceparent"); trace && trace->text.size() == 55)
+                question.ids.insert(trace->text.substr(3, 32));
             if (auto* id = find(r, "event_id"); id && !id->text.empty()) question.ids.insert(id->text);
         }
     return question;
@@ -158,13 +165,16 @@ void fill(Bundle& bundle, const Answer& a, const app::Settings& settings, Record
     bundle.part("parked", a.parked);
     bundle.part("versions", a.versions);
     Report lags;
-    if (a.lag) lags.many("lag", by_topic(*a.lag));
-    else lags.note("The lag is not known: " + a.lag.error().message);
+    if (a.lag)
+        lags.many("lag", by_topic(*a.lag));
+    else
+        lags.note("The lag is not known: " + a.lag.error().message);
     lags.many("waiting", a.waiting);
     bundle.write("lag.json", lags.json() + "\n");
     if (auto spools = spools_under(settings.get(ingress::kSpoolDir)); spools && !spools->empty()) {
         std::vector<Record> list;
-        for (const auto& [dir, s] : *spools) list.push_back({{"dir", dir}, {"rows", s.rows}, {"bytes", s.bytes}, {"oldest_at", s.oldest}});
+        for (const auto& [dir, s] : *spools)
+            list.push_back({{"dir", dir}, {"rows", s.rows}, {"bytes", s.bytes}, {"oldest_at", s.oldest}});
         bundle.part("spools", std::move(list));
     }
     Report all;
@@ -178,7 +188,10 @@ int support_bundle(const Invocation& call) {
     const auto asked = Question::of(call);
     const auto answer = Answer::to(asked, call.settings());
     if (!answer) {
-        std::fprintf(stderr, "ottoctl: there is no company '%s'; its id is its organization's at Clerk, org_…, and ottoctl sweep lists who is connected to CallRail\n", asked.company.c_str());
+        std::fprintf(stderr,
+                     "ottoctl: there is no company '%s'; its id is its organization's at Clerk, org_…, and ottoctl sweep lists "
+                     "who is connected to CallRail\n",
+                     asked.company.c_str());
         return kRefused;
     }
     std::vector<std::string> forbidden;
@@ -199,7 +212,9 @@ int support_bundle(const Invocation& call) {
         std::string text;
         for (const auto& line : found.lines) text.append(line).append("\n");
         bundle.write("logs.jsonl", text);
-        if (call.settings().get(app::kLogHashKey).empty()) remark = "OTTO_LOG_HASH_KEY is not set here, so that lines could not be found by the number, only by the events' ids.";
+        if (call.settings().get(app::kLogHashKey).empty())
+            remark =
+                "OTTO_LOG_HASH_KEY is not set here, so that lines could not be found by the number, only by the events' ids.";
     } else {
         remark = "No logs are in it: --logs DIR takes the lines that concern the number.";
     }
@@ -220,10 +235,14 @@ int support_bundle(const Invocation& call) {
     report.one("summary", summary);
     report.many("files", bundle.files());
     if (!remark.empty()) report.note(remark);
-    bundle.write("summary.txt", "A bundle for Otto's support: one company, one number, around one moment. Secrets are shown as set or not set, telephone numbers by their last\n"
-                                "four digits, and nothing that a person said is in it.\n\n" + report.text());
+    bundle.write("summary.txt",
+                 "A bundle for Otto's support: one company, one number, around one moment. Secrets are shown as set or not set, "
+                 "telephone numbers by their last\n"
+                 "four digits, and nothing that a person said is in it.\n\n" +
+                     report.text());
     auto parent = folder.has_parent_path() ? folder.parent_path().string() : ".";
-    report.note("Written to " + folder.string() + ". To send it: tar -czf " + folder.filename().string() + ".tar.gz -C " + parent + " " + folder.filename().string());
+    report.note("Written to " + folder.string() + ". To send it: tar -czf " + folder.filename().string() + ".tar.gz -C " +
+                parent + " " + folder.filename().string());
     print(call, report);
     return kDone;
 }

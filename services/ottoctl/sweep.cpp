@@ -10,9 +10,12 @@ namespace {
 
 Report report_of(pg::Tx& tx, const pg::Param& named) {
     Report report;
-    report.many("sweeps", records(tx, sql::sweeps, {named}), {"company_id", "account", "finished_at", "pages", "seen", "missing", "early", "differing", "error"}, "nobody with a CallRail account and key has been swept");
+    report.many("sweeps", records(tx, sql::sweeps, {named}),
+                {"company_id", "account", "finished_at", "pages", "seen", "missing", "early", "differing", "error"},
+                "nobody with a CallRail account and key has been swept");
     auto failures = records(tx, sql::signature_failures, {named});
-    if (!failures.empty()) report.many("signatures", std::move(failures), {"company_id", "provider", "failures", "last_at", "why"});
+    if (!failures.empty())
+        report.many("signatures", std::move(failures), {"company_id", "provider", "failures", "last_at", "why"});
     return report;
 }
 
@@ -20,7 +23,8 @@ Report report_of(pg::Tx& tx, const pg::Param& named) {
 
 int sweep(const Invocation& call) {
     bool now = call.has("now");
-    if (now && call.operands().empty()) throw UsageError("sweep --now takes the ids of companies or of CallRail accounts", "ottoctl sweep shows them");
+    if (now && call.operands().empty())
+        throw UsageError("sweep --now takes the ids of companies or of CallRail accounts", "ottoctl sweep shows them");
     auto wait = call.duration("wait", Millis{60'000});
     auto db = operators_database(call.settings());
     pg::Param named = call.operands().empty() ? pg::Param(nullptr) : pg::Param::array(call.operands());
@@ -41,7 +45,9 @@ int sweep(const Invocation& call) {
     }
     if (asked.empty()) {
         Report report;
-        report.note("No active company that fits has a CallRail account and an API key: set them (POST /api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}).");
+        report.note(
+            "No active company that fits has a CallRail account and an API key: set them (POST "
+            "/api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}).");
         print(call, report);
         return kRefused;
     }
@@ -54,7 +60,8 @@ int sweep(const Invocation& call) {
             open = f.integer("open");
             failed = f.integer("failed");
         });
-        if (std::chrono::steady_clock::now() >= knock_again) {  // a company that was connected a moment ago may not have been known at the first knock
+        if (std::chrono::steady_clock::now() >=
+            knock_again) {  // a company that was connected a moment ago may not have been known at the first knock
             tx.each(sql::knock_sweep, {}, [](const pg::Fields&) {});
             knock_again += std::chrono::seconds(3);
         }
@@ -67,7 +74,8 @@ int sweep(const Invocation& call) {
     tx.commit();
     if (open > 0)
         report.note(std::to_string(open) + " were not swept within " + std::to_string(wait.count() / 1000) +
-                    " s: is company-service running (deploy/status), and has CallRail asked to wait (not_before)? They are marked, and swept as soon as it can be.");
+                    " s: is company-service running (deploy/status), and has CallRail asked to wait (not_before)? They are "
+                    "marked, and swept as soon as it can be.");
     print(call, report);
     return open > 0 ? kFailed : failed > 0 ? kRefused : kDone;
 }

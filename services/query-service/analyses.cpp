@@ -32,7 +32,8 @@ struct Heard {
     }
     [[noreturn]] void has_no(const std::string& what) const {
         api::refuse(404, "No " + what,
-                    "Call " + std::to_string(id.value()) + " has no " + what + ": " + (why.empty() ? "it was not analysed." : why) + " " +
+                    "Call " + std::to_string(id.value()) + " has no " + what + ": " +
+                        (why.empty() ? "it was not analysed." : why) + " " +
                         (cure.empty() ? "Ask again later; it comes by itself if it can." : cure));
     }
 };
@@ -42,7 +43,9 @@ struct Recording {
     std::optional<std::string> format, sha256;
     std::optional<std::int64_t> bytes, duration;
     static Recording from(const Fields& f) {
-        return {f.text("status"), f.text("object_key"), f.text("error"), f.maybe_text("format"), f.maybe_text("sha256"), f.maybe_integer("bytes"), f.maybe_integer("duration")};
+        return {f.text("status"),           f.text("object_key"),   f.text("error"),
+                f.maybe_text("format"),     f.maybe_text("sha256"), f.maybe_integer("bytes"),
+                f.maybe_integer("duration")};
     }
 };
 
@@ -84,14 +87,21 @@ http::Response Analyses::recording(Context& c) const {
     auto call = Heard::of(c);
     auto recording = c.tx().maybe<Recording>(sql::call_recording, {c.company(), call.id});
     if (!recording || recording->status != "stored" || recording->object_key.empty()) {
-        if (recording && recording->status != "pending" && !recording->error.empty()) call.why = "The recording cannot be had: " + recording->error + ".";
+        if (recording && recording->status != "pending" && !recording->error.empty())
+            call.why = "The recording cannot be had: " + recording->error + ".";
         call.has_no("recording");
     }
-    if (!links_.ok()) api::refuse(503, "Recordings cannot be handed out", links_.error().message + (links_.error().hint.empty() ? "" : "; " + links_.error().hint));
+    if (!links_.ok())
+        api::refuse(503, "Recordings cannot be handed out",
+                    links_.error().message + (links_.error().hint.empty() ? "" : "; " + links_.error().hint));
     auto until = c.request.received_at + kLinkLasts;
     auto url = links_->url_until(c.company().value(), recording->object_key, until);
     JsonWriter w;
-    w.begin_object().member("call_id", call.id.value()).member("url", url).member("expires_at", to_rfc3339(until)).member("format", recording->format);
+    w.begin_object()
+        .member("call_id", call.id.value())
+        .member("url", url)
+        .member("expires_at", to_rfc3339(until))
+        .member("format", recording->format);
     w.member("sha256", recording->sha256).member("bytes", recording->bytes).member("duration", recording->duration).end_object();
     // Who asks for JSON gets the link; a player is led to it.
     bool told = c.request.headers.get("Accept").find("application/json") != std::string_view::npos;

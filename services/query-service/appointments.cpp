@@ -17,7 +17,8 @@ void Appointments::routes(api::Api& api) const {
 }
 
 http::Response Appointments::list(Context& c) const {
-    api::Asked asked(c.request, {"date", "date_from", "date_to", "lead_id", "contact_card_id", "status", "outcome", "rep_id", "search"});
+    api::Asked asked(c.request,
+                     {"date", "date_from", "date_to", "lead_id", "contact_card_id", "status", "outcome", "rep_id", "search"});
     auto page = lists_.appointments.page_of(asked);
     auto date = asked.date("date"), from = asked.date("date_from"), to = asked.date("date_to");
     if (date && (from || to)) api::refuse_field("date", "does not go with date_from and date_to; use one of them");
@@ -61,7 +62,8 @@ http::Response Appointments::one(Context& c) const {
     auto id = c.id("appointment_id", "appointment");
     auto viewer = c.viewer();
     JsonWriter w;
-    c.tx().each(sql::one_appointment, {c.company(), id, viewer.own()}, [&](const pg::Fields& f) { resources::appointment_value(w, f, viewer, resources::Texts::whole); });
+    c.tx().each(sql::one_appointment, {c.company(), id, viewer.own()},
+                [&](const pg::Fields& f) { resources::appointment_value(w, f, viewer, resources::Texts::whole); });
     if (w.text().empty()) api::not_found("appointment");
     return c.ok(w.take());
 }

@@ -36,8 +36,9 @@ void Calls::routes(api::Api& api) const {
 }
 
 http::Response Calls::list(Context& c) const {
-    api::Asked asked(c.request, {"status", "missed_call", "direction", "provider", "date_from", "date_to", "phone", "lead_id", "contact_card_id", "owner_id", "booking_status", "lead_quality",
-                                 "answered", "analysed", "search"});
+    api::Asked asked(c.request,
+                     {"status", "missed_call", "direction", "provider", "date_from", "date_to", "phone", "lead_id",
+                      "contact_card_id", "owner_id", "booking_status", "lead_quality", "answered", "analysed", "search"});
     auto page = lists_.calls.page_of(asked);
     auto days = Days::of(c, asked.date("date_from"), asked.date("date_to"));
     auto found = Found::of(c, "calls", asked.search());
@@ -84,11 +85,13 @@ http::Response Calls::timeline(Context& c) const {
     Timeline entries;
     read_call(c, id, [&](const Fields& f) {
         add_call(entries, f);
-        if (auto at = f.time("received_at")) entries.push_back({*at, "webhook", "First report received", f.text("provider") + " " + f.text("provider_call_id")});
+        if (auto at = f.time("received_at"))
+            entries.push_back({*at, "webhook", "First report received", f.text("provider") + " " + f.text("provider_call_id")});
         entries.push_back({*f.time("contact_created_at"), "contact", "Contact card created", f.text("contact_phone")});
         entries.push_back({*f.time("lead_created_at"), "lead", "Lead created", f.text("lead_state")});
     });
-    for (auto& e : c.tx().many<TimelineEntry>(sql::call_moments, {c.company(), id, c.viewer().own()})) entries.push_back(std::move(e));
+    for (auto& e : c.tx().many<TimelineEntry>(sql::call_moments, {c.company(), id, c.viewer().own()}))
+        entries.push_back(std::move(e));
     JsonWriter w;
     auto total = entries.size();
     w.begin_object().key("items").raw(timeline_json(std::move(entries))).member("total", total);

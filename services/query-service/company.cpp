@@ -12,15 +12,18 @@ using pg::Fields;
 
 void company_value(JsonWriter& w, const Fields& f) {
     w.begin_object();
-    pg::texts(w, f, {"id", "name", "phone_number", "primary_tracking_number", "address", "timezone", "call_provider", "callrail_account_id", "callrail_company_id", "twilio_account_sid",
-                     "onboarding_step", "status"});
+    pg::texts(w, f,
+              {"id", "name", "phone_number", "primary_tracking_number", "address", "timezone", "call_provider",
+               "callrail_account_id", "callrail_company_id", "twilio_account_sid", "onboarding_step", "status"});
     w.member("onboarding_completed", f.boolean("onboarding_completed"));
     for (std::string secret : {"callrail_api_key", "callrail_signing_key", "twilio_auth_token"})
         w.member(secret + "_set", !f.is_null(secret + "_last4")).member(secret + "_last4", f.maybe_text(secret + "_last4"));
     for (auto json : {"service_area", "call_flow", "workflow_config", "held"}) pg::json_value(w.key(json), f, json);
     w.key("callrail_problem");
-    if (auto problem = f.maybe_text("callrail_problem")) w.begin_object().member("cause", *problem).member("cure", f.text("callrail_problem_cure")).end_object();
-    else w.null();
+    if (auto problem = f.maybe_text("callrail_problem"))
+        w.begin_object().member("cause", *problem).member("cure", f.text("callrail_problem_cure")).end_object();
+    else
+        w.null();
     pg::times(w, f, {"callrail_signing_key_former_until", "created_at", "updated_at"});
     w.end_object();
 }
@@ -35,7 +38,8 @@ void user_value(JsonWriter& w, const Fields& f) {
 }  // namespace
 
 void Company::routes(api::Api& api) const {
-    for (std::string path : {"/api/v1/company/{id}", "/company/{id}"}) api.get(path, kManagers, *this, &Company::one, api::Api::Suspended::let_in);
+    for (std::string path : {"/api/v1/company/{id}", "/company/{id}"})
+        api.get(path, kManagers, *this, &Company::one, api::Api::Suspended::let_in);
     api.get("/api/v1/users", kManagers, *this, &Company::users);
     api.get("/api/v1/numbers", kManagers, *this, &Company::numbers);
 }
@@ -49,8 +53,12 @@ http::Response Company::one(Context& c) const {
     return c.ok(w.take());
 }
 
-http::Response Company::users(Context& c) const { return users_.answer(c, users_.page_of(api::Asked(c.request, {})), {}, user_value); }
+http::Response Company::users(Context& c) const {
+    return users_.answer(c, users_.page_of(api::Asked(c.request, {})), {}, user_value);
+}
 
-http::Response Company::numbers(Context& c) const { return numbers_.answer(c, numbers_.page_of(api::Asked(c.request, {})), {}, resources::company_number_value); }
+http::Response Company::numbers(Context& c) const {
+    return numbers_.answer(c, numbers_.page_of(api::Asked(c.request, {})), {}, resources::company_number_value);
+}
 
 }  // namespace otto::query_service

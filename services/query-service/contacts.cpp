@@ -21,7 +21,8 @@ http::Response Contacts::list(Context& c) const {
     api::Asked asked(c.request, {"search", "phone"});
     auto page = lists_.contacts.page_of(asked);
     auto found = Found::of(c, "contacts", asked.search());
-    return lists_.contacts.answer(c, page, {.found = found.ids, .words = found.patterns, .phone = asked.phone("phone")}, resources::contact_value, found.rows);
+    return lists_.contacts.answer(c, page, {.found = found.ids, .words = found.patterns, .phone = asked.phone("phone")},
+                                  resources::contact_value, found.rows);
 }
 
 http::Response Contacts::one(Context& c) const {
@@ -34,12 +35,13 @@ http::Response Contacts::one(Context& c) const {
         resources::contact_columns(w, f, Texts::whole);
         timeline.push_back({*f.time("created_at"), "contact", "Contact card created", f.text("primary_phone")});
     });
-    lists_.leads.write_first(w.key("leads"), c, api::Page::newest("created_at"), {.contact_card_id = id}, [&](JsonWriter& out, const Fields& f) {
-        out.begin_object();
-        resources::lead_columns(out, f, Texts::cut);
-        out.end_object();
-        timeline.push_back({*f.time("created_at"), "lead", "Lead created", f.text("status")});
-    });
+    lists_.leads.write_first(w.key("leads"), c, api::Page::newest("created_at"), {.contact_card_id = id},
+                             [&](JsonWriter& out, const Fields& f) {
+                                 out.begin_object();
+                                 resources::lead_columns(out, f, Texts::cut);
+                                 out.end_object();
+                                 timeline.push_back({*f.time("created_at"), "lead", "Lead created", f.text("status")});
+                             });
     hang_calls(w.key("calls"), c, lists_, {.contact_card_id = id}, &timeline);
     for (auto later : {"messages", "voicemails"}) w.key(later).begin_array().end_array();
     hang_appointments(w.key("appointments"), c, lists_, {.contact_card_id = id}, &timeline);

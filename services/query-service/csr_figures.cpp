@@ -40,7 +40,10 @@ http::Response CsrFigures::overview_of(Context& c, bool self) const {
     auto tasks = tx.one<FollowUps>(sql::follow_ups, {c.company(), "csr", own});
     auto pending = tx.one<Number>(sql::pending_leads_count, {c.company()}).n;
     JsonWriter w;
-    w.begin_object().member("total_calls", calls.total).member("answered_calls", calls.answered).member("missed_calls", calls.missed);
+    w.begin_object()
+        .member("total_calls", calls.total)
+        .member("answered_calls", calls.answered)
+        .member("missed_calls", calls.missed);
     w.member("analysed_calls", calls.analysed).member("qualified_calls", calls.qualified);
     write_rate(w, "qualified_rate", calls.qualified, calls.total);
     w.member("booked_calls", calls.booked);
@@ -61,13 +64,16 @@ http::Response CsrFigures::trend_of(Context& c, bool self) const {
     auto by = asked.one_of("granularity", words::granularity).value_or("day");
     auto window = Window::of(c, asked);
     auto days = (*parse_time(window.until) - *parse_time(window.since)) / std::chrono::hours(24);
-    if (by == "day" && days > 1'000) api::refuse_field("granularity", "day gives points of at most 1,000 days; take week or month");
+    if (by == "day" && days > 1'000)
+        api::refuse_field("granularity", "day gives points of at most 1,000 days; take week or month");
     if (days > 40'000) api::refuse_field("date_from", "lies more than 40,000 days before date_to");
     auto& tx = c.tx();
     auto own = self ? pg::Param(c.who.user) : pg::Param(nullptr);
     auto each_period = [&](const std::string& unit, const std::function<void(const Fields&)>& write) {
-        if (own.text()) tx.each(sql::booking_trend, window.params(c, {own, unit}), write);
-        else tx.each(sql::booking_trend_of_all, window.params(c, {unit}), write);
+        if (own.text())
+            tx.each(sql::booking_trend, window.params(c, {own, unit}), write);
+        else
+            tx.each(sql::booking_trend_of_all, window.params(c, {unit}), write);
     };
     JsonWriter w;
     std::int64_t all_qualified = 0;
@@ -75,7 +81,9 @@ http::Response CsrFigures::trend_of(Context& c, bool self) const {
     if (self) {
         w.key("summary").begin_object();
         each_period("all", [&](const Fields& f) {
-            w.member("total_leads", f.integer("total_leads")).member("total_qualified_leads", f.integer("qualified_leads")).member("total_booked_calls", f.integer("booked_calls"));
+            w.member("total_leads", f.integer("total_leads"))
+                .member("total_qualified_leads", f.integer("qualified_leads"))
+                .member("total_booked_calls", f.integer("booked_calls"));
             write_rate(w, "current_booking_rate", f.integer("booked_calls"), f.integer("qualified_calls"));
         });
         w.end_object();
@@ -92,7 +100,9 @@ http::Response CsrFigures::trend_of(Context& c, bool self) const {
         } else {
             w.member("period_start", f.text("day_from")).member("period_end", f.text("day_to"));
             write_rate(w, "booking_rate", booked, qualified);
-            w.member("total_leads", f.integer("total_leads")).member("qualified_leads", f.integer("qualified_leads")).member("booked_appointments", booked);
+            w.member("total_leads", f.integer("total_leads"))
+                .member("qualified_leads", f.integer("qualified_leads"))
+                .member("booked_appointments", booked);
             w.member("total_calls", f.integer("total_calls")).member("qualified_calls", qualified);
         }
         w.end_object();
@@ -113,7 +123,10 @@ http::Response CsrFigures::top_objections(Context& c) const {
         considered = f.integer("considered");
         if (f.is_null("key")) return;
         auto times_raised = f.integer("occurrences");
-        w.begin_object().member("objection_key", f.view("key")).member("label", f.view("label")).member("occurrence_count", times_raised);
+        w.begin_object()
+            .member("objection_key", f.view("key"))
+            .member("label", f.view("label"))
+            .member("occurrence_count", times_raised);
         write_rate(w, "occurrence_rate", f.integer("raised_in"), considered);
         w.end_object();
     });
@@ -161,16 +174,25 @@ http::Response CsrFigures::missed_call_recovery(Context& c) const {
         kind.calls = f.integer("all_calls");
         auto& w = kind.items.begin_object().member("lead_id", f.view("lead_id"));
         resources::customer_name(w.key("customer_name"), f);
-        w.member("phone", f.view("contact_phone")).member("status", f.view("state")).member("pending_action", f.view("pending_action"));
+        w.member("phone", f.view("contact_phone"))
+            .member("status", f.view("state"))
+            .member("pending_action", f.view("pending_action"));
         times(w, f, {"last_contacted_at", "missed_at"});
         w.member("missed_calls", f.integer("calls")).member("attempts_count", f.integer("attempts")).end_object();
     });
     JsonWriter w;
     auto missed = kinds["booked"].calls + kinds["pending"].calls + kinds["dead"].calls;
-    w.begin_object().key("metrics").begin_object().member("missed_calls_count", missed).member("saved_calls_count", kinds["booked"].calls);
-    w.member("saved_calls_via_auto_rescue_count", 0).member("booked_leads_count", kinds["booked"].leads).member("pending_leads_count", kinds["pending"].leads);
+    w.begin_object()
+        .key("metrics")
+        .begin_object()
+        .member("missed_calls_count", missed)
+        .member("saved_calls_count", kinds["booked"].calls);
+    w.member("saved_calls_via_auto_rescue_count", 0)
+        .member("booked_leads_count", kinds["booked"].leads)
+        .member("pending_leads_count", kinds["pending"].leads);
     w.member("dead_leads_count", kinds["dead"].leads).end_object();
-    for (auto state : {"booked", "pending", "dead"}) w.key(std::string(state) + "_leads").raw(kinds[state].items.end_array().take());
+    for (auto state : {"booked", "pending", "dead"})
+        w.key(std::string(state) + "_leads").raw(kinds[state].items.end_array().take());
     window.write(w, missed == 0 ? why_no_calls(c, window, Needs::calls) : std::nullopt);
     return c.ok(w.end_object().take());
 }

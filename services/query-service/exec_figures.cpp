@@ -28,7 +28,10 @@ http::Response ExecFigures::csr(Context& c) const {
     w.member("booked_calls", calls.booked);
     write_rate(w, "booking_rate", calls.booked, calls.qualified);
     write_rate(w, "avg_objections_per_call", calls.objections, calls.analysed);
-    w.member("avg_compliance_score", calls.compliance).member("avg_sentiment_score", calls.sentiment).member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
+    w.member("avg_compliance_score", calls.compliance)
+        .member("avg_sentiment_score", calls.sentiment)
+        .member("open_followups", tasks.open)
+        .member("overdue_followups", tasks.overdue);
     window.write(w, calls.analysed == 0 ? why_no_calls(c, window, Needs::analyses) : std::nullopt);
     return c.ok(w.end_object().take());
 }
@@ -41,7 +44,8 @@ http::Response ExecFigures::sales(Context& c) const {
     w.begin_object();
     write_counts(w, all);
     write_rate(w, "team_win_rate", all.won_of_completed, all.completed);
-    write_nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
+    write_nulls(w,
+                {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     window.write(w, all.total == 0 ? why_no_visits(c, window) : std::nullopt);
     return c.ok(w.end_object().take());
 }
@@ -66,9 +70,16 @@ http::Response ExecFigures::company(Context& c) const {
     auto csr = tx.maybe<Owner>(sql::least_booking_owner, window.params(c));
     const Rep* worst = nullptr;  // the least win rate; of equals who has more to show for it
     for (const auto& r : reps)
-        if (r.rep && r.completed > 0 && (!worst || std::pair(r.won_of_completed * worst->completed, worst->completed) < std::pair(worst->won_of_completed * r.completed, r.completed))) worst = &r;
+        if (r.rep && r.completed > 0 &&
+            (!worst || std::pair(r.won_of_completed * worst->completed, worst->completed) <
+                           std::pair(worst->won_of_completed * r.completed, r.completed)))
+            worst = &r;
     JsonWriter w;
-    w.begin_object().member("total_leads", leads.total).member("qualified_leads", leads.qualified).member("total_appointments", all.total).member("total_closed_deals", all.won);
+    w.begin_object()
+        .member("total_leads", leads.total)
+        .member("qualified_leads", leads.qualified)
+        .member("total_appointments", all.total)
+        .member("total_closed_deals", all.won);
     write_rate(w, "lead_to_sale_ratio", leads.sold, leads.total);
     write_rate(w, "close_rate", all.won, all.total);
     w.member("sales_output_amount", all.sold_cents);
@@ -77,13 +88,18 @@ http::Response ExecFigures::company(Context& c) const {
     write_rate(w, "lost_rate", all.lost, all.total);
     w.key("win_loss_attribution").begin_object();
     for (std::string what : {"pending_from_", "lost_from_"})
-        for (const char* where : {"csr_initial_call", "csr_followup", "sales_followup", "sales_appointment"}) w.key(what + where).null();
+        for (const char* where : {"csr_initial_call", "csr_followup", "sales_followup", "sales_appointment"})
+            w.key(what + where).null();
     w.end_object().key("who_dropping_ball").begin_object();
-    w.member("worst_csr_id", csr ? std::optional(csr->id) : std::nullopt).member("worst_csr_name", csr ? csr->name : std::nullopt).member("worst_csr_booking_rate", csr ? std::optional(csr->rate) : std::nullopt);
+    w.member("worst_csr_id", csr ? std::optional(csr->id) : std::nullopt)
+        .member("worst_csr_name", csr ? csr->name : std::nullopt)
+        .member("worst_csr_booking_rate", csr ? std::optional(csr->rate) : std::nullopt);
     w.member("worst_rep_id", worst ? worst->rep : std::nullopt).member("worst_rep_name", worst ? worst->name : std::nullopt);
     write_rate(w, "worst_rep_win_rate", worst ? worst->won_of_completed : 0, worst ? worst->completed : 0);
     w.end_object();
-    window.write(w, leads.total == 0 ? why_no_calls(c, window, Needs::calls) : all.total == 0 ? why_no_visits(c, window) : std::nullopt);
+    window.write(w, leads.total == 0 ? why_no_calls(c, window, Needs::calls)
+                    : all.total == 0 ? why_no_visits(c, window)
+                                     : std::nullopt);
     return c.ok(w.end_object().take());
 }
 

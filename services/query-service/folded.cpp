@@ -29,7 +29,8 @@ void read_call(api::Context& c, CallId& call, const std::function<void(const pg:
     }
 }
 
-void read_folded(api::Context& c, Uuid& id, const char* kind, const pg::Query& query, const std::function<void(const pg::Fields&)>& row) {
+void read_folded(api::Context& c, Uuid& id, const char* kind, const pg::Query& query,
+                 const std::function<void(const pg::Fields&)>& row) {
     struct Into {
         Uuid id;
         static Into from(const pg::Fields& f) { return {f.uuid("into_id")}; }

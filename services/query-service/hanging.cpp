@@ -9,7 +9,8 @@ using api::Page;
 using pg::Fields;
 using resources::Texts;
 
-void hang_calls(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Calls>::Filters& filters, Timeline* timeline) {
+void hang_calls(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Calls>::Filters& filters,
+                Timeline* timeline) {
     lists.calls.write_first(w, c, Page::newest("started_at"), filters, [&](JsonWriter& out, const Fields& f) {
         out.begin_object();
         resources::call_columns(out, f, Texts::cut);
@@ -18,14 +19,16 @@ void hang_calls(JsonWriter& w, Context& c, const Lists& lists, const api::List<s
     });
 }
 
-void hang_appointments(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Appointments>::Filters& filters, Timeline* timeline) {
+void hang_appointments(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Appointments>::Filters& filters,
+                       Timeline* timeline) {
     lists.appointments.write_first(w, c, Page::newest("created_at"), filters, [&](JsonWriter& out, const Fields& f) {
         resources::appointment_value(out, f, c.viewer(), Texts::cut);
         if (timeline) add_appointment(*timeline, f);
     });
 }
 
-void hang_tasks(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Tasks>::Filters& filters, Timeline* timeline) {
+void hang_tasks(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Tasks>::Filters& filters,
+                Timeline* timeline) {
     lists.tasks.write_first(w, c, Page::newest("created_at"), filters, [&](JsonWriter& out, const Fields& f) {
         resources::task_value(out, f, c.viewer(), Texts::cut);
         if (timeline) add_task(*timeline, f);

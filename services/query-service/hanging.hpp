@@ -7,7 +7,8 @@ namespace otto::query_service {
 
 /// Each writes one array, and what of its rows belongs on a timeline, if there is one.
 void hang_calls(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Calls>::Filters&, Timeline* = nullptr);
-void hang_appointments(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Appointments>::Filters&, Timeline* = nullptr);
+void hang_appointments(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Appointments>::Filters&,
+                       Timeline* = nullptr);
 void hang_tasks(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Tasks>::Filters&, Timeline* = nullptr);
 
 }  // namespace otto::query_service

@@ -54,7 +54,8 @@ struct FollowUps {
 /// A rep's appointments of the window; `rep` is nullopt for those that nobody was given.
 struct Rep {
     std::optional<std::string> rep, name;
-    std::int64_t total = 0, completed = 0, attended = 0, won = 0, won_of_completed = 0, lost = 0, pending = 0, no_show = 0, sold_cents = 0;
+    std::int64_t total = 0, completed = 0, attended = 0, won = 0, won_of_completed = 0, lost = 0, pending = 0, no_show = 0,
+                 sold_cents = 0;
     static Rep from(const pg::Fields&);
     static Rep together(const std::vector<Rep>&);
     /// One rep, or all of the company.

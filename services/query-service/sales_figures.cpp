@@ -25,7 +25,8 @@ http::Response SalesFigures::figures_of(Context& c, const std::string& rep) cons
     w.begin_object().member("rep_id", rep);
     write_counts(w, own);
     write_rate(w, "win_rate", own.won_of_completed, own.completed);
-    write_nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
+    write_nulls(w,
+                {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     w.member("open_followups", tasks.open).member("overdue_followups", tasks.overdue);
     write_nulls(w, {"first_touch_win_rate", "followup_win_rate"});
     w.member("auto_usage_hours", 0);
@@ -54,7 +55,8 @@ http::Response SalesFigures::team(Context& c) const {
     w.begin_object();
     write_counts(w, all);
     write_rate(w, "team_win_rate", all.won_of_completed, all.completed);
-    write_nulls(w, {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
+    write_nulls(w,
+                {"avg_objections_per_appointment", "avg_compliance_score", "avg_meeting_structure_score", "avg_sentiment_score"});
     w.key("reps").begin_array();
     for (const auto& r : reps) {
         if (!r.rep) continue;  // appointments that nobody was given count for the team

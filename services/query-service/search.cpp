@@ -16,7 +16,9 @@ bool says(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || static_cast<
 /// What people put between and around a number's digits.
 bool is_number_part(char c) { return is_digit(c) || std::string_view("+-.()/").find(c) != std::string_view::npos; }
 
-bool is_of_number(std::string_view word) { return std::all_of(word.begin(), word.end(), is_number_part) && std::any_of(word.begin(), word.end(), is_digit); }
+bool is_of_number(std::string_view word) {
+    return std::all_of(word.begin(), word.end(), is_number_part) && std::any_of(word.begin(), word.end(), is_digit);
+}
 
 std::string digits_of(std::string_view text) {
     std::string digits;
@@ -49,7 +51,8 @@ std::vector<std::string> words_of(std::string_view folded) {
     return words;
 }
 
-/// Words that stand side by side and are a number's parts: one number, if they are written as people write one ("623 555 0123", "(623) 555-0123"), else each a part of one.
+/// Words that stand side by side and are a number's parts: one number, if they are written as people write one ("623 555 0123",
+/// "(623) 555-0123"), else each a part of one.
 void add_numbers(const std::vector<std::string>& parts, std::vector<std::string>& words) {
     if (parts.empty()) return;
     std::string together;
@@ -58,8 +61,10 @@ void add_numbers(const std::vector<std::string>& parts, std::vector<std::string>
     bool three_three_four = parts.size() > 2 && back[0].size() == 4 && back[1].size() == 3 && back[2].size() == 3;
     bool written = parts.size() == 1 || three_three_four || together.find_first_of("+-.()/") != std::string::npos;
     auto number = written ? number_in(together) : std::nullopt;
-    if (number) words.push_back(*number);
-    else for (const auto& part : parts) words.push_back(digits_of(part));
+    if (number)
+        words.push_back(*number);
+    else
+        for (const auto& part : parts) words.push_back(digits_of(part));
 }
 
 /// The words that a row must hold, as they stand in search texts.
@@ -85,7 +90,8 @@ std::vector<std::string> wanted(std::string_view typed) {
 }
 
 std::size_t letters(std::string_view word) {
-    return static_cast<std::size_t>(std::count_if(word.begin(), word.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(word.begin(), word.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -96,7 +102,9 @@ std::vector<std::string> search_patterns(std::string_view typed) {
     std::vector<std::string> patterns, held;
     for (const auto& word : words) {
         bool beginning = letters(word) < 3 && says(word.front());
-        bool said = std::any_of(held.begin(), held.end(), [&](const auto& longer) { return beginning ? longer == word : longer.find(word) != std::string::npos; });
+        bool said = std::any_of(held.begin(), held.end(), [&](const auto& longer) {
+            return beginning ? longer == word : longer.find(word) != std::string::npos;
+        });
         if (said) continue;
         held.push_back(word);
         patterns.push_back((beginning ? "% " : "%") + literal(word) + "%");

@@ -20,10 +20,12 @@ namespace {
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
-    auto& authenticator = service.own<identity::Authenticator>(settings);                                                       // who asks
-    auto& api = service.own<api::Api>(service, authenticator, static_cast<std::size_t>(settings.get(app::kHttpWorkers)));  // routes with roles, tenant scope
-    auto& lists = service.own<Lists>();                                                                                    // of what they may see
-    auto links = providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys), settings.get(app::kSecretKeys));
+    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
+    auto& api = service.own<api::Api>(
+        service, authenticator, static_cast<std::size_t>(settings.get(app::kHttpWorkers)));  // routes with roles, tenant scope
+    auto& lists = service.own<Lists>();                                                      // of what they may see
+    auto links = providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys),
+                                             settings.get(app::kSecretKeys));
     if (!links.ok()) tel::warn("recordings cannot be handed out", {{"why", links.error().describe()}});
     service.on_start("schema gate", [name = service.name(), url = service.pg_url()] { schema::require_latest(url, name); });
 
@@ -40,13 +42,17 @@ void wire(app::Service& service) {
     service.own<ExecFigures>().routes(api);
 
     auto& open = service.routes();  // for everybody
-    open.add(http::Method::get, "/openapi.json", [](const http::Request&) { return http::Response::json(200, std::string(openapi_json())); });
-    open.add(http::Method::get, "/docs", [](const http::Request&) { return http::Response::text(200, std::string(openapi_page()), "text/html; charset=utf-8"); });
+    open.add(http::Method::get, "/openapi.json",
+             [](const http::Request&) { return http::Response::json(200, std::string(openapi_json())); });
+    open.add(http::Method::get, "/docs", [](const http::Request&) {
+        return http::Response::text(200, std::string(openapi_page()), "text/html; charset=utf-8");
+    });
 }
 
 app::Rows rows() {
     auto all = identity::identity_rows();
-    for (const auto& r : {app::kPgUrl.row, app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row}) all.push_back(r);
+    for (const auto& r : {app::kPgUrl.row, app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row})
+        all.push_back(r);
     return all;
 }
 

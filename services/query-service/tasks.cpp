@@ -35,7 +35,8 @@ http::Response Tasks::one(Context& c) const {
     auto id = c.id("task_id", "task");
     auto viewer = c.viewer();
     JsonWriter w;
-    c.tx().each(sql::one_task, {c.company(), id, viewer.own()}, [&](const pg::Fields& f) { resources::task_value(w, f, viewer, resources::Texts::whole); });
+    c.tx().each(sql::one_task, {c.company(), id, viewer.own()},
+                [&](const pg::Fields& f) { resources::task_value(w, f, viewer, resources::Texts::whole); });
     if (w.text().empty()) api::not_found("task");
     return c.ok(w.take());
 }

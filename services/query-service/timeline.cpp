@@ -16,11 +16,13 @@ void add_call(Timeline& out, const pg::Fields& f) {
     out.push_back({began, "call", inbound ? "Call from the customer" : "Call to the customer",
                    "call " + call + ", " + f.text("status") + (seconds ? ", " + std::to_string(*seconds) + " s" : "")});
     if (f.boolean("missed_call"))
-        out.push_back({ended.value_or(began), "missed_call", f.text("status") == "voicemail" ? "The customer left a voicemail" : "Nobody answered", "call " + call});
+        out.push_back({ended.value_or(began), "missed_call",
+                       f.text("status") == "voicemail" ? "The customer left a voicemail" : "Nobody answered", "call " + call});
     else if (ended)
         out.push_back({*ended, "call_ended", "The call ended", seconds ? std::to_string(*seconds) + " s" : ""});
     if (!f.is_null("recording_url"))
-        out.push_back({ended.value_or(*f.time("updated_at")), "recording", "A recording is available", "/api/v1/calls/" + call + "/recording"});
+        out.push_back({ended.value_or(*f.time("updated_at")), "recording", "A recording is available",
+                       "/api/v1/calls/" + call + "/recording"});
     if (auto note = f.maybe_text("note")) out.push_back({*f.time("updated_at"), "note", "Note", *note});
 }
 
@@ -29,7 +31,8 @@ void add_appointment(Timeline& out, const pg::Fields& f) {
     auto made = start || former ? "An appointment was made" : "An appointment was made, without a time";
     out.push_back({*f.time("created_at"), "appointment", made, start && !former ? "for " + to_rfc3339(*start) : ""});
     if (former && moved)
-        out.push_back({*moved, "appointment", "The appointment was moved", "from " + to_rfc3339(*former) + (start ? " to " + to_rfc3339(*start) : ", to no time yet")});
+        out.push_back({*moved, "appointment", "The appointment was moved",
+                       "from " + to_rfc3339(*former) + (start ? " to " + to_rfc3339(*start) : ", to no time yet")});
 }
 
 void add_task(Timeline& out, const pg::Fields& f) {
@@ -42,7 +45,12 @@ std::string timeline_json(Timeline entries) {
     JsonWriter w;
     w.begin_array();
     for (const auto& e : entries)
-        w.begin_object().member("at", to_rfc3339(e.at)).member("kind", e.kind).member("title", e.title).member("detail", resources::brief(e.detail)).end_object();
+        w.begin_object()
+            .member("at", to_rfc3339(e.at))
+            .member("kind", e.kind)
+            .member("title", e.title)
+            .member("detail", resources::brief(e.detail))
+            .end_object();
     return w.end_array().take();
 }
 

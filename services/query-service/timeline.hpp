@@ -11,7 +11,9 @@ namespace otto::query_service {
 struct TimelineEntry {
     Instant at;
     std::string kind, title, detail;
-    static TimelineEntry from(const pg::Fields& f) { return {f.time("at").value_or(Instant{}), f.text("kind"), f.text("title"), f.text("detail")}; }
+    static TimelineEntry from(const pg::Fields& f) {
+        return {f.time("at").value_or(Instant{}), f.text("kind"), f.text("title"), f.text("detail")};
+    }
 };
 using Timeline = std::vector<TimelineEntry>;
 

@@ -16,20 +16,22 @@ namespace otto::shunya_orchestrator {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kObjections{{{"price_budget", "Price/Budget"},
-                                                                                    {"timing", "Timing"},
-                                                                                    {"competitor", "Competitor"},
-                                                                                    {"trust_credibility", "Trust/Credibility"},
-                                                                                    {"need_fit", "Need/Fit"},
-                                                                                    {"decision_authority", "Decision Authority"},
-                                                                                    {"technical", "Technical"},
-                                                                                    {"contract_terms", "Contract Terms"},
-                                                                                    {"diy_alternative", "DIY Alternative"},
-                                                                                    {"no_response", "No Response"}}};
+                                                                                     {"timing", "Timing"},
+                                                                                     {"competitor", "Competitor"},
+                                                                                     {"trust_credibility", "Trust/Credibility"},
+                                                                                     {"need_fit", "Need/Fit"},
+                                                                                     {"decision_authority", "Decision Authority"},
+                                                                                     {"technical", "Technical"},
+                                                                                     {"contract_terms", "Contract Terms"},
+                                                                                     {"diy_alternative", "DIY Alternative"},
+                                                                                     {"no_response", "No Response"}}};
 
-constexpr std::string_view kActions[] = {"call_back", "follow_up_call", "check_in", "send_quote", "send_estimate", "send_contract", "send_info", "send_photos", "send_details", "schedule_appointment",
-                                         "schedule_visit", "reschedule", "confirm_appointment", "site_visit", "inspection", "measurement", "verify_insurance", "verify_details", "check_availability",
-                                         "confirm_address", "prepare_contract", "collect_documents", "send_invoice", "escalate", "manager_review", "get_approval", "setup_financing", "process_payment",
-                                         "send_payment_link", "custom"};
+constexpr std::string_view kActions[] = {
+    "call_back",           "follow_up_call",  "check_in",         "send_quote",           "send_estimate",     "send_contract",
+    "send_info",           "send_photos",     "send_details",     "schedule_appointment", "schedule_visit",    "reschedule",
+    "confirm_appointment", "site_visit",      "inspection",       "measurement",          "verify_insurance",  "verify_details",
+    "check_availability",  "confirm_address", "prepare_contract", "collect_documents",    "send_invoice",      "escalate",
+    "manager_review",      "get_approval",    "setup_financing",  "process_payment",      "send_payment_link", "custom"};
 
 constexpr std::size_t kWord = 200, kLine = 1'000, kSummary = 100'000, kMostActions = 200, kMostObjections = 1'000;
 
@@ -66,7 +68,8 @@ auto first(std::initializer_list<JsonView> places, F read) -> decltype(read(Json
     return {};
 }
 
-/// As first(); but a word for nothing is an answer: what stands in another place is something that was spoken of, not what was found.
+/// As first(); but a word for nothing is an answer: what stands in another place is something that was spoken of, not what was
+/// found.
 template <class F>
 auto answered(std::initializer_list<JsonView> places, F read) -> decltype(read(JsonView{})) {
     for (auto place : places) {
@@ -87,7 +90,8 @@ bool one_of(std::span<const std::string_view> words, std::string_view word) {
 class Words {
 public:
     explicit Words(std::vector<std::string>& unknown) : unknown_(unknown) {}
-    std::optional<std::string> take(const char* field, std::initializer_list<JsonView> places, std::span<const std::string_view> known,
+    std::optional<std::string> take(const char* field, std::initializer_list<JsonView> places,
+                                    std::span<const std::string_view> known,
                                     std::initializer_list<std::pair<std::string_view, std::string_view>> aliases = {}) {
         auto sent = first(places, [](JsonView v) { return text_of(v, kWord); });
         if (!sent) return std::nullopt;
@@ -101,7 +105,8 @@ public:
     }
     void report(std::string_view field, std::string_view value) {
         auto line = std::string(field) + "=" + std::string(value);
-        if (unknown_.size() < 100 && std::find(unknown_.begin(), unknown_.end(), line) == unknown_.end()) unknown_.push_back(std::move(line));
+        if (unknown_.size() < 100 && std::find(unknown_.begin(), unknown_.end(), line) == unknown_.end())
+            unknown_.push_back(std::move(line));
     }
 
 private:
@@ -120,7 +125,9 @@ std::vector<JsonView> pieces_of(JsonView v, std::size_t most) {
 /// nullopt: it says nothing that could be done.
 std::optional<PendingAction> action_of(JsonView v, Words& words) {
     PendingAction a;
-    auto known = [](std::string_view type) { return std::find(std::begin(kActions), std::end(kActions), type) != std::end(kActions); };
+    auto known = [](std::string_view type) {
+        return std::find(std::begin(kActions), std::end(kActions), type) != std::end(kActions);
+    };
     auto line = [](JsonView p) { return text_of(p, 4'000, Of::action); };
     if (!v.is_object()) {  // free text, which may be a type
         auto text = line(v);
@@ -143,8 +150,9 @@ std::optional<PendingAction> action_of(JsonView v, Words& words) {
     a.raw_text = raw.value_or(*type);
     a.due_at = first({v["due_at"], v["due_date"], v["due"]}, [](JsonView p) { return text_of(p, kWord, Of::time); });
     a.contact_method = words.take("contact_method", {v["contact_method"]}, kContactMethods);
-    a.assignee = words.take("assignee_type", {v["assignee_type"], v["assignee"], v["assigned_to"]}, words::task_role,
-                            {{"customer_rep", "csr"}, {"sales_rep", "rep"}, {"sales_manager", "manager"}, {"admin", "manager"}, {"otto", "ai"}});
+    a.assignee = words.take(
+        "assignee_type", {v["assignee_type"], v["assignee"], v["assigned_to"]}, words::task_role,
+        {{"customer_rep", "csr"}, {"sales_rep", "rep"}, {"sales_manager", "manager"}, {"admin", "manager"}, {"otto", "ai"}});
     if (a.assignee && !one_of(words::task_role, *a.assignee)) a.assignee.reset();  // reported; nobody of ours
     a.priority = words.take("priority", {v["priority"]}, words::task_priority, {{"urgent", "high"}, {"normal", "medium"}});
     if (a.priority && !one_of(words::task_priority, *a.priority)) a.priority.reset();
@@ -153,17 +161,22 @@ std::optional<PendingAction> action_of(JsonView v, Words& words) {
 
 void write_objection(JsonWriter& w, JsonView v, Words& words) {
     auto word = [](JsonView p) { return text_of(p, kWord, Of::objection); };
-    auto said = v.is_object() ? first({v["category_text"], v["category"], v["label"], v["objection_category"], v["name"]}, word) : v.is_number() ? std::nullopt : word(v);
+    auto said = v.is_object()   ? first({v["category_text"], v["category"], v["label"], v["objection_category"], v["name"]}, word)
+                : v.is_number() ? std::nullopt
+                                : word(v);
     auto category = v.is_number() ? v.loose_integer() : v["category_id"].loose_integer();
-    auto text = first({v["objection_text"], v["text"], v["objection"]}, [](JsonView p) { return text_of(p, 4'000, Of::objection); });
+    auto text =
+        first({v["objection_text"], v["text"], v["objection"]}, [](JsonView p) { return text_of(p, 4'000, Of::objection); });
     if (!said && !category && !text) return;  // "None": nobody objected
     auto key = objection_key(category, said.value_or(""));
     std::string label;
     if (!key.empty()) {
         label = objection_label(key);
     } else if (v.is_object() || v.is_number()) {
-        if (category) words.report("objection_category", std::to_string(*category) + (said ? " " + *said : ""));
-        else if (said) words.report("objection_category", *said);
+        if (category)
+            words.report("objection_category", std::to_string(*category) + (said ? " " + *said : ""));
+        else if (said)
+            words.report("objection_category", *said);
         key = said ? slug(*said) : "";
         label = said.value_or("");
     } else {
@@ -171,7 +184,11 @@ void write_objection(JsonWriter& w, JsonView v, Words& words) {
     }
     if (key.empty()) key = "other";
     if (label.empty()) label = "Other";
-    w.begin_object().member("key", key).member("label", label).member("objection_text", text).member("overcome", v["overcome"].loose_boolean());
+    w.begin_object()
+        .member("key", key)
+        .member("label", label)
+        .member("objection_text", text)
+        .member("overcome", v["overcome"].loose_boolean());
     w.member("severity", words.take("objection_severity", {v["severity"]}, kSeverities));
     if (category) w.member("category_id", *category);
     if (auto speaker = text_of(v["speaker_id"], kWord)) w.member("speaker_id", *speaker);
@@ -197,7 +214,8 @@ std::optional<std::string> address_of(JsonView v) {
     return out.empty() ? std::nullopt : std::optional(out);
 }
 
-/// A caller id that is where the caller is ("PHOENIX AZ") and that the model took for a name: by the town that it states, or by the end of the address. One word is a person's: Austin, Madison.
+/// A caller id that is where the caller is ("PHOENIX AZ") and that the model took for a name: by the town that it states, or by
+/// the end of the address. One word is a person's: Austin, Madison.
 bool is_place(const Analysis& a) {
     if (!a.customer_name || fold_words(*a.customer_name).size() < 2) return false;
     if (says_place(*a.customer_name, a.city.value_or(""), a.state.value_or(""))) return true;
@@ -214,8 +232,10 @@ std::string entities_of(JsonView v) {
     for (auto [name, value] : v.members()) {
         auto text = value.string();
         w.key(name);
-        if (text && says_nothing(*text)) w.null();
-        else w.raw(value.dump());
+        if (text && says_nothing(*text))
+            w.null();
+        else
+            w.raw(value.dump());
     }
     return without_nul(w.end_object().take());
 }
@@ -223,11 +243,14 @@ std::string entities_of(JsonView v) {
 void write_canonical(JsonView v, std::string& out, bool top) {
     if (v.is_object()) {
         // When it was told, and under which names the telling went.
-        static constexpr std::string_view left_out[] = {"processed_at", "created_at", "analyzed_at", "completed_at", "timestamp", "call_id", "company_id", "status", "success", "message",
-                                                        "job_id", "task_id", "shunya_job_id", "transcript_id", "request_id"};
+        static constexpr std::string_view left_out[] = {
+            "processed_at", "created_at", "analyzed_at", "completed_at", "timestamp",     "call_id",       "company_id", "status",
+            "success",      "message",    "job_id",      "task_id",      "shunya_job_id", "transcript_id", "request_id"};
         auto members = v.members();
-        std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });  // of doubled names the first counts
-        members.erase(std::unique(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name == b.name; }), members.end());
+        std::stable_sort(members.begin(), members.end(),
+                         [](const auto& a, const auto& b) { return a.name < b.name; });  // of doubled names the first counts
+        members.erase(std::unique(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name == b.name; }),
+                      members.end());
         out += '{';
         bool any = false;
         for (auto [name, value] : members) {
@@ -269,7 +292,9 @@ std::string entities_with(std::string_view entities, const Corrections& correcti
     if (!parsed || !parsed->root().is_object()) return std::string(entities);
     JsonWriter w;
     w.begin_object();
-    auto said = [&](std::string_view key) { return key == "appointment_date" || key == "address" || key == "service_type" ? corrections.find(key) : corrections.end(); };
+    auto said = [&](std::string_view key) {
+        return key == "appointment_date" || key == "address" || key == "service_type" ? corrections.find(key) : corrections.end();
+    };
     for (auto [name, value] : parsed->root().members())
         if (said(name) == corrections.end()) w.key(name).raw(value.dump());
     for (const auto& [field, value] : corrections)
@@ -283,8 +308,10 @@ std::string storable(std::string_view text) {
     std::string out;
     out.reserve(text.size());
     for (char c : text) {
-        if (c == '\0') out += "\xEF\xBF\xBD";
-        else out += c;
+        if (c == '\0')
+            out += "\xEF\xBF\xBD";
+        else
+            out += c;
     }
     return out;
 }
@@ -303,7 +330,8 @@ JsonView analysis_in(JsonView answer) {
 
 bool is_analysis(JsonView v) {
     if (!v.is_object()) return false;
-    for (auto block : {"summary", "compliance", "objections", "qualification", "entities", "opportunity_analysis", "booking_status", "lead_quality", "qualification_status", "call_outcome_category"})
+    for (auto block : {"summary", "compliance", "objections", "qualification", "entities", "opportunity_analysis",
+                       "booking_status", "lead_quality", "qualification_status", "call_outcome_category"})
         if (v[block].exists() && !v[block].is_null()) return true;
     return false;
 }
@@ -311,32 +339,47 @@ bool is_analysis(JsonView v) {
 Analysis read_analysis(JsonView root) {
     Analysis a;
     Words words(a.unknown);
-    auto qualification = root["qualification"], summary = root["summary"], compliance = root["compliance"], entities = root["entities"];
+    auto qualification = root["qualification"], summary = root["summary"], compliance = root["compliance"],
+         entities = root["entities"];
     strange_members(root, [&](std::string_view name, JsonView v) { words.report(name, clip_utf8(v.dump(), kWord)); });
-    auto word = [](std::size_t most, Of of = Of::anything) { return [most, of](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most, of); }; };
+    auto word = [](std::size_t most, Of of = Of::anything) {
+        return [most, of](JsonView v) { return v.is_object() || v.is_array() ? std::nullopt : text_of(v, most, of); };
+    };
 
-    a.booking_status = words.take("booking_status", {qualification["booking_status"], root["booking_status"]},
-                                  words::booking_status);
+    a.booking_status =
+        words.take("booking_status", {qualification["booking_status"], root["booking_status"]}, words::booking_status);
     a.lead_quality = words.take("lead_quality",
-                                {qualification["qualification_status"], qualification["lead_quality"], root["qualification_status"], root["lead_quality"]},
+                                {qualification["qualification_status"], qualification["lead_quality"],
+                                 root["qualification_status"], root["lead_quality"]},
                                 words::lead_quality, {{"not_qualified", "unqualified"}});
-    a.call_outcome_category = words.take("call_outcome_category", {qualification["call_outcome_category"], root["call_outcome_category"]},
-                                         words::call_outcome, {{"qualified_not_booked", "qualified_but_unbooked"}});
+    a.call_outcome_category =
+        words.take("call_outcome_category", {qualification["call_outcome_category"], root["call_outcome_category"]},
+                   words::call_outcome, {{"qualified_not_booked", "qualified_but_unbooked"}});
     a.summary = answered({summary["summary"], summary, root["summary_text"]}, word(kSummary));
-    a.appointment_date = answered({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"], qualification["scheduled_time"], root["appointment_date"]}, word(kWord, Of::time));
-    a.appointment_type = words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]},
-                                    words::appointment_type);
-    a.service_type = answered({qualification["service_requested"], entities["service_type"], entities["service"], entities["service_requested"], root["service_type"]}, word(500));
+    a.appointment_date = answered({qualification["appointment_date"], entities["appointment_date"], entities["scheduled_time"],
+                                   qualification["scheduled_time"], root["appointment_date"]},
+                                  word(kWord, Of::time));
+    a.appointment_type =
+        words.take("appointment_type", {qualification["appointment_type"], root["appointment_type"]}, words::appointment_type);
+    a.service_type = answered({qualification["service_requested"], entities["service_type"], entities["service"],
+                               entities["service_requested"], root["service_type"]},
+                              word(500));
     a.address = answered({entities["address"], root["address"]}, address_of);
     a.city = answered({entities["city"], entities["address"]["city"]}, word(kWord));
     a.state = answered({entities["state"], entities["address"]["state"]}, word(kWord));
-    a.customer_name = answered({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]}, word(kWord, Of::person));
+    a.customer_name = answered({entities["name"], entities["person_name"], entities["customer_name"], root["customer_name"]},
+                               word(kWord, Of::person));
     if (is_place(a)) a.customer_name.reset();
     a.model_version = first({root["model_version"], root["model"], root["metadata"]["model_version"]}, word(kWord));
-    a.sentiment_score = first({summary["sentiment_score"], summary["sentiment"], root["sentiment_score"], root["sentiment"]}, number_of);
-    if (auto score = first({compliance["compliance_score"], compliance["sop_compliance_score"], root["compliance_score"], root["sop_compliance_score"]}, number_of)) {
-        if (*score >= 0 && *score <= 1) a.sop_compliance_score = std::round(*score * 10 * 1e9) / 1e9;  // 0.85 is 8.5, not 8.500000000000001
-        else words.report("compliance_score", JsonWriter().value(*score).text());
+    a.sentiment_score =
+        first({summary["sentiment_score"], summary["sentiment"], root["sentiment_score"], root["sentiment"]}, number_of);
+    if (auto score = first({compliance["compliance_score"], compliance["sop_compliance_score"], root["compliance_score"],
+                            root["sop_compliance_score"]},
+                           number_of)) {
+        if (*score >= 0 && *score <= 1)
+            a.sop_compliance_score = std::round(*score * 10 * 1e9) / 1e9;  // 0.85 is 8.5, not 8.500000000000001
+        else
+            words.report("compliance_score", JsonWriter().value(*score).text());
     }
 
     JsonWriter list;
@@ -346,7 +389,8 @@ Analysis read_analysis(JsonView root) {
     a.objections = list.end_array().take();
     if (entities.is_object()) a.entities = entities_of(entities);
 
-    for (auto place : {summary["pending_actions"], root["pending_actions"], qualification["pending_actions"], root["visit_actions"]}) {
+    for (auto place :
+         {summary["pending_actions"], root["pending_actions"], qualification["pending_actions"], root["visit_actions"]}) {
         for (auto piece : pieces_of(place, kMostActions))
             if (auto action = action_of(piece, words)) a.actions.push_back(std::move(*action));
         if (!a.actions.empty()) break;
@@ -355,7 +399,8 @@ Analysis read_analysis(JsonView root) {
 }
 
 std::optional<Transcript> read_transcript(JsonView answer) {
-    for (auto place : {answer, answer["result"], answer["data"], answer["transcription"], answer["data"]["transcription"], answer["result"]["transcription"], answer["data"]["result"]}) {
+    for (auto place : {answer, answer["result"], answer["data"], answer["transcription"], answer["data"]["transcription"],
+                       answer["result"]["transcription"], answer["data"]["result"]}) {
         if (!place.is_object()) continue;
         Transcript t;
         auto text = place["transcript_text"].string();
@@ -371,7 +416,9 @@ std::optional<Transcript> read_transcript(JsonView answer) {
             for (std::size_t i = 0; i < labels.size(); ++i) {
                 auto line = labels.at(i);
                 auto words = line.is_object() ? line["text"].loose_text() : line.loose_text();
-                if (words) t.text += (t.text.empty() ? "" : "\n") + storable(line["speaker"].loose_text().value_or("?")) + ": " + storable(*words);
+                if (words)
+                    t.text += (t.text.empty() ? "" : "\n") + storable(line["speaker"].loose_text().value_or("?")) + ": " +
+                              storable(*words);
             }
         } else {
             continue;
@@ -399,12 +446,20 @@ std::optional<std::string> value_of(const Analysis& a, std::string_view field) {
 }
 
 std::string objection_key(std::optional<std::int64_t> category, std::string_view text) {
-    if (category && *category >= 1 && *category <= 10) return std::string(kObjections[static_cast<std::size_t>(*category - 1)].first);
+    if (category && *category >= 1 && *category <= 10)
+        return std::string(kObjections[static_cast<std::size_t>(*category - 1)].first);
     auto word = slug(text);
     for (auto [key, label] : kObjections)
         if (word == key) return std::string(key);
-    static constexpr std::pair<std::string_view, std::string_view> others[] = {{"price", "price_budget"}, {"budget", "price_budget"}, {"trust", "trust_credibility"}, {"credibility", "trust_credibility"},
-                                                                                {"need", "need_fit"}, {"fit", "need_fit"}, {"authority", "decision_authority"}, {"diy", "diy_alternative"}, {"contract", "contract_terms"}};
+    static constexpr std::pair<std::string_view, std::string_view> others[] = {{"price", "price_budget"},
+                                                                               {"budget", "price_budget"},
+                                                                               {"trust", "trust_credibility"},
+                                                                               {"credibility", "trust_credibility"},
+                                                                               {"need", "need_fit"},
+                                                                               {"fit", "need_fit"},
+                                                                               {"authority", "decision_authority"},
+                                                                               {"diy", "diy_alternative"},
+                                                                               {"contract", "contract_terms"}};
     for (auto [other, key] : others)
         if (word == other) return std::string(key);
     return "";

@@ -10,7 +10,8 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
-const tel::Counters kUnknownValues{"otto_analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {"field"}};
+const tel::Counters kUnknownValues{
+    "otto_analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {"field"}};
 
 Uuid named(const CompanyId& company, CallId call, std::string_view what) {
     static const Uuid space = *Uuid::parse("6f74746f-7368-5975-a900-000000000001");
@@ -72,7 +73,9 @@ std::string machine_values(const Analysis& machine, const Corrections& correctio
 
 }  // namespace
 
-void want_call(pg::Tx& tx, const CompanyId& company, CallId call, Instant due) { rt::want(tx, kQueue, company, std::to_string(call.value()), due); }
+void want_call(pg::Tx& tx, const CompanyId& company, CallId call, Instant due) {
+    rt::want(tx, kQueue, company, std::to_string(call.value()), due);
+}
 
 Uuid recording_id(const CompanyId& company, CallId call) { return named(company, call, "recording"); }
 
@@ -95,7 +98,8 @@ Call Call::from(const pg::Fields& f) {
     c.received_at = *f.time("received_at");
     c.paused_since = f.time("paused_since");
     c.trace = tel::TraceContext::parse(f.text("traceparent")).value_or(tel::TraceContext::fresh());
-    c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"), f.time("r_next_at")};
+    c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"),
+                         f.time("r_next_at")};
     c.object_key = f.text("object_key");
     c.state.transcription = job_from(f, "t_");
     c.state.analysis = job_from(f, "a_");
@@ -134,8 +138,26 @@ Job& Call::job(Step step) {
 
 void Call::save_job(pg::Tx& tx, Step step) const {
     const auto& j = *state.job(step);
-    tx.write(sql::save_job, {company, j.id, to_text(step), job_type(), to_text(j.status), j.shunya_job_id, id, j.retries, j.error, j.next_retry_at, j.posted_at, j.started_at, j.finished_at, j.round, j.asks,
-                             j.asked_at, j.reported_at, j.link_until, hashes_[static_cast<int>(step)], j.refusals});
+    tx.write(sql::save_job, {company,
+                             j.id,
+                             to_text(step),
+                             job_type(),
+                             to_text(j.status),
+                             j.shunya_job_id,
+                             id,
+                             j.retries,
+                             j.error,
+                             j.next_retry_at,
+                             j.posted_at,
+                             j.started_at,
+                             j.finished_at,
+                             j.round,
+                             j.asks,
+                             j.asked_at,
+                             j.reported_at,
+                             j.link_until,
+                             hashes_[static_cast<int>(step)],
+                             j.refusals});
 }
 
 template <class M>
@@ -166,12 +188,14 @@ void Call::tell_failure(std::string_view step, const std::string& why, std::vect
     tell_change(0, out);
 }
 
-bool Call::take_transcript(pg::Tx& tx, const Transcript& t, const std::string& hash, Instant received, std::vector<Outgoing>& out) {
+bool Call::take_transcript(pg::Tx& tx, const Transcript& t, const std::string& hash, Instant received,
+                           std::vector<Outgoing>& out) {
     auto& j = job(Step::transcription);
     auto& known = hashes_[static_cast<int>(Step::transcription)];
     bool news = !(state.has_transcript && (known == hash || (transcript_at && received < *transcript_at)));
     if (news) {
-        news = tx.write_counted(sql::save_transcript, {company, id, t.text, t.speaker_labels, t.confidence, t.language, t.words, received}) == 1;
+        news = tx.write_counted(sql::save_transcript,
+                                {company, id, t.text, t.speaker_labels, t.confidence, t.language, t.words, received}) == 1;
         known = hash;
     }
     if (j.status != JobStatus::succeeded) succeeded(j, now);
@@ -219,22 +243,24 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
     save_job(tx, Step::analysis);
     if (!news) return false;
     for (const auto& unknown : machine->unknown) {
-        tx.on_commit([field = unknown.substr(0, unknown.find('='))] {
-            kUnknownValues({field}).inc();
-        });
-        tel::warn("Shunya sent a value that is not known", {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
+        tx.on_commit([field = unknown.substr(0, unknown.find('='))] { kUnknownValues({field}).inc(); });
+        tel::warn("Shunya sent a value that is not known",
+                  {{"company_id", company.value()}, {"call_id", id.value()}, {"field", unknown.substr(0, unknown.find('='))}});
     }
-    publish_analysis(tx, *machine, raw.empty() ? storable(content) : raw, "shunya", received, corrections_of(tx, company, id), out);
+    publish_analysis(tx, *machine, raw.empty() ? storable(content) : raw, "shunya", received, corrections_of(tx, company, id),
+                     out);
     state.has_analysis = true;
     return true;
 }
 
-void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::string& raw, const std::string& by, Instant received, const Corrections& corrections, std::vector<Outgoing>& out) {
+void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::string& raw, const std::string& by, Instant received,
+                            const Corrections& corrections, std::vector<Outgoing>& out) {
     auto counts = corrected(machine, corrections);
-    auto version = tx.one<Version>(sql::save_analysis, {company, id, counts.booking_status, counts.lead_quality, counts.call_outcome_category, counts.objections,
-                                                        counts.sop_compliance_score,
-                                                        counts.sentiment_score, counts.entities, counts.summary, by, counts.model_version, raw,
-                                                        pg::Param::array(counts.unknown), received, machine_values(machine, corrections)})
+    auto version = tx.one<Version>(sql::save_analysis,
+                                   {company, id, counts.booking_status, counts.lead_quality, counts.call_outcome_category,
+                                    counts.objections, counts.sop_compliance_score, counts.sentiment_score, counts.entities,
+                                    counts.summary, by, counts.model_version, raw, pg::Param::array(counts.unknown), received,
+                                    machine_values(machine, corrections)})
                        .version;
     analysis_at = received;
     auto m = about<analysis::v1::AnalysisCompleted>();
@@ -261,7 +287,8 @@ void retell_analysis(pg::Tx& tx, Call& call, CallId folded, std::int64_t told, s
     if (!stored) return;
     auto parsed = JsonDocument::parse(stored->raw);
     tx.write(sql::raise_analysis, {call.company, call.id, told});
-    call.publish_analysis(tx, parsed ? read_analysis(parsed->root()) : Analysis{}, stored->raw, stored->provider, stored->received_at, corrections, out);
+    call.publish_analysis(tx, parsed ? read_analysis(parsed->root()) : Analysis{}, stored->raw, stored->provider,
+                          stored->received_at, corrections, out);
     for (auto& event : out)
         if (auto* m = std::get_if<analysis::v1::AnalysisCompleted>(&event)) m->add_folded(folded.value());
 }

@@ -12,7 +12,8 @@
 #include "pg/tx.hpp"
 #include "telemetry/trace.hpp"
 
-/// A call in its rows: what is known of it, where it stands, and how results become rows and events. Whoever changes anything holds the call's row.
+/// A call in its rows: what is known of it, where it stands, and how results become rows and events. Whoever changes anything
+/// holds the call's row.
 namespace otto::shunya_orchestrator {
 
 /// Calls on their way to an analysis, by their ids (runtime/work_queue.hpp).
@@ -21,20 +22,22 @@ inline constexpr std::string_view kQueue = "shunya-orchestrator";
 void want_call(pg::Tx&, const CompanyId&, CallId, Instant due);
 
 /// What may follow from a step.
-using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>;
+using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                              analysis::v1::AnalysisFailed, changes::v1::RowChanged>;
 
 class Call {
 public:
-    /// As it stands, with its row locked until the transaction ends; nullopt if it is not known here. One that proved to be another call is that call: see `id`.
+    /// As it stands, with its row locked until the transaction ends; nullopt if it is not known here. One that proved to be
+    /// another call is that call: see `id`.
     static std::optional<Call> lock(pg::Tx&, const CompanyId&, CallId);
     static Call from(const pg::Fields&);
 
     CompanyId company;
     CallId id{};
-    CallId at_shunya{};                         ///< what Shunya calls it: its id, or that of a row that proved to be this call
+    CallId at_shunya{};  ///< what Shunya calls it: its id, or that of a row that proved to be this call
     std::string provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, object_key;
     std::optional<Instant> started_at, transcript_at, analysis_at;
-    Instant received_at{}, now{};               ///< `now` is the database's, so that all processes agree
+    Instant received_at{}, now{};  ///< `now` is the database's, so that all processes agree
     std::optional<Instant> paused_since;
     tel::TraceContext trace;
     State state;
@@ -43,11 +46,13 @@ public:
     Job& job(Step);
     void save_job(pg::Tx&, Step) const;
 
-    /// The result of a step. False if it is what was there already, or is older: then nothing was written but the job's end. `received_at`: when it was told.
+    /// The result of a step. False if it is what was there already, or is older: then nothing was written but the job's end.
+    /// `received_at`: when it was told.
     bool take_transcript(pg::Tx&, const Transcript&, const std::string& hash, Instant received, std::vector<Outgoing>&);
     bool take_analysis(pg::Tx&, JsonView, const std::string& hash, Instant received, std::vector<Outgoing>&);
     /// What counts is written and told anew, after a machine's or a person's word. `raw` is the machine's, "{}" if there is none.
-    void publish_analysis(pg::Tx&, const Analysis& machine, const std::string& raw, const std::string& provider, Instant received, const Corrections&, std::vector<Outgoing>&);
+    void publish_analysis(pg::Tx&, const Analysis& machine, const std::string& raw, const std::string& provider, Instant received,
+                          const Corrections&, std::vector<Outgoing>&);
 
     Outgoing submitted(Step) const;
     /// A step was given up.
@@ -62,7 +67,8 @@ private:
     std::optional<std::int64_t> folded_into_;
 };
 
-/// What the machine and people said of the call, if anything, is written and told anew, with a version above `told`; `folded` is what proved to be this call.
+/// What the machine and people said of the call, if anything, is written and told anew, with a version above `told`; `folded` is
+/// what proved to be this call.
 void retell_analysis(pg::Tx&, Call&, CallId folded, std::int64_t told, std::vector<Outgoing>&);
 
 /// Ids of rows are names, so that a transaction that runs again makes the same ones.

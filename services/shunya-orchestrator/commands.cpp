@@ -18,13 +18,16 @@ std::optional<std::string> appointment_date(const api::Inputs& in, Instant recei
     auto text = in.text("appointment_date", 40);
     if (!text) return std::nullopt;
     auto said = parse_spoken_time(*text);
-    if (!said || said->by_name || (!said->moment && said->clock.empty())) api::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with an offset");
-    if (!credible(parse_time(*text), received)) api::refuse_field("appointment_date", "lies before 2000 or more than ten years ahead");
+    if (!said || said->by_name || (!said->moment && said->clock.empty()))
+        api::refuse_field("appointment_date", "takes a time, as 2026-11-21T14:00:00 (the company's) or with an offset");
+    if (!credible(parse_time(*text), received))
+        api::refuse_field("appointment_date", "lies before 2000 or more than ten years ahead");
     return text;
 }
 
 Corrections corrections_in(const http::Request& request) {
-    auto in = api::Inputs::change(request, {.clearable = {"booking_status", "lead_quality", "call_outcome_category", "summary", "appointment_date", "service_type", "address"}});
+    auto in = api::Inputs::change(request, {.clearable = {"booking_status", "lead_quality", "call_outcome_category", "summary",
+                                                          "appointment_date", "service_type", "address"}});
     Corrections out;
     auto give = [&](std::string_view field, std::optional<std::string> value) {
         if (in.has(field)) out.emplace(field, std::move(value));
@@ -70,9 +73,13 @@ http::Response Commands::correct(api::Context& c) const {
     }
     c.audit("analysis.correct", std::to_string(id.value()), fields);
     std::vector<Outgoing> events;
-    call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all, events);
+    call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all,
+                           events);
     for (const auto& event : events) std::visit([&](const auto& m) { emitter_.emit(tx, m, c.request.trace); }, event);
-    tel::info("an analysis was corrected", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"fields", given.size()}});
+    tel::info("an analysis was corrected", {{"company_id", c.company().value()},
+                                            {"call_id", id.value()},
+                                            {"user_id", c.who.user.value()},
+                                            {"fields", given.size()}});
     JsonWriter w;  // as GET of the same path has it, without Shunya's whole answer
     resources::write_analysis(w, tx, c.company(), id);
     return c.ok(w.take());
@@ -83,7 +90,9 @@ http::Response Commands::retry(api::Context& c) const {
         std::string state, why;
         std::optional<std::string> cure;
         std::optional<Instant> since;
-        static Standing from(const pg::Fields& f) { return {f.text("state"), f.text("why"), f.maybe_text("cure"), f.time("since")}; }
+        static Standing from(const pg::Fields& f) {
+            return {f.text("state"), f.text("why"), f.maybe_text("cure"), f.time("since")};
+        }
     };
     struct Began {
         std::string what;
@@ -97,16 +106,28 @@ http::Response Commands::retry(api::Context& c) const {
     if (!state) api::not_found("call");
     auto began = tx.one<Began>(sql::retry_call, {c.company(), id}).what;
     if (began.empty())
-        api::refuse(409, "Nothing failed", "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why + " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
+        api::refuse(409, "Nothing failed",
+                    "Call " + std::to_string(id.value()) + " is " + state->state + ": " + state->why +
+                        " Only a recording that cannot be had, and a transcription or analysis that failed, is tried again.");
     state = tx.one<Standing>(sql::state_of, {c.company(), id});
     JsonWriter detail;
     detail.begin_object().member("began", began);
     c.audit("analysis.retry", std::to_string(id.value()), std::move(detail));
     emitter_.emit(tx, events::row_changed(c.company(), "analysis", std::to_string(id.value()), 0), c.request.trace);
-    tel::info("a call is tried again", {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"began", began}});
+    tel::info("a call is tried again",
+              {{"company_id", c.company().value()}, {"call_id", id.value()}, {"user_id", c.who.user.value()}, {"began", began}});
     JsonWriter w;
-    w.begin_object().member("call_id", id.value()).member("began", began).key("analysis_state").begin_object().member("state", state->state);
-    w.member("since", state->since ? std::optional(to_rfc3339(*state->since)) : std::nullopt).member("why", state->why).member("cure", state->cure).end_object().end_object();
+    w.begin_object()
+        .member("call_id", id.value())
+        .member("began", began)
+        .key("analysis_state")
+        .begin_object()
+        .member("state", state->state);
+    w.member("since", state->since ? std::optional(to_rfc3339(*state->since)) : std::nullopt)
+        .member("why", state->why)
+        .member("cure", state->cure)
+        .end_object()
+        .end_object();
     return c.ok(w.take(), 202);
 }
 

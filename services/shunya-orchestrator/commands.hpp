@@ -14,7 +14,9 @@ public:
     http::Response retry(api::Context&) const;
 
 private:
-    rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> emitter_{"shunya-orchestrator"};
+    rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                analysis::v1::AnalysisFailed, changes::v1::RowChanged>
+        emitter_{"shunya-orchestrator"};
 };
 
 }  // namespace otto::shunya_orchestrator

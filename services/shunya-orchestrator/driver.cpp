@@ -10,8 +10,11 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
-const tel::Gauges kStanding{"otto_shunya_circuit_open", "1: Shunya is left alone because it failed; 0.5: a call that did not fail may try it; 0: all is well."};
-const tel::Counters kSteps{"otto_analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {"step", "outcome"}};
+const tel::Gauges kStanding{
+    "otto_shunya_circuit_open",
+    "1: Shunya is left alone because it failed; 0.5: a call that did not fail may try it; 0: all is well."};
+const tel::Counters kSteps{
+    "otto_analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {"step", "outcome"}};
 
 using namespace providers::shunya;
 
@@ -20,19 +23,24 @@ constexpr Millis kStoreTroubled{30'000};
 constexpr const char* kRefused = "CallRail refuses the company's API key";
 constexpr const char* kRefusedThis = "CallRail refuses this recording to the company's API key, by which it gives others";
 constexpr const char* kRefusedThisCure = "Look at the call at CallRail with the account that the API key belongs to.";
-constexpr Millis kDirectory{1'000};     ///< until it is looked again whether the directory was read
+constexpr Millis kDirectory{1'000};  ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
 
 /// Spreads those that wait for the same moment.
-Millis spread(CallId call, Millis by) { return Millis{static_cast<std::int64_t>(std::hash<CallId>{}(call) * 0x9E3779B97F4A7C15ull >> 33) % std::max<std::int64_t>(by.count(), 1)}; }
+Millis spread(CallId call, Millis by) {
+    return Millis{static_cast<std::int64_t>(std::hash<CallId>{}(call)*0x9E3779B97F4A7C15ull >> 33) %
+                  std::max<std::int64_t>(by.count(), 1)};
+}
 
 std::string_view name_of(const Next& next) { return next.action == Action::fetch_recording ? "recording" : to_text(next.step); }
 
 CallId call_of(const rt::Lease& lease) { return CallId{std::stoll(lease.key)}; }
 
 /// Where a transcript's content stands in an answer.
-JsonView transcript_in(JsonView root) { return root["data"].is_object() ? root["data"] : root["result"].is_object() ? root["result"] : root; }
+JsonView transcript_in(JsonView root) {
+    return root["data"].is_object() ? root["data"] : root["result"].is_object() ? root["result"] : root;
+}
 
 }  // namespace
 
@@ -64,10 +72,14 @@ private:
 };
 
 Driver::Driver(Outside outside, Options options)
-    : outside_(std::move(outside)), options_(std::move(options)), shunya_budget_("shunya-orchestrator", "shunya", {options_.shunya_budget}), callrail_budget_("shunya-orchestrator", "callrail", options_.callrail_budget) {}
+    : outside_(std::move(outside)),
+      options_(std::move(options)),
+      shunya_budget_("shunya-orchestrator", "shunya", {options_.shunya_budget}),
+      callrail_budget_("shunya-orchestrator", "callrail", options_.callrail_budget) {}
 
 void Driver::put_off(pg::Tx& tx, const rt::Lease& lease, std::string_view) const {
-    tx.write(sql::pause_call, {lease.company, call_of(lease), "A step failed for a reason of Otto's own", "It is tried again by itself. If it lasts: the operators' log says why (deploy/logs)."});
+    tx.write(sql::pause_call, {lease.company, call_of(lease), "A step failed for a reason of Otto's own",
+                               "It is tried again by itself. If it lasts: the operators' log says why (deploy/logs)."});
 }
 
 void Driver::emit(pg::Tx& tx, const Call& call, const std::vector<Outgoing>& events) const {
@@ -95,7 +107,8 @@ std::optional<Instant> Driver::not_now_recording(pg::Tx& tx, Call& call, Leave& 
         keep_waiting(tx, call, kRefused, key, *wait);
         return call.state.recording.next_at;
     }
-    if (auto wait = callrail_budget_.take(tx, who->account_id, call.now)) return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
+    if (auto wait = callrail_budget_.take(tx, who->account_id, call.now))
+        return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
     return std::nullopt;
 }
 
@@ -126,11 +139,14 @@ std::optional<Instant> Driver::not_now(pg::Tx& tx, Call& call, const Next& next,
     return call.now + wait;
 }
 
-std::string Driver::key_of(const CompanyId& company) const { return key_mark(outside_.credentials(company).value_or(RecordingSource{})); }
+std::string Driver::key_of(const CompanyId& company) const {
+    return key_mark(outside_.credentials(company).value_or(RecordingSource{}));
+}
 
 /// For another API key: whoever gives the company one wakes it. No attempt is used up.
 void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& why, const std::string& key, Millis wait) {
-    auto cure = "Set a key that may see this account's calls (POST /api/v1/company/set-callrail-api-key/" + call.company.value() + "): what waits goes on by itself.";
+    auto cure = "Set a key that may see this account's calls (POST /api/v1/company/set-callrail-api-key/" + call.company.value() +
+                "): what waits goes on by itself.";
     call.state.recording.next_at = call.now + wait + spread(call.id, wait / 4);
     tx.write(sql::recording_refused, {call.company, call.id, why, cure, key, *call.state.recording.next_at});
     tx.write(sql::pause_call, {call.company, call.id, why, cure});
@@ -153,9 +169,7 @@ std::optional<Instant> Driver::begin(pg::Tx& tx, const CompanyId& company, CallI
     return at;
 }
 
-void Driver::show_breaker() const {
-    kStanding().set(breaker_.standing(clock_now()));
-}
+void Driver::show_breaker() const { kStanding().set(breaker_.standing(clock_now())); }
 
 /// What a turn says of Shunya: a failure ends it, so the last answer is what counts.
 void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
@@ -164,8 +178,10 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
         return error && (error->kind == ApiError::Kind::no_answer || error->kind == ApiError::Kind::broken);
     };
     const Asker who{lease.company, lease.key};
-    if (broken(found.accepted) || broken(found.told) || broken(found.content)) breaker_.failed(who, lease.others_wait(), clock_now());
-    else breaker_.worked(who);
+    if (broken(found.accepted) || broken(found.told) || broken(found.content))
+        breaker_.failed(who, lease.others_wait(), clock_now());
+    else
+        breaker_.worked(who);
     show_breaker();
 }
 
@@ -173,7 +189,8 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
 void Driver::judge_key(const Asker& who, Found& found) {
     if (found.key.empty()) return;
     if (std::holds_alternative<NotLetIn>(*found.recording)) {
-        if (!refused_keys_.refused(found.key, who, clock_now())) found.recording = Again{kRefusedThis, refused_keys_.pause(), kRefusedThisCure, ""};
+        if (!refused_keys_.refused(found.key, who, clock_now()))
+            found.recording = Again{kRefusedThis, refused_keys_.pause(), kRefusedThisCure, ""};
     } else if (!std::holds_alternative<Again>(*found.recording)) {
         refused_keys_.let_in(found.key, who);
     }
@@ -193,9 +210,11 @@ void Driver::ask_shunya(const Call& call, const Next& next, Found& found) {
         }
         return;
     }
-    // A transcription has a state that can be asked for; an analysis is there or is not, except while nobody knows whether it was begun.
+    // A transcription has a state that can be asked for; an analysis is there or is not, except while nobody knows whether it was
+    // begun.
     if (!job.reported_at && (transcription || job.open())) {
-        found.told = transcription ? shunya.transcription_status(caller, call.at_shunya) : shunya.analysis_status(caller, call.at_shunya);
+        found.told =
+            transcription ? shunya.transcription_status(caller, call.at_shunya) : shunya.analysis_status(caller, call.at_shunya);
         told(job, *found.told, call.now, options_.rules);
         if (!job.reported_at || job.over()) return;
     }
@@ -213,21 +232,28 @@ void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& 
     if (!fetched) return;
     auto key = recording_key(call.company.value(), call.id.value(), fetched->format);
     if (auto put = outside_.store.put(key, std::move(fetched->file)); !put) {
-        tel::error("a recording could not be stored", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", put.error().describe()}});
+        tel::error("a recording could not be stored",
+                   {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", put.error().describe()}});
         found.recording = Again{"it could not be stored: " + put.error().message, kStoreTroubled};
         return;
     }
     found.stored_key = std::move(key);
 }
 
-void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recording::Status status, const std::string& why, const pg::Param& cure, const pg::Param& key, std::vector<Outgoing>& events) const {
+void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recording::Status status, const std::string& why,
+                               const pg::Param& cure, const pg::Param& key, std::vector<Outgoing>& events) const {
     call.state.recording.status = status;
     tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure, key});
     call.tell_failure("recording", why, events);
-    tel::warn("a recording cannot be had", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"status", to_text(status)}, {"why", why}, {"trace_id", call.trace.trace_id_hex()}});
+    tel::warn("a recording cannot be had", {{"company_id", call.company.value()},
+                                            {"call_id", call.id.value()},
+                                            {"status", to_text(status)},
+                                            {"why", why},
+                                            {"trace_id", call.trace.trace_id_hex()}});
 }
 
-std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before, const Found& found, std::vector<Outgoing>& events) {
+std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before, const Found& found,
+                                     std::vector<Outgoing>& events) {
     auto& r = call.state.recording;
     if (r.status != Recording::Status::pending) return "known already";
     auto* refused = std::get_if<NotLetIn>(&*found.recording);
@@ -239,7 +265,8 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     }
     if (refused) {
         keep_waiting(tx, call, kRefused, found.key, refused_keys_.pause());
-        tel::warn("CallRail refuses a company's API key: its recordings wait for another one", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", refused->why}});
+        tel::warn("CallRail refuses a company's API key: its recordings wait for another one",
+                  {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", refused->why}});
         return "not let in";
     }
     if (call.paused_since) {
@@ -249,19 +276,24 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     }
     const auto& give_up = options_.rules.give_up;
     auto age = std::chrono::duration_cast<Millis>(call.now - r.since);
-    auto given_up = [&](Recording::Status status, const std::string& why, const std::string& cure = "", bool another_key = false) {
-        give_up_recording(tx, call, before, status, why, cure.empty() ? pg::Param(nullptr) : pg::Param(cure), another_key ? pg::Param(found.key) : pg::Param(nullptr), events);
+    auto given_up = [&](Recording::Status status, const std::string& why, const std::string& cure = "",
+                        bool another_key = false) {
+        give_up_recording(tx, call, before, status, why, cure.empty() ? pg::Param(nullptr) : pg::Param(cure),
+                          another_key ? pg::Param(found.key) : pg::Param(nullptr), events);
     };
     auto again = [&](const std::string& why, Millis pause, const std::string& cure = "") {
         ++r.attempts;
         r.next_at = call.now + pause;
-        tx.write(sql::recording_again, {call.company, call.id, r.attempts, why, *r.next_at, cure.empty() ? pg::Param(nullptr) : pg::Param(cure)});
+        tx.write(sql::recording_again,
+                 {call.company, call.id, r.attempts, why, *r.next_at, cure.empty() ? pg::Param(nullptr) : pg::Param(cure)});
     };
     if (auto* fetched = std::get_if<Fetched>(&*found.recording)) {
         r.status = Recording::Status::stored;
         std::optional<std::int64_t> seconds;
         if (fetched->seconds) seconds = std::llround(*fetched->seconds);
-        tx.write(sql::recording_stored, {call.company, call.id, found.stored_key, std::string(fetched->format), static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
+        tx.write(sql::recording_stored,
+                 {call.company, call.id, found.stored_key, std::string(fetched->format),
+                  static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
         call.object_key = found.stored_key;
         if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
             call.job(Step::transcription);
@@ -288,7 +320,10 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     }
     const auto& failure = std::get<Again>(*found.recording);
     if (!failure.detail.empty())
-        tel::warn("a recording's address cannot be reached", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", failure.detail}, {"trace_id", call.trace.trace_id_hex()}});
+        tel::warn("a recording's address cannot be reached", {{"company_id", call.company.value()},
+                                                              {"call_id", call.id.value()},
+                                                              {"why", failure.detail},
+                                                              {"trace_id", call.trace.trace_id_hex()}});
     if (age >= give_up) {
         given_up(Recording::Status::manual_review, failure.why, failure.cure);
         return "manual review";
@@ -298,14 +333,16 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
 }
 
 /// A result counts whatever has become of the job meanwhile. nullopt: there was none.
-std::optional<std::string> Driver::settle_content(pg::Tx& tx, Call& call, Step step, const Found& found, std::vector<Outgoing>& events) {
+std::optional<std::string> Driver::settle_content(pg::Tx& tx, Call& call, Step step, const Found& found,
+                                                  std::vector<Outgoing>& events) {
     auto* content = found.content ? std::get_if<Content>(&*found.content) : nullptr;
     if (!content) return std::nullopt;
     auto parsed = JsonDocument::parse(content->json);
     auto root = parsed ? parsed->root() : JsonView{};
     bool taken = false;
     if (step == Step::transcription) {
-        if (auto t = read_transcript(root)) taken = call.take_transcript(tx, *t, output_hash(transcript_in(root)), call.now, events);
+        if (auto t = read_transcript(root))
+            taken = call.take_transcript(tx, *t, output_hash(transcript_in(root)), call.now, events);
     } else if (auto analysis = analysis_in(root); analysis.exists()) {
         taken = call.take_analysis(tx, analysis, output_hash(analysis), call.now, events);
     }
@@ -328,24 +365,35 @@ std::string Driver::settle(pg::Tx& tx, Call& call, const Begun& begun, const Fou
     if (found.accepted) turn = posted(job, step, *found.accepted, call.now, options_.rules);
     if (found.told) turn = told(job, *found.told, call.now, options_.rules);
     if (found.content && !job.over()) {
-        if (auto* error = std::get_if<ApiError>(&*found.content)) turn = failed(job, *error, call.now, options_.rules);
-        else turn = missed(job, call.now, options_.rules, std::string("what Shunya sent holds no ") + (step == Step::transcription ? "transcript" : "analysis"));
+        if (auto* error = std::get_if<ApiError>(&*found.content))
+            turn = failed(job, *error, call.now, options_.rules);
+        else
+            turn = missed(job, call.now, options_.rules,
+                          std::string("what Shunya sent holds no ") + (step == Step::transcription ? "transcript" : "analysis"));
     }
     call.save_job(tx, step);
     if (!job.shunya_job_id.empty() && job.shunya_job_id != known_as) events.push_back(call.submitted(step));
     if (turn.gave_up) {
         call.tell_failure(to_text(step), job.error.value_or(""), events);
-        tel::warn("a step is given up", {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"step", to_text(step)}, {"why", job.error.value_or("")}, {"trace_id", call.trace.trace_id_hex()}});
+        tel::warn("a step is given up", {{"company_id", call.company.value()},
+                                         {"call_id", call.id.value()},
+                                         {"step", to_text(step)},
+                                         {"why", job.error.value_or("")},
+                                         {"trace_id", call.trace.trace_id_hex()}});
     }
-    if (!turn.paused.empty()) tx.write(sql::pause_call, {call.company, call.id, turn.paused, nullptr});
-    else if (call.paused_since) tx.write(sql::resume_call, {call.company, call.id});
+    if (!turn.paused.empty())
+        tx.write(sql::pause_call, {call.company, call.id, turn.paused, nullptr});
+    else if (call.paused_since)
+        tx.write(sql::resume_call, {call.company, call.id});
     return turn.outcome;
 }
 
 Driver::Found Driver::ask(const Begun& begun, const std::function<bool()>& stopping) {
     Found found;
-    if (begun.step.action == Action::fetch_recording) fetch(begun.call, found, stopping);
-    else ask_shunya(begun.call, begun.step, found);
+    if (begun.step.action == Action::fetch_recording)
+        fetch(begun.call, found, stopping);
+    else
+        ask_shunya(begun.call, begun.step, found);
     return found;
 }
 
@@ -360,14 +408,25 @@ std::optional<Instant> Driver::next(rt::Lease& lease) {
     if (!lease.held() || !begun) return at;
     auto started = std::chrono::steady_clock::now();
     auto found = ask(*begun, [&lease] { return lease.stopping(); });
-    if (begun->step.action == Action::fetch_recording) judge_key({lease.company, lease.key}, found);
-    else judge_shunya(lease, found);
-    std::string outcome = "lease lost";  // whoever holds it goes on from the rows; what was found here is dropped, and found again
+    if (begun->step.action == Action::fetch_recording)
+        judge_key({lease.company, lease.key}, found);
+    else
+        judge_shunya(lease, found);
+    std::string outcome =
+        "lease lost";  // whoever holds it goes on from the rows; what was found here is dropped, and found again
     auto tell = [&] {
         const auto& step = begun->step;
         kSteps({std::string(name_of(step)), outcome}).inc();
-        tel::info("analysis step", {{"company_id", lease.company.value()}, {"call_id", id.value()}, {"step", name_of(step)}, {"action", step.action == Action::post ? "post" : step.action == Action::ask ? "ask" : "fetch"},
-                                    {"outcome", outcome}, {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()}, {"trace_id", begun->call.trace.trace_id_hex()}});
+        tel::info("analysis step",
+                  {{"company_id", lease.company.value()},
+                   {"call_id", id.value()},
+                   {"step", name_of(step)},
+                   {"action", step.action == Action::post  ? "post"
+                              : step.action == Action::ask ? "ask"
+                                                           : "fetch"},
+                   {"outcome", outcome},
+                   {"ms", std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - started).count()},
+                   {"trace_id", begun->call.trace.trace_id_hex()}});
     };
     try {
         at = lease.settle([&](pg::Tx& tx) -> std::optional<Instant> {

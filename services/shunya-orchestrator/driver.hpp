@@ -16,14 +16,16 @@ namespace otto::shunya_orchestrator {
 
 /// Does the next step of a call that is due, and says when the one after that is: the author of the queue `kQueue`.
 ///
-/// A step is: a look at the call's rows; for a post, a note that it is about to be made, committed; the call to the outside, with no transaction open; then, with the
-/// call locked and the lease still ours, what came of it. Whoever dies on the way leaves a lease that runs out, and the next one goes on from the rows. Thread-safe.
+/// A step is: a look at the call's rows; for a post, a note that it is about to be made, committed; the call to the outside, with
+/// no transaction open; then, with the call locked and the lease still ours, what came of it. Whoever dies on the way leaves a
+/// lease that runs out, and the next one goes on from the rows. Thread-safe.
 class Driver {
 public:
     /// What is asked, and may be stood in for.
     struct Outside {
         providers::shunya::Client& shunya;
-        std::function<FetchOutcome(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping)> fetch;
+        std::function<FetchOutcome(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping)>
+            fetch;
         /// What the company has at CallRail: API key and account; empty if nothing. nullopt: not known yet, ask again shortly.
         std::function<std::optional<RecordingSource>(const CompanyId&)> credentials;
         providers::ObjectStore& store;
@@ -31,9 +33,11 @@ public:
     };
     struct Options {
         Rules rules;
-        rt::Limit shunya_budget{600, Millis{60'000}};                                        ///< of one company
-        std::vector<rt::Limit> callrail_budget{{600, Millis{3'600'000}}, {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
-        bool shunya_known = true;                                                            ///< false: nobody has set the secret that Shunya wants
+        rt::Limit shunya_budget{600, Millis{60'000}};  ///< of one company
+        std::vector<rt::Limit> callrail_budget{
+            {600, Millis{3'600'000}},
+            {9'000, Millis{86'400'000}}};  ///< of one CallRail account, whatever the companies that share it
+        bool shunya_known = true;          ///< false: nobody has set the secret that Shunya wants
     };
     Driver(Outside, Options);
 
@@ -47,8 +51,8 @@ private:
     /// What the outside said in a turn.
     struct Found {
         std::optional<FetchOutcome> recording;
-        std::string stored_key;                 ///< where it was put
-        std::string key;                        ///< the mark of the API key it was asked with
+        std::string stored_key;  ///< where it was put
+        std::string key;         ///< the mark of the API key it was asked with
         std::optional<providers::shunya::Reply<providers::shunya::Accepted>> accepted;
         std::optional<providers::shunya::Reply<providers::shunya::JobState>> told;
         std::optional<providers::shunya::Reply<providers::shunya::Content>> content;
@@ -71,7 +75,8 @@ private:
     std::string key_of(const CompanyId&) const;
     void keep_waiting(pg::Tx&, Call&, const std::string& why, const std::string& key, Millis wait);
     std::string settle_recording(pg::Tx&, Call&, const Call& before, const Found&, std::vector<Outgoing>&);
-    void give_up_recording(pg::Tx&, Call&, const Call& before, Recording::Status, const std::string& why, const pg::Param& cure, const pg::Param& key, std::vector<Outgoing>&) const;
+    void give_up_recording(pg::Tx&, Call&, const Call& before, Recording::Status, const std::string& why, const pg::Param& cure,
+                           const pg::Param& key, std::vector<Outgoing>&) const;
     void emit(pg::Tx&, const Call&, const std::vector<Outgoing>&) const;
     void judge_key(const Asker&, Found&);
     void judge_shunya(rt::Lease&, const Found&);
@@ -82,7 +87,9 @@ private:
     rt::Budgets shunya_budget_, callrail_budget_;
     RefusedKeys refused_keys_;
     Breaker breaker_;
-    rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> emitter_{"shunya-orchestrator"};
+    rt::Emitter<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                analysis::v1::AnalysisFailed, changes::v1::RowChanged>
+        emitter_{"shunya-orchestrator"};
 };
 
 }  // namespace otto::shunya_orchestrator

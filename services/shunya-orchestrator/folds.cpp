@@ -10,7 +10,8 @@ namespace {
 int progress_of(const State& s) {
     auto begun = [&](Step step) {
         const auto& job = s.job(step);
-        return job && (job->posted_at || job->status == JobStatus::running || job->status == JobStatus::succeeded) && job->status != JobStatus::failed && job->status != JobStatus::timeout;
+        return job && (job->posted_at || job->status == JobStatus::running || job->status == JobStatus::succeeded) &&
+               job->status != JobStatus::failed && job->status != JobStatus::timeout;
     };
     if (s.has_analysis) return 4;
     if (begun(Step::analysis)) return 3;
@@ -18,7 +19,9 @@ int progress_of(const State& s) {
     return begun(Step::transcription) ? 1 : 0;
 }
 
-int worth_of(const Recording& r) { return r.status == Recording::Status::stored ? 2 : r.status == Recording::Status::pending ? 1 : 0; }
+int worth_of(const Recording& r) {
+    return r.status == Recording::Status::stored ? 2 : r.status == Recording::Status::pending ? 1 : 0;
+}
 
 struct Mark {
     bool known;
@@ -39,7 +42,8 @@ struct Row {
 }  // namespace
 
 rt::Outcome Folds::take(rt::In<calls::v1::CallFolded> in, pg::Tx& tx,
-                        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>& out) const {
+                        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                                analysis::v1::AnalysisFailed, changes::v1::RowChanged>& out) const {
     const CompanyId company{in.event.company_id()};
     const CallId from{in.event.from()};
     CallId into{in.event.into()};
@@ -49,7 +53,9 @@ rt::Outcome Folds::take(rt::In<calls::v1::CallFolded> in, pg::Tx& tx,
     if (!marked->known) return rt::Outcome::done();  // what comes of it later is the other one's
     rt::unwant(tx, kQueue, company, std::to_string(from.value()));
     auto gone = tx.one<Call>(sql::call_state, {company, from});
-    for (auto next = tx.maybe<Into>(sql::folded_into, {company, into}); next && next->id; next = tx.maybe<Into>(sql::folded_into, {company, into})) into = CallId{*next->id};
+    for (auto next = tx.maybe<Into>(sql::folded_into, {company, into}); next && next->id;
+         next = tx.maybe<Into>(sql::folded_into, {company, into}))
+        into = CallId{*next->id};
     auto known = tx.write_counted(sql::stand_in, {company, from, into, in.event.version() - 1}) == 0;
     auto kept = known ? Call::lock(tx, company, into) : std::nullopt;
     if (kept) into = kept->id;
@@ -84,10 +90,15 @@ rt::Outcome Folds::take(rt::In<calls::v1::CallFolded> in, pg::Tx& tx,
     std::vector<Outgoing> events;
     if (said) retell_analysis(tx, *call, from, told, events);
     auto next = next_step(call->state, call->now, rules_);
-    if (next.action == Action::none) rt::unwant(tx, kQueue, company, std::to_string(into.value()));
-    else want_call(tx, company, into, next.at);
+    if (next.action == Action::none)
+        rt::unwant(tx, kQueue, company, std::to_string(into.value()));
+    else
+        want_call(tx, company, into, next.at);
     for (auto& event : events) std::visit([&](auto& m) { out.emit(m); }, event);
-    tel::info("two rows proved to be one call", {{"company_id", company.value()}, {"call_id", from.value()}, {"into", into.value()}, {"goes_on_with", further ? "the younger one's" : "the older one's"},
+    tel::info("two rows proved to be one call", {{"company_id", company.value()},
+                                                 {"call_id", from.value()},
+                                                 {"into", into.value()},
+                                                 {"goes_on_with", further ? "the younger one's" : "the older one's"},
                                                  {"trace_id", in.meta.trace.trace_id_hex()}});
     return rt::Outcome::done();
 }

@@ -30,25 +30,29 @@ std::optional<Step> named_step(std::string_view event) {
 }
 
 void count(pg::Tx& tx, Step step, std::string_view outcome) {
-    tx.on_commit([step = std::string(to_text(step)), outcome = std::string(outcome)] {
-        kReports({step, outcome}).inc();
-    });
+    tx.on_commit([step = std::string(to_text(step)), outcome = std::string(outcome)] { kReports({step, outcome}).inc(); });
 }
 
 /// What a report says, and of which step.
 struct Said {
-    Said(const routed::v1::JobReported& event, const std::optional<OfJob>& of_job, const Call& call) : parsed(JsonDocument::parse(event.receipt().raw_body())), body(parsed ? parsed->root() : JsonView{}) {
+    Said(const routed::v1::JobReported& event, const std::optional<OfJob>& of_job, const Call& call)
+        : parsed(JsonDocument::parse(event.receipt().raw_body())), body(parsed ? parsed->root() : JsonView{}) {
         content = body["result"].is_object() ? body["result"] : body["data"];
         transcript = read_transcript(content);
         analysis = analysis_in(content);
         progress = providers::shunya::progress_of(event.job().status(), event.job().event_type()).value_or(Progress::running);
         // The event's name says which step it is; then the job; then what it holds; then what is under way.
         auto named = named_step(event.job().event_type());
-        if (named) step = *named;
-        else if (of_job) step = of_job->step;
-        else if (analysis.exists()) step = Step::analysis;
-        else if (transcript) step = Step::transcription;
-        else step = call.state.has_transcript ? Step::analysis : Step::transcription;
+        if (named)
+            step = *named;
+        else if (of_job)
+            step = of_job->step;
+        else if (analysis.exists())
+            step = Step::analysis;
+        else if (transcript)
+            step = Step::transcription;
+        else
+            step = call.state.has_transcript ? Step::analysis : Step::transcription;
     }
     Result<JsonDocument> parsed;
     JsonView body, content, analysis;
@@ -67,9 +71,11 @@ Taken take_done(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobR
     auto received = from_micros(event.receipt().received_at_us());
     Taken taken;
     if (said.step == Step::transcription && said.transcript) {
-        taken.outcome = call.take_transcript(tx, *said.transcript, output_hash(said.content), received, events) ? "taken" : "known already";
+        taken.outcome =
+            call.take_transcript(tx, *said.transcript, output_hash(said.content), received, events) ? "taken" : "known already";
     } else if (said.step == Step::analysis && said.analysis.exists()) {
-        taken.outcome = call.take_analysis(tx, said.analysis, output_hash(said.analysis), received, events) ? "taken" : "known already";
+        taken.outcome =
+            call.take_analysis(tx, said.analysis, output_hash(said.analysis), received, events) ? "taken" : "known already";
     } else if (call.state.has_result(said.step)) {
         taken = {"known already", false};
     } else {
@@ -89,13 +95,16 @@ Taken take_done(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobR
     return taken;
 }
 
-Taken take_failed(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobReported& event, const Rules& rules, std::vector<Outgoing>& events) {
+Taken take_failed(pg::Tx& tx, Call& call, const Said& said, const routed::v1::JobReported& event, const Rules& rules,
+                  std::vector<Outgoing>& events) {
     if (call.state.has_result(said.step)) return {"too late", false};
     const auto& id = event.job().shunya_job_id();
     auto& job = call.job(said.step);
     bool other = !id.empty() && !job.shunya_job_id.empty() && id != job.shunya_job_id;
     if (job.over() || !job.posted_at || other) return {"known already", false};  // told before, or of a round that is over
-    auto error = said.body["error"].exists() && !said.body["error"].is_null() ? said.body["error"] : said.content["error"].exists() ? said.content["error"] : said.content;
+    auto error = said.body["error"].exists() && !said.body["error"].is_null() ? said.body["error"]
+                 : said.content["error"].exists()                             ? said.content["error"]
+                                                                              : said.content;
     auto turn = failed(job, providers::shunya::error_of(error), call.now, rules);
     if (job.shunya_job_id.empty()) job.shunya_job_id = id;
     call.save_job(tx, said.step);
@@ -105,7 +114,9 @@ Taken take_failed(pg::Tx& tx, Call& call, const Said& said, const routed::v1::Jo
 
 }  // namespace
 
-bool has_recording(std::string_view status, std::string_view recording_url) { return !recording_url.empty() && (status == "completed" || status == "voicemail"); }
+bool has_recording(std::string_view status, std::string_view recording_url) {
+    return !recording_url.empty() && (status == "completed" || status == "voicemail");
+}
 
 void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx& tx, rt::Out<>&) const {
     // Of several versions of a call the newest counts.
@@ -118,15 +129,19 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
     pg::Columns columns(16);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
-        columns.row({e.company_id(), e.call_id(), e.version(), e.provider(), e.provider_call_id(), e.phone(), e.status(), uuid_or_null(e.contact_card_id()), uuid_or_null(e.lead_id()),
-                     e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(), e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
-                     from_micros(e.received_at_us()), in->meta.trace.traceparent(), recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url())});
+        columns.row({e.company_id(), e.call_id(), e.version(), e.provider(), e.provider_call_id(), e.phone(), e.status(),
+                     uuid_or_null(e.contact_card_id()), uuid_or_null(e.lead_id()),
+                     e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(),
+                     e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
+                     from_micros(e.received_at_us()), in->meta.trace.traceparent(),
+                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url())});
     }
     tx.write(sql::save_calls, columns.params());
 }
 
 rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
-                          rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>& out) const {
+                          rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                                  analysis::v1::AnalysisFailed, changes::v1::RowChanged>& out) const {
     const auto& report = in.event.job();
     CompanyId company{in.event.company_id()};
     std::optional<OfJob> of_job;
@@ -136,19 +151,23 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
     if (of_job && report.call_id() != 0 && of_job->call.value() != report.call_id()) {
         auto named = Call::lock(tx, company, CallId{report.call_id()});
         if (!call || !named || call->id != named->id)
-            return rt::Outcome::reject("the report names the job of call " + std::to_string(of_job->call.value()) + " and call " + std::to_string(report.call_id()));
+            return rt::Outcome::reject("the report names the job of call " + std::to_string(of_job->call.value()) + " and call " +
+                                       std::to_string(report.call_id()));
     }
     if (!call) return rt::Outcome::ignored("its call is not known here");
-    // Two rows that proved to be one call may both have been begun at Shunya; of the one that is not gone on with only a result counts that is not there yet.
+    // Two rows that proved to be one call may both have been begun at Shunya; of the one that is not gone on with only a result
+    // counts that is not there yet.
     bool of_the_other = of_job ? of_job->call != call->id : report.call_id() != call->at_shunya.value();
 
     const Said said(in.event, of_job, *call);
     bool result = said.step == Step::transcription ? said.transcript.has_value() : said.analysis.exists();
-    if (of_the_other && (said.progress == Progress::failed || (said.progress == Progress::done && (!result || call->state.has_result(said.step)))))
+    if (of_the_other && (said.progress == Progress::failed ||
+                         (said.progress == Progress::done && (!result || call->state.has_result(said.step)))))
         return rt::Outcome::ignored("its call goes on with what another row of it began");
     if (said.progress != Progress::done && said.progress != Progress::failed) return rt::Outcome::ignored("a report of progress");
     std::vector<Outgoing> events;
-    auto [outcome, work] = said.progress == Progress::done ? take_done(tx, *call, said, in.event, events) : take_failed(tx, *call, said, in.event, rules_, events);
+    auto [outcome, work] = said.progress == Progress::done ? take_done(tx, *call, said, in.event, events)
+                                                           : take_failed(tx, *call, said, in.event, rules_, events);
     if (work) {
         // The state as it is now decides; workers see it once this is committed.
         auto next = next_step(call->state, call->now, rules_);
@@ -156,7 +175,11 @@ rt::Outcome Reports::take(rt::In<routed::v1::JobReported> in, pg::Tx& tx,
     }
     for (auto& event : events) std::visit([&](auto& m) { out.emit(m); }, event);
     count(tx, said.step, outcome);
-    tel::info("shunya reported", {{"company_id", company.value()}, {"call_id", call->id.value()}, {"step", to_text(said.step)}, {"status", report.status()}, {"outcome", outcome},
+    tel::info("shunya reported", {{"company_id", company.value()},
+                                  {"call_id", call->id.value()},
+                                  {"step", to_text(said.step)},
+                                  {"status", report.status()},
+                                  {"outcome", outcome},
                                   {"trace_id", in.meta.trace.trace_id_hex()}});
     return rt::Outcome::done();
 }

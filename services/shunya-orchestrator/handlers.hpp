@@ -6,7 +6,8 @@
 
 namespace otto::shunya_orchestrator {
 
-/// Whether a call, as it stands, has something to analyse: it is over, somebody or a machine spoke, and the provider has a recording.
+/// Whether a call, as it stands, has something to analyse: it is over, somebody or a machine spoke, and the provider has a
+/// recording.
 bool has_recording(std::string_view status, std::string_view recording_url);
 
 /// Calls as lead-pipeline records them: one with a recording is to be worked on, once.
@@ -20,19 +21,22 @@ class Reports {
 public:
     explicit Reports(Rules rules) : rules_(std::move(rules)) {}
     rt::Outcome take(rt::In<routed::v1::JobReported>, pg::Tx&,
-                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
+                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                             analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
 
 private:
     Rules rules_;
 };
 
-/// Rows that proved to be one call: what was had or begun for the one that goes is the other's from now on. Nothing is paid for again: of two that were begun the one goes on that is further on its way, of
-/// two as far the one that stays; the other's rows are kept under the id that went, and end. People's corrections of both count.
+/// Rows that proved to be one call: what was had or begun for the one that goes is the other's from now on. Nothing is paid for
+/// again: of two that were begun the one goes on that is further on its way, of two as far the one that stays; the other's rows
+/// are kept under the id that went, and end. People's corrections of both count.
 class Folds {
 public:
     explicit Folds(Rules rules) : rules_(std::move(rules)) {}
     rt::Outcome take(rt::In<calls::v1::CallFolded>, pg::Tx&,
-                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
+                     rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                             analysis::v1::AnalysisFailed, changes::v1::RowChanged>&) const;
 
 private:
     Rules rules_;

@@ -14,11 +14,13 @@ namespace otto::shunya_orchestrator {
 /// What tells one company's API key and account from another, and is neither; "" if there is no key.
 std::string key_mark(const RecordingSource&);
 
-/// Begins anew what waits for another API key than it was tried with, or was given up for want of one, once its company has it; also what waited when the process began. One thread.
+/// Begins anew what waits for another API key than it was tried with, or was given up for want of one, once its company has it;
+/// also what waited when the process began. One thread.
 class KeyWatch {
 public:
     /// Marks by company; nullopt: not known yet. `generation` rises with every change of them.
-    KeyWatch(std::function<std::optional<std::map<CompanyId, std::string>>()> marks, std::function<std::uint64_t()> generation) : marks_(std::move(marks)), generation_(std::move(generation)) {}
+    KeyWatch(std::function<std::optional<std::map<CompanyId, std::string>>()> marks, std::function<std::uint64_t()> generation)
+        : marks_(std::move(marks)), generation_(std::move(generation)) {}
     void look(pg::Connection&);
 
 private:

@@ -8,20 +8,22 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
-using providers::shunya::Progress;
 using providers::shunya::ApiError;
+using providers::shunya::Progress;
 
-constexpr Millis kUnreachable{10'000};   ///< until it is tried again whether Shunya is back
-constexpr Millis kNotLetIn{60'000};      ///< until it is tried again whether the token was put right
-constexpr Millis kLinkLeft{600'000};     ///< a link must be good for so long when it is posted
-constexpr int kMostTries = 5;            ///< of what Shunya refuses but may take later, and of jobs that it says failed
+constexpr Millis kUnreachable{10'000};  ///< until it is tried again whether Shunya is back
+constexpr Millis kNotLetIn{60'000};     ///< until it is tried again whether the token was put right
+constexpr Millis kLinkLeft{600'000};    ///< a link must be good for so long when it is posted
+constexpr int kMostTries = 5;           ///< of what Shunya refuses but may take later, and of jobs that it says failed
 
 /// When a job is asked for next, or posted.
 Next due(Step step, const Job& job, Instant now, const Rules& rules) {
-    if (job.status == JobStatus::pending) return {job.posted_at ? Action::ask : Action::post, step, job.next_retry_at.value_or(now)};
+    if (job.status == JobStatus::pending)
+        return {job.posted_at ? Action::ask : Action::post, step, job.next_retry_at.value_or(now)};
     if (job.next_retry_at) return {Action::ask, step, *job.next_retry_at};
     if (job.reported_at) return {Action::ask, step, now};
-    auto pause = rules.poll_after.at(std::min<std::size_t>(static_cast<std::size_t>(std::max(job.asks, 0)), rules.poll_after.size() - 1));
+    auto pause =
+        rules.poll_after.at(std::min<std::size_t>(static_cast<std::size_t>(std::max(job.asks, 0)), rules.poll_after.size() - 1));
     auto since = job.asked_at ? *job.asked_at : job.posted_at.value_or(now);
     auto at = since + pause;
     // The last question comes when the time is over.
@@ -72,11 +74,16 @@ std::optional<Step> step_from(std::string_view text) {
 
 std::string_view to_text(JobStatus s) {
     switch (s) {
-        case JobStatus::pending: return "pending";
-        case JobStatus::running: return "running";
-        case JobStatus::succeeded: return "succeeded";
-        case JobStatus::failed: return "failed";
-        case JobStatus::timeout: return "timeout";
+        case JobStatus::pending:
+            return "pending";
+        case JobStatus::running:
+            return "running";
+        case JobStatus::succeeded:
+            return "succeeded";
+        case JobStatus::failed:
+            return "failed";
+        case JobStatus::timeout:
+            return "timeout";
     }
     return "";
 }
@@ -89,10 +96,14 @@ JobStatus job_status_from(std::string_view text) {
 
 std::string_view to_text(Recording::Status s) {
     switch (s) {
-        case Recording::Status::pending: return "pending";
-        case Recording::Status::stored: return "stored";
-        case Recording::Status::unavailable: return "unavailable";
-        case Recording::Status::manual_review: return "manual_review";
+        case Recording::Status::pending:
+            return "pending";
+        case Recording::Status::stored:
+            return "stored";
+        case Recording::Status::unavailable:
+            return "unavailable";
+        case Recording::Status::manual_review:
+            return "manual_review";
     }
     return "";
 }
@@ -107,7 +118,9 @@ Result<std::vector<Millis>> parse_polls(std::string_view text) {
     std::vector<Millis> out;
     for (const auto& part : split_list(text)) {
         auto one = app::parse_duration(part);
-        if (!one || *one <= Millis{0}) return Error("OTTO_SHUNYA_POLL_AFTER holds '" + clip_utf8(part, 40) + "'", "it takes durations, as in 120s,300s,900s");
+        if (!one || *one <= Millis{0})
+            return Error("OTTO_SHUNYA_POLL_AFTER holds '" + clip_utf8(part, 40) + "'",
+                         "it takes durations, as in 120s,300s,900s");
         out.push_back(*one);
     }
     if (out.empty()) return Error("OTTO_SHUNYA_POLL_AFTER is empty", "it takes durations, as in 120s,300s,900s");
@@ -115,7 +128,8 @@ Result<std::vector<Millis>> parse_polls(std::string_view text) {
 }
 
 Next next_step(const State& s, Instant now, const Rules& rules) {
-    if (s.recording.status == Recording::Status::pending) return {Action::fetch_recording, Step::transcription, s.recording.next_at.value_or(now)};
+    if (s.recording.status == Recording::Status::pending)
+        return {Action::fetch_recording, Step::transcription, s.recording.next_at.value_or(now)};
     if (s.recording.status != Recording::Status::stored) return {};
     Next next;
     auto consider = [&](Next candidate) {
@@ -127,8 +141,10 @@ Next next_step(const State& s, Instant now, const Rules& rules) {
         // Without a transcript nothing is analysed; but Shunya may have begun by itself, and said so.
         bool ready = step == Step::transcription || s.has_transcript || (job && job->status == JobStatus::running);
         if (!ready) continue;
-        if (!job) consider({Action::post, step, now});
-        else if (!job->over()) consider(due(step, *job, now, rules));
+        if (!job)
+            consider({Action::post, step, now});
+        else if (!job->over())
+            consider(due(step, *job, now, rules));
     }
     return next;
 }
@@ -149,7 +165,8 @@ void posting(Job& job, Step step, Instant now, const Rules& rules) {
     job.next_retry_at.reset();
 }
 
-Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shunya::Accepted>& reply, Instant now, const Rules& rules) {
+Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shunya::Accepted>& reply, Instant now,
+            const Rules& rules) {
     if (auto* accepted = std::get_if<providers::shunya::Accepted>(&reply)) {
         job.status = JobStatus::running;
         if (!accepted->job_id.empty()) job.shunya_job_id = accepted->job_id;
@@ -173,7 +190,8 @@ Turn posted(Job& job, Step step, const providers::shunya::Reply<providers::shuny
             ++job.refusals;
             return once_more(job, t, now);
         }
-        default: return failed(job, t, now, rules);
+        default:
+            return failed(job, t, now, rules);
     }
 }
 
@@ -193,7 +211,9 @@ Turn told(Job& job, const providers::shunya::Reply<providers::shunya::JobState>&
         job.next_retry_at.reset();
         return {"never arrived", "", false};
     }
-    if (state.progress == Progress::failed) return failed(job, state.error.value_or(ApiError{ApiError::Kind::job_failed, "Shunya gave no reason", "", {}, {}, 200}), now, rules);
+    if (state.progress == Progress::failed)
+        return failed(job, state.error.value_or(ApiError{ApiError::Kind::job_failed, "Shunya gave no reason", "", {}, {}, 200}),
+                      now, rules);
     if (job.open()) {
         job.status = JobStatus::running;
         if (job.shunya_job_id.empty()) job.shunya_job_id = state.job_id;
@@ -211,9 +231,13 @@ Turn missed(Job& job, Instant now, const Rules& rules, std::string why) {
     ++job.asks;
     job.asked_at = now;
     job.next_retry_at.reset();
-    if (why.empty()) job.error.reset();
-    else job.error = why;
-    if (now >= job.started_at.value_or(now) + rules.give_up) return give_up(job, JobStatus::timeout, "Shunya had no result within " + std::to_string(rules.give_up.count() / 3'600'000) + " hours", now);
+    if (why.empty())
+        job.error.reset();
+    else
+        job.error = why;
+    if (now >= job.started_at.value_or(now) + rules.give_up)
+        return give_up(job, JobStatus::timeout,
+                       "Shunya had no result within " + std::to_string(rules.give_up.count() / 3'600'000) + " hours", now);
     // What was said to be done should be there at once.
     if (job.reported_at) {
         job.next_retry_at = now + pause_after(job.asks - 1);
@@ -242,10 +266,14 @@ Turn failed(Job& job, const ApiError& t, Instant now, const Rules& rules) {
             if (job.started_at && now >= *job.started_at + rules.give_up) return give_up(job, JobStatus::timeout, t.why, now);
             return once_more(job, t, now);
         case ApiError::Kind::job_failed:
-            if (!t.retryable.value_or(t.code == "TRANSCRIPTION_FAILED" || t.code == "ANALYSIS_FAILED") || job.refusals + 1 >= kMostTries) return give_up(job, JobStatus::failed, t.why, now);
+            if (!t.retryable.value_or(t.code == "TRANSCRIPTION_FAILED" || t.code == "ANALYSIS_FAILED") ||
+                job.refusals + 1 >= kMostTries)
+                return give_up(job, JobStatus::failed, t.why, now);
             return anew(job, t.why, now);
-        case ApiError::Kind::not_found: return missed(job, now, rules, t.why);
-        case ApiError::Kind::refused: return give_up(job, JobStatus::failed, t.why, now);
+        case ApiError::Kind::not_found:
+            return missed(job, now, rules, t.why);
+        case ApiError::Kind::refused:
+            return give_up(job, JobStatus::failed, t.why, now);
     }
     return {};
 }

@@ -21,14 +21,16 @@ JobStatus job_status_from(std::string_view);
 
 /// One step that Shunya does for a call.
 ///
-/// pending, not posted: to be posted. pending and posted: nobody knows whether it arrived; it is asked for before it is posted again. running: Shunya has it; its
-/// result comes by webhook, or is asked for. succeeded, failed, timeout: over; but a result that comes late is still taken.
+/// pending, not posted: to be posted. pending and posted: nobody knows whether it arrived; it is asked for before it is posted
+/// again. running: Shunya has it; its result comes by webhook, or is asked for. succeeded, failed, timeout: over; but a result
+/// that comes late is still taken.
 struct Job {
-    Uuid id;                              ///< the intent
+    Uuid id;  ///< the intent
     JobStatus status = JobStatus::pending;
     std::string shunya_job_id;
     int round = 0, retries = 0, asks = 0;
-    int refusals = 0;                     ///< how often Shunya itself said no, or that it failed: only that gives a job up, not an outage nor a link that ran out meanwhile
+    int refusals = 0;  ///< how often Shunya itself said no, or that it failed: only that gives a job up, not an outage nor a link
+                       ///< that ran out meanwhile
     std::optional<Instant> posted_at, asked_at, reported_at, next_retry_at, link_until, started_at, finished_at;
     std::optional<std::string> error;
 
@@ -43,7 +45,7 @@ struct Recording {
     enum class Status { pending, stored, unavailable, manual_review };
     Status status = Status::pending;
     int attempts = 0;
-    Instant since{};                      ///< first asked for
+    Instant since{};  ///< first asked for
     std::optional<Instant> next_at;
 };
 std::string_view to_text(Recording::Status);
@@ -61,26 +63,26 @@ struct State {
 
 struct Rules {
     std::vector<Millis> poll_after{Millis{120'000}, Millis{300'000}, Millis{900'000}};  ///< the last one repeats
-    Millis give_up{86'400'000};           ///< of a job since it was first posted, of a recording since it was first asked for
-    Millis link_valid{3'600'000};         ///< how long Shunya may fetch the recording
+    Millis give_up{86'400'000};    ///< of a job since it was first posted, of a recording since it was first asked for
+    Millis link_valid{3'600'000};  ///< how long Shunya may fetch the recording
 };
 /// "120s,300s,900s"; the error names the setting.
 Result<std::vector<Millis>> parse_polls(std::string_view text);
 
 enum class Action { none, fetch_recording, post, ask };
 struct Next {
-    Action action = Action::none;         ///< none: nothing is left to do
-    Step step = Step::transcription;      ///< of post and ask
-    Instant at{};                         ///< not before; in the past or now: do it
+    Action action = Action::none;     ///< none: nothing is left to do
+    Step step = Step::transcription;  ///< of post and ask
+    Instant at{};                     ///< not before; in the past or now: do it
     bool operator==(const Next&) const = default;
 };
 Next next_step(const State&, Instant now, const Rules&);
 
 /// What became of a call's turn.
 struct Turn {
-    std::string outcome;                  ///< for logs and metrics: "accepted", "not there yet", …
-    std::string paused;                   ///< why the outside cannot be had at all; "" = it can
-    bool gave_up = false;                 ///< the job failed for good: a person must look
+    std::string outcome;   ///< for logs and metrics: "accepted", "not there yet", …
+    std::string paused;    ///< why the outside cannot be had at all; "" = it can
+    bool gave_up = false;  ///< the job failed for good: a person must look
 };
 
 /// 5, 10, 30, 60, 300, 300 … s after the n-th failure, from 0.
@@ -90,7 +92,8 @@ Millis pause_after(int failures);
 void posting(Job&, Step, Instant now, const Rules&);
 /// What posting it brought.
 Turn posted(Job&, Step, const providers::shunya::Reply<providers::shunya::Accepted>&, Instant now, const Rules&);
-/// What Shunya says of a job whose fate is not known, or that should be done. Done is not settled here: the result is to be fetched.
+/// What Shunya says of a job whose fate is not known, or that should be done. Done is not settled here: the result is to be
+/// fetched.
 Turn told(Job&, const providers::shunya::Reply<providers::shunya::JobState>&, Instant now, const Rules&);
 /// The result was asked for and is not there, or what came is none.
 Turn missed(Job&, Instant now, const Rules&, std::string why);

@@ -26,7 +26,8 @@ Driver::Options options_of(const app::Settings& settings) {
     Driver::Options o;
     o.rules = rules_of(settings);
     o.shunya_budget = {static_cast<double>(settings.get(kShunyaBudget)), Millis{60'000}};
-    o.callrail_budget = {{static_cast<double>(settings.get(kCallRailBudget)), Millis{3'600'000}}, {static_cast<double>(settings.get(kCallRailDailyBudget)), Millis{86'400'000}}};
+    o.callrail_budget = {{static_cast<double>(settings.get(kCallRailBudget)), Millis{3'600'000}},
+                         {static_cast<double>(settings.get(kCallRailDailyBudget)), Millis{86'400'000}}};
     o.shunya_known = !settings.get(providers::kShunyaTokenSecret).empty();
     return o;
 }
@@ -71,55 +72,73 @@ std::optional<RecordingSource> credentials_of(const directory::Companies& compan
 std::optional<std::map<CompanyId, std::string>> keys_of(const directory::Companies& companies) {
     if (!companies.caught_up()) return std::nullopt;
     std::map<CompanyId, std::string> marks;
-    for (const auto& [id, version] : companies.versions()) marks.emplace(id, key_mark(credentials_of(companies, CompanyId{id}).value_or(RecordingSource{})));
+    for (const auto& [id, version] : companies.versions())
+        marks.emplace(id, key_mark(credentials_of(companies, CompanyId{id}).value_or(RecordingSource{})));
     return marks;
 }
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto rules = rules_of(settings);
-    auto& companies = service.own<directory::Companies>(service, "");                                                  // who has what at CallRail
-    auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;                                       // recordings
-    auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys), settings.get(app::kSecretKeys)).value());
-    auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));                                        // its API
-    auto& recordings = service.own<providers::Recordings>(fetch_of(settings), store);                                  // theirs, from whoever has them
+    auto& companies = service.own<directory::Companies>(service, "");             // who has what at CallRail
+    auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;  // recordings
+    auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl),
+                                                                                 settings.get(providers::kMediaKeys),
+                                                                                 settings.get(app::kSecretKeys))
+                                                         .value());
+    auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));        // its API
+    auto& recordings = service.own<providers::Recordings>(fetch_of(settings), store);  // theirs, from whoever has them
     auto& driver = service.own<Driver>(
-        Driver::Outside{shunya, [&recordings](const RecordingSource& s, const tel::TraceContext& t, const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
+        Driver::Outside{shunya,
+                        [&recordings](const RecordingSource& s, const tel::TraceContext& t,
+                                      const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
                         [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links},
-        options_of(settings));                                                                                         // a call's next step
-    auto& calls = service.own<Calls>();                                                                                // calls with a recording
-    auto& reports = service.own<Reports>(rules);                                                                       // what Shunya reports
-    auto& folds = service.own<Folds>(rules);                                                                           // rows that proved to be one call
-    auto& authenticator = service.own<identity::Authenticator>(settings);                                              // who asks
+        options_of(settings));                                             // a call's next step
+    auto& calls = service.own<Calls>();                                    // calls with a recording
+    auto& reports = service.own<Reports>(rules);                           // what Shunya reports
+    auto& folds = service.own<Folds>(rules);                               // rows that proved to be one call
+    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);
-    auto& commands = service.own<Commands>();                                                                          // what people correct, and have tried again
+    auto& commands = service.own<Commands>();  // what people correct, and have tried again
 
     add_media(service.routes(), store, links);
-    api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager}, [&commands](api::Context& c) { return commands.correct(c); });
-    api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager}, [&commands](api::Context& c) { return commands.retry(c); });
+    api.write(http::Method::patch, "/api/v1/calls/{call_id}/analysis", {identity::Role::manager},
+              [&commands](api::Context& c) { return commands.correct(c); });
+    api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager},
+              [&commands](api::Context& c) { return commands.retry(c); });
 
-    auto& keys = service.own<KeyWatch>([&companies] { return keys_of(companies); }, [&companies] { return companies.generation(); });  // who waits for an API key
+    auto& keys = service.own<KeyWatch>([&companies] { return keys_of(companies); },
+                                       [&companies] { return companies.generation(); });  // who waits for an API key
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
     service.own<rt::Runtime>(service)
-        .add(rt::Consumer{"shunya-orchestrator"}.on<&Calls::record>(calls).on<&Folds::take>(folds).on<&Reports::take>(reports).linger(Millis{30}))
+        .add(rt::Consumer{"shunya-orchestrator"}
+                 .on<&Calls::record>(calls)
+                 .on<&Folds::take>(folds)
+                 .on<&Reports::take>(reports)
+                 .linger(Millis{30}))
         .work<&Driver::next>(std::string(kQueue), driver)
         .periodic("recording-keys", Millis{500}, [&keys](pg::Connection& db) { keys.look(db); });
-    if (settings.get(providers::kShunyaTokenSecret).empty()) service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");
+    if (settings.get(providers::kShunyaTokenSecret).empty())
+        service.warn("OTTO_SHUNYA_TOKEN_SECRET is not set: calls are recorded, but wait to be transcribed until it is");
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, app::kPrivateAddresses.row, providers::kCallRailApi.row, providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row,
-                    providers::kShunyaApi.row, providers::kShunyaTokenSecret.row, providers::kShunyaWebhookSecret.row, kPollAfter.row, kShunyaBudget.row, kCallRailBudget.row, kCallRailDailyBudget.row, kGiveUpAfter.row,
-                    kMediaLink.row})
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, app::kPrivateAddresses.row, providers::kCallRailApi.row,
+                    providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row, providers::kShunyaApi.row,
+                    providers::kShunyaTokenSecret.row, providers::kShunyaWebhookSecret.row, kPollAfter.row, kShunyaBudget.row,
+                    kCallRailBudget.row, kCallRailDailyBudget.row, kGiveUpAfter.row, kMediaLink.row})
         all.push_back(r);
     return all;
 }
 
 }  // namespace
 
-app::Definition definition() { return {"shunya-orchestrator", "fetches recordings, has Shunya transcribe and analyse them, and keeps what it found", rows(), &wire}; }
+app::Definition definition() {
+    return {"shunya-orchestrator", "fetches recordings, has Shunya transcribe and analyse them, and keeps what it found", rows(),
+            &wire};
+}
 
 }  // namespace otto::shunya_orchestrator

@@ -8,13 +8,34 @@ namespace {
 enum class Shape { any, text, address, number, list, block };
 
 Shape shape_of(std::string_view name) {
-    static constexpr std::pair<std::string_view, Shape> shapes[] = {
-        {"booking_status", Shape::text}, {"lead_quality", Shape::text}, {"qualification_status", Shape::text}, {"call_outcome_category", Shape::text}, {"appointment_date", Shape::text},
-        {"scheduled_time", Shape::text}, {"appointment_type", Shape::text}, {"service_requested", Shape::text}, {"service_type", Shape::text}, {"service", Shape::text},
-        {"city", Shape::text}, {"state", Shape::text}, {"name", Shape::text}, {"person_name", Shape::text}, {"customer_name", Shape::text}, {"summary_text", Shape::text}, {"address", Shape::address},
-        {"compliance_score", Shape::number}, {"sop_compliance_score", Shape::number}, {"sentiment_score", Shape::number}, {"sentiment", Shape::number},
-        {"objections", Shape::list}, {"pending_actions", Shape::list}, {"visit_actions", Shape::list},
-        {"qualification", Shape::block}, {"compliance", Shape::block}, {"entities", Shape::block}, {"summary", Shape::block}};
+    static constexpr std::pair<std::string_view, Shape> shapes[] = {{"booking_status", Shape::text},
+                                                                    {"lead_quality", Shape::text},
+                                                                    {"qualification_status", Shape::text},
+                                                                    {"call_outcome_category", Shape::text},
+                                                                    {"appointment_date", Shape::text},
+                                                                    {"scheduled_time", Shape::text},
+                                                                    {"appointment_type", Shape::text},
+                                                                    {"service_requested", Shape::text},
+                                                                    {"service_type", Shape::text},
+                                                                    {"service", Shape::text},
+                                                                    {"city", Shape::text},
+                                                                    {"state", Shape::text},
+                                                                    {"name", Shape::text},
+                                                                    {"person_name", Shape::text},
+                                                                    {"customer_name", Shape::text},
+                                                                    {"summary_text", Shape::text},
+                                                                    {"address", Shape::address},
+                                                                    {"compliance_score", Shape::number},
+                                                                    {"sop_compliance_score", Shape::number},
+                                                                    {"sentiment_score", Shape::number},
+                                                                    {"sentiment", Shape::number},
+                                                                    {"objections", Shape::list},
+                                                                    {"pending_actions", Shape::list},
+                                                                    {"visit_actions", Shape::list},
+                                                                    {"qualification", Shape::block},
+                                                                    {"compliance", Shape::block},
+                                                                    {"entities", Shape::block},
+                                                                    {"summary", Shape::block}};
     for (auto [n, shape] : shapes)
         if (n == name) return shape;
     return Shape::any;
@@ -23,12 +44,17 @@ Shape shape_of(std::string_view name) {
 bool fits(std::string_view name, JsonView v, bool outermost) {
     if (v.is_null()) return true;
     switch (shape_of(name)) {
-        case Shape::any: return true;
+        case Shape::any:
+            return true;
         case Shape::text:
-        case Shape::number: return v.is_string() || v.is_number();
-        case Shape::address: return v.is_string() || v.is_number() || v.is_object();
-        case Shape::list: return !v.is_bool();
-        case Shape::block: return name == "summary" ? v.is_string() || (outermost && v.is_object()) : v.is_object();
+        case Shape::number:
+            return v.is_string() || v.is_number();
+        case Shape::address:
+            return v.is_string() || v.is_number() || v.is_object();
+        case Shape::list:
+            return !v.is_bool();
+        case Shape::block:
+            return name == "summary" ? v.is_string() || (outermost && v.is_object()) : v.is_object();
     }
     return true;
 }

@@ -18,7 +18,9 @@ const tel::SharedGauges kHeldEvents{"otto_held_events", "Events that nobody owns
 namespace pb = otto::inbound::v1;
 const std::string kName = "tenant-router";
 
-const char* verdict_text(pb::Verdict v) { return v == pb::VERDICT_AUTHENTIC ? "authentic" : v == pb::VERDICT_UNSIGNED ? "unsigned" : "open"; }
+const char* verdict_text(pb::Verdict v) {
+    return v == pb::VERDICT_AUTHENTIC ? "authentic" : v == pb::VERDICT_UNSIGNED ? "unsigned" : "open";
+}
 
 std::string headers_json(const pb::Receipt& r) {
     JsonWriter w;
@@ -36,13 +38,21 @@ struct HeldRow {
     bool named;  // what it waits for in the directory is on record
     static HeldRow from(const pg::Fields& f) {
         bool known = f.boolean("known");
-        return {f.uuid("event_id"), f.text("reason"), known ? f.bytes("record") : "", f.text("traceparent"), *f.time("received_at"), f.boolean("asked"), known, f.boolean("named")};
+        return {f.uuid("event_id"),
+                f.text("reason"),
+                known ? f.bytes("record") : "",
+                f.text("traceparent"),
+                *f.time("received_at"),
+                f.boolean("asked"),
+                known,
+                f.boolean("named")};
     }
 };
 
 /// Names in the directory of what may let a held event go on.
 pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
-    auto names = event.has_job() ? std::vector<std::string>{} : directory::names_of(event.receipt().provider(), addressee_of(event));
+    auto names =
+        event.has_job() ? std::vector<std::string>{} : directory::names_of(event.receipt().provider(), addressee_of(event));
     if (!held.held_for.value().empty()) names.push_back(directory::name_of(held.held_for));
     return pg::Param::array(names);
 }
@@ -57,12 +67,15 @@ public:
     void look_up(pg::Tx& tx) {
         if (names_.empty()) return;
         tx.each(sql::known_jobs, {pg::Param::array(std::vector<std::string>(names_.begin(), names_.end()))},
-                [this](const pg::Fields& f) { known_[f.text("provider_call_id")].push_back({CompanyId{f.text("company_id")}, f.text("phone")}); });
+                [this](const pg::Fields& f) {
+                    known_[f.text("provider_call_id")].push_back({CompanyId{f.text("company_id")}, f.text("phone")});
+                });
     }
     JobDecision route(const pb::ProviderEvent& event, const directory::Companies& companies) const {
         KnownJob known;
         for (const auto& name : names_of(event.job()))
-            if (auto found = known_.find(name); found != known_.end()) (name.starts_with("job:") ? known.by_job : known.by_call) = found->second;
+            if (auto found = known_.find(name); found != known_.end())
+                (name.starts_with("job:") ? known.by_job : known.by_call) = found->second;
         return route_job(event, known, companies);
     }
 
@@ -101,7 +114,8 @@ public:
 private:
     bool stays(const pb::ProviderEvent& event, const Held& held) {
         auto account = held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value());
-        if (held.reason != row_.reason || row_.asked || !row_.named) tx_.write(sql::explain_again, {row_.id, held.reason, held.cure, concerns(event, held), account, held.conflict});
+        if (held.reason != row_.reason || row_.asked || !row_.named)
+            tx_.write(sql::explain_again, {row_.id, held.reason, held.cure, concerns(event, held), account, held.conflict});
         return false;
     }
     /// Under the id that it would have had at once: v5 of the same cause. What cannot go on stays, and holds up nobody behind it.
@@ -111,13 +125,17 @@ private:
             emitter().emit(tx_, cause_, message);
             return true;
         } catch (const rt::EventTooLarge& e) {
-            cannot("It is larger than what can be handed on", "An operator may look at it (ottoctl held): " + std::string(e.what()));
+            cannot("It is larger than what can be handed on",
+                   "An operator may look at it (ottoctl held): " + std::string(e.what()));
             return false;
         }
     }
     bool went(const CompanyId& company, const std::string& kind) {
         tx_.write(sql::release, {row_.id, company});
-        tel::info("a held event flows on", {{"event_id", row_.id.to_string()}, {"company_id", company.value()}, {"kind", kind}, {"trace_id", cause_.trace.trace_id_hex()}});
+        tel::info("a held event flows on", {{"event_id", row_.id.to_string()},
+                                            {"company_id", company.value()},
+                                            {"kind", kind},
+                                            {"trace_id", cause_.trace.trace_id_hex()}});
         return true;
     }
     static const Kinds::Emitter& emitter() {
@@ -141,7 +159,8 @@ rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const
     return rt::Outcome::done();
 }
 
-void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx, rt::Out<routed::v1::JobReported>& out) const {
+void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx,
+                             rt::Out<routed::v1::JobReported>& out) const {
     Jobs jobs;
     for (const auto& in : ins) jobs.ask(in.event);
     jobs.look_up(tx);
@@ -160,20 +179,33 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
         } else {
             auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
             // Between routing and holding the owner may have become known: the next release takes it on.
-            held = std::holds_alternative<Held>(decision) ? std::get<Held>(decision) : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.", addressee_of(in.event).number()};
+            held = std::holds_alternative<Held>(decision)
+                       ? std::get<Held>(decision)
+                       : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.",
+                              addressee_of(in.event).number()};
         }
         std::string record;
         in.event.SerializeToString(&record);
         pg::Param number = held.number.empty() ? pg::Param(nullptr) : pg::Param(held.number);
         pg::Param proven = receipt.proven_company_id().empty() ? pg::Param(nullptr) : pg::Param(receipt.proven_company_id());
-        tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number, verdict_text(receipt.verdict()), proven, receipt.request_target(),
-                             receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for,
-                             concerns(in.event, held), held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
+        tx.write(sql::hold,
+                 {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number,
+                  verdict_text(receipt.verdict()), proven, receipt.request_target(), receipt.content_type(),
+                  headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record),
+                  in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for, concerns(in.event, held),
+                  held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
         auto shown = held.reason;  // the number goes into the log as its last digits and hash only
         if (!held.number.empty())
-            if (auto at = shown.find(held.number); at != std::string::npos) shown.replace(at, held.number.size(), "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
-        tel::warn(shown, {{"held", true}, {"provider", receipt.provider()}, {"kind", in.event.kind()}, {"event_id", in.meta.id.value().to_string()},
-                          tel::phone("tracking_number", held.number), {"trace_id", in.meta.trace.trace_id_hex()}, {"cure", held.cure}});
+            if (auto at = shown.find(held.number); at != std::string::npos)
+                shown.replace(at, held.number.size(),
+                              "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
+        tel::warn(shown, {{"held", true},
+                          {"provider", receipt.provider()},
+                          {"kind", in.event.kind()},
+                          {"event_id", in.meta.id.value().to_string()},
+                          tel::phone("tracking_number", held.number),
+                          {"trace_id", in.meta.trace.trace_id_hex()},
+                          {"cure", held.cure}});
     }
 }
 
@@ -190,7 +222,8 @@ bool ToldProofs::tell(const changes::v1::NumberProven& proof, const EventId& cau
     return true;
 }
 
-void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx, rt::Out<changes::v1::NumberProven>& out) const {
+void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx,
+                      rt::Out<changes::v1::NumberProven>& out) const {
     pg::Columns calls(4);
     std::map<std::pair<std::string, std::string>, std::pair<std::string, Instant>> seen;
     for (const auto& in : ins) {
@@ -201,12 +234,16 @@ void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg:
         auto company = companies_.find(CompanyId{e.company_id()});
         if (!company || !callable) continue;
         auto received = from_micros(receipt.received_at_us());
-        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(), [&, &number = number](const auto& n) { return n.e164 == number; });
+        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(),
+                                      [&, &number = number](const auto& n) { return n.e164 == number; });
         if (!registered) seen[{e.company_id(), number}] = {receipt.provider(), received};
         if (receipt.verdict() != pb::VERDICT_AUTHENTIC) continue;
-        auto began = credible(e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt, received).value_or(received);
+        auto began =
+            credible(e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt, received)
+                .value_or(received);
         auto standing = company->owns(number, directory::Purpose::voice, began);
-        if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven)) continue;
+        if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven))
+            continue;
         changes::v1::NumberProven proof;
         proof.set_company_id(e.company_id());
         proof.set_e164(number);
@@ -235,9 +272,11 @@ void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> i
     tx.write(sql::wake_held, {pg::Param::array(std::vector<std::string>(names.begin(), names.end()))});
 }
 
-bool Router::release_page(pg::Connection& db, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const {
+bool Router::release_page(pg::Connection& db, const std::optional<std::vector<std::string>>& names, Instant& after,
+                          Uuid& after_id) const {
     auto tx = db.begin(pg::Scope::none());
-    auto rows = names ? tx.many<HeldRow>(sql::held_due, {after, after_id, pg::Param::array(*names)}) : tx.many<HeldRow>(sql::held_page, {after, after_id});
+    auto rows = names ? tx.many<HeldRow>(sql::held_due, {after, after_id, pg::Param::array(*names)})
+                      : tx.many<HeldRow>(sql::held_page, {after, after_id});
     if (rows.empty()) return false;
     std::vector<std::optional<pb::ProviderEvent>> events_of(rows.size());
     Jobs jobs;
@@ -259,7 +298,8 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
         if (!row.known) {
             if (row.asked) tx.write(sql::stays_held, {row.id});
         } else if (!events_of[i]) {
-            held.cannot("Its record cannot be read", "It was written past Otto, or by a later version of it; its raw body is on record.");
+            held.cannot("Its record cannot be read",
+                        "It was written past Otto, or by a later version of it; its raw body is on record.");
         } else if (events_of[i]->has_job()) {
             const auto decision = jobs.route(*events_of[i], companies_);
             n += held.go(std::move(*events_of[i]), decision);
@@ -275,8 +315,8 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
 }
 
 void Router::release(pg::Connection& db) const {
-    // What waits is tried when something in the directory changed that it names; all of it by a router that is new, or has lost count, and each hour, for a number's time may come
-    // without a change.
+    // What waits is tried when something in the directory changed that it names; all of it by a router that is new, or has lost
+    // count, and each hour, for a number's time may come without a change.
     constexpr std::chrono::minutes all_again{60};
     auto now = std::chrono::steady_clock::now();
     auto changes = companies_.changed_since(tried_generation_);
@@ -296,8 +336,11 @@ void Router::count(pg::Connection& db, tel::Shares& gauges) const {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::count_held, {}, [&](const pg::Fields& f) { waiting_ = f.number("n"); });
         tx.each(sql::limit_accounts, {limits_.events, limits_.bytes}, [](const pg::Fields& f) {
-            if (f.boolean("limited")) tel::warn("too much waits on a company's account: unproven webhooks for it are refused", {{"company_id", f.text("company_id")}});
-            else tel::info("what waits on a company's account is within the limit again", {{"company_id", f.text("company_id")}});
+            if (f.boolean("limited"))
+                tel::warn("too much waits on a company's account: unproven webhooks for it are refused",
+                          {{"company_id", f.text("company_id")}});
+            else
+                tel::info("what waits on a company's account is within the limit again", {{"company_id", f.text("company_id")}});
         });
         tx.commit();
         // Counting goes through all that waits: a fiftieth of the time is the most it gets.

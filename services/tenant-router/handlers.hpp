@@ -14,49 +14,61 @@
 
 namespace otto::tenant_router {
 
-/// Which proofs of numbers are on their way to company-service. Until the directory shows what they say each further event of the number would tell it again. Bounded; thread-safe.
+/// Which proofs of numbers are on their way to company-service. Until the directory shows what they say each further event of the
+/// number would tell it again. Bounded; thread-safe.
 class ToldProofs {
 public:
     /// Whether to tell it: not told lately, or by the same event, whose batch runs again.
     bool tell(const changes::v1::NumberProven&, const EventId& cause);
 
 private:
-    struct Told { EventId cause; std::int64_t at_us; };
+    struct Told {
+        EventId cause;
+        std::int64_t at_us;
+    };
     std::mutex lock_;
     std::map<std::string, Told> told_;
 };
 
 /// What may wait on one company's account.
-struct HeldLimits { std::int64_t events = 10'000, bytes = 256ll << 20; };
+struct HeldLimits {
+    std::int64_t events = 10'000, bytes = 256ll << 20;
+};
 
-/// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as a text: it is kept.
-inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified = "released_at IS NULL AND verdict = 'open'", *kConflicts = "released_at IS NULL AND verdict <> 'open' AND conflict";
+/// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as a
+/// text: it is kept.
+inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified = "released_at IS NULL AND verdict = 'open'",
+                            *kConflicts = "released_at IS NULL AND verdict <> 'open' AND conflict";
 
 /// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
 class Router {
 public:
-    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {}) : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
+    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {})
+        : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, Kinds::Out&) const;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
     void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
-    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered; a registered one that is surer now is told.
+    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered; a registered one that is
+    /// surer now is told.
     void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<changes::v1::NumberProven>&) const;
     /// Whose job it is that was handed to Shunya; reports of it that came before flow on with the next release.
     void remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>>, pg::Tx&, rt::Out<>&) const;
     /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
     void release(pg::Connection&) const;
-    /// Part of the same job: how many wait, and on whose account too many do. That is counted here alone, once for all that take webhooks in, and reaches them by the directory.
+    /// Part of the same job: how many wait, and on whose account too many do. That is counted here alone, once for all that take
+    /// webhooks in, and reaches them by the directory.
     void count(pg::Connection&, tel::Shares&) const;
 
 private:
     /// The waiting ones after a position that the names concern; nothing: all.
-    bool release_page(pg::Connection&, const std::optional<std::vector<std::string>>& names, Instant& after, Uuid& after_id) const;
+    bool release_page(pg::Connection&, const std::optional<std::vector<std::string>>& names, Instant& after,
+                      Uuid& after_id) const;
     const directory::Companies& companies_;
     std::vector<std::string> allow_unsigned_;
     mutable std::uint64_t tried_generation_ = 0;
     HeldLimits limits_;
     mutable std::optional<std::chrono::steady_clock::time_point> tried_all_, count_at_;
-    mutable double waiting_ = 0;   ///< as it was counted last
+    mutable double waiting_ = 0;  ///< as it was counted last
     mutable ToldProofs told_;
 };
 

@@ -17,7 +17,8 @@ namespace pb = otto::inbound::v1;
 /// have then.
 class Proving {
 public:
-    Proving(const providers::Webhook& webhook, const pb::Receipt& receipt) : webhook_(webhook), parts_(providers::Parts::of(receipt)), proof_(webhook.proof(parts_)) {}
+    Proving(const providers::Webhook& webhook, const pb::Receipt& receipt)
+        : webhook_(webhook), parts_(providers::Parts::of(receipt)), proof_(webhook.proof(parts_)) {}
     enum class Result { proven, proven_finally, refuted, no_key };
     Result by(const directory::Profile& company) const {
         auto keys = company.account(webhook_.name()).keys_at(parts_.received_at);
@@ -41,10 +42,13 @@ std::string without_stop(std::string sentence) {
     return sentence;
 }
 
-Held suspended(const std::string& number, const CompanyId& company) { return {"The company is suspended", "Set its status to active" + kFlowsOn, number, company}; }
+Held suspended(const std::string& number, const CompanyId& company) {
+    return {"The company is suspended", "Set its status to active" + kFlowsOn, number, company};
+}
 
 /// Why nobody's key proves it.
-Held unproven(const providers::Webhook& webhook, const pb::Addressee& addressee, const std::vector<directory::Candidate>& candidates, bool refuted) {
+Held unproven(const providers::Webhook& webhook, const pb::Addressee& addressee,
+              const std::vector<directory::Candidate>& candidates, bool refuted) {
     const auto& number = addressee.number();
     const std::string title(webhook.title());
     const auto cures = webhook.cures();
@@ -54,18 +58,27 @@ Held unproven(const providers::Webhook& webhook, const pb::Addressee& addressee,
         if (!owner && (c.owns_at || c.owns_now)) owner = &c;
     auto held_for = owner ? owner->company->id : CompanyId{};
     if (refuted)
-        return {owner ? "The signature does not match the key of the owner of tracking number " + number : "The signature matches no key of the companies that the webhook names",
-                "Check the signing key against " + title + "'s webhook settings, and set it if it is another; " + kForgotten, number, held_for};
+        return {owner ? "The signature does not match the key of the owner of tracking number " + number
+                      : "The signature matches no key of the companies that the webhook names",
+                "Check the signing key against " + title + "'s webhook settings, and set it if it is another; " + kForgotten,
+                number, held_for};
     if (!owner && number.empty())
         return {"The webhook names no tracking number and no company whose key proves it",
-                "Look at its body (ottoctl held show ID): if it is " + title + "'s, " + std::string(cures.if_it_is_the_providers) + "; " + kForgotten, ""};
-    if (!owner) return {"No company found for tracking number " + number, cure("Register the number with its company (POST /api/v1/numbers, or the company's phone_number)"), number};
+                "Look at its body (ottoctl held show ID): if it is " + title + "'s, " +
+                    std::string(cures.if_it_is_the_providers) + "; " + kForgotten,
+                ""};
+    if (!owner)
+        return {"No company found for tracking number " + number,
+                cure("Register the number with its company (POST /api/v1/numbers, or the company's phone_number)"), number};
     if (!owner->company->active) return suspended(number, held_for);
     const auto& account = owner->company->account(webhook.name());
     const auto owners = "The owner of tracking number " + number;
     if (!account.problem.empty())
-        return {owners + " has no signing key: " + without_stop(account.problem), cure(without_stop(account.problem_cure) + "; or " + std::string(cures.or_set_key)), number, held_for};
-    if (account.api_key) return {owners + " has no signing key: " + title + " has given none for its API key", cure(cures.no_key_of_account), number, held_for};
+        return {owners + " has no signing key: " + without_stop(account.problem),
+                cure(without_stop(account.problem_cure) + "; or " + std::string(cures.or_set_key)), number, held_for};
+    if (account.api_key)
+        return {owners + " has no signing key: " + title + " has given none for its API key", cure(cures.no_key_of_account),
+                number, held_for};
     return {owners + " has set no signing key", cure(cures.no_key), number, held_for};
 }
 
@@ -102,7 +115,8 @@ pb::Addressee formerly(const pb::ProviderEvent& event) {
 #pragma GCC diagnostic pop
 
 Instant own_time(const pb::Addressee& addressee, Instant received) {
-    return credible(addressee.has_at_us() ? std::optional(from_micros(addressee.at_us())) : std::nullopt, received).value_or(received);
+    return credible(addressee.has_at_us() ? std::optional(from_micros(addressee.at_us())) : std::nullopt, received)
+        .value_or(received);
 }
 
 }  // namespace
@@ -113,18 +127,23 @@ pb::Addressee addressee_of(const pb::ProviderEvent& event) {
     return a;
 }
 
-Decision route(const pb::ProviderEvent& event, const directory::Companies& companies, const std::vector<std::string>& allow_unsigned, Instant now) {
+Decision route(const pb::ProviderEvent& event, const directory::Companies& companies,
+               const std::vector<std::string>& allow_unsigned, Instant now) {
     const auto& receipt = event.receipt();
     CompanyId proven{receipt.proven_company_id()};
     const auto addressee = addressee_of(event);
     const auto& number = addressee.number();
     const auto* webhook = providers::webhook_of(receipt.provider());
     if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(), "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", number, proven};
+        return Held{"Not understood: " + event.not_understood(),
+                    "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", number,
+                    proven};
     if (!webhook || (!Kinds::fit(event) && !event.has_text()))
-        return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.", "", proven};
+        return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.",
+                    "", proven};
 
-    auto candidates = companies.candidates(receipt.provider(), addressee, own_time(addressee, from_micros(receipt.received_at_us())), now);
+    auto candidates =
+        companies.candidates(receipt.provider(), addressee, own_time(addressee, from_micros(receipt.received_at_us())), now);
     Owner owner{proven, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED};
     if (proven.value().empty()) {  // the verdict is still open: whoever it could be of must prove it with a key
         const Proving proving(*webhook, receipt);
@@ -137,16 +156,21 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
             break;
         }
         const auto* sole = directory::sole_owner(candidates);
-        if (owner.company.value().empty() && !refuted && sole && std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end())
+        if (owner.company.value().empty() && !refuted && sole &&
+            std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end())
             owner = {sole->company->id, false, true};
-        if (owner.company.value().empty() && !companies.mismatched(receipt.provider(), addressee, owner.company)) return unproven(*webhook, addressee, candidates, refuted);
+        if (owner.company.value().empty() && !companies.mismatched(receipt.provider(), addressee, owner.company))
+            return unproven(*webhook, addressee, candidates, refuted);
     }
     if (companies.mismatched(receipt.provider(), addressee, owner.company))
-        return Held{std::string(webhook->cures().mapping_reason), std::string(webhook->cures().mapping) + kFlowsOn, number, owner.company, !owner.company.value().empty()};
+        return Held{std::string(webhook->cures().mapping_reason), std::string(webhook->cures().mapping) + kFlowsOn, number,
+                    owner.company, !owner.company.value().empty()};
     if (directory::contested(candidates, owner.company))
-        return Held{"Tracking number " + number + " belongs to another company than the one whose key signed", "Correct the number's owner or the signing key" + kFlowsOn, number, owner.company, true};
+        return Held{"Tracking number " + number + " belongs to another company than the one whose key signed",
+                    "Correct the number's owner or the signing key" + kFlowsOn, number, owner.company, true};
     if (auto company = companies.find(owner.company); company && !company->active) return suspended(number, owner.company);
-    if (event.has_text()) return Held{"Texts are not recorded yet; it flows on once they are", "Nothing to do.", number, owner.company};
+    if (event.has_text())
+        return Held{"Texts are not recorded yet; it flows on once they are", "Nothing to do.", number, owner.company};
     return owner;
 }
 
@@ -159,19 +183,36 @@ std::vector<std::string> names_of(const pb::JobReport& job) {
 
 JobDecision route_job(const pb::ProviderEvent& event, const KnownJob& known, const directory::Companies& companies) {
     if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(), "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", ""};
+        return Held{"Not understood: " + event.not_understood(),
+                    "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", ""};
     const auto& job = event.job();
     auto name = job.shunya_job_id().empty() ? "of call " + std::to_string(job.call_id()) : job.shunya_job_id();
     std::vector<JobOwner> owners;
     for (const auto* list : {&known.by_job, &known.by_call})
         for (const auto& owner : *list)
-            if (std::none_of(owners.begin(), owners.end(), [&](const auto& o) { return o.company == owner.company; })) owners.push_back(owner);
+            if (std::none_of(owners.begin(), owners.end(), [&](const auto& o) { return o.company == owner.company; }))
+                owners.push_back(owner);
     if (owners.empty())
-        return Held{"No job " + name + " is known", "It flows on by itself once its call is on record as handed to Shunya. If that never comes, the job is another deployment's.", "", {}, true};
-    if (owners.size() > 1) return Held{"The job " + name + " and its call belong to several companies", "Ask Shunya whose the job is (ottoctl held show ID prints the report); Otto never gave one job to two companies.", "", {}, true};
+        return Held{"No job " + name + " is known",
+                    "It flows on by itself once its call is on record as handed to Shunya. If that never comes, the job is "
+                    "another deployment's.",
+                    "",
+                    {},
+                    true};
+    if (owners.size() > 1)
+        return Held{
+            "The job " + name + " and its call belong to several companies",
+            "Ask Shunya whose the job is (ottoctl held show ID prints the report); Otto never gave one job to two companies.",
+            "",
+            {},
+            true};
     const auto claimed = addressee_of(event).claimed_company_id();
     if (!claimed.empty() && claimed != owners.front().company.value())
-        return Held{"The job is another company's: " + name + " was not submitted for company_id " + clip_utf8(claimed, 200), "Ask Shunya why it reports the job for another company.", "", {}, true};
+        return Held{"The job is another company's: " + name + " was not submitted for company_id " + clip_utf8(claimed, 200),
+                    "Ask Shunya why it reports the job for another company.",
+                    "",
+                    {},
+                    true};
     auto company = companies.find(owners.front().company);
     if (company && !company->active) return suspended("", company->id);
     return owners.front();

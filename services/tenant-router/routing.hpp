@@ -14,23 +14,25 @@ namespace otto::tenant_router {
 /// Not to be passed on for now: why, and what to do about it, for the operator's list.
 struct Held {
     std::string reason, cure, number;
-    CompanyId held_for = {};        ///< on whose account it waits; "" = nobody's
-    bool conflict = false;          ///< it is proven, and says of itself what cannot be: waiting longer does not help
+    CompanyId held_for = {};  ///< on whose account it waits; "" = nobody's
+    bool conflict = false;    ///< it is proven, and says of itself what cannot be: waiting longer does not help
 };
 /// Whose an event is, and what says so.
 struct Owner {
     CompanyId company;
-    bool final_proof = false;       ///< the provider's API gave the key that proved it
-    bool unsigned_ = false;         ///< no key proved it; the deployment takes the provider's word
+    bool final_proof = false;  ///< the provider's API gave the key that proved it
+    bool unsigned_ = false;    ///< no key proved it; the deployment takes the provider's word
 };
 using Decision = std::variant<Owner, Held>;
 
 /// Whose an event could be and when it happened, as it says; also of one that a former version wrote.
 inbound::v1::Addressee addressee_of(const inbound::v1::ProviderEvent&);
 
-/// Whose event it is. Pure but for what `companies` knows. The tenant is the one whose key proves it (architecture.md G4); it waits if nobody's does, or if its number finally is
-/// another's. `allow_unsigned`: providers whose unsigned events are taken for owners without a key.
-Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned, Instant now);
+/// Whose event it is. Pure but for what `companies` knows. The tenant is the one whose key proves it (architecture.md G4); it
+/// waits if nobody's does, or if its number finally is another's. `allow_unsigned`: providers whose unsigned events are taken for
+/// owners without a key.
+Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned,
+               Instant now);
 
 /// Whose a job is: the company that handed the call to Shunya, and the customer whose events it is ordered with.
 struct JobOwner {
@@ -39,12 +41,14 @@ struct JobOwner {
     bool operator==(const JobOwner&) const = default;
 };
 /// Who is known for the ids of a report; more than one is a conflict.
-struct KnownJob { std::vector<JobOwner> by_job, by_call; };
+struct KnownJob {
+    std::vector<JobOwner> by_job, by_call;
+};
 using JobDecision = std::variant<JobOwner, Held>;
 /// Names under which a report's job and call are remembered: "job:<id>", "call:<id>".
 std::vector<std::string> names_of(const inbound::v1::JobReport&);
-/// Whose report of Shunya's it is. The signature is the deployment's and proves no company: the job that we submitted does, or its call; the company that
-/// the body claims must be the same. Pure but for what `companies` knows.
+/// Whose report of Shunya's it is. The signature is the deployment's and proves no company: the job that we submitted does, or
+/// its call; the company that the body claims must be the same. Pure but for what `companies` knows.
 JobDecision route_job(const inbound::v1::ProviderEvent&, const KnownJob&, const directory::Companies&);
 routed::v1::JobReported routed_job(inbound::v1::ProviderEvent, const JobOwner&);
 

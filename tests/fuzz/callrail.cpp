@@ -1,4 +1,5 @@
-// A CallRail webhook: lines with the route's last part, the content type, the query and the header Signature; the rest is the body.
+// A CallRail webhook: lines with the route's last part, the content type, the query and the header Signature; the rest is the
+// body.
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
@@ -17,7 +18,8 @@ namespace {
 
 constexpr std::int64_t kWeek = 7 * 86'400, kEndOf2200 = 7'289'654'400'000'000;
 
-/// Every text of the message: what stands in rows can be kept by Postgres, which knows no NUL, and by proto3, which knows UTF-8 only.
+/// Every text of the message: what stands in rows can be kept by Postgres, which knows no NUL, and by proto3, which knows UTF-8
+/// only.
 void check_texts(const google::protobuf::Message& m) {
     const auto* reflection = m.GetReflection();
     std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -39,7 +41,8 @@ void check_texts(const google::protobuf::Message& m) {
 }
 
 bool e164(std::string_view text) {
-    return text.starts_with('+') && text.size() >= 8 && text.size() <= 16 && text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+    return text.starts_with('+') && text.size() >= 8 && text.size() <= 16 &&
+           text.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 void check_report(const pb::CallReport& r) {
@@ -49,10 +52,16 @@ void check_report(const pb::CallReport& r) {
     OTTO_EXPECT(!r.status().empty() || r.stage() == pb::STAGE_MODIFIED, r.ShortDebugString());
     OTTO_EXPECT(r.customer_phone_callable() == e164(r.customer_phone()) || !r.customer_phone_callable(), r.customer_phone());
     OTTO_EXPECT(!r.has_direction() || r.direction() == "inbound" || r.direction() == "outbound", r.direction());
-    OTTO_EXPECT(r.duration_s() >= 0 && r.duration_s() <= kWeek && r.recording_duration_s() >= 0 && r.recording_duration_s() <= kWeek, r.ShortDebugString());
-    if (r.stage() == pb::STAGE_PRE_CALL) OTTO_EXPECT(!r.has_duration_s() && !(r.has_answered() && !r.answered()) && r.status() == "ringing", r.ShortDebugString());
-    OTTO_EXPECT(r.started_at_us() >= 0 && r.started_at_us() < kEndOf2200 && r.ended_at_us() >= 0 && r.ended_at_us() < kEndOf2200 + kWeek * 1'000'000, r.ShortDebugString());
-    OTTO_EXPECT(!r.has_recording_url() || r.recording_url().starts_with("https://") || r.recording_url().starts_with("http://"), r.recording_url());
+    OTTO_EXPECT(
+        r.duration_s() >= 0 && r.duration_s() <= kWeek && r.recording_duration_s() >= 0 && r.recording_duration_s() <= kWeek,
+        r.ShortDebugString());
+    if (r.stage() == pb::STAGE_PRE_CALL)
+        OTTO_EXPECT(!r.has_duration_s() && !(r.has_answered() && !r.answered()) && r.status() == "ringing", r.ShortDebugString());
+    OTTO_EXPECT(r.started_at_us() >= 0 && r.started_at_us() < kEndOf2200 && r.ended_at_us() >= 0 &&
+                    r.ended_at_us() < kEndOf2200 + kWeek * 1'000'000,
+                r.ShortDebugString());
+    OTTO_EXPECT(!r.has_recording_url() || r.recording_url().starts_with("https://") || r.recording_url().starts_with("http://"),
+                r.recording_url());
     OTTO_EXPECT(r.provider_call_id() == (r.aliases_size() > 0 ? r.aliases(0) : ""), r.ShortDebugString());
     std::set<std::string> ids(r.aliases().begin(), r.aliases().end());
     OTTO_EXPECT(static_cast<int>(ids.size()) == r.aliases_size() && r.aliases_size() <= 3, r.ShortDebugString());
@@ -86,7 +95,8 @@ void fuzz(std::string_view text) {
     const auto& addressee = reading->addressee();
     OTTO_EXPECT(n.event != nullptr, "");
     const auto& event = *n.event;
-    static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "text.received", "text.sent"};
+    static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed",
+                                             "call.modified", "text.received", "text.sent"};
     OTTO_EXPECT(kinds.contains(event.kind()), event.kind());
     OTTO_EXPECT(!event.key().empty(), "an event without a key has no order");
     OTTO_EXPECT(event.has_call() || event.has_text() || !event.not_understood().empty(), "neither understood nor said why");
@@ -99,27 +109,34 @@ void fuzz(std::string_view text) {
         const auto& r = event.call();
         check_report(r);
         OTTO_EXPECT(r.provider_call_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.identity == r.provider_call_id() && n.customer == r.customer_phone() && addressee.number() == r.tracking_number(), event.ShortDebugString());
-        OTTO_EXPECT(addressee.has_at_us() == r.has_started_at_us() && addressee.at_us() == r.started_at_us(), event.ShortDebugString());
+        OTTO_EXPECT(
+            n.identity == r.provider_call_id() && n.customer == r.customer_phone() && addressee.number() == r.tracking_number(),
+            event.ShortDebugString());
+        OTTO_EXPECT(addressee.has_at_us() == r.has_started_at_us() && addressee.at_us() == r.started_at_us(),
+                    event.ShortDebugString());
         if (r.customer_phone_callable()) OTTO_EXPECT(event.key() == r.customer_phone(), event.key());
     } else if (event.has_text()) {
         const auto& r = event.text();
         OTTO_EXPECT(r.direction() == "inbound" || r.direction() == "outbound", r.ShortDebugString());
         OTTO_EXPECT(r.provider_message_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() && addressee.number() == r.tracking_number(), event.ShortDebugString());
+        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() &&
+                        addressee.number() == r.tracking_number(),
+                    event.ShortDebugString());
     } else {
         OTTO_EXPECT(n.identity.empty() && n.customer.empty() && addressee.number().empty(), "");
     }
     // Pure: the same request is the same event.
     OTTO_EXPECT(event.addressee().SerializeAsString() == addressee.SerializeAsString(), event.ShortDebugString());
     auto again = provider.read(parts)->normalize(parts);
-    OTTO_EXPECT(again.event->SerializeAsString() == event.SerializeAsString() && again.identity == n.identity, event.ShortDebugString());
+    OTTO_EXPECT(again.event->SerializeAsString() == event.SerializeAsString() && again.identity == n.identity,
+                event.ShortDebugString());
     // White space around JSON says nothing.
     if (event.has_call() && !request.body.empty() && request.body.front() == '{') {
         auto spaced = request;
         spaced.body = "\r\n " + request.body + " \n";
         auto its = providers::Parts::of(spaced);
-        OTTO_EXPECT(provider.read(its)->normalize(its).event->SerializeAsString() == event.SerializeAsString(), event.ShortDebugString());
+        OTTO_EXPECT(provider.read(its)->normalize(its).event->SerializeAsString() == event.SerializeAsString(),
+                    event.ShortDebugString());
     }
     // The headers that carry a signature, and no other.
     request.headers.add("Signature", signature);
@@ -138,5 +155,7 @@ void fuzz(std::string_view text) {
     // What was kept is read as what came.
     const auto kept = providers::Parts::of(arrived.receipt());
     OTTO_EXPECT(kept.path == request.path, arrived.receipt().request_target());
-    if (valid_utf8(request.headers.get("content-type"))) OTTO_EXPECT(provider.read(kept)->normalize(kept).event->SerializeAsString() == event.SerializeAsString(), whole.ShortDebugString());
+    if (valid_utf8(request.headers.get("content-type")))
+        OTTO_EXPECT(provider.read(kept)->normalize(kept).event->SerializeAsString() == event.SerializeAsString(),
+                    whole.ShortDebugString());
 }

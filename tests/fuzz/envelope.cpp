@@ -20,7 +20,8 @@ namespace {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 bool same(const events::Meta& a, const events::Meta& b) {
-    return a.id == b.id && a.type == b.type && a.source == b.source && a.time == b.time && a.cause == b.cause && a.trace == b.trace;
+    return a.id == b.id && a.type == b.type && a.source == b.source && a.time == b.time && a.cause == b.cause &&
+           a.trace == b.trace;
 }
 
 bool named(const Headers& headers, const std::string& name) {
@@ -63,7 +64,7 @@ void fuzz(std::string_view text) {
     auto meta = events::read_meta(headers);
     if (!meta) {
         OTTO_EXPECT(meta.error().message.find("header ce_") == 0, meta.error().message);  // it names the header
-        meta = events::Meta{};  // the value is looked at all the same
+        meta = events::Meta{};                                                            // the value is looked at all the same
         meta->id = events::provider_event_id("fuzz", "fuzz", "fuzz", input.rest());
         meta->trace = tel::TraceContext::fresh();
     } else {
@@ -77,12 +78,18 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(!meta->type.empty(), "");
         auto once_more = events::read_meta(headers);
         OTTO_EXPECT(once_more.ok(), "");
-        if (tel::TraceContext::parse(meta->trace.traceparent()) == meta->trace && named(headers, "traceparent") && once_more->trace == meta->trace) OTTO_EXPECT(same(*once_more, *meta), "");
-        OTTO_EXPECT(tel::TraceContext::parse(meta->trace.traceparent()) == meta->trace, meta->trace.traceparent());  // even where the record had none
+        if (tel::TraceContext::parse(meta->trace.traceparent()) == meta->trace && named(headers, "traceparent") &&
+            once_more->trace == meta->trace)
+            OTTO_EXPECT(same(*once_more, *meta), "");
+        OTTO_EXPECT(tel::TraceContext::parse(meta->trace.traceparent()) == meta->trace,
+                    meta->trace.traceparent());  // even where the record had none
         auto more = headers;
-        for (const auto& [name, value] : headers) more.emplace_back(name, "something else");  // of doubled headers the first counts
+        for (const auto& [name, value] : headers)
+            more.emplace_back(name, "something else");  // of doubled headers the first counts
         auto first = events::read_meta(more);
-        OTTO_EXPECT(first.ok() && first->id == meta->id && first->type == meta->type && first->time == meta->time && first->cause == meta->cause && first->source == meta->source, "");
+        OTTO_EXPECT(first.ok() && first->id == meta->id && first->type == meta->type && first->time == meta->time &&
+                        first->cause == meta->cause && first->source == meta->source,
+                    "");
     }
     read_as<inbound::v1::ProviderEvent>(*meta, input.rest());
     read_as<routed::v1::CallReported>(*meta, input.rest());

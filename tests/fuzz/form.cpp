@@ -22,7 +22,8 @@ void form(std::string_view text) {
         bytes += name.size() + value.size();
         auto first = form_value(fields, name);
         OTTO_EXPECT(first.has_value(), name);
-        OTTO_EXPECT(percent_decode(percent_encode(value), true) == value && percent_decode(percent_encode(value), false) == value, value);
+        OTTO_EXPECT(percent_decode(percent_encode(value), true) == value && percent_decode(percent_encode(value), false) == value,
+                    value);
     }
     OTTO_EXPECT(bytes <= text.size(), again);  // decoding never grows
     for (std::size_t i = 0; i < fields.size() && i < 50; ++i)
@@ -56,7 +57,9 @@ void url(std::string_view text) {
     auto again = parsed->scheme + "://" + (v6 ? "[" : "") + parsed->host + (v6 ? "]" : "") + ":" + parsed->port + parsed->target;
     auto reread = Url::parse(again);
     OTTO_EXPECT(reread.ok(), again);
-    OTTO_EXPECT(reread->scheme == parsed->scheme && reread->host == parsed->host && reread->port == parsed->port && reread->target == parsed->target, again);
+    OTTO_EXPECT(reread->scheme == parsed->scheme && reread->host == parsed->host && reread->port == parsed->port &&
+                    reread->target == parsed->target,
+                again);
 }
 
 void texts(std::string_view text) {
@@ -67,7 +70,8 @@ void texts(std::string_view text) {
     }
     auto mended = mend_utf8(text);
     OTTO_EXPECT(valid_utf8(mended) && mend_utf8(mended) == mended && (mended == text) == valid_utf8(text), mended);
-    for (const auto& part : split_list(text)) OTTO_EXPECT(!part.empty() && part == trim(part) && part.find(',') == std::string::npos, part);
+    for (const auto& part : split_list(text))
+        OTTO_EXPECT(!part.empty() && part == trim(part) && part.find(',') == std::string::npos, part);
 }
 
 }  // namespace

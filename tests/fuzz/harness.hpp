@@ -6,14 +6,15 @@
 #include <string>
 #include <string_view>
 
-/// Feeds one input to a parser and states with expect() what must hold of the outcome. Called again and again in one process: an input's outcome must
-/// not depend on those before it.
+/// Feeds one input to a parser and states with expect() what must hold of the outcome. Called again and again in one process: an
+/// input's outcome must not depend on those before it.
 void fuzz(std::string_view input);
 
 namespace otto::fuzzing {
 
 [[noreturn]] inline void broken(const char* promise, const char* file, int line, const std::string& seen) {
-    std::fprintf(stderr, "%s:%d: broken promise: %s\n%s%s%s", file, line, promise, seen.empty() ? "" : "seen: ", seen.c_str(), seen.empty() ? "" : "\n");
+    std::fprintf(stderr, "%s:%d: broken promise: %s\n%s%s%s", file, line, promise, seen.empty() ? "" : "seen: ", seen.c_str(),
+                 seen.empty() ? "" : "\n");
     std::abort();
 }
 

@@ -1,5 +1,6 @@
-// The HTTP server, over a loopback connection: the input is everything that a client sends before it closes its side. What the server's handlers see
-// and what the client reads back are checked. TCP keeps the real code under test, its limits and its closing included; it takes some 100 µs an input.
+// The HTTP server, over a loopback connection: the input is everything that a client sends before it closes its side. What the
+// server's handlers see and what the client reads back are checked. TCP keeps the real code under test, its limits and its
+// closing included; it takes some 100 µs an input.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -21,7 +22,8 @@
 using namespace otto;
 using http::Method;
 
-// The I/O thread frees what an input needed a moment after its answer was read, so that "not freed yet" is no leak. Leaks show as growth of the process.
+// The I/O thread frees what an input needed a moment after its answer was read, so that "not freed yet" is no leak. Leaks show as
+// growth of the process.
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 
 namespace {
@@ -31,10 +33,15 @@ constexpr int kAddresses = 200;
 
 bool control(char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f; }
 bool token(std::string_view s) {
-    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos); });
+    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) ||
+               (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+    });
 }
 bool sane_id(std::string_view id) {
-    return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-_.:").find(c) != std::string_view::npos; });
+    return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-_.:").find(c) != std::string_view::npos;
+    });
 }
 
 class World {
@@ -90,7 +97,8 @@ public:
     }
 
 private:
-    /// From ever another address of the loopback net: one alone would run out of ports, since closed connections keep theirs for a minute.
+    /// From ever another address of the loopback net: one alone would run out of ports, since closed connections keep theirs for
+    /// a minute.
     int connect() {
         int fd = ::socket(AF_INET, SOCK_STREAM, 0);
         timeval patience{15, 0};
@@ -107,7 +115,8 @@ private:
         int failed = ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
         if (failed != 0 && errno == EINTR) {  // it goes on by itself
             pollfd ready{fd, POLLOUT, 0};
-            while (::poll(&ready, 1, 15'000) < 0 && errno == EINTR) {}
+            while (::poll(&ready, 1, 15'000) < 0 && errno == EINTR) {
+            }
             failed = ready.revents & POLLOUT ? 0 : -1;
         }
         OTTO_EXPECT(failed == 0, "the server takes no connection");
@@ -159,22 +168,27 @@ void check_answer(const Answer& a, bool last) {
     static const std::set<int> statuses{100, 200, 400, 404, 405, 413, 415, 417, 431, 501};
     OTTO_EXPECT(statuses.contains(a.status), std::to_string(a.status) + " " + a.body);
     if (a.status == 100) return;
-    OTTO_EXPECT(a.headers.count("x-request-id") == 1 && sane_id(a.headers.get("x-request-id")), std::string(a.headers.get("x-request-id")));
-    OTTO_EXPECT(a.headers.count("traceparent") == 1 && tel::TraceContext::parse(a.headers.get("traceparent")), std::string(a.headers.get("traceparent")));
+    OTTO_EXPECT(a.headers.count("x-request-id") == 1 && sane_id(a.headers.get("x-request-id")),
+                std::string(a.headers.get("x-request-id")));
+    OTTO_EXPECT(a.headers.count("traceparent") == 1 && tel::TraceContext::parse(a.headers.get("traceparent")),
+                std::string(a.headers.get("traceparent")));
     OTTO_EXPECT(!iequals(a.headers.get("connection"), "close") || last, "an answer after the one that closes");
     OTTO_EXPECT((a.status == 405) == a.headers.has("allow"), a.body);
     if (a.status < 400 || a.body.empty()) return;
     OTTO_EXPECT(a.headers.get("content-type") == "application/problem+json", a.body);
     auto problem = JsonDocument::parse(a.body);
     OTTO_EXPECT(problem.ok(), a.body);
-    OTTO_EXPECT(problem->root()["status"].integer() == a.status && problem->root()["request_id"].string() == a.headers.get("x-request-id"), a.body);
+    OTTO_EXPECT(problem->root()["status"].integer() == a.status &&
+                    problem->root()["request_id"].string() == a.headers.get("x-request-id"),
+                a.body);
     OTTO_EXPECT(problem->root()["detail"].loose_text().has_value(), a.body);
 }
 
 /// A handler sees only what stands in the input, in its order, and one body that all agree on.
 std::size_t check_handled(const http::Request& r, std::string_view input, std::size_t from) {
     OTTO_EXPECT(r.target.starts_with('/') && r.target.size() <= kHeadLimit, r.target);
-    OTTO_EXPECT(std::none_of(r.target.begin(), r.target.end(), [](char c) { return control(c) || c == ' ' || c == '\t'; }), r.target);
+    OTTO_EXPECT(std::none_of(r.target.begin(), r.target.end(), [](char c) { return control(c) || c == ' ' || c == '\t'; }),
+                r.target);
     OTTO_EXPECT(r.path == percent_decode(std::string_view(r.target).substr(0, r.target.find('?')), false), r.path);
     OTTO_EXPECT(r.body.size() <= kBodyLimit, std::to_string(r.body.size()));
     OTTO_EXPECT(sane_id(r.request_id), r.request_id);
@@ -185,7 +199,9 @@ std::size_t check_handled(const http::Request& r, std::string_view input, std::s
         OTTO_EXPECT(std::none_of(value.begin(), value.end(), control) && value == trim(value), name + ": " + value);
     }
     for (const auto& [name, value] : r.path_params) OTTO_EXPECT(!value.empty(), name);
-    OTTO_EXPECT(r.headers.count("host") <= 1 && r.headers.count("content-length") <= 1 && r.headers.count("transfer-encoding") <= 1, r.target);
+    OTTO_EXPECT(
+        r.headers.count("host") <= 1 && r.headers.count("content-length") <= 1 && r.headers.count("transfer-encoding") <= 1,
+        r.target);
     bool sized = r.headers.has("content-length"), chunked = r.headers.has("transfer-encoding");
     OTTO_EXPECT(!(sized && chunked), "two lengths");
     OTTO_EXPECT(sized || chunked || r.body.empty(), "a body of no length");
@@ -199,7 +215,8 @@ std::size_t check_handled(const http::Request& r, std::string_view input, std::s
     if (sized) {
         auto length = r.headers.get("content-length");
         OTTO_EXPECT(!length.empty() && length.find_first_not_of("0123456789") == std::string_view::npos, std::string(length));
-        OTTO_EXPECT(std::to_string(r.body.size()) == length.substr(std::min(length.find_first_not_of('0'), length.size() - 1)), std::string(length));
+        OTTO_EXPECT(std::to_string(r.body.size()) == length.substr(std::min(length.find_first_not_of('0'), length.size() - 1)),
+                    std::string(length));
         OTTO_EXPECT(input.substr(at, r.body.size()) == r.body, line);
         at += r.body.size();
     }
@@ -224,7 +241,7 @@ void fuzz(std::string_view input) {
     // A whole head that announces no body is answered, whatever else it says.
     auto words = lower(input);
     auto first = input.substr(0, input.find("\r\n"));
-    if (first.starts_with("GET ") && first.ends_with(" HTTP/1.1") && input.find("\r\n\r\n") != std::string_view::npos && words.find("content-length") == std::string::npos &&
-        words.find("transfer-encoding") == std::string::npos)
+    if (first.starts_with("GET ") && first.ends_with(" HTTP/1.1") && input.find("\r\n\r\n") != std::string_view::npos &&
+        words.find("content-length") == std::string::npos && words.find("transfer-encoding") == std::string::npos)
         OTTO_EXPECT(answers > 0, "no answer");
 }

@@ -24,19 +24,24 @@ bool taken(F&& f) {
     } catch (const api::Refusal& refusal) {
         const auto& p = refusal.problem;
         OTTO_EXPECT(p.status == 422 && p.fields.size() == 1 && !p.detail.empty(), p.detail);
-        for (const auto& [name, why] : p.fields) OTTO_EXPECT(valid_utf8(name) && name.size() <= 100 && valid_utf8(why) && !why.empty(), name);
+        for (const auto& [name, why] : p.fields)
+            OTTO_EXPECT(valid_utf8(name) && name.size() <= 100 && valid_utf8(why) && !why.empty(), name);
         return false;
     }
 }
 
-void storable(std::string_view text) { OTTO_EXPECT(valid_utf8(text) && text.find('\0') == std::string_view::npos, std::string(text)); }
+void storable(std::string_view text) {
+    OTTO_EXPECT(valid_utf8(text) && text.find('\0') == std::string_view::npos, std::string(text));
+}
 
 void look(const Inputs& in) {
     taken([&] {
         if (auto text = in.text("text", 40)) {
             storable(*text);
             OTTO_EXPECT(!text->empty() && text->size() <= 40 && trim(*text) == *text, *text);
-            OTTO_EXPECT(std::none_of(text->begin(), text->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }), *text);
+            OTTO_EXPECT(std::none_of(text->begin(), text->end(),
+                                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
+                        *text);
             OTTO_EXPECT(in.has("text") && !in.clears("text"), *text);
         }
     });
@@ -58,7 +63,8 @@ void look(const Inputs& in) {
         storable(*json);
         auto parsed = JsonDocument::parse(*json);
         OTTO_EXPECT(parsed.ok() && parsed->root().is_object(), *json);
-        OTTO_EXPECT(parsed->root().dump().find("\\u0000") == std::string::npos || json->find("\\\\u0000") != std::string::npos, *json);
+        OTTO_EXPECT(parsed->root().dump().find("\\u0000") == std::string::npos || json->find("\\\\u0000") != std::string::npos,
+                    *json);
     });
     taken([&] { (void)in.uuid("id"); });
     taken([&] { (void)in.truth("yes"); });
@@ -74,7 +80,10 @@ void fuzz(std::string_view text) {
     request.body = input.rest();
     taken([&] { look(Inputs::of(request, {"text", "at", "n", "phone", "json", "id", "yes"})); });
     taken([&] {
-        auto in = Inputs::change(request, {.lasting = {"text", "n"}, .clearable = {"at", "json", "phone"}, .besides = {"id", "yes"}, .fixed = {{{"call_id"}, "stays what it is"}}});
+        auto in = Inputs::change(request, {.lasting = {"text", "n"},
+                                           .clearable = {"at", "json", "phone"},
+                                           .besides = {"id", "yes"},
+                                           .fixed = {{{"call_id"}, "stays what it is"}}});
         OTTO_EXPECT(!in.changed().empty(), "");
         for (const auto& name : in.changed()) OTTO_EXPECT(in.has(name), name);
         OTTO_EXPECT(!in.clears("text") && !in.clears("n"), "");

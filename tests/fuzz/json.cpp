@@ -17,7 +17,9 @@ void look(const JsonView& v, int depth) {
     OTTO_EXPECT(v.exists(), "");
     OTTO_EXPECT(depth <= 64, "nested deeper than promised");
     OTTO_EXPECT(v.is_null() + v.is_object() + v.is_array() + v.is_string() + v.is_number() + v.is_bool() == 1, v.dump());
-    OTTO_EXPECT(v.string().has_value() == v.is_string() && v.number().has_value() == v.is_number() && v.boolean().has_value() == v.is_bool(), v.dump());
+    OTTO_EXPECT(v.string().has_value() == v.is_string() && v.number().has_value() == v.is_number() &&
+                    v.boolean().has_value() == v.is_bool(),
+                v.dump());
     if (auto text = v.string()) OTTO_EXPECT(valid_utf8(*text), v.dump());
     if (auto n = v.number()) OTTO_EXPECT(std::isfinite(*n), v.dump());
     if (auto whole = v.integer()) {
@@ -55,7 +57,8 @@ bool same(const JsonView& a, const JsonView& b, bool strict = true) {
     if (a.is_object()) {
         if (!b.is_object()) return false;
         auto of_a = a.members(), of_b = b.members();
-        return std::equal(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(), [&](const auto& m, const auto& n) { return m.name == n.name && same(m.value, n.value, strict); });
+        return std::equal(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(),
+                          [&](const auto& m, const auto& n) { return m.name == n.name && same(m.value, n.value, strict); });
     }
     if (a.is_array()) {
         if (!b.is_array() || a.size() != b.size()) return false;
@@ -63,7 +66,8 @@ bool same(const JsonView& a, const JsonView& b, bool strict = true) {
             if (!same(a.at(i), b.at(i), strict)) return false;
         return true;
     }
-    return a.is_null() == b.is_null() && a.string() == b.string() && a.boolean() == b.boolean() && near(a.number(), b.number()) && (!strict || a.integer() == b.integer());
+    return a.is_null() == b.is_null() && a.string() == b.string() && a.boolean() == b.boolean() && near(a.number(), b.number()) &&
+           (!strict || a.integer() == b.integer());
 }
 
 /// Writes a value again with our own writer.
@@ -122,7 +126,8 @@ void fuzz(std::string_view text) {
     auto again = JsonDocument::parse(dumped);
     OTTO_EXPECT(again.ok(), dumped);
     OTTO_EXPECT(same(root, again->root()), dumped);
-    if (again->root().dump() != dumped) OTTO_EXPECT(dumped.find_first_of(".e") != std::string::npos, dumped);  // a long number, see near()
+    if (again->root().dump() != dumped)
+        OTTO_EXPECT(dumped.find_first_of(".e") != std::string::npos, dumped);  // a long number, see near()
     if (doubled_keys(root) == 0) {
         JsonWriter w;
         rewrite(root, w);

@@ -36,7 +36,8 @@ struct World {
         operators.issuer = "https://operators.example";
         operators.operators = true;
         authenticator = std::make_unique<Authenticator>(
-            users, operators, "users", "operators", [set = "{\"keys\":[" + key.jwk("k1") + "]}"](const std::string&) -> Result<std::string> { return set; }, clock);
+            users, operators, "users", "operators",
+            [set = "{\"keys\":[" + key.jwk("k1") + "]}"](const std::string&) -> Result<std::string> { return set; }, clock);
     }
     Result<RsaPublicKey> find(std::string_view kid) const {
         if (kid == "k1") return public_key;
@@ -50,7 +51,8 @@ const World& world() {
 }
 
 bool plain(std::string_view id) {
-    return !id.empty() && id.size() <= 200 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 127 && c != ','; });
+    return !id.empty() && id.size() <= 200 &&
+           std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 127 && c != ','; });
 }
 
 double number(const JsonView& claims, const char* name, double otherwise) { return claims[name].number().value_or(otherwise); }
@@ -58,7 +60,8 @@ double number(const JsonView& claims, const char* name, double otherwise) { retu
 /// Who is let in is let in for good reasons: the payload is read again here.
 void check(const Principal& who, std::string_view token, const TokenRules& rules) {
     auto dot = token.find('.');
-    auto header_bytes = base64url_decode(token.substr(0, dot)), payload_bytes = base64url_decode(token.substr(dot + 1, token.rfind('.') - dot - 1));
+    auto header_bytes = base64url_decode(token.substr(0, dot)),
+         payload_bytes = base64url_decode(token.substr(dot + 1, token.rfind('.') - dot - 1));
     OTTO_EXPECT(header_bytes && payload_bytes, std::string(token));
     auto header_json = JsonDocument::parse(*header_bytes), payload_json = JsonDocument::parse(*payload_bytes);
     OTTO_EXPECT(header_json.ok() && payload_json.ok(), *payload_bytes);
@@ -69,7 +72,8 @@ void check(const Principal& who, std::string_view token, const TokenRules& rules
     OTTO_EXPECT(number(claims, "exp", 0) > kNow - 6, *payload_bytes);
     OTTO_EXPECT(number(claims, "nbf", 0) < kNow + 6 && number(claims, "iat", 0) < kNow + 6, *payload_bytes);
     OTTO_EXPECT(claims["sts"].string() != "pending", *payload_bytes);
-    if (!rules.authorized_parties.empty()) OTTO_EXPECT(claims["azp"].string() == rules.authorized_parties.front(), *payload_bytes);
+    if (!rules.authorized_parties.empty())
+        OTTO_EXPECT(claims["azp"].string() == rules.authorized_parties.front(), *payload_bytes);
     OTTO_EXPECT(who.impersonated == (claims["act"].exists() && !claims["act"].is_null()), *payload_bytes);
     if (rules.operators) {
         OTTO_EXPECT(who.role == Role::operator_ && !who.company, *payload_bytes);
@@ -78,7 +82,8 @@ void check(const Principal& who, std::string_view token, const TokenRules& rules
         if (who.role) OTTO_EXPECT(who.company.has_value() && role_from(to_text(*who.role)) == who.role, *payload_bytes);
         if (who.company) {
             OTTO_EXPECT(plain(who.company->value()), *payload_bytes);
-            OTTO_EXPECT(claims["o"]["id"].string() == who.company->value() || claims["org_id"].string() == who.company->value(), *payload_bytes);
+            OTTO_EXPECT(claims["o"]["id"].string() == who.company->value() || claims["org_id"].string() == who.company->value(),
+                        *payload_bytes);
         }
     }
 }
@@ -107,7 +112,9 @@ bool judge(const std::string& token) {
     }
     auto by_header = ask("Bearer " + token);
     OTTO_EXPECT(by_header.ok() == let_in.has_value(), token);
-    if (let_in) OTTO_EXPECT(by_header->user == let_in->user && by_header->company == let_in->company && by_header->role == let_in->role, token);
+    if (let_in)
+        OTTO_EXPECT(by_header->user == let_in->user && by_header->company == let_in->company && by_header->role == let_in->role,
+                    token);
     return let_in.has_value();
 }
 
@@ -132,8 +139,11 @@ void fuzz(std::string_view text) {
         changed[at] = changed[at] == 'A' ? 'B' : 'A';
         OTTO_EXPECT(changed == token || !ask("Bearer " + changed).ok(), changed);
     }
-    OTTO_EXPECT(!ask("Bearer " + token.substr(0, token.rfind('.') + 1)).ok() && !ask("Bearer " + token + "A").ok() && !ask("Bearer " + token + ".").ok(), token);
+    OTTO_EXPECT(!ask("Bearer " + token.substr(0, token.rfind('.') + 1)).ok() && !ask("Bearer " + token + "A").ok() &&
+                    !ask("Bearer " + token + ".").ok(),
+                token);
     OTTO_EXPECT(!ask(token).ok() && !ask("Basic " + token).ok(), token);
-    auto later = verify_token(token, [&](std::string_view kid) { return w.find(kid); }, w.users, w.clock.now() + std::chrono::hours(24 * 365 * 4'000));
+    auto later = verify_token(
+        token, [&](std::string_view kid) { return w.find(kid); }, w.users, w.clock.now() + std::chrono::hours(24 * 365 * 4'000));
     OTTO_EXPECT(!later.ok(), "a token without an end");
 }

@@ -1,4 +1,5 @@
-// Shunya's webhooks: a line with the scheme, a line with the timestamp header, a line with the signature header ({right} stands for the right one), then the body.
+// Shunya's webhooks: a line with the scheme, a line with the timestamp header, a line with the signature header ({right} stands
+// for the right one), then the body.
 #include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
@@ -16,11 +17,12 @@ void fuzz(std::string_view text) {
     const Secret secret("a secret of Shunya's");
     const Instant now = from_micros(1'765'189'800'000'000);
 
-    // Sorted JSON: what is written is JSON of the same meaning, ASCII, and is itself when sorted again; what is no JSON to our parser is sorted only for doubt about
-    // depth and numbers beyond double.
+    // Sorted JSON: what is written is JSON of the same meaning, ASCII, and is itself when sorted again; what is no JSON to our
+    // parser is sorted only for doubt about depth and numbers beyond double.
     auto sorted = sorted_json(body);
     if (sorted) {
-        for (char c : *sorted) OTTO_EXPECT(static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F, *sorted);
+        for (char c : *sorted)
+            OTTO_EXPECT(static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F, *sorted);
         auto again = sorted_json(*sorted);
         OTTO_EXPECT(again.ok() && *again == *sorted, *sorted);
     } else {
@@ -58,7 +60,8 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(refused(body, secret, now + std::chrono::minutes(11)).has_value(), "it passes for ever");
         OTTO_EXPECT(refused(body, secret, now - std::chrono::minutes(11)).has_value(), "it passes before its time");
     } else {
-        OTTO_EXPECT(!why->why.empty() && (why->why == "no secret matched" || (!why->cure.empty() && !why->operators_cure.empty())), "");
+        OTTO_EXPECT(
+            !why->why.empty() && (why->why == "no secret matched" || (!why->cure.empty() && !why->operators_cure.empty())), "");
     }
     const auto parts = providers::Parts::of(request);
     if (provider.refused_by_head(parts)) OTTO_EXPECT(why.has_value(), "the headers alone refute it, and it passes");
@@ -67,7 +70,8 @@ void fuzz(std::string_view text) {
     OTTO_EXPECT(n.event->SerializeAsString() == twice.event->SerializeAsString(), "not pure");
     OTTO_EXPECT(!n.event->key().empty() && !n.event->kind().empty() && n.event->has_job(), body);
     const auto& job = n.event->job();
-    for (const auto* field : {&job.shunya_job_id(), &job.event_type(), &job.status(), &n.event->addressee().claimed_company_id(), &n.event->not_understood(), &n.event->key()})
+    for (const auto* field : {&job.shunya_job_id(), &job.event_type(), &job.status(), &n.event->addressee().claimed_company_id(),
+                              &n.event->not_understood(), &n.event->key()})
         OTTO_EXPECT(valid_utf8(*field) && field->find('\0') == std::string::npos && field->size() < 2'000, *field);
     OTTO_EXPECT(job.call_id() >= 0 && job.call_id() < (1ll << 53), std::to_string(job.call_id()));
     OTTO_EXPECT(!n.event->not_understood().empty() || !job.shunya_job_id().empty() || job.call_id() > 0, body);

@@ -1,5 +1,5 @@
-// CallRail's signature headers: a line with the key, lines of `name: value` (headers as received), an empty line, the body. In a header's value {sha1},
-// {sha256} and {hex} stand for the right signature, so that mutations play around true ones.
+// CallRail's signature headers: a line with the key, lines of `name: value` (headers as received), an empty line, the body. In a
+// header's value {sha1}, {sha256} and {hex} stand for the right signature, so that mutations play around true ones.
 #include <algorithm>
 
 #include "base/crypto.hpp"
@@ -13,7 +13,8 @@ using SignatureHeaders = std::vector<std::pair<std::string, std::string>>;
 namespace {
 
 std::string filled_in(std::string text, const std::string& mark, const std::string& value) {
-    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) text.replace(at, mark.size(), value);
+    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size()))
+        text.replace(at, mark.size(), value);
     return text;
 }
 
@@ -35,13 +36,17 @@ Opinion opinion(const SignatureHeaders& headers, const std::string& sha1, const 
         std::string v(trim(value));
         if (lower(name) == "signature") {
             auto bytes = base64_decode(v);
-            if (!bytes || bytes->size() != 20 || base64_encode(*bytes) != v) o.malformed = true;
-            else judge(first1, *bytes, sha1);
+            if (!bytes || bytes->size() != 20 || base64_encode(*bytes) != v)
+                o.malformed = true;
+            else
+                judge(first1, *bytes, sha1);
         } else if (lower(name) == "x-callrail-signature") {
             if (v.starts_with("sha256=")) v.erase(0, 7);
             auto bytes = v.size() == 64 ? hex_decode(v) : base64_decode(v);
-            if (!bytes || bytes->size() != 32 || (v.size() == 64 ? hex_encode(*bytes) != lower(v) : base64_encode(*bytes) != v)) o.malformed = true;
-            else judge(first256, *bytes, sha256);
+            if (!bytes || bytes->size() != 32 || (v.size() == 64 ? hex_encode(*bytes) != lower(v) : base64_encode(*bytes) != v))
+                o.malformed = true;
+            else
+                judge(first256, *bytes, sha256);
         }
     }
     return o;
@@ -53,7 +58,9 @@ Signature signature_of(const SignatureHeaders& headers) {
     providers::Parts parts;
     parts.headers.assign(headers.begin(), headers.end());
     auto proof = providers::webhook_of("callrail")->proof(parts);
-    return !proof.missing ? Signature::present : proof.missing->why.find("missing") != std::string::npos ? Signature::absent : Signature::malformed;
+    return !proof.missing                                            ? Signature::present
+           : proof.missing->why.find("missing") != std::string::npos ? Signature::absent
+                                                                     : Signature::malformed;
 }
 
 bool verifies(const SignatureHeaders& headers, std::string_view body, const Secret& key) {

@@ -21,12 +21,14 @@ void fuzz(std::string_view file) {
     OTTO_EXPECT(media_type(sound->kind) != "application/octet-stream", std::string(sound->kind));
     if (sound->seconds) OTTO_EXPECT(*sound->seconds > 0 && *sound->seconds <= 604'800, std::to_string(*sound->seconds));
     auto again = sound_in(file.size(), from);
-    OTTO_EXPECT(again && again->kind == sound->kind && again->seconds == sound->seconds && again->bytes == sound->bytes, "not pure");
+    OTTO_EXPECT(again && again->kind == sound->kind && again->seconds == sound->seconds && again->bytes == sound->bytes,
+                "not pure");
     // Zeros before a sound say nothing, but where they make an MP4 whole: its first letters are zeros of its own.
     for (std::size_t at = 1; at <= 3; ++at)
         if (file.substr(std::min(at, file.size()), 4) == "ftyp") return;
     auto later = std::string(64, '\0').append(file);
     file = later;
     auto shifted = sound_in(file.size(), from);
-    OTTO_EXPECT(shifted && shifted->kind == sound->kind && shifted->seconds == sound->seconds, "zeros before it make another sound of it");
+    OTTO_EXPECT(shifted && shifted->kind == sound->kind && shifted->seconds == sound->seconds,
+                "zeros before it make another sound of it");
 }

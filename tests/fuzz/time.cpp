@@ -18,8 +18,9 @@ bool digits_at(std::string_view text, std::size_t from, std::size_t count) {
 
 /// What the C library makes of "YYYY-MM-DDThh:mm:ssZ"; a second opinion on the calendar.
 std::optional<std::int64_t> by_the_c_library(std::string_view t) {
-    bool shape = t.size() == 20 && digits_at(t, 0, 4) && t[4] == '-' && digits_at(t, 5, 2) && t[7] == '-' && digits_at(t, 8, 2) && t[10] == 'T' && digits_at(t, 11, 2) &&
-                 t[13] == ':' && digits_at(t, 14, 2) && t[16] == ':' && digits_at(t, 17, 2) && t[19] == 'Z';
+    bool shape = t.size() == 20 && digits_at(t, 0, 4) && t[4] == '-' && digits_at(t, 5, 2) && t[7] == '-' && digits_at(t, 8, 2) &&
+                 t[10] == 'T' && digits_at(t, 11, 2) && t[13] == ':' && digits_at(t, 14, 2) && t[16] == ':' &&
+                 digits_at(t, 17, 2) && t[19] == 'Z';
     if (!shape) return std::nullopt;
     auto number = [&](std::size_t from, std::size_t count) { return std::stoi(std::string(t.substr(from, count))); };
     std::tm parts{};
@@ -30,7 +31,8 @@ std::optional<std::int64_t> by_the_c_library(std::string_view t) {
     parts.tm_min = number(14, 2);
     parts.tm_sec = number(17, 2);
     auto month = parts.tm_mon, day = parts.tm_mday;
-    bool in_range = month < 12 && day >= 1 && parts.tm_hour < 24 && parts.tm_min < 60 && parts.tm_sec < 60;  // a leap second is the parser's own matter
+    bool in_range = month < 12 && day >= 1 && parts.tm_hour < 24 && parts.tm_min < 60 &&
+                    parts.tm_sec < 60;  // a leap second is the parser's own matter
     auto midnight = parts;
     midnight.tm_hour = midnight.tm_min = midnight.tm_sec = 0;
     auto seconds = ::timegm(&parts);
@@ -50,9 +52,12 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(said->moment.has_value() == said->day.empty(), std::string(text));
         OTTO_EXPECT(!said->moment || at == said->moment, std::string(text));
         OTTO_EXPECT(said->day.empty() || said->day.size() == 10, said->day);
-        OTTO_EXPECT(said->place.empty() || (!said->clock.empty() && said->by_name && said->place.find('/') != std::string::npos && said->place.find_first_of("0123456789") == std::string::npos), said->place);
+        OTTO_EXPECT(said->place.empty() || (!said->clock.empty() && said->by_name && said->place.find('/') != std::string::npos &&
+                                            said->place.find_first_of("0123456789") == std::string::npos),
+                    said->place);
         // A wall is read again as itself.
-        if (!said->moment) OTTO_EXPECT(parse_spoken_time(said->wall("00:00:00"))->wall("") == said->wall("00:00:00"), said->wall(""));
+        if (!said->moment)
+            OTTO_EXPECT(parse_spoken_time(said->wall("00:00:00"))->wall("") == said->wall("00:00:00"), said->wall(""));
     }
     if (text.size() < 40) OTTO_EXPECT(parse_time(" " + std::string(text) + "  ") == at, std::string(text));
     if (auto expected = by_the_c_library(text)) {

@@ -19,7 +19,8 @@ void fuzz(std::string_view text) {
     for (const auto& w : fold_words(text)) OTTO_EXPECT(!w.empty() && valid_utf8(w), w);
     // What says nothing says nothing of anybody and of anything; of what says something each kind has its own words.
     bool nothing = says_nothing(text);
-    for (auto of : {Of::person, Of::action, Of::objection, Of::time}) OTTO_EXPECT(!nothing || says_nothing(text, of), std::string(text));
+    for (auto of : {Of::person, Of::action, Of::objection, Of::time})
+        OTTO_EXPECT(!nothing || says_nothing(text, of), std::string(text));
     OTTO_EXPECT(nothing || !says_nothing(text, Of::part), std::string(text));
     OTTO_EXPECT(!trim(text).empty() || nothing, "");
     auto half = text.size() / 2;

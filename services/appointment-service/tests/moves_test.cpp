@@ -14,7 +14,8 @@ using namespace otto::appointment_service;
 
 namespace {
 
-const std::string kCompany = "org_moves", kOld = "0191e0b8-0000-7000-8000-00000000b001", kOldCard = "0191e0b8-0000-7000-8000-00000000b002", kNew = "0191e0b8-0000-7000-8000-00000000b003",
+const std::string kCompany = "org_moves", kOld = "0191e0b8-0000-7000-8000-00000000b001",
+                  kOldCard = "0191e0b8-0000-7000-8000-00000000b002", kNew = "0191e0b8-0000-7000-8000-00000000b003",
                   kNewCard = "0191e0b8-0000-7000-8000-00000000b004", kLast = "0191e0b8-0000-7000-8000-00000000b005";
 
 struct Text {
@@ -23,7 +24,8 @@ struct Text {
 };
 
 struct World : testkit::Database {
-    directory::Companies companies{{"", "", "", KeyRing::parse(Secret("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).value()}};
+    directory::Companies companies{
+        {"", "", "", KeyRing::parse(Secret("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).value()}};
     World() : Database("otto_appointment_service") {
         directory::v1::CompanyProfile p;
         p.set_company_id(kCompany);
@@ -34,18 +36,30 @@ struct World : testkit::Database {
     }
     static World& fresh() {
         static World world;
-        world.owner.execute("DELETE FROM appointments; DELETE FROM appointment_verdicts; DELETE FROM folded_rows; DELETE FROM calls; DELETE FROM leads; DELETE FROM contact_cards; INSERT INTO contact_cards (company_id, id) "
-                            "VALUES ('org_moves', '" + kOldCard + "'), ('org_moves', '" + kNewCard + "'); INSERT INTO leads (company_id, id, contact_card_id, status) VALUES ('org_moves', '" + kOld + "', '" + kOldCard +
-                            "', 'new'), ('org_moves', '" + kNew + "', '" + kNewCard + "', 'new'), ('org_moves', '" + kLast + "', '" + kNewCard + "', 'closed_won')");
+        world.owner.execute(
+            "DELETE FROM appointments; DELETE FROM appointment_verdicts; DELETE FROM folded_rows; DELETE FROM calls; DELETE FROM "
+            "leads; DELETE FROM contact_cards; INSERT INTO contact_cards (company_id, id) "
+            "VALUES ('org_moves', '" +
+            kOldCard + "'), ('org_moves', '" + kNewCard +
+            "'); INSERT INTO leads (company_id, id, contact_card_id, status) VALUES ('org_moves', '" + kOld + "', '" + kOldCard +
+            "', 'new'), ('org_moves', '" + kNew + "', '" + kNewCard + "', 'new'), ('org_moves', '" + kLast + "', '" + kNewCard +
+            "', 'closed_won')");
         for (int call : {7001, 7002})
-            world.owner.execute("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) VALUES ('org_moves', " +
-                                std::to_string(call) + ", 'callrail', 'C" + std::to_string(call) + "', 'inbound', 'completed', false, true, '" + kOldCard + "', '" + kOld + "', now(), '')");
+            world.owner.execute(
+                "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
+                "contact_card_id, lead_id, received_at, merge_state) VALUES ('org_moves', " +
+                std::to_string(call) + ", 'callrail', 'C" + std::to_string(call) + "', 'inbound', 'completed', false, true, '" +
+                kOldCard + "', '" + kOld + "', now(), '')");
         return world;
     }
     /// What lead-pipeline does before it tells of it.
     void fold(const std::string& from, const std::string& into) {
-        owner.execute("UPDATE calls SET lead_id = '" + into + "', contact_card_id = (SELECT contact_card_id FROM leads WHERE id = '" + into + "') WHERE lead_id = '" + from + "'; DELETE FROM leads WHERE id = '" + from +
-                      "'; UPDATE folded_rows SET into_id = '" + into + "' WHERE into_id = '" + from + "'; INSERT INTO folded_rows (company_id, kind, from_id, into_id) VALUES ('org_moves', 'lead', '" + from + "', '" + into + "')");
+        owner.execute("UPDATE calls SET lead_id = '" + into +
+                      "', contact_card_id = (SELECT contact_card_id FROM leads WHERE id = '" + into + "') WHERE lead_id = '" +
+                      from + "'; DELETE FROM leads WHERE id = '" + from + "'; UPDATE folded_rows SET into_id = '" + into +
+                      "' WHERE into_id = '" + from +
+                      "'; INSERT INTO folded_rows (company_id, kind, from_id, into_id) VALUES ('org_moves', 'lead', '" + from +
+                      "', '" + into + "')");
     }
     void moved(const std::string& from, const std::string& into, std::int64_t call = 0) {
         calls::v1::LeadMoved m;
@@ -55,7 +69,9 @@ struct World : testkit::Database {
         m.set_into_lead(into);
         m.set_contact_card_id(kNewCard);
         m.set_call_id(call);
-        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) { (void)Moves(Bookings(companies)).moved({m, meta}, tx, out); });
+        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) {
+            (void)Moves(Bookings(companies)).moved({m, meta}, tx, out);
+        });
     }
     /// As its event says, which was made before anything moved.
     void booked(std::int64_t call, std::int64_t version = 1, const std::string& began = "") {
@@ -72,16 +88,25 @@ struct World : testkit::Database {
         a.set_appointment_date(day + "T10:00:00");
         a.set_call_started_at_us(to_micros(*parse_time((began.empty() ? day : began) + "T00:00:00Z")));
         a.set_received_at_us(a.call_started_at_us());
-        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) { (void)Bookings(companies).analysed({a, meta}, tx, out); });
+        handle([&](const rt::Envelope& meta, pg::Tx& tx, Bookings::Out& out) {
+            (void)Bookings(companies).analysed({a, meta}, tx, out);
+        });
     }
     void by_hand() {
-        owner.execute("INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, touched_by, status) VALUES ('org_moves', gen_random_uuid(), '" + kOld + "', '" + kOldCard + "', true, 'user_1', 'completed')");
+        owner.execute(
+            "INSERT INTO appointments (company_id, id, lead_id, contact_card_id, needs_time, touched_by, status) VALUES "
+            "('org_moves', gen_random_uuid(), '" +
+            kOld + "', '" + kOldCard + "', true, 'user_1', 'completed')");
     }
     std::string shown() {
         auto tx = owner.begin(pg::Scope::none());
         std::string all;
-        for (auto& row : tx.many<Text>({"shown", "SELECT concat_ws(' ', call_id, CASE lead_id::text WHEN '0191e0b8-0000-7000-8000-00000000b001' THEN 'old' WHEN '0191e0b8-0000-7000-8000-00000000b003' THEN 'new' ELSE 'last' END, "
-                                                 "CASE contact_card_id::text WHEN '0191e0b8-0000-7000-8000-00000000b002' THEN 'old' ELSE 'new' END) AS v FROM appointments ORDER BY 1"}))
+        for (auto& row :
+             tx.many<Text>({"shown",
+                            "SELECT concat_ws(' ', call_id, CASE lead_id::text WHEN '0191e0b8-0000-7000-8000-00000000b001' THEN "
+                            "'old' WHEN '0191e0b8-0000-7000-8000-00000000b003' THEN 'new' ELSE 'last' END, "
+                            "CASE contact_card_id::text WHEN '0191e0b8-0000-7000-8000-00000000b002' THEN 'old' ELSE 'new' END) "
+                            "AS v FROM appointments ORDER BY 1"}))
             all += row.value + "\n";
         return all;
     }
@@ -103,7 +128,8 @@ private:
 
 }  // namespace
 
-TEST_CASE("a lead that is folded takes its appointments along, also those that people made, before or after the analysis", "[integration]") {
+TEST_CASE("a lead that is folded takes its appointments along, also those that people made, before or after the analysis",
+          "[integration]") {
     for (bool first : {true, false}) {
         auto& w = World::fresh();
         w.by_hand();
@@ -134,7 +160,8 @@ TEST_CASE("a lead that has another contact has it for its appointments too", "[i
     auto& w = World::fresh();
     w.by_hand();
     w.booked(7001);
-    w.owner.execute("UPDATE leads SET status = 'closed_lost' WHERE id = '" + kNew + "'; UPDATE leads SET contact_card_id = '" + kNewCard + "' WHERE id = '" + kOld + "'");
+    w.owner.execute("UPDATE leads SET status = 'closed_lost' WHERE id = '" + kNew + "'; UPDATE leads SET contact_card_id = '" +
+                    kNewCard + "' WHERE id = '" + kOld + "'");
     w.moved(kOld, kOld);
     CHECK(w.shown() == "7001 old new\nold new\n");
 }
@@ -155,14 +182,20 @@ TEST_CASE("who books and who moves wait for each other", "[integration]") {
     auto held = booking.begin(pg::Scope::companies({CompanyId{kCompany}}));
     auto at = customer_of(held, kCompany, 7001, {*Uuid::parse(kOld), *Uuid::parse(kOldCard)});
     CHECK(at.lead == *Uuid::parse(kOld));
-    held.write({"made", "INSERT INTO appointments (company_id, id, lead_id, contact_card_id, call_id, needs_time) VALUES ($1, gen_random_uuid(), $2, $3, 7001, true)"}, {kCompany, kOld, kOldCard});
+    held.write({"made",
+                "INSERT INTO appointments (company_id, id, lead_id, contact_card_id, call_id, needs_time) VALUES ($1, "
+                "gen_random_uuid(), $2, $3, 7001, true)"},
+               {kCompany, kOld, kOldCard});
     held.flush();
     w.fold(kOld, kNew);
     auto moving = std::async(std::launch::async, [&] { w.moved(kOld, kNew); });
     auto waits = [&] {
         pg::Connection look(w.url, "look");
         auto tx = look.begin(pg::Scope::none());
-        return tx.one<Text>({"waits", "SELECT count(*) AS v FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%pg_advisory_xact_lock%'"}).value != "0";
+        return tx.one<Text>({"waits",
+                             "SELECT count(*) AS v FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE "
+                             "'%pg_advisory_xact_lock%'"})
+                   .value != "0";
     };
     while (!waits() && moving.wait_for(Millis{1}) != std::future_status::ready) {
     }
@@ -176,8 +209,11 @@ TEST_CASE("leads that become one have one visit planned, and a call that goes on
     auto visits = [&] {
         auto tx = w.owner.begin(pg::Scope::none());
         std::string all;
-        for (auto& row : tx.many<Text>({"visits", "SELECT concat_ws(' ', call_id, to_char(scheduled_start AT TIME ZONE 'UTC', 'MM-DD'), 'from ' || to_char(moved_from AT TIME ZONE 'UTC', 'MM-DD'), "
-                                                  "CASE lead_id::text WHEN '0191e0b8-0000-7000-8000-00000000b001' THEN 'old' ELSE 'new' END) AS v FROM appointments WHERE status = 'scheduled' ORDER BY 1"}))
+        for (auto& row : tx.many<Text>({"visits",
+                                        "SELECT concat_ws(' ', call_id, to_char(scheduled_start AT TIME ZONE 'UTC', 'MM-DD'), "
+                                        "'from ' || to_char(moved_from AT TIME ZONE 'UTC', 'MM-DD'), "
+                                        "CASE lead_id::text WHEN '0191e0b8-0000-7000-8000-00000000b001' THEN 'old' ELSE 'new' "
+                                        "END) AS v FROM appointments WHERE status = 'scheduled' ORDER BY 1"}))
             all += row.value + "\n";
         return all;
     };
@@ -189,7 +225,8 @@ TEST_CASE("leads that become one have one visit planned, and a call that goes on
     w.moved(kOld, kNew);
     CHECK(visits() == "7001 12-11 from 12-01 new\n");
     // And parted again: each call has its own.
-    w.owner.execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_moves', '" + kOld + "', '" + kOldCard + "'); UPDATE calls SET lead_id = '" + kOld + "', contact_card_id = '" + kOldCard + "' WHERE call_id = 7002");
+    w.owner.execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_moves', '" + kOld + "', '" + kOldCard +
+                    "'); UPDATE calls SET lead_id = '" + kOld + "', contact_card_id = '" + kOldCard + "' WHERE call_id = 7002");
     w.moved(kNew, kOld, 7002);
     CHECK(visits() == "7001 12-01 new\n7002 12-11 old\n");
 }

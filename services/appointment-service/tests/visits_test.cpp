@@ -12,7 +12,10 @@ using namespace otto::appointment_service;
 namespace {
 
 /// A moment by day and hour of December 2026.
-std::optional<Instant> on(int day, int hour = 17) { return day ? std::optional<Instant>(std::chrono::sys_days{std::chrono::year{2026} / 12 / day} + std::chrono::hours{hour}) : std::nullopt; }
+std::optional<Instant> on(int day, int hour = 17) {
+    return day ? std::optional<Instant>(std::chrono::sys_days{std::chrono::year{2026} / 12 / day} + std::chrono::hours{hour})
+               : std::nullopt;
+}
 std::string day_of(std::optional<Instant> at) { return at ? to_rfc3339(*at).substr(8, 2) : "-"; }
 Uuid id(std::int64_t n) { return Uuid::v5(*Uuid::parse("6f74746f-6170-5074-a473-00000000000a"), std::to_string(n)); }
 
@@ -30,7 +33,9 @@ Heard heard(std::int64_t call, int called, int booked, const char* address = nul
 /// What stands for a call's day; 0: without a call, without a time.
 Standing own(std::int64_t n, std::int64_t call, int day, bool planned = true) {
     auto start = on(day);
-    return {id(n), call ? std::optional(call) : std::nullopt, start, start ? std::optional(*start + std::chrono::hours(1)) : std::nullopt, planned, false};
+    return {id(n),   call ? std::optional(call) : std::nullopt,
+            start,   start ? std::optional(*start + std::chrono::hours(1)) : std::nullopt,
+            planned, false};
 }
 Standing persons(std::int64_t n, std::int64_t call, int day, bool planned = true) {
     auto row = own(n, call, day, planned);
@@ -51,7 +56,9 @@ std::string planned(const std::vector<Heard>& heard, const std::vector<Standing>
     for (const auto& v : plan.visits) {
         std::string calls;
         for (auto call : v.calls) calls += (calls.empty() ? "" : ",") + std::to_string(call);
-        add(calls + " for " + day_of(v.at) + (v.moved_from ? " from " + day_of(v.moved_from) + " by " + std::to_string(v.moved_by.value_or(0)) : "") + (v.row ? " as " + name(*v.row) : ""));
+        add(calls + " for " + day_of(v.at) +
+            (v.moved_from ? " from " + day_of(v.moved_from) + " by " + std::to_string(v.moved_by.value_or(0)) : "") +
+            (v.row ? " as " + name(*v.row) : ""));
     }
     for (const auto& row : plan.unbooked) add("off " + name(row));
     for (const auto& row : plan.doubles) add("double " + name(row));
@@ -65,9 +72,10 @@ TEST_CASE("a lead has one visit that analyses plan, and a later call moves it") 
     CHECK(planned({heard(1, 1, 21)}) == "1 for 21");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}) == "1,2 for 22 from 21 by 2");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(1, 1, 21)}) == "1,2 for 22 from 21 by 2 as 1");
-    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(2, 2, 22)}) == "1,2 for 22 from 21 by 2 as 2");  // the later one was heard first
-    CHECK(planned({heard(1, 2, 21), heard(2, 1, 22)}) == "2,1 for 21 from 22 by 1");                        // by when they began, not by their numbers
-    CHECK(planned({heard(1, 1, 21), heard(2, 1, 22)}) == "1,2 for 22 from 21 by 2");                        // at the same moment by their numbers
+    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(2, 2, 22)}) ==
+          "1,2 for 22 from 21 by 2 as 2");                                            // the later one was heard first
+    CHECK(planned({heard(1, 2, 21), heard(2, 1, 22)}) == "2,1 for 21 from 22 by 1");  // by when they began, not by their numbers
+    CHECK(planned({heard(1, 1, 21), heard(2, 1, 22)}) == "1,2 for 22 from 21 by 2");  // at the same moment by their numbers
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22), heard(3, 3, 23)}) == "1,2,3 for 23 from 22 by 3");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22), heard(3, 3, 21)}) == "1,2,3 for 21 from 22 by 3");
 }
@@ -75,7 +83,7 @@ TEST_CASE("a lead has one visit that analyses plan, and a later call moves it") 
 TEST_CASE("the same time again is the same one, and no time moves nothing") {
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 21)}) == "1,2 for 21");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 0)}) == "1,2 for 21");
-    CHECK(planned({heard(1, 1, 21), heard(2, 2, -1)}) == "1 for 21");  // who calls about something else calls nothing off
+    CHECK(planned({heard(1, 1, 21), heard(2, 2, -1)}) == "1 for 21");   // who calls about something else calls nothing off
     CHECK(planned({heard(1, 1, 0), heard(2, 2, 22)}) == "1,2 for 22");  // it gets its time: it had none to be moved from
     CHECK(planned({heard(1, 1, 0), heard(2, 2, 0)}) == "1,2 for -");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 0), heard(3, 3, 23)}) == "1,2,3 for 23 from 21 by 3");
@@ -97,19 +105,21 @@ TEST_CASE("a visit that has been is not moved by a later call") {
 }
 
 TEST_CASE("two that stand for one visit become one") {
-    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(1, 1, 21), own(2, 2, 22)}) == "1,2 for 22 from 21 by 2 as 1; double 2");
+    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(1, 1, 21), own(2, 2, 22)}) ==
+          "1,2 for 22 from 21 by 2 as 1; double 2");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(1, 1, 21, false), own(2, 2, 22)}) == "1,2 for 22 from 21 by 2 as 2");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {own(1, 1, 21), own(2, 2, 22, false)}) == "1,2 for 22 from 21 by 2 as 1");
 }
 
 TEST_CASE("what people planned is not moved and not doubled; another time is for a person to look into") {
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 21)}) == "2 doubts 1");
-    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 22)}).empty());   // that is what the person did
+    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 22)}).empty());  // that is what the person did
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 0)}, {persons(1, 1, 21)}).empty());
-    CHECK(planned({heard(1, 1, 22)}, {persons(1, 1, 21)}).empty());                    // the call's own, which the person knew
+    CHECK(planned({heard(1, 1, 22)}, {persons(1, 1, 21)}).empty());  // the call's own, which the person knew
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 0)}) == "2 doubts 1");
     CHECK(planned({heard(1, 1, 21), heard(2, 2, 22), heard(3, 3, 23)}, {persons(1, 1, 21)}) == "2 doubts 1; 3 doubts 1");
-    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 21, false)}) == "2 for 22");  // called off or done by a person: a new one
+    CHECK(planned({heard(1, 1, 21), heard(2, 2, 22)}, {persons(1, 1, 21, false)}) ==
+          "2 for 22");  // called off or done by a person: a new one
     CHECK(planned({heard(1, 1, 5), heard(2, 10, 22)}, {persons(1, 1, 5)}) == "2 for 22");
     // Made by hand, without a call.
     CHECK(planned({heard(1, 1, 21)}, {persons(1, 0, 21)}).empty());
@@ -124,7 +134,8 @@ TEST_CASE("what people planned is not moved and not doubled; another time is for
 }
 
 TEST_CASE("a visit has the address that was said last") {
-    auto plan = plan_visits({heard(1, 1, 21, "1 Old Street"), heard(2, 2, 22, "2 New Street"), heard(3, 3, 23)}, {}, std::chrono::minutes(60));
+    auto plan = plan_visits({heard(1, 1, 21, "1 Old Street"), heard(2, 2, 22, "2 New Street"), heard(3, 3, 23)}, {},
+                            std::chrono::minutes(60));
     REQUIRE(plan.visits.size() == 1);
     CHECK(plan.visits[0].address == "2 New Street");
     CHECK(plan.visits[0].version == 30);
@@ -137,7 +148,9 @@ TEST_CASE("whatever is heard, in whatever order, no call is of two visits and no
         std::vector<Standing> rows;
         for (int call = 1; call <= 1 + static_cast<int>(dice() % 5); ++call) {
             all.push_back(heard(call, 1 + static_cast<int>(dice() % 12), static_cast<int>(dice() % 28) - 2));
-            if (dice() % 2) rows.push_back(dice() % 3 ? own(call, call, static_cast<int>(dice() % 28), dice() % 4) : persons(call, call, static_cast<int>(dice() % 28), dice() % 4));
+            if (dice() % 2)
+                rows.push_back(dice() % 3 ? own(call, call, static_cast<int>(dice() % 28), dice() % 4)
+                                          : persons(call, call, static_cast<int>(dice() % 28), dice() % 4));
         }
         if (dice() % 4 == 0) rows.push_back(persons(9, 0, static_cast<int>(dice() % 28)));
         auto first = planned(all, rows);
@@ -162,17 +175,24 @@ TEST_CASE("whatever is heard, in whatever order, no call is of two visits and no
         // Planned again upon what it planned, it plans the same.
         std::vector<Standing> after;
         for (auto row : rows) {
-            bool off = std::find(plan.unbooked.begin(), plan.unbooked.end(), row.id) != plan.unbooked.end() || std::find(plan.doubles.begin(), plan.doubles.end(), row.id) != plan.doubles.end();
+            bool off = std::find(plan.unbooked.begin(), plan.unbooked.end(), row.id) != plan.unbooked.end() ||
+                       std::find(plan.doubles.begin(), plan.doubles.end(), row.id) != plan.doubles.end();
             if (off) row.planned = false;
             for (const auto& v : plan.visits)
-                if (v.row == row.id) row.start = v.at, row.end = v.at ? std::optional(*v.at + std::chrono::hours(1)) : std::nullopt, row.planned = true;
+                if (v.row == row.id)
+                    row.start = v.at, row.end = v.at ? std::optional(*v.at + std::chrono::hours(1)) : std::nullopt,
+                    row.planned = true;
             after.push_back(row);
         }
         for (const auto& v : plan.visits)
-            if (!v.row) after.push_back({Uuid::v5(id(0), std::to_string(v.calls.front())), v.calls.front(), v.at, v.at ? std::optional(*v.at + std::chrono::hours(1)) : std::nullopt, true, false});
+            if (!v.row)
+                after.push_back({Uuid::v5(id(0), std::to_string(v.calls.front())), v.calls.front(), v.at,
+                                 v.at ? std::optional(*v.at + std::chrono::hours(1)) : std::nullopt, true, false});
         auto again = plan_visits(all, after, std::chrono::minutes(60));
         REQUIRE(again.visits.size() == plan.visits.size());
-        for (std::size_t i = 0; i < plan.visits.size(); ++i) CHECK((again.visits[i].at == plan.visits[i].at && again.visits[i].moved_from == plan.visits[i].moved_from && again.visits[i].row));
+        for (std::size_t i = 0; i < plan.visits.size(); ++i)
+            CHECK((again.visits[i].at == plan.visits[i].at && again.visits[i].moved_from == plan.visits[i].moved_from &&
+                   again.visits[i].row));
         CHECK((again.unbooked.empty() && again.doubles.empty()));
     }
 }

@@ -11,7 +11,9 @@ Rig& rig() { return Rig::shared(); }
 
 /// otto.directory: what company-service published, in order, and who reads it.
 struct Topic {
-    static directory::Companies::Options options() { return {"", "t", "", KeyRing::parse(rig().settings().get(app::kSecretKeys)).value()}; }
+    static directory::Companies::Options options() {
+        return {"", "t", "", KeyRing::parse(rig().settings().get(app::kSecretKeys)).value()};
+    }
     directory::Companies read_back{options()}, ingress{options()};
     DirectoryPublisher publisher{read_back};
     pg::Connection db{rig().service_url(), "test"};
@@ -41,7 +43,8 @@ TEST_CASE("what is written after the database lost its last versions reaches eve
         topic.publish();
     }
     REQUIRE(topic.address_of("org_restored") == "three");
-    testkit::until_past(std::stoll(rig().value("SELECT version::text AS v FROM directory_state WHERE company_id = 'org_restored'")));
+    testkit::until_past(
+        std::stoll(rig().value("SELECT version::text AS v FROM directory_state WHERE company_id = 'org_restored'")));
     auto restored = rig().value("SELECT (version - 3)::text AS v FROM directory_state WHERE company_id = 'org_restored'");
     rig().sql("UPDATE directory_state SET version = $1::bigint WHERE company_id = 'org_restored'", {restored});
     rig().sql("UPDATE companies SET name = 'four' WHERE id = 'org_restored'");
@@ -67,7 +70,8 @@ TEST_CASE("what a restored database has otherwise is published again, above what
     topic.publish();
     CHECK(topic.address_of("org_back") == "kept");
     topic.check();
-    CHECK(rig().value("SELECT dirty::text AS v FROM directory_state WHERE company_id = 'org_back'") == "false");  // all agree: nothing is published for nothing
+    CHECK(rig().value("SELECT dirty::text AS v FROM directory_state WHERE company_id = 'org_back'") ==
+          "false");  // all agree: nothing is published for nothing
     // A reader whose memory is ahead of the topic itself.
     auto ahead = topic.ingress.find(CompanyId{"org_back"})->version;
     CHECK(ahead < to_micros(system_clock().now()) / 1000 + 1);
@@ -75,10 +79,13 @@ TEST_CASE("what a restored database has otherwise is published again, above what
     CHECK(std::stoll(rig().value("SELECT version::text AS v FROM directory_state WHERE company_id = 'org_back'")) > ahead);
 }
 
-TEST_CASE("what would not fit into otto.directory is refused by the field, and what a person with SQL made too large holds up nobody", "[integration]") {
+TEST_CASE(
+    "what would not fit into otto.directory is refused by the field, and what a person with SQL made too large holds up nobody",
+    "[integration]") {
     rig().company("org_large");
     rig().company("org_small");
-    auto large = R"({"note":")" + std::string(rt::largest_event<otto::directory::v1::CompanyProfile>() + (16u << 10), 'x') + "\"}";
+    auto large =
+        R"({"note":")" + std::string(rt::largest_event<otto::directory::v1::CompanyProfile>() + (16u << 10), 'x') + "\"}";
     auto refused = rig().update("org_large", R"({"address":"here","workflow_config":)" + large + "}");
     CHECK(refused.status == 422);
     CHECK(refused.field == "workflow_config");
@@ -106,9 +113,13 @@ TEST_CASE("what a company has at a provider is told as an account, and CallRail'
         return profile_of(tx, CompanyId{"org_account"});
     };
     CHECK(told().accounts_size() == 0);
-    rig().sql("UPDATE companies SET callrail_account_id = 'ACC1', callrail_company_id = 'COM1', callrail_api_key = 'sealed api key', callrail_signing_key = 'sealed new', "
-              "callrail_signing_key_explicit = false, callrail_signing_key_former = 'sealed old', callrail_signing_key_former_explicit = true, "
-              "callrail_signing_key_former_until = '2030-01-01', callrail_problem = 'closed', callrail_problem_cure = 'open it' WHERE id = 'org_account'");
+    rig().sql(
+        "UPDATE companies SET callrail_account_id = 'ACC1', callrail_company_id = 'COM1', callrail_api_key = 'sealed api key', "
+        "callrail_signing_key = 'sealed new', "
+        "callrail_signing_key_explicit = false, callrail_signing_key_former = 'sealed old', callrail_signing_key_former_explicit "
+        "= true, "
+        "callrail_signing_key_former_until = '2030-01-01', callrail_problem = 'closed', callrail_problem_cure = 'open it' WHERE "
+        "id = 'org_account'");
     auto m = told();
     REQUIRE(m.accounts_size() == 1);
     const auto& account = m.accounts(0);
@@ -138,8 +149,11 @@ TEST_CASE("what a company has at a provider is told as an account, and CallRail'
 
 TEST_CASE("a number that ended is told as long as late webhooks may come", "[integration]") {
     rig().company("org_past");
-    rig().sql("INSERT INTO company_numbers (company_id, e164, standing, valid_from, valid_to) VALUES ('org_past', $1, 'proven', '-infinity', now() - interval '89 days'), "
-              "('org_past', $2, 'proven', '-infinity', now() - interval '91 days')", {Rig::fresh_number(), Rig::fresh_number()});
+    rig().sql(
+        "INSERT INTO company_numbers (company_id, e164, standing, valid_from, valid_to) VALUES ('org_past', $1, 'proven', "
+        "'-infinity', now() - interval '89 days'), "
+        "('org_past', $2, 'proven', '-infinity', now() - interval '91 days')",
+        {Rig::fresh_number(), Rig::fresh_number()});
     Topic topic;
     topic.publish();
     CHECK(topic.ingress.find(CompanyId{"org_past"})->numbers.size() == 1);

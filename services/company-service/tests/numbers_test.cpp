@@ -9,7 +9,8 @@ Rig& rig() { return Rig::shared(); }
 
 }  // namespace
 
-TEST_CASE("a number is unproven until a webhook that the company's key signed comes for it; the standing only rises", "[integration]") {
+TEST_CASE("a number is unproven until a webhook that the company's key signed comes for it; the standing only rises",
+          "[integration]") {
     rig().company("org_stand");
     auto n = Rig::fresh_number();
     auto made = rig().add("org_stand", n);
@@ -41,8 +42,13 @@ TEST_CASE("what another company's key has proven cannot be registered: 409 that 
         CHECK(refused.body.find("org_a1") == std::string::npos);
         CHECK(rig().update("org_b1", R"({"phone_number":")" + n + "\"}").field == "phone_number");
         CHECK(rig().update("org_b1", R"({"primary_tracking_number":")" + n + "\"}").status == 409);
-        CHECK_THROWS_AS(rig().sql("UPDATE companies SET phone_number = $1 WHERE id = 'org_b1'", {n}), pg::SqlFailure);  // the same for a person with SQL
-        CHECK_THROWS_AS(rig().sql("INSERT INTO user_phone_numbers (workspace_id, phone_number, twilio_phone_sid) VALUES ('org_b1', $1, 'PN1')", {n}), pg::SqlFailure);
+        CHECK_THROWS_AS(rig().sql("UPDATE companies SET phone_number = $1 WHERE id = 'org_b1'", {n}),
+                        pg::SqlFailure);  // the same for a person with SQL
+        CHECK_THROWS_AS(
+            rig().sql(
+                "INSERT INTO user_phone_numbers (workspace_id, phone_number, twilio_phone_sid) VALUES ('org_b1', $1, 'PN1')",
+                {n}),
+            pg::SqlFailure);
         CHECK(rig().standing("org_b1", n) == "none");
     }
     auto mine = rig().add("org_a1", pool);
@@ -51,7 +57,8 @@ TEST_CASE("what another company's key has proven cannot be registered: 409 that 
     CHECK(rig().standing("org_a1", pool) == "proven");
 }
 
-TEST_CASE("proof ends a mere claim, and the loser is told without a name; what came before the claim flows to the prover", "[integration]") {
+TEST_CASE("proof ends a mere claim, and the loser is told without a name; what came before the claim flows to the prover",
+          "[integration]") {
     rig().company("org_thief");
     rig().company("org_owner");
     auto n = Rig::fresh_number();
@@ -81,7 +88,8 @@ TEST_CASE("the provider's list beats a signature, and gives way to nobody but it
     CHECK(rig().add("org_listed", n).status == 201);
     CHECK(rig().standing("org_listed", n) == "final");
     CHECK(rig().standing("org_signed", n) == "proven past");
-    CHECK(rig().value("SELECT (l.valid_from = s.valid_to)::text AS v FROM company_numbers l, company_numbers s WHERE l.company_id = 'org_listed' AND s.company_id = 'org_signed'") == "true");  // no moment is both's
+    CHECK(rig().value("SELECT (l.valid_from = s.valid_to)::text AS v FROM company_numbers l, company_numbers s WHERE "
+                      "l.company_id = 'org_listed' AND s.company_id = 'org_signed'") == "true");  // no moment is both's
     rig().prove("org_signed", n, true);
     rig().saw("org_signed", n);
     rig().sql("INSERT INTO listed_numbers (company_id, provider, e164) VALUES ('org_signed', 'callrail', $1)", {n});
@@ -114,7 +122,8 @@ TEST_CASE("a company may have so many numbers that nothing has proven", "[integr
     CHECK(rig().update("org_many", R"({"phone_number":")" + n + "\"}").status == 409);
     CHECK(rig().add("org_many", n, R"(,"is_active":false)").status == 409);
     CHECK(rig().update("org_many", R"({"address":"anywhere"})").status == 200);
-    rig().prove("org_many", rig().value("SELECT e164 AS v FROM company_numbers WHERE company_id = 'org_many' ORDER BY e164 LIMIT 1"));
+    rig().prove("org_many",
+                rig().value("SELECT e164 AS v FROM company_numbers WHERE company_id = 'org_many' ORDER BY e164 LIMIT 1"));
     CHECK(rig().add("org_many", n).status == 201);
 }
 
@@ -122,17 +131,25 @@ TEST_CASE("a number that was ended stays ended, whatever else of its company cha
     rig().company("org_first");
     rig().company("org_next");
     auto n = Rig::fresh_number(), tracking = Rig::fresh_number();
-    REQUIRE(rig().update("org_first", R"({"phone_number":")" + n + R"(","primary_tracking_number":")" + tracking + "\"}").status == 200);
+    REQUIRE(
+        rig().update("org_first", R"({"phone_number":")" + n + R"(","primary_tracking_number":")" + tracking + "\"}").status ==
+        200);
     auto id = rig().value("SELECT id::text AS v FROM company_numbers WHERE company_id = 'org_first' AND e164 = $1", {n});
     CHECK(rig().end("org_first", id).status == 200);
-    CHECK(rig().value("SELECT coalesce(phone_number, 'none') || ' ' || primary_tracking_number AS v FROM companies WHERE id = 'org_first'") == "none " + tracking);
+    CHECK(rig().value("SELECT coalesce(phone_number, 'none') || ' ' || primary_tracking_number AS v FROM companies WHERE id = "
+                      "'org_first'") == "none " + tracking);
     CHECK(rig().update("org_first", R"({"address":"2 Main St"})").status == 200);
     CHECK(rig().standing("org_first", n) == "unproven past");
     REQUIRE(rig().add("org_next", n).status == 201);
     CHECK(rig().update("org_first", R"({"address":"3 Main St"})").status == 200);
     CHECK(rig().update("org_first", R"({"timezone":"America/Phoenix"})").status == 200);
-    CHECK(rig().ask("org_first", [&](auto& c) { return rig().commands.set_signing_key(c); }, R"({"signing_key":"a key"})", "org_first").status == 200);
-    rig().sql("UPDATE companies SET callrail_signing_key = 'sealed', callrail_signing_key_explicit = false WHERE id = 'org_first'");
+    CHECK(rig()
+              .ask(
+                  "org_first", [&](auto& c) { return rig().commands.set_signing_key(c); }, R"({"signing_key":"a key"})",
+                  "org_first")
+              .status == 200);
+    rig().sql(
+        "UPDATE companies SET callrail_signing_key = 'sealed', callrail_signing_key_explicit = false WHERE id = 'org_first'");
     CHECK(rig().standing("org_next", n) == "unproven");
     CHECK(rig().standing("org_first", tracking) == "unproven");
     // A suspended company lets its numbers go, and has them again when it is active.

@@ -15,28 +15,37 @@ Rig& rig() { return Rig::shared(); }
 Peer& peer() { return Rig::shared().peer; }
 
 Answer set_key(const std::string& company, const std::string& key) {
-    return rig().ask(company, [](auto& c) { return rig().commands.set_api_key(c); }, R"({"api_key":")" + key + "\"}", company);
+    return rig().ask(
+        company, [](auto& c) { return rig().commands.set_api_key(c); }, R"({"api_key":")" + key + "\"}", company);
 }
 Answer set_account(const std::string& company, const std::string& account) {
-    return rig().ask(company, [](auto& c) { return rig().commands.set_account_id(c); }, R"({"account_id":")" + account + "\"}", company);
+    return rig().ask(
+        company, [](auto& c) { return rig().commands.set_account_id(c); }, R"({"account_id":")" + account + "\"}", company);
 }
 Answer connect(const std::string& company, const std::string& account, const std::string& more = "") {
-    return rig().ask(company, [](auto& c) { return rig().commands.connect_callrail(c); }, R"({"api_key":"a key","account_id":")" + account + "\"" + more + "}");
+    return rig().ask(
+        company, [](auto& c) { return rig().commands.connect_callrail(c); },
+        R"({"api_key":"a key","account_id":")" + account + "\"" + more + "}");
 }
 Answer create(const std::string& user, const std::string& body) {
-    return rig().ask("", [](auto& c) { return rig().commands.create(c); }, body, "", user);
+    return rig().ask(
+        "", [](auto& c) { return rig().commands.create(c); }, body, "", user);
 }
-std::string problem_of(const std::string& company) { return rig().value("SELECT coalesce(callrail_problem || ' ' || callrail_problem_cure, 'none') AS v FROM companies WHERE id = $1", {company}); }
-void check(const std::string& company) {
-    CHECK(rig().callrail.check(rig().pool(), CompanyId{company}).again == "");
+std::string problem_of(const std::string& company) {
+    return rig().value(
+        "SELECT coalesce(callrail_problem || ' ' || callrail_problem_cure, 'none') AS v FROM companies WHERE id = $1", {company});
 }
+void check(const std::string& company) { CHECK(rig().callrail.check(rig().pool(), CompanyId{company}).again == ""); }
 std::string due(const std::string& company, const std::string& what) {
-    return rig().value("SELECT (due_at <= clock_timestamp())::text AS v FROM work WHERE company_id = $1 AND queue = 'company-service/' || $2", {company, what});
+    return rig().value(
+        "SELECT (due_at <= clock_timestamp())::text AS v FROM work WHERE company_id = $1 AND queue = 'company-service/' || $2",
+        {company, what});
 }
 
 }  // namespace
 
-TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked about is taken and looked at later", "[integration]") {
+TEST_CASE("a key that CallRail refuses is refused, one that cannot be asked about is taken and looked at later",
+          "[integration]") {
     rig().company("org_keys");
     CHECK(set_key("org_keys", "unchecked").status == 200);  // without an account there is nothing to ask
     peer().on("/v3/a/ACCREF/trackers.json", "{}", 401);
@@ -112,8 +121,14 @@ TEST_CASE("the signing key is looked up at CallRail until it is there, and given
         CHECK(reader.want({event, meta}, tx, out).settled());
         tx.commit();
     };
-    auto work = [] { return rig().value("SELECT coalesce(string_agg(concat_ws(' ', attempt, error, CASE WHEN given_up_at IS NULL THEN '' ELSE 'given up' END), ','), 'none') AS v FROM work WHERE queue = 'company-service/signing-keys'"); };
-    auto key = [] { return rig().value("SELECT coalesce(callrail_signing_key_last4, 'none') AS v FROM companies WHERE id = 'org_lookup'"); };
+    auto work = [] {
+        return rig().value(
+            "SELECT coalesce(string_agg(concat_ws(' ', attempt, error, CASE WHEN given_up_at IS NULL THEN '' ELSE 'given up' "
+            "END), ','), 'none') AS v FROM work WHERE queue = 'company-service/signing-keys'");
+    };
+    auto key = [] {
+        return rig().value("SELECT coalesce(callrail_signing_key_last4, 'none') AS v FROM companies WHERE id = 'org_lookup'");
+    };
     const std::string path = "/v3/a/ACCLOOK/integrations.json";
     rig().sql("DELETE FROM work");
     want();
@@ -180,7 +195,8 @@ TEST_CASE("what can be known to fail makes no organisation, and a user makes few
     CHECK(create("user_many", R"({"name":"X","nmae":"Y"})").field == "nmae");
     CHECK(peer().asked("POST /v1/organizations") == 0);
     CHECK(create("user_many", R"({"name":"X"})").status == 200);
-    for (int i = 0; i < 19; ++i) CHECK(create("user_many", R"({"name":"X"})").status == 409);  // Clerk gives the same id each time
+    for (int i = 0; i < 19; ++i)
+        CHECK(create("user_many", R"({"name":"X"})").status == 409);  // Clerk gives the same id each time
     auto too_many = create("user_many", R"({"name":"X"})");
     CHECK(too_many.status == 429);
     CHECK(peer().asked("POST /v1/organizations") == 20);
@@ -210,9 +226,16 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
             return std::to_string(r.problem.status);
         }
     };
-    auto unused = [&] { return rig().value("SELECT coalesce(string_agg(user_id || ' ' || organisation_id, ','), '') AS v FROM unused_organisations"); };
-    rig().sql("CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'Late' THEN RAISE EXCEPTION 'not at the commit'; END IF; RETURN NULL; END $$");
-    rig().sql("CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON companies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_late()");
+    auto unused = [&] {
+        return rig().value(
+            "SELECT coalesce(string_agg(user_id || ' ' || organisation_id, ','), '') AS v FROM unused_organisations");
+    };
+    rig().sql(
+        "CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'Late' THEN RAISE EXCEPTION "
+        "'not at the commit'; END IF; RETURN NULL; END $$");
+    rig().sql(
+        "CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON companies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE "
+        "FUNCTION refuse_late()");
     CHECK(create_as("user_left", "Late") == "not committed");
     CHECK(unused() == "user_left org_left");
     CHECK(peer().asked("DELETE /v1/organizations/org_left") == 0);
@@ -239,53 +262,82 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
 
 TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") {
     rig().company("org_zone");
-    for (std::string zone : {"Nowhere/Bad", "Foo5", "Nowhere/Bad5", "PDT", "america/phoenix", "", "localtime", "posixrules", "Factory", "posix/America/Phoenix", "EST5EDT", "GMT+7", "UTC"}) {
+    for (std::string zone : {"Nowhere/Bad", "Foo5", "Nowhere/Bad5", "PDT", "america/phoenix", "", "localtime", "posixrules",
+                             "Factory", "posix/America/Phoenix", "EST5EDT", "GMT+7", "UTC"}) {
         INFO(zone);
         CHECK_THROWS_AS(rig().sql("UPDATE companies SET timezone = $1 WHERE id = 'org_zone'", {zone}), pg::SqlFailure);
     }
-    CHECK_THROWS_AS(rig().sql("INSERT INTO companies (id, name, timezone) VALUES ('org_nozone', 'x', 'Nowhere/Bad')"), pg::SqlFailure);
+    CHECK_THROWS_AS(rig().sql("INSERT INTO companies (id, name, timezone) VALUES ('org_nozone', 'x', 'Nowhere/Bad')"),
+                    pg::SqlFailure);
     CHECK(rig().update("org_zone", R"({"timezone":"Nowhere/Bad"})").field == "timezone");
-    for (std::string zone : {"Europe/Zurich", "US/Arizona", "Asia/Calcutta"}) CHECK(rig().update("org_zone", R"({"timezone":")" + zone + "\"}").status == 200);
+    for (std::string zone : {"Europe/Zurich", "US/Arizona", "Asia/Calcutta"})
+        CHECK(rig().update("org_zone", R"({"timezone":")" + zone + "\"}").status == 200);
 }
 
 TEST_CASE("a change says and records what it changed, and clears what may be empty", "[integration]") {
     rig().company("org_change");
     auto n = Rig::fresh_number();
-    auto audits = [] { return rig().value("SELECT count(*)::text || ' ' || coalesce((array_agg(detail::text ORDER BY id DESC))[1], '') AS v FROM audit_log WHERE company_id = 'org_change'"); };
-    auto full = R"({"phone_number":")" + n + R"(","address":"1 Main St","callrail_company_id":"COM7","service_area":{"states":["AZ"]},"call_flow":{"consent_notice":"x"},"workflow_config":{"a":1}})";
+    auto audits = [] {
+        return rig().value(
+            "SELECT count(*)::text || ' ' || coalesce((array_agg(detail::text ORDER BY id DESC))[1], '') AS v FROM audit_log "
+            "WHERE company_id = 'org_change'");
+    };
+    auto full =
+        R"({"phone_number":")" + n +
+        R"(","address":"1 Main St","callrail_company_id":"COM7","service_area":{"states":["AZ"]},"call_flow":{"consent_notice":"x"},"workflow_config":{"a":1}})";
     CHECK(rig().update("org_change", full).status == 200);
-    CHECK(audits() == R"(1 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
+    CHECK(audits() ==
+          R"(1 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
     auto again = rig().update("org_change", full);
     CHECK(again.body.find(R"("changed":[])") != std::string::npos);
     CHECK(audits()[0] == '1');
-    CHECK(rig().update("org_change", R"({"phone_number":null,"primary_tracking_number":"","address":"","callrail_company_id":null,"service_area":null,"call_flow":null,"workflow_config":null})").status == 200);
-    CHECK(audits() == R"(2 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
-    CHECK(rig().value("SELECT concat(phone_number, address, callrail_company_id, service_area, call_flow, workflow_config) AS v FROM companies WHERE id = 'org_change'") == "");
+    CHECK(
+        rig()
+            .update(
+                "org_change",
+                R"({"phone_number":null,"primary_tracking_number":"","address":"","callrail_company_id":null,"service_area":null,"call_flow":null,"workflow_config":null})")
+            .status == 200);
+    CHECK(audits() ==
+          R"(2 {"fields": ["phone_number", "address", "callrail_company_id", "service_area", "call_flow", "workflow_config"]})");
+    CHECK(rig().value("SELECT concat(phone_number, address, callrail_company_id, service_area, call_flow, workflow_config) AS v "
+                      "FROM companies WHERE id = 'org_change'") == "");
     CHECK(rig().standing("org_change", n) == "unproven past");
     for (auto field : {"name", "timezone"})
-        for (auto empty : {"null", "\"\""}) CHECK(rig().update("org_change", std::string("{\"") + field + "\":" + empty + "}").field == field);
+        for (auto empty : {"null", "\"\""})
+            CHECK(rig().update("org_change", std::string("{\"") + field + "\":" + empty + "}").field == field);
     CHECK(rig().update("org_change", R"({"adress":"2 Main St"})").field == "adress");
     CHECK(rig().update("org_change", R"({"callrail_account_id":"ACC1"})").field == "callrail_account_id");
 }
 
 TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     rig().company("org_people");
-    rig().sql("INSERT INTO company_users (company_id, id, role) VALUES ('org_people', 'user_m', 'manager'), ('org_people', 'user_by_sql', 'csr')");
+    rig().sql(
+        "INSERT INTO company_users (company_id, id, role) VALUES ('org_people', 'user_m', 'manager'), ('org_people', "
+        "'user_by_sql', 'csr')");
     auto people = [] {
-        return rig().value("SELECT string_agg(concat_ws(' ', id, role, status, name, email), '; ' ORDER BY id) AS v FROM company_users WHERE company_id = 'org_people'");
+        return rig().value(
+            "SELECT string_agg(concat_ws(' ', id, role, status, name, email), '; ' ORDER BY id) AS v FROM company_users WHERE "
+            "company_id = 'org_people'");
     };
     auto look = [] { return rig().members.check(rig().pool(), CompanyId{"org_people"}).again; };
     CHECK(due("org_people", "members") == "true");  // at once when a company is made
     CHECK(look() == "");                            // Clerk has no such organisation
     auto member = [](const char* user, const char* role, const char* name) {
-        return std::string(R"({"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" + user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
+        return std::string(R"({"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" +
+               user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
     };
-    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," + member("user_j", "janitor", "Jo") + "," + member("user_r", "sales_rep", "Rob") + "],\"total_count\":3}");
+    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," +
+                                                              member("user_j", "janitor", "Jo") + "," +
+                                                              member("user_r", "sales_rep", "Rob") + "],\"total_count\":3}");
     CHECK(look() == "");
-    CHECK(people() == "user_by_sql csr active; user_m manager active Ann user_m@example.com; user_r sales_rep active Rob user_r@example.com");
-    peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "executive", "Ann") + "],\"total_count\":1}");
+    CHECK(people() ==
+          "user_by_sql csr active; user_m manager active Ann user_m@example.com; user_r sales_rep active Rob user_r@example.com");
+    peer().on("/v1/organizations/org_people/memberships",
+              "{\"data\":[" + member("user_m", "executive", "Ann") + "],\"total_count\":1}");
     CHECK(look() == "");
-    CHECK(people() == "user_by_sql csr active; user_m executive active Ann user_m@example.com; user_r sales_rep removed Rob user_r@example.com");
+    CHECK(people() ==
+          "user_by_sql csr active; user_m executive active Ann user_m@example.com; user_r sales_rep removed Rob "
+          "user_r@example.com");
     peer().on("/v1/organizations/org_people/memberships", "{}", 500);
     CHECK(look() != "");
 }
@@ -303,8 +355,12 @@ void run_all(const Checks& checks) {
 
 TEST_CASE("a company over which a look fails holds up none that is due after it", "[integration]") {
     for (auto id : {"org_fails_1", "org_fails_2", "org_behind"}) rig().company(id);
-    rig().sql("UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members' AND company_id NOT IN ('org_fails_1', 'org_fails_2', 'org_behind')");
-    rig().sql("UPDATE work SET due_at = now() - interval '1 minute' WHERE queue = 'company-service/members' AND company_id LIKE 'org_fails_%'");
+    rig().sql(
+        "UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members' AND company_id NOT IN "
+        "('org_fails_1', 'org_fails_2', 'org_behind')");
+    rig().sql(
+        "UPDATE work SET due_at = now() - interval '1 minute' WHERE queue = 'company-service/members' AND company_id LIKE "
+        "'org_fails_%'");
     std::string seen;
     run_all(Checks(std::chrono::hours(1), [&](const CompanyId& company) -> CheckResult {
         seen += company.value() + " ";
@@ -315,11 +371,14 @@ TEST_CASE("a company over which a look fails holds up none that is due after it"
         return {};
     }));
     CHECK((seen == "org_fails_1 org_fails_2 org_behind " || seen == "org_fails_2 org_fails_1 org_behind "));
-    CHECK(rig().value("SELECT string_agg(company_id || ' ' || attempt || ' ' || (due_at > now()), ', ' ORDER BY company_id) AS v FROM work WHERE queue = 'company-service/members' AND company_id IN ('org_fails_1', 'org_fails_2', 'org_behind')") ==
+    CHECK(rig().value(
+              "SELECT string_agg(company_id || ' ' || attempt || ' ' || (due_at > now()), ', ' ORDER BY company_id) AS v FROM "
+              "work WHERE queue = 'company-service/members' AND company_id IN ('org_fails_1', 'org_fails_2', 'org_behind')") ==
           "org_behind 0 true, org_fails_1 1 true, org_fails_2 1 true");
 }
 
-TEST_CASE("checks run for who is due, again soon after a failure, and once more if they were asked for meanwhile", "[integration]") {
+TEST_CASE("checks run for who is due, again soon after a failure, and once more if they were asked for meanwhile",
+          "[integration]") {
     rig().company("org_due");
     std::vector<std::string> seen;
     bool fail = true, ask = false;
@@ -328,7 +387,11 @@ TEST_CASE("checks run for who is due, again soon after a failure, and once more 
         if (company.value() == "org_due" && std::exchange(ask, false)) rig().sql("SELECT check_company('org_due', 'members')");
         return {fail && company.value() == "org_due" ? "not now" : ""};
     });
-    auto minutes = [] { return rig().value("SELECT round(extract(epoch FROM due_at - now()) / 60)::text || ' ' || attempt AS v FROM work WHERE company_id = 'org_due' AND queue = 'company-service/members'"); };
+    auto minutes = [] {
+        return rig().value(
+            "SELECT round(extract(epoch FROM due_at - now()) / 60)::text || ' ' || attempt AS v FROM work WHERE company_id = "
+            "'org_due' AND queue = 'company-service/members'");
+    };
     run_all(checks);
     CHECK(seen.size() == 1);
     CHECK((minutes() == "0 1" || minutes() == "1 1"));
@@ -342,14 +405,16 @@ TEST_CASE("checks run for who is due, again soon after a failure, and once more 
     CHECK(minutes() == "60 0");
 }
 
-TEST_CASE("a company's members are wanted before their time once a second, and the look that follows is told from those before", "[integration]") {
+TEST_CASE("a company's members are wanted before their time once a second, and the look that follows is told from those before",
+          "[integration]") {
     rig().company("org_asked");
     rig().sql("UPDATE work SET due_at = now() + interval '1 day' WHERE queue = 'company-service/members'");
     auto wanted = [](const std::string& since) {
         pg::Connection db(rig().as("otto_lead_pipeline"), "asks");
         auto tx = db.begin(pg::Scope::company(CompanyId{"org_asked"}));
         bool pending = false;
-        tx.each({"test.wanted", "SELECT members_wanted($1::timestamptz) AS v"}, {since}, [&](const pg::Fields& f) { pending = f.boolean("v"); });
+        tx.each({"test.wanted", "SELECT members_wanted($1::timestamptz) AS v"}, {since},
+                [&](const pg::Fields& f) { pending = f.boolean("v"); });
         tx.commit();
         return pending;
     };
@@ -359,5 +424,6 @@ TEST_CASE("a company's members are wanted before their time once a second, and t
     CHECK(wanted(since));  // it is still to come
     run_all(Checks(std::chrono::hours(1), [](const CompanyId&) { return CheckResult{}; }));
     CHECK_FALSE(wanted(since));
-    CHECK(rig().value("SELECT wanted AS v FROM work WHERE queue = 'company-service/members' AND company_id = 'org_asked'") == "1");
+    CHECK(rig().value("SELECT wanted AS v FROM work WHERE queue = 'company-service/members' AND company_id = 'org_asked'") ==
+          "1");
 }

@@ -14,7 +14,9 @@ namespace {
 class Former {
 public:
     Former() {
-        REQUIRE(pg::migrate(db_, {all_.begin(), std::find_if(all_.begin(), all_.end(), [](const auto& m) { return m.version >= "20261129175600"; })}).ok());
+        REQUIRE(pg::migrate(db_, {all_.begin(), std::find_if(all_.begin(), all_.end(),
+                                                             [](const auto& m) { return m.version >= "20261129175600"; })})
+                    .ok());
     }
     void has(const std::string& rows) { db_.execute(rows); }
     void fold() {
@@ -31,10 +33,17 @@ public:
     }
     /// Each number of a company: as it stands, and what its manager reads.
     std::vector<std::string> numbers(const std::string& company) {
-        return rows("SELECT concat_ws(' ', e164, CASE WHEN valid_to IS NULL THEN CASE WHEN is_active THEN 'live' ELSE 'off' END ELSE CASE WHEN is_active THEN 'past' ELSE 'never' END END, standing, "
-                    "left(number_note(ended_note, kept_note, valid_to), 41)) AS v FROM company_numbers WHERE company_id = '" + company + "' ORDER BY created_at, e164");
+        return rows(
+            "SELECT concat_ws(' ', e164, CASE WHEN valid_to IS NULL THEN CASE WHEN is_active THEN 'live' ELSE 'off' END ELSE "
+            "CASE WHEN is_active THEN 'past' ELSE 'never' END END, standing, "
+            "left(number_note(ended_note, kept_note, valid_to), 41)) AS v FROM company_numbers WHERE company_id = '" +
+            company + "' ORDER BY created_at, e164");
     }
-    std::string phone(const std::string& company) { return rows("SELECT concat_ws('|', phone_number, primary_tracking_number) AS v FROM companies WHERE id = '" + company + "'").front(); }
+    std::string phone(const std::string& company) {
+        return rows("SELECT concat_ws('|', phone_number, primary_tracking_number) AS v FROM companies WHERE id = '" + company +
+                    "'")
+            .front();
+    }
 
 private:
     std::span<const pg::Migration> all_ = schema::all();
@@ -46,7 +55,8 @@ using Rows = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("numbers that are one by now stay with the proven, else the older company; the other's end and both managers read why", "[integration]") {
+TEST_CASE("numbers that are one by now stay with the proven, else the older company; the other's end and both managers read why",
+          "[integration]") {
     Former db;
     db.has(R"sql(
 INSERT INTO companies (id, name) SELECT 'org_' || c, c FROM unnest(ARRAY['a', 'b', 'c', 'd', 'e', 'f', 'g']) c;
@@ -74,21 +84,30 @@ UPDATE directory_state SET dirty = false;
 )sql");
     db.fold();
     const std::string kept = "Another company had registered this numbe";
-    CHECK(db.numbers("org_a") == Rows{"+12025550102 never unproven It is the same number as +12025550102, wh", "+12025550101 never unproven It is the same number as +12025550101, wh"});
+    CHECK(db.numbers("org_a") == Rows{"+12025550102 never unproven It is the same number as +12025550102, wh",
+                                      "+12025550101 never unproven It is the same number as +12025550101, wh"});
     CHECK(db.numbers("org_b") == Rows{"+12025550101 live unproven " + kept, "+12025550102 live proven " + kept});
-    CHECK(db.numbers("org_c") == Rows{"+0012025550103 past proven It is the same number as +12025550103, wh", "+12025550104 never unproven It is the same number as +12025550104, wh"});
+    CHECK(db.numbers("org_c") == Rows{"+0012025550103 past proven It is the same number as +12025550103, wh",
+                                      "+12025550104 never unproven It is the same number as +12025550104, wh"});
     CHECK(db.numbers("org_d") == Rows{"+12025550103 live final " + kept, "+12025550104 live proven " + kept});
-    CHECK(db.numbers("org_e") == Rows{"+12025550105 live unproven", "+0012025550105 never unproven It is the same number as +12025550105, wh"});
+    CHECK(db.numbers("org_e") ==
+          Rows{"+12025550105 live unproven", "+0012025550105 never unproven It is the same number as +12025550105, wh"});
     CHECK(db.numbers("org_f") == Rows{"+12025550106 live proven", "+12025550107 live unproven"});
-    CHECK(db.numbers("org_g") == Rows{"+12025550106 past proven", "+12025550107 live unproven"});  // one for calls, the other for texts
-    CHECK(db.rows("SELECT (valid_from = '2026-06-01')::text AS v FROM company_numbers WHERE company_id = 'org_f' AND e164 = '+12025550106'") == Rows{"true"});
+    CHECK(db.numbers("org_g") ==
+          Rows{"+12025550106 past proven", "+12025550107 live unproven"});  // one for calls, the other for texts
+    CHECK(db.rows("SELECT (valid_from = '2026-06-01')::text AS v FROM company_numbers WHERE company_id = 'org_f' AND e164 = "
+                  "'+12025550106'") == Rows{"true"});
     // No note says whose it is, a field that named what ended is empty, and each company is told anew.
-    CHECK(db.rows("SELECT count(*)::text AS v FROM company_numbers WHERE concat(ended_note, kept_note) LIKE '%org\\_%'") == Rows{"0"});
+    CHECK(db.rows("SELECT count(*)::text AS v FROM company_numbers WHERE concat(ended_note, kept_note) LIKE '%org\\_%'") ==
+          Rows{"0"});
     CHECK(db.phone("org_a").empty());
     CHECK(db.phone("org_d") == "+01112025550103");
-    CHECK(db.rows("SELECT string_agg(company_id, ' ' ORDER BY company_id) AS v FROM directory_state WHERE dirty") == Rows{"org_a org_b org_c org_d org_e org_f org_g"});
+    CHECK(db.rows("SELECT string_agg(company_id, ' ' ORDER BY company_id) AS v FROM directory_state WHERE dirty") ==
+          Rows{"org_a org_b org_c org_d org_e org_f org_g"});
     // What is written from now on finds it all in order.
-    db.has("UPDATE companies SET phone_number = '(202) 555-0103' WHERE id = 'org_d'; UPDATE companies SET address = 'x'; UPDATE company_numbers SET voicemail_enabled = false");
+    db.has(
+        "UPDATE companies SET phone_number = '(202) 555-0103' WHERE id = 'org_d'; UPDATE companies SET address = 'x'; UPDATE "
+        "company_numbers SET voicemail_enabled = false");
     CHECK(db.numbers("org_d").front() == "+12025550103 live final " + kept);
 }
 
@@ -104,13 +123,17 @@ INSERT INTO number_releases VALUES ('+0012025550107', '2026-01-02'), ('+12025550
     const std::string why = "It ended because nobody can call it: it i";
     CHECK(db.numbers("org_a") == Rows{"+15555555555 past unproven " + why, "+266696687 past unproven " + why});
     CHECK(db.phone("org_a").empty());
-    CHECK(db.rows("SELECT e164 AS v FROM company_numbers WHERE company_id = 'org_b' AND valid_to IS NULL") == Rows{"+12025550101"});
+    CHECK(db.rows("SELECT e164 AS v FROM company_numbers WHERE company_id = 'org_b' AND valid_to IS NULL") ==
+          Rows{"+12025550101"});
     CHECK(db.phone("org_b") == "+12025550101|call us");
     CHECK(db.rows("SELECT e164 AS v FROM listed_numbers") == Rows{"+12025550101"});
-    CHECK(db.rows("SELECT e164 || ' ' || released_at::date AS v FROM number_releases WHERE e164 LIKE '%0107' OR e164 LIKE '%687'") == Rows{"+12025550107 2026-01-02"});
+    CHECK(db.rows(
+              "SELECT e164 || ' ' || released_at::date AS v FROM number_releases WHERE e164 LIKE '%0107' OR e164 LIKE '%687'") ==
+          Rows{"+12025550107 2026-01-02"});
     // Nor can another be written.
     for (auto number : {"+266696687", "no number", "+0012025550108", "2025550108"})
-        CHECK_THROWS(db.has(std::string("INSERT INTO company_numbers (company_id, e164, valid_from) VALUES ('org_b', '") + number + "', now())"));
+        CHECK_THROWS(db.has(std::string("INSERT INTO company_numbers (company_id, e164, valid_from) VALUES ('org_b', '") +
+                            number + "', now())"));
 }
 
 TEST_CASE("a field that names a number only now claims it, or is emptied for whose it is", "[integration]") {
@@ -121,7 +144,8 @@ INSERT INTO companies (id, name, phone_number, primary_tracking_number, created_
   ('org_d', 'd', U&'202\2011555\20110104', NULL, '2026-01-04');
 )sql");
     db.fold();
-    CHECK(db.numbers("org_a") == Rows{"+12025550101 never unproven A field of your company named this number", "+12025550102 live unproven A field of another company named this num"});
+    CHECK(db.numbers("org_a") == Rows{"+12025550101 never unproven A field of your company named this number",
+                                      "+12025550102 live unproven A field of another company named this num"});
     CHECK(db.phone("org_a") == "202-555-0102 x45");
     CHECK(db.numbers("org_b") == Rows{"+12025550101 live unproven A field of another company named this num"});
     CHECK(db.numbers("org_c") == Rows{"+12025550102 never unproven A field of your company named this number"});
@@ -135,7 +159,8 @@ TEST_CASE("a number in any spelling is one to the commands, and none that nobody
     auto n = Rig::fresh_number();
     auto national = n.substr(2);
     CHECK(rig.add("org_spelt", "\\u202a" + n + "\\u202c").data("e164") == n);
-    for (auto said : {national + " x45", "tel:" + n + ";ext=45", "00" + n.substr(1), "011 " + n.substr(1), national.substr(0, 3) + "\\u2011" + national.substr(3)}) {
+    for (auto said : {national + " x45", "tel:" + n + ";ext=45", "00" + n.substr(1), "011 " + n.substr(1),
+                      national.substr(0, 3) + "\\u2011" + national.substr(3)}) {
         auto again = rig.add("org_spelt", said);
         INFO(said);
         CHECK(again.status == 409);

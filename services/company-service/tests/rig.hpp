@@ -16,13 +16,14 @@
 #include "testing/catch.hpp"
 #include "testkit/database.hpp"
 
-/// company-service's commands on a real, migrated Postgres, as its own role, without HTTP and Kafka. One database for the process: companies have ids of their own.
+/// company-service's commands on a real, migrated Postgres, as its own role, without HTTP and Kafka. One database for the
+/// process: companies have ids of their own.
 namespace otto::company_service {
 
 struct Answer {
     int status = 0;
-    std::string body;    ///< of a refusal: its detail
-    std::string field;   ///< the first that a refusal names
+    std::string body;   ///< of a refusal: its detail
+    std::string field;  ///< the first that a refusal names
     std::string data(std::string_view name) const {
         auto parsed = JsonDocument::parse(body);
         return parsed ? parsed->root()["data"][name].loose_text().value_or("") : "";
@@ -38,9 +39,12 @@ public:
             std::lock_guard guard(lock_);
             ++asked_[std::string(http::to_text(r.method)) + " " + r.path];
             auto found = answers_.find(r.path);
-            return found == answers_.end() ? http::Response::json(404, "{}") : http::Response::json(found->second.first, found->second.second);
+            return found == answers_.end() ? http::Response::json(404, "{}")
+                                           : http::Response::json(found->second.first, found->second.second);
         };
-        for (auto path : {"/v3/a/{account}/trackers.json", "/v3/a/{account}/integrations.json", "/v1/organizations/{id}/memberships"}) router->add(http::Method::get, path, answer);
+        for (auto path :
+             {"/v3/a/{account}/trackers.json", "/v3/a/{account}/integrations.json", "/v1/organizations/{id}/memberships"})
+            router->add(http::Method::get, path, answer);
         router->add(http::Method::post, "/v1/organizations", answer);
         router->add(http::Method::del, "/v1/organizations/{id}", answer);
         router->add(http::Method::patch, "/v1/organizations/{id}", answer);
@@ -56,7 +60,9 @@ public:
     /// An account that lists these numbers.
     void account(const std::string& id, const std::vector<std::string>& numbers) {
         std::string list;
-        for (const auto& n : numbers) list += (list.empty() ? "" : ",") + (R"({"id":"TRK1","status":"active","tracking_numbers":[")" + n + R"("],"company":{"id":"COM1"}})");
+        for (const auto& n : numbers)
+            list += (list.empty() ? "" : ",") +
+                    (R"({"id":"TRK1","status":"active","tracking_numbers":[")" + n + R"("],"company":{"id":"COM1"}})");
         on("/v3/a/" + id + "/trackers.json", R"({"page":1,"total_pages":1,"trackers":[)" + list + "]}");
     }
     int asked(const std::string& what) {
@@ -91,7 +97,8 @@ public:
         sql("INSERT INTO companies (id, name, phone_number) VALUES ($1, $1, nullif($2, ''))", {id, phone});
     }
     using Command = std::function<http::Response(api::Context&)>;
-    Answer ask(const std::string& company, const Command& command, const std::string& body = "", const std::string& id = "", const std::string& user = "user_m") {
+    Answer ask(const std::string& company, const Command& command, const std::string& body = "", const std::string& id = "",
+               const std::string& user = "user_m") {
         http::Request request;
         request.body = body;
         request.path_params = {{"id", id}};
@@ -110,13 +117,16 @@ public:
         }
     }
     Answer add(const std::string& company, const std::string& number, const std::string& more = "") {
-        return ask(company, [&](auto& c) { return numbers.add(c); }, R"({"e164":")" + number + "\"" + more + "}");
+        return ask(
+            company, [&](auto& c) { return numbers.add(c); }, R"({"e164":")" + number + "\"" + more + "}");
     }
     Answer end(const std::string& company, const std::string& id) {
-        return ask(company, [&](auto& c) { return numbers.end(c); }, "", id);
+        return ask(
+            company, [&](auto& c) { return numbers.end(c); }, "", id);
     }
     Answer update(const std::string& company, const std::string& body) {
-        return ask(company, [&](auto& c) { return commands.update(c); }, body, company);
+        return ask(
+            company, [&](auto& c) { return commands.update(c); }, body, company);
     }
     /// A webhook that the company's key signed came for a number.
     void prove(const std::string& company, const std::string& number, bool final_proof = false) {
@@ -137,11 +147,15 @@ public:
     }
     /// A webhook that the company's key signed came for a number that nobody had registered (tenant-router's table).
     void saw(const std::string& company, const std::string& number) {
-        sql("INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ($1, $2, 'callrail', now(), now())", {company, number});
+        sql("INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ($1, $2, 'callrail', "
+            "now(), now())",
+            {company, number});
     }
     std::string standing(const std::string& company, const std::string& number) {
-        return value("SELECT coalesce(string_agg(standing || CASE WHEN valid_to IS NULL AND is_active THEN '' ELSE ' past' END, ', ' ORDER BY created_at, id), 'none') AS v FROM company_numbers WHERE company_id = $1 AND e164 = $2",
-                     {company, number});
+        return value(
+            "SELECT coalesce(string_agg(standing || CASE WHEN valid_to IS NULL AND is_active THEN '' ELSE ' past' END, ', ' "
+            "ORDER BY created_at, id), 'none') AS v FROM company_numbers WHERE company_id = $1 AND e164 = $2",
+            {company, number});
     }
     /// A number that no other test uses.
     static std::string fresh_number() {
@@ -154,7 +168,9 @@ public:
 
 private:
     /// Statements are told apart by their names, of which Postgres sees 63 bytes.
-    const std::string& name_of(const std::string& text) { return names_.try_emplace(text, "q" + std::to_string(names_.size())).first->second; }
+    const std::string& name_of(const std::string& text) {
+        return names_.try_emplace(text, "q" + std::to_string(names_.size())).first->second;
+    }
     testkit::Database db_{"otto_company_service"};
     std::map<std::string, std::string> names_;
     pg::Pool pool_{db_.service_url(), "test", 4};
@@ -174,8 +190,16 @@ private:
 
 public:
     app::Settings settings() const {
-        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row, kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row}, {},
-                                   {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))}, {"OTTO_CLERK_SECRET_KEY", "sk_test"}, {"OTTO_CLERK_API", "http://" + peer.place()}, {"OTTO_CALLRAIL_API", "http://" + peer.place()}, {"OTTO_PRIVATE_ADDRESSES", peer.place()}, {"OTTO_UNPROVEN_NUMBERS", "3"}})
+        return app::Settings::load(
+                   {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+                    kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row},
+                   {},
+                   {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))},
+                    {"OTTO_CLERK_SECRET_KEY", "sk_test"},
+                    {"OTTO_CLERK_API", "http://" + peer.place()},
+                    {"OTTO_CALLRAIL_API", "http://" + peer.place()},
+                    {"OTTO_PRIVATE_ADDRESSES", peer.place()},
+                    {"OTTO_UNPROVEN_NUMBERS", "3"}})
             .value();
     }
     CallRailNumbers callrail{settings(), callrail_};

@@ -13,7 +13,8 @@ namespace {
 
 /// A call as CallRail's API lists it: masked id, numbers as numbers, null for what is absent (providers.md §1.6).
 std::string listed(const std::string& changed = "") {
-    std::string call = R"({"answered":true,"business_phone_number":null,"customer_city":"Phoenix","customer_country":"US","customer_name":"Ann Smith","customer_phone_number":"+12148654559",
+    std::string call =
+        R"({"answered":true,"business_phone_number":null,"customer_city":"Phoenix","customer_country":"US","customer_name":"Ann Smith","customer_phone_number":"+12148654559",
         "customer_state":"AZ","direction":"inbound","duration":183,"id":"CAL0190","recording":"https://api.callrail.com/v3/a/ACC1/calls/CAL0190/recording.json","recording_duration":183,
         "recording_player":"https://app.callrail.com/calls/766970532/recording?access_key=aaaa","start_time":"2026-11-20T10:00:00.000-07:00","tracking_phone_number":"+14045558514","voicemail":false,
         "agent_email":"ann@example.com","company_id":"COM1","note":null,"tags":[])";
@@ -43,8 +44,12 @@ TEST_CASE("what enters for a call whose webhooks never came") {
     CHECK(e.call().duration_s() == 183);
     CHECK(e.call().aliases_size() == 2);
     CHECK(e.call().provider_call_id() == "CAL0190");
-    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).call().stage() == pb::STAGE_POST_CALL);
-    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).addressee().claimed_company_id().empty());
+    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked).call().stage() ==
+          pb::STAGE_POST_CALL);
+    CHECK(swept_event(one(R"(,"changes":["note"],"tenant_id":"org_b")"), "org_a", "ACC1", kAsked)
+              .addressee()
+              .claimed_company_id()
+              .empty());
     CHECK(e.addressee().account_id() == "ACC1");
     CHECK(e.addressee().number() == e.call().tracking_number());
 }
@@ -64,10 +69,15 @@ TEST_CASE("what CallRail knows otherwise, and only that, enters for a call that 
     CHECK(with([](auto& k) { k.has_recording = false; }) == Names{"recording"});
     CHECK(with([](auto& k) { k.owner_id.reset(); }) == Names{"agent"});
     CHECK(with([](auto& k) { k.agent_id.reset(); }).empty());  // nobody's e-mail
-    CHECK(differences(*[] {
-        static auto bare = providers::callrail::read_calls(R"({"calls":[{"id":"CAL1","start_time":"2026-11-20T10:00:00Z","duration":null,"recording":"","agent_email":null,"answered":true}]})");
-        return &bare->calls.front();
-    }(), same).empty());  // CallRail's silence is no difference
+    CHECK(
+        differences(
+            *[] {
+                static auto bare = providers::callrail::read_calls(
+                    R"({"calls":[{"id":"CAL1","start_time":"2026-11-20T10:00:00Z","duration":null,"recording":"","agent_email":null,"answered":true}]})");
+                return &bare->calls.front();
+            }(),
+            same)
+            .empty());  // CallRail's silence is no difference
 
     auto known = same;
     known.status = "ringing";
@@ -95,7 +105,7 @@ TEST_CASE("when a sweep is due, and from where") {
     CHECK_FALSE(sweep_due(now - 5min, {}, {}, now, 10min));
     CHECK(sweep_due(now - 10min, {}, {}, now, 10min));
     CHECK(sweep_due(now - 10min + 2s, {}, {}, now, 10min));
-    CHECK(sweep_due(now - 1min, now - 1s, {}, now, 10min));        // an operator asks
+    CHECK(sweep_due(now - 1min, now - 1s, {}, now, 10min));         // an operator asks
     CHECK_FALSE(sweep_due(now - 1h, now, now + 1min, now, 10min));  // CallRail asked to wait
     CHECK(sweep_due(now - 1h, {}, now - 1s, now, 10min));
     CHECK(sweep_from({}, {}, now) == now - 24h);

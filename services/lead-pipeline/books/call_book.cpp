@@ -26,8 +26,9 @@ void find_owners(pg::Tx& tx, const std::vector<CallRow*>& named) {
     for (const auto* row : named) asked.insert(agent_of(*row));
     if (asked.empty()) return;
     std::map<Agent, std::string> users;
-    tx.each(sql::users_of_emails, pg::arrays(asked),
-            [&](const pg::Fields& f) { users[{CompanyId{f.text("company_id")}, f.text("email")}] = f.text("id"); });
+    tx.each(sql::users_of_emails, pg::arrays(asked), [&](const pg::Fields& f) {
+        users[{CompanyId{f.text("company_id")}, f.text("email")}] = f.text("id");
+    });
     for (auto* row : named)
         if (auto user = users.find(agent_of(*row)); user != users.end()) row->owner_id = user->second;
 }

@@ -23,7 +23,8 @@ struct Task {
     std::optional<Instant> due_at;
     bool of_own_lead = false;  ///< of the rep who asks
     static Task from(const pg::Fields& f) {
-        return {f.text("description"), f.text("assigned_to"), f.text("status"), f.text("priority"), f.maybe_text("assignee_id"), f.maybe_text("action_type"), f.time("due_at"), f.boolean("of_own_lead")};
+        return {f.text("description"),       f.text("assigned_to"),       f.text("status"), f.text("priority"),
+                f.maybe_text("assignee_id"), f.maybe_text("action_type"), f.time("due_at"), f.boolean("of_own_lead")};
     }
 };
 
@@ -32,15 +33,20 @@ struct Place {
     Uuid contact;
     std::optional<Uuid> lead;
     std::optional<std::string> rep;
-    static Place from(const pg::Fields& f) { return {f.uuid("contact_card_id"), f.maybe_uuid("lead_id"), f.maybe_text("assigned_rep_id")}; }
+    static Place from(const pg::Fields& f) {
+        return {f.uuid("contact_card_id"), f.maybe_uuid("lead_id"), f.maybe_text("assigned_rep_id")};
+    }
 };
 
 /// What a field names is not there, or is not the caller's to see.
-[[noreturn]] void no_such(const std::string& field, const std::string& what) { api::refuse_field(field, "there is no such " + what); }
+[[noreturn]] void no_such(const std::string& field, const std::string& what) {
+    api::refuse_field(field, "there is no such " + what);
+}
 
 std::optional<std::string> action(const Inputs& in) {
     auto type = in.text("action_type", 50);
-    if (type && !std::all_of(type->begin(), type->end(), [](char ch) { return (ch >= 'a' && ch <= 'z') || ch == '_'; })) api::refuse_field("action_type", "takes small letters and _, as call_back");
+    if (type && !std::all_of(type->begin(), type->end(), [](char ch) { return (ch >= 'a' && ch <= 'z') || ch == '_'; }))
+        api::refuse_field("action_type", "takes small letters and _, as call_back");
     return type;
 }
 
@@ -57,12 +63,15 @@ struct TaskInputs {
           due_at(in.time("due_at")) {}
 };
 
-/// Whose a task may become, by whoever's command: one of the company's people; and a rep gives away what is about own leads, and nothing else.
+/// Whose a task may become, by whoever's command: one of the company's people; and a rep gives away what is about own leads, and
+/// nothing else.
 void may_become(Context& c, const Task& former, const Task& task) {
     bool other_person = task.assignee_id != former.assignee_id, other_role = task.assigned_to != former.assigned_to;
     if (auto self = c.viewer().only(); self && !task.of_own_lead) {
-        if (other_person && task.assignee_id != self) api::refuse_field("assignee_id", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
-        if (other_role && task.assigned_to != "rep") api::refuse_field("assigned_to", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+        if (other_person && task.assignee_id != self)
+            api::refuse_field("assignee_id", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
+        if (other_role && task.assigned_to != "rep")
+            api::refuse_field("assigned_to", "a rep gives others tasks about own leads (lead_id), and keeps the rest");
     }
     if (other_person && task.assignee_id) c.must_be_member("assignee_id", *task.assignee_id);
 }
@@ -74,7 +83,8 @@ Task lock_task(Context& c, const Uuid& id) {
 }
 
 void save_task(Context& c, const Uuid& id, const Task& t) {
-    c.tx().write(sql::change_task, {c.company(), id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at, t.priority, t.status, c.who.user});
+    c.tx().write(sql::change_task, {c.company(), id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at,
+                                    t.priority, t.status, c.who.user});
 }
 
 LeadRow lock_lead(Context& c, const Uuid& id) {
@@ -86,7 +96,8 @@ LeadRow lock_lead(Context& c, const Uuid& id) {
 }  // namespace
 
 http::Response Commands::create_task(Context& c) const {
-    auto in = Inputs::of(c.request, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority", "contact_card_id", "lead_id", "call_id", "appointment_id"});
+    auto in = Inputs::of(c.request, {"description", "assigned_to", "assignee_id", "action_type", "due_at", "priority",
+                                     "contact_card_id", "lead_id", "call_id", "appointment_id"});
     auto self = c.viewer().only();
     in.required("description", 2000);
     const TaskInputs said(in);
@@ -114,19 +125,31 @@ http::Response Commands::create_task(Context& c) const {
 
     // A rep's task is the rep's own unless it says otherwise.
     Task before{.assigned_to = self ? "rep" : "csr", .of_own_lead = own};
-    Task task{*said.description, said.assigned_to.value_or(before.assigned_to), "open", said.priority.value_or("medium"), said.assignee, said.action_type, said.due_at, own};
+    Task task{*said.description,
+              said.assigned_to.value_or(before.assigned_to),
+              "open",
+              said.priority.value_or("medium"),
+              said.assignee,
+              said.action_type,
+              said.due_at,
+              own};
     if (self && !task.assignee_id && task.assigned_to == "rep") task.assignee_id = self;
     may_become(c, before, task);
     auto id = Uuid::v7(c.request.received_at);
-    c.tx().write(sql::create_task, {c.company(), id, task.description, task.assigned_to, task.assignee_id, task.action_type, task.due_at, task.priority, contact, lead, call, appointment,
-                                    unique_key("manual", call ? std::to_string(*call) : "", task.action_type.value_or(""), id.to_string()), c.who.user});
+    c.tx().write(
+        sql::create_task,
+        {c.company(), id, task.description, task.assigned_to, task.assignee_id, task.action_type, task.due_at, task.priority,
+         contact, lead, call, appointment,
+         unique_key("manual", call ? std::to_string(*call) : "", task.action_type.value_or(""), id.to_string()), c.who.user});
     return c.changed({"task", id.to_string(), "task.create"}, sql::task, resources::task_value, 201);
 }
 
 http::Response Commands::change_task(Context& c) const {
     auto id = c.id("task_id", "task");
-    auto in = Inputs::change(c.request, {.lasting = {"description", "assigned_to", "action_type", "priority", "status"}, .clearable = {"assignee_id", "due_at"},
-                                         .fixed = {{{"contact_card_id", "lead_id", "call_id", "appointment_id", "source"}, "stays what it is; cancel this task and create another"}}});
+    auto in = Inputs::change(c.request, {.lasting = {"description", "assigned_to", "action_type", "priority", "status"},
+                                         .clearable = {"assignee_id", "due_at"},
+                                         .fixed = {{{"contact_card_id", "lead_id", "call_id", "appointment_id", "source"},
+                                                    "stays what it is; cancel this task and create another"}}});
     const TaskInputs said(in);
     auto status = in.one_of("status", words::task_status_change);
 
@@ -149,7 +172,9 @@ http::Response Commands::complete_task(Context& c) const {
     auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
     auto task = lock_task(c, id);
-    if (task.status == "cancelled") api::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.", {{"status", "is cancelled"}});
+    if (task.status == "cancelled")
+        api::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.",
+                    {{"status", "is cancelled"}});
     if (task.status == "completed") return c.row(id.to_string(), sql::task, resources::task_value);
     task.status = "completed";
     save_task(c, id, task);
@@ -160,7 +185,9 @@ http::Response Commands::cancel_task(Context& c) const {
     auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
     auto task = lock_task(c, id);
-    if (task.status == "completed") api::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.", {{"status", "is completed"}});
+    if (task.status == "completed")
+        api::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.",
+                    {{"status", "is completed"}});
     if (task.status == "cancelled") return c.row(id.to_string(), sql::task, resources::task_value);
     task.status = "cancelled";
     save_task(c, id, task);
@@ -169,7 +196,9 @@ http::Response Commands::cancel_task(Context& c) const {
 
 http::Response Commands::change_lead(Context& c) const {
     auto id = c.id("lead_id", "lead");
-    auto in = Inputs::change(c.request, {.lasting = {"status"}, .clearable = {"assigned_rep_id"}, .fixed = {{{"pool_status"}, "follows from status and assigned_rep_id"}}});
+    auto in = Inputs::change(c.request, {.lasting = {"status"},
+                                         .clearable = {"assigned_rep_id"},
+                                         .fixed = {{{"pool_status"}, "follows from status and assigned_rep_id"}}});
     auto status = in.one_of("status", words::lead_status);
     auto rep = in.text("assigned_rep_id", 100);
 
@@ -179,7 +208,9 @@ http::Response Commands::change_lead(Context& c) const {
             c.tx().write_counted(sql::edit_lead_status, {c.company(), id, *status, c.who.user});
         } catch (const pg::SqlFailure& e) {
             if (e.constraint() != "leads_one_open") throw;
-            api::refuse(409, "Another open lead", "This lead's contact has another open lead; work on that one, or close it first.", {{"status", "the contact has another open lead"}});
+            api::refuse(409, "Another open lead",
+                        "This lead's contact has another open lead; work on that one, or close it first.",
+                        {{"status", "the contact has another open lead"}});
         }
         lead.status = *status;
     }
@@ -194,8 +225,12 @@ http::Response Commands::claim_lead(Context& c) const {
     Inputs::of(c.request, {});
     auto lead = lock_lead(c, id);
     const auto& self = c.who.user.value();
-    if (lead.rep && *lead.rep != self) api::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.", {{"assigned_rep_id", "is somebody else"}});
-    if (!is_open(lead.status)) api::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.", {{"status", "is " + lead.status}});
+    if (lead.rep && *lead.rep != self)
+        api::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.",
+                    {{"assigned_rep_id", "is somebody else"}});
+    if (!is_open(lead.status))
+        api::refuse(409, "Lead closed", "This lead is closed; open it again first: PATCH with a status.",
+                    {{"status", "is " + lead.status}});
     if (lead.rep) return c.row(id.to_string(), sql::lead, resources::lead_value);
     lead.rep = self;
     assign_leads(c.tx(), std::vector{lead});

@@ -3,7 +3,8 @@
 
 namespace otto::lead_pipeline {
 
-/// What people command about tasks and leads. Each answers the row as it is now, tells that it changed, and is on record with who did it – in one transaction.
+/// What people command about tasks and leads. Each answers the row as it is now, tells that it changed, and is on record with who
+/// did it – in one transaction.
 class Commands {
 public:
     http::Response create_task(api::Context&) const;

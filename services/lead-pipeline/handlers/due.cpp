@@ -37,7 +37,8 @@ void DueWork::make_overdue(std::span<rt::Due> due, pg::Tx& tx) const {
     for (const auto& c : late) tell(tx, c.company, c.task, c.version);
     // Who was about to change a task went first: it comes up again if it is still due then.
     std::set<std::pair<std::string, std::string>> still;
-    if (late.size() < due.size()) tx.each(sql::still_due, keys_of(due), [&](const pg::Fields& f) { still.emplace(f.text("company_id"), f.text("id")); });
+    if (late.size() < due.size())
+        tx.each(sql::still_due, keys_of(due), [&](const pg::Fields& f) { still.emplace(f.text("company_id"), f.text("id")); });
     for (auto& d : due)
         if (still.contains({d.company.value(), d.key})) d.again = d.now + Millis{1'000};
     tx.on_commit([n = late.size()] { kOverdue().inc(static_cast<double>(n)); });

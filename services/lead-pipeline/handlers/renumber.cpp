@@ -11,7 +11,8 @@
 namespace otto::lead_pipeline {
 namespace {
 
-const tel::Counters kRenumbered{"otto_cards_renumbered_total", "Contact cards whose number is read otherwise than when they were made."};
+const tel::Counters kRenumbered{"otto_cards_renumbered_total",
+                                "Contact cards whose number is read otherwise than when they were made."};
 constexpr std::int64_t kPage = 200, kTogether = 100, kMost = std::numeric_limits<std::int64_t>::max();
 constexpr auto kAtOnce = std::chrono::milliseconds(500);
 

@@ -10,7 +10,8 @@
 namespace otto::lead_pipeline {
 namespace {
 
-/// An origin here: stage = voice, time = start of the call, id = the call's and the analysis' version, of fixed width so that texts compare like numbers.
+/// An origin here: stage = voice, time = start of the call, id = the call's and the analysis' version, of fixed width so that
+/// texts compare like numbers.
 constexpr std::size_t kWide = 16;
 std::string wide(std::int64_t n) {
     auto text = std::to_string(n);
@@ -35,7 +36,8 @@ void each_field(Each&& each) {
 }  // namespace
 
 bool merge(Contact& c, const Statement& said) {
-    Order mine{static_cast<int>(said.voice), to_micros(said.started_at), wide(said.calls.front()) + (said.version > 0 ? "." + wide(said.version) : "")};
+    Order mine{static_cast<int>(said.voice), to_micros(said.started_at),
+               wide(said.calls.front()) + (said.version > 0 ? "." + wide(said.version) : "")};
     auto wins = [&](std::string_view field) {
         auto theirs = c.origins.of(field);
         if (!theirs || theirs->stage != mine.stage) return !theirs || theirs->stage < mine.stage;

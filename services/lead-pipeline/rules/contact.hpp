@@ -20,11 +20,12 @@ struct Contact {
 struct Statement {
     Voice voice = Voice::caller_id;
     std::optional<std::string> name, address, city, state;
-    Instant started_at{};                   ///< of the call that it comes from
-    std::vector<std::int64_t> calls;        ///< all ids under which that call was known; the first is its own
-    std::int64_t version = 0;               ///< of the call's analysis; 0: no analysis
+    Instant started_at{};             ///< of the call that it comes from
+    std::vector<std::int64_t> calls;  ///< all ids under which that call was known; the first is its own
+    std::int64_t version = 0;         ///< of the call's analysis; 0: no analysis
 };
-/// True if anything that people see changed. Per field the higher voice wins, then the later call by (started_at, call), then the newer analysis of that call.
+/// True if anything that people see changed. Per field the higher voice wins, then the later call by (started_at, call), then the
+/// newer analysis of that call.
 bool merge(Contact&, const Statement&);
 
 /// What two cards know that are one person's: the same rule.

@@ -17,7 +17,8 @@ bool touch(Lead& lead, const std::optional<std::string>& source, Instant started
             lead.source_call = provider_call_id;
         }
     }
-    return lead.source != former.source || lead.source_at != former.source_at || lead.source_call != former.source_call || lead.last_contacted_at != former.last_contacted_at;
+    return lead.source != former.source || lead.source_at != former.source_at || lead.source_call != former.source_call ||
+           lead.last_contacted_at != former.last_contacted_at;
 }
 
 bool is_open(std::string_view status) { return status != "closed_won" && status != "closed_lost" && status != "abandoned"; }
@@ -36,7 +37,8 @@ std::optional<std::string> qualify(const Verdict& v) {
     if (booking == "service_not_offered") return "qualified_service_not_offered";
     if (quality == "unqualified") return "closed_lost";
     // Shunya's own summary of the two stands in where it did not repeat the quality.
-    if (booking == "not_booked" && (qualified || v.call_outcome_category == "qualified_but_unbooked")) return "qualified_unbooked";
+    if (booking == "not_booked" && (qualified || v.call_outcome_category == "qualified_but_unbooked"))
+        return "qualified_unbooked";
     if (booking != "not_booked" && qualified) return quality;
     return std::nullopt;
 }

@@ -4,7 +4,8 @@
 
 namespace otto::lead_pipeline {
 
-// {"from":[[stage,received_us,"id"],…],"by":{"duration":0,…}}: most fields come from the same report, which then stands there once.
+// {"from":[[stage,received_us,"id"],…],"by":{"duration":0,…}}: most fields come from the same report, which then stands there
+// once.
 
 Origins Origins::parse(const std::string& text) {
     Origins o;
@@ -16,7 +17,8 @@ Origins Origins::parse(const std::string& text) {
         auto i = index.integer().value_or(-1);
         if (i < 0 || static_cast<std::size_t>(i) >= from.size()) continue;
         auto entry = from.at(static_cast<std::size_t>(i));
-        o.fields_[std::string(field)] = {static_cast<int>(entry.at(0).integer().value_or(0)), entry.at(1).integer().value_or(0), std::string(entry.at(2).string().value_or(""))};
+        o.fields_[std::string(field)] = {static_cast<int>(entry.at(0).integer().value_or(0)), entry.at(1).integer().value_or(0),
+                                         std::string(entry.at(2).string().value_or(""))};
     }
     return o;
 }

@@ -8,8 +8,8 @@
 
 namespace otto::lead_pipeline {
 
-/// Where a statement about a call stands among all others: the stage of its report, when it was received (stamped once at ingress), its event's id.
-/// The later one wins, in whatever order they are processed (runtime.md §8).
+/// Where a statement about a call stands among all others: the stage of its report, when it was received (stamped once at
+/// ingress), its event's id. The later one wins, in whatever order they are processed (runtime.md §8).
 struct Order {
     int stage = 0;
     std::int64_t received_us = 0;

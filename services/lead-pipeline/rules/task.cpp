@@ -14,13 +14,39 @@ namespace otto::lead_pipeline {
 namespace {
 
 /// providers.md §6.6, with the words that stand for them where Shunya gives no text of its own.
-struct ActionType { std::string_view name, label; };
-constexpr std::array<ActionType, 30> kActions{{{"call_back", "Call back"}, {"follow_up_call", "Follow-up call"}, {"check_in", "Check in"}, {"send_quote", "Send the quote"}, {"send_estimate", "Send the estimate"},
-    {"send_contract", "Send the contract"}, {"send_info", "Send information"}, {"send_photos", "Send photos"}, {"send_details", "Send details"}, {"schedule_appointment", "Schedule an appointment"},
-    {"schedule_visit", "Schedule a visit"}, {"reschedule", "Reschedule"}, {"confirm_appointment", "Confirm the appointment"}, {"site_visit", "Site visit"}, {"inspection", "Inspection"},
-    {"measurement", "Measurement"}, {"verify_insurance", "Verify the insurance"}, {"verify_details", "Verify details"}, {"check_availability", "Check availability"}, {"confirm_address", "Confirm the address"},
-    {"prepare_contract", "Prepare the contract"}, {"collect_documents", "Collect documents"}, {"send_invoice", "Send the invoice"}, {"escalate", "Escalate"}, {"manager_review", "Review by a manager"},
-    {"get_approval", "Get approval"}, {"setup_financing", "Set up financing"}, {"process_payment", "Process the payment"}, {"send_payment_link", "Send a payment link"}, {"custom", ""}}};
+struct ActionType {
+    std::string_view name, label;
+};
+constexpr std::array<ActionType, 30> kActions{{{"call_back", "Call back"},
+                                               {"follow_up_call", "Follow-up call"},
+                                               {"check_in", "Check in"},
+                                               {"send_quote", "Send the quote"},
+                                               {"send_estimate", "Send the estimate"},
+                                               {"send_contract", "Send the contract"},
+                                               {"send_info", "Send information"},
+                                               {"send_photos", "Send photos"},
+                                               {"send_details", "Send details"},
+                                               {"schedule_appointment", "Schedule an appointment"},
+                                               {"schedule_visit", "Schedule a visit"},
+                                               {"reschedule", "Reschedule"},
+                                               {"confirm_appointment", "Confirm the appointment"},
+                                               {"site_visit", "Site visit"},
+                                               {"inspection", "Inspection"},
+                                               {"measurement", "Measurement"},
+                                               {"verify_insurance", "Verify the insurance"},
+                                               {"verify_details", "Verify details"},
+                                               {"check_availability", "Check availability"},
+                                               {"confirm_address", "Confirm the address"},
+                                               {"prepare_contract", "Prepare the contract"},
+                                               {"collect_documents", "Collect documents"},
+                                               {"send_invoice", "Send the invoice"},
+                                               {"escalate", "Escalate"},
+                                               {"manager_review", "Review by a manager"},
+                                               {"get_approval", "Get approval"},
+                                               {"setup_financing", "Set up financing"},
+                                               {"process_payment", "Process the payment"},
+                                               {"send_payment_link", "Send a payment link"},
+                                               {"custom", ""}}};
 
 const ActionType* find_action(std::string_view name) {
     auto found = std::find_if(kActions.begin(), kActions.end(), [&](const auto& a) { return a.name == name; });
@@ -73,7 +99,8 @@ std::optional<Wanted> understand(const analysis::v1::PendingAction& action, std:
     Wanted w;
     w.action_type = action_type(action.type());
     auto raw = clean(action.raw_text(), 2000, Of::action);
-    if (raw.empty() && w.action_type == "custom") raw = slug(action.type()) == "custom" ? "" : clean(action.type(), 2000, Of::action);
+    if (raw.empty() && w.action_type == "custom")
+        raw = slug(action.type()) == "custom" ? "" : clean(action.type(), 2000, Of::action);
     w.description = raw.empty() ? std::string(find_action(w.action_type)->label) : raw;
     if (w.description.empty()) return std::nullopt;
     if (!raw.empty()) w.raw_text = raw;
@@ -97,8 +124,10 @@ Plan plan_tasks(const std::vector<Kept>& kept, const std::vector<Wanted>& wanted
     for (const auto& w : wanted) {
         if (!seen.insert(w.key).second) continue;
         auto same = std::find_if(kept.begin(), kept.end(), [&](const Kept& k) { return k.key == w.key; });
-        if (same == kept.end()) rest.push_back(&w);
-        else fill(static_cast<std::size_t>(same - kept.begin()), w);
+        if (same == kept.end())
+            rest.push_back(&w);
+        else
+            fill(static_cast<std::size_t>(same - kept.begin()), w);
     }
     std::vector<std::size_t> by_slot(kept.size());
     for (std::size_t i = 0; i < kept.size(); ++i) by_slot[i] = i;
@@ -106,7 +135,8 @@ Plan plan_tasks(const std::vector<Kept>& kept, const std::vector<Wanted>& wanted
     std::set<std::pair<std::string, int>> slots;
     for (const auto& k : kept) slots.emplace(k.action_type, k.slot);
     for (const auto* w : rest) {
-        auto place = std::find_if(by_slot.begin(), by_slot.end(), [&](auto i) { return kept[i].action_type == w->action_type && !taken.contains(i); });
+        auto place = std::find_if(by_slot.begin(), by_slot.end(),
+                                  [&](auto i) { return kept[i].action_type == w->action_type && !taken.contains(i); });
         if (place != by_slot.end()) {
             fill(*place, *w);
             continue;

@@ -14,8 +14,8 @@ namespace otto::lead_pipeline {
 /// When something is to be done: a moment, or what a clock shows then, of which Postgres makes one. Neither: nobody knows.
 struct Due {
     std::optional<Instant> at;
-    std::optional<std::string> wall;        ///< "2026-11-24 10:00:00"
-    std::string place;                      ///< whose clock; empty: the company's
+    std::optional<std::string> wall;  ///< "2026-11-24 10:00:00"
+    std::string place;                ///< whose clock; empty: the company's
 };
 /// As parse_spoken_time() reads it; a bare day lasts until its end. Anything else ("tomorrow") is neither.
 Due parse_due(std::string_view text);
@@ -40,15 +40,22 @@ struct Kept {
     Uuid id;
     std::string key, action_type;
     int slot = 0;
-    std::int64_t version = 0;               ///< the analysis whose words stand there
-    bool touched = false;                   ///< a person had a hand in it
+    std::int64_t version = 0;  ///< the analysis whose words stand there
+    bool touched = false;      ///< a person had a hand in it
 };
 
-/// What one more analysis of a call makes of the tasks of the former ones. An action that has its task makes no second one; one in other words than before takes the
-/// place of the former, unless a person had a hand in it or a later analysis filled it; what an analysis no longer says stays, for a person to close. Pure.
+/// What one more analysis of a call makes of the tasks of the former ones. An action that has its task makes no second one; one
+/// in other words than before takes the place of the former, unless a person had a hand in it or a later analysis filled it; what
+/// an analysis no longer says stays, for a person to close. Pure.
 struct Plan {
-    struct Change { std::size_t kept; Wanted wanted; };
-    struct Fresh { int slot; Wanted wanted; };
+    struct Change {
+        std::size_t kept;
+        Wanted wanted;
+    };
+    struct Fresh {
+        int slot;
+        Wanted wanted;
+    };
     std::vector<Change> changes;
     std::vector<Fresh> fresh;
 };

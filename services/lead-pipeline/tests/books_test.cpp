@@ -89,7 +89,8 @@ TEST_CASE("rows that are read and written again are the same rows", "[integratio
                    "$1 ORDER BY call_id",
                    company) +
                lines(
-                   "SELECT (to_jsonb(k) - 'version' - 'updated_at' - 'merge_state')::text AS v FROM contact_cards k WHERE company_id = $1 ORDER "
+                   "SELECT (to_jsonb(k) - 'version' - 'updated_at' - 'merge_state')::text AS v FROM contact_cards k WHERE "
+                   "company_id = $1 ORDER "
                    "BY id",
                    company) +
                lines("SELECT (to_jsonb(l) - 'version' - 'updated_at')::text AS v FROM leads l WHERE company_id = $1 ORDER BY id",

@@ -68,15 +68,18 @@ std::string shown(const Call& c) {
     auto t = [](const auto& v) { return v ? to_rfc3339(*v) : std::string("-"); };
     std::string tags;
     for (const auto& tag : c.tags) tags += tag + ",";
-    return o(c.phone_number) + " " + o(c.tracking_number) + " " + c.status() + (c.answered() ? " answered" : "") + (c.missed_call() ? " missed" : "") + " " +
-           (c.duration_s ? std::to_string(*c.duration_s) : "-") + " " + o(c.recording_url) + " " + o(c.source) + " " + o(c.note) + " [" + tags + "] " + t(c.started_at) + " " +
+    return o(c.phone_number) + " " + o(c.tracking_number) + " " + c.status() + (c.answered() ? " answered" : "") +
+           (c.missed_call() ? " missed" : "") + " " + (c.duration_s ? std::to_string(*c.duration_s) : "-") + " " +
+           o(c.recording_url) + " " + o(c.source) + " " + o(c.note) + " [" + tags + "] " + t(c.started_at) + " " +
            to_rfc3339(c.received_at) + " " + c.origins.text();
 }
 
 /// Applies reports in the given order; what was received when stays fixed.
 Call applied(const std::vector<pb::CallReport>& reports, const std::vector<int>& order) {
     Call c;
-    for (int i : order) merge(c, reports[static_cast<std::size_t>(i)], order_of(reports[static_cast<std::size_t>(i)], at(10 + i), "e" + std::to_string(i)));
+    for (int i : order)
+        merge(c, reports[static_cast<std::size_t>(i)],
+              order_of(reports[static_cast<std::size_t>(i)], at(10 + i), "e" + std::to_string(i)));
     return c;
 }
 
@@ -93,7 +96,8 @@ TEST_CASE("all permutations, repeats and groupings of a call's reports end in th
     do {
         REQUIRE(shown(applied(reports, order)) == wanted);
         auto repeated = order;
-        for (int n = 0; n < 3; ++n) repeated.insert(repeated.begin() + static_cast<long>(dice() % repeated.size()), order[dice() % order.size()]);
+        for (int n = 0; n < 3; ++n)
+            repeated.insert(repeated.begin() + static_cast<long>(dice() % repeated.size()), order[dice() % order.size()]);
         REQUIRE(shown(applied(reports, repeated)) == wanted);
         // As two rows that later prove to be one call.
         auto cut = 1 + dice() % (order.size() - 1);
@@ -106,7 +110,9 @@ TEST_CASE("all permutations, repeats and groupings of a call's reports end in th
 TEST_CASE("a report that is received again after others changes nothing, also once the inbox has forgotten it") {
     auto reports = life();
     Call once = applied(reports, {0, 1, 2, 3, 4, 5}), again = once;
-    for (int i = 0; i < 6; ++i) merge(again, reports[static_cast<std::size_t>(i)], order_of(reports[static_cast<std::size_t>(i)], at(30 * 86'400 + i), "e" + std::to_string(i)));
+    for (int i = 0; i < 6; ++i)
+        merge(again, reports[static_cast<std::size_t>(i)],
+              order_of(reports[static_cast<std::size_t>(i)], at(30 * 86'400 + i), "e" + std::to_string(i)));
     CHECK(shown(again) == shown(once));
     // Also where its row was folded into another one.
     Call other = applied(reports, {5});
@@ -119,7 +125,8 @@ TEST_CASE("a report that is received again after others changes nothing, also on
 }
 
 TEST_CASE("a start that cannot have been is none, in whatever order it is told") {
-    auto good = report(pb::STAGE_PRE_CALL, "ringing"), old = report(pb::STAGE_POST_CALL, "completed"), ahead = report(pb::STAGE_MODIFIED, "completed");
+    auto good = report(pb::STAGE_PRE_CALL, "ringing"), old = report(pb::STAGE_POST_CALL, "completed"),
+         ahead = report(pb::STAGE_MODIFIED, "completed");
     good.set_started_at_us(to_micros(at(5)));
     good.set_ended_at_us(to_micros(at(9)));
     old.set_started_at_us(20'261'129'000'000);  // digits of a day as seconds
@@ -155,11 +162,21 @@ TEST_CASE("statuses only climb; a voicemail is a missed call; an outbound one is
 }
 
 TEST_CASE("a stated flag never contradicts the status: of inbound calls that are over each is answered or missed") {
-    struct Row { const char* status; std::optional<bool> said; const char *shown; bool answered, missed; };
-    const std::vector<Row> rows{{"ringing", {}, "ringing", false, false},       {"ringing", false, "ringing", false, false},     {"in_progress", {}, "in_progress", false, false},  {"in_progress", true, "in_progress", false, false},
-                                {"completed", {}, "completed", true, false},    {"completed", true, "completed", true, false},   {"completed", false, "completed", true, false},   {"missed", {}, "missed", false, true},
-                                {"missed", false, "missed", false, true},       {"missed", true, "completed", true, false},      {"voicemail", {}, "voicemail", false, true},      {"voicemail", false, "voicemail", false, true},
-                                {"voicemail", true, "voicemail", false, true},  {"failed", {}, "failed", false, true},           {"failed", false, "failed", false, true},         {"failed", true, "failed", false, true}};
+    struct Row {
+        const char* status;
+        std::optional<bool> said;
+        const char* shown;
+        bool answered, missed;
+    };
+    const std::vector<Row> rows{
+        {"ringing", {}, "ringing", false, false},         {"ringing", false, "ringing", false, false},
+        {"in_progress", {}, "in_progress", false, false}, {"in_progress", true, "in_progress", false, false},
+        {"completed", {}, "completed", true, false},      {"completed", true, "completed", true, false},
+        {"completed", false, "completed", true, false},   {"missed", {}, "missed", false, true},
+        {"missed", false, "missed", false, true},         {"missed", true, "completed", true, false},
+        {"voicemail", {}, "voicemail", false, true},      {"voicemail", false, "voicemail", false, true},
+        {"voicemail", true, "voicemail", false, true},    {"failed", {}, "failed", false, true},
+        {"failed", false, "failed", false, true},         {"failed", true, "failed", false, true}};
     for (const auto& row : rows) {
         for (const char* direction : {"", "inbound", "outbound"}) {
             auto r = report(pb::STAGE_POST_CALL, row.status);
@@ -168,7 +185,8 @@ TEST_CASE("a stated flag never contradicts the status: of inbound calls that are
             Call c;
             merge(c, r, order_of(r, at(0), "e"));
             INFO(row.status << " " << (row.said ? *row.said ? "answered" : "not answered" : "not said") << " " << direction);
-            CHECK((c.status() == row.shown && c.answered() == row.answered && c.missed_call() == (row.missed && std::string(direction) != "outbound")));
+            CHECK((c.status() == row.shown && c.answered() == row.answered &&
+                   c.missed_call() == (row.missed && std::string(direction) != "outbound")));
         }
     }
 }
@@ -191,21 +209,63 @@ TEST_CASE("a note is cleared only if CallRail says that it changed") {
 TEST_CASE("names of people, not of carriers") {
     CHECK(split_name("KAYLAH MILLS")->first == "Kaylah");
     CHECK(split_name("Mary Ann O'Neil")->last == "Ann O'Neil");
-    CHECK(split_name("<script>alert(1)</script>")->first == "<script>alert(1)</script>");  // kept as text; whoever shows it escapes it
-    for (auto none : {"WIRELESS CALLER", "UNAVAILABLE", "UNKNOWN CALLER", "NOT AVAILABLE", "NAME UNAVAILABLE", "UNKNOWN NAME", "ANONYMOUS CALLER", "PRIVATE CALLER", "PRIVATE NUMBER", "WIRELESS CALL", "CELL PHONE", "TOLL FREE",
-                      "SPAM RISK", "SCAM LIKELY", "+1 202 555 0100", " ", "N/A", "Not mentioned", "null", "-", "Mr. Unknown", "\u200b", "Unknown Unknown"}) {
+    CHECK(split_name("<script>alert(1)</script>")->first ==
+          "<script>alert(1)</script>");  // kept as text; whoever shows it escapes it
+    for (auto none : {"WIRELESS CALLER",
+                      "UNAVAILABLE",
+                      "UNKNOWN CALLER",
+                      "NOT AVAILABLE",
+                      "NAME UNAVAILABLE",
+                      "UNKNOWN NAME",
+                      "ANONYMOUS CALLER",
+                      "PRIVATE CALLER",
+                      "PRIVATE NUMBER",
+                      "WIRELESS CALL",
+                      "CELL PHONE",
+                      "TOLL FREE",
+                      "SPAM RISK",
+                      "SCAM LIKELY",
+                      "+1 202 555 0100",
+                      " ",
+                      "N/A",
+                      "Not mentioned",
+                      "null",
+                      "-",
+                      "Mr. Unknown",
+                      "\u200b",
+                      "Unknown Unknown"}) {
         INFO(none);
         CHECK_FALSE(split_name(none));
     }
 }
 
 TEST_CASE("names in capitals become names, whatever their letters; what is not known of one is left out") {
-    struct Row { const char *said, *first, *last; };
-    for (auto [text, first, last] : {Row{"JOSE O'BRIEN", "Jose", "O'Brien"}, {"JOSÉ GARCÍA", "José", "García"}, {"SEÁN O’BRIEN", "Seán", "O’Brien"}, {"ÉLISE NÉERLAND-ÖZTÜRK", "Élise", "Néerland-Öztürk"},
-                                     {"RONALD McDONALD", "Ronald", "McDONALD"}, {"MARIA DE LA CRUZ", "Maria", "De La Cruz"}, {"JOSE\u0301 GARCI\u0301A", "José", "García"}, {"\u202aMARIA\u00a0LOPEZ\u202c", "Maria", "Lopez"},
-                                     {"Maria\u3000 Lopez", "Maria", "Lopez"}, {"ŁUKASZ ŻÓŁĆ", "Łukasz", "Żółć"}, {"ИВАН ПЕТРОВ", "Иван", "Петров"}, {"JOHN SMITH III", "John", "Smith III"}, {"Li Na", "Li", "Na"},
-                                     {"李 娜", "李", "娜"}, {"JOE'S PLUMBING", "Joe's", "Plumbing"}, {"maria lopez", "maria", "lopez"}, {"Maria N/A", "Maria", ""}, {"MARIA (last name not provided)", "Maria", ""},
-                                     {"Maria Unknown", "Maria", ""}, {"Unknown Lopez", "", "Lopez"}, {"null García", "", "García"}, {"Jonathan Blank", "Jonathan", "Blank"}, {"NGUYỄN VĂN THUẬN", "Nguyễn", "Văn Thuận"}}) {
+    struct Row {
+        const char *said, *first, *last;
+    };
+    for (auto [text, first, last] : {Row{"JOSE O'BRIEN", "Jose", "O'Brien"},
+                                     {"JOSÉ GARCÍA", "José", "García"},
+                                     {"SEÁN O’BRIEN", "Seán", "O’Brien"},
+                                     {"ÉLISE NÉERLAND-ÖZTÜRK", "Élise", "Néerland-Öztürk"},
+                                     {"RONALD McDONALD", "Ronald", "McDONALD"},
+                                     {"MARIA DE LA CRUZ", "Maria", "De La Cruz"},
+                                     {"JOSE\u0301 GARCI\u0301A", "José", "García"},
+                                     {"\u202aMARIA\u00a0LOPEZ\u202c", "Maria", "Lopez"},
+                                     {"Maria\u3000 Lopez", "Maria", "Lopez"},
+                                     {"ŁUKASZ ŻÓŁĆ", "Łukasz", "Żółć"},
+                                     {"ИВАН ПЕТРОВ", "Иван", "Петров"},
+                                     {"JOHN SMITH III", "John", "Smith III"},
+                                     {"Li Na", "Li", "Na"},
+                                     {"李 娜", "李", "娜"},
+                                     {"JOE'S PLUMBING", "Joe's", "Plumbing"},
+                                     {"maria lopez", "maria", "lopez"},
+                                     {"Maria N/A", "Maria", ""},
+                                     {"MARIA (last name not provided)", "Maria", ""},
+                                     {"Maria Unknown", "Maria", ""},
+                                     {"Unknown Lopez", "", "Lopez"},
+                                     {"null García", "", "García"},
+                                     {"Jonathan Blank", "Jonathan", "Blank"},
+                                     {"NGUYỄN VĂN THUẬN", "Nguyễn", "Văn Thuận"}}) {
         auto name = split_name(text);
         INFO(text);
         REQUIRE(name);
@@ -216,11 +276,15 @@ TEST_CASE("names in capitals become names, whatever their letters; what is not k
 
 TEST_CASE("what says nothing wipes nothing on a card") {
     Contact c;
-    auto said = [](Voice voice, int second, std::optional<std::string> name, std::optional<std::string> rest) { return Statement{voice, name, rest, rest, rest, at(second), {second + 1}, voice == Voice::analysis ? 1 : 0}; };
+    auto said = [](Voice voice, int second, std::optional<std::string> name, std::optional<std::string> rest) {
+        return Statement{voice, name, rest, rest, rest, at(second), {second + 1}, voice == Voice::analysis ? 1 : 0};
+    };
     CHECK(merge(c, said(Voice::caller_id, 0, "MARIA LOPEZ", "Phoenix")));
-    for (auto nothing : {"UNKNOWN", "N/A", "Not provided", "None", "-", "TBD", "null", "unknown", "Not mentioned in the call", ""})
+    for (auto nothing :
+         {"UNKNOWN", "N/A", "Not provided", "None", "-", "TBD", "null", "unknown", "Not mentioned in the call", ""})
         for (auto voice : {Voice::caller_id, Voice::analysis}) CHECK_FALSE(merge(c, said(voice, 10, nothing, nothing)));
-    CHECK((c.first_name == "Maria" && c.last_name == "Lopez" && c.address == "Phoenix" && c.city == "Phoenix" && c.state == "Phoenix"));
+    CHECK((c.first_name == "Maria" && c.last_name == "Lopez" && c.address == "Phoenix" && c.city == "Phoenix" &&
+           c.state == "Phoenix"));
     CHECK(merge(c, said(Voice::analysis, 10, "Unknown Lopez", std::nullopt)));
     CHECK((!c.first_name && c.last_name == "Lopez"));
 }
@@ -247,11 +311,15 @@ using tests::Text;
 std::string rows_of(const std::string& company) {
     std::string out;
     auto put = [&](const char*, const char* text) { out += Db::shared().lines(text, {company}); };
-    put("calls", R"sql(SELECT (to_jsonb(c) - 'call_id' - 'created_at' - 'updated_at' - 'company_id' - 'lead_id' - 'contact_card_id' - 'version' - 'traceparent' - 'happened_at' - 'merge_state')
+    put("calls",
+        R"sql(SELECT (to_jsonb(c) - 'call_id' - 'created_at' - 'updated_at' - 'company_id' - 'lead_id' - 'contact_card_id' - 'version' - 'traceparent' - 'happened_at' - 'merge_state')
                            || jsonb_build_object('card', k.primary_phone, 'name', k.first_name || ' ' || coalesce(k.last_name, '')) AS v
                              FROM calls c JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id WHERE c.company_id = $1 ORDER BY c.provider_call_id)sql");
-    put("contacts", "SELECT concat_ws(' ', primary_phone, first_name, last_name, city, state) AS v FROM contact_cards WHERE company_id = $1 ORDER BY 1");
-    put("leads", "SELECT concat_ws(' ', status, source, pool_status, last_contacted_at) AS v FROM leads WHERE company_id = $1 ORDER BY 1");
+    put("contacts",
+        "SELECT concat_ws(' ', primary_phone, first_name, last_name, city, state) AS v FROM contact_cards WHERE company_id = $1 "
+        "ORDER BY 1");
+    put("leads",
+        "SELECT concat_ws(' ', status, source, pool_status, last_contacted_at) AS v FROM leads WHERE company_id = $1 ORDER BY 1");
     put("aliases", "SELECT alias AS v FROM call_aliases WHERE company_id = $1 ORDER BY 1");
     return out;
 }
@@ -325,7 +393,8 @@ TEST_CASE("in the database too: any order, any batches, the same rows", "[integr
     CHECK(std::count(wanted.begin(), wanted.end(), '\n') == 2 + 1 + 1 + 3);  // two calls, one card, one lead, three ids
 }
 
-TEST_CASE("in the database too: a body that is posted anew after the inbox has forgotten it brings nothing back", "[integration]") {
+TEST_CASE("in the database too: a body that is posted anew after the inbox has forgotten it brings nothing back",
+          "[integration]") {
     const std::string company = "org_anew";
     auto first = report(pb::STAGE_MODIFIED, ""), second = first;
     first.set_note("what it was");
@@ -359,7 +428,10 @@ TEST_CASE("another company's rows are out of reach of a batch", "[integration]")
     CHECK(tx.many<Text>({"wall", "SELECT provider_call_id AS v FROM calls WHERE company_id = 'org_wall_a'"}).empty());
     tx.rollback();
     auto foreign = Db::shared().service.begin(pg::Scope::company(CompanyId{"org_wall_b"}));
-    CHECK_THROWS_AS(foreign.write_counted({"intrude", "INSERT INTO contact_cards (company_id, id, primary_phone) VALUES ('org_wall_a', gen_random_uuid(), '+12025559999')"}), pg::SqlFailure);
+    CHECK_THROWS_AS(foreign.write_counted({"intrude",
+                                           "INSERT INTO contact_cards (company_id, id, primary_phone) VALUES ('org_wall_a', "
+                                           "gen_random_uuid(), '+12025559999')"}),
+                    pg::SqlFailure);
 }
 
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {

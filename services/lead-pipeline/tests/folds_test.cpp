@@ -20,17 +20,32 @@ inbound::v1::CallReport joining(const std::string& one, const std::string& other
 }
 
 std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-std::string count_of(const std::string& table, const std::string& company) { return lines("SELECT count(*) AS v FROM " + table + " WHERE company_id = $1", company); }
+std::string count_of(const std::string& table, const std::string& company) {
+    return lines("SELECT count(*) AS v FROM " + table + " WHERE company_id = $1", company);
+}
 
 /// Everything that people see of the company's one call.
 std::string seen(const std::string& company) {
-    return lines("SELECT concat_ws(' ', c.provider_call_id, c.status, l.status, v.booking_status, v.version, v.call_id = c.call_id, v.lead_id = c.lead_id) AS v FROM calls c "
-                 "JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id LEFT JOIN call_verdicts v ON v.company_id = c.company_id WHERE c.company_id = $1", company) +
-           lines("SELECT concat_ws(' ', 'task', t.action_type, t.description, t.status, t.call_id = c.call_id, t.lead_id = c.lead_id) AS v FROM tasks t JOIN calls c ON c.company_id = t.company_id "
-                 "WHERE t.company_id = $1 ORDER BY t.status DESC, 1", company) +
-           "calls " + count_of("calls", company) + "leads " + count_of("leads", company) + "cards " + count_of("contact_cards", company) + "facts " + count_of("call_facts", company) +
-           lines("SELECT list || ' ' || sum(part) AS v FROM list_totals WHERE company_id = $1 GROUP BY list ORDER BY list", company) +
-           "miscounted " + lines("SELECT coalesce(sum(pending), 0) - (SELECT count(*) FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)) AS v FROM pending_leads WHERE company_id = $1", company);
+    return lines(
+               "SELECT concat_ws(' ', c.provider_call_id, c.status, l.status, v.booking_status, v.version, v.call_id = "
+               "c.call_id, v.lead_id = c.lead_id) AS v FROM calls c "
+               "JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id LEFT JOIN call_verdicts v ON v.company_id = "
+               "c.company_id WHERE c.company_id = $1",
+               company) +
+           lines(
+               "SELECT concat_ws(' ', 'task', t.action_type, t.description, t.status, t.call_id = c.call_id, t.lead_id = "
+               "c.lead_id) AS v FROM tasks t JOIN calls c ON c.company_id = t.company_id "
+               "WHERE t.company_id = $1 ORDER BY t.status DESC, 1",
+               company) +
+           "calls " + count_of("calls", company) + "leads " + count_of("leads", company) + "cards " +
+           count_of("contact_cards", company) + "facts " + count_of("call_facts", company) +
+           lines("SELECT list || ' ' || sum(part) AS v FROM list_totals WHERE company_id = $1 GROUP BY list ORDER BY list",
+                 company) +
+           "miscounted " +
+           lines(
+               "SELECT coalesce(sum(pending), 0) - (SELECT count(*) FROM leads WHERE company_id = $1 AND lead_is_pending(status, "
+               "pool_status)) AS v FROM pending_leads WHERE company_id = $1",
+               company);
 }
 
 std::string type_of(const rt::Sink::Item& item) {
@@ -72,8 +87,10 @@ TEST_CASE("two rows that prove to be one call: it is told before the call is, an
     REQUIRE((f.ParseFromString(folded->wire.value) && c.ParseFromString(recorded->wire.value)));
     CHECK(folded->wire.key == recorded->wire.key);
     CHECK((f.from() == younger.id && f.into() == older.id && f.version() == c.version() && c.call_id() == older.id));
-    CHECK(seen("org_fold") == "CALx completed new\ncalls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n");
-    CHECK(lines("SELECT concat_ws(' ', from_id, into_id) AS v FROM folded_calls WHERE company_id = $1", "org_fold") == std::to_string(younger.id) + " " + std::to_string(older.id) + "\n");
+    CHECK(seen("org_fold") ==
+          "CALx completed new\ncalls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n");
+    CHECK(lines("SELECT concat_ws(' ', from_id, into_id) AS v FROM folded_calls WHERE company_id = $1", "org_fold") ==
+          std::to_string(younger.id) + " " + std::to_string(older.id) + "\n");
     // Told once.
     for (const auto& item : told("org_fold", joining("CALx", "100"))) CHECK(type_of(item) != "CallFolded");
 }
@@ -96,7 +113,8 @@ TEST_CASE("what is written over a restored database is above what was told of th
     }
     // What a restore brings back.
     testkit::until_past(lost);
-    Db::shared().owner.execute("UPDATE calls SET version = " + kept.substr(0, kept.size() - 1) + " WHERE company_id = 'org_restored'");
+    Db::shared().owner.execute("UPDATE calls SET version = " + kept.substr(0, kept.size() - 1) +
+                               " WHERE company_id = 'org_restored'");
     CHECK(version_of(told("org_restored", report("100", "completed", 0))) > lost);
 }
 
@@ -113,12 +131,16 @@ TEST_CASE("of three rows that are one call, whatever the order of folds, old ids
     }
     auto into = std::to_string(a.id) + "\n";
     CHECK(lines("SELECT into_id AS v FROM folded_calls WHERE company_id = $1 ORDER BY from_id", "org_fold3") == into + into);
-    CHECK(seen("org_fold3").find("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n") != std::string::npos);  // no lead or card of a caller without a number is left over
+    CHECK(seen("org_fold3").find("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n") !=
+          std::string::npos);  // no lead or card of a caller without a number is left over
     CHECK((b.id > a.id && c.id > b.id));
-    Db::shared().owner.execute("DELETE FROM folded_calls WHERE company_id = 'org_fold3'; DELETE FROM calls WHERE company_id = 'org_fold3'; DELETE FROM call_aliases WHERE company_id = 'org_fold3'");
+    Db::shared().owner.execute(
+        "DELETE FROM folded_calls WHERE company_id = 'org_fold3'; DELETE FROM calls WHERE company_id = 'org_fold3'; DELETE FROM "
+        "call_aliases WHERE company_id = 'org_fold3'");
 }
 
-TEST_CASE("a fold before, between and after analyses of both rows: one verdict, and each thing is to be done once", "[integration]") {
+TEST_CASE("a fold before, between and after analyses of both rows: one verdict, and each thing is to be done once",
+          "[integration]") {
     std::mt19937 dice(5);
     for (int round = 0; round < 60; ++round) {
         auto company = "org_fold_perm" + std::to_string(round);
@@ -129,7 +151,8 @@ TEST_CASE("a fold before, between and after analyses of both rows: one verdict, 
             add_action(e, "call_back", words);
             return e;
         };
-        // What the younger row's analyses said, and perhaps one of the older row; what counts in the end is told anew of the call that stays, above both.
+        // What the younger row's analyses said, and perhaps one of the older row; what counts in the end is told anew of the call
+        // that stays, above both.
         std::vector<AnalysisCompleted> before{asked(second, "not_booked", 1, "call her"), asked(second, "booked", 2, "ring her")};
         if (both) before.push_back(asked(first, "not_booked", 1, "call"));
         std::shuffle(before.begin(), before.end(), dice);
@@ -140,7 +163,8 @@ TEST_CASE("a fold before, between and after analyses of both rows: one verdict, 
         auto counts = asked(placed(company, "100"), "booked", 3, "ring her");
         after.insert(after.begin() + static_cast<long>(dice() % (after.size() + 1)), counts);
         for (const auto& e : after) analyse({e});
-        INFO("round " << round << (with_number ? " with" : " without") << " a number, " << (both ? "both" : "one") << " analysed, fold after " << cut);
+        INFO("round " << round << (with_number ? " with" : " without") << " a number, " << (both ? "both" : "one")
+                      << " analysed, fold after " << cut);
         auto shown = seen(company);
         REQUIRE(shown.starts_with("CALx completed qualified_booked booked 3 t t\ntask call_back ring her open t t\n"));
         REQUIRE(shown.ends_with("calls 1\nleads 1\ncards 1\nfacts 1\ncalls 1\ncontact_cards 1\nleads 1\nmiscounted 0\n"));
@@ -157,12 +181,15 @@ TEST_CASE("what a person did to a task of either row stays", "[integration]") {
             add_action(e, "call_back", c.id == first.id ? "older" : "younger");
             analyse({e});
         }
-        Db::shared().owner.execute("UPDATE tasks SET edited_by = 'user_x', due_at = '2030-01-01' WHERE company_id = '" + company + "' AND description = '" + (younger_touched ? "younger" : "older") + "'");
+        Db::shared().owner.execute("UPDATE tasks SET edited_by = 'user_x', due_at = '2030-01-01' WHERE company_id = '" + company +
+                                   "' AND description = '" + (younger_touched ? "younger" : "older") + "'");
         record(company, joining("CALx", "100"));
         auto again = said(company, first, 0, "booked", "hot", 2);
         add_action(again, "call_back", "in other words");
         analyse({again});
-        CHECK(lines("SELECT concat_ws(' ', description, status, edited_by) AS v FROM tasks WHERE company_id = $1 ORDER BY status DESC", company) ==
+        CHECK(lines("SELECT concat_ws(' ', description, status, edited_by) AS v FROM tasks WHERE company_id = $1 ORDER BY status "
+                    "DESC",
+                    company) ==
               (younger_touched ? "younger open user_x\nolder cancelled\n" : "older open user_x\nyounger cancelled\n"));
     }
 }
@@ -198,7 +225,10 @@ TEST_CASE("a report that meets a fold half done is taken for the call that stays
             return e.sqlstate();
         }
     });
-    while (lines("SELECT count(*) AS v FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM calls WHERE%' AND $1 <> ''", "x") == "0\n" && late.wait_for(Millis{1}) != std::future_status::ready) {
+    while (lines("SELECT count(*) AS v FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM calls WHERE%' "
+                 "AND $1 <> ''",
+                 "x") == "0\n" &&
+           late.wait_for(Millis{1}) != std::future_status::ready) {
     }
     held.commit();
     CHECK(late.get() == "40001");  // upon which the runtime runs the batch again

@@ -61,7 +61,8 @@ TEST_CASE("what a lead becomes by one analysis") {
 }
 
 TEST_CASE("of several calls the latest start decides, and booked wins over it") {
-    auto first = verdict(1, 10, "not_booked", "hot"), second = verdict(2, 20, "", "cold"), booked = verdict(3, 5, "booked", "warm");
+    auto first = verdict(1, 10, "not_booked", "hot"), second = verdict(2, 20, "", "cold"),
+         booked = verdict(3, 5, "booked", "warm");
     CHECK(decide({}, {first, second}) == "cold");
     CHECK(decide({}, {second, first}) == "cold");
     CHECK(decide({}, {first, second, booked}) == "qualified_booked");
@@ -80,9 +81,17 @@ TEST_CASE("a person's edit stands against analyses of calls that started before 
 }
 
 TEST_CASE("any order and repetition of several calls' analyses and a person's edits ends in the same lead") {
-    struct Step { std::optional<Verdict> said; std::optional<Edit> edit; };
-    std::vector<Step> steps{{verdict(1, 10, "not_booked", "hot"), {}}, {verdict(1, 10, "booked", "hot", 2), {}}, {verdict(2, 20, "", "unqualified"), {}}, {verdict(3, 30, "", "warm"), {}},
-                            {verdict(3, 30, "", "", 2), {}},           {{}, Edit{"nurturing", at(15)}},           {{}, Edit{"dormant", at(12)}}};
+    struct Step {
+        std::optional<Verdict> said;
+        std::optional<Edit> edit;
+    };
+    std::vector<Step> steps{{verdict(1, 10, "not_booked", "hot"), {}},
+                            {verdict(1, 10, "booked", "hot", 2), {}},
+                            {verdict(2, 20, "", "unqualified"), {}},
+                            {verdict(3, 30, "", "warm"), {}},
+                            {verdict(3, 30, "", "", 2), {}},
+                            {{}, Edit{"nurturing", at(15)}},
+                            {{}, Edit{"dormant", at(12)}}};
     std::vector<std::size_t> order(steps.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     auto run = [&](const std::vector<std::size_t>& sequence) {
@@ -92,14 +101,16 @@ TEST_CASE("any order and repetition of several calls' analyses and a person's ed
             if (steps[i].said) take(verdicts, *steps[i].said);
             if (steps[i].edit && (!edit || edit->at < steps[i].edit->at)) edit = steps[i].edit;
         }
-        return decide(edit, verdicts).value_or("-") + " " + (last_qualified(verdicts) ? to_rfc3339(*last_qualified(verdicts)) : "-");
+        return decide(edit, verdicts).value_or("-") + " " +
+               (last_qualified(verdicts) ? to_rfc3339(*last_qualified(verdicts)) : "-");
     };
     auto wanted = run(order);
     CHECK(wanted.starts_with("closed_lost "));
     std::mt19937 dice(5);
     do {
         auto repeated = order;
-        for (int n = 0; n < 3; ++n) repeated.insert(repeated.begin() + static_cast<long>(dice() % repeated.size()), order[dice() % order.size()]);
+        for (int n = 0; n < 3; ++n)
+            repeated.insert(repeated.begin() + static_cast<long>(dice() % repeated.size()), order[dice() % order.size()]);
         REQUIRE(run(order) == wanted);
         REQUIRE(run(repeated) == wanted);
     } while (std::next_permutation(order.begin(), order.end()));
@@ -114,16 +125,19 @@ TEST_CASE("the pool follows from status and rep") {
 
 TEST_CASE("due times: with a zone, without, a day, and what is none") {
     CHECK(parse_due("2026-11-24T10:00:00-07:00").at == parse_time("2026-11-24T17:00:00Z"));
-    for (auto utc : {"2026-12-05 10:00:00 UTC", "2026-12-05 10:00 UTC", "2026-12-05T10:00:00 +0000"}) CHECK(parse_due(utc).at == parse_time("2026-12-05T10:00:00Z"));
+    for (auto utc : {"2026-12-05 10:00:00 UTC", "2026-12-05 10:00 UTC", "2026-12-05T10:00:00 +0000"})
+        CHECK(parse_due(utc).at == parse_time("2026-12-05T10:00:00Z"));
     CHECK(parse_due(" 2026-11-24T10:00:00Z ").at == parse_time("2026-11-24T10:00:00Z"));
     auto local = parse_due("2026-11-24T10:00:00");
     CHECK_FALSE(local.at);
     CHECK(local.wall == "2026-11-24 10:00:00");
     CHECK(parse_due("2026-11-24 10:00:00.5").wall == "2026-11-24 10:00:00.500000");
-    CHECK((parse_due("2026-11-24 10:00 ET").wall == "2026-11-24 10:00:00" && parse_due("2026-11-24 10:00 ET").place == "America/New_York"));
+    CHECK((parse_due("2026-11-24 10:00 ET").wall == "2026-11-24 10:00:00" &&
+           parse_due("2026-11-24 10:00 ET").place == "America/New_York"));
     for (auto day : {"2026-11-24", "20261124"}) CHECK(parse_due(day).wall == "2026-11-24 23:59:59");  // until the day is over
     CHECK(parse_due("1795514400").at.has_value());
-    for (auto nothing : {"", "tomorrow", "2026-13-01", "2026-02-30", "next week", "0000-00-00T00:00:00Z", "2026", "5", "20261124100000"}) {
+    for (auto nothing :
+         {"", "tomorrow", "2026-13-01", "2026-02-30", "next week", "0000-00-00T00:00:00Z", "2026", "5", "20261124100000"}) {
         auto due = parse_due(nothing);
         INFO(nothing);
         CHECK((!due.at && !due.wall));
@@ -136,11 +150,13 @@ TEST_CASE("what a pending action asks for") {
     known.set_assignee("Sales Rep");
     known.set_priority("urgent");
     auto w = understand(known, 7).value();
-    CHECK((w.action_type == "send_quote" && w.assigned_to == "rep" && w.priority == "high" && w.description == "send the quote by Friday" && w.due.wall));
+    CHECK((w.action_type == "send_quote" && w.assigned_to == "rep" && w.priority == "high" &&
+           w.description == "send the quote by Friday" && w.due.wall));
     CHECK(w.key == unique_key("shunya", "7", "send_quote", "send the quote by Friday"));
     CHECK(w.key.size() == 64);
     auto free_text = understand(action("follow up tomorrow", ""), 7).value();
-    CHECK((free_text.action_type == "custom" && free_text.description == "follow up tomorrow" && free_text.raw_text == "follow up tomorrow" && free_text.assigned_to == "csr"));
+    CHECK((free_text.action_type == "custom" && free_text.description == "follow up tomorrow" &&
+           free_text.raw_text == "follow up tomorrow" && free_text.assigned_to == "csr"));
     CHECK(understand(action("call_back", ""), 7)->description == "Call back");
     CHECK_FALSE(understand(action("custom", " "), 7));
     CHECK_FALSE(understand(action("", ""), 7));
@@ -169,7 +185,8 @@ struct Board {
     void apply(const std::vector<std::string>& said, std::int64_t version) {
         std::vector<Wanted> wanted;
         for (const auto& text : said)
-            if (auto w = understand(action(text.substr(0, text.find(':')), text.substr(text.find(':') + 1)), 1)) wanted.push_back(*w);
+            if (auto w = understand(action(text.substr(0, text.find(':')), text.substr(text.find(':') + 1)), 1))
+                wanted.push_back(*w);
         auto plan = plan_tasks(kept, wanted, version);
         for (auto& [i, w] : plan.changes) {
             kept[i].key = w.key;
@@ -182,7 +199,9 @@ struct Board {
         for (const auto& k : kept) out.insert(k.key);
         return out;
     }
-    bool has(const std::string& type, const std::string& text) const { return keys().contains(unique_key("shunya", "1", type, text)); }
+    bool has(const std::string& type, const std::string& text) const {
+        return keys().contains(unique_key("shunya", "1", type, text));
+    }
 };
 
 }  // namespace
@@ -227,12 +246,14 @@ TEST_CASE("two analyses of a call end in the same tasks, whichever comes first a
         for (auto version : {2, 1, 1, 2}) backward.apply(version == 1 ? first : second, version);
         auto keys = forward.keys();
         REQUIRE(keys == backward.keys());
-        for (const auto& t : second) REQUIRE(keys.contains(understand(action(t.substr(0, t.find(':')), t.substr(t.find(':') + 1)), 1)->key));
+        for (const auto& t : second)
+            REQUIRE(keys.contains(understand(action(t.substr(0, t.find(':')), t.substr(t.find(':') + 1)), 1)->key));
         REQUIRE(std::set<std::string>(keys.begin(), keys.end()).size() == keys.size());  // none twice
     }
 }
 
-TEST_CASE("who a contact is: analysis beats caller id, a later call an earlier one, a newer analysis an older one; in any order") {
+TEST_CASE(
+    "who a contact is: analysis beats caller id, a later call an earlier one, a newer analysis an older one; in any order") {
     auto said = [](Voice voice, int started, std::int64_t call, std::int64_t version, const char* name, const char* address) {
         Statement s;
         s.voice = voice;
@@ -243,8 +264,10 @@ TEST_CASE("who a contact is: analysis beats caller id, a later call an earlier o
         if (*address) s.address = address;
         return s;
     };
-    std::vector<Statement> all{said(Voice::caller_id, 30, 3, 0, "K MILLS", ""), said(Voice::analysis, 10, 1, 1, "Kaylah Mills", "1 Old Street"), said(Voice::analysis, 20, 2, 1, "Kay Mills", ""),
-                               said(Voice::analysis, 20, 2, 2, "Kaylah Mills-Jones", ""), said(Voice::analysis, 20, 2, 3, "", "2 New Street")};
+    std::vector<Statement> all{
+        said(Voice::caller_id, 30, 3, 0, "K MILLS", ""), said(Voice::analysis, 10, 1, 1, "Kaylah Mills", "1 Old Street"),
+        said(Voice::analysis, 20, 2, 1, "Kay Mills", ""), said(Voice::analysis, 20, 2, 2, "Kaylah Mills-Jones", ""),
+        said(Voice::analysis, 20, 2, 3, "", "2 New Street")};
     std::vector<std::size_t> order{0, 1, 2, 3, 4};
     do {
         Contact c;

@@ -20,7 +20,8 @@ struct PlacedCall {
     static PlacedCall from(const pg::Fields& f) { return {f.integer("call_id"), f.text("contact_card_id"), f.text("lead_id")}; }
 };
 
-inline inbound::v1::CallReport report(const std::string& name, const std::string& status, int started, const std::string& phone = "+12025550100") {
+inline inbound::v1::CallReport report(const std::string& name, const std::string& status, int started,
+                                      const std::string& phone = "+12025550100") {
     inbound::v1::CallReport r;
     r.set_stage(inbound::v1::STAGE_POST_CALL);
     r.set_status(status);
@@ -33,7 +34,8 @@ inline inbound::v1::CallReport report(const std::string& name, const std::string
 }
 
 /// How many statements it took.
-inline std::size_t record(const std::string& company, const inbound::v1::CallReport& r, Millis grace = Millis{0}, int received = 1000) {
+inline std::size_t record(const std::string& company, const inbound::v1::CallReport& r, Millis grace = Millis{0},
+                          int received = 1000) {
     static int n = 0;
     routed::v1::CallReported e;
     e.set_company_id(company);
@@ -56,15 +58,20 @@ inline std::size_t record(const std::string& company, const inbound::v1::CallRep
 
 inline PlacedCall placed(const std::string& company, const std::string& name) {
     auto tx = Db::shared().owner.begin(pg::Scope::none());
-    return tx.one<PlacedCall>({"placed", "SELECT c.call_id, c.contact_card_id, c.lead_id FROM call_aliases a JOIN calls c USING (company_id, call_id) WHERE a.company_id = $1 AND a.alias = $2"}, {company, name});
+    return tx.one<PlacedCall>({"placed",
+                               "SELECT c.call_id, c.contact_card_id, c.lead_id FROM call_aliases a JOIN calls c USING "
+                               "(company_id, call_id) WHERE a.company_id = $1 AND a.alias = $2"},
+                              {company, name});
 }
 
-inline PlacedCall call(const std::string& company, const std::string& name, int started, const std::string& phone = "+12025550100") {
+inline PlacedCall call(const std::string& company, const std::string& name, int started,
+                       const std::string& phone = "+12025550100") {
     record(company, report(name, "completed", started, phone));
     return placed(company, name);
 }
 
-inline AnalysisCompleted said(const std::string& company, const PlacedCall& call, int started, const char* booking, const char* quality, std::int64_t version = 1) {
+inline AnalysisCompleted said(const std::string& company, const PlacedCall& call, int started, const char* booking,
+                              const char* quality, std::int64_t version = 1) {
     AnalysisCompleted e;
     e.set_company_id(company);
     e.set_phone("+12025550100");
@@ -79,7 +86,8 @@ inline AnalysisCompleted said(const std::string& company, const PlacedCall& call
     return e;
 }
 
-inline void add_action(AnalysisCompleted& e, const char* type, const char* text, const char* due = "", const char* assignee = "") {
+inline void add_action(AnalysisCompleted& e, const char* type, const char* text, const char* due = "",
+                       const char* assignee = "") {
     auto& a = *e.add_actions();
     a.set_type(type);
     a.set_raw_text(text);

@@ -79,9 +79,12 @@ TEST_CASE("every command's help has an example that parses, and no name stands t
         std::string word;
         bool quoted = false;
         for (char ch : std::string(c.example) + " ") {
-            if (ch == '\'') quoted = !quoted;
-            else if (ch != ' ' || quoted) word += ch;
-            else if (!word.empty()) words.push_back(std::exchange(word, {}));
+            if (ch == '\'')
+                quoted = !quoted;
+            else if (ch != ' ' || quoted)
+                word += ch;
+            else if (!word.empty())
+                words.push_back(std::exchange(word, {}));
         }
         words.erase(words.begin());
         CHECK(parse(words).command->words == c.words);
@@ -90,9 +93,14 @@ TEST_CASE("every command's help has an example that parses, and no name stands t
 
 TEST_CASE("a table is aligned by characters, and what strangers sent cannot steer a terminal") {
     Report r;
-    r.many("held", {{{"id", "1"}, {"reason", "Größe"}, {"n", 3}}, {{"id", "22"}, {"reason", "a\x1b[31mred\nline\xc2\x9b"}, {"n", Cell()}}}, {}, "none");
+    r.many(
+        "held",
+        {{{"id", "1"}, {"reason", "Größe"}, {"n", 3}}, {{"id", "22"}, {"reason", "a\x1b[31mred\nline\xc2\x9b"}, {"n", Cell()}}},
+        {}, "none");
     CHECK(r.text() == "ID  REASON           N\n1   Größe            3\n22  a [31mred line\n");
-    CHECK(r.json() == R"({"held":[{"id":"1","reason":"Größe","n":3},{"id":"22","reason":"a\u001b[31mred\nline)" "\xc2\x9b" R"(","n":null}]})");
+    CHECK(r.json() == R"({"held":[{"id":"1","reason":"Größe","n":3},{"id":"22","reason":"a\u001b[31mred\nline)"
+                      "\xc2\x9b"
+                      R"(","n":null}]})");
     Report empty;
     empty.many("held", {}, {}, "nothing is held");
     CHECK(empty.text() == "nothing is held\n");
@@ -109,7 +117,8 @@ TEST_CASE("parts have headings, a table shows chosen columns, JSON has all, rema
 }
 
 TEST_CASE("Postgres's JSON becomes cells: times as elsewhere, lists as JSON, null as nothing") {
-    auto doc = JsonDocument::parse(R"({"at":"2026-11-21T07:54:35.1+00:00","n":3,"b":false,"none":null,"l":[],"o":{"a":1}})").value();
+    auto doc =
+        JsonDocument::parse(R"({"at":"2026-11-21T07:54:35.1+00:00","n":3,"b":false,"none":null,"l":[],"o":{"a":1}})").value();
     auto r = record_from(doc.root());
     CHECK(find(r, "at")->text == "2026-11-21T07:54:35.100000Z");
     CHECK(find(r, "n")->json == "3");
@@ -132,16 +141,24 @@ TEST_CASE("numbers are shown by their last four digits, and free text without nu
     CHECK(scrub("invalid input: \"Bob Smith, 12 Elm St\"") == "invalid input: \"…\"");
     CHECK(scrub("column \"started_at\" of relation \"calls\"") == "column \"started_at\" of relation \"calls\"");
     // What is no number stays: times, ids, offsets.
-    for (const char* plain : {"at 2026-11-21T07:54:35.123456Z", "0192f0c1-7c3e-7bbb-8a55-446655440000", "otto.routed/3 at 1234567", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "the owner's key isn't set"})
+    for (const char* plain :
+         {"at 2026-11-21T07:54:35.123456Z", "0192f0c1-7c3e-7bbb-8a55-446655440000", "otto.routed/3 at 1234567",
+          "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "the owner's key isn't set"})
         CHECK(scrub(plain) == plain);
 }
 
 TEST_CASE("an event's fields are masked unless they are known to be nobody's") {
-    auto out = masked(R"({"company_id":"org_1","phone":"+12148654559","receipt":{"provider":"callrail","raw_body":"e30=","headers":[{"name":"signature","value":"abc"}]},)"
-                      R"("call":{"customer_name":"Bob","tags":["vip"],"duration_s":"35","answered":true,"tracking_number":"+15205232772","a_new_field":"Bob's"}})");
+    auto out = masked(
+        R"({"company_id":"org_1","phone":"+12148654559","receipt":{"provider":"callrail","raw_body":"e30=","headers":[{"name":"signature","value":"abc"}]},)"
+        R"("call":{"customer_name":"Bob","tags":["vip"],"duration_s":"35","answered":true,"tracking_number":"+15205232772","a_new_field":"Bob's"}})");
     for (const char* hidden : {"Bob", "vip", "2148654559", "e30=", "abc"}) CHECK(out.find(hidden) == std::string::npos);
-    for (const char* shown : {"org_1", "…4559", "callrail", "\"35\"", "true", "+15205232772", "a_new_field"}) CHECK(out.find(shown) != std::string::npos);
-    Record r{{"phone_number", "+12148654559"}, {"first_name", "Bob"}, {"status", "completed"}, {"error", "bad value 'Bob Smith'"}, {"key", "org_1:+12148654559"}};
+    for (const char* shown : {"org_1", "…4559", "callrail", "\"35\"", "true", "+15205232772", "a_new_field"})
+        CHECK(out.find(shown) != std::string::npos);
+    Record r{{"phone_number", "+12148654559"},
+             {"first_name", "Bob"},
+             {"status", "completed"},
+             {"error", "bad value 'Bob Smith'"},
+             {"key", "org_1:+12148654559"}};
     Cell history;
     history.json = R"([{"at":"2026-11-21T07:54:35Z","error":"called +12148654559","former_value":"Qm9i"}])";
     r.emplace_back("history", history);
@@ -151,7 +168,8 @@ TEST_CASE("an event's fields are masked unless they are known to be nobody's") {
     CHECK(find(r, "status")->text == "completed");
     CHECK(find(r, "error")->text == "bad value '…'");
     CHECK(find(r, "key")->text == "org_1:…4559");
-    CHECK(find(r, "history")->json == R"x([{"at":"2026-11-21T07:54:35Z","error":"called …4559","former_value":"(masked, 4 bytes)"}])x");
+    CHECK(find(r, "history")->json ==
+          R"x([{"at":"2026-11-21T07:54:35Z","error":"called …4559","former_value":"(masked, 4 bytes)"}])x");
 }
 
 TEST_CASE("lag is what lies between a lane, else its group, else the beginning, and the end") {
@@ -208,7 +226,8 @@ routed::v1::CallReported parsed(const Letter& l) {
 
 TEST_CASE("a mended event keeps its id and company; its key follows its payload") {
     auto before = letter(reported("org_1", "+12148654559"));
-    auto after = mend(before, {{}, {{"call.duration_s", "35"}, {"phone", "+12148654560"}, {"call.answered", "true"}}, {}}, system_clock().now());
+    auto after = mend(before, {{}, {{"call.duration_s", "35"}, {"phone", "+12148654560"}, {"call.answered", "true"}}, {}},
+                      system_clock().now());
     REQUIRE(after.ok());
     CHECK(parsed(*after).call().duration_s() == 35);
     CHECK(parsed(*after).call().answered());
@@ -244,8 +263,10 @@ TEST_CASE("a record that was no event at all becomes one, with one id for every 
     CHECK(events::read_meta(one->headers)->id.value() == *one->event_id);
     CHECK(headers_from(headers_json(one->headers)) == one->headers);
     CHECK(mend(garbage, {"{}", {}, {}}, now).error().message == "the record does not say of which type it is");
-    CHECK(mend(garbage, {"{}", {}, "otto.calls.v1.CallRecorded"}, now).error().message.find("lives on otto.calls") != std::string::npos);
-    CHECK(mend(garbage, {{}, {{"phone", "+1"}}, "otto.routed.v1.CallReported"}, now).error().hint.find("--file") != std::string::npos);
+    CHECK(mend(garbage, {"{}", {}, "otto.calls.v1.CallRecorded"}, now).error().message.find("lives on otto.calls") !=
+          std::string::npos);
+    CHECK(mend(garbage, {{}, {{"phone", "+1"}}, "otto.routed.v1.CallReported"}, now).error().hint.find("--file") !=
+          std::string::npos);
 }
 
 TEST_CASE("an event's family is what caused it and what followed, and nobody else's") {
@@ -264,7 +285,8 @@ TEST_CASE("an event's family is what caused it and what followed, and nobody els
         w.headers.emplace_back("ce_causationid", id(of).to_string());
         return w;
     };
-    auto routed = child(root), call = child(routed), change = child(routed), stranger = reported("org_1", "+1"), strangers_child = child(stranger);
+    auto routed = child(root), call = child(routed), change = child(routed), stranger = reported("org_1", "+1"),
+         strangers_child = child(stranger);
     Sightings s;
     CHECK(s.add(record(call, "otto.calls", 5)));
     CHECK(s.add(record(root, "otto.inbound", 1)));
@@ -287,16 +309,24 @@ TEST_CASE("an event's family is what caused it and what followed, and nobody els
 TEST_CASE("log lines of a number are found by its hash, its traces and its events; other companies' are not") {
     char name[] = "/tmp/otto-logs-XXXXXX";
     std::filesystem::path folder = ::mkdtemp(name);
-    auto line = [](const std::string& time, const std::string& rest) { return R"({"time":"2026-11-21T)" + time + R"(Z","level":"info","service":"s",)" + rest + "}\n"; };
-    std::ofstream(folder / "a.log") << line("10:00:00", R"("message":"webhook","tracking_number":{"last4":"4559","hash":"abcdef012345"},"trace_id":"t1")")
-                                    << line("10:00:03", R"("message":"of another call","trace_id":"t9")") << "Segmentation fault\n"
-                                    << line("13:00:00", R"("message":"too late","x":"abcdef012345")");
-    std::ofstream(folder / "b.log") << line("10:00:01", R"("message":"it called +12148654559 and said 'help me'","trace_id":"t1")")
-                                    << line("10:00:02", R"("message":"by its event","event_id":"e1")")
-                                    << R"({"time":"2026-11-21T10:00:04Z","level":"error","message":"no database"})" "\n"
-                                    << R"({"time":"2026-11-21T10:00:05Z","level":"error","message":"theirs","company_id":"org_2"})" "\n"
-                                    << R"({"time":"2026-11-21T10:00:06Z","level":"warn","message":"nobody's number","tracking_number":{"last4":"1111","hash":"other"}})" "\n";
-    auto found = find_log_lines(folder, {"abcdef012345", "org_1", *parse_time("2026-11-21T09:00:00Z"), *parse_time("2026-11-21T11:00:00Z"), {"e1"}});
+    auto line = [](const std::string& time, const std::string& rest) {
+        return R"({"time":"2026-11-21T)" + time + R"(Z","level":"info","service":"s",)" + rest + "}\n";
+    };
+    std::ofstream(folder / "a.log")
+        << line("10:00:00", R"("message":"webhook","tracking_number":{"last4":"4559","hash":"abcdef012345"},"trace_id":"t1")")
+        << line("10:00:03", R"("message":"of another call","trace_id":"t9")") << "Segmentation fault\n"
+        << line("13:00:00", R"("message":"too late","x":"abcdef012345")");
+    std::ofstream(folder / "b.log")
+        << line("10:00:01", R"("message":"it called +12148654559 and said 'help me'","trace_id":"t1")")
+        << line("10:00:02", R"("message":"by its event","event_id":"e1")")
+        << R"({"time":"2026-11-21T10:00:04Z","level":"error","message":"no database"})"
+           "\n"
+        << R"({"time":"2026-11-21T10:00:05Z","level":"error","message":"theirs","company_id":"org_2"})"
+           "\n"
+        << R"({"time":"2026-11-21T10:00:06Z","level":"warn","message":"nobody's number","tracking_number":{"last4":"1111","hash":"other"}})"
+           "\n";
+    auto found = find_log_lines(
+        folder, {"abcdef012345", "org_1", *parse_time("2026-11-21T09:00:00Z"), *parse_time("2026-11-21T11:00:00Z"), {"e1"}});
     std::filesystem::remove_all(folder);
     REQUIRE(found.lines.size() == 4);
     CHECK(found.lines[0].find("webhook") != std::string::npos);

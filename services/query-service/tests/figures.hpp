@@ -17,19 +17,20 @@ struct FigurePath {
     identity::Role role = identity::Role::manager;
     const char* user = "user_csr1";
 };
-inline const FigurePath kFigurePaths[] = {{"csr/overview", reading<&CsrFigures::overview>},
-                                          {"csr/overview/self", reading<&CsrFigures::overview_self>},
-                                          {"csr/booking-trend", reading<&CsrFigures::booking_trend>},
-                                          {"csr/booking-trend/self", reading<&CsrFigures::booking_trend_self>},
-                                          {"csr/objections/top", reading<&CsrFigures::top_objections>},
-                                          {"csr/unbooked-appointments", reading<&CsrFigures::unbooked_calls>},
-                                          {"csr/missed-call-recovery", reading<&CsrFigures::missed_call_recovery>},
-                                          {"sales/rep/overview/self", reading<&SalesFigures::rep_self>, identity::Role::sales_rep, "user_rep1"},
-                                          {"sales/rep/{rep_id}", reading<&SalesFigures::rep>},
-                                          {"sales/team", reading<&SalesFigures::team>},
-                                          {"exec/csr", reading<&ExecFigures::csr>},
-                                          {"exec/sales", reading<&ExecFigures::sales>},
-                                          {"exec/company-overview", reading<&ExecFigures::company>}};
+inline const FigurePath kFigurePaths[] = {
+    {"csr/overview", reading<&CsrFigures::overview>},
+    {"csr/overview/self", reading<&CsrFigures::overview_self>},
+    {"csr/booking-trend", reading<&CsrFigures::booking_trend>},
+    {"csr/booking-trend/self", reading<&CsrFigures::booking_trend_self>},
+    {"csr/objections/top", reading<&CsrFigures::top_objections>},
+    {"csr/unbooked-appointments", reading<&CsrFigures::unbooked_calls>},
+    {"csr/missed-call-recovery", reading<&CsrFigures::missed_call_recovery>},
+    {"sales/rep/overview/self", reading<&SalesFigures::rep_self>, identity::Role::sales_rep, "user_rep1"},
+    {"sales/rep/{rep_id}", reading<&SalesFigures::rep>},
+    {"sales/team", reading<&SalesFigures::team>},
+    {"exec/csr", reading<&ExecFigures::csr>},
+    {"exec/sales", reading<&ExecFigures::sales>},
+    {"exec/company-overview", reading<&ExecFigures::company>}};
 
 /// A figure and the list that the contract names for it (x-list), which is asked for by whoever may: a rep's tasks by the rep.
 struct ListedFigure {
@@ -42,7 +43,11 @@ inline const std::vector<ListedFigure>& listed_figures() {
         std::vector<ListedFigure> out;
         auto document = JsonDocument::parse(std::string(openapi_json())).value();
         for (const auto& path : kFigurePaths) {
-            auto answer = document.root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].string().value();
+            auto answer = document
+                              .root()["paths"]["/api/v1/metrics/" + std::string(path.path)]["get"]["responses"]["200"]["content"]
+                                     ["application/json"]["schema"]["$ref"]
+                              .string()
+                              .value();
             auto schema = document.root()["components"]["schemas"][answer.substr(answer.rfind('/') + 1)].dump();
             bool self = std::string_view(path.path).ends_with("csr/overview/self");
             bool reps = std::string_view(path.path).starts_with("sales/rep");
@@ -51,7 +56,8 @@ inline const std::vector<ListedFigure>& listed_figures() {
                 for (auto [figure, property] : component["properties"].members()) {
                     auto asked = property["x-list"].string();
                     if (!asked) continue;
-                    ListedFigure f{&path, std::string(figure), std::string(asked->substr(0, asked->find('?'))), std::string(asked->substr(asked->find('?') + 1))};
+                    ListedFigure f{&path, std::string(figure), std::string(asked->substr(0, asked->find('?'))),
+                                   std::string(asked->substr(asked->find('?') + 1))};
                     if (auto at = f.query.find("{rep_id}"); at != std::string::npos) f.query.replace(at, 8, "user_rep1");
                     if (self && f.list == "/api/v1/calls") f.query += "&owner_id=user_csr1,none";
                     if (self && f.list == "/api/v1/tasks") f.query += "&assignee_id=user_csr1,none";
@@ -71,7 +77,11 @@ inline std::string of_days(std::string query, const std::string& since, const st
     return query;
 }
 
-inline const std::map<std::string, Read, std::less<>> kListReads{{"/api/v1/calls", reading<&Calls::list>}, {"/api/v1/leads", reading<&Leads::list>}, {"/api/v1/contacts", reading<&Contacts::list>}, {"/api/v1/appointments", reading<&Appointments::list>}, {"/api/v1/tasks", reading<&Tasks::list>}};
+inline const std::map<std::string, Read, std::less<>> kListReads{{"/api/v1/calls", reading<&Calls::list>},
+                                                                 {"/api/v1/leads", reading<&Leads::list>},
+                                                                 {"/api/v1/contacts", reading<&Contacts::list>},
+                                                                 {"/api/v1/appointments", reading<&Appointments::list>},
+                                                                 {"/api/v1/tasks", reading<&Tasks::list>}};
 
 /// Calls `each(name, value)` for every member of an answer, however deep.
 inline void members(const JsonView& v, const std::function<void(std::string_view, const JsonView&)>& each) {

@@ -1,4 +1,5 @@
-// Figures of a thousand made-up companies, after corrections and late reports: each rate is a part of its whole, and each figure has as many rows behind it as it says.
+// Figures of a thousand made-up companies, after corrections and late reports: each rate is a part of its whole, and each figure
+// has as many rows behind it as it says.
 #include <cmath>
 #include <cstdlib>
 #include <set>
@@ -11,7 +12,8 @@ using namespace otto::query_service;
 
 namespace {
 
-/// 1,000 companies of up to 40 calls, each with its own habits and zone, around the days on which clocks are changed. Made in parts, so that whatever comes later comes in any order.
+/// 1,000 companies of up to 40 calls, each with its own habits and zone, around the days on which clocks are changed. Made in
+/// parts, so that whatever comes later comes in any order.
 constexpr const char* kSets = R"sql(
 CREATE FUNCTION pick(anyarray) RETURNS anyelement LANGUAGE sql VOLATILE AS $$ SELECT $1[1 + floor(random() * array_length($1, 1))::int] $$;
 CREATE TABLE sets AS
@@ -75,24 +77,31 @@ public:
     Answers(pg::Pool& pool, const Nouns& nouns, const Set& set) : pool_(pool), nouns_(nouns), set_(set) {}
 
     JsonDocument figures(const FigurePath& path) const {
-        return ask("date_from=" + set_.since + "&date_to=" + set_.until, path.user, path.role, [&](api::Context& c) { return path.read(nouns_, c); });
+        return ask("date_from=" + set_.since + "&date_to=" + set_.until, path.user, path.role,
+                   [&](api::Context& c) { return path.read(nouns_, c); });
     }
     bool counted_too = false;
     /// How many rows a list has; as many are on its page.
     std::int64_t rows(const std::string& list, const std::string& query, bool as_rep = false) {
         auto [known, fresh] = rows_.try_emplace(list + "?" + query + (as_rep ? " of a rep" : ""));
         if (!fresh) return known->second;
-        auto page = ask("limit=200" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
+        auto page = ask("limit=200" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m",
+                        as_rep ? identity::Role::sales_rep : identity::Role::manager,
+                        [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
         known->second = page.root()["total"].integer().value_or(-1);
         INFO(list << "?" << query);
         CHECK(static_cast<std::int64_t>(page.root()["items"].size()) == known->second);
         if (counted_too && known->second > 1) {  // of a page that is not all the total is counted
-            auto first = ask("limit=1" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m", as_rep ? identity::Role::sales_rep : identity::Role::manager, [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
+            auto first = ask("limit=1" + (query.empty() ? "" : "&" + query), as_rep ? "user_rep1" : "user_m",
+                             as_rep ? identity::Role::sales_rep : identity::Role::manager,
+                             [&](api::Context& c) { return kListReads.at(list)(nouns_, c); });
             CHECK(first.root()["total"].integer() == known->second);
         }
         return known->second;
     }
-    std::int64_t calls(const std::string& more, const std::string& since, const std::string& until) { return rows("/api/v1/calls", "direction=inbound" + more + "&date_from=" + since + "&date_to=" + until); }
+    std::int64_t calls(const std::string& more, const std::string& since, const std::string& until) {
+        return rows("/api/v1/calls", "direction=inbound" + more + "&date_from=" + since + "&date_to=" + until);
+    }
     std::int64_t calls(const std::string& more) { return calls(more, set_.since, set_.until); }
 
 private:
@@ -124,13 +133,17 @@ std::int64_t number(const JsonView& v, const char* name) {
 void part(const JsonView& v, const char* rate, std::int64_t of_it, std::int64_t whole) {
     INFO(rate << " " << v[rate].dump() << ": " << of_it << " of " << whole);
     CHECK(of_it <= whole);
-    if (whole == 0) CHECK(v[rate].is_null());
-    else CHECK(v[rate].number().value_or(-1) == Approx(static_cast<double>(of_it) / static_cast<double>(whole)));
+    if (whole == 0)
+        CHECK(v[rate].is_null());
+    else
+        CHECK(v[rate].number().value_or(-1) == Approx(static_cast<double>(of_it) / static_cast<double>(whole)));
 }
 
 }  // namespace
 
-TEST_CASE("of a thousand companies each rate is a part of its whole and each figure has its list, after corrections and late reports", "[integration]") {
+TEST_CASE(
+    "of a thousand companies each rate is a part of its whole and each figure has its list, after corrections and late reports",
+    "[integration]") {
     testkit::Database db("otto_query_service");
     auto& owner = db.owner;
     const char* asked = std::getenv("OTTO_TEST_SEED");
@@ -145,7 +158,9 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
     std::vector<Set> sets;
     {
         auto tx = owner.begin(pg::Scope::none());
-        sets = tx.many<Set>({"sets", "SELECT c, d::text AS since, (d + floor(random() * 8)::int)::text AS until FROM (SELECT c, base::date + floor(random() * 10)::int AS d FROM sets) s"});
+        sets = tx.many<Set>({"sets",
+                             "SELECT c, d::text AS since, (d + floor(random() * 8)::int)::text AS until FROM (SELECT c, "
+                             "base::date + floor(random() * 10)::int AS d FROM sets) s"});
     }
     REQUIRE(sets.size() == 1'000);
     {
@@ -157,7 +172,10 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
             std::int64_t n;
             static Differ from(const pg::Fields& f) { return {f.integer("n")}; }
         };
-        CHECK(tx.one<Differ>({"differ", "SELECT (SELECT count(*) FROM (TABLE kept EXCEPT TABLE call_facts) x) + (SELECT count(*) FROM (TABLE call_facts EXCEPT TABLE kept) x) AS n"}).n == 0);
+        CHECK(tx.one<Differ>({"differ",
+                              "SELECT (SELECT count(*) FROM (TABLE kept EXCEPT TABLE call_facts) x) + (SELECT count(*) FROM "
+                              "(TABLE call_facts EXCEPT TABLE kept) x) AS n"})
+                  .n == 0);
     }
     int rates = 0, listed = 0, some = 0, looked = 0;
     for (const auto& set : sets) {
@@ -181,21 +199,30 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
             ++listed;
             some += n > 0;
         }
-        auto answer = [&](std::string_view path) { return all.at(std::find_if(std::begin(kFigurePaths), std::end(kFigurePaths), [&](const auto& p) { return p.path == path; })).root(); };
+        auto answer = [&](std::string_view path) {
+            return all
+                .at(std::find_if(std::begin(kFigurePaths), std::end(kFigurePaths), [&](const auto& p) { return p.path == path; }))
+                .root();
+        };
         auto csr = answer("csr/overview");
         for (auto overview : {csr, answer("csr/overview/self")}) {
             CHECK(number(overview, "answered_calls") + number(overview, "missed_calls") <= number(overview, "total_calls"));
             CHECK(number(overview, "analysed_calls") <= number(overview, "total_calls"));
             CHECK(number(overview, "overdue_followups") <= number(overview, "open_followups"));
-            CHECK(number(overview, "booked_calls") + number(overview, "service_not_offered_calls") + number(overview, "qualified_but_unbooked_calls") <= number(overview, "qualified_calls"));
+            CHECK(number(overview, "booked_calls") + number(overview, "service_not_offered_calls") +
+                      number(overview, "qualified_but_unbooked_calls") <=
+                  number(overview, "qualified_calls"));
             CHECK(number(overview, "qualified_calls") <= number(overview, "analysed_calls"));
             part(overview, "qualified_rate", number(overview, "qualified_calls"), number(overview, "total_calls"));
             part(overview, "booking_rate", number(overview, "booked_calls"), number(overview, "qualified_calls"));
-            part(overview, "service_not_offered_rate", number(overview, "service_not_offered_calls"), number(overview, "qualified_calls"));
+            part(overview, "service_not_offered_rate", number(overview, "service_not_offered_calls"),
+                 number(overview, "qualified_calls"));
         }
         // Of every call that is over somebody was reached or nobody was.
-        CHECK(number(csr, "answered_calls") + number(csr, "missed_calls") == of.calls("&status=completed,missed,voicemail,failed"));
-        part(answer("exec/csr"), "booking_rate", number(answer("exec/csr"), "booked_calls"), number(answer("exec/csr"), "qualified_calls"));
+        CHECK(number(csr, "answered_calls") + number(csr, "missed_calls") ==
+              of.calls("&status=completed,missed,voicemail,failed"));
+        part(answer("exec/csr"), "booking_rate", number(answer("exec/csr"), "booked_calls"),
+             number(answer("exec/csr"), "qualified_calls"));
 
         auto points = answer("csr/booking-trend")["points"];
         std::int64_t calls = 0, qualified = 0, booked = 0;
@@ -208,7 +235,9 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
             calls += number(p, "total_calls");
             qualified += number(p, "qualified_calls");
             booked += number(p, "booked_appointments");
-            if (i == points.size() / 2) CHECK(number(p, "total_calls") == of.calls("", std::string(*p["period_start"].string()), std::string(*p["period_end"].string())));
+            if (i == points.size() / 2)
+                CHECK(number(p, "total_calls") ==
+                      of.calls("", std::string(*p["period_start"].string()), std::string(*p["period_end"].string())));
         }
         CHECK(calls == number(csr, "total_calls"));
         CHECK(qualified == number(csr, "qualified_calls"));
@@ -223,15 +252,20 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
         auto recovery = answer("csr/missed-call-recovery");
         CHECK(number(recovery["metrics"], "missed_calls_count") == number(csr, "missed_calls"));
         CHECK(number(recovery["metrics"], "saved_calls_count") <= number(recovery["metrics"], "missed_calls_count"));
-        for (const std::string state : {"booked", "pending", "dead"}) CHECK(number(recovery["metrics"], (state + "_leads_count").c_str()) == static_cast<std::int64_t>(recovery[state + "_leads"].size()));
+        for (const std::string state : {"booked", "pending", "dead"})
+            CHECK(number(recovery["metrics"], (state + "_leads_count").c_str()) ==
+                  static_cast<std::int64_t>(recovery[state + "_leads"].size()));
 
         auto team = answer("sales/team");
         for (auto sales : {team, answer("exec/sales"), answer("sales/rep/{rep_id}"), answer("sales/rep/overview/self")})
-            for (const char* name : {"completed_appointments", "won_appointments", "lost_appointments", "pending_appointments"}) CHECK(number(sales, name) <= number(sales, "total_appointments"));
+            for (const char* name : {"completed_appointments", "won_appointments", "lost_appointments", "pending_appointments"})
+                CHECK(number(sales, name) <= number(sales, "total_appointments"));
         std::int64_t of_reps = of.rows("/api/v1/appointments", "rep_id=none&date_from=" + set.since + "&date_to=" + set.until);
         for (std::size_t i = 0; i < team["reps"].size(); ++i) {
             auto rep = team["reps"].at(i);
-            CHECK(number(rep, "total_appointments") == of.rows("/api/v1/appointments", "rep_id=" + std::string(*rep["rep_id"].string()) + "&date_from=" + set.since + "&date_to=" + set.until));
+            CHECK(number(rep, "total_appointments") ==
+                  of.rows("/api/v1/appointments", "rep_id=" + std::string(*rep["rep_id"].string()) + "&date_from=" + set.since +
+                                                      "&date_to=" + set.until));
             of_reps += number(rep, "total_appointments");
         }
         CHECK(of_reps == number(team, "total_appointments"));
@@ -240,15 +274,22 @@ TEST_CASE("of a thousand companies each rate is a part of its whole and each fig
         part(company, "close_rate", number(company, "total_closed_deals"), number(company, "total_appointments"));
         part(company, "pending_rate", number(team, "pending_appointments"), number(team, "total_appointments"));
         part(company, "lost_rate", number(team, "lost_appointments"), number(team, "total_appointments"));
-        auto visits = [&](const std::string& more) { return of.rows("/api/v1/appointments", "rep_id=user_rep1" + more + "&date_from=" + set.since + "&date_to=" + set.until); };
+        auto visits = [&](const std::string& more) {
+            return of.rows("/api/v1/appointments",
+                           "rep_id=user_rep1" + more + "&date_from=" + set.since + "&date_to=" + set.until);
+        };
         auto rep = answer("sales/rep/{rep_id}");
         part(rep, "win_rate", visits("&status=completed&outcome=won"), visits("&status=completed"));
-        auto came = visits("&status=completed&outcome=pending,won,lost,rescheduled"), stayed_away = visits("&status=no_show") + visits("&status=scheduled,confirmed,completed,cancelled&outcome=no_show");
+        auto came = visits("&status=completed&outcome=pending,won,lost,rescheduled"),
+             stayed_away = visits("&status=no_show") + visits("&status=scheduled,confirmed,completed,cancelled&outcome=no_show");
         part(rep, "attendance_rate", came, came + stayed_away);
         // Lists that no figure names, of some: a page and its total ask the same.
         if (!of.counted_too) continue;
-        for (const char* query : {"owner_id=none", "owner_id=user_csr1,none", "booking_status=booked", "analysed=false", "answered=false", "missed_call=true"}) of.rows("/api/v1/calls", query);
-        for (const char* query : {"rep_id=none", "rep_id=user_rep1,none", "qualified=false", "pool_status=in_pool"}) of.rows("/api/v1/leads", query);
+        for (const char* query : {"owner_id=none", "owner_id=user_csr1,none", "booking_status=booked", "analysed=false",
+                                  "answered=false", "missed_call=true"})
+            of.rows("/api/v1/calls", query);
+        for (const char* query : {"rep_id=none", "rep_id=user_rep1,none", "qualified=false", "pool_status=in_pool"})
+            of.rows("/api/v1/leads", query);
         for (const char* query : {"rep_id=none", "rep_id=user_rep2,none", "outcome=won"}) of.rows("/api/v1/appointments", query);
         for (const char* query : {"assignee_id=none", "overdue=false", "assigned_to=csr"}) of.rows("/api/v1/tasks", query);
         of.rows("/api/v1/appointments", "", true);

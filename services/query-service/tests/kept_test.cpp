@@ -52,15 +52,22 @@ struct Kept : testkit::Database {
 TEST_CASE("pending leads are right without being counted", "[integration]") {
     Kept db;
     auto pending = [&](const char* company) {
-        return db.same(company, "SELECT coalesce(sum(pending), 0) AS n FROM pending_leads WHERE company_id = $1", "SELECT count(*) AS n FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)");
+        return db.same(company, "SELECT coalesce(sum(pending), 0) AS n FROM pending_leads WHERE company_id = $1",
+                       "SELECT count(*) AS n FROM leads WHERE company_id = $1 AND lead_is_pending(status, pool_status)");
     };
     CHECK(pending("org_a") == 0);
-    db.write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
-    db.write("INSERT INTO leads (company_id, id, contact_card_id, status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n <= 20 THEN 'warm' ELSE 'new' END "
-          "FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
+    db.write(
+        "INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, "
+        "generate_series(1, 30) n");
+    db.write(
+        "INSERT INTO leads (company_id, id, contact_card_id, status) SELECT c, md5(c || n)::uuid, md5(c || n)::uuid, CASE WHEN n "
+        "<= 20 THEN 'warm' ELSE 'new' END "
+        "FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
     CHECK(pending("org_a") == 20);
     CHECK(pending("org_b") == 20);
-    db.write("UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM generate_series(1, 5) n)");
+    db.write(
+        "UPDATE leads SET status = 'closed_lost' WHERE company_id = 'org_a' AND id IN (SELECT md5('org_a' || n)::uuid FROM "
+        "generate_series(1, 5) n)");
     CHECK(pending("org_a") == 15);
     db.write("UPDATE leads SET status = 'qualified_unbooked' WHERE status = 'new' AND company_id = 'org_b'");
     CHECK(pending("org_b") == 30);
@@ -80,17 +87,27 @@ TEST_CASE("pending leads are right without being counted", "[integration]") {
 TEST_CASE("totals of lists are right without being counted", "[integration]") {
     Kept db;
     auto totals = [&](const char* company) {
-        static constexpr const char* kept = "SELECT coalesce(sum(part), 0) AS n FROM list_totals WHERE company_id = $1 AND list = $2";
-        return std::vector{db.same(company, kept, "SELECT count(*) AS n FROM calls WHERE company_id = $1", "calls"), db.same(company, kept, "SELECT count(*) AS n FROM leads WHERE company_id = $1", "leads"),
-                           db.same(company, kept, "SELECT count(*) AS n FROM contact_cards WHERE company_id = $1", "contact_cards")};
+        static constexpr const char* kept =
+            "SELECT coalesce(sum(part), 0) AS n FROM list_totals WHERE company_id = $1 AND list = $2";
+        return std::vector{
+            db.same(company, kept, "SELECT count(*) AS n FROM calls WHERE company_id = $1", "calls"),
+            db.same(company, kept, "SELECT count(*) AS n FROM leads WHERE company_id = $1", "leads"),
+            db.same(company, kept, "SELECT count(*) AS n FROM contact_cards WHERE company_id = $1", "contact_cards")};
     };
     using Totals = std::vector<std::int64_t>;
     CHECK(totals("org_a") == Totals{0, 0, 0});
-    db.write("INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, generate_series(1, 30) n");
-    db.write("INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = 'org_a' OR id < md5('org_b1')::uuid");
-    auto calls = "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) "
-                 "SELECT company_id, row_number() OVER (), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, now(), '{}' FROM leads WHERE company_id = 'org_a' "
-                 "ON CONFLICT (company_id, call_id) DO UPDATE SET status = excluded.status";
+    db.write(
+        "INSERT INTO contact_cards (company_id, id) SELECT c, md5(c || n)::uuid FROM unnest(ARRAY['org_a', 'org_b']) c, "
+        "generate_series(1, 30) n");
+    db.write(
+        "INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = "
+        "'org_a' OR id < md5('org_b1')::uuid");
+    auto calls =
+        "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
+        "contact_card_id, lead_id, received_at, merge_state) "
+        "SELECT company_id, row_number() OVER (), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, now(), '{}' "
+        "FROM leads WHERE company_id = 'org_a' "
+        "ON CONFLICT (company_id, call_id) DO UPDATE SET status = excluded.status";
     db.write(calls);
     CHECK(totals("org_a") == Totals{30, 30, 30});
     CHECK(totals("org_b")[0] == 0);
@@ -102,11 +119,16 @@ TEST_CASE("totals of lists are right without being counted", "[integration]") {
     CHECK(totals("org_a") == Totals{23, 30, 30});
     db.write("DELETE FROM calls", false);  // rolled back
     CHECK(totals("org_a") == Totals{23, 30, 30});
-    CHECK(db.rows("SELECT count(*) AS n FROM list_totals WHERE company_id = 'org_a'") == 3);  // one is raised, as long as nobody holds it
+    CHECK(db.rows("SELECT count(*) AS n FROM list_totals WHERE company_id = 'org_a'") ==
+          3);  // one is raised, as long as nobody holds it
     pg::Connection other(db.as("otto_lead_pipeline"), "other");
     auto meanwhile = other.begin(pg::Scope::companies({CompanyId{"org_a"}}));
-    meanwhile.write({"two", "INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('x')::uuid), ('org_a', md5('y')::uuid)"});
-    CHECK(meanwhile.one<Kept::Number>({"held", "SELECT sum(part) AS n FROM list_totals WHERE company_id = 'org_a' AND list = 'contact_cards'"}).n == 32);  // it has been done
+    meanwhile.write(
+        {"two", "INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('x')::uuid), ('org_a', md5('y')::uuid)"});
+    CHECK(meanwhile
+              .one<Kept::Number>(
+                  {"held", "SELECT sum(part) AS n FROM list_totals WHERE company_id = 'org_a' AND list = 'contact_cards'"})
+              .n == 32);                                                                      // it has been done
     db.write("INSERT INTO contact_cards (company_id, id) VALUES ('org_a', md5('z')::uuid)");  // waits for nobody
     CHECK(totals("org_a") == Totals{23, 30, 31});
     meanwhile.commit();
@@ -143,7 +165,8 @@ VALUES (md5('nobody')::uuid, 'callrail', 'call.completed', 'nobody owns it', '',
     CHECK(a->root()["limited"].dump() == "false");
     owner.execute("UPDATE companies SET held_limited = true WHERE id <> 'org_b'");
     CHECK(JsonDocument::parse(seen("org_a"))->root()["limited"].dump() == "true");
-    CHECK(a->root()["reasons"].dump().starts_with(R"([{"reason":"of org_a 1","cure":"do 1","events":8},{"reason":"of org_a 2","cure":"do 2","events":7},)"));
+    CHECK(a->root()["reasons"].dump().starts_with(
+        R"([{"reason":"of org_a 1","cure":"do 1","events":8},{"reason":"of org_a 2","cure":"do 2","events":7},)"));
     CHECK(a->root()["reasons"].dump().find("of org_a 6") == std::string::npos);
     CHECK(seen("org_b").find("org_a") == std::string::npos);
     CHECK(JsonDocument::parse(seen("org_b"))->root()["limited"].dump() == "false");
@@ -158,10 +181,18 @@ TEST_CASE("pages of a company that statistics do not know find cards and leads b
     testkit::Database database("otto_query_service");
     auto &owner = database.owner, &db = database.service;
     auto fill = [&](const std::string& company) {
-        owner.execute("INSERT INTO contact_cards (company_id, id) SELECT '" + company + "', md5('" + company + "' || n)::uuid FROM generate_series(1, 2000) n");
-        owner.execute("INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = '" + company + "'");
-        owner.execute("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state) "
-                      "SELECT company_id, nextval('call_id_seq'), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, now(), '{}' FROM contact_cards WHERE company_id = '" + company + "'");
+        owner.execute("INSERT INTO contact_cards (company_id, id) SELECT '" + company + "', md5('" + company +
+                      "' || n)::uuid FROM generate_series(1, 2000) n");
+        owner.execute(
+            "INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards WHERE company_id = "
+            "'" +
+            company + "'");
+        owner.execute(
+            "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
+            "contact_card_id, lead_id, received_at, merge_state) "
+            "SELECT company_id, nextval('call_id_seq'), 'callrail', id::text, 'inbound', 'completed', false, true, id, id, "
+            "now(), '{}' FROM contact_cards WHERE company_id = '" +
+            company + "'");
     };
     fill("org_known");
     owner.execute("ANALYZE");

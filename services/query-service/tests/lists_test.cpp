@@ -28,8 +28,10 @@ struct List {
     const char* name;
     Read read;
 };
-const List kLists[] = {{"calls", reading<&Calls::list>}, {"leads", reading<&Leads::list>}, {"contacts", reading<&Contacts::list>}, {"appointments", reading<&Appointments::list>}, {"today", reading<&Appointments::today>},
-                       {"tasks", reading<&Tasks::list>}, {"users", reading<&Company::users>}, {"numbers", reading<&Company::numbers>}};
+const List kLists[] = {{"calls", reading<&Calls::list>},         {"leads", reading<&Leads::list>},
+                       {"contacts", reading<&Contacts::list>},   {"appointments", reading<&Appointments::list>},
+                       {"today", reading<&Appointments::today>}, {"tasks", reading<&Tasks::list>},
+                       {"users", reading<&Company::users>},      {"numbers", reading<&Company::numbers>}};
 
 Asking& world() {
     static Asking world(kRows);
@@ -54,9 +56,13 @@ TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold ea
             std::string cursor, last;
             int pages = 0;
             auto total = Asking::data(world().ask(list.read)).root()["total"].integer().value();
-            CHECK(total == (std::string(list.name) == "numbers" ? 8 : 7));  // one of the company's own, four registered, of four that were seen three are none of these
+            CHECK(total ==
+                  (std::string(list.name) == "numbers"
+                       ? 8
+                       : 7));  // one of the company's own, four registered, of four that were seen three are none of these
             do {
-                auto page = Asking::data(world().ask(list.read, "limit=1" + (cursor.empty() ? "&sort=" + sort : "&cursor=" + cursor)));
+                auto page =
+                    Asking::data(world().ask(list.read, "limit=1" + (cursor.empty() ? "&sort=" + sort : "&cursor=" + cursor)));
                 REQUIRE(page.root()["items"].size() == 1);
                 CHECK(page.root()["total"].integer() == total);
                 CHECK(page.root()["limit"].integer() == 1);
@@ -68,8 +74,10 @@ TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold ea
                 REQUIRE(++pages <= total);
             } while (!cursor.empty());
             CHECK(pages == total);
-            CHECK(Asking::data(world().ask(list.read, "limit=2&offset=" + std::to_string(total - 1))).root()["items"].size() == 1);
-            for (const std::string bad : {"limit=0", "limit=201", "limit=abc", "offset=-4", "offset=10001", "sort=nope", "cursor=zzz", "colour=red"}) {
+            CHECK(Asking::data(world().ask(list.read, "limit=2&offset=" + std::to_string(total - 1))).root()["items"].size() ==
+                  1);
+            for (const std::string bad :
+                 {"limit=0", "limit=201", "limit=abc", "offset=-4", "offset=10001", "sort=nope", "cursor=zzz", "colour=red"}) {
                 auto answer = world().ask(list.read, bad);
                 INFO(bad);
                 CHECK(answer.status == 422);
@@ -80,7 +88,8 @@ TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold ea
 
 TEST_CASE("a cursor that nobody gave is 422, whatever stands in it", "[integration]") {
     for (const auto& list : kLists)
-        for (const std::string text : {"[\"-created_at\",1,\"a\\u0000b\"]", "[\"-created_at\",999999999999999999,\"1\"]", "[\"-created_at\",1,\"\"]", "{}", "[]"}) {
+        for (const std::string text : {"[\"-created_at\",1,\"a\\u0000b\"]", "[\"-created_at\",999999999999999999,\"1\"]",
+                                       "[\"-created_at\",1,\"\"]", "{}", "[]"}) {
             INFO(list.name << text);
             CHECK(world().ask(list.read, "cursor=" + base64url_encode(text)).status == 422);
         }
@@ -100,8 +109,14 @@ TEST_CASE("texts are cut in lists and whole in the detail", "[integration]") {
     CHECK(listed.root()["items"].at(0)["note"].string()->size() == 1'023);  // no letter is cut in two
     CHECK(listed.root()["items"].at(0)["tags"].size() == 3);
     auto id = std::string(call.root()["lead_id"].string().value());
-    CHECK(Asking::data(world().ask(reading<&Tasks::one>, "", "user_m", identity::Role::manager, "task_id", id)).root()["description"].string()->size() == 64'000);
-    CHECK(Asking::data(world().ask(reading<&Appointments::one>, "", "user_m", identity::Role::manager, "appointment_id", id)).root()["notes"].string()->size() == 64'000);
+    CHECK(Asking::data(world().ask(reading<&Tasks::one>, "", "user_m", identity::Role::manager, "task_id", id))
+              .root()["description"]
+              .string()
+              ->size() == 64'000);
+    CHECK(Asking::data(world().ask(reading<&Appointments::one>, "", "user_m", identity::Role::manager, "appointment_id", id))
+              .root()["notes"]
+              .string()
+              ->size() == 64'000);
     auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", id));
     CHECK(card.root()["address"].string()->size() == 60'000);
     for (auto hanging : {"leads", "calls", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
@@ -128,11 +143,15 @@ SELECT 'org_a', n, 'callrail', n::text, 'inbound', 'completed', false, true, md5
         CHECK(answer.body.size() < (4 << 20) + 100'000);
         auto page = Asking::data(answer);
         CHECK(page.root()["total"].integer() == 200);
-        for (std::size_t i = 0; i < page.root()["items"].size(); ++i) CHECK(seen.insert(page.root()["items"].at(i)["call_id"].integer().value()).second);
+        for (std::size_t i = 0; i < page.root()["items"].size(); ++i)
+            CHECK(seen.insert(page.root()["items"].at(i)["call_id"].integer().value()).second);
         cursor = page.root()["next_cursor"].string().value_or("");
         ++pages;
     } while (!cursor.empty());
     CHECK(seen.size() == 200);
     CHECK(pages == 2);
-    CHECK(heavy.ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", "c4ca4238-a0b9-2382-0dcc-509a6f75849b").body.size() < (5 << 20));
+    CHECK(heavy
+              .ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id",
+                   "c4ca4238-a0b9-2382-0dcc-509a6f75849b")
+              .body.size() < (5 << 20));
 }

@@ -30,16 +30,26 @@ struct Nouns {
 
     template <class Noun>
     const Noun& get() const {
-        if constexpr (std::is_same_v<Noun, Calls>) return calls;
-        else if constexpr (std::is_same_v<Noun, Analyses>) return analyses;
-        else if constexpr (std::is_same_v<Noun, Leads>) return leads;
-        else if constexpr (std::is_same_v<Noun, Contacts>) return contacts;
-        else if constexpr (std::is_same_v<Noun, Appointments>) return appointments;
-        else if constexpr (std::is_same_v<Noun, Tasks>) return tasks;
-        else if constexpr (std::is_same_v<Noun, Company>) return company;
-        else if constexpr (std::is_same_v<Noun, CsrFigures>) return csr_figures;
-        else if constexpr (std::is_same_v<Noun, SalesFigures>) return sales_figures;
-        else return exec_figures;
+        if constexpr (std::is_same_v<Noun, Calls>)
+            return calls;
+        else if constexpr (std::is_same_v<Noun, Analyses>)
+            return analyses;
+        else if constexpr (std::is_same_v<Noun, Leads>)
+            return leads;
+        else if constexpr (std::is_same_v<Noun, Contacts>)
+            return contacts;
+        else if constexpr (std::is_same_v<Noun, Appointments>)
+            return appointments;
+        else if constexpr (std::is_same_v<Noun, Tasks>)
+            return tasks;
+        else if constexpr (std::is_same_v<Noun, Company>)
+            return company;
+        else if constexpr (std::is_same_v<Noun, CsrFigures>)
+            return csr_figures;
+        else if constexpr (std::is_same_v<Noun, SalesFigures>)
+            return sales_figures;
+        else
+            return exec_figures;
     }
 };
 
@@ -52,6 +62,8 @@ struct NounOf<http::Response (Noun::*)(api::Context&) const> {
     using Type = Noun;
 };
 template <auto Member>
-inline constexpr Read reading = [](const Nouns& nouns, api::Context& c) -> http::Response { return (nouns.get<typename NounOf<decltype(Member)>::Type>().*Member)(c); };
+inline constexpr Read reading = [](const Nouns& nouns, api::Context& c) -> http::Response {
+    return (nouns.get<typename NounOf<decltype(Member)>::Type>().*Member)(c);
+};
 
 }  // namespace otto::query_service

@@ -61,10 +61,12 @@ Asking& world() {
     (void)analyzed;
     return world;
 }
-std::int64_t total(Read read, const std::string& query, const std::string& user = "user_m", Role role = Role::manager, const std::string& company = "org_a") {
+std::int64_t total(Read read, const std::string& query, const std::string& user = "user_m", Role role = Role::manager,
+                   const std::string& company = "org_a") {
     auto page = Asking::data(world().ask(read, query, user, role, "", "", company));
     INFO(query);
-    CHECK(static_cast<std::int64_t>(page.root()["items"].size()) == std::min<std::int64_t>(page.root()["total"].integer().value_or(0), page.root()["limit"].integer().value_or(0)));
+    CHECK(static_cast<std::int64_t>(page.root()["items"].size()) ==
+          std::min<std::int64_t>(page.root()["total"].integer().value_or(0), page.root()["limit"].integer().value_or(0)));
     return page.root()["total"].integer().value_or(-1);
 }
 
@@ -73,13 +75,24 @@ using Patterns = std::vector<std::string>;
 /// What search_found() finds is what a look at each row finds, all of it or as many as are asked for, of a company org_a.
 void agree(pg::Connection& db, const std::string& typed, std::initializer_list<const char*> lists) {
     static const std::map<std::string, pg::Query> rows{
-        {"contacts", {"contacts_rows", "SELECT id::text FROM contact_cards WHERE company_id = 'org_a' AND search_text LIKE ALL ($1)"}},
-        {"calls", {"calls_rows", "SELECT r.call_id::text AS id FROM calls r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = r.company_id WHERE r.company_id = 'org_a' AND "
-                                 "(call_search_text(r.phone_number, r.tracking_number, r.note, r.tags) || search_number(r.tracking_number) || coalesce(k.search_text, '')) LIKE ALL ($1)"}},
-        {"leads", {"leads_rows", "SELECT r.id::text FROM leads r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = r.company_id WHERE r.company_id = 'org_a' AND "
-                                 "(r.search_text || coalesce(k.search_text, '')) LIKE ALL ($1)"}},
-        {"appointments", {"appointments_rows", "SELECT r.id::text FROM appointments r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = r.company_id WHERE r.company_id = 'org_a' AND "
-                                               "(r.search_text || coalesce(k.search_text, '')) LIKE ALL ($1)"}}};
+        {"contacts",
+         {"contacts_rows", "SELECT id::text FROM contact_cards WHERE company_id = 'org_a' AND search_text LIKE ALL ($1)"}},
+        {"calls",
+         {"calls_rows",
+          "SELECT r.call_id::text AS id FROM calls r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = "
+          "r.company_id WHERE r.company_id = 'org_a' AND "
+          "(call_search_text(r.phone_number, r.tracking_number, r.note, r.tags) || search_number(r.tracking_number) || "
+          "coalesce(k.search_text, '')) LIKE ALL ($1)"}},
+        {"leads",
+         {"leads_rows",
+          "SELECT r.id::text FROM leads r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = r.company_id "
+          "WHERE r.company_id = 'org_a' AND "
+          "(r.search_text || coalesce(k.search_text, '')) LIKE ALL ($1)"}},
+        {"appointments",
+         {"appointments_rows",
+          "SELECT r.id::text FROM appointments r LEFT JOIN contact_cards k ON k.id = r.contact_card_id AND k.company_id = "
+          "r.company_id WHERE r.company_id = 'org_a' AND "
+          "(r.search_text || coalesce(k.search_text, '')) LIKE ALL ($1)"}}};
     auto patterns = pg::Param::array(search_patterns(typed));
     for (const char* list : lists) {
         INFO(list << ": " << typed);
@@ -89,7 +102,8 @@ void agree(pg::Connection& db, const std::string& typed, std::initializer_list<c
         for (std::int64_t most : {100'000, 5'000, 50}) {
             INFO(most);
             std::vector<std::string> found;
-            tx.each({"found", "SELECT id FROM unnest(search_found($1, $2, '', $3::int)) id"}, {std::string(list), patterns, most}, [&](const pg::Fields& f) { found.push_back(f.text("id")); });
+            tx.each({"found", "SELECT id FROM unnest(search_found($1, $2, '', $3::int)) id"}, {std::string(list), patterns, most},
+                    [&](const pg::Fields& f) { found.push_back(f.text("id")); });
             std::set<std::string> different(found.begin(), found.end());
             CHECK(different.size() == found.size());
             CHECK(found.size() == std::min(all.size(), static_cast<std::size_t>(most)));
@@ -222,30 +236,60 @@ TEST_CASE("a search finds rows that hold each word somewhere, in any order and s
         CHECK(page.root()["total"].integer() == static_cast<std::int64_t>(found.size()));
     }
     // Of what a rep may see; with another filter; of another company; after a change.
-    CHECK(names(Asking::data(people.ask(reading<&Appointments::list>, "search=lope", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
-    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=quote", "user_rep", Role::sales_rep)).root()["items"]) == std::set<std::string>{"Mario"});
-    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=lope&assignee_id=none")).root()["items"]) == std::set<std::string>{"María"});
+    CHECK(names(Asking::data(people.ask(reading<&Appointments::list>, "search=lope", "user_rep", Role::sales_rep))
+                    .root()["items"]) == std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=quote", "user_rep", Role::sales_rep)).root()["items"]) ==
+          std::set<std::string>{"Mario"});
+    CHECK(names(Asking::data(people.ask(reading<&Tasks::list>, "search=lope&assignee_id=none")).root()["items"]) ==
+          std::set<std::string>{"María"});
     CHECK(names(Asking::data(people.ask(reading<&Calls::list>, "search=lope&direction=outbound")).root()["items"]).empty());
-    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>})
-        CHECK(Asking::data(people.ask(read, "search=maria", "user_m", Role::manager, "", "", "org_b")).root()["total"].integer() == 1);
-    CHECK(Asking::data(people.ask(reading<&Calls::list>, "search=CAL1")).root()["total"].integer() == 1);  // a provider's id, as a whole
-    people.owner.execute("UPDATE contact_cards SET last_name = 'Núñez' WHERE company_id = 'org_a' AND first_name = 'Mario'; UPDATE tasks SET description = 'Ask for the deposit' WHERE company_id = 'org_a' AND assignee_id = 'user_rep'");
+    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>,
+                      reading<&Tasks::list>})
+        CHECK(
+            Asking::data(people.ask(read, "search=maria", "user_m", Role::manager, "", "", "org_b")).root()["total"].integer() ==
+            1);
+    CHECK(Asking::data(people.ask(reading<&Calls::list>, "search=CAL1")).root()["total"].integer() ==
+          1);  // a provider's id, as a whole
+    people.owner.execute(
+        "UPDATE contact_cards SET last_name = 'Núñez' WHERE company_id = 'org_a' AND first_name = 'Mario'; UPDATE tasks SET "
+        "description = 'Ask for the deposit' WHERE company_id = 'org_a' AND assignee_id = 'user_rep'");
     CHECK(Asking::data(people.ask(reading<&Calls::list>, "search=nunez")).root()["total"].integer() == 1);
     CHECK(Asking::data(people.ask(reading<&Tasks::list>, "search=nunez+deposit")).root()["total"].integer() == 1);
     CHECK(Asking::data(people.ask(reading<&Tasks::list>, "search=nunez+quote")).root()["total"].integer() == 0);
 }
 
 TEST_CASE("a row that was searched as it is found, from whichever side its words are rare", "[integration]") {
-    // Every mixture of a word that many notes, cards or numbers hold with one that few do, against the condition that a row is looked at with.
-    const char* const typed[] = {"phoenix", "gutter", "gutter phoenix", "phoenix gutter mills", "gutter 6029000001", "6029000001 phoenix", "zurn 602900", "zurn phoenix 602900", "zurn gutter", "ann4242 gutter", "602900 14802004242 fell",
-                                 "602-900-0002", "6029000002 mills", "6029000002 zurn", "phoenix mills", "ann77 z", "google phoenix", "yellow zurn", "yellow mills", "off 50% 602900", "a b c d e f g h phoenix gutter"};
+    // Every mixture of a word that many notes, cards or numbers hold with one that few do, against the condition that a row is
+    // looked at with.
+    const char* const typed[] = {"phoenix",
+                                 "gutter",
+                                 "gutter phoenix",
+                                 "phoenix gutter mills",
+                                 "gutter 6029000001",
+                                 "6029000001 phoenix",
+                                 "zurn 602900",
+                                 "zurn phoenix 602900",
+                                 "zurn gutter",
+                                 "ann4242 gutter",
+                                 "602900 14802004242 fell",
+                                 "602-900-0002",
+                                 "6029000002 mills",
+                                 "6029000002 zurn",
+                                 "phoenix mills",
+                                 "ann77 z",
+                                 "google phoenix",
+                                 "yellow zurn",
+                                 "yellow mills",
+                                 "off 50% 602900",
+                                 "a b c d e f g h phoenix gutter"};
     pg::Connection db(world().service_url(), "test");
     for (const char* text : typed) agree(db, text, {"calls", "leads"});
 }
 
 TEST_CASE("a row is found among thousands of which each holds one of the words, on its card or itself", "[integration]") {
-    // 65 in a hundred cards say Maria, the newest not; 55 Omar, all of the newest; a third Lopez and half Phoenix, anywhere, and four in five live in Arizona, from the
-    // newest to the oldest; four thousand came at once. Of notes a quarter says gutter, few of those roof, a seventh Omar, a few Maria, and some Arizona where the card does not.
+    // 65 in a hundred cards say Maria, the newest not; 55 Omar, all of the newest; a third Lopez and half Phoenix, anywhere, and
+    // four in five live in Arizona, from the newest to the oldest; four thousand came at once. Of notes a quarter says gutter,
+    // few of those roof, a seventh Omar, a few Maria, and some Arizona where the card does not.
     Asking many(R"sql(
 SET session_replication_role = replica;
 INSERT INTO companies (id, name) VALUES ('org_a', 'A');
@@ -262,21 +306,24 @@ SET session_replication_role = origin;
 ANALYZE;
 )sql");
     pg::Connection db(many.service_url(), "test");
-    const std::vector<std::string> words{"maria", "omar", "lopez", "phoenix", "gutter", "roof", "602900", "6029000002", "arizona"};
+    const std::vector<std::string> words{"maria", "omar",   "lopez",      "phoenix", "gutter",
+                                         "roof",  "602900", "6029000002", "arizona"};
     for (std::size_t i = 0; i < words.size(); ++i) {
         agree(db, words[i], {"contacts", "calls", "leads", "appointments"});
         for (std::size_t j = 0; j < i; ++j) agree(db, words[i] + " " + words[j], {"contacts", "calls", "leads", "appointments"});
     }
-    for (const char* text : {"maria omar gutter", "maria gutter phoenix", "omar gutter lopez", "lopez phoenix omar", "roof maria phoenix", "omar gutter 6029000002", "maria omar gutter roof lopez phoenix", "a omar"})
+    for (const char* text : {"maria omar gutter", "maria gutter phoenix", "omar gutter lopez", "lopez phoenix omar",
+                             "roof maria phoenix", "omar gutter 6029000002", "maria omar gutter roof lopez phoenix", "a omar"})
         agree(db, text, {"calls", "leads", "appointments"});
 }
 
-TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in large and small letters, of one's own company", "[integration]") {
+TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in large and small letters, of one's own company",
+          "[integration]") {
     CHECK(total(reading<&Calls::list>, "search=gutter") == 3);
     CHECK(total(reading<&Calls::list>, "search=50%25_OFF") == 3);
-    CHECK(total(reading<&Calls::list>, "search=50x_off") == 0);       // its own wildcards are letters
+    CHECK(total(reading<&Calls::list>, "search=50x_off") == 0);  // its own wildcards are letters
     CHECK(total(reading<&Calls::list>, "search=%25") == 3);
-    CHECK(total(reading<&Calls::list>, "search=Z%C3%9CRN") == 3);     // by the customer's name
+    CHECK(total(reading<&Calls::list>, "search=Z%C3%9CRN") == 3);  // by the customer's name
     CHECK(total(reading<&Calls::list>, "search=ann77+z%C3%BCrn") == 3);
     CHECK(total(reading<&Calls::list>, "search=2000077") == 3);
     CHECK(total(reading<&Calls::list>, "search=zzzz") == 0);
@@ -301,13 +348,15 @@ TEST_CASE("a search finds parts of numbers, names, notes, sources and cities, in
         std::string ids;
         static Ids from(const pg::Fields& f) { return {f.text("ids")}; }
     };
-    CHECK(tx.one<Ids>({"id", "SELECT search_found('calls', '{%gutter%}', '', 10)::text AS ids"}).ids == "{}");  // without a scope there is nothing
+    CHECK(tx.one<Ids>({"id", "SELECT search_found('calls', '{%gutter%}', '', 10)::text AS ids"}).ids ==
+          "{}");  // without a scope there is nothing
 }
 
 TEST_CASE("a search takes 100 letters", "[integration]") {
     std::string letters;
     for (int i = 0; i < 100; ++i) letters += "%C3%BC";
-    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>}) {
+    for (auto read : {reading<&Calls::list>, reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>,
+                      reading<&Tasks::list>}) {
         CHECK(world().ask(read, "search=" + letters).status == 200);
         auto refused = world().ask(read, "search=a" + letters);
         CHECK(refused.status == 422);
@@ -315,12 +364,15 @@ TEST_CASE("a search takes 100 letters", "[integration]") {
     }
 }
 
-TEST_CASE("a search reads what it finds and not its company, also of one that statistics do not know, within row-level security", "[integration]") {
+TEST_CASE("a search reads what it finds and not its company, also of one that statistics do not know, within row-level security",
+          "[integration]") {
     world();
     pg::Connection db(world().service_url(), "test");
     auto pages = [&](const std::string& statement) {
-        static std::deque<std::pair<std::string, std::string>> kept;  // a prepared statement is known by the places of its name and text
-        const auto& [name, text] = kept.emplace_back("explained" + std::to_string(kept.size()), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, COSTS OFF) " + statement);
+        static std::deque<std::pair<std::string, std::string>>
+            kept;  // a prepared statement is known by the places of its name and text
+        const auto& [name, text] = kept.emplace_back("explained" + std::to_string(kept.size()),
+                                                     "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, COSTS OFF) " + statement);
         std::string plan;
         for (int twice = 0; twice < 2; ++twice) {  // at first the catalogues are read too
             plan.clear();
@@ -333,9 +385,12 @@ TEST_CASE("a search reads what it finds and not its company, also of one that st
         return std::stoi(read[1]);
     };
     for (bool known : {true, false}) {
-        if (!known) world().owner.execute("DELETE FROM pg_statistic WHERE starelid IN ('calls'::regclass, 'contact_cards'::regclass, 'leads'::regclass)");
+        if (!known)
+            world().owner.execute(
+                "DELETE FROM pg_statistic WHERE starelid IN ('calls'::regclass, 'contact_cards'::regclass, 'leads'::regclass)");
         INFO(known);
-        CHECK(pages("SELECT search_found('calls', '{%gutter%}', 'gutter', 10001)") < 350);  // all calls of the company lie on 1,500
+        CHECK(pages("SELECT search_found('calls', '{%gutter%}', 'gutter', 10001)") <
+              350);  // all calls of the company lie on 1,500
         CHECK(pages("SELECT search_found('calls', '{%zurn%}', '', 10001)") < 350);
         CHECK(pages("SELECT search_found('calls', '{%4802000077%}', '', 10001)") < 350);
         CHECK(pages("SELECT search_found('calls', '{%6029000002%}', '', 10001)") < 350);

@@ -1,4 +1,5 @@
-// What hangs on a detail is what the lists show: for each role, nothing is seen beside something else that is 404 when it is asked for alone.
+// What hangs on a detail is what the lists show: for each role, nothing is seen beside something else that is 404 when it is
+// asked for alone.
 #include <map>
 #include <set>
 
@@ -10,7 +11,8 @@ using identity::Role;
 
 namespace {
 
-/// Customers whose leads, calls, appointments and tasks are different people's, in every mixture, each telling whose it is in its words.
+/// Customers whose leads, calls, appointments and tasks are different people's, in every mixture, each telling whose it is in its
+/// words.
 constexpr const char* kRows = R"sql(
 INSERT INTO companies (id, name, timezone) VALUES ('org_a', 'A', 'America/Phoenix');
 INSERT INTO contact_cards (company_id, id, primary_phone, first_name) SELECT 'org_a', md5('card' || n)::uuid, '+1480200000' || n, 'Customer' || n FROM generate_series(1, 4) n;
@@ -41,21 +43,28 @@ const Kind kKinds[] = {{"call", reading<&Calls::list>, reading<&Calls::one>, "ca
                        {"appointment", reading<&Appointments::list>, reading<&Appointments::one>, "appointment_id", "id"},
                        {"task", reading<&Tasks::list>, reading<&Tasks::one>, "task_id", "id"}};
 /// What an object or the objects of a list are, by the member that holds them.
-const std::map<std::string, std::string, std::less<>> kMembers{{"calls", "call"}, {"leads", "lead"}, {"appointments", "appointment"}, {"tasks", "task"}, {"lead", "lead"}, {"contact", "contact"}};
+const std::map<std::string, std::string, std::less<>> kMembers{
+    {"calls", "call"}, {"leads", "lead"}, {"appointments", "appointment"},
+    {"tasks", "task"}, {"lead", "lead"},  {"contact", "contact"}};
 
-const Kind& kind(std::string_view name) { return *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; }); }
+const Kind& kind(std::string_view name) {
+    return *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; });
+}
 std::string id_of(const JsonView& row, const Kind& k) { return row[k.id].loose_text().value_or(""); }
 
 }  // namespace
 
 TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[integration]") {
     Asking world(kRows);
-    const std::pair<std::string, Role> people[] = {{"user_rep1", Role::sales_rep}, {"user_rep2", Role::sales_rep}, {"user_rep3", Role::sales_rep}, {"user_rep4", Role::sales_rep},
-                                                   {"user_csr", Role::csr},        {"user_m", Role::manager},      {"user_x", Role::executive}};
+    const std::pair<std::string, Role> people[] = {{"user_rep1", Role::sales_rep}, {"user_rep2", Role::sales_rep},
+                                                   {"user_rep3", Role::sales_rep}, {"user_rep4", Role::sales_rep},
+                                                   {"user_csr", Role::csr},        {"user_m", Role::manager},
+                                                   {"user_x", Role::executive}};
     std::map<std::string, std::set<std::string>> everything;
     for (const auto& k : kKinds) {
         auto page = Asking::data(world.ask(k.list, "limit=200"));
-        for (std::size_t i = 0; i < page.root()["items"].size(); ++i) everything[k.name].insert(id_of(page.root()["items"].at(i), k));
+        for (std::size_t i = 0; i < page.root()["items"].size(); ++i)
+            everything[k.name].insert(id_of(page.root()["items"].at(i), k));
     }
     REQUIRE(everything["call"].size() == 16);
     REQUIRE(everything["task"].size() == 48);
@@ -63,11 +72,13 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
         std::map<std::string, std::set<std::string>> seen;
         for (const auto& k : kKinds) {
             auto page = Asking::data(world.ask(k.list, "limit=200", user, role));
-            for (std::size_t i = 0; i < page.root()["items"].size(); ++i) seen[k.name].insert(id_of(page.root()["items"].at(i), k));
+            for (std::size_t i = 0; i < page.root()["items"].size(); ++i)
+                seen[k.name].insert(id_of(page.root()["items"].at(i), k));
             CHECK(page.root()["total"].integer() == static_cast<std::int64_t>(seen[k.name].size()));
             CHECK((role == Role::sales_rep || seen[k.name] == everything[k.name]));
         }
-        CHECK(seen["call"].empty() == (user == "user_rep3" || user == "user_rep4"));  // one of them has appointments and tasks alone, the other nothing
+        CHECK(seen["call"].empty() ==
+              (user == "user_rep3" || user == "user_rep4"));  // one of them has appointments and tasks alone, the other nothing
         CHECK(seen["contact"].empty() == (user == "user_rep4"));
         // A list inside of a detail: its rows, and how many of them the list itself has of this.
         auto nested = [&](const Kind& outer, const std::string& id, const JsonView& detail) {
@@ -82,10 +93,13 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
                 for (std::size_t i = 0; i < value.size(); ++i) here.insert(id_of(value.at(i), inner));
                 std::set<std::string> there;
                 auto filter = std::string(outer.name) == "contact" ? "contact_card_id" : "lead_id";
-                auto page = Asking::data(world.ask(inner.list, std::string(inner.name) == "lead" ? "limit=200" : "limit=200&" + std::string(filter) + "=" + id, user, role));
+                auto page = Asking::data(world.ask(
+                    inner.list, std::string(inner.name) == "lead" ? "limit=200" : "limit=200&" + std::string(filter) + "=" + id,
+                    user, role));
                 for (std::size_t i = 0; i < page.root()["items"].size(); ++i) {
                     auto row = page.root()["items"].at(i);
-                    if (std::string(inner.name) != "lead" || row["contact_card_id"].string() == id) there.insert(id_of(row, inner));
+                    if (std::string(inner.name) != "lead" || row["contact_card_id"].string() == id)
+                        there.insert(id_of(row, inner));
                 }
                 CHECK(here == there);
             }
@@ -114,7 +128,8 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
                 CHECK(answer.status == (seen["call"].contains(id) ? 200 : 404));
                 CHECK_FALSE(others(answer.body));
             }
-        for (const auto& id : seen["contact"]) CHECK_FALSE(others(world.ask(reading<&Contacts::one>, "", user, role, "contact_id", id).body));
+        for (const auto& id : seen["contact"])
+            CHECK_FALSE(others(world.ask(reading<&Contacts::one>, "", user, role, "contact_id", id).body));
     }
 }
 
@@ -125,9 +140,13 @@ TEST_CASE("an appointment of a rep's counts the tasks that the rep sees", "[inte
         REQUIRE(page.root()["items"].size() > 0);
         for (std::size_t i = 0; i < page.root()["items"].size(); ++i) {
             auto row = page.root()["items"].at(i);
-            auto tasks = Asking::data(world.ask(reading<&Tasks::list>, "lead_id=" + std::string(*row["lead_id"].string()), user, Role::sales_rep));
+            auto tasks = Asking::data(
+                world.ask(reading<&Tasks::list>, "lead_id=" + std::string(*row["lead_id"].string()), user, Role::sales_rep));
             CHECK(row["pending_tasks_count"].integer() == tasks.root()["total"].integer());
-            CHECK(Asking::data(world.ask(reading<&Appointments::one>, "", user, Role::sales_rep, "appointment_id", std::string(*row["id"].string()))).root()["pending_tasks_count"].integer() == row["pending_tasks_count"].integer());
+            CHECK(Asking::data(world.ask(reading<&Appointments::one>, "", user, Role::sales_rep, "appointment_id",
+                                         std::string(*row["id"].string())))
+                      .root()["pending_tasks_count"]
+                      .integer() == row["pending_tasks_count"].integer());
         }
     }
 }

@@ -15,7 +15,8 @@ struct Asking : testkit::Database {
     explicit Asking(const char* rows) : Database("otto_query_service") { owner.execute(rows); }
 
     /// The answer's status, or that of the problem that it ended with, and its body.
-    http::Response ask(Read read, const std::string& query = "", const std::string& user = "user_m", identity::Role role = identity::Role::manager, std::string_view name = "", const std::string& id = "",
+    http::Response ask(Read read, const std::string& query = "", const std::string& user = "user_m",
+                       identity::Role role = identity::Role::manager, std::string_view name = "", const std::string& id = "",
                        const std::string& company = "org_a") const {
         http::Request request;
         request.query = query;

@@ -1,7 +1,7 @@
 // What becomes of a call: results both ways, in any order, and every fault of Shunya's and of the recording's.
 #include "rig.hpp"
-#include "testkit/database.hpp"
 #include "shunya-orchestrator/sql.hpp"
+#include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::shunya_orchestrator;
@@ -12,8 +12,10 @@ TEST_CASE("a silent Shunya: recording, transcript and analysis are had by asking
     rig.record({rig.recorded()});
     CHECK(rig.recording("status") == "pending");
     REQUIRE(rig.run());
-    CHECK(rig.recording("status || ' ' || format || ' ' || bytes || ' ' || duration || ' ' || object_key") == "stored wav 16 12 " + rig.company + "/calls/" + std::to_string(rig.call) + ".wav");
-    CHECK(rig.job("transcription", "job_type || ' ' || job_status || ' ' || shunya_job_id") == "csr_call running task_transcription");
+    CHECK(rig.recording("status || ' ' || format || ' ' || bytes || ' ' || duration || ' ' || object_key") ==
+          "stored wav 16 12 " + rig.company + "/calls/" + std::to_string(rig.call) + ".wav");
+    CHECK(rig.job("transcription", "job_type || ' ' || job_status || ' ' || shunya_job_id") ==
+          "csr_call running task_transcription");
     CHECK_FALSE(rig.run());  // it waits
     CHECK(rig.peer.seen.at(0).body.find("https://otto.example/media/") != std::string::npos);
     CHECK(rig.told("JobSubmitted") == 2);  // before it was posted, and with its id
@@ -32,7 +34,8 @@ TEST_CASE("a silent Shunya: recording, transcript and analysis are had by asking
     rig.due();
     REQUIRE(rig.run());
     CHECK(rig.job("analysis", "job_status || (processed_output_hash IS NOT NULL)") == "succeededtrue");
-    CHECK(rig.found("booking_status || ' ' || lead_quality || ' ' || (updated_at = created_at) || ' ' || (raw -> 'entities' ->> 'address')") == "booked hot true 1 A St");
+    CHECK(rig.found("booking_status || ' ' || lead_quality || ' ' || (updated_at = created_at) || ' ' || (raw -> 'entities' ->> "
+                    "'address')") == "booked hot true 1 A St");
     CHECK(rig.told("AnalysisCompleted") == 1);
     CHECK(rig.work() == "0");
     CHECK(rig.peer.accepted == 2);
@@ -42,14 +45,17 @@ TEST_CASE("what the outside said and the database refuses is not asked for again
     Rig rig;
     rig.record({rig.recorded()});
     REQUIRE(rig.run());
-    execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + rig.company + "' THEN RAISE EXCEPTION 'not this'; END IF; RETURN NEW; END $$;"
+    execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + rig.company +
+            "' THEN RAISE EXCEPTION 'not this'; END IF; RETURN NEW; END $$;"
             "CREATE TRIGGER refuse BEFORE INSERT ON call_transcripts FOR EACH ROW EXECUTE FUNCTION refuse()");
     rig.peer.now("transcription", "completed");
     rig.due();
     CHECK(rig.run());
     CHECK_FALSE(rig.run());
-    CHECK(value("SELECT (lease IS NULL AND due_at > now() + interval '5 minutes')::text AS v FROM work" + rig.at_work()) == "true");
-    CHECK(value("SELECT paused_why AS v FROM recorded_calls" + rig.where()) == "A step failed for a reason of Otto's own");  // what the database said is for the log
+    CHECK(value("SELECT (lease IS NULL AND due_at > now() + interval '5 minutes')::text AS v FROM work" + rig.at_work()) ==
+          "true");
+    CHECK(value("SELECT paused_why AS v FROM recorded_calls" + rig.where()) ==
+          "A step failed for a reason of Otto's own");  // what the database said is for the log
     execute("DROP TRIGGER refuse ON call_transcripts; DROP FUNCTION refuse()");
     rig.due();
     CHECK(rig.run());
@@ -61,9 +67,11 @@ TEST_CASE("an analysis that is written over a restored database is above what wa
     Rig rig;
     rig.record({rig.recorded()});
     rig.run();
-    rig.report(R"({"task_id": "task_transcription", "data": {"transcript_text": "hi"}})", "completed", "call.transcription.complete", "task_transcription");
+    rig.report(R"({"task_id": "task_transcription", "data": {"transcript_text": "hi"}})", "completed",
+               "call.transcription.complete", "task_transcription");
     auto version_of = [&](const std::string& status) {
-        rig.report(R"({"result": {"qualification": {"booking_status": ")" + status + R"("}}})", "completed", "call.analysis.complete");
+        rig.report(R"({"result": {"qualification": {"booking_status": ")" + status + R"("}}})", "completed",
+                   "call.analysis.complete");
         CHECK(rig.found("booking_status") == status);
         return std::stoll(rig.found("version"));
     };
@@ -81,14 +89,18 @@ TEST_CASE("what a later analysis says in another type empties nothing that was k
     rig.record({rig.recorded()});
     rig.run();
     rig.report(R"({"data": {"transcript_text": "hi"}})", "completed", "call.transcription.complete");
-    rig.report(R"({"data": {"qualification": {"booking_status": "booked", "qualification_status": "hot"}, "summary": {"summary": "A roof leaks."}, "objections": {"objections": [{"category_id": 1}]}}})");
-    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": ["booked"], "qualification_status": "warm"}, "summary": {"summary": {"text": "x"}}, "objections": true}})") ==
-          std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
+    rig.report(
+        R"({"data": {"qualification": {"booking_status": "booked", "qualification_status": "hot"}, "summary": {"summary": "A roof leaks."}, "objections": {"objections": [{"category_id": 1}]}}})");
+    CHECK(
+        rig.report(
+            R"({"data": {"qualification": {"booking_status": ["booked"], "qualification_status": "warm"}, "summary": {"summary": {"text": "x"}}, "objections": true}})") ==
+        std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
     CHECK(rig.found("booking_status || ' ' || lead_quality || ' ' || summary") == "booked warm A roof leaks.");
     CHECK(rig.found("objections -> 0 ->> 'key'") == "price_budget");
     CHECK(rig.found("'booking_status=[\"booked\"]' = ANY (unknown_values)") == "true");
     // Emptied is what was said to be nothing; and of a text that was cut in the middle of a letter all the rest is there.
-    rig.report(R"({"data": {"qualification": {"booking_status": null, "qualification_status": "warm"}, "summary": {"summary": "leaks \ud83d"}}})");
+    rig.report(
+        R"({"data": {"qualification": {"booking_status": null, "qualification_status": "warm"}, "summary": {"summary": "leaks \ud83d"}}})");
     CHECK(rig.found("(booking_status IS NULL)") == "true");
     CHECK(rig.found("summary") == "leaks \xEF\xBF\xBD");
 }
@@ -97,11 +109,17 @@ TEST_CASE("results by webhook are taken once; other content later is the newer a
     Rig rig;
     rig.record({rig.recorded()});
     rig.run();
-    CHECK(rig.report(R"({"task_id": "task_transcription", "data": {"transcript_text": "hi"}})", "completed", "call.transcription.complete", "task_transcription") == std::vector<std::string>{"TranscriptReady", "RowChanged"});
+    CHECK(rig.report(R"({"task_id": "task_transcription", "data": {"transcript_text": "hi"}})", "completed",
+                     "call.transcription.complete",
+                     "task_transcription") == std::vector<std::string>{"TranscriptReady", "RowChanged"});
     REQUIRE(rig.run());  // the analysis is posted at once
     CHECK(rig.job("analysis", "job_status") == "running");
-    auto result = [](const std::string& status, const std::string& more = "") { return R"({"task_id": "task_analysis", "timestamp": "t", "result": {)" + more + R"("qualification": {"booking_status": ")" + status + R"("}}})"; };
-    CHECK(rig.report(result("not_booked"), "completed", "", "task_analysis") == std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
+    auto result = [](const std::string& status, const std::string& more = "") {
+        return R"({"task_id": "task_analysis", "timestamp": "t", "result": {)" + more +
+               R"("qualification": {"booking_status": ")" + status + R"("}}})";
+    };
+    CHECK(rig.report(result("not_booked"), "completed", "", "task_analysis") ==
+          std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
     CHECK(rig.report(result("not_booked"), "completed", "", "task_analysis").empty());
     CHECK(rig.report(result("not_booked", R"("created_at": "later", )")).empty());
     CHECK(rig.report(result("not_booked", R"("key_that_nobody_reads": 1, )")).empty());  // nobody would see a difference
@@ -117,7 +135,8 @@ TEST_CASE("results by webhook are taken once; other content later is the newer a
     CHECK(rig.work() == "0");
     CHECK(rig.peer.accepted == 2);
     // After all that, a failure is too late.
-    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})", "failed", "call.analysis.failed").empty());
+    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})", "failed", "call.analysis.failed")
+              .empty());
     CHECK(rig.job("analysis", "job_status") == "succeeded");
 }
 
@@ -140,7 +159,8 @@ TEST_CASE("a webhook without the result has it fetched; one that is not understo
     rig.record({rig.recorded()});
     rig.run();
     rig.peer.now("transcription", "completed");
-    CHECK(rig.report(R"({"shunya_job_id": "task_transcription", "status": "completed"})", "completed", "", "task_transcription").empty());
+    CHECK(rig.report(R"({"shunya_job_id": "task_transcription", "status": "completed"})", "completed", "", "task_transcription")
+              .empty());
     REQUIRE(rig.run());
     CHECK(rig.job("transcription", "job_status") == "succeeded");
     rig.peer.now("analysis", "completed");
@@ -158,13 +178,17 @@ TEST_CASE("a job that fails is tried anew if Shunya says so, and its success cou
     rig.report(R"({"data": {"transcript_text": "x"}})", "completed", "call.transcription.complete");
     rig.run();
     auto key = rig.peer.seen.back().key;
-    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "message": "hm", "retryable": true}})", "failed", "call.analysis.failed").empty());
-    CHECK(rig.job("analysis", "job_status || retry_count || (next_retry_at > now()) || error_message") == "pending1truehm (ANALYSIS_FAILED)");
+    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "message": "hm", "retryable": true}})", "failed",
+                     "call.analysis.failed")
+              .empty());
+    CHECK(rig.job("analysis", "job_status || retry_count || (next_retry_at > now()) || error_message") ==
+          "pending1truehm (ANALYSIS_FAILED)");
     rig.due();
     REQUIRE(rig.run());
     CHECK(rig.peer.posts("analysis") == 2);
     CHECK(rig.peer.seen.back().key != key);
-    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "message": "no", "retryable": false}})", "failed", "call.analysis.failed") == std::vector<std::string>{"AnalysisFailed", "RowChanged"});
+    CHECK(rig.report(R"({"error": {"error_code": "ANALYSIS_FAILED", "message": "no", "retryable": false}})", "failed",
+                     "call.analysis.failed") == std::vector<std::string>{"AnalysisFailed", "RowChanged"});
     CHECK(rig.job("analysis", "job_status || (finished_at IS NOT NULL)") == "failedtrue");
     CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "booked"}}})").size() == 2);  // failed, then succeeded
     CHECK(rig.job("analysis", "job_status") == "succeeded");
@@ -209,16 +233,19 @@ TEST_CASE("what Shunya refuses for good is failed, with its reason; 500s and 429
     CHECK(rig.job("transcription", "job_status || retry_count || (posted_at IS NOT NULL)") == "pending1true");
     rig.due();
     rig.run();  // asked for, not there, posted again: 429
-    CHECK(rig.job("transcription", "job_status || retry_count || (posted_at IS NULL) || (next_retry_at > now())") == "pending2truetrue");
+    CHECK(rig.job("transcription", "job_status || retry_count || (posted_at IS NULL) || (next_retry_at > now())") ==
+          "pending2truetrue");
     rig.due();
     rig.run();
     CHECK(rig.job("transcription", "job_status || (error_message LIKE 'Shunya answered 400%')") == "failedtrue");
     CHECK(rig.told("AnalysisFailed") == 1);
     CHECK(rig.work() == "0");
-    CHECK(value("SELECT retry_analysis('" + rig.company + "', " + std::to_string(rig.call) + ") AS v") == "the failed step is posted again");
+    CHECK(value("SELECT retry_analysis('" + rig.company + "', " + std::to_string(rig.call) + ") AS v") ==
+          "the failed step is posted again");
     rig.run();
     CHECK(rig.job("transcription", "job_status") == "running");
-    CHECK(value("SELECT retry_analysis('" + rig.company + "', " + std::to_string(rig.call) + ") AS v") == "nothing was given up: nothing to do");
+    CHECK(value("SELECT retry_analysis('" + rig.company + "', " + std::to_string(rig.call) + ") AS v") ==
+          "nothing was given up: nothing to do");
 }
 
 TEST_CASE("a recording that is late, broken, or never comes", "[integration]") {
@@ -264,14 +291,17 @@ TEST_CASE("calls in any order, repeated, with and without a recording", "[integr
     std::vector<int> order{0, 1, 2, 3};
     do {
         Rig rig;
-        std::vector<calls::v1::CallRecorded> events{rig.recorded(1, "ringing", ""), rig.recorded(2, "completed", ""), rig.recorded(3, "completed", "https://rec.example/late.wav"), rig.recorded(4, "completed", "https://rec.example/late.wav")};
+        std::vector<calls::v1::CallRecorded> events{rig.recorded(1, "ringing", ""), rig.recorded(2, "completed", ""),
+                                                    rig.recorded(3, "completed", "https://rec.example/late.wav"),
+                                                    rig.recorded(4, "completed", "https://rec.example/late.wav")};
         events[3].set_lead_id("01890000-0000-7000-8000-0000000000ff");
         for (int i : order) {
             rig.record({events[static_cast<std::size_t>(i)]});
             rig.record({events[static_cast<std::size_t>(i)]});
         }
         CHECK(rig.work() == "1");
-        CHECK(value("SELECT version || lead_id::text || recording_url AS v FROM recorded_calls" + rig.where()) == "401890000-0000-7000-8000-0000000000ffhttps://rec.example/late.wav");
+        CHECK(value("SELECT version || lead_id::text || recording_url AS v FROM recorded_calls" + rig.where()) ==
+              "401890000-0000-7000-8000-0000000000ffhttps://rec.example/late.wav");
         CHECK(value("SELECT count(*)::text AS v FROM recordings" + rig.where()) == "1");
         execute("DELETE FROM work" + rig.at_work());
     } while (std::next_permutation(order.begin(), order.end()));
@@ -290,7 +320,10 @@ TEST_CASE("contradictions: a report that names one call's job and another call",
     rig.run();
     rig.call += 1;
     rig.report("{}", "completed", "", "task_transcription", Millis{0}, rt::Outcome::Kind::reject);
-    rig.report(R"({"data": {"qualification": {"booking_status": "booked"}}})", "completed", "call.analysis.complete", "", Millis{0}, rt::Outcome::Kind::ignored);  // not known here
+    rig.report(R"({"data": {"qualification": {"booking_status": "booked"}}})", "completed", "call.analysis.complete", "",
+               Millis{0}, rt::Outcome::Kind::ignored);  // not known here
 }
 
-TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") { CHECK(testkit::Database("otto_shunya_orchestrator").prepares_all(sql::all) == ""); }
+TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
+    CHECK(testkit::Database("otto_shunya_orchestrator").prepares_all(sql::all) == "");
+}

@@ -9,7 +9,9 @@ namespace {
 
 enum Stage { unknown, recorded, transcribing, transcribed, analysing, analysed };
 
-std::string result(const std::string& booking) { return R"({"data": {"qualification": {"booking_status": ")" + booking + R"(", "qualification_status": "hot"}}})"; }
+std::string result(const std::string& booking) {
+    return R"({"data": {"qualification": {"booking_status": ")" + booking + R"(", "qualification_status": "hot"}}})";
+}
 
 /// Brings one call of the rig so far, and no other one.
 void bring(Rig& rig, std::int64_t id, Stage stage) {
@@ -36,7 +38,10 @@ void finish(Rig& rig) {
     }
 }
 
-std::string of(const Rig& rig, std::int64_t id, const std::string& what) { return value("SELECT " + what + "::text AS v FROM recorded_calls WHERE company_id = '" + rig.company + "' AND call_id = " + std::to_string(id)); }
+std::string of(const Rig& rig, std::int64_t id, const std::string& what) {
+    return value("SELECT " + what + "::text AS v FROM recorded_calls WHERE company_id = '" + rig.company +
+                 "' AND call_id = " + std::to_string(id));
+}
 
 }  // namespace
 
@@ -54,7 +59,8 @@ TEST_CASE("wherever two rows of one call are on their way, what was begun is not
             // What was on its way under the old id comes now.
             rig.record({rig.recorded(4, "completed", "https://rec.example/2.wav", from), rig.recorded(9)});
             CHECK(of(rig, from, "folded_into") == std::to_string(into));
-            CHECK(value("SELECT count(*)::text AS v FROM work WHERE company_id = '" + rig.company + "' AND key = '" + std::to_string(from) + "'") == "0");
+            CHECK(value("SELECT count(*)::text AS v FROM work WHERE company_id = '" + rig.company + "' AND key = '" +
+                        std::to_string(from) + "'") == "0");
             finish(rig);
             CHECK(rig.work() == "0");
             CHECK(rig.found("booking_status") == "booked");
@@ -62,9 +68,11 @@ TEST_CASE("wherever two rows of one call are on their way, what was begun is not
             CHECK(rig.recording("status") == "stored");
             for (const std::string step : {"transcription", "analysis"}) {
                 INFO(step);
-                CHECK(rig.peer.posts(step) == std::max(1, begun(static_cast<Stage>(younger), step) + begun(static_cast<Stage>(older), step)));
+                CHECK(rig.peer.posts(step) ==
+                      std::max(1, begun(static_cast<Stage>(younger), step) + begun(static_cast<Stage>(older), step)));
             }
-            CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status IN ('pending', 'running')") == "0");
+            CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company +
+                        "' AND job_status IN ('pending', 'running')") == "0");
         }
 }
 
@@ -74,8 +82,14 @@ TEST_CASE("what Shunya sends for the call that went is the other one's", "[integ
     bring(rig, from, transcribing);
     rig.fold(from, into);
     CHECK(rig.job("transcription", "job_status || shunya_job_id") == "runningtask_transcription");
-    SECTION("by its id") { rig.report(R"({"data": {"transcript_text": "by id"}})", "completed", "call.transcription.complete", "", Millis{0}, rt::Outcome::Kind::done, from); }
-    SECTION("by its job") { rig.report(R"({"data": {"transcript_text": "by job"}})", "completed", "call.transcription.complete", "task_transcription", Millis{0}, rt::Outcome::Kind::done, from); }
+    SECTION("by its id") {
+        rig.report(R"({"data": {"transcript_text": "by id"}})", "completed", "call.transcription.complete", "", Millis{0},
+                   rt::Outcome::Kind::done, from);
+    }
+    SECTION("by its job") {
+        rig.report(R"({"data": {"transcript_text": "by job"}})", "completed", "call.transcription.complete", "task_transcription",
+                   Millis{0}, rt::Outcome::Kind::done, from);
+    }
     CHECK(value("SELECT count(*)::text AS v FROM call_transcripts" + rig.where()) == "1");
     REQUIRE(rig.run());
     CHECK(rig.peer.posts("analysis") == 1);
@@ -95,7 +109,8 @@ TEST_CASE("of two that were both begun, what the other one still says counts onl
     rig.fold(from, into);
     rig.report("{}", "failed", "call.transcription.failed", "", Millis{0}, rt::Outcome::Kind::ignored, from);
     CHECK(rig.job("transcription", "job_status") == "running");
-    rig.report(R"({"data": {"transcript_text": "the other one's"}})", "completed", "call.transcription.complete", "", Millis{0}, rt::Outcome::Kind::done, from);
+    rig.report(R"({"data": {"transcript_text": "the other one's"}})", "completed", "call.transcription.complete", "", Millis{0},
+               rt::Outcome::Kind::done, from);
     CHECK(value("SELECT transcript_text AS v FROM call_transcripts" + rig.where()) == "the other one's");
     rig.report(result("booked"), "completed", "call.analysis.complete");
     rig.report(result("not_booked"), "completed", "call.analysis.complete", "", Millis{5'000}, rt::Outcome::Kind::ignored, from);
@@ -107,10 +122,13 @@ TEST_CASE("people's corrections of either row stand, and what counts is told abo
     const auto into = rig.call, from = rig.call + 1;
     bring(rig, into, analysed);
     bring(rig, from, analysed);
-    execute("INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VALUES ('" + rig.company + "', " + std::to_string(from) + ", 'booking_status', 'not_booked', 'user_m')");
-    execute("UPDATE call_analyses SET version = 4102444800000 WHERE company_id = '" + rig.company + "' AND call_id = " + std::to_string(from));
+    execute("INSERT INTO analysis_corrections (company_id, call_id, field, value, user_id) VALUES ('" + rig.company + "', " +
+            std::to_string(from) + ", 'booking_status', 'not_booked', 'user_m')");
+    execute("UPDATE call_analyses SET version = 4102444800000 WHERE company_id = '" + rig.company +
+            "' AND call_id = " + std::to_string(from));
     CHECK(rig.fold(from, into) == std::vector<std::string>{"AnalysisCompleted", "RowChanged"});
-    CHECK(rig.found("booking_status || ' ' || version || ' ' || (machine_values ->> 'booking_status')") == "not_booked 4102444800001 booked");
+    CHECK(rig.found("booking_status || ' ' || version || ' ' || (machine_values ->> 'booking_status')") ==
+          "not_booked 4102444800001 booked");
 }
 
 TEST_CASE("of three rows that are one call, in whatever order it is told", "[integration]") {

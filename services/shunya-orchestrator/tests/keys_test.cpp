@@ -1,6 +1,7 @@
-// What a company's API key at CallRail decides: a refused one holds its recordings up, another one lets them go on; and what a manager may have tried again.
-#include "commands.hpp"
+// What a company's API key at CallRail decides: a refused one holds its recordings up, another one lets them go on; and what a
+// manager may have tried again.
 #include "keys.hpp"
+#include "commands.hpp"
 #include "rig.hpp"
 
 using namespace otto;
@@ -11,7 +12,13 @@ namespace {
 
 /// The directory says what key the company has now; `watch` is of one process.
 struct Directory {
-    explicit Directory(const Rig& r) : rig(r), watch([this] { return std::optional(std::map<CompanyId, std::string>{{CompanyId{rig.company}, mark()}}); }, [this] { return generation; }) {}
+    explicit Directory(const Rig& r)
+        : rig(r),
+          watch(
+              [this] {
+                  return std::optional(std::map<CompanyId, std::string>{{CompanyId{rig.company}, mark()}});
+              },
+              [this] { return generation; }) {}
     std::string mark() const { return key_mark({Secret(rig.api_key), rig.api_key.empty() ? "" : "ACC1", "", ""}); }
     void look() {
         pg::Connection db(World::shared().role, "watch");
@@ -63,7 +70,8 @@ TEST_CASE("a wrong API key holds all of the company's recordings up; the right o
     rig.record(calls);
     run_all(rig);
     CHECK(rig.fetched.size() == 3);  // two make it the key's matter, a third looks; the others do not ask
-    auto waiting = "SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'pending' AND attempts = 0 AND next_at > now() + interval '10 minutes'";
+    auto waiting = "SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company +
+                   "' AND status = 'pending' AND attempts = 0 AND next_at > now() + interval '10 minutes'";
     CHECK(value(waiting) == "5");
     CHECK(rig.state("state") == "paused");
     CHECK(rig.state("why") == "CallRail refuses the company's API key.");
@@ -84,11 +92,13 @@ TEST_CASE("a wrong API key holds all of the company's recordings up; the right o
         fresh.look();
     }
     run_all(rig);
-    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") == "5");
+    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") ==
+          "5");
     CHECK(rig.state("state") == "transcribing");
 }
 
-TEST_CASE("now and then one looks whether a refused key is let in after all, without using up an attempt or its time", "[integration]") {
+TEST_CASE("now and then one looks whether a refused key is let in after all, without using up an attempt or its time",
+          "[integration]") {
     Rig rig;
     rig.api_key = "not yet good";
     rig.recordings.push_back(refusal());
@@ -107,7 +117,8 @@ TEST_CASE("now and then one looks whether a refused key is let in after all, wit
     CHECK(rig.recording("status") == "stored");
 }
 
-TEST_CASE("one recording that is refused holds up no other of its company, and is given up after a day like one that never came", "[integration]") {
+TEST_CASE("one recording that is refused holds up no other of its company, and is given up after a day like one that never came",
+          "[integration]") {
     Rig rig;
     rig.api_key = "good";
     rig.place();
@@ -117,7 +128,8 @@ TEST_CASE("one recording that is refused holds up no other of its company, and i
     CHECK(rig.state("state") == "paused");  // as far as is known, all of the company's
     for (int i = 1; i < 4; ++i) rig.record({rig.recorded(3, "completed", "https://rec.example/1.wav", rig.call + i)});
     run_all(rig);
-    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") == "3");
+    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND status = 'stored'") ==
+          "3");
 
     rig.recordings.push_back(refusal());
     execute("UPDATE work SET due_at = now()" + rig.at_work());
@@ -182,14 +194,17 @@ TEST_CASE("a manager has tried again what failed, once", "[integration]") {
     rig.recordings.push_back(Never{"it is a web page", "Listen to it."});
     rig.record({rig.recorded()});
     run_all(rig);
-    CHECK(rig.state("cure") == "Listen to it. POST /api/v1/calls/" + std::to_string(rig.call) + "/analysis/retry (a manager) tries again.");
+    CHECK(rig.state("cure") ==
+          "Listen to it. POST /api/v1/calls/" + std::to_string(rig.call) + "/analysis/retry (a manager) tries again.");
     CHECK(retry(rig, rig.call, "org_another").status == 404);
     CHECK(retry(rig, 1).status == 404);
     auto answer = retry(rig, rig.call);
     CHECK(answer.status == 202);
-    CHECK(answer.body.find(R"("began":"the recording is fetched again","analysis_state":{"state":"waiting_for_recording")") != std::string::npos);
+    CHECK(answer.body.find(R"("began":"the recording is fetched again","analysis_state":{"state":"waiting_for_recording")") !=
+          std::string::npos);
     CHECK(retry(rig, rig.call).status == 409);  // it is under way
-    CHECK(value("SELECT string_agg(action || target, ',') AS v FROM audit_log WHERE company_id = '" + rig.company + "'") == "analysis.retry" + std::to_string(rig.call));
+    CHECK(value("SELECT string_agg(action || target, ',') AS v FROM audit_log WHERE company_id = '" + rig.company + "'") ==
+          "analysis.retry" + std::to_string(rig.call));
     rig.peer.refuse_posts = {400};
     run_all(rig);
     CHECK(rig.state("state") == "failed");
@@ -201,5 +216,7 @@ TEST_CASE("a manager has tried again what failed, once", "[integration]") {
 }
 
 TEST_CASE("no cure of a call's state holds SQL", "[integration]") {
-    CHECK(value("SELECT (pg_get_viewdef('analysis_states'::regclass) ~ 'psql|retry_analysis|FROM shunya_jobs WHERE')::text AS v") == "false");
+    CHECK(
+        value("SELECT (pg_get_viewdef('analysis_states'::regclass) ~ 'psql|retry_analysis|FROM shunya_jobs WHERE')::text AS v") ==
+        "false");
 }

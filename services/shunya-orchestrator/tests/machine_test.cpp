@@ -14,7 +14,10 @@ namespace {
 
 const Instant kNow = *parse_time("2026-11-21T12:00:00Z");
 
-ApiError api_error(ApiError::Kind kind, std::string code = "", std::optional<bool> retryable = {}, std::optional<Millis> after = {}) { return {kind, "why", std::move(code), retryable, after, 0}; }
+ApiError api_error(ApiError::Kind kind, std::string code = "", std::optional<bool> retryable = {},
+                   std::optional<Millis> after = {}) {
+    return {kind, "why", std::move(code), retryable, after, 0};
+}
 
 /// Every job that there can be, as far as decisions tell them apart.
 std::vector<std::optional<Job>> all_jobs() {
@@ -23,7 +26,8 @@ std::vector<std::optional<Job>> all_jobs() {
         for (bool posted : {false, true})
             for (bool reported : {false, true})
                 for (auto retry : {std::optional<Instant>{}, std::optional(kNow - seconds(1)), std::optional(kNow + seconds(7))})
-                    for (auto asked : {std::optional<Instant>{}, std::optional(kNow - seconds(10)), std::optional(kNow - hours(30))})
+                    for (auto asked :
+                         {std::optional<Instant>{}, std::optional(kNow - seconds(10)), std::optional(kNow - hours(30))})
                         for (int asks : {0, 1, 9}) {
                             Job j;
                             j.status = status;
@@ -44,7 +48,8 @@ TEST_CASE("the next step, in every state") {
     const auto jobs = all_jobs();
     std::size_t states = 0;
     std::set<Action> seen;
-    for (auto recording : {Recording::Status::pending, Recording::Status::stored, Recording::Status::unavailable, Recording::Status::manual_review})
+    for (auto recording : {Recording::Status::pending, Recording::Status::stored, Recording::Status::unavailable,
+                           Recording::Status::manual_review})
         for (const auto& t : jobs)
             for (const auto& a : jobs)
                 for (bool transcript : {false, true})
@@ -61,26 +66,33 @@ TEST_CASE("the next step, in every state") {
                         bool good = true;
                         const auto& job = s.job(next.step);
                         if (recording == Recording::Status::pending) good = next.action == Action::fetch_recording;
-                        if (recording == Recording::Status::unavailable || recording == Recording::Status::manual_review) good = next.action == Action::none;
+                        if (recording == Recording::Status::unavailable || recording == Recording::Status::manual_review)
+                            good = next.action == Action::none;
                         if (recording == Recording::Status::stored) {
                             good = next.action != Action::fetch_recording;
                             if (transcript && analysis) good = good && next.action == Action::none;
                             if (next.action == Action::post) {
-                                good = good && !s.has_result(next.step) && (!job || (job->status == JobStatus::pending && !job->posted_at));
+                                good = good && !s.has_result(next.step) &&
+                                       (!job || (job->status == JobStatus::pending && !job->posted_at));
                                 if (next.step == Step::analysis) good = good && transcript;
                             }
                             if (next.action == Action::ask) {
-                                good = good && !s.has_result(next.step) && job && !job->over() && (job->posted_at || job->status == JobStatus::running);
+                                good = good && !s.has_result(next.step) && job && !job->over() &&
+                                       (job->posted_at || job->status == JobStatus::running);
                                 // The last question comes when the time is over, if not before.
-                                if (job && job->started_at && !job->next_retry_at && !job->reported_at && job->status == JobStatus::running && job->asked_at.value_or(*job->posted_at) < *job->started_at + rules.give_up)
+                                if (job && job->started_at && !job->next_retry_at && !job->reported_at &&
+                                    job->status == JobStatus::running &&
+                                    job->asked_at.value_or(*job->posted_at) < *job->started_at + rules.give_up)
                                     good = good && next.at <= *job->started_at + rules.give_up;
                             }
                             // Nothing is left undone: a step without result, whose job is not over, is next.
-                            bool left = (!transcript && (!t || !t->over())) || (!analysis && transcript && (!a || !a->over())) || (!analysis && a && a->status == JobStatus::running);
+                            bool left = (!transcript && (!t || !t->over())) || (!analysis && transcript && (!a || !a->over())) ||
+                                        (!analysis && a && a->status == JobStatus::running);
                             good = good && left == (next.action != Action::none);
                         }
                         if (!good) {
-                            INFO("recording " << to_text(recording) << " transcript " << transcript << " analysis " << analysis << " action " << static_cast<int>(next.action) << " step " << to_text(next.step));
+                            INFO("recording " << to_text(recording) << " transcript " << transcript << " analysis " << analysis
+                                              << " action " << static_cast<int>(next.action) << " step " << to_text(next.step));
                             INFO((t ? to_text(t->status) : "no job") << " / " << (a ? to_text(a->status) : "no job"));
                             REQUIRE(good);
                         }
@@ -141,13 +153,17 @@ TEST_CASE("what asking and posting bring") {
     }
     SECTION("what was certainly not taken may be posted again at once") {
         auto j = fresh();
-        posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::busy, "RATE_LIMIT_EXCEEDED", true, Millis{90'000})}, kNow, rules);
+        posted(j, Step::transcription,
+               Reply<Accepted>{api_error(ApiError::Kind::busy, "RATE_LIMIT_EXCEEDED", true, Millis{90'000})}, kNow, rules);
         CHECK((!j.open() && j.status == JobStatus::pending && j.next_retry_at == kNow + seconds(90) && j.retries == 1));
         j = fresh();
         auto turn = posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::not_let_in)}, kNow, rules);
-        CHECK((!j.open() && j.status == JobStatus::pending && j.retries == 0 && turn.paused.find("OTTO_SHUNYA_TOKEN_SECRET") != std::string::npos));
+        CHECK((!j.open() && j.status == JobStatus::pending && j.retries == 0 &&
+               turn.paused.find("OTTO_SHUNYA_TOKEN_SECRET") != std::string::npos));
         j = fresh();
-        CHECK(posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::refused, "VALIDATION_ERROR", false)}, kNow, rules).gave_up);
+        CHECK(posted(j, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::refused, "VALIDATION_ERROR", false)}, kNow,
+                     rules)
+                  .gave_up);
         CHECK((j.status == JobStatus::failed && j.error == "why"));
     }
     SECTION("an analysis that Shunya has no transcript for yet is tried a few times") {
@@ -234,7 +250,8 @@ TEST_CASE("what asking and posting bring") {
 namespace {
 
 enum class Fault { none, lost_before, lost_after, broken_before, broken_after, busy, crash_before, crash_after, unasked };
-constexpr Fault kFaults[] = {Fault::none, Fault::lost_before, Fault::lost_after, Fault::broken_before, Fault::broken_after, Fault::busy, Fault::crash_before, Fault::crash_after, Fault::unasked};
+constexpr Fault kFaults[] = {Fault::none, Fault::lost_before,  Fault::lost_after,  Fault::broken_before, Fault::broken_after,
+                             Fault::busy, Fault::crash_before, Fault::crash_after, Fault::unasked};
 
 }  // namespace
 
@@ -260,21 +277,45 @@ TEST_CASE("no order of faults and crashes begins a job twice, and each ends") {
                 posting(job, Step::transcription, now, rules);  // committed
                 switch (fault) {
                     case Fault::none:
-                    case Fault::unasked: ++begun; posted(job, Step::transcription, Reply<Accepted>{Accepted{"t"}}, now, rules); break;
-                    case Fault::lost_before: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules); break;
-                    case Fault::lost_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules); break;
-                    case Fault::broken_before: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules); break;
-                    case Fault::broken_after: ++begun; posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules); break;
-                    case Fault::busy: posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::busy)}, now, rules); break;
-                    case Fault::crash_before: break;                // between the note and the request
-                    case Fault::crash_after: ++begun; break;        // between the answer and its note
+                    case Fault::unasked:
+                        ++begun;
+                        posted(job, Step::transcription, Reply<Accepted>{Accepted{"t"}}, now, rules);
+                        break;
+                    case Fault::lost_before:
+                        posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules);
+                        break;
+                    case Fault::lost_after:
+                        ++begun;
+                        posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::no_answer)}, now, rules);
+                        break;
+                    case Fault::broken_before:
+                        posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules);
+                        break;
+                    case Fault::broken_after:
+                        ++begun;
+                        posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::broken)}, now, rules);
+                        break;
+                    case Fault::busy:
+                        posted(job, Step::transcription, Reply<Accepted>{api_error(ApiError::Kind::busy)}, now, rules);
+                        break;
+                    case Fault::crash_before:
+                        break;  // between the note and the request
+                    case Fault::crash_after:
+                        ++begun;
+                        break;  // between the answer and its note
                 }
             } else {
                 REQUIRE(next.action == Action::ask);
-                Reply<JobState> truth = begun ? Reply<JobState>{JobState{true, Progress::running, "t", {}}} : Reply<JobState>{api_error(ApiError::Kind::not_found)};
+                Reply<JobState> truth = begun ? Reply<JobState>{JobState{true, Progress::running, "t", {}}}
+                                              : Reply<JobState>{api_error(ApiError::Kind::not_found)};
                 bool answered = fault == Fault::none || fault == Fault::crash_after;
                 if (fault == Fault::crash_before || fault == Fault::crash_after) continue;  // nothing was noted
-                told(job, answered ? truth : Reply<JobState>{api_error(fault == Fault::busy ? ApiError::Kind::busy : fault == Fault::broken_before || fault == Fault::broken_after ? ApiError::Kind::broken : ApiError::Kind::no_answer)},
+                told(job,
+                     answered ? truth
+                              : Reply<JobState>{api_error(fault == Fault::busy ? ApiError::Kind::busy
+                                                          : fault == Fault::broken_before || fault == Fault::broken_after
+                                                              ? ApiError::Kind::broken
+                                                              : ApiError::Kind::no_answer)},
                      now, rules);
             }
         }
@@ -304,11 +345,14 @@ TEST_CASE("neither an outage nor links that run out meanwhile count against a jo
     Job job;
     for (int link = 0; link < 10; ++link) {
         posting(job, Step::transcription, now, rules);
-        posted(job, Step::transcription, providers::shunya::ApiError{providers::shunya::ApiError::Kind::no_answer, "nobody answers", "", {}, {}, 0}, now, rules);
+        posted(job, Step::transcription,
+               providers::shunya::ApiError{providers::shunya::ApiError::Kind::no_answer, "nobody answers", "", {}, {}, 0}, now,
+               rules);
         now += std::chrono::hours(2);
     }
     CHECK(job.round > 5);
-    const providers::shunya::ApiError no{providers::shunya::ApiError::Kind::job_failed, "hm", "TRANSCRIPTION_FAILED", true, {}, 200};
+    const providers::shunya::ApiError no{
+        providers::shunya::ApiError::Kind::job_failed, "hm", "TRANSCRIPTION_FAILED", true, {}, 200};
     for (int failures = 1; failures < 5; ++failures) {
         INFO(failures);
         CHECK_FALSE(failed(job, no, now, rules).gave_up);

@@ -31,7 +31,9 @@ struct Fixture {
         REQUIRE(::mkdtemp(text));
         folder = text;
         store = providers::make_object_store("file:" + folder).value();
-        links = std::make_unique<providers::MediaLinks>(providers::MediaLinks::make("http://127.0.0.1:1", Secret("a key of more than thirty-two characters"), Secret()).value());
+        links = std::make_unique<providers::MediaLinks>(
+            providers::MediaLinks::make("http://127.0.0.1:1", Secret("a key of more than thirty-two characters"), Secret())
+                .value());
         add_media(*router, *store, *links, clock);
         server = std::make_unique<http::Server>(http::ServerOptions{}, router);
         REQUIRE(server->start());
@@ -50,7 +52,8 @@ struct Fixture {
         auto url = links->url("org_a", key, Millis{60'000}, clock);
         return url.substr(url.find("/media/"));
     }
-    http::Response get(const std::string& at, const std::vector<std::pair<std::string, std::string>>& headers = {}, http::Method method = http::Method::get) {
+    http::Response get(const std::string& at, const std::vector<std::pair<std::string, std::string>>& headers = {},
+                       http::Method method = http::Method::get) {
         http::ClientRequest r;
         r.method = method;
         r.url = "http://127.0.0.1:" + std::to_string(server->port()) + at;
@@ -80,7 +83,12 @@ TEST_CASE("media: a link gives the object, in parts too, to who has no token") {
     CHECK(head.headers.get("content-length") == "10");
     f.put("org_a/calls/18.wav", "sound");
     CHECK(f.get(f.path("org_a/calls/18.wav")).headers.get("content-type") == "audio/wav");
-    for (auto [name, type] : {std::pair{"20.m4a", "audio/mp4"}, {"20.ogg", "audio/ogg"}, {"20.webm", "audio/webm"}, {"20.flac", "audio/flac"}, {"20.x", "application/octet-stream"}, {"20", "application/octet-stream"}}) {
+    for (auto [name, type] : {std::pair{"20.m4a", "audio/mp4"},
+                              {"20.ogg", "audio/ogg"},
+                              {"20.webm", "audio/webm"},
+                              {"20.flac", "audio/flac"},
+                              {"20.x", "application/octet-stream"},
+                              {"20", "application/octet-stream"}}) {
         auto key = std::string("org_a/calls/") + name;
         f.put(key, "sound");
         CHECK(f.get(f.path(key)).headers.get("content-type") == type);
@@ -97,7 +105,8 @@ TEST_CASE("media: a link that is wrong or over, and an object that is gone, are 
     wrong.back() = wrong.back() == 'A' ? 'B' : 'A';
     f.store->remove("org_a/calls/19.mp3").value();
     std::vector<http::Response> answers;
-    for (const auto& at : {wrong, std::string("/media/x"), std::string("/media/."), f.path("org_a/calls/19.mp3")}) answers.push_back(f.get(at));
+    for (const auto& at : {wrong, std::string("/media/x"), std::string("/media/."), f.path("org_a/calls/19.mp3")})
+        answers.push_back(f.get(at));
     f.clock.pass(std::chrono::seconds(59));
     CHECK(f.get(good).status == 200);
     f.clock.pass(std::chrono::seconds(1));

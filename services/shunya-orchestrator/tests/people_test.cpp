@@ -26,7 +26,8 @@ std::string correct(const Rig& rig, const std::string& body) {
         context.tx().commit();
         return answer.body;
     } catch (const api::Refusal& refusal) {
-        return std::to_string(refusal.problem.status) + " " + (refusal.problem.fields.empty() ? "" : refusal.problem.fields[0].first);
+        return std::to_string(refusal.problem.status) + " " +
+               (refusal.problem.fields.empty() ? "" : refusal.problem.fields[0].first);
     }
 }
 
@@ -41,14 +42,20 @@ TEST_CASE("a person's word stands against later machine results, and the machine
     auto before = rig.told("AnalysisCompleted");
     auto answer = correct(rig, R"({"booking_status": "booked", "appointment_date": "2026-11-23T09:00:00"})");
     CHECK(answer.find(R"("booking_status":"booked")") != std::string::npos);
-    CHECK(answer.find(R"("field":"booking_status","value":"booked","machine_value":"not_booked","user_id":"user_m")") != std::string::npos);
+    CHECK(answer.find(R"("field":"booking_status","value":"booked","machine_value":"not_booked","user_id":"user_m")") !=
+          std::string::npos);
     CHECK(rig.found("machine_values ->> 'booking_status'") == "not_booked");
-    CHECK(rig.found("booking_status || (raw -> 'qualification' ->> 'booking_status') || (entities ->> 'appointment_date')") == "bookednot_booked2026-11-23T09:00:00");
+    CHECK(rig.found("booking_status || (raw -> 'qualification' ->> 'booking_status') || (entities ->> 'appointment_date')") ==
+          "bookednot_booked2026-11-23T09:00:00");
     CHECK(rig.told("AnalysisCompleted") == before + 1);
-    CHECK(value("SELECT field || coalesce(former_value, '-') || user_id AS v FROM analysis_corrections" + rig.where() + " AND field = 'booking_status'") == "booking_statusnot_bookeduser_m");
-    CHECK(value("SELECT action || target AS v FROM audit_log WHERE company_id = '" + rig.company + "'") == "analysis.correct" + std::to_string(rig.call));
-    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "service_not_offered", "qualification_status": "hot"}}})").size() == 2);
-    CHECK(rig.found("booking_status || lead_quality || (raw -> 'qualification' ->> 'booking_status')") == "bookedhotservice_not_offered");
+    CHECK(value("SELECT field || coalesce(former_value, '-') || user_id AS v FROM analysis_corrections" + rig.where() +
+                " AND field = 'booking_status'") == "booking_statusnot_bookeduser_m");
+    CHECK(value("SELECT action || target AS v FROM audit_log WHERE company_id = '" + rig.company + "'") ==
+          "analysis.correct" + std::to_string(rig.call));
+    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "service_not_offered", "qualification_status": "hot"}}})")
+              .size() == 2);
+    CHECK(rig.found("booking_status || lead_quality || (raw -> 'qualification' ->> 'booking_status')") ==
+          "bookedhotservice_not_offered");
     correct(rig, R"({"booking_status": null})");
     CHECK(rig.found("booking_status") == "");
 
@@ -69,6 +76,7 @@ TEST_CASE("a person may say what a call meant that no machine analysed", "[integ
     rig.run();
     correct(rig, R"({"booking_status": "booked"})");
     CHECK(rig.found("booking_status || provider") == "bookedperson");
-    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "not_booked", "qualification_status": "hot"}}})").size() == 2);
+    CHECK(rig.report(R"({"data": {"qualification": {"booking_status": "not_booked", "qualification_status": "hot"}}})").size() ==
+          2);
     CHECK(rig.found("booking_status || lead_quality || provider") == "bookedhotshunya");
 }

@@ -9,8 +9,9 @@ TEST_CASE("recording: pauses double from one second and end at the age at which 
     const Millis day{86'400'000};
     std::vector<Millis> pauses;
     for (int n = 1; n <= 12; ++n) pauses.push_back(*recording_pause(n, Millis{0}, day));
-    CHECK(pauses == std::vector<Millis>{Millis{1'000}, Millis{2'000}, Millis{4'000}, Millis{8'000}, Millis{16'000}, Millis{32'000}, Millis{64'000}, Millis{128'000}, Millis{256'000}, Millis{512'000}, Millis{900'000},
-                                        Millis{900'000}});
+    CHECK(pauses == std::vector<Millis>{Millis{1'000}, Millis{2'000}, Millis{4'000}, Millis{8'000}, Millis{16'000},
+                                        Millis{32'000}, Millis{64'000}, Millis{128'000}, Millis{256'000}, Millis{512'000},
+                                        Millis{900'000}, Millis{900'000}});
     CHECK(*recording_pause(1'000'000, Millis{0}, day) == Millis{900'000});
     CHECK(*recording_pause(9, day - Millis{1}, day) == Millis{1});  // the last question
     CHECK_FALSE(recording_pause(9, day, day).has_value());

@@ -31,9 +31,13 @@ struct World {
             made.owner = testkit::TestPostgres::shared().migrated_database();
             made.role = testkit::TestPostgres::as_role(made.owner, "otto_shunya_orchestrator");
             made.reader = testkit::TestPostgres::as_role(made.owner, "otto_query_service");
-            made.folder = (std::filesystem::temp_directory_path() / ("otto-orchestrator-" + Uuid::v7(system_clock().now()).to_string())).string();
+            made.folder =
+                (std::filesystem::temp_directory_path() / ("otto-orchestrator-" + Uuid::v7(system_clock().now()).to_string()))
+                    .string();
             made.store = providers::make_object_store("file:" + made.folder).value();
-            made.links = std::make_unique<providers::MediaLinks>(providers::MediaLinks::make("https://otto.example", Secret("0123456789abcdef0123456789abcdef"), Secret()).value());
+            made.links = std::make_unique<providers::MediaLinks>(
+                providers::MediaLinks::make("https://otto.example", Secret("0123456789abcdef0123456789abcdef"), Secret())
+                    .value());
             made.pool = std::make_unique<pg::Pool>(made.role, "test", 8, pg::SessionLimits{}, Millis{20'000});
             return made;
         }();
@@ -64,17 +68,25 @@ inline void execute(const std::string& sql) {
 /// A Shunya: accepts, remembers keys, answers questions, and can be made to fail.
 class Peer {
 public:
-    struct Seen { std::string what, key, body; };
-    std::set<std::string> begun_for;                           ///< calls' ids; what is asked of another one is not there
-    std::set<std::int64_t> broken_for;                         ///< calls for which every answer is a 500
+    struct Seen {
+        std::string what, key, body;
+    };
+    std::set<std::string> begun_for;    ///< calls' ids; what is asked of another one is not there
+    std::set<std::int64_t> broken_for;  ///< calls for which every answer is a 500
     Peer() {
         auto router = std::make_shared<http::Router>();
-        router->add(http::Method::post, "/api/v1/transcription/transcribe", [this](const http::Request& r) { return post("transcription", r); });
-        router->add(http::Method::post, "/api/v1/analysis/start/{id}", [this](const http::Request& r) { return post("analysis", r); });
-        router->add(http::Method::get, "/api/v1/transcription/status/{id}", [this](const http::Request& r) { return get("status transcription", r); });
-        router->add(http::Method::get, "/api/v1/analysis/status/{id}", [this](const http::Request& r) { return get("status analysis", r); });
-        router->add(http::Method::get, "/api/v1/transcription/transcript/{id}", [this](const http::Request& r) { return get("result transcription", r); });
-        router->add(http::Method::get, "/api/v1/analysis/complete/{id}", [this](const http::Request& r) { return get("result analysis", r); });
+        router->add(http::Method::post, "/api/v1/transcription/transcribe",
+                    [this](const http::Request& r) { return post("transcription", r); });
+        router->add(http::Method::post, "/api/v1/analysis/start/{id}",
+                    [this](const http::Request& r) { return post("analysis", r); });
+        router->add(http::Method::get, "/api/v1/transcription/status/{id}",
+                    [this](const http::Request& r) { return get("status transcription", r); });
+        router->add(http::Method::get, "/api/v1/analysis/status/{id}",
+                    [this](const http::Request& r) { return get("status analysis", r); });
+        router->add(http::Method::get, "/api/v1/transcription/transcript/{id}",
+                    [this](const http::Request& r) { return get("result transcription", r); });
+        router->add(http::Method::get, "/api/v1/analysis/complete/{id}",
+                    [this](const http::Request& r) { return get("result analysis", r); });
         server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
         server_->start().value();
     }
@@ -83,11 +95,12 @@ public:
 
     std::vector<Seen> seen;
     int accepted = 0;
-    std::map<std::string, std::string> state;                  ///< "transcription" → "processing", "completed"; absent: not known
+    std::map<std::string, std::string> state;  ///< "transcription" → "processing", "completed"; absent: not known
     std::string transcript = R"({"success": true, "transcript_text": "hello", "speaker_labels": []})";
-    std::string analysis = R"({"call_id": 1, "status": "completed", "qualification": {"booking_status": "booked", "qualification_status": "hot", "appointment_date": "2026-11-22T14:00:00"}, "entities": {"address": "1 A St"}})";
-    std::deque<int> refuse_posts;                              ///< status of the next posts, 0 = take it
-    std::function<void(bool before)> in_post;                  ///< while a post is being answered
+    std::string analysis =
+        R"({"call_id": 1, "status": "completed", "qualification": {"booking_status": "booked", "qualification_status": "hot", "appointment_date": "2026-11-22T14:00:00"}, "entities": {"address": "1 A St"}})";
+    std::deque<int> refuse_posts;              ///< status of the next posts, 0 = take it
+    std::function<void(bool before)> in_post;  ///< while a post is being answered
     std::mutex lock;
 
     int posts(const std::string& step) {
@@ -107,7 +120,8 @@ private:
             std::lock_guard guard(lock);
             seen.push_back({"post " + step, std::string(r.headers.get("Idempotency-Key")), r.body});
             auto body = JsonDocument::parse(r.body);
-            auto call = step == "analysis" ? std::string(r.param("id")) : std::to_string(body ? body->root()["call_id"].integer().value_or(0) : 0);
+            auto call = step == "analysis" ? std::string(r.param("id"))
+                                           : std::to_string(body ? body->root()["call_id"].integer().value_or(0) : 0);
             begun_for.insert(call);
             hook = in_post;
             if (broken_for.contains(std::stoll(call))) refuse = 500;
@@ -117,7 +131,8 @@ private:
             }
         }
         if (hook) hook(true);
-        http::Response answer = http::Response::json(refuse ? refuse : 200, R"({"success": true, "message": "", "task_id": "task_)" + step + "\"}");
+        http::Response answer =
+            http::Response::json(refuse ? refuse : 200, R"({"success": true, "message": "", "task_id": "task_)" + step + "\"}");
         if (!refuse) {
             std::lock_guard guard(lock);
             // The same key is begun once.
@@ -133,9 +148,15 @@ private:
         if (broken_for.contains(std::stoll(std::string(r.param("id"))))) return http::Response::json(500, "{}");
         auto step = what.substr(what.find(' ') + 1);
         auto found = state.find(step);
-        auto missing = [] { return http::Response::json(404, R"({"success": false, "error": {"error_code": "CALL_NOT_FOUND", "message": "not there", "retryable": false}})"); };
+        auto missing = [] {
+            return http::Response::json(
+                404,
+                R"({"success": false, "error": {"error_code": "CALL_NOT_FOUND", "message": "not there", "retryable": false}})");
+        };
         if (found == state.end() || (!begun_for.empty() && !begun_for.contains(std::string(r.param("id"))))) return missing();
-        if (what.starts_with("status")) return http::Response::json(200, R"({"success": true, "call_id": 1, "created_at": "x", "status": ")" + found->second + "\"}");
+        if (what.starts_with("status"))
+            return http::Response::json(
+                200, R"({"success": true, "call_id": 1, "created_at": "x", "status": ")" + found->second + "\"}");
         if (found->second != "completed") return missing();
         return http::Response::json(200, step == "transcription" ? transcript : analysis);
     }
@@ -176,7 +197,9 @@ private:
 
 /// A process that drives calls.
 struct Process {
-    Process(Driver::Outside outside, Driver::Options options, rt::QueueOptions how) : driver(std::move(outside), std::move(options)), queue(rt::work_of<&Driver::next>(std::string(kQueue), driver, how), 8) {}
+    Process(Driver::Outside outside, Driver::Options options, rt::QueueOptions how)
+        : driver(std::move(outside), std::move(options)),
+          queue(rt::work_of<&Driver::next>(std::string(kQueue), driver, how), 8) {}
     bool run_one(pg::Pool& pool) { return queue.run_one(pool); }
     void renew(pg::Connection& db) { queue.renew(db); }
     const Breaker& breaker() const { return driver.breaker(); }
@@ -204,9 +227,16 @@ public:
         clients_.push_back(std::make_unique<providers::shunya::Client>(o));
         how.lease = Millis{3'000};
         auto& w = World::shared();
-        return std::make_unique<Process>(Driver::Outside{*clients_.back(), [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
-                                                        [this](const CompanyId&) { return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""}) : std::nullopt; }, *w.store, *w.links},
-                                         options, how);
+        return std::make_unique<Process>(
+            Driver::Outside{
+                *clients_.back(),
+                [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
+                [this](const CompanyId&) {
+                    return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""})
+                                    : std::nullopt;
+                },
+                *w.store, *w.links},
+            options, how);
     }
 
     FetchOutcome fetch(const RecordingSource& s) {
@@ -225,7 +255,8 @@ public:
         return Fetched{std::move(file), bytes, hash, "wav", 12.4};
     }
 
-    calls::v1::CallRecorded recorded(std::int64_t version = 3, const std::string& status = "completed", const std::string& url = "https://rec.example/1.wav", std::int64_t id = 0) const {
+    calls::v1::CallRecorded recorded(std::int64_t version = 3, const std::string& status = "completed",
+                                     const std::string& url = "https://rec.example/1.wav", std::int64_t id = 0) const {
         calls::v1::CallRecorded m;
         m.set_company_id(company);
         m.set_phone("+16025550123");
@@ -258,8 +289,10 @@ public:
     }
 
     /// A webhook of Shunya's, as the router hands it over; what followed from it.
-    std::vector<std::string> report(const std::string& body, const std::string& status = "completed", const std::string& event = "call.analysis.complete", const std::string& job = "", Millis later = Millis{0},
-                                    rt::Outcome::Kind expected = rt::Outcome::Kind::done, std::int64_t id = 0) {
+    std::vector<std::string> report(const std::string& body, const std::string& status = "completed",
+                                    const std::string& event = "call.analysis.complete", const std::string& job = "",
+                                    Millis later = Millis{0}, rt::Outcome::Kind expected = rt::Outcome::Kind::done,
+                                    std::int64_t id = 0) {
         routed::v1::JobReported m;
         m.set_company_id(company);
         m.set_phone("+16025550123");
@@ -273,7 +306,9 @@ public:
         rt::Envelope meta;
         meta.id = EventId{Uuid::v7(system_clock().now())};
         rt::Sink sink("shunya-orchestrator");
-        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> out(sink, &meta);
+        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                analysis::v1::AnalysisFailed, changes::v1::RowChanged>
+            out(sink, &meta);
         auto outcome = Reports{Rules{}}.take({m, meta}, tx, out);
         CHECK(outcome.kind() == expected);
         if (!outcome.settled()) return {};
@@ -293,7 +328,9 @@ public:
         rt::Envelope meta;
         meta.id = EventId{Uuid::v7(system_clock().now())};
         rt::Sink sink("shunya-orchestrator");
-        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted, analysis::v1::AnalysisFailed, changes::v1::RowChanged> out(sink, &meta);
+        rt::Out<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
+                analysis::v1::AnalysisFailed, changes::v1::RowChanged>
+            out(sink, &meta);
         CHECK(Folds{Rules{}}.take({m, meta}, tx, out).settled());
         tx.commit();
         return types_of(sink);
@@ -311,26 +348,47 @@ public:
     /// As if all that it waits for had come to pass.
     void due() {
         execute("UPDATE work SET due_at = now(), lease = NULL, leased_until = NULL WHERE company_id = '" + company + "'");
-        execute("UPDATE shunya_jobs SET next_retry_at = NULL, asked_at = asked_at - interval '20 minutes', posted_at = posted_at - interval '20 minutes' WHERE company_id = '" + company + "'");
+        execute(
+            "UPDATE shunya_jobs SET next_retry_at = NULL, asked_at = asked_at - interval '20 minutes', posted_at = posted_at - "
+            "interval '20 minutes' WHERE company_id = '" +
+            company + "'");
         execute("UPDATE recordings SET next_at = NULL WHERE company_id = '" + company + "'");
     }
-    void steal_lease() const { execute("UPDATE work SET lease = gen_random_uuid(), leased_until = now(), due_at = now() WHERE company_id = '" + company + "'"); }
+    void steal_lease() const {
+        execute("UPDATE work SET lease = gen_random_uuid(), leased_until = now(), due_at = now() WHERE company_id = '" + company +
+                "'");
+    }
 
     std::string where() const { return " WHERE company_id = '" + company + "' AND call_id = " + std::to_string(call); }
-    std::string job(const std::string& step, const std::string& column) const { return value("SELECT " + column + "::text AS v FROM shunya_jobs" + where() + " AND step = '" + step + "'"); }
-    std::string recording(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM recordings" + where()); }
-    std::string found(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM call_analyses" + where()); }
+    std::string job(const std::string& step, const std::string& column) const {
+        return value("SELECT " + column + "::text AS v FROM shunya_jobs" + where() + " AND step = '" + step + "'");
+    }
+    std::string recording(const std::string& column) const {
+        return value("SELECT " + column + "::text AS v FROM recordings" + where());
+    }
+    std::string found(const std::string& column) const {
+        return value("SELECT " + column + "::text AS v FROM call_analyses" + where());
+    }
     int told(const std::string& type) const {
-        return std::stoi(value("SELECT count(*)::text AS v FROM outbox WHERE headers::text LIKE '%." + type + "\"%' AND key LIKE '" + company + "%'"));
+        return std::stoi(value("SELECT count(*)::text AS v FROM outbox WHERE headers::text LIKE '%." + type +
+                               "\"%' AND key LIKE '" + company + "%'"));
     }
     /// The call as lead-pipeline has it, with its card and lead; then its state can be asked for.
     void place() const {
-        execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company + "', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
-        execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company + "', '01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
-        execute("INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state, recording_url, ended_at) VALUES ('" + company +
-                "', " + std::to_string(call) + ", 'callrail', 'CAL" + std::to_string(call) + "', 'inbound', 'completed', false, true, '01890000-0000-7000-8000-000000000001', '01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
+        execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company +
+                "', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
+        execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company +
+                "', '01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
+        execute(
+            "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
+            "contact_card_id, lead_id, received_at, merge_state, recording_url, ended_at) VALUES ('" +
+            company + "', " + std::to_string(call) + ", 'callrail', 'CAL" + std::to_string(call) +
+            "', 'inbound', 'completed', false, true, '01890000-0000-7000-8000-000000000001', "
+            "'01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
     }
-    std::string state(const std::string& column) const { return value("SELECT " + column + "::text AS v FROM analysis_states" + where(), true, company); }
+    std::string state(const std::string& column) const {
+        return value("SELECT " + column + "::text AS v FROM analysis_states" + where(), true, company);
+    }
     std::string at_work() const { return " WHERE company_id = '" + company + "' AND key = '" + std::to_string(call) + "'"; }
     std::string work() const { return value("SELECT count(*)::text AS v FROM work" + at_work()); }
 
@@ -342,7 +400,7 @@ public:
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;
     bool profiles = true;
-    std::string api_key;                                       ///< the company's at CallRail
+    std::string api_key;  ///< the company's at CallRail
     std::function<void(const std::string& url)> before_fetch;
 
 private:

@@ -50,7 +50,8 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     Rig rig;
     std::vector<calls::v1::CallRecorded> events;
     constexpr int kCalls = 12;
-    for (int i = 0; i < kCalls; ++i) events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
+    for (int i = 0; i < kCalls; ++i)
+        events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
     rig.record(events);
     auto other = rig.make(rig.peer.address());
     std::vector<std::thread> threads;
@@ -64,7 +65,8 @@ TEST_CASE("several processes: each call is fetched and posted once", "[integrati
     CHECK(rig.peer.posts("transcription") == kCalls);
     CHECK(rig.peer.accepted == kCalls);
     CHECK(rig.fetched.size() == kCalls);
-    CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
+    CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company +
+                "' AND job_status = 'running'") == std::to_string(kCalls));
 }
 
 TEST_CASE("two orchestrators together ask for no more recordings of one CallRail account than it allows", "[integration]") {
@@ -77,7 +79,8 @@ TEST_CASE("two orchestrators together ask for no more recordings of one CallRail
     auto other = rig.make(rig.peer.address(), scarce);
     execute("DELETE FROM budgets");
     std::vector<calls::v1::CallRecorded> events;
-    for (int i = 0; i < kCalls; ++i) events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
+    for (int i = 0; i < kCalls; ++i)
+        events.push_back(rig.recorded(1, "completed", "https://rec.example/" + std::to_string(i), rig.call + i));
     rig.record(events);
     std::vector<std::thread> threads;
     for (auto* process : {rig.driver.get(), other.get(), rig.driver.get(), other.get()})
@@ -87,7 +90,8 @@ TEST_CASE("two orchestrators together ask for no more recordings of one CallRail
         });
     for (auto& t : threads) t.join();
     CHECK(rig.fetched.size() == kAllowed);
-    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company + "' AND error LIKE 'waits its turn%' AND next_at > now()") == std::to_string(kCalls - kAllowed));
+    CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + rig.company +
+                "' AND error LIKE 'waits its turn%' AND next_at > now()") == std::to_string(kCalls - kAllowed));
     // Half of the hour later half of it may be asked for again, whoever asks.
     execute("UPDATE budgets SET at = at - interval '30 minutes'");
     rig.driver = rig.make(rig.peer.address(), scarce);  // one that was told nothing yet
@@ -109,7 +113,8 @@ struct Crowd {
     explicit Crowd(rt::QueueOptions how = {}) {
         greedy.driver = greedy.make(greedy.peer.address(), {}, how);
         std::vector<calls::v1::CallRecorded> events;
-        for (int i = 0; i < 40; ++i) events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
+        for (int i = 0; i < 40; ++i)
+            events.push_back(greedy.recorded(1, "completed", "https://slow.example/" + std::to_string(i), greedy.call + i));
         greedy.record(events);
         greedy.before_fetch = [this](const std::string& url) {
             if (url.starts_with("https://slow.")) gate.pass();
@@ -137,7 +142,9 @@ TEST_CASE("a company with many calls whose recordings take their time leaves wor
     Crowd crowd;
     crowd.modest.record({crowd.modest.recorded()});
     std::thread other([&] {  // as a worker looks again
-        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30); !crowd.stored() && std::chrono::steady_clock::now() < end;) crowd.work();
+        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+             !crowd.stored() && std::chrono::steady_clock::now() < end;)
+            crowd.work();
     });
     other.join();
     CHECK(crowd.full);
@@ -147,7 +154,8 @@ TEST_CASE("a company with many calls whose recordings take their time leaves wor
     CHECK(crowd.greedy.fetched.size() == 41);
 }
 
-TEST_CASE("while a company has its share of the workers, not every one that is woken searches for others' calls", "[integration]") {
+TEST_CASE("while a company has its share of the workers, not every one that is woken searches for others' calls",
+          "[integration]") {
     rt::QueueOptions rarely;
     rarely.others_every = std::chrono::hours(1);
     Crowd crowd(rarely);
@@ -174,7 +182,8 @@ TEST_CASE("while Shunya is away for everybody, most calls do not even ask, and a
     run_all();
     CHECK(rig.peer.posts("transcription") == 6);  // five, and one that tried
     CHECK(rig.driver->breaker().standing(system_clock().now()) == 1);
-    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company + "' AND paused_why = 'Shunya cannot be reached'") == "6");
+    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company +
+                "' AND paused_why = 'Shunya cannot be reached'") == "6");
     auto asked = rig.peer.seen.size();
     rig.due();
     run_all();
@@ -183,8 +192,10 @@ TEST_CASE("while Shunya is away for everybody, most calls do not even ask, and a
     rig.driver = rig.make(rig.peer.address());
     rig.due();
     run_all();
-    CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "' AND job_status = 'running'") == std::to_string(kCalls));
-    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company + "' AND paused_since IS NOT NULL") == "0");
+    CHECK(value("SELECT count(*)::text AS v FROM shunya_jobs WHERE company_id = '" + rig.company +
+                "' AND job_status = 'running'") == std::to_string(kCalls));
+    CHECK(value("SELECT count(*)::text AS v FROM recorded_calls WHERE company_id = '" + rig.company +
+                "' AND paused_since IS NOT NULL") == "0");
 }
 
 TEST_CASE("calls for which Shunya answers 500 hold up nobody else's", "[integration]") {
@@ -200,7 +211,12 @@ TEST_CASE("calls for which Shunya answers 500 hold up nobody else's", "[integrat
     }
     run_all();
     CHECK(bad.driver->breaker().standing(system_clock().now()) > 0);  // as far as anybody knows, Shunya is away
-    auto steps = [&](const Rig& rig) { return value("SELECT string_agg(job_status || coalesce(' ' || error_message, ''), ', ') AS v FROM shunya_jobs WHERE company_id = '" + rig.company + "'"); };
+    auto steps = [&](const Rig& rig) {
+        return value(
+            "SELECT string_agg(job_status || coalesce(' ' || error_message, ''), ', ') AS v FROM shunya_jobs WHERE company_id = "
+            "'" +
+            rig.company + "'");
+    };
     good.record({good.recorded()});
     run_all();
     CHECK(steps(good) == "running");
@@ -212,7 +228,8 @@ TEST_CASE("calls for which Shunya answers 500 hold up nobody else's", "[integrat
     }
     bad.record({bad.recorded(3, "completed", "https://rec.example/1.wav", bad.call + 9)});
     run_all();
-    CHECK(value("SELECT job_status || coalesce(error_message, '') AS v FROM shunya_jobs WHERE company_id = '" + bad.company + "' AND call_id = " + std::to_string(bad.call + 9)) == "running");
+    CHECK(value("SELECT job_status || coalesce(error_message, '') AS v FROM shunya_jobs WHERE company_id = '" + bad.company +
+                "' AND call_id = " + std::to_string(bad.call + 9)) == "running");
     CHECK(steps(too).find("paused") == std::string::npos);
 }
 

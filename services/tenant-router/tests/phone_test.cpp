@@ -48,13 +48,16 @@ TEST_CASE("an owner is found by a number that was read the former way, and what 
     directory::Companies all{{"", "t", "", ring()}};
     know(all, "org_b", "+12025550102");
     auto now = system_clock().now();
-    for (auto tracking : {"+12025550102", "\u202a+12025550102\u202c", "+0012025550102", "202-555-0102 x45", "tel:+12025550102;ext=45", "(202)\u00a0555\u20110102", "\u0662\u0660\u0662\u0665\u0665\u0665\u0660\u0661\u0660\u0662"}) {
+    for (auto tracking :
+         {"+12025550102", "\u202a+12025550102\u202c", "+0012025550102", "202-555-0102 x45", "tel:+12025550102;ext=45",
+          "(202)\u00a0555\u20110102", "\u0662\u0660\u0662\u0665\u0665\u0665\u0660\u0661\u0660\u0662"}) {
         auto e = event(tracking, "\u202a+14805550100\u202c", false);
         INFO(tracking);
         CHECK(addressee_of(e).number() == "+12025550102");
         auto decision = route(e, all, {}, now);
         REQUIRE(std::holds_alternative<Held>(decision));
-        CHECK(std::get<Held>(decision).reason == "Tracking number +12025550102 belongs to another company than the one whose key signed");
+        CHECK(std::get<Held>(decision).reason ==
+              "Tracking number +12025550102 belongs to another company than the one whose key signed");
         auto out = tenant_router::handed_over<tenant_router::CallKind>(e, Owner{CompanyId{"org_b"}});
         CHECK(out.phone() == "+14805550100");
         CHECK(out.call().customer_phone() == "+14805550100");
@@ -64,8 +67,10 @@ TEST_CASE("an owner is found by a number that was read the former way, and what 
 }
 
 TEST_CASE("what was a number and is none any more goes on as the call's own") {
-    for (auto hidden : {"+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533", "+15555555555", "+11235550100", "+12025550"}) {
-        auto out = tenant_router::handed_over<tenant_router::CallKind>(event("+12025550101", hidden, true), Owner{CompanyId{"org_a"}});
+    for (auto hidden :
+         {"+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533", "+15555555555", "+11235550100", "+12025550"}) {
+        auto out =
+            tenant_router::handed_over<tenant_router::CallKind>(event("+12025550101", hidden, true), Owner{CompanyId{"org_a"}});
         INFO(hidden);
         CHECK(out.phone() == "c1");
         CHECK_FALSE(out.call().customer_phone_callable());
@@ -94,8 +99,12 @@ SELECT md5(n)::uuid, 'callrail', 'call.completed', 'r', 'c', n, 'open', '/', 'ap
         tx.each({name, text}, {}, [&](const pg::Fields& f) { out.push_back(f.text("v")); });
         return out;
     };
-    CHECK(texts("seen", "SELECT concat_ws(' ', company_id, e164, first_seen_at::date, last_seen_at::date) AS v FROM seen_numbers ORDER BY 1") ==
-          std::vector<std::string>{"org_a +12025550101 2026-01-01 2026-01-05", "org_a +12025550102 2026-01-01 2026-01-05", "org_b +12025550101 2026-01-01 2026-01-05"});
+    CHECK(texts("seen",
+                "SELECT concat_ws(' ', company_id, e164, first_seen_at::date, last_seen_at::date) AS v FROM seen_numbers ORDER "
+                "BY 1") == std::vector<std::string>{"org_a +12025550101 2026-01-01 2026-01-05",
+                                                    "org_a +12025550102 2026-01-01 2026-01-05",
+                                                    "org_b +12025550101 2026-01-01 2026-01-05"});
     CHECK(texts("held", "SELECT concat_ws(' ', number, coalesce(concerns[1], 'to be told')) AS v FROM held_events ORDER BY 1") ==
-          std::vector<std::string>{"+0012025550104 number:+0012025550104", "+12025550101 to be told", "+12025550103 number:+12025550103", "anonymous number:anonymous"});
+          std::vector<std::string>{"+0012025550104 number:+0012025550104", "+12025550101 to be told",
+                                   "+12025550103 number:+12025550103", "anonymous number:anonymous"});
 }

@@ -1,5 +1,5 @@
-#include "handlers.hpp"
 #include "routing.hpp"
+#include "handlers.hpp"
 
 #include "base/crypto.hpp"
 #include "otto/directory/v1/directory.pb.h"
@@ -19,7 +19,8 @@ struct Known {
     directory::Companies all{{"", "t", "", ring()}};
     otto::directory::v1::Standing standing = otto::directory::v1::STANDING_FINAL;
     std::string callrail_company;
-    void add(const std::string& id, std::int64_t version, const std::string& number, const std::string& key, std::optional<Instant> from = {}, const std::string& status = "active", std::optional<Instant> to = {}) {
+    void add(const std::string& id, std::int64_t version, const std::string& number, const std::string& key,
+             std::optional<Instant> from = {}, const std::string& status = "active", std::optional<Instant> to = {}) {
         otto::directory::v1::CompanyProfile m;
         m.set_company_id(id);
         m.set_version(version);
@@ -71,7 +72,9 @@ void began(pb::ProviderEvent& e, Instant at) {
     e.mutable_addressee()->set_at_us(to_micros(at));
 }
 
-std::string reason(const Decision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<Owner>(d).company.value(); }
+std::string reason(const Decision& d) {
+    return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<Owner>(d).company.value();
+}
 
 }  // namespace
 
@@ -79,16 +82,22 @@ TEST_CASE("who owns the number at the time of the call, and proves it, gets the 
     Known known;
     known.add("org_a", 1, "+12025550101", "key a");
     known.add("org_b", 1, "+12025550102", "");
-    auto decide = [&](const pb::ProviderEvent& e, std::vector<std::string> allowed = {}) { return reason(route(e, known.all, allowed, kNow)); };
+    auto decide = [&](const pb::ProviderEvent& e, std::vector<std::string> allowed = {}) {
+        return reason(route(e, known.all, allowed, kNow));
+    };
     CHECK(decide(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");
-    CHECK(decide(event("+12025550199", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");  // a pool number that is not registered yet
+    CHECK(decide(event("+12025550199", pb::VERDICT_AUTHENTIC, "org_a")) ==
+          "-> org_a");  // a pool number that is not registered yet
     CHECK(decide(event("", pb::VERDICT_AUTHENTIC, "org_a")) == "-> org_a");
-    CHECK(decide(event("+12025550102", pb::VERDICT_AUTHENTIC, "org_a")) == "Tracking number +12025550102 belongs to another company than the one whose key signed");
+    CHECK(decide(event("+12025550102", pb::VERDICT_AUTHENTIC, "org_a")) ==
+          "Tracking number +12025550102 belongs to another company than the one whose key signed");
     CHECK(decide(event("+12025550199", pb::VERDICT_OPEN, "")) == "No company found for tracking number +12025550199");
     CHECK(decide(event("", pb::VERDICT_OPEN, "")) == "The webhook names no tracking number and no company whose key proves it");
-    CHECK(decide(event("+12025550102", pb::VERDICT_OPEN, "")) == "The owner of tracking number +12025550102 has set no signing key");
+    CHECK(decide(event("+12025550102", pb::VERDICT_OPEN, "")) ==
+          "The owner of tracking number +12025550102 has set no signing key");
     CHECK(decide(event("+12025550102", pb::VERDICT_OPEN, ""), {"callrail"}) == "-> org_b");
-    CHECK(decide(event("+12025550101", pb::VERDICT_OPEN, "", "key a")) == "-> org_a");  // checked here, once there is an owner with a key
+    CHECK(decide(event("+12025550101", pb::VERDICT_OPEN, "", "key a")) ==
+          "-> org_a");  // checked here, once there is an owner with a key
     CHECK(decide(event("+12025550101", pb::VERDICT_OPEN, "", "other")).starts_with("The signature does not match"));
     CHECK(decide(event("+12025550101", pb::VERDICT_OPEN, "")).starts_with("The signature does not match"));
     auto odd = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
@@ -106,7 +115,8 @@ TEST_CASE("a number that changed hands: the owner at the start of the call count
     began(late, moved - std::chrono::hours(1));
     CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");  // nobody's then, its key proves it now
     known.add("org_a", 1, "+12025550101", "key a", {}, "active", moved);
-    CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) == "Tracking number +12025550101 belongs to another company than the one whose key signed");
+    CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) ==
+          "Tracking number +12025550101 belongs to another company than the one whose key signed");
     auto of_then = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
     began(of_then, moved - std::chrono::hours(1));
     CHECK(reason(route(of_then, known.all, {}, kNow)) == "-> org_a");
@@ -117,7 +127,8 @@ TEST_CASE("a number that changed hands: the owner at the start of the call count
     CHECK(reason(route(late, known.all, {}, kNow)) == "-> org_b");
     auto in_1970 = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
     began(in_1970, from_micros(20'261'129'000'000));
-    CHECK(reason(route(in_1970, known.all, {}, kNow)) == "Tracking number +12025550101 belongs to another company than the one whose key signed");  // it came now
+    CHECK(reason(route(in_1970, known.all, {}, kNow)) ==
+          "Tracking number +12025550101 belongs to another company than the one whose key signed");  // it came now
 }
 
 #pragma GCC diagnostic push
@@ -135,7 +146,8 @@ TEST_CASE("an event of a former version, which says whose it could be in its rep
     };
     auto decide = [&](const pb::ProviderEvent& e) { return reason(route(e, known.all, {}, kNow)); };
     CHECK(decide(former("+12025550101", pb::VERDICT_OPEN, "", "key a")) == "-> org_a");
-    CHECK(decide(former("+12025550102", pb::VERDICT_AUTHENTIC, "org_a", "")).starts_with("Tracking number +12025550102 belongs to another company"));
+    CHECK(decide(former("+12025550102", pb::VERDICT_AUTHENTIC, "org_a", ""))
+              .starts_with("Tracking number +12025550102 belongs to another company"));
     auto pool = former("+12025550199", pb::VERDICT_OPEN, "", "key a");
     CHECK(decide(pool) == "No company found for tracking number +12025550199");
     pool.mutable_call()->add_provider_company_ids("COMA");
@@ -147,7 +159,8 @@ TEST_CASE("an event of a former version, which says whose it could be in its rep
     CHECK(decide(claimed) == "invalid tenant_id or callrail_company_id mapping");
     claimed.mutable_call()->set_account_id("ACC");
     claimed.mutable_call()->set_started_at_us(7);
-    CHECK(directory::names_of("callrail", addressee_of(claimed)) == std::vector<std::string>{"callrail:ACC", "company:org_b", "callrail:COMA"});
+    CHECK(directory::names_of("callrail", addressee_of(claimed)) ==
+          std::vector<std::string>{"callrail:ACC", "company:org_b", "callrail:COMA"});
     CHECK(addressee_of(claimed).at_us() == 7);
     pb::ProviderEvent text;
     text.mutable_text()->set_tracking_number("(202) 555-0101");
@@ -168,7 +181,8 @@ TEST_CASE("an event is proven as its own provider signs, and one of a provider t
     known.add("org_a", 1, "+12025550101", "key a");
     auto e = event("+12025550101", pb::VERDICT_OPEN, "", "key a");
     CHECK(reason(route(e, known.all, {}, kNow)) == "-> org_a");
-    e.mutable_receipt()->set_provider("shunya");  // whose webhooks no company's key proves, however CallRail would have signed them
+    e.mutable_receipt()->set_provider(
+        "shunya");  // whose webhooks no company's key proves, however CallRail would have signed them
     CHECK(reason(route(e, known.all, {}, kNow)).ends_with("has set no signing key"));
     e.mutable_receipt()->set_provider("nobody");
     CHECK(reason(route(e, known.all, {}, kNow)) == "Not understood: a kind of event that this version does not route");
@@ -195,9 +209,12 @@ TEST_CASE("an owner without the provider's word holds up nobody's event: it is w
         known.add("org_b", 1, "+12025550101", "key b");
         known.add("org_c", 1, "+12025550101", "");
         CHECK(reason(route(event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a"), known.all, {}, kNow)) == "-> org_a");
-        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key b"), known.all, {}, kNow)) == "-> org_b");  // two owners: the one whose key proved
-        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key x"), known.all, {}, kNow)).starts_with("The signature does not match"));
-        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, ""), known.all, {"callrail"}, kNow)).starts_with("The signature does not match"));
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key b"), known.all, {}, kNow)) ==
+              "-> org_b");  // two owners: the one whose key proved
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, "", "key x"), known.all, {}, kNow))
+                  .starts_with("The signature does not match"));
+        CHECK(reason(route(event("+12025550101", pb::VERDICT_OPEN, ""), known.all, {"callrail"}, kNow))
+                  .starts_with("The signature does not match"));
     }
 }
 
@@ -237,18 +254,23 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     account.mutable_api_key()->set_column("callrail_api_key");
     account.mutable_api_key()->set_sealed(ring().seal(Secret("an api key"), seal_place("org_k", "callrail_api_key")));
     known.all.apply("org_k", m.SerializeAsString());
-    auto held = [&](const std::string& number) { return std::get<Held>(route(event(number, pb::VERDICT_OPEN, ""), known.all, {}, kNow)); };
+    auto held = [&](const std::string& number) {
+        return std::get<Held>(route(event(number, pb::VERDICT_OPEN, ""), known.all, {}, kNow));
+    };
     CHECK(held("+12025550101").reason.ends_with("has set no signing key"));
     CHECK(held("+12025550101").held_for.value() == "org_a");
-    CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail has given none for its API key");
+    CHECK(held("+12025550103").reason ==
+          "The owner of tracking number +12025550103 has no signing key: CallRail has given none for its API key");
     CHECK(held("+12025550103").cure.starts_with("Check the API key and the account id"));
     auto generation = known.all.generation();
     m.set_version(2);
     m.mutable_accounts(0)->set_problem("CallRail refuses the API key (CallRail answered 401).");
     m.mutable_accounts(0)->set_problem_cure("Set it again: POST /api/v1/company/set-callrail-api-key/{id}.");
     known.all.apply("org_k", m.SerializeAsString());
-    CHECK(held("+12025550103").reason == "The owner of tracking number +12025550103 has no signing key: CallRail refuses the API key (CallRail answered 401)");
-    CHECK(held("+12025550103").cure.starts_with("Set it again: POST /api/v1/company/set-callrail-api-key/{id}; or set the signing key itself"));
+    CHECK(held("+12025550103").reason ==
+          "The owner of tracking number +12025550103 has no signing key: CallRail refuses the API key (CallRail answered 401)");
+    CHECK(held("+12025550103")
+              .cure.starts_with("Set it again: POST /api/v1/company/set-callrail-api-key/{id}; or set the signing key itself"));
     // What waits is told its new reason.
     auto changed = known.all.changed_since(generation).names;
     REQUIRE(changed);
@@ -256,7 +278,8 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     CHECK(held("").cure.find("POST /api/v1/numbers") == std::string::npos);  // there is none to register
     CHECK(held("+12025550199").cure.find("POST /api/v1/numbers") != std::string::npos);
     for (const char* number : {"+12025550101", "+12025550103", "", "+12025550199"})
-        for (const char* word : {"SELECT", "company_numbers", "psql", "discard"}) CHECK(held(number).cure.find(word) == std::string::npos);
+        for (const char* word : {"SELECT", "company_numbers", "psql", "discard"})
+            CHECK(held(number).cure.find(word) == std::string::npos);
 }
 
 TEST_CASE("a text waits for its company until texts are recorded") {
@@ -282,14 +305,17 @@ TEST_CASE("a text waits for its company until texts are recorded") {
     CHECK(reason(route(e, known.all, {}, kNow)) == "No company found for tracking number +12025550199");
 }
 
-TEST_CASE("what a proven call says of its number is told once, until the directory shows it or the batch runs again", "[integration]") {
+TEST_CASE("what a proven call says of its number is told once, until the directory shows it or the batch runs again",
+          "[integration]") {
     testkit::Database database("otto_tenant_router");
     auto& db = database.service;
     using namespace otto::directory::v1;
     Known known;
     Router router(known.all, {});
-    auto call = [&](const std::string& number, bool final_proof, std::int64_t at_us, pb::Verdict verdict = pb::VERDICT_AUTHENTIC) {
-        auto e = tenant_router::handed_over<tenant_router::CallKind>(event(number, verdict, "org_a"), Owner{CompanyId{"org_a"}, final_proof, verdict == pb::VERDICT_UNSIGNED});
+    auto call = [&](const std::string& number, bool final_proof, std::int64_t at_us,
+                    pb::Verdict verdict = pb::VERDICT_AUTHENTIC) {
+        auto e = tenant_router::handed_over<tenant_router::CallKind>(
+            event(number, verdict, "org_a"), Owner{CompanyId{"org_a"}, final_proof, verdict == pb::VERDICT_UNSIGNED});
         e.mutable_receipt()->set_received_at_us(at_us);
         return e;
     };
@@ -328,7 +354,9 @@ TEST_CASE("what a proven call says of its number is told once, until the directo
     CHECK(told({call(number, true, now + 80 * minute)}, "final") == 0);
 }
 
-TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") { CHECK(testkit::Database("otto_tenant_router").prepares_all(sql::all) == ""); }
+TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
+    CHECK(testkit::Database("otto_tenant_router").prepares_all(sql::all) == "");
+}
 
 namespace {
 
@@ -346,7 +374,10 @@ pb::ProviderEvent report(const std::string& job, std::int64_t call, const std::s
     return e;
 }
 
-std::string reason(const JobDecision& d) { return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<JobOwner>(d).company.value() + " " + std::get<JobOwner>(d).phone; }
+std::string reason(const JobDecision& d) {
+    return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason
+                                           : "-> " + std::get<JobOwner>(d).company.value() + " " + std::get<JobOwner>(d).phone;
+}
 
 }  // namespace
 
@@ -358,12 +389,14 @@ TEST_CASE("a job's report goes to the company that submitted it, and to no other
     CHECK(names_of(report("j1", 7, "").job()) == std::vector<std::string>{"job:j1", "call:7"});
     CHECK(decide(report("j1", 0, "org_a"), {{a}, {}}) == "-> org_a +12025550100");
     CHECK(decide(report("j1", 0, ""), {{a}, {}}) == "-> org_a +12025550100");
-    CHECK(decide(report("j1", 7, "org_a"), {{}, {a}}) == "-> org_a +12025550100");  // the job's id is not on record yet, its call is
+    CHECK(decide(report("j1", 7, "org_a"), {{}, {a}}) ==
+          "-> org_a +12025550100");  // the job's id is not on record yet, its call is
     CHECK(decide(report("", 7, "org_a"), {{}, {a}}) == "-> org_a +12025550100");
     CHECK(decide(report("j1", 7, "org_a"), {{a}, {a}}) == "-> org_a +12025550100");
     CHECK(decide(report("j1", 7, "org_a"), {}) == "No job j1 is known");
     CHECK(decide(report("", 7, "org_a"), {}) == "No job of call 7 is known");
-    CHECK(decide(report("j1", 7, "org_b"), {{a}, {a}}) == "The job is another company's: j1 was not submitted for company_id org_b");
+    CHECK(decide(report("j1", 7, "org_b"), {{a}, {a}}) ==
+          "The job is another company's: j1 was not submitted for company_id org_b");
     CHECK(decide(report("j1", 7, "org_a"), {{a}, {b}}) == "The job j1 and its call belong to several companies");
     CHECK(decide(report("j1", 7, "org_a"), {{a, b}, {}}) == "The job j1 and its call belong to several companies");
     auto odd = report("j1", 7, "org_a");
@@ -379,7 +412,8 @@ TEST_CASE("a job's report goes to the company that submitted it, and to no other
     CHECK(decide(report("j1", 7, "org_a"), {{a}, {}}) == "The company is suspended");
 }
 
-TEST_CASE("a report that comes before its job is on record flows on once it is, in order of arrival, and costs nothing meanwhile", "[integration]") {
+TEST_CASE("a report that comes before its job is on record flows on once it is, in order of arrival, and costs nothing meanwhile",
+          "[integration]") {
     testkit::Database database("otto_tenant_router");
     auto &owner = database.owner, &db = database.service;
     Known known;
@@ -445,26 +479,38 @@ TEST_CASE("a report that comes before its job is on record flows on once it is, 
     submitted("j1", 7, "org_a");
     router.release(db);
     CHECK(texts(waiting) == Texts{"No job j9 is known"});
-    CHECK(texts("SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_causationid') AS t FROM outbox ORDER BY id") ==
-          Texts{meta_of("early1").id.value().to_string(), meta_of("early0").id.value().to_string(), meta_of("early2").id.value().to_string()});
+    CHECK(texts("SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_causationid') AS t FROM outbox "
+                "ORDER BY id") == Texts{meta_of("early1").id.value().to_string(), meta_of("early0").id.value().to_string(),
+                                        meta_of("early2").id.value().to_string()});
     CHECK(texts("SELECT DISTINCT key AS t FROM outbox") == Texts{"org_a:+12025550100"});
-    CHECK(arrives({report("j1", 7, "org_a"), report("j1", 0, "org_b")}, "late") == 1);  // known by now; the other one claims a company that it is not
-    CHECK(texts(waiting) == Texts{"No job j9 is known", "The job is another company's: j1 was not submitted for company_id org_b"});
+    CHECK(arrives({report("j1", 7, "org_a"), report("j1", 0, "org_b")}, "late") ==
+          1);  // known by now; the other one claims a company that it is not
+    CHECK(texts(waiting) ==
+          Texts{"No job j9 is known", "The job is another company's: j1 was not submitted for company_id org_b"});
     owner.execute("UPDATE held_events SET asked_at = now(), reason = 'to be told again' WHERE released_at IS NULL");
     router.release(db);
-    CHECK(texts("SELECT event_id::text AS t FROM held_events WHERE asked_at IS NOT NULL").empty());  // an operator who asks is answered
+    CHECK(texts("SELECT event_id::text AS t FROM held_events WHERE asked_at IS NOT NULL")
+              .empty());  // an operator who asks is answered
 }
 
-TEST_CASE("what waits on a company's account is counted once for all processes, by events and by bytes; the gauge goes with the job", "[integration]") {
+TEST_CASE(
+    "what waits on a company's account is counted once for all processes, by events and by bytes; the gauge goes with the job",
+    "[integration]") {
     testkit::Database database("otto_tenant_router");
     auto &owner = database.owner, &db = database.service;
     Known known;
-    owner.execute("INSERT INTO companies (id, name) VALUES ('org_few', 'F'), ('org_many', 'M'), ('org_large', 'L'), ('org_gone_on', 'G'); UPDATE directory_state SET dirty = false");
+    owner.execute(
+        "INSERT INTO companies (id, name) VALUES ('org_few', 'F'), ('org_many', 'M'), ('org_large', 'L'), ('org_gone_on', 'G'); "
+        "UPDATE directory_state SET dirty = false");
     int n = 0;
     auto hold = [&](const std::string& company, int events, int bytes) {
-        owner.execute("INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_for) SELECT md5('" + std::to_string(++n) +
-                      " ' || g)::uuid, 'callrail', 'call.completed', 'r', 'c', 'open', '/', '', '[]', convert_to(repeat('x', " + std::to_string(bytes) + "), 'UTF8'), '', now(), '" + company +
-                      "' FROM generate_series(1, " + std::to_string(events) + ") g");
+        owner.execute(
+            "INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, "
+            "signature_headers, raw_body, record, received_at, held_for) SELECT md5('" +
+            std::to_string(++n) +
+            " ' || g)::uuid, 'callrail', 'call.completed', 'r', 'c', 'open', '/', '', '[]', convert_to(repeat('x', " +
+            std::to_string(bytes) + "), 'UTF8'), '', now(), '" + company + "' FROM generate_series(1, " + std::to_string(events) +
+            ") g");
     };
     hold("org_few", 4, 10);
     hold("org_many", 5, 10);
@@ -475,8 +521,10 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
     auto limited = [&] {
         std::string out;
         auto tx = owner.begin(pg::Scope::none());
-        tx.each({"test.limited" + std::to_string(++n), "SELECT coalesce(string_agg(id || CASE WHEN dirty THEN ' told' ELSE '' END, ', ' ORDER BY id), '') AS t FROM companies JOIN directory_state d ON d.company_id = id WHERE held_limited"}, {},
-                [&](const pg::Fields& f) { out = f.text("t"); });
+        tx.each({"test.limited" + std::to_string(++n),
+                 "SELECT coalesce(string_agg(id || CASE WHEN dirty THEN ' told' ELSE '' END, ', ' ORDER BY id), '') AS t FROM "
+                 "companies JOIN directory_state d ON d.company_id = id WHERE held_limited"},
+                {}, [&](const pg::Fields& f) { out = f.text("t"); });
         tx.commit();
         return out;
     };
@@ -496,7 +544,7 @@ TEST_CASE("what waits on a company's account is counted once for all processes, 
         owner.execute("UPDATE held_events SET released_at = now() WHERE held_for = 'org_many'");
         router.count(db, gauges);
         CHECK(limited() == "org_large, org_many");  // not counted again so soon
-        gauges.clear();  // the job went to another process, and came back before it is time to count
+        gauges.clear();                             // the job went to another process, and came back before it is time to count
         CHECK(shown() == "");
         router.count(db, gauges);
         CHECK(shown() == "otto_held_events 61");
@@ -539,7 +587,9 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
     auto tried = [&] {
         owner.execute("UPDATE held_events SET reason = 'to be told again', held_at = now() - interval '1 hour'");
         router.release(db);
-        return texts("SELECT coalesce(number, '-') AS t FROM held_events WHERE reason <> 'to be told again' OR released_at IS NOT NULL ORDER BY 1");
+        return texts(
+            "SELECT coalesce(number, '-') AS t FROM held_events WHERE reason <> 'to be told again' OR released_at IS NOT NULL "
+            "ORDER BY 1");
     };
     using Texts = std::vector<std::string>;
     known.add("org_a", 1, "+12025550101", "key a");
@@ -547,9 +597,10 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
     holds("+12025550103", "");
     holds("", "", "org_c");
     holds("+12025550101", "org_x");  // a conflict
-    CHECK(texts("SELECT coalesce(held_for, '-') || ' ' || conflict AS t FROM held_events ORDER BY 1") == Texts{"- false", "- false", "- false", "org_x true"});
+    CHECK(texts("SELECT coalesce(held_for, '-') || ' ' || conflict AS t FROM held_events ORDER BY 1") ==
+          Texts{"- false", "- false", "- false", "org_x true"});
     owner.execute("UPDATE held_events SET concerns = NULL");  // of a version that did not know them
-    CHECK(tried().size() == 4);                              // a new router tries all
+    CHECK(tried().size() == 4);                               // a new router tries all
     CHECK(texts("SELECT count(*)::text AS t FROM held_events WHERE concerns IS NULL") == Texts{"0"});
     CHECK(tried().empty());
     known.add("org_z", 1, "+12025550199", "key z");
@@ -590,7 +641,8 @@ TEST_CASE("what a former version held is found by what it waits for, and goes on
     CHECK(database.value("SELECT key AS v FROM outbox") == "org_a:c1");
 }
 
-TEST_CASE("what is held is removed by age where it may be, each by an index of its own; what is proven and may yet go on stays", "[integration]") {
+TEST_CASE("what is held is removed by age where it may be, each by an index of its own; what is proven and may yet go on stays",
+          "[integration]") {
     testkit::Database database("otto_tenant_router");
     auto &owner = database.owner, &db = database.service;
     auto texts = [&, n = 0](pg::Connection& as, const std::string& sql) mutable {
@@ -600,13 +652,16 @@ TEST_CASE("what is held is removed by age where it may be, each by an index of i
         tx.commit();
         return out;
     };
-    owner.execute(R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
+    owner.execute(
+        R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
         SELECT gen_random_uuid(), 'callrail', kind, '', '', verdict, '', '', '[]', '', '', now() - age, now() - age, CASE WHEN released THEN now() - age END, conflict
           FROM (VALUES ('went on', 'authentic', true, false), ('open', 'open', false, false), ('conflict', 'authentic', false, true), ('text', 'authentic', false, false)) AS k (kind, verdict, released, conflict),
                (VALUES (interval '100 days'), (interval '1 day')) AS a (age))");
     auto left = [&](const char* only, const char* column) {
         auto tx = db.begin(pg::Scope::none());
-        tx.write({std::string("test.delete ") + only, "DELETE FROM held_events WHERE " + std::string(column) + " < now() - interval '30 days' AND (" + only + ")"}, {});
+        tx.write({std::string("test.delete ") + only,
+                  "DELETE FROM held_events WHERE " + std::string(column) + " < now() - interval '30 days' AND (" + only + ")"},
+                 {});
         tx.commit();
         return texts(owner, "SELECT kind AS t FROM held_events WHERE held_at < now() - interval '30 days' ORDER BY 1");
     };
@@ -615,16 +670,20 @@ TEST_CASE("what is held is removed by age where it may be, each by an index of i
     CHECK(left(kUnverified, "held_at") == Texts{"conflict", "text"});
     CHECK(left(kConflicts, "held_at") == Texts{"text"});
     CHECK(texts(owner, "SELECT count(*)::text AS t FROM held_events") == Texts{"5"});
-    owner.execute(R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
+    owner.execute(
+        R"(INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, signature_headers, raw_body, record, received_at, held_at, released_at, conflict)
         SELECT gen_random_uuid(), 'callrail', kind, '', '', verdict, '', '', '[]', '', '', now() - i * interval '1 hour', now() - i * interval '1 hour', CASE WHEN released THEN now() - i * interval '1 hour' END, conflict
           FROM (VALUES ('went on', 'authentic', true, false), ('open', 'open', false, false), ('conflict', 'authentic', false, true), ('text', 'authentic', false, false)) AS k (kind, verdict, released, conflict),
                generate_series(1, 1000) AS i)");
     owner.execute("ANALYZE held_events");
-    for (auto [only, column, index] : {std::tuple{kWentOn, "released_at", "held_events_released"}, {kUnverified, "held_at", "held_events_unverified"}, {kConflicts, "held_at", "held_events_conflicts"}}) {
+    for (auto [only, column, index] : {std::tuple{kWentOn, "released_at", "held_events_released"},
+                                       {kUnverified, "held_at", "held_events_unverified"},
+                                       {kConflicts, "held_at", "held_events_conflicts"}}) {
         std::string plan;
         auto tx = owner.begin(pg::Scope::none());
-        tx.each({std::string("test.plan ") + index, "EXPLAIN SELECT ctid FROM held_events WHERE " + std::string(column) + " < now() - interval '30 days' AND (" + only + ") LIMIT 10000"}, {},
-                [&](const pg::Fields& f) { plan += f.text("QUERY PLAN"); });
+        tx.each({std::string("test.plan ") + index, "EXPLAIN SELECT ctid FROM held_events WHERE " + std::string(column) +
+                                                        " < now() - interval '30 days' AND (" + only + ") LIMIT 10000"},
+                {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN"); });
         tx.commit();
         INFO(plan);
         CHECK(plan.find(index) != std::string::npos);

@@ -15,7 +15,9 @@ public:
     Args(int argc, char** argv, const std::string& known) {
         for (int i = 1; i < argc; ++i) {
             std::string name = argv[i];
-            if (!name.starts_with("--") || (" " + known + " ").find(" " + name.substr(2) + " ") == std::string::npos || i + 1 >= argc) fail("takes " + known + ", not '" + name + "'");
+            if (!name.starts_with("--") || (" " + known + " ").find(" " + name.substr(2) + " ") == std::string::npos ||
+                i + 1 >= argc)
+                fail("takes " + known + ", not '" + name + "'");
             values_[name.substr(2)].emplace_back(argv[++i]);
         }
     }
@@ -26,8 +28,12 @@ public:
     }
     const std::string& text(const std::string& name) const { return all(name).back(); }
     std::int64_t number(const std::string& name) const { return std::atoll(text(name).c_str()); }
-    std::int64_t number(const std::string& name, std::int64_t otherwise) const { return values_.contains(name) ? number(name) : otherwise; }
-    std::string text(const std::string& name, const std::string& otherwise) const { return values_.contains(name) ? text(name) : otherwise; }
+    std::int64_t number(const std::string& name, std::int64_t otherwise) const {
+        return values_.contains(name) ? number(name) : otherwise;
+    }
+    std::string text(const std::string& name, const std::string& otherwise) const {
+        return values_.contains(name) ? text(name) : otherwise;
+    }
 
 private:
     [[noreturn]] static void fail(const std::string& why) {

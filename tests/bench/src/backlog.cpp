@@ -1,5 +1,6 @@
-// Produces a backlog straight into a topic: what the ingress (otto.inbound) or tenant-router (otto.routed) would have put there, with the same bytes,
-// keys, headers and ids. Three reports of each call, in any order within --spread-s. --recorded 0: nothing that anybody would fetch and have analysed.
+// Produces a backlog straight into a topic: what the ingress (otto.inbound) or tenant-router (otto.routed) would have put there,
+// with the same bytes, keys, headers and ids. Three reports of each call, in any order within --spread-s. --recorded 0: nothing
+// that anybody would fetch and have analysed.
 #include <cstdio>
 
 #include "events/event.hpp"
@@ -13,11 +14,13 @@ int main(int argc, char** argv) {
     Args args(argc, argv, "brokers topic company seed calls numbers first-call first-number spread-s start-us recorded");
     auto companies = Company::of(args);
     auto seed = static_cast<std::uint64_t>(args.number("seed"));
-    auto first_call = static_cast<std::uint64_t>(args.number("first-call", 0)), first_number = static_cast<std::uint64_t>(args.number("first-number", 0));
+    auto first_call = static_cast<std::uint64_t>(args.number("first-call", 0)),
+         first_number = static_cast<std::uint64_t>(args.number("first-number", 0));
     bool recorded = args.number("recorded", 1) != 0;
     bool routed = args.text("topic") == "otto.routed";
     auto start = from_micros(args.number("start-us"));
-    auto due = backlog_of(seed + first_call, static_cast<std::uint64_t>(args.number("calls")), static_cast<std::uint64_t>(args.number("numbers")), args.number("spread-s", 30));
+    auto due = backlog_of(seed + first_call, static_cast<std::uint64_t>(args.number("calls")),
+                          static_cast<std::uint64_t>(args.number("numbers")), args.number("spread-s", 30));
 
     kafka::ProducerOptions options;
     options.brokers = args.text("brokers");
@@ -31,7 +34,8 @@ int main(int argc, char** argv) {
     std::atomic<std::size_t> failed{0};
     std::size_t bytes = 0;
     for (const auto& d : due) {
-        auto call = call_of(seed, first_call + d.call, first_number + d.number, companies, start + std::chrono::milliseconds(3 * d.call));
+        auto call =
+            call_of(seed, first_call + d.call, first_number + d.number, companies, start + std::chrono::milliseconds(3 * d.call));
         call.recorded = recorded;
         auto received = start + std::chrono::microseconds(d.at_us);
         auto event = event_of(call, d.stage, received);
@@ -65,5 +69,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%zu records were not taken\n", failed.load());
         return 1;
     }
-    std::printf("{\"events\": %zu, \"bytes_each\": %.0f}\n", due.size(), static_cast<double>(bytes) / static_cast<double>(due.size()));
+    std::printf("{\"events\": %zu, \"bytes_each\": %.0f}\n", due.size(),
+                static_cast<double>(bytes) / static_cast<double>(due.size()));
 }

@@ -1,4 +1,5 @@
-// The limit of everything that speaks HTTP here: Beast on one I/O thread, a coroutine a connection, reads the whole body and answers 200.
+// The limit of everything that speaks HTTP here: Beast on one I/O thread, a coroutine a connection, reads the whole body and
+// answers 200.
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

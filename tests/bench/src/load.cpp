@@ -22,8 +22,9 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{10};
 
-/// How often an open loop sends what is due and reads what is there, as wrk2 does. To wake up for each costs half a core of the two that the server is to have.
-/// What waits for it counts: latency is from when a request was due to when its answer has been read.
+/// How often an open loop sends what is due and reads what is there, as wrk2 does. To wake up for each costs half a core of the
+/// two that the server is to have. What waits for it counts: latency is from when a request was due to when its answer has been
+/// read.
 constexpr std::chrono::milliseconds kTick{1};
 
 int connected(int port) {
@@ -33,7 +34,8 @@ int connected(int port) {
     to.sin_port = htons(static_cast<std::uint16_t>(port));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int on = 1;
-    if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 || ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
+    if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 ||
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
         std::fprintf(stderr, "no connection to port %d: %s\n", port, std::strerror(errno));
         std::exit(1);
     }
@@ -53,7 +55,8 @@ std::optional<Head> head_of(std::string_view in) {
     h.body_at = end + 4;
     for (std::size_t at = 0; at < end;) {
         auto line = in.substr(at, in.find("\r\n", at) - at);
-        if (line.size() > 15 && ::strncasecmp(line.data(), "content-length:", 15) == 0) h.body = static_cast<std::size_t>(std::atoll(line.data() + 15));
+        if (line.size() > 15 && ::strncasecmp(line.data(), "content-length:", 15) == 0)
+            h.body = static_cast<std::size_t>(std::atoll(line.data() + 15));
         at += line.size() + 2;
     }
     return h;
@@ -82,7 +85,8 @@ double Histogram::at(double share) const {
     auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_) + 0.999999);
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < buckets_.size(); ++i)
-        if (seen += buckets_[i]; seen >= wanted && seen > 0) return std::min(max_ms(), static_cast<double>(((i % 128) + 1) << (i / 128)) / 1e3);
+        if (seen += buckets_[i]; seen >= wanted && seen > 0)
+            return std::min(max_ms(), static_cast<double>(((i % 128) + 1) << (i / 128)) / 1e3);
     return 0;
 }
 
@@ -103,12 +107,16 @@ std::vector<std::string> read_requests(const std::string& file) {
 
 std::string LoadResult::json() const {
     char text[400];
-    std::snprintf(text, sizeof text, R"({"requests": %lu, "seconds": %.3f, "requests_per_s": %.1f, "p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f, "p999_ms": %.3f, "max_ms": %.3f, "not_2xx": %lu, "errors": %lu})",
-                  done, seconds, static_cast<double>(done) / seconds, latency.at(.5), latency.at(.9), latency.at(.99), latency.at(.999), latency.max_ms(), not_2xx, errors);
+    std::snprintf(
+        text, sizeof text,
+        R"({"requests": %lu, "seconds": %.3f, "requests_per_s": %.1f, "p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f, "p999_ms": %.3f, "max_ms": %.3f, "not_2xx": %lu, "errors": %lu})",
+        done, seconds, static_cast<double>(done) / seconds, latency.at(.5), latency.at(.9), latency.at(.99), latency.at(.999),
+        latency.max_ms(), not_2xx, errors);
     return text;
 }
 
-LoadResult run_load(const LoadOptions& o, const std::function<const std::string&(std::uint64_t)>& request, const std::function<void(std::uint64_t, Steady::time_point)>& due) {
+LoadResult run_load(const LoadOptions& o, const std::function<const std::string&(std::uint64_t)>& request,
+                    const std::function<void(std::uint64_t, Steady::time_point)>& due) {
     int poller = ::epoll_create1(0);
     std::vector<std::unique_ptr<Connection>> connections;
     std::vector<Connection*> idle;
@@ -142,7 +150,10 @@ LoadResult run_load(const LoadOptions& o, const std::function<const std::string&
     const auto start = Steady::now();
     const auto end = start + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(o.seconds));
     std::uint64_t next = 0;
-    auto due_at = [&](std::uint64_t n) { return start + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(static_cast<double>(n) / o.rate)); };
+    auto due_at = [&](std::uint64_t n) {
+        return start +
+               std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(static_cast<double>(n) / o.rate));
+    };
     const auto all = o.rate > 0 ? static_cast<std::uint64_t>(o.rate * o.seconds) : ~0ULL;
     epoll_event events[256];
     std::vector<char> buffer(256 << 10);

@@ -31,20 +31,22 @@ std::vector<std::string> read_requests(const std::string& file);
 
 struct LoadOptions {
     int port = 0, connections = 1;
-    double rate = 0;        ///< requests a second, each due at its time whatever became of those before; 0 = closed loop
+    double rate = 0;  ///< requests a second, each due at its time whatever became of those before; 0 = closed loop
     double seconds = 1;
 };
 
 struct LoadResult {
-    Histogram latency;      ///< open loop: from when each was due; closed: from when it was sent
+    Histogram latency;  ///< open loop: from when each was due; closed: from when it was sent
     std::uint64_t done = 0, not_2xx = 0, errors = 0;
     double seconds = 0;
     /// One object; what every program of load prints.
     std::string json() const;
 };
 
-/// Sends what `request(n)` gives for n = 0, 1, 2, … `due` hears of each when it is due. Ends 10 s after the last at the latest; what has no answer by then is an error.
-LoadResult run_load(const LoadOptions&, const std::function<const std::string&(std::uint64_t)>& request, const std::function<void(std::uint64_t, Steady::time_point)>& due = {});
+/// Sends what `request(n)` gives for n = 0, 1, 2, … `due` hears of each when it is due. Ends 10 s after the last at the latest;
+/// what has no answer by then is an error.
+LoadResult run_load(const LoadOptions&, const std::function<const std::string&(std::uint64_t)>& request,
+                    const std::function<void(std::uint64_t, Steady::time_point)>& due = {});
 
 /// One blocking keep-alive connection. Ends the program if the server is gone.
 class Client {

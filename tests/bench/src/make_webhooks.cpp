@@ -14,10 +14,13 @@ int main(int argc, char** argv) {
     auto start = otto::from_micros(args.number("start-us"));
     std::ofstream out(args.text("out"), std::ios::binary);
     for (std::uint64_t n = first; n < first + count; ++n) {
-        auto call = call_of(seed, n, random_of(seed ^ 0xca11, n) % numbers, companies, start + std::chrono::milliseconds(n - first));
+        auto call =
+            call_of(seed, n, random_of(seed ^ 0xca11, n) % numbers, companies, start + std::chrono::milliseconds(n - first));
         auto body = body_of(call, Stage::completed);
-        std::string request = "POST " + path_of(Stage::completed) + " HTTP/1.1\r\nHost: otto.example\r\nUser-Agent: CallRail\r\nContent-Type: application/json\r\nSignature: " +
-                              signature_of(body, call.company->key) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+        std::string request =
+            "POST " + path_of(Stage::completed) +
+            " HTTP/1.1\r\nHost: otto.example\r\nUser-Agent: CallRail\r\nContent-Type: application/json\r\nSignature: " +
+            signature_of(body, call.company->key) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
         out << request.size() << '\n' << request;
     }
     out.flush();

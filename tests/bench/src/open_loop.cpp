@@ -1,4 +1,5 @@
-// Webhooks at a fixed rate, whatever becomes of them: the latency of each counts from when it was due, so a server that stalls pays for all who had to wait.
+// Webhooks at a fixed rate, whatever becomes of them: the latency of each counts from when it was due, so a server that stalls
+// pays for all who had to wait.
 #include <cstdio>
 
 #include "args.hpp"

@@ -1,6 +1,7 @@
-// The limit of lead-pipeline: the same rows (contact, lead, call, its alias, inbox, outbox) written by libpq alone, set-based and pipelined, one
-// transaction a batch. It reads nothing, decides nothing and knows no Kafka: ids and merged fields are made up, of the size that the service writes.
-// Same backlog, same batches of one partition as the service's lanes; outbox rows go with the next batch, as the service's do once Kafka has them.
+// The limit of lead-pipeline: the same rows (contact, lead, call, its alias, inbox, outbox) written by libpq alone, set-based and
+// pipelined, one transaction a batch. It reads nothing, decides nothing and knows no Kafka: ids and merged fields are made up, of
+// the size that the service writes. Same backlog, same batches of one partition as the service's lanes; outbox rows go with the
+// next batch, as the service's do once Kafka has them.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -47,14 +48,20 @@ private:
 struct Statement {
     const char *name, *sql;
 };
-constexpr Statement kInbox{"inbox", "INSERT INTO inbox (consumer, company_id, event_id) SELECT 'lead-pipeline', c, e FROM unnest($1::text[], $2::uuid[]) AS i (c, e) ORDER BY c, e ON CONFLICT DO NOTHING"};
-constexpr Statement kContacts{"contacts", R"(INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name, city, state, merge_state)
+constexpr Statement kInbox{"inbox",
+                           "INSERT INTO inbox (consumer, company_id, event_id) SELECT 'lead-pipeline', c, e FROM "
+                           "unnest($1::text[], $2::uuid[]) AS i (c, e) ORDER BY c, e ON CONFLICT DO NOTHING"};
+constexpr Statement kContacts{
+    "contacts", R"(INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name, city, state, merge_state)
  SELECT c, i, p, 'Kaylah', 'Mills', 'Phoenix', 'AZ', m FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS t (c, i, p, m) ORDER BY c, p
  ON CONFLICT (company_id, primary_phone) WHERE primary_phone IS NOT NULL DO NOTHING)"};
-constexpr Statement kLeads{"leads", R"(INSERT INTO leads AS l (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at)
+constexpr Statement kLeads{
+    "leads", R"(INSERT INTO leads AS l (company_id, id, contact_card_id, source, source_at, source_call, last_contacted_at)
  SELECT c, i, k, 'Google AdWords', a, s, a FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[]) AS t (c, i, k, a, s) ORDER BY c, i
  ON CONFLICT (company_id, id) DO UPDATE SET last_contacted_at = greatest(l.last_contacted_at, excluded.last_contacted_at), version = l.version + 1, updated_at = now())"};
-constexpr Statement kCalls{"calls", R"(INSERT INTO calls AS c (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration,
+constexpr Statement kCalls{
+    "calls",
+    R"(INSERT INTO calls AS c (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration,
  recording_url, started_at, contact_card_id, lead_id, source, campaign, received_at, merge_state, version, traceparent)
  SELECT company, id, 'callrail', provider_id, phone, tracking, 'inbound', status, false, true, 100, recording, started, contact, lead, 'Google AdWords', 'Google AdWords', started, state, 1, trace
  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::uuid[], $10::uuid[], $11::text[], $12::text[])
@@ -78,16 +85,25 @@ Uuid named(const std::string& name) {
 
 /// About as much as the service keeps of where each field comes from.
 const std::string& merge_state() {
-    static const std::string text = R"({"status":"completed","answered":true,"callable":true,"name":"Kaylah Mills","city":"Phoenix","state":"AZ","origins":")" + std::string(700, 'x') + "\"}";
+    static const std::string text =
+        R"({"status":"completed","answered":true,"callable":true,"name":"Kaylah Mills","city":"Phoenix","state":"AZ","origins":")" +
+        std::string(700, 'x') + "\"}";
     return text;
 }
 
 class Writer {
 public:
-    Writer(const std::string& url, const std::vector<Company>& companies, std::uint64_t seed, std::uint64_t first_call, std::uint64_t first_number, Instant start)
-        : conn_(PQconnectdb(url.c_str())), companies_(companies), seed_(seed), first_call_(first_call), first_number_(first_number), start_(start) {
+    Writer(const std::string& url, const std::vector<Company>& companies, std::uint64_t seed, std::uint64_t first_call,
+           std::uint64_t first_number, Instant start)
+        : conn_(PQconnectdb(url.c_str())),
+          companies_(companies),
+          seed_(seed),
+          first_call_(first_call),
+          first_number_(first_number),
+          start_(start) {
         if (PQstatus(conn_) != CONNECTION_OK) fail("connecting", PQerrorMessage(conn_));
-        for (const auto& s : {kInbox, kContacts, kLeads, kCalls, kAliases, kOutbox, kPublished}) PQclear(PQprepare(conn_, s.name, s.sql, 0, nullptr));
+        for (const auto& s : {kInbox, kContacts, kLeads, kCalls, kAliases, kOutbox, kPublished})
+            PQclear(PQprepare(conn_, s.name, s.sql, 0, nullptr));
         PQclear(PQprepare(conn_, "begin", "BEGIN", 0, nullptr));
         PQclear(PQprepare(conn_, "commit", "COMMIT", 0, nullptr));
         PQenterPipelineMode(conn_);
@@ -96,16 +112,29 @@ public:
 
     void batch(int partition, const Due* events, std::size_t count) {
         Array inbox_company, inbox_id;
-        struct Card { std::string company, phone; Uuid id; };
-        struct Lead { Uuid contact, id; Instant at; std::string call; };
-        std::map<std::string, Card> cards;               // by phone: a phone belongs to one company here
+        struct Card {
+            std::string company, phone;
+            Uuid id;
+        };
+        struct Lead {
+            Uuid contact, id;
+            Instant at;
+            std::string call;
+        };
+        std::map<std::string, Card> cards;  // by phone: a phone belongs to one company here
         std::map<std::string, Lead> leads;
-        struct Row { bench::Call call; std::string status; bool over = false; Uuid cause; };
+        struct Row {
+            bench::Call call;
+            std::string status;
+            bool over = false;
+            Uuid cause;
+        };
         std::map<std::int64_t, Row> calls;
         std::set<std::uint32_t> fresh;
         for (std::size_t i = 0; i < count; ++i) {
             const auto& d = events[i];
-            auto call = call_of(seed_, first_call_ + d.call, first_number_ + d.number, companies_, start_ + std::chrono::milliseconds(3 * d.call));
+            auto call = call_of(seed_, first_call_ + d.call, first_number_ + d.number, companies_,
+                                start_ + std::chrono::milliseconds(3 * d.call));
             auto id = named(call.resource_id + static_cast<char>('0' + static_cast<int>(d.stage)));
             inbox_company.add(call.company->id);
             inbox_id.add(id.to_string());
@@ -125,12 +154,14 @@ public:
         for (const auto& id : published_) deleted.add(id);
         if (!published_.empty()) send(kPublished.name, {deleted.done()});
         Array c1, c2, c3, c4;
-        for (const auto& [phone, card] : cards) c1.add(card.company), c2.add(card.id.to_string()), c3.add(phone), c4.add(std::string(200, 'x'));
+        for (const auto& [phone, card] : cards)
+            c1.add(card.company), c2.add(card.id.to_string()), c3.add(phone), c4.add(std::string(200, 'x'));
         if (!cards.empty()) send(kContacts.name, {c1.done(), c2.done(), c3.done(), c4.done()});
         Array l1, l2, l3, l4, l5;
         Outbox out;
         for (const auto& [phone, lead] : leads) {
-            l1.add(company_of(phone)), l2.add(lead.id.to_string()), l3.add(lead.contact.to_string()), l4.add(to_rfc3339(lead.at)), l5.add(lead.call);
+            l1.add(company_of(phone)), l2.add(lead.id.to_string()), l3.add(lead.contact.to_string()), l4.add(to_rfc3339(lead.at)),
+                l5.add(lead.call);
             changed(out, company_of(phone), "lead", lead.id.to_string(), lead.contact);
             changed(out, company_of(phone), "contact", lead.contact.to_string(), lead.id);
         }
@@ -139,8 +170,20 @@ public:
         for (const auto& [id, row] : calls) {
             const auto& call = row.call;
             auto contact = named(call.customer).to_string(), lead = named(call.customer + " lead").to_string();
-            auto number = std::to_string(id), recording = row.over ? "https://app.callrail.com/calls/" + number + "/recording/redirect?access_key=aaaaccccddddeeee" : std::string();
-            const std::string_view values[12] = {call.company->id, number, call.resource_id, call.customer, call.company->tracking, row.status, recording, "", contact, lead, merge_state(),
+            auto number = std::to_string(id), recording = row.over ? "https://app.callrail.com/calls/" + number +
+                                                                         "/recording/redirect?access_key=aaaaccccddddeeee"
+                                                                   : std::string();
+            const std::string_view values[12] = {call.company->id,
+                                                 number,
+                                                 call.resource_id,
+                                                 call.customer,
+                                                 call.company->tracking,
+                                                 row.status,
+                                                 recording,
+                                                 "",
+                                                 contact,
+                                                 lead,
+                                                 merge_state(),
                                                  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
             auto started = to_rfc3339(call.started);
             for (int i = 0; i < 12; ++i) a[i].add(i == 7 ? std::string_view(started) : values[i]);
@@ -149,7 +192,8 @@ public:
             recorded(out, row.call, row.status, contact, lead, recording, row.cause);
             changed(out, call.company->id, "call", number, row.cause);
         }
-        send(kCalls.name, {a[0].done(), a[1].done(), a[2].done(), a[3].done(), a[4].done(), a[5].done(), a[6].done(), a[7].done(), a[8].done(), a[9].done(), a[10].done(), a[11].done()});
+        send(kCalls.name, {a[0].done(), a[1].done(), a[2].done(), a[3].done(), a[4].done(), a[5].done(), a[6].done(), a[7].done(),
+                           a[8].done(), a[9].done(), a[10].done(), a[11].done()});
         if (!fresh.empty()) send(kAliases.name, {s1.done(), s2.done(), s3.done()});
         auto number = std::to_string(partition);
         send(kOutbox.name, {number.c_str(), out.topic.done(), out.key.done(), out.value.done(), out.headers.done()}, true);
@@ -159,9 +203,13 @@ public:
     }
 
 private:
-    struct Outbox { Array topic, key, value, headers; };
+    struct Outbox {
+        Array topic, key, value, headers;
+    };
 
-    const std::string& company_of(const std::string& phone) { return companies_[(std::stoull(phone.substr(5)) - 2'000'000) % companies_.size()].id; }
+    const std::string& company_of(const std::string& phone) {
+        return companies_[(std::stoull(phone.substr(5)) - 2'000'000) % companies_.size()].id;
+    }
 
     void emit(Outbox& out, const google::protobuf::Message& m, const Uuid& cause) {
         events::Meta meta;
@@ -174,7 +222,8 @@ private:
         JsonWriter headers;
         headers.begin_array();
         for (const auto& [name, value] : wire.headers) headers.begin_array().value(name).value(value).end_array();
-        out.topic.add(wire.topic), out.key.add(wire.key), out.value.add("\\x" + hex_encode(wire.value)), out.headers.add(headers.end_array().take());
+        out.topic.add(wire.topic), out.key.add(wire.key), out.value.add("\\x" + hex_encode(wire.value)),
+            out.headers.add(headers.end_array().take());
     }
     void changed(Outbox& out, const std::string& company, const char* kind, const std::string& id, const Uuid& cause) {
         changes::v1::RowChanged m;
@@ -184,7 +233,8 @@ private:
         m.set_version(1);
         emit(out, m, cause);
     }
-    void recorded(Outbox& out, const bench::Call& c, const std::string& status, const std::string& contact, const std::string& lead, const std::string& recording, const Uuid& cause) {
+    void recorded(Outbox& out, const bench::Call& c, const std::string& status, const std::string& contact,
+                  const std::string& lead, const std::string& recording, const Uuid& cause) {
         calls::v1::CallRecorded m;
         m.set_company_id(c.company->id);
         m.set_phone(c.customer);
@@ -205,7 +255,8 @@ private:
         emit(out, m, cause);
     }
     void send(const char* name, std::vector<const char*> values, bool ids = false) {
-        if (!PQsendQueryPrepared(conn_, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0)) fail(name, PQerrorMessage(conn_));
+        if (!PQsendQueryPrepared(conn_, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0))
+            fail(name, PQerrorMessage(conn_));
         expected_.push_back({name, ids});
     }
     std::vector<std::string> finish() {
@@ -213,7 +264,8 @@ private:
         for (const auto& [name, wanted] : expected_) {
             PGresult* r = nullptr;
             while ((r = PQgetResult(conn_))) {
-                if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) fail(name, PQresultErrorMessage(r));
+                if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+                    fail(name, PQresultErrorMessage(r));
                 if (wanted)
                     for (int i = 0; i < PQntuples(r); ++i) ids.emplace_back(PQgetvalue(r, i, 0));
                 PQclear(r);
@@ -241,16 +293,20 @@ int main(int argc, char** argv) {
     Args args(argc, argv, "url company seed calls numbers first-call first-number spread-s start-us connections batch");
     auto companies = Company::of(args);
     auto seed = static_cast<std::uint64_t>(args.number("seed"));
-    auto first_call = static_cast<std::uint64_t>(args.number("first-call", 0)), first_number = static_cast<std::uint64_t>(args.number("first-number", 0));
+    auto first_call = static_cast<std::uint64_t>(args.number("first-call", 0)),
+         first_number = static_cast<std::uint64_t>(args.number("first-number", 0));
     auto start = from_micros(args.number("start-us"));
-    auto due = backlog_of(seed + first_call, static_cast<std::uint64_t>(args.number("calls")), static_cast<std::uint64_t>(args.number("numbers")), args.number("spread-s", 30));
+    auto due = backlog_of(seed + first_call, static_cast<std::uint64_t>(args.number("calls")),
+                          static_cast<std::uint64_t>(args.number("numbers")), args.number("spread-s", 30));
     constexpr std::size_t kPartitions = 12;
     std::vector<std::vector<Due>> partitions(kPartitions);
     for (const auto& d : due) partitions[random_of(7, first_number + d.number) % kPartitions].push_back(d);
-    auto connections = static_cast<std::size_t>(args.number("connections")), most = static_cast<std::size_t>(args.number("batch"));
+    auto connections = static_cast<std::size_t>(args.number("connections")),
+         most = static_cast<std::size_t>(args.number("batch"));
 
     std::vector<std::unique_ptr<Writer>> writers;
-    for (std::size_t c = 0; c < connections; ++c) writers.push_back(std::make_unique<Writer>(args.text("url"), companies, seed, first_call, first_number, start));
+    for (std::size_t c = 0; c < connections; ++c)
+        writers.push_back(std::make_unique<Writer>(args.text("url"), companies, seed, first_call, first_number, start));
     auto began = std::chrono::steady_clock::now();
     std::vector<std::thread> threads;
     for (std::size_t c = 0; c < connections; ++c)
@@ -269,5 +325,6 @@ int main(int argc, char** argv) {
         });
     for (auto& t : threads) t.join();
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    std::printf("{\"events\": %zu, \"seconds\": %.6f, \"events_per_s\": %.1f}\n", due.size(), took.count(), static_cast<double>(due.size()) / took.count());
+    std::printf("{\"events\": %zu, \"seconds\": %.6f, \"events_per_s\": %.1f}\n", due.size(), took.count(),
+                static_cast<double>(due.size()) / took.count());
 }

@@ -1,4 +1,5 @@
-// Dashboards' reads, closed loop: each connection asks again as soon as it is answered. --target PATH and --token, as often as wanted, go in turn and in pairs.
+// Dashboards' reads, closed loop: each connection asks again as soon as it is answered. --target PATH and --token, as often as
+// wanted, go in turn and in pairs.
 #include <cstdio>
 
 #include "args.hpp"
@@ -11,7 +12,8 @@ int main(int argc, char** argv) {
     const auto& tokens = args.all("token");
     std::vector<std::string> requests;
     for (std::size_t i = 0; i < std::max(targets.size(), tokens.size()); ++i)
-        requests.push_back("GET " + targets[i % targets.size()] + " HTTP/1.1\r\nHost: otto.example\r\nAuthorization: Bearer " + tokens[i % tokens.size()] + "\r\n\r\n");
+        requests.push_back("GET " + targets[i % targets.size()] + " HTTP/1.1\r\nHost: otto.example\r\nAuthorization: Bearer " +
+                           tokens[i % tokens.size()] + "\r\n\r\n");
     LoadOptions o;
     o.port = static_cast<int>(args.number("port"));
     o.connections = static_cast<int>(args.number("connections"));

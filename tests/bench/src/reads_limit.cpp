@@ -1,5 +1,5 @@
-// The limit of GET /api/v1/calls?limit=50: libpq running the very statement that query-service runs for it, prepared, as its role and within its row-level
-// security, rows fetched as text and thrown away.
+// The limit of GET /api/v1/calls?limit=50: libpq running the very statement that query-service runs for it, prepared, as its role
+// and within its row-level security, rows fetched as text and thrown away.
 #include <libpq-fe.h>
 
 #include <atomic>
@@ -47,5 +47,6 @@ int main(int argc, char** argv) {
     for (std::int64_t i = 0; i < args.number("connections"); ++i) threads.emplace_back(work);
     for (auto& t : threads) t.join();
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    std::printf("{\"reads\": %zu, \"seconds\": %.3f, \"reads_per_s\": %.1f}\n", done.load(), took.count(), static_cast<double>(done) / took.count());
+    std::printf("{\"reads\": %zu, \"seconds\": %.3f, \"reads_per_s\": %.1f}\n", done.load(), took.count(),
+                static_cast<double>(done) / took.count());
 }

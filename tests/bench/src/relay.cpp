@@ -1,5 +1,6 @@
-// The limit of a pass-through: librdkafka, consume → produce of the same bytes (key, value, headers), acknowledged, the offset moved. As many consumers
-// and producers as tenant-router has lanes, each pair on a thread of its own, with the client settings of libs/kafka (source.cpp, producer.cpp).
+// The limit of a pass-through: librdkafka, consume → produce of the same bytes (key, value, headers), acknowledged, the offset
+// moved. As many consumers and producers as tenant-router has lanes, each pair on a thread of its own, with the client settings
+// of libs/kafka (source.cpp, producer.cpp).
 #include <librdkafka/rdkafka.h>
 
 #include <atomic>
@@ -82,8 +83,9 @@ void relay(const std::string& brokers, const std::string& from, const std::strin
             if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
                 rd_kafka_headers_t* headers = nullptr;
                 rd_kafka_message_detach_headers(m, &headers);
-                while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(to.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(m->key, m->key_len),
-                                         RD_KAFKA_V_VALUE(m->payload, m->len), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(to.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                         RD_KAFKA_V_KEY(m->key, m->key_len), RD_KAFKA_V_VALUE(m->payload, m->len),
+                                         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
                     rd_kafka_poll(producer, 10);
                 rd_kafka_offset_store(m->rkt, m->partition, m->offset);
             }
@@ -107,6 +109,7 @@ int main(int argc, char** argv) {
     otto::bench::Args args(argc, argv, "brokers from to group threads");
     std::signal(SIGTERM, [](int) { stopping = true; });
     std::vector<std::thread> threads;
-    for (std::int64_t i = 0; i < args.number("threads"); ++i) threads.emplace_back(relay, args.text("brokers"), args.text("from"), args.text("to"), args.text("group"));
+    for (std::int64_t i = 0; i < args.number("threads"); ++i)
+        threads.emplace_back(relay, args.text("brokers"), args.text("from"), args.text("to"), args.text("group"));
     for (auto& t : threads) t.join();
 }

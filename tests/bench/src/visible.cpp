@@ -1,6 +1,6 @@
-// From webhook to dashboard: Post-Call webhooks at a fixed rate, of several companies, while a reader of each company asks again and again for the newest page
-// of its calls. A call is visible when the answer that shows it has been read to its end; it was sent when it was due. So half the pause between two reads
-// is in the figure. --token once a company, in the order of --company.
+// From webhook to dashboard: Post-Call webhooks at a fixed rate, of several companies, while a reader of each company asks again
+// and again for the newest page of its calls. A call is visible when the answer that shows it has been read to its end; it was
+// sent when it was due. So half the pause between two reads is in the figure. --token once a company, in the order of --company.
 #include <cstdio>
 #include <mutex>
 #include <thread>
@@ -26,11 +26,14 @@ int main(int argc, char** argv) {
 
     std::vector<std::string> requests, ids;
     for (std::uint64_t n = 0; n < count; ++n) {
-        auto call = call_of(seed, first + n, first + n, companies, start + std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(n) / o.rate)));
+        auto call = call_of(seed, first + n, first + n, companies,
+                            start + std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(n) / o.rate)));
         auto body = body_of(call, Stage::completed);
         ids.push_back(call.resource_id);
-        requests.push_back("POST " + path_of(Stage::completed) + " HTTP/1.1\r\nHost: otto.example\r\nContent-Type: application/json\r\nSignature: " + signature_of(body, call.company->key) +
-                           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+        requests.push_back("POST " + path_of(Stage::completed) +
+                           " HTTP/1.1\r\nHost: otto.example\r\nContent-Type: application/json\r\nSignature: " +
+                           signature_of(body, call.company->key) + "\r\nContent-Length: " + std::to_string(body.size()) +
+                           "\r\n\r\n" + body);
     }
 
     std::mutex lock;
@@ -41,7 +44,9 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < companies.size(); ++i)
         readers.emplace_back([&, i] {
             Client client(o.port);
-            const std::string request = "GET /api/v1/calls?limit=" + args.text("limit") + " HTTP/1.1\r\nHost: otto.example\r\nAuthorization: Bearer " + tokens[i % tokens.size()] + "\r\n\r\n";
+            const std::string request = "GET /api/v1/calls?limit=" + args.text("limit") +
+                                        " HTTP/1.1\r\nHost: otto.example\r\nAuthorization: Bearer " + tokens[i % tokens.size()] +
+                                        "\r\n\r\n";
             const std::string mark = "\"provider_call_id\":\"";
             auto pause = Millis{args.number("poll-ms")};
             for (auto next = Steady::now(); !over; next += pause) {
@@ -64,11 +69,12 @@ int main(int argc, char** argv) {
                 }
             }
         });
-    auto sent = run_load(o, [&](std::uint64_t n) -> const std::string& { return requests[n]; },
-                         [&](std::uint64_t n, Steady::time_point due) {
-                             std::lock_guard guard(lock);
-                             waiting.emplace(ids[n], due);
-                         });
+    auto sent = run_load(
+        o, [&](std::uint64_t n) -> const std::string& { return requests[n]; },
+        [&](std::uint64_t n, Steady::time_point due) {
+            std::lock_guard guard(lock);
+            waiting.emplace(ids[n], due);
+        });
     auto give_up = Steady::now() + std::chrono::seconds(10);
     std::size_t unseen = 1;
     while (unseen > 0 && Steady::now() < give_up) {
@@ -78,7 +84,9 @@ int main(int argc, char** argv) {
     }
     over = true;
     for (auto& r : readers) r.join();
-    std::printf(R"({"sent": %lu, "not_2xx": %lu, "errors": %lu, "seen": %lu, "unseen": %zu, "p50_ms": %.1f, "p90_ms": %.1f, "p99_ms": %.1f, "max_ms": %.1f, "answered_p99_ms": %.2f, "reads": %lu, "read_p50_ms": %.2f, "read_p99_ms": %.2f})"
-                "\n",
-                sent.done, sent.not_2xx, sent.errors, latency.count(), unseen, latency.at(.5), latency.at(.9), latency.at(.99), latency.max_ms(), sent.latency.at(.99), read.count(), read.at(.5), read.at(.99));
+    std::printf(
+        R"({"sent": %lu, "not_2xx": %lu, "errors": %lu, "seen": %lu, "unseen": %zu, "p50_ms": %.1f, "p90_ms": %.1f, "p99_ms": %.1f, "max_ms": %.1f, "answered_p99_ms": %.2f, "reads": %lu, "read_p50_ms": %.2f, "read_p99_ms": %.2f})"
+        "\n",
+        sent.done, sent.not_2xx, sent.errors, latency.count(), unseen, latency.at(.5), latency.at(.9), latency.at(.99),
+        latency.max_ms(), sent.latency.at(.99), read.count(), read.at(.5), read.at(.99));
 }

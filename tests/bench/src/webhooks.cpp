@@ -47,15 +47,19 @@ Call call_of(std::uint64_t seed, std::uint64_t n, std::uint64_t number, const st
 
 std::string path_of(Stage s) {
     switch (s) {
-        case Stage::incoming: return "/api/v1/callrail/call.incoming";
-        case Stage::answered: return "/api/v1/callrail/call.answered";
-        case Stage::completed: break;
+        case Stage::incoming:
+            return "/api/v1/callrail/call.incoming";
+        case Stage::answered:
+            return "/api/v1/callrail/call.answered";
+        case Stage::completed:
+            break;
     }
     return "/api/v1/callrail/call.completed";
 }
 
 std::string body_of(const Call& c, Stage stage) {
-    static const std::vector<std::string> kFirst{"Kaylah", "Omar", "Priya", "Jon", "Maria", "Wei", "Amara", "Luis"}, kLast{"Mills", "Haddad", "Nair", "Berg", "Lopez", "Chen", "Okafor", "Silva"};
+    static const std::vector<std::string> kFirst{"Kaylah", "Omar", "Priya", "Jon", "Maria", "Wei", "Amara", "Luis"},
+        kLast{"Mills", "Haddad", "Nair", "Berg", "Lopez", "Chen", "Okafor", "Silva"};
     auto digits = c.customer.substr(2);
     auto which = std::stoull(digits);
     auto name = kFirst[which % kFirst.size()] + " " + kLast[which / 8 % kLast.size()];
@@ -65,7 +69,9 @@ std::string body_of(const Call& c, Stage stage) {
     bool over = stage == Stage::completed, spoken = stage != Stage::incoming;
     std::string b;
     b.reserve(2'800);
-    auto put = [&b](std::string_view key, const std::string& json) { b.append(b.empty() ? "{\"" : ",\"").append(key).append("\":").append(json); };
+    auto put = [&b](std::string_view key, const std::string& json) {
+        b.append(b.empty() ? "{\"" : ",\"").append(key).append("\":").append(json);
+    };
     auto text = [&](std::string_view key, const std::string& value) { put(key, "\"" + value + "\""); };
     put("answered", spoken ? "true" : "false");
     text("business_phone_number", "");
@@ -102,7 +108,8 @@ std::string body_of(const Call& c, Stage stage) {
     if (over) {
         text("lead_status", "previously_marked_good_lead");
         text("note", "");
-        text("recording", c.recorded ? "https://app.callrail.com/calls/" + id + "/recording/redirect?access_key=aaaaccccddddeeee" : "");
+        text("recording",
+             c.recorded ? "https://app.callrail.com/calls/" + id + "/recording/redirect?access_key=aaaaccccddddeeee" : "");
         put("recording_duration", c.recorded ? duration : "null");
     }
     text("source_name", "Google AdWords");
@@ -116,7 +123,9 @@ std::string body_of(const Call& c, Stage stage) {
     }
     put("voicemail", "false");
     put("tracker_id", "354024023");
-    for (auto empty : {"keywords", "medium", "referring_url", "landing_page_url", "last_requested_url", "referrer_domain", "conversational_transcript"}) text(empty, "");
+    for (auto empty : {"keywords", "medium", "referring_url", "landing_page_url", "last_requested_url", "referrer_domain",
+                       "conversational_transcript"})
+        text(empty, "");
     text("utm_source", "google");
     text("utm_medium", "cpc");
     text("utm_term", "");
@@ -126,7 +135,8 @@ std::string body_of(const Call& c, Stage stage) {
     put("integration_data", "[{\"integration\":\"Webhooks\",\"data\":null}]");
     text("keywords_spotted", "");
     if (over) {
-        text("recording_player", c.recorded ? "https://app.callrail.com/calls/" + id + "/recording?access_key=aaaabbbbccccdddd" : "");
+        text("recording_player",
+             c.recorded ? "https://app.callrail.com/calls/" + id + "/recording?access_key=aaaabbbbccccdddd" : "");
         text("speaker_percent", "");
         put("call_highlights", "[]");
     }
@@ -179,7 +189,9 @@ inbound::v1::ProviderEvent event_of(const Call& c, Stage stage, Instant received
     return event;
 }
 
-EventId event_id_of(const inbound::v1::ProviderEvent& e) { return events::provider_event_id("callrail", e.kind(), e.call().provider_call_id(), e.receipt().raw_body()); }
+EventId event_id_of(const inbound::v1::ProviderEvent& e) {
+    return events::provider_event_id("callrail", e.kind(), e.call().provider_call_id(), e.receipt().raw_body());
+}
 
 std::vector<Due> backlog_of(std::uint64_t seed, std::uint64_t calls, std::uint64_t numbers, std::int64_t spread_s) {
     constexpr std::int64_t kBetweenCalls = 3'000;  // µs
@@ -187,8 +199,10 @@ std::vector<Due> backlog_of(std::uint64_t seed, std::uint64_t calls, std::uint64
     out.reserve(calls * 3);
     for (std::uint64_t n = 0; n < calls; ++n)
         for (auto stage : {Stage::incoming, Stage::answered, Stage::completed}) {
-            auto late = random_of(seed ^ 0x1a7e, n * 3 + static_cast<std::uint64_t>(stage)) % static_cast<std::uint64_t>(spread_s * 1'000'000);
-            out.push_back({static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(random_of(seed ^ 0xca11, n) % numbers), stage, static_cast<std::int64_t>(n) * kBetweenCalls + static_cast<std::int64_t>(late)});
+            auto late = random_of(seed ^ 0x1a7e, n * 3 + static_cast<std::uint64_t>(stage)) %
+                        static_cast<std::uint64_t>(spread_s * 1'000'000);
+            out.push_back({static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(random_of(seed ^ 0xca11, n) % numbers),
+                           stage, static_cast<std::int64_t>(n) * kBetweenCalls + static_cast<std::int64_t>(late)});
         }
     std::stable_sort(out.begin(), out.end(), [](const Due& a, const Due& b) { return a.at_us < b.at_us; });
     return out;

@@ -22,9 +22,9 @@ struct Company {
 enum class Stage { incoming, answered, completed };
 
 struct Call {
-    std::int64_t id = 0;             ///< CallRail's number of it
-    std::string resource_id;         ///< CAL…
-    std::string customer;            ///< E.164
+    std::int64_t id = 0;      ///< CallRail's number of it
+    std::string resource_id;  ///< CAL…
+    std::string customer;     ///< E.164
     const Company* company = nullptr;
     Instant started{};
     int duration_s = 0;
@@ -40,7 +40,8 @@ std::string customer_number(std::uint64_t n);
 /// The n-th call of a seed, by customer `number` (who always calls the same company).
 Call call_of(std::uint64_t seed, std::uint64_t n, std::uint64_t number, const std::vector<Company>&, Instant started);
 
-/// CallRail's published Post-Call sample with this call's values; a report before the end lacks what is not known yet. About 2.5 KB.
+/// CallRail's published Post-Call sample with this call's values; a report before the end lacks what is not known yet. About 2.5
+/// KB.
 std::string body_of(const Call&, Stage);
 std::string path_of(Stage);
 /// CallRail's header `Signature`.
@@ -54,11 +55,11 @@ EventId event_id_of(const inbound::v1::ProviderEvent&);
 struct Due {
     std::uint32_t call = 0, number = 0;
     Stage stage = Stage::incoming;
-    std::int64_t at_us = 0;          ///< since the backlog's beginning
+    std::int64_t at_us = 0;  ///< since the backlog's beginning
 };
 
-/// Three reports of each of `calls` calls on `numbers` numbers, a thousand reports a second, each late by up to `spread_s`: so the reports of one
-/// call come in any order and apart.
+/// Three reports of each of `calls` calls on `numbers` numbers, a thousand reports a second, each late by up to `spread_s`: so
+/// the reports of one call come in any order and apart.
 std::vector<Due> backlog_of(std::uint64_t seed, std::uint64_t calls, std::uint64_t numbers, std::int64_t spread_s);
 
 }  // namespace otto::bench

@@ -70,7 +70,8 @@ private:
 /// who asks, and of what is not given nothing stands in the statement:
 ///
 ///     auto page = tasks.page_of(asked);
-///     return tasks.answer(c, page, {.status = asked.any_of("status", {"open", "done"}), .lead_id = asked.uuid("lead_id")}, resources::task_value);
+///     return tasks.answer(c, page, {.status = asked.any_of("status", words::task_status), .lead_id = asked.uuid("lead_id")},
+///                         resources::task_value);
 ///
 /// Each form that is asked for becomes a statement of its own, prepared once a session; what is beyond kMostForms of them shares
 /// the open one, which holds all filters. A list that was found to hold more than 10,000 rows is taken to do so for a minute: to

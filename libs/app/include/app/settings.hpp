@@ -15,7 +15,7 @@
 /// The table of settings. A setting is one row, declared once as a constant where it is used; its environment name, its option, `--help`, the page of
 /// settings, its bounds and its masking follow from the row.
 ///
-///     inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer; 0 = the machine's cores");
+///     inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer");
 ///     auto lanes = settings.get(kLanes);
 ///
 /// `lanes` is read from `--lanes=4`, else OTTO_LANES, else OTTO_LANES_FILE (a file that holds the value), else a line OTTO_LANES=4 of the file

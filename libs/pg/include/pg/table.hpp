@@ -210,7 +210,7 @@ private:
 ///         pg::col("id", &ContactRow::id).key(),
 ///         pg::col("first_name", &ContactRow::contact, &Contact::first_name),
 ///     });
-///     const pg::Select<ContactRow> lock_cards = kCards.by("lock_cards", {"company_id", "id"}, "ORDER BY company_id, id FOR UPDATE");
+///     const pg::Select<ContactRow> lock_cards = kCards.by("lock_cards", {"company_id", "id"}, "FOR UPDATE");
 ///     const pg::Write<ContactRow> name_cards = kCards.update("name_cards", {"first_name"});
 ///
 ///     for (auto& card : lock_cards(tx, keys)) …

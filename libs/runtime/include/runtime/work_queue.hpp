@@ -29,7 +29,7 @@
 ///         return l.settle([&](pg::Tx& tx) { return Request::lock(tx, l).take(tx, *answer); });
 ///     }
 ///
-///     rt::want(tx, "workflow/steps", company, id, due);                   // in any transaction of the service that owns the queue
+///     rt::want(tx, "workflow/steps", company, id, due);  // in any transaction of the service that owns the queue
 ///
 /// A turn may run more than once, up to where it settled: whoever dies leaves a lease that runs out. README says when a queue, when an
 /// activity, when a schedule.

@@ -9,7 +9,7 @@
 /// Counters, gauges and histograms of this process, in Prometheus's sense. A metric is declared once, as a constant beside whoever reports it, with the names of
 /// its labels; asked with their values, in the same order, it gives one series:
 ///
-///     const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away before they were read.", {"group"}};
+///     const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away unread.", {"group"}};
 ///     tel::Counter lost = kLost({group});
 ///
 /// Look a series up once, use it often: looking up takes a lock, using does not. Series are cheap to copy and stay valid for the life of the process. Labels never
