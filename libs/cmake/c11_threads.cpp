@@ -1,17 +1,25 @@
-// Only with the thread sanitizer, which knows pthreads and nothing of C11's threads: librdkafka's would crash in it, and whatever its mutexes keep apart would be
-// reported as a race. Linked into every executable, these stand before those of the C library, whose types are the same.
-#include <cerrno>
-#include <memory>
+// Only with the thread sanitizer, which knows pthreads and nothing of C11's threads: librdkafka's would crash in it, and whatever
+// its mutexes keep apart would be reported as a race. Linked into every executable, these stand before those of the C library,
+// whose types are the same.
 #include <pthread.h>
 #include <threads.h>
+#include <cerrno>
+#include <memory>
 
 namespace {
 
 pthread_mutex_t* of(mtx_t* m) { return reinterpret_cast<pthread_mutex_t*>(m); }
 pthread_cond_t* of(cnd_t* c) { return reinterpret_cast<pthread_cond_t*>(c); }
-static_assert(sizeof(mtx_t) <= sizeof(pthread_mutex_t) && sizeof(cnd_t) <= sizeof(pthread_cond_t) && sizeof(thrd_t) == sizeof(pthread_t));
+static_assert(sizeof(mtx_t) <= sizeof(pthread_mutex_t) && sizeof(cnd_t) <= sizeof(pthread_cond_t) &&
+              sizeof(thrd_t) == sizeof(pthread_t));
 
-int told(int error) { return error == 0 ? thrd_success : error == ETIMEDOUT ? thrd_timedout : error == EBUSY ? thrd_busy : error == ENOMEM ? thrd_nomem : thrd_error; }
+int told(int error) {
+    return error == 0           ? thrd_success
+           : error == ETIMEDOUT ? thrd_timedout
+           : error == EBUSY     ? thrd_busy
+           : error == ENOMEM    ? thrd_nomem
+                                : thrd_error;
+}
 
 struct Start {
     thrd_start_t run;
@@ -28,8 +36,9 @@ void* begin(void* given) {
 
 extern "C" {
 
-/// librdkafka counts who holds a thing by atomics, which the sanitizer does not see in code that it has not compiled: whoever lets go last destroys the lock, and frees
-/// the memory that others have read. (Leaving out all that is called from librdkafka would leave out its locks for readers and writers, which keep order.)
+/// librdkafka counts who holds a thing by atomics, which the sanitizer does not see in code that it has not compiled: whoever
+/// lets go last destroys the lock, and frees the memory that others have read. (Leaving out all that is called from librdkafka
+/// would leave out its locks for readers and writers, which keep order.)
 const char* __tsan_default_suppressions() { return "race:interceptor_pthread_rwlock_destroy\nrace:interceptor_free\n"; }
 
 int thrd_create(thrd_t* thread, thrd_start_t run, void* with) {
@@ -62,6 +71,8 @@ int cnd_init(cnd_t* cond) noexcept { return told(pthread_cond_init(of(cond), nul
 int cnd_signal(cnd_t* cond) noexcept { return told(pthread_cond_signal(of(cond))); }
 int cnd_broadcast(cnd_t* cond) noexcept { return told(pthread_cond_broadcast(of(cond))); }
 int cnd_wait(cnd_t* cond, mtx_t* mutex) { return told(pthread_cond_wait(of(cond), of(mutex))); }
-int cnd_timedwait(cnd_t* cond, mtx_t* mutex, const timespec* until) { return told(pthread_cond_timedwait(of(cond), of(mutex), until)); }
+int cnd_timedwait(cnd_t* cond, mtx_t* mutex, const timespec* until) {
+    return told(pthread_cond_timedwait(of(cond), of(mutex), until));
+}
 void cnd_destroy(cnd_t* cond) noexcept { pthread_cond_destroy(of(cond)); }
 }

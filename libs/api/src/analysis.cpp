@@ -26,14 +26,17 @@ struct Correction {
     std::string field;
     std::optional<std::string> value;
     std::string user, at;
-    static Correction from(const Fields& f) { return {f.text("field"), f.maybe_text("value"), f.text("user_id"), to_rfc3339(f.time("created_at").value_or(Instant{}))}; }
+    static Correction from(const Fields& f) {
+        return {f.text("field"), f.maybe_text("value"), f.text("user_id"), to_rfc3339(f.time("created_at").value_or(Instant{}))};
+    }
 };
 using Corrections = std::map<std::string, Correction>;  // by field
 
 /// What Shunya said for a field: a column of its own, or found in the conversation.
 std::optional<std::string> machine_value(const Fields& f, const JsonView& entities, const std::string& field) {
     // Written beside each correction; the columns hold what counts.
-    if (auto said = JsonDocument::parse(f.text("machine_values")); said && said->root()[field].exists()) return said->root()[field].loose_text();
+    if (auto said = JsonDocument::parse(f.text("machine_values")); said && said->root()[field].exists())
+        return said->root()[field].loose_text();
     for (std::string_view column : {"booking_status", "lead_quality", "call_outcome_category", "summary"})
         if (field == column) return f.maybe_text(column);
     return entities[field].loose_text();
@@ -66,7 +69,13 @@ void analysis_value(JsonWriter& w, const Fields& f, const Corrections& correctio
     for (const auto& [field, _] : corrections) w.member(field, machine_value(f, entities, field));
     w.end_object().key("corrections").begin_array();
     for (const auto& [field, correction] : corrections)
-        w.begin_object().member("field", field).member("value", correction.value).member("machine_value", machine_value(f, entities, field)).member("user_id", correction.user).member("created_at", correction.at).end_object();
+        w.begin_object()
+            .member("field", field)
+            .member("value", correction.value)
+            .member("machine_value", machine_value(f, entities, field))
+            .member("user_id", correction.user)
+            .member("created_at", correction.at)
+            .end_object();
     w.end_array();
     if (raw) w.key("raw").raw(*raw);
     w.end_object();

@@ -29,11 +29,17 @@ DELETE FROM idempotency_keys WHERE consumer = $1 AND company_id = $2 AND issuer 
 struct Kept {
     std::string hash, type, body;
     int status;  ///< 0: there is no answer yet
-    static Kept from(const pg::Fields& f) { return {f.text("request_hash"), f.text("content_type"), f.bytes("body"), static_cast<int>(f.integer("status"))}; }
+    static Kept from(const pg::Fields& f) {
+        return {f.text("request_hash"), f.text("content_type"), f.bytes("body"), static_cast<int>(f.integer("status"))};
+    }
 };
 
 [[noreturn]] void in_progress(std::string why) {
-    throw Refusal{{409, "Request in progress", std::move(why) + "; send the same again in a second.", {{"Idempotency-Key", "is in use by a request that has not ended"}}}, 1};
+    throw Refusal{{409,
+                   "Request in progress",
+                   std::move(why) + "; send the same again in a second.",
+                   {{"Idempotency-Key", "is in use by a request that has not ended"}}},
+                  1};
 }
 
 }  // namespace
@@ -42,14 +48,20 @@ struct Kept {
 struct Answers::Key {
     std::string company;  ///< empty: who asks belongs to none yet
     std::string issuer, user, route, key, request_hash;
-    Uuid claim;           ///< this request's own
+    Uuid claim;  ///< this request's own
     pg::Params params(const std::string& service) const { return {service, company, issuer, user, route, key}; }
 };
 
 http::Response Answers::once(Context& context, const std::string& route, const std::string& text, const Api::Handler& handler) {
     const auto& request = context.request;
     const auto& who = context.who;
-    const Key key{who.company ? who.company->value() : std::string{}, who.issuer, who.user.value(), route, text, hex_encode(sha256(request.target + "\n" + request.body)), Uuid::v7(request.received_at)};
+    const Key key{who.company ? who.company->value() : std::string{},
+                  who.issuer,
+                  who.user.value(),
+                  route,
+                  text,
+                  hex_encode(sha256(request.target + "\n" + request.body)),
+                  Uuid::v7(request.received_at)};
     if (auto answer = claimed_or_answered(key, request)) return std::move(*answer);
     try {
         http::Response response;
@@ -64,7 +76,8 @@ http::Response Answers::once(Context& context, const std::string& route, const s
             return response;
         }
         if (!context.tx_) context.tx_ = std::make_unique<pg::Tx>(begin(key));
-        if (!keep(*context.tx_, key, response)) in_progress("This request took so long that another one with its Idempotency-Key was let in");
+        if (!keep(*context.tx_, key, response))
+            in_progress("This request took so long that another one with its Idempotency-Key was let in");
         context.tx_->commit();
         return response;
     } catch (...) {
@@ -74,7 +87,9 @@ http::Response Answers::once(Context& context, const std::string& route, const s
     }
 }
 
-pg::Tx Answers::begin(const Key& k) { return pool_.begin(k.company.empty() ? pg::Scope::none() : pg::Scope::company(CompanyId{k.company})); }
+pg::Tx Answers::begin(const Key& k) {
+    return pool_.begin(k.company.empty() ? pg::Scope::none() : pg::Scope::company(CompanyId{k.company}));
+}
 
 Answers::Found Answers::claim(const Key& k) {
     auto tx = begin(k);
@@ -86,7 +101,9 @@ Answers::Found Answers::claim(const Key& k) {
     if (!claimed) row = tx.maybe<Kept>(kAnswerOf, k.params(service_));
     tx.commit();
     if (claimed) return {true};
-    if (row && row->hash != k.request_hash) refuse(409, "Idempotency-Key used", "This Idempotency-Key was used for another request; take a new one.", {{"Idempotency-Key", "was used for another request"}});
+    if (row && row->hash != k.request_hash)
+        refuse(409, "Idempotency-Key used", "This Idempotency-Key was used for another request; take a new one.",
+               {{"Idempotency-Key", "was used for another request"}});
     if (!row || row->status == 0) return {};  // no row: that one came to nothing just now
     http::Response r;
     r.status = row->status;
@@ -96,14 +113,15 @@ Answers::Found Answers::claim(const Key& k) {
     return {false, std::move(r)};
 }
 
-/// The answer that the key has, or nothing: then the key is the caller's. While another works on the same request it is asked for now and then; no connection is held
-/// meanwhile, and the worker that waits is of the user's own share.
+/// The answer that the key has, or nothing: then the key is the caller's. While another works on the same request it is asked for
+/// now and then; no connection is held meanwhile, and the worker that waits is of the user's own share.
 std::optional<http::Response> Answers::claimed_or_answered(const Key& k, const http::Request& request) {
     const auto until = std::chrono::steady_clock::now() + patience_;
     for (Millis pause{10};; pause = std::min(pause * 2, Millis{200})) {
         auto found = claim(k);
         if (found.ours || found.answer) return std::move(found.answer);
-        if (std::chrono::steady_clock::now() + pause > until || (request.asker && request.asker->gone())) in_progress("The first request with this Idempotency-Key is still being worked on");
+        if (std::chrono::steady_clock::now() + pause > until || (request.asker && request.asker->gone()))
+            in_progress("The first request with this Idempotency-Key is still being worked on");
         std::this_thread::sleep_for(pause);
     }
 }

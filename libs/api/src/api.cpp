@@ -22,13 +22,17 @@ http::Response too_much(const http::Request& request) {
         if (name == "search") cure = "a longer or more exact search, " + cure;
         if (name == "offset") cure = "the next_cursor of the page before instead of offset, " + cure;
     }
-    auto r = http::problem({503, "Too much to look through", "This could not be read within " + std::to_string(Context::kReadsLast.count() / 1'000) + " seconds. Narrow it: " + cure + ", or more filters."}, request);
+    auto r = http::problem({503, "Too much to look through",
+                            "This could not be read within " + std::to_string(Context::kReadsLast.count() / 1'000) +
+                                " seconds. Narrow it: " + cure + ", or more filters."},
+                           request);
     r.headers.add("Retry-After", "5");
     return r;
 }
 
 http::Response unavailable(const http::Request& request) {
-    auto r = http::problem({503, "Database unavailable", "The database cannot be reached at the moment; try again shortly."}, request);
+    auto r =
+        http::problem({503, "Database unavailable", "The database cannot be reached at the moment; try again shortly."}, request);
     r.headers.add("Retry-After", "1");
     return r;
 }
@@ -37,7 +41,11 @@ http::Response unavailable(const http::Request& request) {
 
 struct Api::Impl {
     Impl(std::string name, http::Router& router, Secret pg_url, const Authenticator& a, std::size_t connections)
-        : service(std::move(name)), routes(router), authenticator(a), pool(std::move(pg_url), service + "-http", connections), standing(pool) {}
+        : service(std::move(name)),
+          routes(router),
+          authenticator(a),
+          pool(std::move(pg_url), service + "-http", connections),
+          standing(pool) {}
     std::string service;
     http::Router& routes;
     const Authenticator& authenticator;
@@ -49,7 +57,8 @@ struct Api::Impl {
     http::Response run(Context&, const Handler&);
 };
 
-Api::Api(app::Service& service, const Authenticator& authenticator, std::size_t connections) : Api(service.name(), service.routes(), service.pg_url(), authenticator, connections) {
+Api::Api(app::Service& service, const Authenticator& authenticator, std::size_t connections)
+    : Api(service.name(), service.routes(), service.pg_url(), authenticator, connections) {
     service.ready_when("database", [impl = impl_] { return impl->pool.ping(); });
 }
 
@@ -61,16 +70,24 @@ pg::Pool& Api::pool() { return impl_->pool; }
 void Api::get(const std::string& path, Roles roles, Handler handler, Suspended suspended) {
     http::RouteLimits limits;
     limits.admit = impl_->admit(roles);
-    impl_->routes.add(http::Method::get, path, [impl = impl_, path, suspended, handler = std::move(handler)](const http::Request& r) { return impl->answer(r, path, false, suspended, handler); },
-                      std::move(limits));
+    impl_->routes.add(
+        http::Method::get, path,
+        [impl = impl_, path, suspended, handler = std::move(handler)](const http::Request& r) {
+            return impl->answer(r, path, false, suspended, handler);
+        },
+        std::move(limits));
 }
 
 void Api::write(http::Method method, const std::string& path, Roles roles, Handler handler, http::RouteLimits limits) {
     auto route = std::string(http::to_text(method)) + " " + path;
     if (limits.content_types.empty()) limits.content_types = {"application/json", "application/x-www-form-urlencoded"};
     limits.admit = impl_->admit(roles);
-    impl_->routes.add(method, path,
-                      [impl = impl_, route, handler = std::move(handler)](const http::Request& r) { return impl->answer(r, route, true, Suspended::kept_out, handler); }, std::move(limits));
+    impl_->routes.add(
+        method, path,
+        [impl = impl_, route, handler = std::move(handler)](const http::Request& r) {
+            return impl->answer(r, route, true, Suspended::kept_out, handler);
+        },
+        std::move(limits));
 }
 
 /// Who asks, and whether his role may: settled by the head alone, so that nobody else's body is read.
@@ -85,7 +102,9 @@ http::Admit Api::Impl::admit(Roles roles) {
         if (!who && who.error().message == identity::kMustWait) return std::nullopt;
         if (!who && who.error().message == identity::kKeysUnavailable) {
             // Not 401: a client would sign its user out for our trouble.
-            auto r = http::problem({503, "Identity provider unavailable", "The identity provider's keys cannot be had at the moment; try again shortly."}, request);
+            auto r = http::problem({503, "Identity provider unavailable",
+                                    "The identity provider's keys cannot be had at the moment; try again shortly."},
+                                   request);
             r.headers.add("Retry-After", "2");
             return refuse_with(std::move(r));
         }
@@ -95,7 +114,12 @@ http::Admit Api::Impl::admit(Roles roles) {
             return refuse_with(std::move(r));
         }
         bool may = who->role ? roles.has(*who->role) : roles.anybody();
-        if (!may) return refuse_with(http::problem({403, "Not allowed", who->company || who->role ? "This role may not do this." : "This token belongs to no organisation; sign in to one."}, request));
+        if (!may)
+            return refuse_with(
+                http::problem({403, "Not allowed",
+                               who->company || who->role ? "This role may not do this."
+                                                         : "This token belongs to no organisation; sign in to one."},
+                              request));
         http::Admission out;
         out.share = {who->company ? who->company->value() : std::string{}, who->user.value()};
         out.known = std::make_shared<const Principal>(std::move(*who));
@@ -103,20 +127,30 @@ http::Admit Api::Impl::admit(Roles roles) {
     };
 }
 
-http::Response Api::Impl::answer(const http::Request& request, const std::string& route, bool write, Suspended suspended, const Handler& handler) {
+http::Response Api::Impl::answer(const http::Request& request, const std::string& route, bool write, Suspended suspended,
+                                 const Handler& handler) {
     tel::ServiceScope scope(service);
     const auto& who = *static_cast<const Principal*>(request.known.get());
     std::string key;
     if (write && request.headers.has("idempotency-key")) {
         key = std::string(request.headers.get("idempotency-key"));
-        bool good = !key.empty() && key.size() <= 255 && request.headers.count("idempotency-key") == 1 && std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 127; });
-        if (!good) return http::problem({422, "Invalid request", "Idempotency-Key takes 1 to 255 visible ASCII characters, once.", {{"Idempotency-Key", "is malformed"}}}, request);
+        bool good = !key.empty() && key.size() <= 255 && request.headers.count("idempotency-key") == 1 &&
+                    std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 127; });
+        if (!good)
+            return http::problem({422,
+                                  "Invalid request",
+                                  "Idempotency-Key takes 1 to 255 visible ASCII characters, once.",
+                                  {{"Idempotency-Key", "is malformed"}}},
+                                 request);
     }
     Context context(request, who, pool, service, !write);
     try {
         if (who.company && suspended == Suspended::kept_out && standing.suspended(*who.company))
-            return http::problem({403, "Company suspended", "This company is suspended: nothing of it can be read or changed, and its calls are kept, until its status is active again. Ask the "
-                                                            "operators of this Otto; GET /api/v1/company/{id} tells the status to its managers."}, request);
+            return http::problem({403, "Company suspended",
+                                  "This company is suspended: nothing of it can be read or changed, and its calls are kept, "
+                                  "until its status is active again. Ask the "
+                                  "operators of this Otto; GET /api/v1/company/{id} tells the status to its managers."},
+                                 request);
         return key.empty() ? run(context, handler) : Answers(pool, service).once(context, route, key, handler);
     } catch (const Refusal& refusal) {
         return refused(refusal, request);
@@ -128,7 +162,8 @@ http::Response Api::Impl::answer(const http::Request& request, const std::string
             return too_much(request);
         }
         if (e.kind() == pg::FailureClass::transient || e.kind() == pg::FailureClass::contention) {
-            tel::warn("a request failed for want of the database", {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
+            tel::warn("a request failed for want of the database",
+                      {{"path", request.path}, {"request_id", request.request_id}, {"why", e.what()}});
             return unavailable(request);
         }
         throw;

@@ -13,7 +13,8 @@ Asked::Asked(const http::Request& request, std::set<std::string_view> filters, P
     if (paged == Paged::yes) filters.insert({"limit", "offset", "cursor", "sort"});
     for (auto& [name, value] : request.query_fields()) {
         if (!valid_utf8(name) || !filters.contains(name))
-            refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query", paged == Paged::yes ? "is no filter of this list" : "is nothing that this takes");
+            refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query",
+                         paged == Paged::yes ? "is no filter of this list" : "is nothing that this takes");
         if (!valid_utf8(value) || value.find('\0') != std::string::npos) refuse_field(name, "is no valid text");
         if (value.size() > 1'000) refuse_field(name, "is too long");
         if (values_.contains(name)) refuse_field(name, "stands twice");
@@ -42,11 +43,13 @@ std::optional<std::string> Asked::one_of(std::string_view name, Words words) con
     return value;
 }
 
-std::int64_t Asked::whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most, const char* beyond) const {
+std::int64_t Asked::whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most,
+                          const char* beyond) const {
     auto value = text(name);
     if (!value) return fallback;
     auto n = whole_number(*value);
-    if (!n || *n < least) refuse_field(std::string(name), "takes a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    if (!n || *n < least)
+        refuse_field(std::string(name), "takes a whole number from " + std::to_string(least) + " to " + std::to_string(most));
     if (*n > most) refuse_field(std::string(name), "is at most " + std::to_string(most) + beyond);
     return *n;
 }

@@ -17,13 +17,16 @@ namespace {
 constexpr pg::Query kMembersWanted{"api.members_wanted", "SELECT members_wanted($1) AS pending"};
 constexpr pg::Query kNow{"api.now", "SELECT now() AS now"};
 constexpr std::chrono::seconds kJoiningTakes{4};  // for as long the identity provider is waited for
-constexpr pg::Query kMember{"api.member", "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
-constexpr pg::Query kAudit{"api.audit", "INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)"};
+constexpr pg::Query kMember{"api.member",
+                            "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
+constexpr pg::Query kAudit{"api.audit",
+                           "INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)"};
 
 }  // namespace
 
 const CompanyId& Context::company() const {
-    if (!who.company) refuse(403, "No company", "This token belongs to no organisation; sign in to one, or create a company first.");
+    if (!who.company)
+        refuse(403, "No company", "This token belongs to no organisation; sign in to one, or create a company first.");
     return *who.company;
 }
 
@@ -107,8 +110,11 @@ http::Response Context::changed(const Action& action, const pg::Query& query, Sh
     if (service_.empty()) throw std::logic_error("a command of no service tells of a row that changed");
     rt::Emitter<changes::v1::RowChanged> emitter(service_);
     emitter.emit(tx(), events::row_changed(company(), action.kind, action.id, version), request.trace);
-    tel::info("a person changed a row",
-              {{"kind", action.kind}, {"id", action.id}, {"action", action.name}, {"company_id", company().value()}, {"user_id", who.user.value()}});
+    tel::info("a person changed a row", {{"kind", action.kind},
+                                         {"id", action.id},
+                                         {"action", action.name},
+                                         {"company_id", company().value()},
+                                         {"user_id", who.user.value()}});
     return ok(w.take(), status);
 }
 

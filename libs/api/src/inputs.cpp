@@ -35,11 +35,14 @@ bool holds_nul(JsonView v) {
 std::string listed(const std::vector<std::string_view>& names) {
     if (names.empty()) return "nothing";
     std::string out;
-    for (std::size_t i = 0; i < names.size(); ++i) out.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        out.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
     return out;
 }
 
-[[noreturn]] void refuse_body(const std::string& why) { refuse(422, "Invalid request", "Correct the body: it " + why + ".", {{"body", why}}); }
+[[noreturn]] void refuse_body(const std::string& why) {
+    refuse(422, "Invalid request", "Correct the body: it " + why + ".", {{"body", why}});
+}
 
 }  // namespace
 
@@ -67,27 +70,37 @@ Inputs Inputs::change(const http::Request& request, const Changeable& may) {
 void Inputs::read(const http::Request& request) {
     received_at_ = request.received_at;
     auto body = trim(request.body);
-    if (body.starts_with('{')) read_json(body);
-    else if (!body.empty() && (body.front() == '[' || body.find('=') == std::string_view::npos)) refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
-    else read_form(parse_form(body), "body");
+    if (body.starts_with('{'))
+        read_json(body);
+    else if (!body.empty() && (body.front() == '[' || body.find('=') == std::string_view::npos))
+        refuse(422, "Invalid request", "Send a JSON object or a form.", {{"body", "is neither a JSON object nor a form"}});
+    else
+        read_form(parse_form(body), "body");
     read_form(request.query_fields(), "query");
 }
 
 void Inputs::read_json(std::string_view body) {
     auto parsed = JsonDocument::parse(body);
-    if (!parsed) refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".", {{"body", parsed.error().message}});
+    if (!parsed)
+        refuse(422, "Invalid request", "The body is no JSON: " + parsed.error().message + ".",
+               {{"body", parsed.error().message}});
     if (members_in(parsed->root()) > kMostMembers) refuse_body("holds more than " + std::to_string(kMostMembers) + " members");
     for (auto [name, v] : parsed->root().members()) {
         bool structured = v.is_object() || v.is_array();
-        if (structured && holds_nul(v)) refuse_field(clip_utf8(name, 100), "holds a NUL character, which no text in the database can");
+        if (structured && holds_nul(v))
+            refuse_field(clip_utf8(name, 100), "holds a NUL character, which no text in the database can");
         put(name, {structured ? v.dump() : v.loose_text().value_or(""), structured});
     }
 }
 
 void Inputs::read_form(const FormFields& fields, const char* where) {
-    if (fields.size() > kMostFields) refuse(422, "Invalid request", "Send fewer fields.", {{where, "holds more than " + std::to_string(kMostFields) + " fields"}});
+    if (fields.size() > kMostFields)
+        refuse(422, "Invalid request", "Send fewer fields.",
+               {{where, "holds more than " + std::to_string(kMostFields) + " fields"}});
     for (const auto& [name, value] : fields) {
-        if (!valid_utf8(name) || !valid_utf8(value)) refuse(422, "Invalid request", std::string("Correct the ") + where + ": it is no valid UTF-8.", {{where, "is no valid UTF-8"}});
+        if (!valid_utf8(name) || !valid_utf8(value))
+            refuse(422, "Invalid request", std::string("Correct the ") + where + ": it is no valid UTF-8.",
+                   {{where, "is no valid UTF-8"}});
         put(name, {value, false});
     }
 }
@@ -96,14 +109,16 @@ void Inputs::read_form(const FormFields& fields, const char* where) {
 void Inputs::put(std::string_view name, Value value) {
     if (std::find(takes_.begin(), takes_.end(), name) == takes_.end()) {
         for (const auto& fixed : fixed_)
-            if (std::find(fixed.names.begin(), fixed.names.end(), name) != fixed.names.end()) refuse_field(std::string(name), std::string(fixed.cure));
+            if (std::find(fixed.names.begin(), fixed.names.end(), name) != fixed.names.end())
+                refuse_field(std::string(name), std::string(fixed.cure));
         refuse_field(clip_utf8(name, 100), "is nothing that this takes; it takes " + listed(takes_));
     }
     values_.try_emplace(std::string(name), std::move(value));
 }
 
 const Inputs::Value* Inputs::find(std::string_view name) const {
-    if (std::find(takes_.begin(), takes_.end(), name) == takes_.end()) throw std::logic_error("a command reads '" + std::string(name) + "', which it has not declared");
+    if (std::find(takes_.begin(), takes_.end(), name) == takes_.end())
+        throw std::logic_error("a command reads '" + std::string(name) + "', which it has not declared");
     auto found = values_.find(name);
     return found == values_.end() ? nullptr : &found->second;
 }
@@ -162,7 +177,8 @@ std::optional<std::int64_t> Inputs::integer(std::string_view name, std::int64_t 
     auto value = text(name, 30);
     if (!value) return std::nullopt;
     auto n = whole_number(*value);
-    if (!n || *n < least || *n > most) refuse_field(std::string(name), "takes a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    if (!n || *n < least || *n > most)
+        refuse_field(std::string(name), "takes a whole number from " + std::to_string(least) + " to " + std::to_string(most));
     return n;
 }
 
@@ -179,7 +195,9 @@ std::optional<Instant> Inputs::time(std::string_view name) const {
     if (!value) return std::nullopt;
     auto said = parse_spoken_time(*value);
     if (!said) refuse_field(std::string(name), "is no time; write it as 2026-03-01T10:00:00-07:00");
-    if (!said->moment || said->by_name) refuse_field(std::string(name), "names no offset; write it as 2026-03-01T10:00:00-07:00, or 2026-03-01T17:00:00Z for UTC");
+    if (!said->moment || said->by_name)
+        refuse_field(std::string(name),
+                     "names no offset; write it as 2026-03-01T10:00:00-07:00, or 2026-03-01T17:00:00Z for UTC");
     if (!credible(said->moment, received_at_)) refuse_field(std::string(name), "lies before 2000 or more than ten years ahead");
     return said->moment;
 }
@@ -201,7 +219,8 @@ std::optional<std::string> Inputs::json(std::string_view name) const {
     if (given->structured) return given->text;
     auto parsed = JsonDocument::parse(given->text);
     if (!parsed) refuse_field(std::string(name), "is no JSON");
-    if (members_in(parsed->root()) > kMostMembers) refuse_field(std::string(name), "holds more than " + std::to_string(kMostMembers) + " members");
+    if (members_in(parsed->root()) > kMostMembers)
+        refuse_field(std::string(name), "holds more than " + std::to_string(kMostMembers) + " members");
     if (holds_nul(parsed->root())) refuse_field(std::string(name), "holds a NUL character, which no text in the database can");
     return parsed->root().dump();  // the database knows no half of a surrogate pair, which may stand in what was written
 }
@@ -210,7 +229,8 @@ std::optional<std::string> Inputs::json(std::string_view name, const JsonSchema&
     auto given = json(name);
     if (!given) return std::nullopt;
     auto parsed = JsonDocument::parse(*given).value();
-    if (auto misfit = schema.misfit(parsed.root())) refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
+    if (auto misfit = schema.misfit(parsed.root()))
+        refuse_field(std::string(name), *misfit + " of its schema; see /openapi.json");
     return given;
 }
 

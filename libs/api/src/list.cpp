@@ -12,7 +12,8 @@ using pg::ListText;
 
 /// For the rest of the transaction Postgres plans with the values at hand.
 constexpr pg::Query kPlanAnew{"api.plan_anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"};
-constexpr pg::Query kListTotal{"api.list_total", "SELECT coalesce(sum(part), 0)::bigint AS n FROM list_totals WHERE company_id = $1 AND list = $2"};
+constexpr pg::Query kListTotal{"api.list_total",
+                               "SELECT coalesce(sum(part), 0)::bigint AS n FROM list_totals WHERE company_id = $1 AND list = $2"};
 constexpr std::int64_t kCounted = 10'000;  ///< as far as lists are counted
 
 struct Number {
@@ -58,9 +59,13 @@ AnyList::Form AnyList::written(const std::string& name, bool counts, const Page&
             }
             f.text.append("$").append(std::to_string(mine));
         } else if (slot == ListText::order) {
-            f.text.append(std::find_if(text_.sorts.begin(), text_.sorts.end(), [&](const auto& s) { return s.name == page.sort; })->column);
+            f.text.append(
+                std::find_if(text_.sorts.begin(), text_.sorts.end(), [&](const auto& s) { return s.name == page.sort; })->column);
         } else if (slot != ListText::nothing) {
-            f.text.append(slot == ListText::rows ? rows_for(page.limit) : slot == ListText::direction ? (page.descending ? "DESC" : "ASC") : page.descending ? "<" : ">");
+            f.text.append(slot == ListText::rows        ? rows_for(page.limit)
+                          : slot == ListText::direction ? (page.descending ? "DESC" : "ASC")
+                          : page.descending             ? "<"
+                                                        : ">");
         }
     };
     for (const auto& line : counts ? text_.count : text_.page) {
@@ -83,7 +88,9 @@ std::uint64_t AnyList::given(const pg::Params& all) const {
 
 Statement AnyList::form(bool counts, const Page& page, const pg::Params& all) const {
     const auto is_given = given(all);
-    std::string name = std::string(text_.name) + (counts ? ".count" : ".page." + page.sort + (page.descending ? ".desc." : ".asc.") + std::string(rows_for(page.limit)));
+    std::string name =
+        std::string(text_.name) +
+        (counts ? ".count" : ".page." + page.sort + (page.descending ? ".desc." : ".asc.") + std::string(rows_for(page.limit)));
     // As a number: Postgres reads 63 bytes of a statement's name.
     char digits[17];
     std::string mine = name + "." + std::string(digits, std::to_chars(digits, digits + sizeof digits, is_given, 16).ptr);
@@ -106,7 +113,8 @@ Statement AnyList::form(bool counts, const Page& page, const pg::Params& all) co
 }
 
 Statement AnyList::page(const Viewer& viewer, const Page& p, const pg::Params& filters) const {
-    pg::Params all{viewer.company, viewer.own(), p.after, p.after ? pg::Param(p.after_id) : pg::Param(nullptr), p.offset > 0 ? pg::Param(p.offset) : pg::Param(nullptr)};
+    pg::Params all{viewer.company, viewer.own(), p.after, p.after ? pg::Param(p.after_id) : pg::Param(nullptr),
+                   p.offset > 0 ? pg::Param(p.offset) : pg::Param(nullptr)};
     all.insert(all.end(), filters.begin(), filters.end());
     return form(false, p, all);
 }
@@ -122,7 +130,8 @@ Statement AnyList::count(const Viewer& viewer, const pg::Params& filters) const 
 std::vector<AnyList::Written> AnyList::all() const {
     std::vector<Written> out;
     auto add = [&](bool counts, const Page& page, std::string name) {
-        const auto always = bit(ListText::company), placed = always | bit(ListText::after) | bit(ListText::after_id) | bit(ListText::offset);
+        const auto always = bit(ListText::company),
+                   placed = always | bit(ListText::after) | bit(ListText::after_id) | bit(ListText::offset);
         auto one = [&](const std::string& which, std::uint64_t given, bool open) {
             auto f = written(name + "." + which, counts, page, given, open);
             out.push_back({std::move(f.name), std::move(f.text)});
@@ -148,14 +157,16 @@ AnyList::Item AnyList::shown(const Context& c, Show show) {
 }
 
 /// How many rows a list has; from kCounted + 1 on more than that.
-std::int64_t AnyList::total_of(Context& c, const Viewer& viewer, const pg::Params& filters, std::optional<std::int64_t> found) const {
+std::int64_t AnyList::total_of(Context& c, const Viewer& viewer, const pg::Params& filters,
+                               std::optional<std::int64_t> found) const {
     bool alone = std::count_if(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); }) == 1;
     if (found && alone && !viewer.rep) return *found;
     auto statement = count(viewer, filters);
     return c.tx().one<Number>(*statement.query, std::move(statement.params)).n;
 }
 
-void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item, std::optional<std::int64_t> found) const {
+void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item,
+                    std::optional<std::int64_t> found) const {
     auto& tx = c.tx();
     auto viewer = c.viewer();
     auto statement = page(viewer, p, filters);
@@ -191,8 +202,10 @@ void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& 
     w.member("total", more ? kCounted : total);
     if (more) w.member("total_is_lower_bound", true);
     w.member("limit", p.limit).member("offset", p.offset).key("next_cursor");
-    if (next.empty()) w.null();
-    else w.value(next);
+    if (next.empty())
+        w.null();
+    else
+        w.value(next);
 }
 
 void AnyList::write_first(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item) const {

@@ -31,7 +31,8 @@ private:
         std::string out = viewer.company.value() + '\n' + viewer.only().value_or("");
         for (const auto& f : filters) {
             out += '\n';
-            if (f.text()) out.append(std::to_string(f.text()->size())).append(":").append(*f.text());  // so that no text reads as two
+            if (f.text())
+                out.append(std::to_string(f.text()->size())).append(":").append(*f.text());  // so that no text reads as two
         }
         return out;
     }

@@ -15,9 +15,13 @@ bool sortable(const pg::ListText& list, std::string_view name) {
 
 bool is_id(pg::ListText::Id kind, const std::string& id) {
     switch (kind) {
-        case pg::ListText::Id::uuid: return Uuid::parse(id).has_value();
-        case pg::ListText::Id::text: return !id.empty() && id.size() <= 200 && id.find('\0') == std::string::npos;
-        case pg::ListText::Id::number: return !id.empty() && id.size() < 17 && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
+        case pg::ListText::Id::uuid:
+            return Uuid::parse(id).has_value();
+        case pg::ListText::Id::text:
+            return !id.empty() && id.size() <= 200 && id.find('\0') == std::string::npos;
+        case pg::ListText::Id::number:
+            return !id.empty() && id.size() < 17 &&
+                   std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
     }
     return false;
 }
@@ -36,7 +40,8 @@ bool read_cursor(Page& p, const std::string& cursor, const Asked& asked, const p
     p.sort = order->substr(order->empty() ? 0 : 1);
     p.after = from_micros(*at);
     p.after_id = std::string(*id);
-    return sortable(list, p.sort) && is_id(list.id_kind, p.after_id) && *at > -62'000'000'000'000'000 && *at < 250'000'000'000'000'000;
+    return sortable(list, p.sort) && is_id(list.id_kind, p.after_id) && *at > -62'000'000'000'000'000 &&
+           *at < 250'000'000'000'000'000;
 }
 
 }  // namespace

@@ -18,8 +18,10 @@ namespace {
 void words(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns, Texts length) {
     for (auto c : columns) {
         auto text = f.view(c);
-        if (text && length == Texts::cut) w.member(c, brief(*text));
-        else w.member(c, text);
+        if (text && length == Texts::cut)
+            w.member(c, brief(*text));
+        else
+            w.member(c, text);
     }
 }
 
@@ -47,15 +49,22 @@ void call_columns(JsonWriter& w, const Fields& f, Texts length) {
     texts(w, f, {"company_id", "provider"});
     words(w, f, {"provider_call_id", "phone_number", "tracking_number"}, length);
     texts(w, f, {"direction", "status"});
-    w.member("missed_call", f.boolean("missed_call")).member("answered", f.boolean("answered")).member("duration", f.maybe_integer("duration")).key("recording_url");
-    if (f.is_null("recording_url")) w.null();
-    else w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
+    w.member("missed_call", f.boolean("missed_call"))
+        .member("answered", f.boolean("answered"))
+        .member("duration", f.maybe_integer("duration"))
+        .key("recording_url");
+    if (f.is_null("recording_url"))
+        w.null();
+    else
+        w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
     times(w, f, {"started_at", "ended_at"});
     texts(w, f, {"contact_card_id", "lead_id", "owner_id"});
     words(w, f, {"source", "campaign", "keywords"}, length);
     w.key("tags");
-    if (auto tags = f.view("tags_json"); length == Texts::cut && tags && tags->size() > kBrief) some_of(w, *tags);
-    else w.raw(tags.value_or("[]"));
+    if (auto tags = f.view("tags_json"); length == Texts::cut && tags && tags->size() > kBrief)
+        some_of(w, *tags);
+    else
+        w.raw(tags.value_or("[]"));
     words(w, f, {"note", "value", "lead_status"}, length);
     w.member("first_call", f.maybe_boolean("first_call"));
     words(w, f, {"booking_status"}, length);
@@ -71,16 +80,24 @@ void nested_contact(JsonWriter& w, const Fields& f) {
     w.begin_object().member("id", f.view("contact_card_id"));
     for (std::string_view column : {"primary_phone", "first_name", "last_name"}) {
         auto text = f.view(column == "primary_phone" ? "contact_phone" : "contact_" + std::string(column));
-        if (text) w.member(column, brief(*text));
-        else w.key(column).null();
+        if (text)
+            w.member(column, brief(*text));
+        else
+            w.key(column).null();
     }
     w.end_object();
 }
 
 void nested_lead(JsonWriter& w, const Fields& f, const Viewer& viewer) {
     w.key("lead");
-    if (f.is_null("lead_id") || f.is_null("lead_state") || (viewer.rep && f.view("lead_rep") != viewer.user)) w.null();
-    else w.begin_object().member("id", f.view("lead_id")).member("status", f.view("lead_state")).member("assigned_rep_id", f.view("lead_rep")).end_object();
+    if (f.is_null("lead_id") || f.is_null("lead_state") || (viewer.rep && f.view("lead_rep") != viewer.user))
+        w.null();
+    else
+        w.begin_object()
+            .member("id", f.view("lead_id"))
+            .member("status", f.view("lead_state"))
+            .member("assigned_rep_id", f.view("lead_rep"))
+            .end_object();
 }
 
 void lead_columns(JsonWriter& w, const Fields& f, Texts length) {
@@ -131,8 +148,10 @@ void company_number_value(JsonWriter& w, const Fields& f, const Viewer&, Texts) 
 void customer_name(JsonWriter& w, const Fields& f) {
     auto name = f.text("contact_first_name");
     if (auto last = f.text("contact_last_name"); !last.empty()) name += (name.empty() ? "" : " ") + last;
-    if (name.empty()) w.null();
-    else w.value(brief(name));
+    if (name.empty())
+        w.null();
+    else
+        w.value(brief(name));
 }
 
 void appointment_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
@@ -150,7 +169,8 @@ void appointment_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Tex
     texts(w, f, {"touched_by"});
     times(w, f, {"touched_at", "created_at", "updated_at"});
     customer_name(w.key("customer_name"), f);
-    w.member("is_assigned_to_me", f.view("assigned_rep_id") == viewer.user).member("pending_tasks_count", f.integer("pending_tasks"));
+    w.member("is_assigned_to_me", f.view("assigned_rep_id") == viewer.user)
+        .member("pending_tasks_count", f.integer("pending_tasks"));
     nested_contact(w, f);
     nested_lead(w, f, viewer);
     w.end_object();

@@ -13,7 +13,9 @@ bool Standing::suspended(const CompanyId& company) {
     auto now = system_clock().now();
     {
         std::lock_guard guard(lock_);
-        if (auto found = known_.find(company); found != known_.end() && now >= found->second.at && now - found->second.at < kLasts) return found->second.suspended;
+        if (auto found = known_.find(company);
+            found != known_.end() && now >= found->second.at && now - found->second.at < kLasts)
+            return found->second.suspended;
     }
     bool is = false;
     auto tx = pool_.begin(pg::Scope::company(company));

@@ -8,7 +8,8 @@
 
 namespace otto::api {
 
-/// Which companies are suspended. Each is looked up at most every few seconds, so a suspension counts that much later. Thread-safe.
+/// Which companies are suspended. Each is looked up at most every few seconds, so a suspension counts that much later.
+/// Thread-safe.
 class Standing {
 public:
     explicit Standing(pg::Pool& pool) : pool_(pool) {}
@@ -16,7 +17,10 @@ public:
     bool suspended(const CompanyId&);
 
 private:
-    struct Known { bool suspended; Instant at; };
+    struct Known {
+        bool suspended;
+        Instant at;
+    };
     pg::Pool& pool_;
     std::mutex lock_;
     std::map<CompanyId, Known> known_;

@@ -36,7 +36,8 @@ Principal person(const char* company, const char* user = "user_1", const char* i
     return who;
 }
 
-http::Response ask(const Principal& who, const std::string& key, const api::Api::Handler& handler, const std::string& body = "{}", Millis patience = Millis{0}) {
+http::Response ask(const Principal& who, const std::string& key, const api::Api::Handler& handler, const std::string& body = "{}",
+                   Millis patience = Millis{0}) {
     http::Request request;
     request.target = "/api/v1/tasks";
     request.body = body;
@@ -66,7 +67,8 @@ TEST_CASE("the same request again has the same answer, of the same person in the
     CHECK((again.body == "a's row" && again.status == 201 && again.headers.get("Idempotent-Replayed") == "true" && times == 1));
     CHECK(ask(person("org_a"), "k", saying("x", times), "{\"other\":1}").status == 409);
 
-    for (const auto& other : {person("org_b"), person("org_a", "user_2"), person("org_a", "user_1", "https://operators.example"), person("")}) {
+    for (const auto& other :
+         {person("org_b"), person("org_a", "user_2"), person("org_a", "user_1", "https://operators.example"), person("")}) {
         int own = 0;
         auto answer = ask(other, "k", saying("one's own", own));
         CHECK((own == 1 && answer.body == "one's own" && !answer.headers.has("Idempotent-Replayed")));
@@ -81,7 +83,8 @@ TEST_CASE("answers stand behind their company's wall", "[integration]") {
     auto seen = [](const pg::Scope& scope) {
         auto tx = World::shared().pool.begin(scope);
         std::string all;
-        for (auto& t : tx.many<Text>({"seen", "SELECT company_id AS v FROM idempotency_keys WHERE key = 'wall' ORDER BY 1"})) all += t.value + ";";
+        for (auto& t : tx.many<Text>({"seen", "SELECT company_id AS v FROM idempotency_keys WHERE key = 'wall' ORDER BY 1"}))
+            all += t.value + ";";
         return all;
     };
     CHECK(seen(pg::Scope::company(CompanyId{"org_wall"})) == "org_wall;");
@@ -92,7 +95,8 @@ TEST_CASE("answers stand behind their company's wall", "[integration]") {
     CHECK(seen(pg::Scope::none()) == ";org_wall;");  // for the service that trims them
 }
 
-TEST_CASE("while a request is worked on the same again waits for its answer, for a while, and effects happen once", "[integration]") {
+TEST_CASE("while a request is worked on the same again waits for its answer, for a while, and effects happen once",
+          "[integration]") {
     for (const char* company : {"org_at_once", ""}) {
         std::atomic<int> effects{0};
         std::promise<void> entered, go_on;
@@ -108,7 +112,8 @@ TEST_CASE("while a request is worked on the same again waits for its answer, for
         entered.get_future().wait();
         auto second = ask(person(company), "at once", slow);
         CHECK((second.status == 409 && second.headers.get("Retry-After") == "1"));
-        auto patient = std::async(std::launch::async, [&] { return ask(person(company), "at once", slow, "{}", Millis{60'000}); });
+        auto patient =
+            std::async(std::launch::async, [&] { return ask(person(company), "at once", slow, "{}", Millis{60'000}); });
         go_on.set_value();
         CHECK(first.get().body == "made");
         CHECK(patient.get().body == "made");
@@ -131,8 +136,11 @@ TEST_CASE("who makes a company keeps the answer with it, and outside of it", "[i
 TEST_CASE("what may be otherwise in a moment is not kept, a refusal is", "[integration]") {
     int times = 0;
     for (int status : {429, 500, 502, 503}) {
-        CHECK(ask(person("org_c"), "later", [&](Context&) -> http::Response { api::refuse(status, "Not now", "Later."); }).status == status);
-        CHECK_THROWS_AS(ask(person("org_c"), "later", [&](Context&) -> http::Response { throw std::runtime_error("broke"); }), std::runtime_error);
+        CHECK(ask(person("org_c"), "later", [&](Context&) -> http::Response {
+                  api::refuse(status, "Not now", "Later.");
+              }).status == status);
+        CHECK_THROWS_AS(ask(person("org_c"), "later", [&](Context&) -> http::Response { throw std::runtime_error("broke"); }),
+                        std::runtime_error);
     }
     CHECK(ask(person("org_c"), "later", saying("now", times)).body == "now");
     auto wrong = [&](Context&) -> http::Response {
@@ -146,8 +154,11 @@ TEST_CASE("what may be otherwise in a moment is not kept, a refusal is", "[integ
 
 TEST_CASE("the claim of a process that died is free after its time, and not before", "[integration]") {
     int times = 0;
-    as_owner("INSERT INTO idempotency_keys (consumer, company_id, issuer, user_id, route, key, request_hash, claim, claimed_until) VALUES "
-             "('company-service', 'org_d', 'https://clerk.example', 'user_1', 'POST /api/v1/tasks', 'died', 'h', gen_random_uuid(), now() + interval '1 minute')");
+    as_owner(
+        "INSERT INTO idempotency_keys (consumer, company_id, issuer, user_id, route, key, request_hash, claim, claimed_until) "
+        "VALUES "
+        "('company-service', 'org_d', 'https://clerk.example', 'user_1', 'POST /api/v1/tasks', 'died', 'h', gen_random_uuid(), "
+        "now() + interval '1 minute')");
     CHECK(ask(person("org_d"), "died", saying("x", times)).status == 409);
     as_owner("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second' WHERE key = 'died'");
     CHECK(ask(person("org_d"), "died", saying("anew", times)).body == "anew");

@@ -31,8 +31,13 @@ struct World {
         return r;
     }
     explicit World(const char* role = "otto_company_service")
-        : db(role), authenticator(rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
-                        [this](const std::string& url) -> Result<std::string> { return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}"; }, system_clock()) {
+        : db(role),
+          authenticator(
+              rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+              [this](const std::string& url) -> Result<std::string> {
+                  return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}";
+              },
+              system_clock()) {
         db.owner.execute("INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B')");
         api = std::make_unique<Api>("company-service", *router, db.service_url(), authenticator, 4);
         auto fine = [this](Context& c) {
@@ -49,7 +54,8 @@ struct World {
         REQUIRE(server->start());
     }
     std::string user(const std::string& company, const std::string& role = "admin", const std::string& id = "user_1") {
-        return users.token(R"({"iss":"https://users","sub":")" + id + R"(","exp":9999999999)" + (company.empty() ? "" : R"(,"v":2,"o":{"id":")" + company + R"(","rol":")" + role + "\"}") + "}");
+        return users.token(R"({"iss":"https://users","sub":")" + id + R"(","exp":9999999999)" +
+                           (company.empty() ? "" : R"(,"v":2,"o":{"id":")" + company + R"(","rol":")" + role + "\"}") + "}");
     }
     std::string op() { return operators.token(R"({"iss":"https://operators","sub":"op_1","exp":9999999999})"); }
     http::Response ask(http::Method method, const std::string& path, const std::string& token) {
@@ -81,15 +87,18 @@ TEST_CASE("an operator is nobody's tenant: 403 on every route of theirs, before 
     World w;
     w.start();
     using http::Method;
-    for (const auto& [method, path] : std::vector<std::pair<Method, std::string>>{{Method::post, "/company"}, {Method::post, "/tasks"}, {Method::get, "/tasks"}, {Method::get, "/company/org_a"}}) {
+    for (const auto& [method, path] : std::vector<std::pair<Method, std::string>>{
+             {Method::post, "/company"}, {Method::post, "/tasks"}, {Method::get, "/tasks"}, {Method::get, "/company/org_a"}}) {
         INFO(path);
         CHECK(w.ask(method, path, w.op()).status == 403);
     }
     CHECK(w.handled == 0);
 }
 
-TEST_CASE("a suspended company's people are kept out, but for its manager's look at it, until it is active again", "[integration]") {
-    for (auto role : {"otto_company_service", "otto_query_service", "otto_lead_pipeline", "otto_appointment_service", "otto_shunya_orchestrator"}) {
+TEST_CASE("a suspended company's people are kept out, but for its manager's look at it, until it is active again",
+          "[integration]") {
+    for (auto role : {"otto_company_service", "otto_query_service", "otto_lead_pipeline", "otto_appointment_service",
+                      "otto_shunya_orchestrator"}) {
         INFO(role);
         World w(role);
         w.sql("UPDATE companies SET status = 'suspended' WHERE id = 'org_a'");
@@ -107,7 +116,9 @@ TEST_CASE("a suspended company's people are kept out, but for its manager's look
         if (role != std::string("otto_company_service")) continue;
         w.sql("UPDATE companies SET status = 'active' WHERE id = 'org_a'");
         int status = 403;
-        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); status == 403 && std::chrono::steady_clock::now() < end;) status = w.ask(Method::post, "/tasks", w.user("org_a")).status;
+        for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+             status == 403 && std::chrono::steady_clock::now() < end;)
+            status = w.ask(Method::post, "/tasks", w.user("org_a")).status;
         CHECK(status == 200);
     }
 }
@@ -128,7 +139,8 @@ TEST_CASE("a read ends after five seconds with what to narrow; a command may tak
     auto answer = w.ask(http::Method::get, "/slow?search=zz&offset=900", w.user("org_a"));
     CHECK(answer.status == 503);
     CHECK(answer.headers.get("Retry-After") == "5");
-    for (auto word : {"5 seconds", "more exact search", "next_cursor", "date_from"}) CHECK(answer.body.find(word) != std::string::npos);
+    for (auto word : {"5 seconds", "more exact search", "next_cursor", "date_from"})
+        CHECK(answer.body.find(word) != std::string::npos);
     CHECK(w.ask(http::Method::post, "/slow", w.user("org_a")).status == 200);
 }
 
@@ -143,8 +155,10 @@ TEST_CASE("the statement of a client that is gone is ended", "[integration]") {
     auto running = [&] {
         int n = 0;
         auto tx = db.begin(pg::Scope::none());
-        tx.each({"running", "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%one who left%' AND pid <> pg_backend_pid()"}, {},
-                [&](const pg::Fields& f) { n = static_cast<int>(f.integer("n")); });
+        tx.each({"running",
+                 "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%one who left%' AND pid <> "
+                 "pg_backend_pid()"},
+                {}, [&](const pg::Fields& f) { n = static_cast<int>(f.integer("n")); });
         tx.commit();
         return n;
     };

@@ -12,7 +12,8 @@ using api::Context;
 namespace {
 
 const std::string kTask = "0191e0b8-0000-7000-8000-00000000c001";
-constexpr pg::Query kRaise{"test.raise", "UPDATE tasks SET description = 'new', version = version + 1 WHERE company_id = 'org_a'"};
+constexpr pg::Query kRaise{"test.raise",
+                           "UPDATE tasks SET description = 'new', version = version + 1 WHERE company_id = 'org_a'"};
 
 struct World : testkit::Database {
     pg::Pool pool{service_url(), "test", 2};
@@ -20,19 +21,25 @@ struct World : testkit::Database {
     identity::Principal who;
 
     World() : Database("otto_lead_pipeline") {
-        owner.execute("INSERT INTO tasks (company_id, id, description, unique_key) VALUES ('org_a', '" + kTask + "', 'old', 'k'), ('org_b', '" + kTask + "', 'theirs', 'k')");
+        owner.execute("INSERT INTO tasks (company_id, id, description, unique_key) VALUES ('org_a', '" + kTask +
+                      "', 'old', 'k'), ('org_b', '" + kTask + "', 'theirs', 'k')");
         request.trace = tel::TraceContext::fresh();
         who.user = UserId{"user_m"};
         who.company = CompanyId{"org_a"};
         who.role = identity::Role::manager;
     }
-    std::string audits() { return value("SELECT coalesce(string_agg(company_id || ' ' || user_id || ' ' || action || ' ' || target || ' ' || detail::text, ',' ORDER BY id), '') AS v FROM audit_log"); }
+    std::string audits() {
+        return value(
+            "SELECT coalesce(string_agg(company_id || ' ' || user_id || ' ' || action || ' ' || target || ' ' || detail::text, "
+            "',' ORDER BY id), '') AS v FROM audit_log");
+    }
     std::string told() { return value("SELECT count(*)::text AS v FROM outbox WHERE consumer = 'lead-pipeline'"); }
 };
 
 }  // namespace
 
-TEST_CASE("what a command changed is on record, told, and answered as its GET has it; nothing of it stays if it fails", "[integration]") {
+TEST_CASE("what a command changed is on record, told, and answered as its GET has it; nothing of it stays if it fails",
+          "[integration]") {
     World w;
     {
         Context c(w.request, w.who, w.pool, "lead-pipeline");
@@ -55,7 +62,8 @@ TEST_CASE("what a command changed is on record, told, and answered as its GET ha
     Context again(w.request, w.who, w.pool, "lead-pipeline");
     auto same = again.row(kTask, sql::task, resources::task_value);
     again.tx().commit();
-    CHECK(JsonDocument::parse(same.body).value().root()["data"].dump() == JsonDocument::parse(changed.body).value().root()["data"].dump());
+    CHECK(JsonDocument::parse(same.body).value().root()["data"].dump() ==
+          JsonDocument::parse(changed.body).value().root()["data"].dump());
     CHECK(w.told() == "1");
 }
 

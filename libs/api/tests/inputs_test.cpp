@@ -22,7 +22,8 @@ http::Request asking(const std::string& query, const std::string& body = "") {
 
 /// What commands of these tests take.
 Inputs of(const http::Request& request) {
-    return Inputs::of(request, {"api_key", "x", "duration", "name", "phone_number", "is_active", "a", "f", "lead_id", "at", "status", "rep", "n"});
+    return Inputs::of(request, {"api_key", "x", "duration", "name", "phone_number", "is_active", "a", "f", "lead_id", "at",
+                                "status", "rep", "n"});
 }
 
 std::string refused(const std::function<void()>& f) {
@@ -66,13 +67,15 @@ TEST_CASE("what is wrong with it is named") {
 TEST_CASE("what Postgres has no text for is refused, its escape written out is not") {
     const JsonSchema any(R"({"type":"object"})");
     auto given = [](const std::string& json) { return of(asking("", "{\"f\":" + json + "}")); };
-    for (auto bad : {R"({"a":"x\u0000y"})", R"({"a\u0000":1})", R"({"a":[{"b":"\u0000"}]})"}) CHECK(refused([&] { (void)given(bad).json("f", any); }) == "f");
+    for (auto bad : {R"({"a":"x\u0000y"})", R"({"a\u0000":1})", R"({"a":[{"b":"\u0000"}]})"})
+        CHECK(refused([&] { (void)given(bad).json("f", any); }) == "f");
     CHECK_NOTHROW(given(R"({"a":"\\u0000 is how NUL is written"})").json("f", any));
 }
 
 TEST_CASE("ids, times and words are understood or named") {
     auto in = [](const std::string& json) { return of(asking("", json)); };
-    CHECK(in(R"({"lead_id":"0191e0b8-0000-7000-8000-000000000001"})").uuid("lead_id")->to_string() == "0191e0b8-0000-7000-8000-000000000001");
+    CHECK(in(R"({"lead_id":"0191e0b8-0000-7000-8000-000000000001"})").uuid("lead_id")->to_string() ==
+          "0191e0b8-0000-7000-8000-000000000001");
     CHECK(refused([&] { (void)in(R"({"lead_id":"7"})").uuid("lead_id"); }) == "lead_id");
     CHECK(in(R"({"at":"2026-03-01T10:00:00-07:00"})").time("at") == in(R"({"at":"2026-03-01T17:00:00Z"})").time("at"));
     CHECK(refused([&] { (void)in(R"({"at":"tomorrow"})").time("at"); }) == "at");
@@ -87,7 +90,9 @@ TEST_CASE("ids, times and words are understood or named") {
 }
 
 TEST_CASE("a name that a command does not take is refused by it, with what it takes") {
-    auto given = [](const std::string& query, const std::string& body) { return Inputs::of(asking(query, body), {"name", "phone_number"}); };
+    auto given = [](const std::string& query, const std::string& body) {
+        return Inputs::of(asking(query, body), {"name", "phone_number"});
+    };
     CHECK(given("name=a", R"({"phone_number":"+12025550100"})").phone("phone_number") == "+12025550100");
     CHECK(refused([&] { (void)given("", R"({"name":"a","phone_nubmer":"+12025550100"})"); }) == "phone_nubmer");
     CHECK(refused([&] { (void)given("nane=a", ""); }) == "nane");
@@ -105,7 +110,10 @@ TEST_CASE("a name that a command does not take is refused by it, with what it ta
 
 TEST_CASE("null and \"\" take away what can be taken away, and nothing else") {
     auto change = [](const std::string& body) {
-        return Inputs::change(asking("", body), {.lasting = {"status"}, .clearable = {"due_at", "note", "remark"}, .besides = {"force"}, .fixed = {{{"call_id", "lead_id"}, "stays what it is"}}});
+        return Inputs::change(asking("", body), {.lasting = {"status"},
+                                                 .clearable = {"due_at", "note", "remark"},
+                                                 .besides = {"force"},
+                                                 .fixed = {{{"call_id", "lead_id"}, "stays what it is"}}});
     };
     for (auto empty : {R"({"due_at":null})", R"({"due_at":""})", R"({"due_at":"  "})", "due_at="}) {
         auto in = change(empty);
@@ -134,23 +142,30 @@ TEST_CASE("null and \"\" take away what can be taken away, and nothing else") {
 
 TEST_CASE("a time without a zone is not guessed") {
     auto at = [](const std::string& text) { return Inputs::of(asking("", "{\"at\":\"" + text + "\"}"), {"at"}).time("at"); };
-    for (auto bare : {"2026-03-01T10:00:00", "2026-03-01 10:00", "2026-03-01", "2026-03-01T10:00:00.5"}) CHECK(refused([&] { (void)at(bare); }) == "at");
+    for (auto bare : {"2026-03-01T10:00:00", "2026-03-01 10:00", "2026-03-01", "2026-03-01T10:00:00.5"})
+        CHECK(refused([&] { (void)at(bare); }) == "at");
     CHECK(to_rfc3339(at("2026-03-01T10:00:00-07:00").value()) == "2026-03-01T17:00:00Z");
-    for (auto utc : {"2026-03-01T17:00:00Z", "2026-03-01 17:00:00 UTC", "2026-03-01T10:00-0700", "1772384400", "1772384400000"}) CHECK(at(utc) == at("2026-03-01T17:00:00Z"));
-    for (auto name : {"2026-03-01T10:00:00 MST", "2026-03-01 10:00 ET", "2026-03-01 10:00 America/Phoenix"}) CHECK(refused([&] { (void)at(name); }) == "at");
+    for (auto utc : {"2026-03-01T17:00:00Z", "2026-03-01 17:00:00 UTC", "2026-03-01T10:00-0700", "1772384400", "1772384400000"})
+        CHECK(at(utc) == at("2026-03-01T17:00:00Z"));
+    for (auto name : {"2026-03-01T10:00:00 MST", "2026-03-01 10:00 ET", "2026-03-01 10:00 America/Phoenix"})
+        CHECK(refused([&] { (void)at(name); }) == "at");
 }
 
 TEST_CASE("digits are no time but for seconds and milliseconds, and nothing is meant for 1970 or for the next century") {
     auto at = [](const std::string& text) { return Inputs::of(asking("", "{\"at\":\"" + text + "\"}"), {"at"}).time("at"); };
-    for (auto digits : {"20261220", "2026", "5", "20261220100000", "202612", "999999999", "4000000001"}) CHECK(refused([&] { (void)at(digits); }) == "at");
-    for (auto never : {"1970-08-23T12:00:00Z", "1999-12-31T23:59:59Z", "2036-01-01T00:00:01Z", "2099-01-01T00:00:00Z", "3000000000"}) CHECK(refused([&] { (void)at(never); }) == "at");
+    for (auto digits : {"20261220", "2026", "5", "20261220100000", "202612", "999999999", "4000000001"})
+        CHECK(refused([&] { (void)at(digits); }) == "at");
+    for (auto never :
+         {"1970-08-23T12:00:00Z", "1999-12-31T23:59:59Z", "2036-01-01T00:00:01Z", "2099-01-01T00:00:00Z", "3000000000"})
+        CHECK(refused([&] { (void)at(never); }) == "at");
     for (auto good : {"2000-01-01T00:00:00Z", "2036-01-01T00:00:00Z"}) CHECK(to_rfc3339(at(good).value()) == good);
 }
 
 TEST_CASE("how long reading takes grows with the body and not with its square") {
     auto body = [](std::size_t members, const std::string& tail) {
         std::string json = "{\"f\":{";
-        for (std::size_t i = 0; i < members; ++i) json += (i ? ",\"member number " : "\"member number ") + std::to_string(i) + "\":\"x\"";
+        for (std::size_t i = 0; i < members; ++i)
+            json += (i ? ",\"member number " : "\"member number ") + std::to_string(i) + "\":\"x\"";
         return json + "}" + tail + "}";
     };
     auto cpu = [] {

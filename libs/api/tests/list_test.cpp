@@ -88,8 +88,10 @@ TEST_CASE("a list's statement holds only what is asked for, and its page is chos
     auto p = Page::newest("at", 50);
     auto bare = things.page(kManager, p, {});
     CHECK(bare.query->text ==
-          "SELECT t.id, k.name, t.sort_at\n  FROM (\nSELECT t.*, t.at AS sort_at\n  FROM things t\n WHERE t.company_id = $1\n ORDER BY t.at DESC, t.id DESC\n LIMIT 51\n       ) t\n"
-          "  JOIN LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n ORDER BY t.sort_at DESC, t.id DESC");
+          "SELECT t.id, k.name, t.sort_at\n  FROM (\nSELECT t.*, t.at AS sort_at\n  FROM things t\n WHERE t.company_id = $1\n "
+          "ORDER BY t.at DESC, t.id DESC\n LIMIT 51\n       ) t\n"
+          "  JOIN LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n ORDER BY t.sort_at DESC, t.id "
+          "DESC");
     CHECK(bare.params.size() == 1);
     CHECK_FALSE(bare.plan_anew);
     CHECK(things.page({CompanyId{"org_b"}, "user_x"}, p, {}).query == bare.query);  // prepared once
@@ -101,10 +103,13 @@ TEST_CASE("a list's statement holds only what is asked for, and its page is chos
     p.offset = 9;
     auto some = things.page(kManager, p, {.color = "{red}", .words = "{%a%}"});
     CHECK(some.query->text ==
-          "SELECT t.id, k.name, t.sort_at\n  FROM (\nSELECT t.*, coalesce(t.due,t.at) AS sort_at\n  FROM things t\n  JOIN LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n"
-          " WHERE t.company_id = $1\n   AND (coalesce(t.due,t.at), t.id) > ($2::timestamptz, $3::bigint)\n   AND (t.color = ANY ($4::text[]))\n   AND (k.words LIKE ALL ($5::text[]))\n"
+          "SELECT t.id, k.name, t.sort_at\n  FROM (\nSELECT t.*, coalesce(t.due,t.at) AS sort_at\n  FROM things t\n  JOIN "
+          "LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n"
+          " WHERE t.company_id = $1\n   AND (coalesce(t.due,t.at), t.id) > ($2::timestamptz, $3::bigint)\n   AND (t.color = ANY "
+          "($4::text[]))\n   AND (k.words LIKE ALL ($5::text[]))\n"
           " ORDER BY coalesce(t.due,t.at) ASC, t.id ASC\n LIMIT 101\n OFFSET $6\n       ) t\n"
-          "  JOIN LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n ORDER BY t.sort_at ASC, t.id ASC");
+          "  JOIN LATERAL (SELECT name, words FROM cards WHERE id = t.card_id LIMIT 1) k ON true\n ORDER BY t.sort_at ASC, t.id "
+          "ASC");
     REQUIRE(some.params.size() == 6);
     CHECK(some.params[3].text() == "{red}");
     CHECK(some.params[4].text() == "{%a%}");
@@ -118,7 +123,8 @@ TEST_CASE("a list's statement holds only what is asked for, and its page is chos
 TEST_CASE("whoever is narrowed to own rows sees these, and nothing where nothing is anybody's own") {
     List<sql::lists::Things> things;
     auto own = things.page(kRep, Page::newest("at"), {});
-    CHECK(own.query->text.find("  LEFT JOIN LATERAL (SELECT rep FROM leads WHERE id = t.lead_id LIMIT 1) l ON true\n WHERE t.company_id = $1\n   AND (l.rep = $2::text)\n") != std::string_view::npos);
+    CHECK(own.query->text.find("  LEFT JOIN LATERAL (SELECT rep FROM leads WHERE id = t.lead_id LIMIT 1) l ON true\n WHERE "
+                               "t.company_id = $1\n   AND (l.rep = $2::text)\n") != std::string_view::npos);
     CHECK(own.params.at(1).text() == "user_rep");
     List<sql::lists::Notes> notes;
     CHECK(notes.page(kManager, Page::newest("at"), {}).query->text.find("false") == std::string_view::npos);
@@ -131,11 +137,16 @@ TEST_CASE("the total of a whole table is kept, and of what a filter leaves it is
     auto all = things.count(kManager, {});
     CHECK(all.query->text.find("list_totals") != std::string_view::npos);
     CHECK(all.params.at(1).text() == "things");
-    CHECK(things.count(kManager, {.color = "{red}"}).query->text == "SELECT count(*) AS n FROM (\nSELECT 1 FROM things t\n WHERE t.company_id = $1\n   AND (t.color = ANY ($2::text[]))\n LIMIT 10001) counted");
-    CHECK(things.count(kRep, {}).query->text == "SELECT count(*) AS n FROM (\nSELECT 1 FROM things t\n  JOIN leads l ON l.id = t.lead_id\n WHERE t.company_id = $1\n   AND (l.rep = $2::text)\n LIMIT 10001) counted");
+    CHECK(things.count(kManager, {.color = "{red}"}).query->text ==
+          "SELECT count(*) AS n FROM (\nSELECT 1 FROM things t\n WHERE t.company_id = $1\n   AND (t.color = ANY ($2::text[]))\n "
+          "LIMIT 10001) counted");
+    CHECK(things.count(kRep, {}).query->text ==
+          "SELECT count(*) AS n FROM (\nSELECT 1 FROM things t\n  JOIN leads l ON l.id = t.lead_id\n WHERE t.company_id = $1\n   "
+          "AND (l.rep = $2::text)\n LIMIT 10001) counted");
     List<sql::lists::Notes> notes;
     CHECK(notes.count(kManager, {}).query->text ==
-          "SELECT count(*) AS n FROM (\nSELECT 1 FROM (SELECT a.key, a.at\n          FROM a\n         UNION ALL\n        SELECT b.key, b.at FROM b) n\n WHERE n.company_id = $1\n LIMIT 10001) counted");
+          "SELECT count(*) AS n FROM (\nSELECT 1 FROM (SELECT a.key, a.at\n          FROM a\n         UNION ALL\n        SELECT "
+          "b.key, b.at FROM b) n\n WHERE n.company_id = $1\n LIMIT 10001) counted");
 }
 
 TEST_CASE("forms of a list are bounded, and each asks the same question") {
@@ -143,15 +154,18 @@ TEST_CASE("forms of a list are bounded, and each asks the same question") {
     std::set<std::string_view> names;
     for (unsigned bits = 0; bits < 512; ++bits) {
         auto given = [&](unsigned n) { return bits >> n & 1 ? pg::Param("x") : pg::Param(nullptr); };
-        auto statement = wide.count(kManager, {given(0), given(1), given(2), given(3), given(4), given(5), given(6), given(7), given(8)});
+        auto statement =
+            wide.count(kManager, {given(0), given(1), given(2), given(3), given(4), given(5), given(6), given(7), given(8)});
         names.insert(statement.query->name);
-        auto asked = std::count_if(statement.params.begin(), statement.params.end(), [](const auto& p) { return p.text() == "x"; });
+        auto asked =
+            std::count_if(statement.params.begin(), statement.params.end(), [](const auto& p) { return p.text() == "x"; });
         CHECK(asked == std::popcount(bits));
     }
     CHECK(names.size() == AnyList::kMostForms + 1);
     // The one that the rest share holds every filter, each of which may be missing.
     auto open = wide.count(kManager, {"x", "x", "x", "x", "x", "x", "x", "x", "x"});
-    CHECK(open.query->text.find("   AND ($2::text IS NULL)\n   AND ($3::text IS NULL OR c.a = $3::text)\n") != std::string_view::npos);
+    CHECK(open.query->text.find("   AND ($2::text IS NULL)\n   AND ($3::text IS NULL OR c.a = $3::text)\n") !=
+          std::string_view::npos);
 }
 
 TEST_CASE("every form that a list may take is at hand for the test that prepares each") {
@@ -160,7 +174,8 @@ TEST_CASE("every form that a list may take is at hand for the test that prepares
         CHECK(names.insert(form.name).second);
         CHECK(form.text.find('{') == std::string::npos);
     }
-    CHECK(names.size() == (2 * 2 + 1) * (4 + 4));  // two orders, both ways, and the count; bare, whole, open, own, and four filters
+    CHECK(names.size() ==
+          (2 * 2 + 1) * (4 + 4));  // two orders, both ways, and the count; bare, whole, open, own, and four filters
 }
 
 TEST_CASE("a statement without one of its parameters is numbered anew") {

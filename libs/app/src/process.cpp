@@ -20,9 +20,18 @@
 namespace otto::app {
 namespace {
 
-struct StartStep { std::string service, what; std::function<void()> run; };
-struct StopStep { std::string service, what; std::function<void(Millis)> run; };
-struct Check { std::string service, what; std::function<Result<void>()> run; };
+struct StartStep {
+    std::string service, what;
+    std::function<void()> run;
+};
+struct StopStep {
+    std::string service, what;
+    std::function<void(Millis)> run;
+};
+struct Check {
+    std::string service, what;
+    std::function<Result<void>()> run;
+};
 
 /// What a stop keeps of its time for what comes after: for all that follows HTTP, and for each component that follows another.
 constexpr Millis kAfterHttp{10'000}, kAfterEach{1'000};
@@ -70,9 +79,15 @@ Secret Service::pg_url() const {
     return own.empty() ? settings().get(kPgUrl) : own;
 }
 
-void Service::on_start(std::string what, std::function<void()> f) { impl_->shared->starts.push_back({name(), std::move(what), std::move(f)}); }
-void Service::on_stop(std::string what, std::function<void(Millis)> f) { impl_->shared->stops.push_back({name(), std::move(what), std::move(f)}); }
-void Service::ready_when(std::string what, std::function<Result<void>()> f) { impl_->shared->checks.push_back({name(), std::move(what), std::move(f)}); }
+void Service::on_start(std::string what, std::function<void()> f) {
+    impl_->shared->starts.push_back({name(), std::move(what), std::move(f)});
+}
+void Service::on_stop(std::string what, std::function<void(Millis)> f) {
+    impl_->shared->stops.push_back({name(), std::move(what), std::move(f)});
+}
+void Service::ready_when(std::string what, std::function<Result<void>()> f) {
+    impl_->shared->checks.push_back({name(), std::move(what), std::move(f)});
+}
 void Service::warn(std::string remark) { impl_->shared->remark(name() + ": " + std::move(remark)); }
 void Service::watch(int fd, std::function<void()> f) { impl_->shared->watches.emplace_back(fd, std::move(f)); }
 void Service::every(Millis period, std::function<void()> f) { impl_->shared->periodic.emplace_back(period, std::move(f)); }
@@ -164,7 +179,9 @@ private:
     std::unique_ptr<http::Server> admin_server() {
         auto routes = std::make_shared<http::Router>();
         routes->add(http::Method::get, "/healthz", [](const http::Request&) { return http::Response::text(200, "ok\n"); });
-        routes->add(http::Method::get, "/metrics", [](const http::Request&) { return http::Response::text(200, tel::expose_metrics(), "text/plain; version=0.0.4"); });
+        routes->add(http::Method::get, "/metrics", [](const http::Request&) {
+            return http::Response::text(200, tel::expose_metrics(), "text/plain; version=0.0.4");
+        });
         routes->add(http::Method::get, "/readyz", [this](const http::Request&) { return readiness(); });
         http::ServerOptions o;
         o.address = shared_->settings.get(kAdminAddress);
@@ -183,7 +200,9 @@ private:
         o.workers = static_cast<int>(s.get(kHttpWorkers));
         o.trusted_proxies = s.get(kTrustedProxies);
         o.untrusted_proxy = [shared = shared_](const std::string& address) {
-            auto remark = "a proxy at " + address + " forwards clients whose addresses are not believed: all of them count as one where a client address has a limit. Name it in OTTO_TRUSTED_PROXIES";
+            auto remark = "a proxy at " + address +
+                          " forwards clients whose addresses are not believed: all of them count as one where a client address "
+                          "has a limit. Name it in OTTO_TRUSTED_PROXIES";
             tel::warn(remark);
             shared->remark(std::move(remark));
         };
@@ -196,7 +215,12 @@ private:
     http::Response readiness() {
         JsonWriter w;
         bool ready = shared_->started && !shared_->stopping;
-        w.begin_object().member("state", shared_->stopping ? "stopping" : shared_->started ? "started" : "starting").key("checks").begin_array();
+        w.begin_object()
+            .member("state", shared_->stopping  ? "stopping"
+                             : shared_->started ? "started"
+                                                : "starting")
+            .key("checks")
+            .begin_array();
         for (const auto& check : shared_->checks) {
             auto result = check.run();
             ready = ready && result.ok();
@@ -215,7 +239,9 @@ private:
 
     bool stop_all(http::Server* server) {
         auto end = std::chrono::steady_clock::now() + shared_->settings.get(kDrain);
-        auto left = [&] { return std::max(Millis{0}, std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now())); };
+        auto left = [&] {
+            return std::max(Millis{0}, std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now()));
+        };
         // One slow client, or one component, must not take the time in which the others end cleanly.
         auto but = [&](Millis kept) { return left() - std::min(kept, left() / 2); };
         bool clean = !server || server->drain(but(kAfterHttp)), under_way = false;
@@ -249,7 +275,8 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
         about.append(about.empty() ? "" : "\n").append(d.name).append(": ").append(d.about);
         rows.insert(rows.end(), d.rows.begin(), d.rows.end());
         bool database = std::any_of(d.rows.begin(), d.rows.end(), [](const Row& r) { return r.name == kPgUrl.row.name; });
-        if (database) rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
+        if (database)
+            rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
     }
     std::vector<std::string> arguments(argv + 1, argv + argc);
     for (const auto& a : arguments) {
@@ -268,7 +295,8 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
     }
     auto settings = Settings::load(rows, arguments, environment_of_process());
     if (!settings) {
-        std::fprintf(stderr, "%s: %s (%s)\n", std::string(program).c_str(), settings.error().message.c_str(), settings.error().hint.c_str());
+        std::fprintf(stderr, "%s: %s (%s)\n", std::string(program).c_str(), settings.error().message.c_str(),
+                     settings.error().hint.c_str());
         return 2;
     }
     tel::configure_log(std::string(program), settings->get(kLogLevel), settings->get(kLogHashKey));

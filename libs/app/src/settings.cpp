@@ -43,13 +43,20 @@ std::string joined(const std::vector<std::string>& words) {
 /// What a row takes, for people.
 std::string takes(const Row& r) {
     switch (r.kind) {
-        case Kind::number: return "a whole number from " + std::to_string(r.min) + " to " + std::to_string(r.max);
-        case Kind::flag: return "true or false";
-        case Kind::list: return "a comma list";
-        case Kind::secret: return "a secret; " + r.environment() + "_FILE names a file that holds it";
-        case Kind::duration: return "a duration such as 500ms, 120s, 15m, 24h or 7d";
-        case Kind::choice: return "one of " + joined(r.words);
-        case Kind::text: return "a text";
+        case Kind::number:
+            return "a whole number from " + std::to_string(r.min) + " to " + std::to_string(r.max);
+        case Kind::flag:
+            return "true or false";
+        case Kind::list:
+            return "a comma list";
+        case Kind::secret:
+            return "a secret; " + r.environment() + "_FILE names a file that holds it";
+        case Kind::duration:
+            return "a duration such as 500ms, 120s, 15m, 24h or 7d";
+        case Kind::choice:
+            return "one of " + joined(r.words);
+        case Kind::text:
+            return "a text";
     }
     return "";
 }
@@ -86,11 +93,15 @@ std::string Row::environment() const {
     return out;
 }
 
-Setting<std::string> text(std::string name, std::string fallback, std::string help) { return {row(std::move(name), Kind::text, std::move(fallback), std::move(help))}; }
+Setting<std::string> text(std::string name, std::string fallback, std::string help) {
+    return {row(std::move(name), Kind::text, std::move(fallback), std::move(help))};
+}
 Setting<std::int64_t> number(std::string name, std::int64_t fallback, std::int64_t min, std::int64_t max, std::string help) {
     return {row(std::move(name), Kind::number, std::to_string(fallback), std::move(help), min, max)};
 }
-Setting<Millis> duration(std::string name, std::string fallback, std::string help) { return {row(std::move(name), Kind::duration, std::move(fallback), std::move(help))}; }
+Setting<Millis> duration(std::string name, std::string fallback, std::string help) {
+    return {row(std::move(name), Kind::duration, std::move(fallback), std::move(help))};
+}
 
 std::optional<Millis> parse_duration(std::string_view text) {
     text = trim(text);
@@ -98,19 +109,23 @@ std::optional<Millis> parse_duration(std::string_view text) {
     auto n = whole(text.substr(0, digits));
     if (!n || *n > 1'000'000'000) return std::nullopt;
     auto unit = digits == std::string_view::npos ? std::string_view("s") : text.substr(digits);
-    static const std::map<std::string_view, std::int64_t> units{{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+    static const std::map<std::string_view, std::int64_t> units{
+        {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
     auto found = units.find(unit);
     if (found == units.end()) return std::nullopt;
     return Millis{*n * found->second};
 }
 
-Setting<bool> flag(std::string name, bool fallback, std::string help) { return {row(std::move(name), Kind::flag, fallback ? "true" : "false", std::move(help))}; }
+Setting<bool> flag(std::string name, bool fallback, std::string help) {
+    return {row(std::move(name), Kind::flag, fallback ? "true" : "false", std::move(help))};
+}
 Setting<std::vector<std::string>> list(std::string name, std::string fallback, std::string help) {
     return {row(std::move(name), Kind::list, std::move(fallback), std::move(help))};
 }
 Setting<Secret> secret(std::string name, std::string help) { return {row(std::move(name), Kind::secret, "", std::move(help))}; }
 
-Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
+Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>& arguments,
+                                const std::map<std::string, std::string>& environment) {
     Settings s;
     for (const auto& r : rows)
         if (s.values_.emplace(r.name, r.fallback).second) s.rows_.push_back(r);
@@ -146,7 +161,9 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
             std::string place = config->second + ":" + std::to_string(n);
             if (equals == std::string_view::npos) return Error(place + " is no NAME=value line");
             auto* r = by_environment(trim(content.substr(0, equals)));
-            if (!r) return Error(place + " sets '" + std::string(trim(content.substr(0, equals))) + "', which is no setting", "--help lists them");
+            if (!r)
+                return Error(place + " sets '" + std::string(trim(content.substr(0, equals))) + "', which is no setting",
+                             "--help lists them");
             if (auto done = set(*r, std::string(trim(content.substr(equals + 1))), place); !done) return done.error();
         }
     }
@@ -157,7 +174,8 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
             continue;
         }
         if (name.ends_with("_FILE")) {
-            if (auto* r = by_environment(std::string_view(name).substr(0, name.size() - 5)); r && !environment.contains(r->environment())) {
+            if (auto* r = by_environment(std::string_view(name).substr(0, name.size() - 5));
+                r && !environment.contains(r->environment())) {
                 auto text = file_text(value, name);
                 if (!text) return text.error();
                 if (auto done = set(*r, std::string(trim(*text)), name); !done) return done.error();
@@ -168,7 +186,8 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
     }
     for (const auto& argument : arguments) {
         auto equals = argument.find('=');
-        if (!argument.starts_with("--") || equals == std::string::npos) return Error("'" + argument + "' is no --name=value", "--help lists the settings");
+        if (!argument.starts_with("--") || equals == std::string::npos)
+            return Error("'" + argument + "' is no --name=value", "--help lists the settings");
         auto name = argument.substr(2, equals - 2);
         auto* r = find(name);
         if (!r) return Error("there is no setting --" + name, "--help lists them");
@@ -179,7 +198,9 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
 
 const std::string& Settings::value(const Row& r) const {
     auto found = values_.find(r.name);
-    if (found == values_.end()) throw std::logic_error("setting '" + r.name + "' is not in this process's table: add its row to the service's config.hpp");
+    if (found == values_.end())
+        throw std::logic_error("setting '" + r.name +
+                               "' is not in this process's table: add its row to the service's config.hpp");
     return found->second;
 }
 
@@ -202,11 +223,23 @@ std::vector<std::pair<std::string, std::string>> Settings::shown() const {
 }
 
 std::string help_text(std::string_view program, std::string_view about, const Rows& rows) {
-    std::string out = std::string("usage: ").append(program).append(" [--name=value …]\n\n").append(about).append("\n\nSettings (--name=value, or the environment, or a file of NAME=value lines named by OTTO_CONFIG):\n");
+    std::string out =
+        std::string("usage: ")
+            .append(program)
+            .append(" [--name=value …]\n\n")
+            .append(about)
+            .append("\n\nSettings (--name=value, or the environment, or a file of NAME=value lines named by OTTO_CONFIG):\n");
     std::set<std::string> seen;
     for (const auto& r : rows) {
         if (!seen.insert(r.name).second) continue;
-        out.append("\n  --").append(r.name).append("  ").append(r.environment()).append("\n      ").append(r.help).append("\n      ").append(takes(r));
+        out.append("\n  --")
+            .append(r.name)
+            .append("  ")
+            .append(r.environment())
+            .append("\n      ")
+            .append(r.help)
+            .append("\n      ")
+            .append(takes(r));
         if (r.kind != Kind::secret) out.append("; default: ").append(r.fallback.empty() ? "empty" : r.fallback);
         out += '\n';
     }
@@ -214,12 +247,22 @@ std::string help_text(std::string_view program, std::string_view about, const Ro
 }
 
 std::string settings_page(const Rows& rows) {
-    std::string out = "# Settings\n\nGenerated from the tables of the services. Each is `--name=value`, or an environment variable, or a line of the file that OTTO_CONFIG names; secrets also `…_FILE`.\n\n"
-                      "| environment | meaning | takes | default |\n|---|---|---|---|\n";
+    std::string out =
+        "# Settings\n\nGenerated from the tables of the services. Each is `--name=value`, or an environment variable, or a line "
+        "of the file that OTTO_CONFIG names; secrets also `…_FILE`.\n\n"
+        "| environment | meaning | takes | default |\n|---|---|---|---|\n";
     std::set<std::string> seen;
     for (const auto& r : rows)
         if (seen.insert(r.name).second)
-            out.append("| `").append(r.environment()).append("` | ").append(r.help).append(" | ").append(r.kind == Kind::secret ? "a secret" : takes(r)).append(" | ").append(r.fallback.empty() ? "" : "`" + r.fallback + "`").append(" |\n");
+            out.append("| `")
+                .append(r.environment())
+                .append("` | ")
+                .append(r.help)
+                .append(" | ")
+                .append(r.kind == Kind::secret ? "a secret" : takes(r))
+                .append(" | ")
+                .append(r.fallback.empty() ? "" : "`" + r.fallback + "`")
+                .append(" |\n");
     return out;
 }
 

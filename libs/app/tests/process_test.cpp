@@ -74,7 +74,9 @@ struct Child {
             if (!std::freopen(log.c_str(), "w", stdout) || !std::freopen((log + ".err").c_str(), "w", stderr)) ::_exit(99);
             std::vector<char*> argv;
             for (auto& a : all) argv.push_back(a.data());
-            int code = app::run(static_cast<int>(argv.size()), argv.data(), "program", {{"test-service", "a service for the test", {kWord.row}, &wire}, {"with-database", "another one", {app::kPgUrl.row}, [](app::Service&) {}}});
+            int code = app::run(static_cast<int>(argv.size()), argv.data(), "program",
+                                {{"test-service", "a service for the test", {kWord.row}, &wire},
+                                 {"with-database", "another one", {app::kPgUrl.row}, [](app::Service&) {}}});
             std::fflush(nullptr);
             std::_Exit(code);
         }
@@ -136,7 +138,8 @@ TEST_CASE("a process starts in order, says it is ready, finishes what is under w
     Result<http::Response> slow = Error("not asked");
     std::thread asking([&] { slow = child.ask(child.port, "/slow"); });
     auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (Child::text(child.file).find("request") == std::string::npos && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis{5});
+    while (Child::text(child.file).find("request") == std::string::npos && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(Millis{5});
     ::kill(child.pid, SIGTERM);
     CHECK(child.wait() == 0);
     asking.join();

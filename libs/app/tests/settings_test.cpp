@@ -17,7 +17,9 @@ const app::Rows kRows{kName.row, kCount.row, kLoud.row, kHosts.row, kKey.row};
 
 struct File {
     std::string path;
-    explicit File(const std::string& text) : path("/tmp/otto-settings-test-" + std::to_string(std::hash<std::string>{}(text))) { std::ofstream(path) << text; }
+    explicit File(const std::string& text) : path("/tmp/otto-settings-test-" + std::to_string(std::hash<std::string>{}(text))) {
+        std::ofstream(path) << text;
+    }
     ~File() { std::remove(path.c_str()); }
 };
 
@@ -30,7 +32,9 @@ TEST_CASE("defaults, then file, then environment, then arguments; an empty value
     CHECK_FALSE(s.given(kName.row));
 
     File file("# comment\nOTTO_NAME = from file\nOTTO_COUNT=2\nOTTO_LOUD=yes\n");
-    s = app::Settings::load(kRows, {"--count=4"}, {{"OTTO_CONFIG", file.path}, {"OTTO_COUNT", "3"}, {"OTTO_HOSTS", ""}, {"PATH", "x"}}).value();
+    s = app::Settings::load(kRows, {"--count=4"},
+                            {{"OTTO_CONFIG", file.path}, {"OTTO_COUNT", "3"}, {"OTTO_HOSTS", ""}, {"PATH", "x"}})
+            .value();
     CHECK(s.get(kName) == "from file");
     CHECK(s.get(kCount) == 4);
     CHECK(s.get(kLoud));
@@ -73,6 +77,7 @@ TEST_CASE("unknown names in the environment are only noted; secrets come from fi
     CHECK(s.get(kKey).reveal() == "s3cret");
     for (const auto& [name, value] : s.shown()) CHECK(value.find("s3cret") == std::string::npos);
     auto help = app::help_text("program", "about", kRows);
-    for (auto part : {"--count", "OTTO_COUNT", "1 to 10", "default: 5", "OTTO_THE_KEY_FILE"}) CHECK(help.find(part) != std::string::npos);
+    for (auto part : {"--count", "OTTO_COUNT", "1 to 10", "default: 5", "OTTO_THE_KEY_FILE"})
+        CHECK(help.find(part) != std::string::npos);
     CHECK(app::settings_page(kRows).find("| `OTTO_COUNT` |") != std::string::npos);
 }

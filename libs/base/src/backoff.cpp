@@ -6,7 +6,8 @@
 namespace otto {
 
 Millis Backoff::pause(int attempt, std::uint64_t seed) const {
-    double pause = std::min(static_cast<double>(cap.count()), static_cast<double>(first.count()) * std::pow(factor, std::max(attempt, 0)));
+    double pause =
+        std::min(static_cast<double>(cap.count()), static_cast<double>(first.count()) * std::pow(factor, std::max(attempt, 0)));
     // splitmix64: well-spread bits from any seed
     std::uint64_t z = seed + 0x9e3779b97f4a7c15ULL * (static_cast<std::uint64_t>(attempt) + 1);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;

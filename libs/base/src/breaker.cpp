@@ -18,7 +18,8 @@ std::optional<Millis> Breaker::ask(const Asker& who, Instant now) {
     if (!try_at_) return std::nullopt;
     bool resting = now < *try_at_;
     auto until = [&](Instant at) { return std::max(kOthersTry, std::chrono::ceil<Millis>(at - now)); };
-    if (failing_.contains(who) || own_.contains(who)) return until(resting ? *try_at_ : std::min<Instant>(closes_at, now + rest_ / 6));
+    if (failing_.contains(who) || own_.contains(who))
+        return until(resting ? *try_at_ : std::min<Instant>(closes_at, now + rest_ / 6));
     if (trying_) return kOthersTry;
     if (resting && failing(who.company)) return until(*try_at_);
     trying_ = who;

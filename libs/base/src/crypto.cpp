@@ -24,14 +24,19 @@ unsigned char* bytes_of(std::string& s) { return reinterpret_cast<unsigned char*
 template <auto Free>
 struct Freed {
     template <class T>
-    void operator()(T* p) const { Free(p); }
+    void operator()(T* p) const {
+        Free(p);
+    }
 };
 using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 
-[[noreturn]] void unsound(const char* what) { throw Failure(Error(std::string(what) + " failed", "is OpenSSL's provider configuration sound?")); }
+[[noreturn]] void unsound(const char* what) {
+    throw Failure(Error(std::string(what) + " failed", "is OpenSSL's provider configuration sound?"));
+}
 
-/// An algorithm fetched once: EVP_sha1() and its like are looked up among the providers at every use, which costs as much as hashing a short text.
+/// An algorithm fetched once: EVP_sha1() and its like are looked up among the providers at every use, which costs as much as
+/// hashing a short text.
 struct Digests {
     EVP_MD *sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr), *sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
     EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
@@ -82,7 +87,9 @@ std::string digest(const EVP_MD* md, std::string_view message) {
     static thread_local MdCtx context(EVP_MD_CTX_new());
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
-    if (!EVP_DigestInit_ex2(context.get(), md, nullptr) || !EVP_DigestUpdate(context.get(), message.data(), message.size()) || !EVP_DigestFinal_ex(context.get(), out, &size)) unsound("digest");
+    if (!EVP_DigestInit_ex2(context.get(), md, nullptr) || !EVP_DigestUpdate(context.get(), message.data(), message.size()) ||
+        !EVP_DigestFinal_ex(context.get(), out, &size))
+        unsound("digest");
     return {reinterpret_cast<char*>(out), size};
 }
 
@@ -95,8 +102,7 @@ std::string encode64(std::string_view in, std::string_view alphabet, bool pad) {
     for (std::size_t i = 0; i < in.size(); i += 3) {
         std::uint32_t chunk = 0;
         std::size_t n = std::min<std::size_t>(3, in.size() - i);
-        for (std::size_t k = 0; k < 3; ++k)
-            chunk = chunk << 8 | (k < n ? static_cast<std::uint8_t>(in[i + k]) : 0u);
+        for (std::size_t k = 0; k < 3; ++k) chunk = chunk << 8 | (k < n ? static_cast<std::uint8_t>(in[i + k]) : 0u);
         for (std::size_t k = 0; k <= n; ++k) out += alphabet[chunk >> (18 - 6 * k) & 63];
         if (pad) out.append(3 - n, '=');
     }
@@ -107,7 +113,8 @@ std::optional<std::string> decode64(std::string_view in, std::string_view alphab
     if (in.size() % 4 == 1) return std::nullopt;
     std::array<std::int8_t, 256> values;
     values.fill(-1);
-    for (std::size_t i = 0; i < alphabet.size(); ++i) values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+    for (std::size_t i = 0; i < alphabet.size(); ++i)
+        values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
     std::string out;
     out.reserve(in.size() * 3 / 4);
     std::uint32_t chunk = 0;
@@ -161,7 +168,9 @@ std::string Sha256::digest() const {
     State copy;
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
-    if (EVP_MD_CTX_copy_ex(copy.context.get(), state_->context.get()) != 1 || EVP_DigestFinal_ex(copy.context.get(), out, &size) != 1) unsound("digest");
+    if (EVP_MD_CTX_copy_ex(copy.context.get(), state_->context.get()) != 1 ||
+        EVP_DigestFinal_ex(copy.context.get(), out, &size) != 1)
+        unsound("digest");
     return {reinterpret_cast<char*>(out), size};
 }
 
@@ -272,7 +281,8 @@ Result<KeyRing> KeyRing::parse(const Secret& spec) {
         auto key = base64_decode(std::string_view(part).substr(colon + 1));
         if (!key || key->size() != 32)
             return Error("key '" + id + "' of the key ring is not 32 bytes in base64", "openssl rand -base64 32 makes one");
-        if (!ring.keys_.emplace(id, Secret(std::move(*key))).second) return Error("key id '" + id + "' stands twice in the key ring");
+        if (!ring.keys_.emplace(id, Secret(std::move(*key))).second)
+            return Error("key id '" + id + "' stands twice in the key ring");
         if (ring.sealing_id_.empty()) ring.sealing_id_ = id;
     }
     if (ring.keys_.empty()) return Error("the key ring is empty", "OTTO_SECRET_KEYS=k1:$(openssl rand -base64 32)");

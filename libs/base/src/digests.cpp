@@ -13,9 +13,12 @@ namespace {
 
 std::string alone(const DigestJob& job) {
     switch (job.kind) {
-        case Digest::sha256: return sha256(job.message);
-        case Digest::hmac_sha1: return hmac_sha1(job.key, job.message);
-        case Digest::hmac_sha256: return hmac_sha256(job.key, job.message);
+        case Digest::sha256:
+            return sha256(job.message);
+        case Digest::hmac_sha1:
+            return hmac_sha1(job.key, job.message);
+        case Digest::hmac_sha256:
+            return hmac_sha256(job.key, job.message);
     }
     return {};
 }
@@ -40,7 +43,8 @@ public:
 
     /// Jobs that could not be done keep an empty digest.
     void run(std::span<DigestJob*> jobs) {
-        for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kRound))) round(jobs.first(std::min(jobs.size(), kRound)));
+        for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kRound)))
+            round(jobs.first(std::min(jobs.size(), kRound)));
     }
 
 private:
@@ -84,14 +88,18 @@ private:
     }
     static void take(const IMB_JOB* done) {
         if (!done || done->status != IMB_STATUS_COMPLETED) return;
-        static_cast<DigestJob*>(done->user_data)->digest.assign(static_cast<const char*>(done->user_data2), done->auth_tag_output_len_in_bytes);
+        static_cast<DigestJob*>(done->user_data)
+            ->digest.assign(static_cast<const char*>(done->user_data2), done->auth_tag_output_len_in_bytes);
     }
     void derive(const DigestJob& job, Pads& pads) {
         std::array<std::uint8_t, kBlock> block{};
         auto make = [&](std::uint8_t with, std::uint8_t* to) {
-            for (std::size_t i = 0; i < kBlock; ++i) block[i] = with ^ static_cast<std::uint8_t>(i < job.key.size() ? job.key[i] : 0);
-            if (job.kind == Digest::hmac_sha1) IMB_SHA1_ONE_BLOCK(manager_.get(), block.data(), to);
-            else IMB_SHA256_ONE_BLOCK(manager_.get(), block.data(), to);
+            for (std::size_t i = 0; i < kBlock; ++i)
+                block[i] = with ^ static_cast<std::uint8_t>(i < job.key.size() ? job.key[i] : 0);
+            if (job.kind == Digest::hmac_sha1)
+                IMB_SHA1_ONE_BLOCK(manager_.get(), block.data(), to);
+            else
+                IMB_SHA256_ONE_BLOCK(manager_.get(), block.data(), to);
         };
         make(0x36, pads.inner.data());
         make(0x5c, pads.outer.data());

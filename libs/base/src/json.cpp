@@ -30,13 +30,15 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20; }
 
 /// The second half of a surrogate pair as an escape, "\udc00" to "\udfff", and the first, "\ud800" to "\udbff".
 bool is_escape(std::string_view text, char lowest, char highest) {
-    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd' || !is_hex(text[3]) || !is_hex(text[4]) || !is_hex(text[5])) return false;
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u' || (text[2] | 0x20) != 'd' || !is_hex(text[3]) || !is_hex(text[4]) ||
+        !is_hex(text[5]))
+        return false;
     char digit = text[3] >= 'A' && text[3] <= 'F' ? static_cast<char>(text[3] | 0x20) : text[3];
     return digit >= lowest && digit <= highest;
 }
 
-/// Half a surrogate pair may stand in a text as an escape (RFC 8259, 8.2) and in no UTF-8: it becomes U+FFFD, whose escape is as long. RapidJSON would refuse a first half
-/// alone, and of a second one make invalid UTF-8.
+/// Half a surrogate pair may stand in a text as an escape (RFC 8259, 8.2) and in no UTF-8: it becomes U+FFFD, whose escape is as
+/// long. RapidJSON would refuse a first half alone, and of a second one make invalid UTF-8.
 void mend_halves(char* text, std::size_t size) {
     std::string_view all(text, size);
     for (auto at = all.find('\\'); at != std::string_view::npos;) {
@@ -47,10 +49,12 @@ void mend_halves(char* text, std::size_t size) {
     }
 }
 
-/// More nested brackets than RapidJSON's recursion may follow. Few texts have so many brackets at all, strings included; only those are read one by one.
+/// More nested brackets than RapidJSON's recursion may follow. Few texts have so many brackets at all, strings included; only
+/// those are read one by one.
 bool too_deep(std::string_view text) {
     auto exceeds = [&](char bracket, unsigned& seen) {
-        for (auto at = text.find(bracket); at != std::string_view::npos && seen <= kMaxDepth; at = text.find(bracket, at + 1)) ++seen;
+        for (auto at = text.find(bracket); at != std::string_view::npos && seen <= kMaxDepth; at = text.find(bracket, at + 1))
+            ++seen;
         return seen > kMaxDepth;
     };
     unsigned brackets = 0;
@@ -60,8 +64,10 @@ bool too_deep(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
         if (in_string) {
-            if (c == '\\') ++i;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
@@ -73,7 +79,8 @@ bool too_deep(std::string_view text) {
     return false;
 }
 
-/// Where a character from 0x18 to 0x1F stands: JSON has none. Eight are looked at at once: of such a byte the upper five bits are 00011.
+/// Where a character from 0x18 to 0x1F stands: JSON has none. Eight are looked at at once: of such a byte the upper five bits are
+/// 00011.
 std::optional<std::size_t> high_control(std::string_view text) {
     auto is_one = [](char c) { return (static_cast<unsigned char>(c) & 0xF8) == 0x18; };
     std::size_t at = 0;
@@ -86,17 +93,20 @@ std::optional<std::size_t> high_control(std::string_view text) {
     return found == text.end() ? std::nullopt : std::optional<std::size_t>(found - text.begin());
 }
 
-/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; a NUL, which it takes
-/// for the end, whatever comes after; 0x1A to 0x1F in a string, where it compares sixteen letters at once; and parts of a byte order mark, which it skips one by one.
+/// What RapidJSON would take and we do not, found before anything is built: nested brackets outside strings; a NUL, which it
+/// takes for the end, whatever comes after; 0x1A to 0x1F in a string, where it compares sixteen letters at once; and parts of a
+/// byte order mark, which it skips one by one.
 std::optional<std::string> unfit(std::string_view text) {
     if (auto nul = text.find('\0'); nul != std::string_view::npos) return "not JSON: a NUL at byte " + std::to_string(nul);
     if (auto control = high_control(text)) return "not JSON: a control character at byte " + std::to_string(*control);
-    if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark)) return "not JSON: an unexpected character at byte 0";
+    if (!text.empty() && static_cast<unsigned char>(text.front()) >= 0x80 && !text.starts_with(kByteOrderMark))
+        return "not JSON: an unexpected character at byte 0";
     if (too_deep(text)) return "JSON nested deeper than " + std::to_string(kMaxDepth) + " levels";
     return std::nullopt;
 }
 
-/// RapidJSON refuses most numbers that are too big, but some just past the end of double come out infinite, and what is written of them is cut off there.
+/// RapidJSON refuses most numbers that are too big, but some just past the end of double come out infinite, and what is written
+/// of them is cut off there.
 bool finite(const rapidjson::Value& v) {
     if (v.IsObject()) {
         for (const auto& member : v.GetObject())
@@ -126,7 +136,8 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) {
     // Neither way with its flag for full precision: that reads 0.01e-323 as -2e307.
     std::size_t skipped = 0;
     if (valid_utf8(text)) {
-        // In place, in a copy of ours, whole registers at a time: several times as fast as letter by letter into strings of their own.
+        // In place, in a copy of ours, whole registers at a time: several times as fast as letter by letter into strings of their
+        // own.
         skipped = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
         constexpr std::size_t past_the_end = 16;  // as far as such a register may read
         auto size = text.size() - skipped;
@@ -175,7 +186,8 @@ JsonIndex::JsonIndex(JsonView object) : object_(object) {
         std::string_view name(member.name.GetString(), member.name.GetStringLength());
         auto at = place(name);
         std::size_t way = 0;
-        for (; way < longest_way && slots_[at].value.exists() && slots_[at].name != name; ++way) at = (at + 1) & (slots_.size() - 1);
+        for (; way < longest_way && slots_[at].value.exists() && slots_[at].name != name; ++way)
+            at = (at + 1) & (slots_.size() - 1);
         if (way == longest_way) {
             slots_.clear();
             return;
@@ -207,7 +219,8 @@ std::vector<JsonMember> JsonView::members() const {
     std::vector<JsonMember> out;
     if (!is_object()) return out;
     out.reserve(size());
-    for (const auto& member : value_of(value_)->GetObject()) out.push_back({{member.name.GetString(), member.name.GetStringLength()}, JsonView(&member.value)});
+    for (const auto& member : value_of(value_)->GetObject())
+        out.push_back({{member.name.GetString(), member.name.GetStringLength()}, JsonView(&member.value)});
     return out;
 }
 
@@ -236,7 +249,8 @@ std::optional<std::string> JsonView::loose_text() const {
     if (!is_number() && !is_bool()) return std::nullopt;
     // 4711 and 4711.0 are one number, and one id; of more than 15 digits a double does not tell which it was.
     constexpr double kExact = 1e15;
-    if (auto n = number(); n && !integer() && std::trunc(*n) == *n && std::abs(*n) < kExact) return std::to_string(static_cast<std::int64_t>(*n));
+    if (auto n = number(); n && !integer() && std::trunc(*n) == *n && std::abs(*n) < kExact)
+        return std::to_string(static_cast<std::int64_t>(*n));
     return dump();
 }
 
@@ -272,9 +286,11 @@ std::string JsonView::dump() const {
     rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
     value_of(value_)->Accept(writer);
     std::string_view written(buffer.GetString(), buffer.GetSize());
-    // RapidJSON 1.1 writes U+001A to U+001F as they are where it writes whole registers at once. It writes no white space of its own, so such letters are those of strings.
+    // RapidJSON 1.1 writes U+001A to U+001F as they are where it writes whole registers at once. It writes no white space of its
+    // own, so such letters are those of strings.
     std::string out;
-    for (auto at = std::find_if(written.begin(), written.end(), is_control); at != written.end(); at = std::find_if(written.begin(), written.end(), is_control)) {
+    for (auto at = std::find_if(written.begin(), written.end(), is_control); at != written.end();
+         at = std::find_if(written.begin(), written.end(), is_control)) {
         char escaped[8];
         std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(*at)));
         out.append(written.begin(), at).append(escaped);
@@ -314,7 +330,8 @@ JsonWriter& JsonWriter::begin_array() {
 }
 
 JsonWriter& JsonWriter::end_object() {
-    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_) throw std::logic_error("JsonWriter: no object to end");
+    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_)
+        throw std::logic_error("JsonWriter: no object to end");
     open_.pop_back();
     out_ += '}';
     return *this;
@@ -374,7 +391,8 @@ void append_quoted(std::string& out, std::string_view text) {
 }  // namespace
 
 JsonWriter& JsonWriter::key(std::string_view name) {
-    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_) throw std::logic_error("JsonWriter: a key belongs in an object");
+    if (open_.empty() || (open_.back() != '{' && open_.back() != 'o') || after_key_)
+        throw std::logic_error("JsonWriter: a key belongs in an object");
     if (open_.back() == 'o') out_ += ',';
     open_.back() = 'o';
     append_quoted(out_, name);
@@ -395,7 +413,8 @@ JsonWriter& JsonWriter::value(double number) {
     if (!std::isfinite(number)) return null();
     char buffer[32];
     auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, number);
-    return raw(error == std::errc{} ? std::string_view(buffer, static_cast<std::size_t>(end - buffer)) : std::string_view("null"));
+    return raw(error == std::errc{} ? std::string_view(buffer, static_cast<std::size_t>(end - buffer))
+                                    : std::string_view("null"));
 }
 
 JsonWriter& JsonWriter::value(bool b) { return raw(b ? "true" : "false"); }

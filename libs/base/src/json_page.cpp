@@ -8,7 +8,8 @@
 namespace otto {
 namespace {
 
-/// Walks along JSON without understanding it: strings and brackets are all it knows, so it comes past what is no JSON between them.
+/// Walks along JSON without understanding it: strings and brackets are all it knows, so it comes past what is no JSON between
+/// them.
 class Walk {
 public:
     explicit Walk(std::string_view text) : text_(text) {}
@@ -23,8 +24,10 @@ public:
         if (!take('"')) return std::nullopt;
         auto from = at_;
         for (; at_ < text_.size(); ++at_) {
-            if (text_[at_] == '\\') ++at_;
-            else if (text_[at_] == '"') return text_.substr(from, at_++ - from);
+            if (text_[at_] == '\\')
+                ++at_;
+            else if (text_[at_] == '"')
+                return text_.substr(from, at_++ - from);
         }
         at_ = text_.size();
         return std::nullopt;
@@ -99,7 +102,8 @@ std::string_view whole_number_text(std::string_view text) {
     text = trim(text);
     auto point = text.find('.');
     if (point == std::string_view::npos || point == 0 || point + 1 == text.size()) return text;
-    bool digits = text.find_first_not_of("0123456789") == point, zeros = text.find_first_not_of('0', point + 1) == std::string_view::npos;
+    bool digits = text.find_first_not_of("0123456789") == point,
+         zeros = text.find_first_not_of('0', point + 1) == std::string_view::npos;
     return digits && zeros ? text.substr(0, point) : text;
 }
 

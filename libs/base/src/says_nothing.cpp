@@ -17,55 +17,88 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-constexpr std::size_t kLongest = 200, kMostWords = 16;   ///< bytes, words: what is longer says something
+constexpr std::size_t kLongest = 200, kMostWords = 16;  ///< bytes, words: what is longer says something
 
 /// Phrases of folded words, a '|' between them. What follows, in the order of how much may stand around it:
 /// by themselves only, for they are names and words too;
-constexpr std::string_view kAlone = "na|nan|nil|blank|empty|missing|string|false|xx|xxx|xxxx|no answer given|not sure|0000 00 00|0000 00 00 00 00 00|0000 00 00t00 00 00|0000 00 00t00 00 00z|00 00 0000|"
-                                    "yyyy mm dd|mm dd yyyy|dd mm yyyy|hh mm|yyyy mm dd hh mm|unassigned|not set|no address|no street address|no service address|no city|no state|no location";
+constexpr std::string_view kAlone =
+    "na|nan|nil|blank|empty|missing|string|false|xx|xxx|xxxx|no answer given|not sure|0000 00 00|0000 00 00 00 00 00|0000 00 "
+    "00t00 00 00|0000 00 00t00 00 00z|00 00 0000|"
+    "yyyy mm dd|mm dd yyyy|dd mm yyyy|hh mm|yyyy mm dd hh mm|unassigned|not set|no address|no street address|no service "
+    "address|no city|no state|no location";
 /// also twice, and with the name of a field ("address: N/A", "unknown unknown");
-constexpr std::string_view kOfFields = "n a|n d|unavailable|not available|not applicable|withheld|redacted|no disponible|no aplica|not in record|not on file";
+constexpr std::string_view kOfFields =
+    "n a|n d|unavailable|not available|not applicable|withheld|redacted|no disponible|no aplica|not in record|not on file";
 /// also in a sentence about the call ("the address was not mentioned by the customer").
 constexpr std::string_view kOfSentences =
-    "unknown|none|null|nothing|undefined|unspecified|undetermined|undisclosed|unstated|unidentified|unclear|inaudible|unintelligible|placeholder|tbd|tba|tbc|t b d|t b a|t b c|"
-    "to be determined|to be decided|to be announced|to be confirmed|to be advised|unable to determine|unable to identify|unable to extract|cannot determine|cant determine|cannot be determined|"
-    "cant be determined|could not determine|couldnt determine|could not be determined|couldnt be determined|not determinable|no name|no data|no info|no information|no value|no details|service not specified|service not mentioned|service not stated|service not discussed|unknown service|unspecified service|no service mentioned|no service specified|no service requested|"
-    "desconocido|desconocida|ninguno|ninguna|sin nombre|sin datos|sin informacion|no especificado|no especificada|no mencionado|no mencionada|no proporcionado|no proporcionada|no se menciono|"
+    "unknown|none|null|nothing|undefined|unspecified|undetermined|undisclosed|unstated|unidentified|unclear|inaudible|"
+    "unintelligible|placeholder|tbd|tba|tbc|t b d|t b a|t b c|"
+    "to be determined|to be decided|to be announced|to be confirmed|to be advised|unable to determine|unable to identify|unable "
+    "to extract|cannot determine|cant determine|cannot be determined|"
+    "cant be determined|could not determine|couldnt determine|could not be determined|couldnt be determined|not determinable|no "
+    "name|no data|no info|no information|no value|no details|service not specified|service not mentioned|service not "
+    "stated|service not discussed|unknown service|unspecified service|no service mentioned|no service specified|no service "
+    "requested|"
+    "desconocido|desconocida|ninguno|ninguna|sin nombre|sin datos|sin informacion|no especificado|no especificada|no "
+    "mencionado|no mencionada|no proporcionado|no proporcionada|no se menciono|"
     "no se proporciono|no se especifico|por determinar|por confirmar";
 /// A field can be these, or not; "not", "none" and "no name" with each of them.
-constexpr std::string_view kParticiples = "provided|mentioned|specified|stated|given|known|disclosed|discussed|determined|captured|collected|obtained|found|shared|identified|indicated|listed|defined|"
-                                          "detected|extracted|included|supplied|entered|reported|noted|heard|asked|said|gathered|revealed|clarified|communicated";
-constexpr std::string_view kNot = "not|none|not yet|wasnt|werent|isnt|arent|hasnt been|havent been|never|no name|no names|no address|no street|no city|no state|no zip|no zip code|no email|no phone|no phone number|no number|"
-                                  "no date|no time|no date or time|no appointment date|no specific date|no specific time|no location|no info|no information|no details|no data|no value|no service type|no objection|no objections|no concern|no concerns";
+constexpr std::string_view kParticiples =
+    "provided|mentioned|specified|stated|given|known|disclosed|discussed|determined|captured|collected|obtained|found|shared|"
+    "identified|indicated|listed|defined|"
+    "detected|extracted|included|supplied|entered|reported|noted|heard|asked|said|gathered|revealed|clarified|communicated";
+constexpr std::string_view kNot =
+    "not|none|not yet|wasnt|werent|isnt|arent|hasnt been|havent been|never|no name|no names|no address|no street|no city|no "
+    "state|no zip|no zip code|no email|no phone|no phone number|no number|"
+    "no date|no time|no date or time|no appointment date|no specific date|no specific time|no location|no info|no information|no "
+    "details|no data|no value|no service type|no objection|no objections|no concern|no concerns";
 constexpr std::string_view kDidNot = "did not|didnt|does not|doesnt|has not|hasnt|would not|wouldnt";
-constexpr std::string_view kTell = "say|provide|give|mention|specify|state|disclose|share|tell|identify|indicate|provided|given|mentioned|stated|said|specified|shared";
-constexpr std::string_view kFields = "name|names|first name|last name|first|last|full|surname|person|address|street|street address|service address|property address|city|state|zip|zip code|postal code|email|phone|"
-                                     "phone number|number|date|time|appointment date|appointment time|location|info|information|details|data|value|field|service type|service requested|type of service|"
-                                     "type|customer name|caller name|client name";
-constexpr std::string_view kAround = "the|a|an|any|was|were|is|are|be|been|has|have|yet|in|on|by|of|from|for|during|within|this|that|call|phone call|transcript|transcription|conversation|recording|audio|discussion|"
-                                     "customer|caller|client|homeowner|speaker|agent|his|her|their|its|at|moment|currently|here|explicitly|specifically|clearly|exact|specific|or|and|also|available";
+constexpr std::string_view kTell =
+    "say|provide|give|mention|specify|state|disclose|share|tell|identify|indicate|provided|given|mentioned|stated|said|specified|"
+    "shared";
+constexpr std::string_view kFields =
+    "name|names|first name|last name|first|last|full|surname|person|address|street|street address|service address|property "
+    "address|city|state|zip|zip code|postal code|email|phone|"
+    "phone number|number|date|time|appointment date|appointment time|location|info|information|details|data|value|field|service "
+    "type|service requested|type of service|"
+    "type|customer name|caller name|client name";
+constexpr std::string_view kAround =
+    "the|a|an|any|was|were|is|are|be|been|has|have|yet|in|on|by|of|from|for|during|within|this|that|call|phone "
+    "call|transcript|transcription|conversation|recording|audio|discussion|"
+    "customer|caller|client|homeowner|speaker|agent|his|her|their|its|at|moment|currently|here|explicitly|specifically|clearly|"
+    "exact|specific|or|and|also|available";
 
 /// Of what is to be done, what was objected, and when; with "needed", "raised" and the like behind them.
-constexpr std::string_view kNoAction = "no action|no actions|no pending action|no pending actions|no further action|no further actions|no follow up|no follow ups|no followup|no next step|no next steps|no task|no tasks|"
-                                       "nothing further|nothing to do|nothing pending";
+constexpr std::string_view kNoAction =
+    "no action|no actions|no pending action|no pending actions|no further action|no further actions|no follow up|no follow "
+    "ups|no followup|no next step|no next steps|no task|no tasks|"
+    "nothing further|nothing to do|nothing pending";
 constexpr std::string_view kNoObjection = "no objection|no objections|no concern|no concerns";
-constexpr std::string_view kNoTime = "not scheduled|not yet scheduled|unscheduled|to be scheduled|not confirmed|not yet confirmed|not decided|undecided|not yet set|pending|no appointment|no appointment scheduled|no appointment set|no date|"
-                                     "no time|no date set|no time set|no date or time|no deadline|no due date|no specific time|no specific date";
-constexpr std::string_view kStates = "needed|required|necessary|pending|items|raised|expressed|voiced|stated|mentioned|noted|identified|discussed";
+constexpr std::string_view kNoTime =
+    "not scheduled|not yet scheduled|unscheduled|to be scheduled|not confirmed|not yet confirmed|not decided|undecided|not yet "
+    "set|pending|no appointment|no appointment scheduled|no appointment set|no date|"
+    "no time|no date set|no time set|no date or time|no deadline|no due date|no specific time|no specific date";
+constexpr std::string_view kStates =
+    "needed|required|necessary|pending|items|raised|expressed|voiced|stated|mentioned|noted|identified|discussed";
 
 /// Words of which a caller id without a name is made.
 constexpr std::string_view kNobody =
-    "unknown|anonymous|anonym|anonymus|unavailable|restricted|private|privado|anonimo|desconocido|blocked|withheld|hidden|unidentified|unnamed|unlisted|nonpublished|noname|undisclosed|caller|callers|call|calls|calling|id|"
-    "callerid|name|names|number|numbers|wireless|cellular|cellphone|cell|mobile|phone|telephone|landline|payphone|toll|free|tollfree|spam|scam|fraud|fraudulent|suspected|possible|potential|likely|risk|robo|robocall|"
-    "robocaller|robocalls|telemarketer|telemarketing|nuisance|junk|out|of|area|service|outofarea|no|not|none|available|provided|given|customer|client|homeowner|prospect|user|guest|speaker|person|someone|"
-    "somebody|nobody|contact|representative|male|female|man|woman|the|a|an|in|on|by|invalid|new|inbound|incoming|outbound|voip|internet|operator|first|last|full|unspecified|display|pay|public|political|survey|verified|valid|voice|voicemail";
+    "unknown|anonymous|anonym|anonymus|unavailable|restricted|private|privado|anonimo|desconocido|blocked|withheld|hidden|"
+    "unidentified|unnamed|unlisted|nonpublished|noname|undisclosed|caller|callers|call|calls|calling|id|"
+    "callerid|name|names|number|numbers|wireless|cellular|cellphone|cell|mobile|phone|telephone|landline|payphone|toll|free|"
+    "tollfree|spam|scam|fraud|fraudulent|suspected|possible|potential|likely|risk|robo|robocall|"
+    "robocaller|robocalls|telemarketer|telemarketing|nuisance|junk|out|of|area|service|outofarea|no|not|none|available|provided|"
+    "given|customer|client|homeowner|prospect|user|guest|speaker|person|someone|"
+    "somebody|nobody|contact|representative|male|female|man|woman|the|a|an|in|on|by|invalid|new|inbound|incoming|outbound|voip|"
+    "internet|operator|first|last|full|unspecified|display|pay|public|political|survey|verified|valid|voice|voicemail";
 
 /// How a name may begin; alone it is none.
 constexpr std::string_view kTitles = "mr|mrs|ms|miss|mister|sir|madam|maam|dr|senor|senora";
 
 Words listed(std::string_view phrases) { return split_list(phrases, '|'); }
 
-/// Phrases, and the words that they are made of, so that most texts are told at their first word. A phrase is also known as one word ("NotProvided").
+/// Phrases, and the words that they are made of, so that most texts are told at their first word. A phrase is also known as one
+/// word ("NotProvided").
 struct Phrases {
     std::unordered_set<std::string> known, vocabulary;
     void add(std::string_view phrase) {
@@ -98,14 +131,17 @@ bool made_of(const Words& words, const Phrases& core, std::initializer_list<cons
     constexpr std::size_t longest = 6;
     enum : char { no = 0, with_around = 1, with_core = 2 };
     for (const auto& word : words)
-        if (!core.vocabulary.contains(word) && std::none_of(around.begin(), around.end(), [&](auto* p) { return p->vocabulary.contains(word); })) return false;
+        if (!core.vocabulary.contains(word) &&
+            std::none_of(around.begin(), around.end(), [&](auto* p) { return p->vocabulary.contains(word); }))
+            return false;
     std::vector<char> reached(words.size() + 1, no);
     reached[0] = with_around;
     for (std::size_t from = 0; from < words.size(); ++from) {
         if (reached[from] == no) continue;
         for (auto to = from + 1; to <= std::min(words.size(), from + longest); ++to) {
             if (core.holds(words, from, to)) reached[to] |= with_core;
-            if (std::any_of(around.begin(), around.end(), [&](auto* p) { return p->holds(words, from, to); })) reached[to] |= reached[from];
+            if (std::any_of(around.begin(), around.end(), [&](auto* p) { return p->holds(words, from, to); }))
+                reached[to] |= reached[from];
         }
     }
     return (reached[words.size()] & with_core) != 0;
@@ -119,7 +155,7 @@ struct Hash {
 struct Table {
     Phrases alone, of_fields, of_sentences, fields, around, states, action, objection, time;
     std::unordered_set<std::string> nobody, titles;
-    std::unordered_set<std::string, Hash, std::equal_to<>> all;   ///< every word of them
+    std::unordered_set<std::string, Hash, std::equal_to<>> all;  ///< every word of them
     Table() {
         alone.add_all(kAlone);
         of_sentences.add_all(kOfSentences);
@@ -136,8 +172,9 @@ struct Table {
         states.add_all(kStates);
         for (auto& word : listed(kNobody)) nobody.insert(std::move(word));
         for (auto& word : listed(kTitles)) titles.insert(std::move(word));
-        for (const auto* words : {&alone.vocabulary, &of_fields.vocabulary, &of_sentences.vocabulary, &fields.vocabulary, &around.vocabulary, &states.vocabulary, &action.vocabulary, &objection.vocabulary, &time.vocabulary, &nobody,
-                                  &titles})
+        for (const auto* words :
+             {&alone.vocabulary, &of_fields.vocabulary, &of_sentences.vocabulary, &fields.vocabulary, &around.vocabulary,
+              &states.vocabulary, &action.vocabulary, &objection.vocabulary, &time.vocabulary, &nobody, &titles})
             all.insert(words->begin(), words->end());
     }
 };
@@ -216,16 +253,21 @@ bool says_nothing(std::string_view text, Of of) {
     bool same = std::all_of(words.begin(), words.end(), [&](const auto& w) { return w == words.front(); });
     if (t.alone.holds(words, 0, same ? 1 : words.size())) return true;
     switch (of) {
-        case Of::person: return nobody(words);
-        case Of::action: return made_of(words, t.action, {&t.states, &t.around, &t.fields});
-        case Of::objection: return made_of(words, t.objection, {&t.states, &t.around, &t.fields});
-        case Of::time: return made_of(words, t.time, {&t.states, &t.around, &t.fields});
-        default: return false;
+        case Of::person:
+            return nobody(words);
+        case Of::action:
+            return made_of(words, t.action, {&t.states, &t.around, &t.fields});
+        case Of::objection:
+            return made_of(words, t.objection, {&t.states, &t.around, &t.fields});
+        case Of::time:
+            return made_of(words, t.time, {&t.states, &t.around, &t.fields});
+        default:
+            return false;
     }
 }
 
 bool says_place(std::string_view name, std::string_view city, std::string_view state) {
-    constexpr std::size_t clipped = 8;   // a carrier has 15 characters for both
+    constexpr std::size_t clipped = 8;  // a carrier has 15 characters for both
     auto joined = [](const Words& words) {
         std::string out;
         for (const auto& w : words) out += w;

@@ -17,9 +17,10 @@ constexpr std::chrono::seconds kQuiet{2};
 /// Other threads free what they took from this one, and themselves wait before they do: what is free two seconds later goes, too.
 constexpr int kTimes = 4;
 
-/// mimalloc 2.0 gives a free page back some milliseconds after it became free (at once would cost a third of lead-pipeline's time, for the next batch asks for it again). It looks at its
-/// clock only when the thread takes or frees another page. So with a delay of nothing the pages that are free now go, and with one that is taken those that became so before.
-/// False: another thread is about it, since the delay is one for all; nobody waits for that.
+/// mimalloc 2.0 gives a free page back some milliseconds after it became free (at once would cost a third of lead-pipeline's
+/// time, for the next batch asks for it again). It looks at its clock only when the thread takes or frees another page. So with a
+/// delay of nothing the pages that are free now go, and with one that is taken those that became so before. False: another thread
+/// is about it, since the delay is one for all; nobody waits for that.
 bool give_back() {
     static std::mutex one_at_a_time;
     std::unique_lock guard(one_at_a_time, std::try_to_lock);

@@ -24,10 +24,13 @@ public:
         text_.remove_prefix(1);
         return true;
     }
-    bool take_one_of(std::string_view chars) { return std::any_of(chars.begin(), chars.end(), [this](char c) { return take(c); }); }
+    bool take_one_of(std::string_view chars) {
+        return std::any_of(chars.begin(), chars.end(), [this](char c) { return take(c); });
+    }
     /// Exactly `count` digits.
     std::optional<int> number(std::size_t count) {
-        if (text_.size() < count || !std::all_of(text_.begin(), text_.begin() + static_cast<long>(count), digit)) return std::nullopt;
+        if (text_.size() < count || !std::all_of(text_.begin(), text_.begin() + static_cast<long>(count), digit))
+            return std::nullopt;
         int value = 0;
         for (char c : text_.substr(0, count)) value = value * 10 + (c - '0');
         text_.remove_prefix(count);
@@ -82,23 +85,46 @@ std::optional<minutes> offset_of(Rest& in, bool short_hour) {
     if (!hour && short_hour) hour = in.number(1);
     if (!hour || *hour > 23) return std::nullopt;
     std::optional<int> minute = 0;
-    if (in.take(':')) minute = in.number(2);
-    else if (auto more = in.number(2)) minute = more;
+    if (in.take(':'))
+        minute = in.number(2);
+    else if (auto more = in.number(2))
+        minute = more;
     if (!minute || *minute > 59) return std::nullopt;
     return hours{*hour} + minutes{*minute};
 }
 
 struct Named {
     std::string_view name;
-    int hours;                ///< east of Greenwich
-    std::string_view place;   ///< or whose clocks it means
+    int hours;               ///< east of Greenwich
+    std::string_view place;  ///< or whose clocks it means
 };
-constexpr std::array<Named, 21> kNames{{{"Z", 0, ""}, {"UTC", 0, ""}, {"GMT", 0, ""}, {"UT", 0, ""}, {"EST", -5, ""}, {"EDT", -4, ""}, {"CST", -6, ""}, {"CDT", -5, ""}, {"MST", -7, ""}, {"MDT", -6, ""},
-                                        {"PST", -8, ""}, {"PDT", -7, ""}, {"AKST", -9, ""}, {"AKDT", -8, ""}, {"HST", -10, ""}, {"ET", 0, "America/New_York"},
-                                        {"CT", 0, "America/Chicago"}, {"MT", 0, "America/Denver"}, {"PT", 0, "America/Los_Angeles"}, {"AKT", 0, "America/Anchorage"}, {"HT", 0, "Pacific/Honolulu"}}};
-constexpr std::array<std::string_view, 16> kAreas{"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Brazil", "Canada", "Chile", "Etc", "Europe", "Indian", "Mexico", "Pacific", "US"};
+constexpr std::array<Named, 21> kNames{{{"Z", 0, ""},
+                                        {"UTC", 0, ""},
+                                        {"GMT", 0, ""},
+                                        {"UT", 0, ""},
+                                        {"EST", -5, ""},
+                                        {"EDT", -4, ""},
+                                        {"CST", -6, ""},
+                                        {"CDT", -5, ""},
+                                        {"MST", -7, ""},
+                                        {"MDT", -6, ""},
+                                        {"PST", -8, ""},
+                                        {"PDT", -7, ""},
+                                        {"AKST", -9, ""},
+                                        {"AKDT", -8, ""},
+                                        {"HST", -10, ""},
+                                        {"ET", 0, "America/New_York"},
+                                        {"CT", 0, "America/Chicago"},
+                                        {"MT", 0, "America/Denver"},
+                                        {"PT", 0, "America/Los_Angeles"},
+                                        {"AKT", 0, "America/Anchorage"},
+                                        {"HT", 0, "Pacific/Honolulu"}}};
+constexpr std::array<std::string_view, 16> kAreas{"Africa",    "America", "Antarctica", "Arctic", "Asia", "Atlantic",
+                                                  "Australia", "Brazil",  "Canada",     "Chile",  "Etc",  "Europe",
+                                                  "Indian",    "Mexico",  "Pacific",    "US"};
 
-/// One of IANA's areas and what is in it. A digit is in none of their names, but in what Postgres takes for a rule instead of a name.
+/// One of IANA's areas and what is in it. A digit is in none of their names, but in what Postgres takes for a rule instead of a
+/// name.
 bool shaped_as_place(std::string_view name) {
     auto area = name.substr(0, name.find('/'));
     bool known = std::any_of(kAreas.begin(), kAreas.end(), [&](auto a) { return iequals(a, area); });
@@ -125,7 +151,8 @@ std::optional<Zone> zone_of(Rest in) {
     } else if (!name.empty()) {
         auto known = std::find_if(kNames.begin(), kNames.end(), [&](const auto& n) { return iequals(n.name, name); });
         if (known == kNames.end()) return std::nullopt;
-        zone = {known->place.empty() ? std::optional<minutes>(hours{known->hours}) : std::nullopt, std::string(known->place), known->name != "Z" && known->name != "UTC"};
+        zone = {known->place.empty() ? std::optional<minutes>(hours{known->hours}) : std::nullopt, std::string(known->place),
+                known->name != "Z" && known->name != "UTC"};
     }
     bool may_have_offset = name.empty() || iequals(name, "UTC") || iequals(name, "GMT");
     for (int sign : {1, -1}) {

@@ -94,15 +94,18 @@ std::string mend_utf8(std::string_view s) {
     out.reserve(s.size());
     while (!s.empty()) {
         auto n = sequence(s);
-        if (n == 0) out += "\xEF\xBF\xBD";
-        else out += s.substr(0, n);
+        if (n == 0)
+            out += "\xEF\xBF\xBD";
+        else
+            out += s.substr(0, n);
         s.remove_prefix(std::max<std::size_t>(n, 1));
     }
     return out;
 }
 
 std::string percent_decode(std::string_view text, bool plus_is_space) {
-    if (text.find('%') == std::string_view::npos && !(plus_is_space && text.find('+') != std::string_view::npos)) return std::string(text);
+    if (text.find('%') == std::string_view::npos && !(plus_is_space && text.find('+') != std::string_view::npos))
+        return std::string(text);
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -122,7 +125,8 @@ std::string percent_encode(std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
     std::string out;
     for (unsigned char c : text) {
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                     c == '.' || c == '~';
         if (plain)
             out += static_cast<char>(c);
         else
@@ -180,7 +184,8 @@ Result<Url> Url::parse(std::string_view text) {
         authority = authority.substr(0, port);
         int number = 0;
         auto [stop, error] = std::from_chars(url.port.data(), url.port.data() + url.port.size(), number);
-        if (error != std::errc{} || stop != url.port.data() + url.port.size() || number < 1 || number > 65535) return bad("its port is no port");
+        if (error != std::errc{} || stop != url.port.data() + url.port.size() || number < 1 || number > 65535)
+            return bad("its port is no port");
     } else {
         url.port = url.scheme == "https" ? "443" : "80";
     }
@@ -192,7 +197,8 @@ Result<Url> Url::parse(std::string_view text) {
     }
     url.host = lower(authority);
     if (url.host.empty() || url.host.size() > 253) return bad("it has no host");
-    if (url.host.find_first_not_of(allowed) != std::string::npos) return bad("its host is neither a name nor an address ([…] around IPv6)");
+    if (url.host.find_first_not_of(allowed) != std::string::npos)
+        return bad("its host is neither a name nor an address ([…] around IPv6)");
     return url;
 }
 

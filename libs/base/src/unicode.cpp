@@ -26,7 +26,9 @@ void must(UErrorCode status, const char* what) {
     if (U_FAILURE(status)) throw std::runtime_error(std::string("ICU: ") + what + ": " + u_errorName(status));
 }
 
-icu::UnicodeString utf16(std::string_view s) { return icu::UnicodeString::fromUTF8({s.data(), static_cast<std::int32_t>(std::min<std::size_t>(s.size(), 0x3fff'ffff))}); }
+icu::UnicodeString utf16(std::string_view s) {
+    return icu::UnicodeString::fromUTF8({s.data(), static_cast<std::int32_t>(std::min<std::size_t>(s.size(), 0x3fff'ffff))});
+}
 
 std::string utf8(const icu::UnicodeString& s) {
     std::string out;
@@ -49,7 +51,8 @@ icu::UnicodeString normalized(const icu::Normalizer2* (*form)(UErrorCode&), cons
 /// The accents that `unaccent` takes away.
 bool accent(UChar32 c) { return (c >= 0x300 && c <= 0x362) || (c >= 0x20dd && c <= 0x20e4 && c != 0x20e1); }
 
-/// What a letter without a decomposition is written like in ASCII (ø, ł, ß, æ, ’, –). Arrows are left alone, as `unaccent` leaves them.
+/// What a letter without a decomposition is written like in ASCII (ø, ł, ß, æ, ’, –). Arrows are left alone, as `unaccent` leaves
+/// them.
 void plainest(UChar32 c, icu::UnicodeString& out) {
     static const std::unique_ptr<icu::Transliterator> latin = [] {
         UErrorCode status = U_ZERO_ERROR;
@@ -63,7 +66,9 @@ void plainest(UChar32 c, icu::UnicodeString& out) {
 }
 
 bool is_mark(UChar32 c) { return (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0; }
-bool is_apostrophe(UChar32 c) { return c == '\'' || c == 0x2019 || c == 0x2018 || c == 0x2bc || c == 0xff07 || c == '`' || c == 0xb4; }
+bool is_apostrophe(UChar32 c) {
+    return c == '\'' || c == 0x2019 || c == 0x2018 || c == 0x2bc || c == 0xff07 || c == '`' || c == 0xb4;
+}
 /// Of the inside of a name's part.
 bool is_inner(UChar32 c) { return !is_apostrophe(c) && (u_isalnum(c) || is_mark(c)); }
 
@@ -73,8 +78,10 @@ std::string fold(std::string_view text) {
     if (ascii(text)) return lower(text);
     icu::UnicodeString plain, small;
     each_point(normalized(icu::Normalizer2::getNFKDInstance, utf16(text)), [&](UChar32 c) {
-        if (c < 0x80) plain.append(c);
-        else if (!accent(c)) plainest(c, plain);
+        if (c < 0x80)
+            plain.append(c);
+        else if (!accent(c))
+            plainest(c, plain);
     });
     each_point(plain, [&](UChar32 c) {
         c = u_tolower(c);
@@ -108,8 +115,10 @@ std::string slug(std::string_view text) {
     std::string out;
     for (char c : fold(text)) {
         bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (plain) out += c;
-        else if (!out.empty() && out.back() != '_') out += '_';
+        if (plain)
+            out += c;
+        else if (!out.empty() && out.back() != '_')
+            out += '_';
     }
     while (!out.empty() && out.back() == '_') out.pop_back();
     return out;
@@ -133,8 +142,10 @@ std::string tidy(std::string_view text) {
         }
         if (u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) || u_charType(c) == U_CONTROL_CHAR) return;
         UErrorCode status = U_ZERO_ERROR;
-        if (space && !out.isEmpty()) out.append(static_cast<UChar32>(' '));
-        else if (joiner != 0 && last != 0 && uscript_getScript(last, &status) != USCRIPT_LATIN) out.append(joiner);
+        if (space && !out.isEmpty())
+            out.append(static_cast<UChar32>(' '));
+        else if (joiner != 0 && last != 0 && uscript_getScript(last, &status) != USCRIPT_LATIN)
+            out.append(joiner);
         out.append(c);
         if (!is_mark(c)) last = c;
         joiner = 0;
@@ -155,7 +166,7 @@ std::string name_case(std::string_view word) {
     });
     if (said || !shouting || word == "II" || word == "III" || word == "IV") return std::string(word);
     std::string out;
-    std::int32_t former = 0;   // letters of the part before
+    std::int32_t former = 0;  // letters of the part before
     bool after_apostrophe = false;
     for (std::int32_t i = 0; i < text.length();) {
         auto end = i;
@@ -169,8 +180,11 @@ std::string name_case(std::string_view word) {
             auto part = utf8(text.tempSubStringBetween(i, end));
             icu::StringByteSink<std::string> sink(&out);
             UErrorCode status = U_ZERO_ERROR;
-            if (after_apostrophe && letters == 1 && former > 1) icu::CaseMap::utf8ToLower(locale, 0, part, sink, nullptr, status);  // JOE'S
-            else icu::CaseMap::utf8ToTitle(locale, U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr, part, sink, nullptr, status);
+            if (after_apostrophe && letters == 1 && former > 1)
+                icu::CaseMap::utf8ToLower(locale, 0, part, sink, nullptr, status);  // JOE'S
+            else
+                icu::CaseMap::utf8ToTitle(locale, U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr, part, sink,
+                                          nullptr, status);
             must(status, "case");
             former = letters;
             after_apostrophe = false;

@@ -24,12 +24,26 @@ void open_up(Breaker& b) {
 }  // namespace
 
 TEST_CASE("a breaker opens upon failures of five different calls, and of two companies where a second one has calls under way") {
-    struct Case { const char* what; std::vector<std::pair<const char*, int>> failed; bool others; bool opens; };
+    struct Case {
+        const char* what;
+        std::vector<std::pair<const char*, int>> failed;
+        bool others;
+        bool opens;
+    };
     for (const auto& c : std::vector<Case>{
-             {"one call again and again", {{"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}}, false, false},
-             {"two calls of two companies again and again", {{"a", 1}, {"b", 2}, {"a", 1}, {"b", 2}, {"a", 1}, {"b", 2}, {"a", 1}}, true, false},
+             {"one call again and again",
+              {{"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}},
+              false,
+              false},
+             {"two calls of two companies again and again",
+              {{"a", 1}, {"b", 2}, {"a", 1}, {"b", 2}, {"a", 1}, {"b", 2}, {"a", 1}},
+              true,
+              false},
              {"four calls", {{"a", 1}, {"a", 2}, {"b", 3}, {"b", 4}, {"b", 4}}, true, false},
-             {"five of one company beside another's calls", {{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}, {"a", 5}, {"a", 6}, {"a", 7}}, true, false},
+             {"five of one company beside another's calls",
+              {{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}, {"a", 5}, {"a", 6}, {"a", 7}},
+              true,
+              false},
              {"five of the only company", {{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}, {"a", 5}}, false, true},
              {"five of two companies", {{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}, {"b", 5}}, true, true},
              {"one each of five", {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}, {"e", 5}}, true, true},
@@ -67,8 +81,8 @@ TEST_CASE("an open breaker is tried by calls that did not fail, one at a time, a
     Breaker b;
     open_up(b);
     auto third = call_of("c", 7);
-    CHECK_FALSE(b.ask(third, kNow));                              // at once
-    CHECK(b.ask(call_of("d", 8), kNow) == Millis{1'000});         // the others wait for the one
+    CHECK_FALSE(b.ask(third, kNow));                       // at once
+    CHECK(b.ask(call_of("d", 8), kNow) == Millis{1'000});  // the others wait for the one
     CHECK(b.ask(call_of("a", 1), kNow).value() > Millis{0});
     b.spared(third);
     CHECK_FALSE(b.ask(third, kNow));
@@ -109,8 +123,10 @@ TEST_CASE("calls that fail by themselves, in whatever order, never make another 
             now += seconds(any(40));
             if (any(4) == 0) {
                 auto good = call_of("good" + std::to_string(any(2)), 1'000 + turn);
-                if (b.ask(good, now)) ++waited;
-                else b.worked(good);
+                if (b.ask(good, now))
+                    ++waited;
+                else
+                    b.worked(good);
             } else {
                 int i = any(broken);
                 auto bad = call_of("bad" + std::to_string(i % bad_companies), i);
@@ -164,13 +180,13 @@ TEST_CASE("a key counts as refused upon the refusals of two calls; one call's re
     CHECK(keys.refused("a", one, kNow));
     CHECK_FALSE(keys.ask("a", two, kNow));
     CHECK(keys.refused("a", two, kNow));
-    CHECK_FALSE(keys.ask("a", three, kNow));                  // one that was not refused looks
+    CHECK_FALSE(keys.ask("a", three, kNow));  // one that was not refused looks
     CHECK(keys.ask("a", four, kNow) == Millis{1'000});
     CHECK(keys.refused("a", three, kNow));
     CHECK(keys.ask("a", four, kNow) == Millis{60'000});
     CHECK_FALSE(keys.ask("a", call_of("other", 5), kNow));
     CHECK_FALSE(keys.ask("a", four, kNow + seconds(60)));
-    CHECK(keys.ask("a", one, kNow + seconds(60)));            // never one that was
+    CHECK(keys.ask("a", one, kNow + seconds(60)));  // never one that was
     keys.spared("a", four);
     CHECK_FALSE(keys.ask("a", four, kNow + seconds(60)));
     keys.let_in("a", four);
@@ -178,7 +194,7 @@ TEST_CASE("a key counts as refused upon the refusals of two calls; one call's re
     CHECK_FALSE(keys.refused("a", one, kNow + seconds(60)));
     CHECK_FALSE(keys.refused("a", two, kNow + seconds(60)));
     CHECK_FALSE(keys.ask("a", three, kNow + seconds(60)));
-    CHECK(keys.refused("b", one, kNow + seconds(60)));        // another key: anew
+    CHECK(keys.refused("b", one, kNow + seconds(60)));  // another key: anew
     CHECK(keys.refused("b", two, kNow + seconds(60)));
     CHECK_FALSE(keys.ask("c", one, kNow + seconds(60)));
 }

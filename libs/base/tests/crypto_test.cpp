@@ -35,7 +35,9 @@ TEST_CASE("Clerk's published token verifies under its published key, and no chan
     auto text = vector_file("clerk_rs256.json");
     auto document = JsonDocument::parse(text).value();
     auto root = document.root();
-    auto key = RsaPublicKey::from_components(*base64url_decode(*root["jwk"]["n"].string()), *base64url_decode(*root["jwk"]["e"].string())).value();
+    auto key = RsaPublicKey::from_components(*base64url_decode(*root["jwk"]["n"].string()),
+                                             *base64url_decode(*root["jwk"]["e"].string()))
+                   .value();
     std::string token(*root["valid"].string());
     auto dot = token.rfind('.');
     auto signature = *base64url_decode(std::string_view(token).substr(dot + 1));
@@ -90,7 +92,9 @@ TEST_CASE("a sealed secret opens in its own place only") {
 }
 
 TEST_CASE("a bad key ring is refused with its cure") {
-    for (auto spec : {"", "k1", "k1:", "k1:AAAA", ":AAAA", "k.1:" "AAAA"}) {
+    for (auto spec : {"", "k1", "k1:", "k1:AAAA", ":AAAA",
+                      "k.1:"
+                      "AAAA"}) {
         auto ring = KeyRing::parse(Secret(spec));
         REQUIRE_FALSE(ring);
         CHECK_FALSE(ring.error().hint.empty());
@@ -141,12 +145,16 @@ TEST_CASE("many digests at once are what each is alone") {
         }
         messages.front().clear();
         std::vector<DigestJob> jobs;
-        for (std::size_t i = 0; i < messages.size(); ++i) jobs.push_back({static_cast<Digest>(random() % 3), messages[i], keys[i]});
+        for (std::size_t i = 0; i < messages.size(); ++i)
+            jobs.push_back({static_cast<Digest>(random() % 3), messages[i], keys[i]});
         digest_all(jobs);
         for (std::size_t i = 0; i < jobs.size(); ++i) {
-            auto expected = jobs[i].kind == Digest::sha256 ? sha256(messages[i]) : jobs[i].kind == Digest::hmac_sha1 ? hmac_sha1(keys[i], messages[i]) : hmac_sha256(keys[i], messages[i]);
+            auto expected = jobs[i].kind == Digest::sha256      ? sha256(messages[i])
+                            : jobs[i].kind == Digest::hmac_sha1 ? hmac_sha1(keys[i], messages[i])
+                                                                : hmac_sha256(keys[i], messages[i]);
             bool same = jobs[i].digest == expected;
-            INFO("job " << i << " of " << jobs.size() << ": kind " << static_cast<int>(jobs[i].kind) << ", " << messages[i].size() << " bytes, a key of " << keys[i].size());
+            INFO("job " << i << " of " << jobs.size() << ": kind " << static_cast<int>(jobs[i].kind) << ", " << messages[i].size()
+                        << " bytes, a key of " << keys[i].size());
             CHECK(same);
         }
     }

@@ -8,7 +8,9 @@ using namespace otto;
 
 TEST_CASE("half a surrogate pair in a text becomes U+FFFD, and nothing else of it changes") {
     const std::string mark = "\xEF\xBF\xBD";
-    struct Row { std::string written, said; };
+    struct Row {
+        std::string written, said;
+    };
     for (const auto& row : std::vector<Row>{{R"("\ud83d")", mark},
                                             {R"("\udc00")", mark},
                                             {R"("\uDFFF")", mark},
@@ -24,7 +26,7 @@ TEST_CASE("half a surrogate pair in a text becomes U+FFFD, and nothing else of i
                                             {R"("\ud83d\\")", mark + "\\"},
                                             {R"("\ud83d\"")", mark + "\""},
                                             {R"("\\\udc00")", "\\" + mark},
-                                            {R"("\\udc00")", R"(\udc00)"},          // an escaped backslash
+                                            {R"("\\udc00")", R"(\udc00)"},  // an escaped backslash
                                             {R"("\\\\udc00")", R"(\\udc00)"},
                                             {R"("\ud83c\udfe0")", "\xf0\x9f\x8f\xa0"},  // a whole pair
                                             {R"("\uD83C\uDFE0")", "\xf0\x9f\x8f\xa0"},
@@ -39,17 +41,21 @@ TEST_CASE("half a surrogate pair in a text becomes U+FFFD, and nothing else of i
     CHECK(named->root()[mark].integer() == 1);
     CHECK(named->root()["tags"].at(1)["name"].string() == mark);
     CHECK(named->root()["\xF0\x9F\x98\x80"].integer() == 2);
-    auto marked = JsonDocument::parse("\xEF\xBB\xBF" R"({"a":"\ud83d"})");
+    auto marked = JsonDocument::parse(
+        "\xEF\xBB\xBF"
+        R"({"a":"\ud83d"})");
     REQUIRE(marked.ok());
     CHECK(marked->root()["a"].string() == mark);
-    for (auto bad : {R"("\ud8")", R"("\ud83")", R"("\ud8zz")", R"("\udzzz")", R"("\ud83d)", R"(\ud83d)", R"({"a":\ud83d})", "\"\xED\xA0\xBD\""}) {
+    for (auto bad : {R"("\ud8")", R"("\ud83")", R"("\ud8zz")", R"("\udzzz")", R"("\ud83d)", R"(\ud83d)", R"({"a":\ud83d})",
+                     "\"\xED\xA0\xBD\""}) {
         INFO(bad);
         CHECK_FALSE(JsonDocument::parse(bad));
     }
 }
 
 TEST_CASE("what programs write in the place of a number is no JSON") {
-    for (auto bad : {"NaN", "[NaN]", R"({"a":NaN})", R"({"a":nan})", R"({"a":Infinity})", R"({"a":-Infinity})", R"({"a":inf})", R"({"a":undefined})", R"({"a":None})", R"({"a":+1})", R"({"a":01})", R"({"a":1.})", R"({"a":.5})",
+    for (auto bad : {"NaN", "[NaN]", R"({"a":NaN})", R"({"a":nan})", R"({"a":Infinity})", R"({"a":-Infinity})", R"({"a":inf})",
+                     R"({"a":undefined})", R"({"a":None})", R"({"a":+1})", R"({"a":01})", R"({"a":1.})", R"({"a":.5})",
                      R"({"a":0x1F})", R"({'a':1})", "{\"a\":1,}", "{a:1}", "[1,]", "{\"a\":1}//x"}) {
         INFO(bad);
         CHECK_FALSE(JsonDocument::parse(bad));
@@ -63,7 +69,8 @@ TEST_CASE("a NUL does not end a document") {
 }
 
 TEST_CASE("a byte order mark is whole or refused") {
-    for (auto bad : {"\xBF{}", "\xEF{}", "\xBB\xBF{}", "\xEF\xBF{}", "\xEF\xBB\xBF", "{}\xEF\xBB\xBF"}) CHECK_FALSE(JsonDocument::parse(bad));
+    for (auto bad : {"\xBF{}", "\xEF{}", "\xBB\xBF{}", "\xEF\xBF{}", "\xEF\xBB\xBF", "{}\xEF\xBB\xBF"})
+        CHECK_FALSE(JsonDocument::parse(bad));
     CHECK(JsonDocument::parse("\xEF\xBB\xBF{}"));
 }
 
@@ -80,7 +87,8 @@ TEST_CASE("a control character is escaped when a value is written again, whereve
     for (int c = 1; c < 0x20; ++c)
         for (std::size_t at : {0u, 3u, 15u, 16u, 20u, 40u}) {
             std::string escape = "\\u00" + std::string(c < 16 ? "0" : "1") + "0123456789abcdef"[c % 16];
-            auto text = "{\"" + std::string(at, 'x') + escape + std::string(20, 'y') + "\":\"" + std::string(at, 'x') + escape + std::string(20, 'z') + "\"}";
+            auto text = "{\"" + std::string(at, 'x') + escape + std::string(20, 'y') + "\":\"" + std::string(at, 'x') + escape +
+                        std::string(20, 'z') + "\"}";
             INFO(text);
             auto read = JsonDocument::parse(text);
             REQUIRE(read.ok());
@@ -106,7 +114,8 @@ TEST_CASE("half a zone is no time") {
 }
 
 TEST_CASE("a URL's host is a name or an address and nothing else") {
-    for (auto bad : {"http://api.callr]il.com/", "http://[::1/", "http://::1/", "http://a:b:80/", "http://a\\b/", "http://a%00b/", "http://[a b]/", "http://[name]/", "http://\"/", "http://h\xc3\xab/"}) {
+    for (auto bad : {"http://api.callr]il.com/", "http://[::1/", "http://::1/", "http://a:b:80/", "http://a\\b/", "http://a%00b/",
+                     "http://[a b]/", "http://[name]/", "http://\"/", "http://h\xc3\xab/"}) {
         INFO(bad);
         CHECK_FALSE(Url::parse(bad));
     }
@@ -123,7 +132,8 @@ TEST_CASE("broken UTF-8 is mended byte by byte") {
 TEST_CASE("texts are parsed in place as they would be letter by letter") {
     // Brackets in strings nest nothing; escapes shorten a string within its own place; what follows the end is not looked at.
     std::string many(200, '{');
-    auto parsed = JsonDocument::parse(R"({"text":")" + many + many + R"(","escaped":"a\"\\\/\b\u00e9\ud83d\ude00z","next":[1,"x"]})");
+    auto parsed =
+        JsonDocument::parse(R"({"text":")" + many + many + R"(","escaped":"a\"\\\/\b\u00e9\ud83d\ude00z","next":[1,"x"]})");
     REQUIRE(parsed.ok());
     CHECK(parsed->root()["text"].string() == many + many);
     CHECK(parsed->root()["escaped"].string() == "a\"\\/\b\xC3\xA9\xF0\x9F\x98\x80z");

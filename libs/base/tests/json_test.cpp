@@ -5,7 +5,10 @@
 using namespace otto;
 
 TEST_CASE("looking into JSON never fails") {
-    auto document = JsonDocument::parse(R"({"id":766970532,"duration":"13","tags":["a","b"],"note":"","none":null,"yes":true,"f":13.0,"big":1e300,"id":2})").value();
+    auto document =
+        JsonDocument::parse(
+            R"({"id":766970532,"duration":"13","tags":["a","b"],"note":"","none":null,"yes":true,"f":13.0,"big":1e300,"id":2})")
+            .value();
     auto root = document.root();
     CHECK(root["id"].integer() == 766970532);  // of doubled keys the first counts
     CHECK(root["id"].loose_text() == "766970532");
@@ -24,10 +27,31 @@ TEST_CASE("looking into JSON never fails") {
 }
 
 TEST_CASE("a whole number is one text, however it was written") {
-    struct Row { std::string written; std::optional<std::string> text; };
-    for (const auto& row : std::vector<Row>{{"4711", "4711"}, {"4711.0", "4711"}, {"4711.000", "4711"}, {"4.711e3", "4711"}, {"47110e-1", "4711"}, {"\"4711\"", "4711"}, {"0", "0"}, {"0.0", "0"}, {"-0.0", "0"}, {"-7.0", "-7"},
-                                            {"4711.5", "4711.5"}, {"0.1", "0.1"}, {"9007199254740991", "9007199254740991"}, {"999999999999999.0", "999999999999999"}, {"18446744073709551615", "18446744073709551615"},
-                                            {"9223372036854775807", "9223372036854775807"}, {"true", "true"}, {"\"\"", std::nullopt}, {"null", std::nullopt}, {"[4711]", std::nullopt}, {"{}", std::nullopt}}) {
+    struct Row {
+        std::string written;
+        std::optional<std::string> text;
+    };
+    for (const auto& row : std::vector<Row>{{"4711", "4711"},
+                                            {"4711.0", "4711"},
+                                            {"4711.000", "4711"},
+                                            {"4.711e3", "4711"},
+                                            {"47110e-1", "4711"},
+                                            {"\"4711\"", "4711"},
+                                            {"0", "0"},
+                                            {"0.0", "0"},
+                                            {"-0.0", "0"},
+                                            {"-7.0", "-7"},
+                                            {"4711.5", "4711.5"},
+                                            {"0.1", "0.1"},
+                                            {"9007199254740991", "9007199254740991"},
+                                            {"999999999999999.0", "999999999999999"},
+                                            {"18446744073709551615", "18446744073709551615"},
+                                            {"9223372036854775807", "9223372036854775807"},
+                                            {"true", "true"},
+                                            {"\"\"", std::nullopt},
+                                            {"null", std::nullopt},
+                                            {"[4711]", std::nullopt},
+                                            {"{}", std::nullopt}}) {
         INFO(row.written);
         CHECK(JsonDocument::parse(row.written).value().root().loose_text() == row.text);
     }
@@ -62,7 +86,7 @@ TEST_CASE("an index finds what looking finds") {
     }
     names.clear();  // those that would all stand in one place
     for (int i = 0; names.size() < 60; ++i)
-        if (auto name = std::to_string(i); (std::hash<std::string_view>{}(name) & 0x3ff) == 7) names.push_back(name);
+        if (auto name = std::to_string(i); (std::hash<std::string_view>{}(name)&0x3ff) == 7) names.push_back(name);
     check();
     auto array = JsonDocument::parse("[1]").value();
     CHECK_FALSE(JsonIndex(array.root())["0"].exists());
@@ -70,7 +94,8 @@ TEST_CASE("an index finds what looking finds") {
 
 TEST_CASE("bad JSON is refused, with the place") {
     std::string deep(100'000, '[');
-    for (std::string bad : {std::string(""), std::string("{"), std::string(R"({"a":1}x)"), std::string("{\"a\":\"\xff\"}"), deep, std::string("nul")}) {
+    for (std::string bad : {std::string(""), std::string("{"), std::string(R"({"a":1}x)"), std::string("{\"a\":\"\xff\"}"), deep,
+                            std::string("nul")}) {
         auto document = JsonDocument::parse(bad);
         REQUIRE_FALSE(document);
         CHECK_FALSE(document.error().message.empty());
@@ -83,7 +108,16 @@ TEST_CASE("bad JSON is refused, with the place") {
 
 TEST_CASE("what is written can be read, whatever the text") {
     JsonWriter w;
-    w.begin_object().member("a", "q\"\\\n\x01\xff").key("list").begin_array().value(1).value(2.5).value(true).null().raw("{}").end_array();
+    w.begin_object()
+        .member("a", "q\"\\\n\x01\xff")
+        .key("list")
+        .begin_array()
+        .value(1)
+        .value(2.5)
+        .value(true)
+        .null()
+        .raw("{}")
+        .end_array();
     w.key("o").begin_object().end_object().member("none", std::optional<std::string>{}).end_object();
     CHECK(w.text() == "{\"a\":\"q\\\"\\\\\\n\\u0001\xEF\xBF\xBD\",\"list\":[1,2.5,true,null,{}],\"o\":{},\"none\":null}");
     CHECK(JsonDocument::parse(w.text()));
@@ -97,7 +131,8 @@ TEST_CASE("misuse of the writer is a bug and says so") {
 }
 
 TEST_CASE("a schema says what does not fit, and where") {
-    JsonSchema schema(R"({"type":"object","required":["a"],"properties":{"a":{"type":"array","items":{"type":"string","pattern":"^(x|y)[0-9]{2}$"}}},"additionalProperties":false})");
+    JsonSchema schema(
+        R"({"type":"object","required":["a"],"properties":{"a":{"type":"array","items":{"type":"string","pattern":"^(x|y)[0-9]{2}$"}}},"additionalProperties":false})");
     auto misfit = [&](const char* json) { return schema.misfit(JsonDocument::parse(json).value().root()).value_or("fits"); };
     CHECK(misfit(R"({"a":["x12","y00"]})") == "fits");
     CHECK(misfit(R"({"a":["x12","z00"]})") == "/a/1 breaks pattern");

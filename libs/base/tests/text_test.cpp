@@ -8,7 +8,10 @@
 using namespace otto;
 
 TEST_CASE("times: with and without zone, with an offset, as a number") {
-    auto at = [](std::string_view text) { auto t = parse_time(text); return t ? to_rfc3339(*t) : "-"; };
+    auto at = [](std::string_view text) {
+        auto t = parse_time(text);
+        return t ? to_rfc3339(*t) : "-";
+    };
     CHECK(at("2018-02-19T13:41:00.236-05:00") == "2018-02-19T18:41:00.236000Z");
     CHECK(at("2018-02-19 18:41:00") == "2018-02-19T18:41:00Z");
     CHECK(at("2025-01-15T10:30:00Z") == "2025-01-15T10:30:00Z");
@@ -20,8 +23,9 @@ TEST_CASE("times: with and without zone, with an offset, as a number") {
     CHECK(at("1736937000") == "2025-01-15T10:30:00Z");
     CHECK(at("1736937000123") == "2025-01-15T10:30:00.123000Z");
     CHECK(at("2024-02-29T00:00:00Z") == "2024-02-29T00:00:00Z");
-    for (auto bad : {"", "yesterday", "2023-02-29T00:00:00Z", "2025-13-01", "2025-01-15T25:00:00Z", "2025-01-15T10:30:00+99:00", "0001-01-01T00:00:00Z",
-                     "2025-01-15T10:30:00.Z", "99999999999999999999", "2025-01-15T10:30:00Zx", "9999-01-01T00:00:00Z", "5", "2026", "202501151030", "2025-01-15 10:30 America/Denver"})
+    for (auto bad : {"", "yesterday", "2023-02-29T00:00:00Z", "2025-13-01", "2025-01-15T25:00:00Z", "2025-01-15T10:30:00+99:00",
+                     "0001-01-01T00:00:00Z", "2025-01-15T10:30:00.Z", "99999999999999999999", "2025-01-15T10:30:00Zx",
+                     "9999-01-01T00:00:00Z", "5", "2026", "202501151030", "2025-01-15 10:30 America/Denver"})
         CHECK(at(bad) == "-");
 }
 
@@ -29,7 +33,8 @@ TEST_CASE("UUIDs: RFC 9562's name-based example, parsing, order in time") {
     auto dns = *Uuid::parse("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
     CHECK(Uuid::v5(dns, "www.example.com").to_string() == "2ed6657d-e927-568b-95e1-2665a8aea6a2");
     CHECK(Uuid::parse("2ED6657D-E927-568B-95E1-2665A8AEA6A2") == Uuid::v5(dns, "www.example.com"));
-    for (auto bad : {"", "2ed6657d-e927-568b-95e1-2665a8aea6a", "2ed6657de927-568b-95e1-2665a8aea6a2-", "2ed6657d-e927-568b-95e1-2665a8aea6ag"})
+    for (auto bad : {"", "2ed6657d-e927-568b-95e1-2665a8aea6a", "2ed6657de927-568b-95e1-2665a8aea6a2-",
+                     "2ed6657d-e927-568b-95e1-2665a8aea6ag"})
         CHECK_FALSE(Uuid::parse(bad));
     auto early = Uuid::v7(from_micros(1'700'000'000'000'000)), late = Uuid::v7(from_micros(1'700'000'000'001'000));
     CHECK(early < late);
@@ -62,7 +67,8 @@ TEST_CASE("URLs: what may be fetched is http or https with a plain host") {
     CHECK(url.target == "/v3/a.json?x=1");
     CHECK(Url::parse("http://[::1]:8090").value().host == "::1");
     CHECK(Url::parse("http://h?q").value().target == "/?q");
-    for (auto bad : {"", "ftp://h/", "//h", "http://", "http://u:p@h/", "http://h:0/", "http://h:99999/", "http://h/a b", "http://h/#f", "http://h:x/"})
+    for (auto bad : {"", "ftp://h/", "//h", "http://", "http://u:p@h/", "http://h:0/", "http://h:99999/", "http://h/a b",
+                     "http://h/#f", "http://h:x/"})
         CHECK_FALSE(Url::parse(bad));
 }
 

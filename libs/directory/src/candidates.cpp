@@ -8,14 +8,16 @@
 namespace otto::directory {
 namespace {
 
-constexpr std::size_t kMostClaimants = 16;    ///< of one event, by ids that anybody may write into a profile: each costs a digest of the body
+constexpr std::size_t kMostClaimants =
+    16;  ///< of one event, by ids that anybody may write into a profile: each costs a digest of the body
 constexpr std::size_t kChangesKept = 20'000;  ///< names of what changed
 
 std::string number_name(std::string_view e164) { return "number:" + std::string(e164); }
 std::string id_name(std::string_view provider, std::string_view id) { return std::string(provider).append(":").append(id); }
 std::string company_name(std::string_view id) { return "company:" + std::string(id); }
 
-/// Less is better: a company whose credentials the provider confirmed by giving its key, one that has credentials, any other; a suspended one last.
+/// Less is better: a company whose credentials the provider confirmed by giving its key, one that has credentials, any other; a
+/// suspended one last.
 int rank(const Profile& p, std::string_view provider, Instant now) {
     if (!p.active) return 3;
     const auto& account = p.account(provider);
@@ -24,7 +26,10 @@ int rank(const Profile& p, std::string_view provider, Instant now) {
     return account.api_key ? 1 : 2;
 }
 
-bool same(const Key& a, const Key& b) { return a.valid_to == b.valid_to && a.from_provider == b.from_provider && constant_time_equal(a.secret.reveal(), b.secret.reveal()); }
+bool same(const Key& a, const Key& b) {
+    return a.valid_to == b.valid_to && a.from_provider == b.from_provider &&
+           constant_time_equal(a.secret.reveal(), b.secret.reveal());
+}
 
 /// Whether what each key proves is the same in both, and why there is none.
 bool prove_alike(const Profile& a, const Profile& b) {
@@ -41,7 +46,8 @@ Facts facts_of(const Profile& p) {
     Facts out;
     auto bound = [](const std::optional<Instant>& at) { return at ? std::to_string(to_micros(*at)) : std::string(); };
     for (const auto& n : p.numbers)
-        out.emplace(number_name(n.e164), (n.voice ? "v" : "") + std::string(n.text ? "t " : " ") + bound(n.from) + " " + bound(n.to) + " " + std::to_string(static_cast<int>(n.standing)));
+        out.emplace(number_name(n.e164), (n.voice ? "v" : "") + std::string(n.text ? "t " : " ") + bound(n.from) + " " +
+                                             bound(n.to) + " " + std::to_string(static_cast<int>(n.standing)));
     std::string all;
     for (const auto& account : p.accounts) {
         auto ids = account.company_ids;
@@ -74,7 +80,8 @@ const Account& Profile::account(std::string_view provider) const {
 std::optional<Standing> Profile::owns(std::string_view e164, Purpose purpose, Instant at) const {
     std::optional<Standing> out;
     for (const auto& n : numbers)
-        if (n.e164 == e164 && (purpose == Purpose::voice ? n.voice : n.text) && n.covers(at) && (!out || *out < n.standing)) out = n.standing;
+        if (n.e164 == e164 && (purpose == Purpose::voice ? n.voice : n.text) && n.covers(at) && (!out || *out < n.standing))
+            out = n.standing;
     return out;
 }
 
@@ -104,7 +111,8 @@ const Candidate* sole_owner(const std::vector<Candidate>& candidates) {
     for (auto owns : {&Candidate::owns_at, &Candidate::owns_now}) {
         auto is_one = [&](const Candidate& c) { return (c.*owns).has_value() && c.company->active; };
         auto found = std::find_if(candidates.begin(), candidates.end(), is_one);
-        if (found != candidates.end()) return std::find_if(std::next(found), candidates.end(), is_one) == candidates.end() ? &*found : nullptr;
+        if (found != candidates.end())
+            return std::find_if(std::next(found), candidates.end(), is_one) == candidates.end() ? &*found : nullptr;
     }
     return nullptr;
 }
@@ -126,7 +134,8 @@ const std::set<std::string>* Companies::with_id_locked(std::string_view provider
     return found == ids->second.end() ? nullptr : &found->second;
 }
 
-std::vector<ProfilePtr> Companies::claimants_locked(std::string_view provider, const inbound::v1::Addressee& addressee, Instant now) const {
+std::vector<ProfilePtr> Companies::claimants_locked(std::string_view provider, const inbound::v1::Addressee& addressee,
+                                                    Instant now) const {
     std::set<std::string_view> ids;
     auto add = [&](std::string_view id) {
         if (auto found = with_id_locked(provider, id)) ids.insert(found->begin(), found->end());
@@ -136,13 +145,15 @@ std::vector<ProfilePtr> Companies::claimants_locked(std::string_view provider, c
     std::vector<ProfilePtr> out;
     for (auto id : ids) out.push_back(profiles_.find(id)->second);
     if (out.size() > kMostClaimants) {
-        std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return rank(*a, provider, now) < rank(*b, provider, now); });
+        std::stable_sort(out.begin(), out.end(),
+                         [&](const auto& a, const auto& b) { return rank(*a, provider, now) < rank(*b, provider, now); });
         out.resize(kMostClaimants);
     }
     return out;
 }
 
-std::vector<Candidate> Companies::candidates(std::string_view provider, const inbound::v1::Addressee& addressee, Instant at, Instant now) const {
+std::vector<Candidate> Companies::candidates(std::string_view provider, const inbound::v1::Addressee& addressee, Instant at,
+                                             Instant now) const {
     std::vector<Candidate> out;
     const auto& number = addressee.number();
     const auto purpose = addressee.purpose() == inbound::v1::PURPOSE_TEXT ? Purpose::text : Purpose::voice;
@@ -153,9 +164,11 @@ std::vector<Candidate> Companies::candidates(std::string_view provider, const in
             Candidate c{p, p->owns(number, purpose, at), p->owns(number, purpose, now)};
             if (c.owns_at || c.owns_now) out.push_back(std::move(c));
         }
-    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.owns_at.has_value() > b.owns_at.has_value(); });
+    std::stable_sort(out.begin(), out.end(),
+                     [](const auto& a, const auto& b) { return a.owns_at.has_value() > b.owns_at.has_value(); });
     auto add = [&](const ProfilePtr& p) {
-        if (std::none_of(out.begin(), out.end(), [&](const Candidate& c) { return c.company->id == p->id; })) out.push_back({p, {}, {}});
+        if (std::none_of(out.begin(), out.end(), [&](const Candidate& c) { return c.company->id == p->id; }))
+            out.push_back({p, {}, {}});
     };
     for (const auto& p : claimants_locked(provider, addressee, now)) add(p);
     if (auto claimed = profiles_.find(addressee.claimed_company_id()); claimed != profiles_.end()) add(claimed->second);
@@ -175,7 +188,8 @@ bool Companies::mismatched(std::string_view provider, const inbound::v1::Address
     // Who has never said which company at the provider it is may be any that is nobody else's.
     if (!ids_of(*claimed->second).empty()) return true;
     auto others = with_id_locked(provider, mapped);
-    return others && std::any_of(others->begin(), others->end(), [&](const auto& id) { return has_it(*profiles_.find(id)->second); });
+    return others &&
+           std::any_of(others->begin(), others->end(), [&](const auto& id) { return has_it(*profiles_.find(id)->second); });
 }
 
 void Companies::note_changes_locked(const Profile* former, const Profile* fresh) {
@@ -200,7 +214,8 @@ Companies::Changes Companies::changed_since(std::uint64_t generation) const {
     std::shared_lock guard(lock_);
     Changes out{generation_, {}};
     if (generation < changes_from_) return out;
-    auto from = std::upper_bound(changes_.begin(), changes_.end(), generation, [](std::uint64_t g, const auto& change) { return g < change.first; });
+    auto from = std::upper_bound(changes_.begin(), changes_.end(), generation,
+                                 [](std::uint64_t g, const auto& change) { return g < change.first; });
     std::set<std::string> names;
     for (; from != changes_.end(); ++from) names.insert(from->second);
     out.names.emplace(names.begin(), names.end());

@@ -22,9 +22,12 @@ namespace pb = otto::directory::v1;
 
 Standing standing_from(const pb::Number& n) {
     switch (n.standing()) {
-        case pb::STANDING_UNPROVEN: return Standing::unproven;
-        case pb::STANDING_FINAL: return Standing::final_;
-        default: return Standing::proven;  // also what an older record, or a later version, says
+        case pb::STANDING_UNPROVEN:
+            return Standing::unproven;
+        case pb::STANDING_FINAL:
+            return Standing::final_;
+        default:
+            return Standing::proven;  // also what an older record, or a later version, says
     }
 }
 
@@ -34,7 +37,8 @@ Standing standing_from(const pb::Number& n) {
 /// records until company-service has published their companies anew, which it does once when it is migrated (20261129210200): a
 /// release whose ingresses cannot have older snapshots can drop this, and the fields.
 void bring_up_to_date(pb::CompanyProfile& m) {
-    bool former = m.callrail_signing_keys_size() > 0 || m.callrail_company_ids_size() > 0 || !m.callrail_account_id().empty() || m.has_callrail_api_key() || !m.callrail_problem().empty();
+    bool former = m.callrail_signing_keys_size() > 0 || m.callrail_company_ids_size() > 0 || !m.callrail_account_id().empty() ||
+                  m.has_callrail_api_key() || !m.callrail_problem().empty();
     if (m.accounts_size() > 0 || !former) return;
     auto& account = *m.add_accounts();
     account.set_provider("callrail");
@@ -69,12 +73,14 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     auto open = [&](const pb::SealedKey& k) -> std::optional<Secret> {
         auto opened = keys.open(k.sealed(), seal_place(m.company_id(), k.column()));
         if (opened) return *opened;
-        tel::error("a company's key does not open", {{"company_id", m.company_id()}, {"column", k.column()}, {"why", opened.error().message}});
+        tel::error("a company's key does not open",
+                   {{"company_id", m.company_id()}, {"column", k.column()}, {"why", opened.error().message}});
         return std::nullopt;
     };
     bring_up_to_date(m);
     for (const auto& a : m.accounts()) {
-        Account account{a.provider(), a.account_id(), {a.company_ids().begin(), a.company_ids().end()}, {}, {}, a.problem(), a.problem_cure()};
+        Account account{a.provider(), a.account_id(),  {a.company_ids().begin(), a.company_ids().end()}, {}, {},
+                        a.problem(),  a.problem_cure()};
         for (const auto& k : a.signing_keys()) {
             auto opened = open(k);
             if (!opened) continue;
@@ -93,13 +99,15 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
 Companies::Companies(Options options) : options_(std::move(options)) {}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
-    : options_{service.settings().get(app::kKafkaBrokers), service.name() + "-directory", snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
+    : options_{service.settings().get(app::kKafkaBrokers), service.name() + "-directory",
+               snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
                KeyRing::parse(service.settings().get(app::kSecretKeys)).value()} {
     service.on_start("directory", [this] { start(); });
     service.on_stop("directory", [this](Millis) { stop(); });
     service.ready_when("directory", [this]() -> Result<void> {
         if (ready()) return {};
-        return Error("the companies have not been read yet", "Kafka does not answer, or has no topic otto.directory (ottoctl topics apply), and there is no snapshot");
+        return Error("the companies have not been read yet",
+                     "Kafka does not answer, or has no topic otto.directory (ottoctl topics apply), and there is no snapshot");
     });
 }
 
@@ -113,7 +121,8 @@ bool Companies::caught_up(Millis wait) const {
 void Companies::hold_start(app::Service& service) {
     service.on_start("the directory is read", [this] {
         if (!from_snapshot_ && !caught_up(Millis{60'000}))
-            throw Failure(Error("the companies cannot be read from Kafka", "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
+            throw Failure(Error("the companies cannot be read from Kafka",
+                                "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
     });
 }
 
@@ -135,7 +144,8 @@ void Companies::loop() {
     kafka::Reader reader(options_.brokers, options_.client_id, {"otto.directory"});
     auto saved = std::chrono::steady_clock::now();
     while (!stop_) {
-        for (const auto& r : reader.poll(1'000, Millis{100})) apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
+        for (const auto& r : reader.poll(1'000, Millis{100}))
+            apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
         if (!caught_up_ && reader.caught_up()) {
             {
                 std::lock_guard guard(known_lock_);
@@ -216,7 +226,8 @@ std::map<std::string, std::int64_t> Companies::versions() const {
     return out;
 }
 
-// The snapshot: one JSON line a company, `{"id","value"}` with the record in base64; written whole, renamed into place. Secrets in it are sealed.
+// The snapshot: one JSON line a company, `{"id","value"}` with the record in base64; written whole, renamed into place. Secrets
+// in it are sealed.
 
 void Companies::load_snapshot() {
     if (options_.snapshot.empty()) return;
@@ -263,7 +274,8 @@ void Companies::save_snapshot() {
     }
     good = good && std::fflush(f) == 0 && ::fsync(::fileno(f)) == 0;
     good = std::fclose(f) == 0 && good;
-    if (!good || std::rename(temporary.c_str(), options_.snapshot.c_str()) != 0) tel::warn("the directory's snapshot cannot be written", {{"file", options_.snapshot}});
+    if (!good || std::rename(temporary.c_str(), options_.snapshot.c_str()) != 0)
+        tel::warn("the directory's snapshot cannot be written", {{"file", options_.snapshot}});
 }
 
 }  // namespace otto::directory

@@ -29,7 +29,9 @@ otto::directory::v1::CompanyProfile company(const std::string& id, std::int64_t 
     return m;
 }
 
-otto::inbound::v1::Addressee naming(const std::string& number, const std::vector<std::string>& ids = {}, const std::string& account = "", const std::string& claimed = "", const std::string& mapped = "") {
+otto::inbound::v1::Addressee naming(const std::string& number, const std::vector<std::string>& ids = {},
+                                    const std::string& account = "", const std::string& claimed = "",
+                                    const std::string& mapped = "") {
     otto::inbound::v1::Addressee a;
     a.set_number(number);
     a.set_account_id(account);
@@ -59,15 +61,19 @@ TEST_CASE("a number's owner is the company that has it for that purpose at that 
     auto by_id = all.candidates("callrail", naming("", {"COMb"}), at(0), at(0));
     REQUIRE(by_id.size() == 1);
     CHECK(by_id[0].company->id.value() == "b");
-    CHECK(all.candidates("another", naming("", {"COMb"}), at(0), at(0)).empty());  // an id at CallRail is none at another provider
+    CHECK(
+        all.candidates("another", naming("", {"COMb"}), at(0), at(0)).empty());  // an id at CallRail is none at another provider
     CHECK(all.find(CompanyId{"a"})->account("callrail").keys_at(at(0))[0].secret.reveal() == "secret of a");
     CHECK(all.find(CompanyId{"a"})->account("another").keys_at(at(0)).empty());
 }
 
-TEST_CASE("how sure a number's owner is, and whether a key is the provider's own, travel with the company; what an older record does not say counts as proven") {
+TEST_CASE(
+    "how sure a number's owner is, and whether a key is the provider's own, travel with the company; what an older record does "
+    "not say counts as proven") {
     Companies all({"", "t", "", ring()});
     auto a = company("a", 1, "+12025550100");
-    for (auto standing : {otto::directory::v1::STANDING_UNPROVEN, otto::directory::v1::STANDING_PROVEN, otto::directory::v1::STANDING_FINAL}) {
+    for (auto standing :
+         {otto::directory::v1::STANDING_UNPROVEN, otto::directory::v1::STANDING_PROVEN, otto::directory::v1::STANDING_FINAL}) {
         *a.add_numbers() = a.numbers(0);
         a.mutable_numbers(a.numbers_size() - 1)->set_standing(standing);
     }
@@ -91,7 +97,8 @@ namespace {
 
 std::vector<std::string> ids_of(const std::vector<Candidate>& candidates) {
     std::vector<std::string> out;
-    for (const auto& c : candidates) out.push_back(c.company->id.value() + (c.owns_at ? " then" : "") + (c.owns_now ? " now" : ""));
+    for (const auto& c : candidates)
+        out.push_back(c.company->id.value() + (c.owns_at ? " then" : "") + (c.owns_now ? " now" : ""));
     return out;
 }
 using Ids = std::vector<std::string>;
@@ -99,7 +106,9 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("an event could be of the number's owners at its own time and now, of whom its ids name, and of whom it claims, in this order") {
+TEST_CASE(
+    "an event could be of the number's owners at its own time and now, of whom its ids name, and of whom it claims, in this "
+    "order") {
     Companies all({"", "t", "", ring()});
     auto a = company("a", 1, "+12025550100"), b = company("b", 1, "+12025550100");
     a.mutable_numbers(0)->set_valid_to_us(to_micros(at(100)));
@@ -158,7 +167,8 @@ TEST_CASE("the company that a webhook claims, the one at CallRail that it names 
     Companies all({"", "t", "", ring()});
     auto free = company("free", 1, "+12025550177");
     free.mutable_accounts(0)->clear_company_ids();
-    for (const auto& m : {company("a", 1, "+12025550100"), company("b", 1, "+12025550111"), free}) all.apply(m.company_id(), m.SerializeAsString());
+    for (const auto& m : {company("a", 1, "+12025550100"), company("b", 1, "+12025550111"), free})
+        all.apply(m.company_id(), m.SerializeAsString());
     auto wrong = [&](const std::string& claimed, const std::string& mapped, const std::string& signer) {
         return all.mismatched("callrail", naming("", {mapped}, "", claimed, mapped), CompanyId{signer});
     };
@@ -211,8 +221,10 @@ TEST_CASE("a change names what waits for it, and nothing else") {
     CHECK(since() == Names{"callrail:ACC", "callrail:COMa", "company:a", "number:+12025550100", "number:+12025550111"});
     all.apply("a", "");
     CHECK(since().size() == 5);
-    CHECK(names_of("callrail", naming("+12025550100", {"COMa"}, "ACC", "a")) == Names{"number:+12025550100", "callrail:COMa", "callrail:ACC", "company:a"});
-    for (int i = 0; i < 30'000; ++i) all.apply("x", (company("x", i, "+1202" + std::to_string(5'000'000 + i))).SerializeAsString());
+    CHECK(names_of("callrail", naming("+12025550100", {"COMa"}, "ACC", "a")) ==
+          Names{"number:+12025550100", "callrail:COMa", "callrail:ACC", "company:a"});
+    for (int i = 0; i < 30'000; ++i)
+        all.apply("x", (company("x", i, "+1202" + std::to_string(5'000'000 + i))).SerializeAsString());
     CHECK_FALSE(all.changed_since(0).names);  // too long ago to say
     CHECK(all.changed_since(all.generation() - 1).names);
 }
@@ -242,7 +254,8 @@ TEST_CASE("a record of a former version is read as one of today, and one of toda
         auto profile = all.find(CompanyId{"a"});
         REQUIRE(profile->accounts.size() == 1);
         const auto& account = profile->account("callrail");
-        return account.id + " " + account.company_ids.at(0) + " " + account.signing_keys.at(0).secret.reveal() + " " + account.api_key->reveal() + " " + account.problem + " " + account.problem_cure;
+        return account.id + " " + account.company_ids.at(0) + " " + account.signing_keys.at(0).secret.reveal() + " " +
+               account.api_key->reveal() + " " + account.problem + " " + account.problem_cure;
     };
     const std::string whole = "ACC COM a key an api key It is closed. Open it.";
     CHECK(read() == whole);

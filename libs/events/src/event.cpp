@@ -35,7 +35,8 @@ std::string field_text(const google::protobuf::Message& m, const std::string& na
         if (field->cpp_type() == Field::CPPTYPE_STRING) return reflection->GetString(m, field);
         if (field->cpp_type() == Field::CPPTYPE_INT64) return std::to_string(reflection->GetInt64(m, field));
     }
-    throw std::logic_error("the key of " + m.GetDescriptor()->full_name() + " names '" + name + "', which is no text or int64 field of it");
+    throw std::logic_error("the key of " + m.GetDescriptor()->full_name() + " names '" + name +
+                           "', which is no text or int64 field of it");
 }
 
 std::string_view header(const std::vector<std::pair<std::string, std::string>>& headers, std::string_view name) {
@@ -69,7 +70,8 @@ std::string key_of(const google::protobuf::Message& m) {
 
 Wire encode(const google::protobuf::Message& m, const Meta& meta) {
     const auto& info = type_info(*m.GetDescriptor());
-    if (info.topic.empty()) throw std::logic_error(info.type + " has no topic: its proto lacks the option (otto.options.v1.event)");
+    if (info.topic.empty())
+        throw std::logic_error(info.type + " has no topic: its proto lacks the option (otto.options.v1.event)");
     Wire w;
     w.topic = info.topic;
     w.key = key_of(m);
@@ -87,7 +89,8 @@ Wire encode(const google::protobuf::Message& m, const Meta& meta) {
 
 Result<Meta> read_meta(const std::vector<std::pair<std::string, std::string>>& headers) {
     Meta meta;
-    if (header(headers, "ce_specversion") != "1.0") return Error("header ce_specversion is not 1.0", "was the record written past Otto?");
+    if (header(headers, "ce_specversion") != "1.0")
+        return Error("header ce_specversion is not 1.0", "was the record written past Otto?");
     auto id = Uuid::parse(header(headers, "ce_id"));
     if (!id) return Error("header ce_id is no UUID");
     meta.id = EventId{*id};
@@ -103,13 +106,17 @@ Result<Meta> read_meta(const std::vector<std::pair<std::string, std::string>>& h
     return meta;
 }
 
-bool parse_into(google::protobuf::Message& m, std::string_view bytes) { return m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); }
+bool parse_into(google::protobuf::Message& m, std::string_view bytes) {
+    return m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
 
-EventId provider_event_id(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view raw_body) {
+EventId provider_event_id(std::string_view provider, std::string_view kind, std::string_view identity,
+                          std::string_view raw_body) {
     return provider_event_id_of(provider, kind, identity, raw_body.empty() ? std::string{} : sha256(raw_body));
 }
 
-EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view body_sha256) {
+EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity,
+                             std::string_view body_sha256) {
     return EventId{Uuid::v5(space(), joined({provider, kind, identity, body_sha256}))};
 }
 

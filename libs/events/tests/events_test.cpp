@@ -92,7 +92,8 @@ TEST_CASE("ids are names: a repeat has the same, everything else another") {
     CHECK(id("callrail", "call.completed", "CAL1", "{}") == id("callrail", "call.completed", "CAL1", "{}"));
     std::set<std::string> all{id("callrail", "call.completed", "CAL1", "{}"), id("callrail", "call.completed", "CAL1", "{ }"),
                               id("callrail", "call.completed", "CAL2", "{}"), id("callrail", "call.answered", "CAL1", "{}"),
-                              id("callrail", "call.completedC", "AL1", "{}"), id("twilio", "call.completed", "CAL1", "{}"), id("callrail", "call.completed", "CAL1", "")};
+                              id("callrail", "call.completedC", "AL1", "{}"), id("twilio", "call.completed", "CAL1", "{}"),
+                              id("callrail", "call.completed", "CAL1", "")};
     CHECK(all.size() == 7);
     auto cause = meta().id;
     CHECK(events::derived_event_id(cause, "a", "t", 0) == events::derived_event_id(cause, "a", "t", 0));

@@ -14,7 +14,8 @@ using namespace otto;
 
 TEST_CASE("every message that lives on a topic is known by its type") {
     int topics = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(OTTO_SOURCE_DIR) + "/proto-schemas/events")) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(std::string(OTTO_SOURCE_DIR) + "/proto-schemas/events")) {
         if (entry.path().extension() != ".proto") continue;
         std::ifstream in(entry.path());
         std::stringstream text;
@@ -63,7 +64,8 @@ TEST_CASE("one field is set by its path, each kind in its own way") {
     CHECK(set("call.answered", "true") == "done");
     CHECK(set("receipt.verdict", "VERDICT_AUTHENTIC") == "done");
     CHECK(set("receipt.raw_body", "{}") == "done");
-    CHECK((m.phone() == "+12148654559" && m.call().duration_s() == -3 && m.call().answered() && m.receipt().verdict() == inbound::v1::VERDICT_AUTHENTIC && m.receipt().raw_body() == "{}"));
+    CHECK((m.phone() == "+12148654559" && m.call().duration_s() == -3 && m.call().answered() &&
+           m.receipt().verdict() == inbound::v1::VERDICT_AUTHENTIC && m.receipt().raw_body() == "{}"));
     CHECK(set("call.answered", "yes") == "'call.answered' does not take 'yes'");
     CHECK(set("call.duration_s", "3.5") == "'call.duration_s' does not take '3.5'");
     CHECK(set("receipt.verdict", "GOOD") == "'receipt.verdict' does not take 'GOOD'");

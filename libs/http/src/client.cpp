@@ -23,7 +23,9 @@
 namespace otto::http {
 namespace {
 
-const tel::Counters kRequests{"otto_http_client_requests_total", "Requests to the outside by what came of them; `outcome` is 2xx to 5xx, or failed.", {"client", "method", "outcome"}};
+const tel::Counters kRequests{"otto_http_client_requests_total",
+                              "Requests to the outside by what came of them; `outcome` is 2xx to 5xx, or failed.",
+                              {"client", "method", "outcome"}};
 
 namespace net = boost::asio;
 namespace ssl = net::ssl;
@@ -37,14 +39,16 @@ constexpr auto kIdleLife = std::chrono::seconds(30);  ///< shorter than what ser
 constexpr double kBudgetMost = 10;                    ///< what a client may spend at once
 constexpr std::size_t kPiece = 64u << 10;             ///< of a body that is handed on while it comes
 
-/// One connection and the loop that drives it; used by one call at a time. Every operation has a deadline; a late one closes the socket.
+/// One connection and the loop that drives it; used by one call at a time. Every operation has a deadline; a late one closes the
+/// socket.
 class Peer {
 public:
     Peer(const Url& url, ssl::context* tls) {
         if (tls) {
             secure_.emplace(io_, *tls);
             secure_->set_verify_mode(ssl::verify_peer);
-            // OpenSSL compares the name itself, and so can say that it was the name. An address is compared as one and has no SNI.
+            // OpenSSL compares the name itself, and so can say that it was the name. An address is compared as one and has no
+            // SNI.
             auto* handle = secure_->native_handle();
             if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(handle), url.host.c_str()) != 1) {
                 SSL_set_hostflags(handle, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -63,8 +67,11 @@ public:
     /// which would be taken for the answer to the next request.
     bool quiet() {
         if (buffer_.size() > 0) return false;
-        // What came with the last answer may stand inside OpenSSL: in a record of which a part was taken, or behind it as it came.
-        if (secure_ && (SSL_has_pending(secure_->native_handle()) || BIO_ctrl_pending(SSL_get_rbio(secure_->native_handle())) > 0)) return false;
+        // What came with the last answer may stand inside OpenSSL: in a record of which a part was taken, or behind it as it
+        // came.
+        if (secure_ &&
+            (SSL_has_pending(secure_->native_handle()) || BIO_ctrl_pending(SSL_get_rbio(secure_->native_handle())) > 0))
+            return false;
         char byte;
         auto got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
@@ -96,7 +103,8 @@ public:
     }
     template <class Message>
     error_code write(Message& m, Steady::time_point deadline) {
-        return secure_ ? run(deadline, [&](auto done) { wire::async_write(*secure_, m, done); }) : run(deadline, [&](auto done) { wire::async_write(*plain_, m, done); });
+        return secure_ ? run(deadline, [&](auto done) { wire::async_write(*secure_, m, done); })
+                       : run(deadline, [&](auto done) { wire::async_write(*plain_, m, done); });
     }
     template <class Parser>
     error_code read_header(Parser& p, Steady::time_point deadline) {
@@ -131,22 +139,32 @@ private:
     beast::flat_buffer buffer_{1u << 20};
 };
 
-bool idempotent(Method m) { return m == Method::get || m == Method::head || m == Method::put || m == Method::del || m == Method::options; }
+bool idempotent(Method m) {
+    return m == Method::get || m == Method::head || m == Method::put || m == Method::del || m == Method::options;
+}
 
 /// "host:port" as it is written in OTTO_PRIVATE_ADDRESSES and in messages.
-std::string place_of(const Url& url) { return (url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]") + ":" + url.port; }
+std::string place_of(const Url& url) {
+    return (url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]") + ":" + url.port;
+}
 
 std::string milliseconds(Millis t) { return std::to_string(t.count()) + " ms"; }
 
 /// Refuses what would end a line, or say a second time how long the request is.
 std::optional<Error> fault_of(const Headers& headers) {
     for (const auto& [name, value] : headers.items()) {
-        auto letter = [](unsigned char c) { return std::isalnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos; };
-        if (name.empty() || !std::all_of(name.begin(), name.end(), letter)) return Error("a header's name holds what no name may hold", "letters, digits and - only");
+        auto letter = [](unsigned char c) {
+            return std::isalnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+        };
+        if (name.empty() || !std::all_of(name.begin(), name.end(), letter))
+            return Error("a header's name holds what no name may hold", "letters, digits and - only");
         auto control = [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; };
-        if (std::any_of(value.begin(), value.end(), control)) return Error("the header '" + name + "' holds a line break or another control character", "remove it");
+        if (std::any_of(value.begin(), value.end(), control))
+            return Error("the header '" + name + "' holds a line break or another control character", "remove it");
         for (auto ours : {"Host", "Content-Length", "Transfer-Encoding"})
-            if (iequals(name, ours)) return Error("the header '" + name + "' is the client's own to set", "leave it out; it follows from the URL and the body");
+            if (iequals(name, ours))
+                return Error("the header '" + name + "' is the client's own to set",
+                             "leave it out; it follows from the URL and the body");
     }
     return std::nullopt;
 }
@@ -167,8 +185,13 @@ struct Patience {
 
     Steady::time_point next() const { return idle ? std::min(end, Steady::now() + *idle) : end; }
     Failed late(const std::string& place, const char* what) const {
-        if (idle && Steady::now() < end) return {Error(place + " did not " + what + ": nothing came for " + milliseconds(*idle), "is the peer slow, or is that too little for this request?"), false};
-        return {Error(place + " did not " + what + " in time; " + milliseconds(total) + " are granted", "is the peer slow, or is that too little for this request?"), false};
+        if (idle && Steady::now() < end)
+            return {Error(place + " did not " + what + ": nothing came for " + milliseconds(*idle),
+                          "is the peer slow, or is that too little for this request?"),
+                    false};
+        return {Error(place + " did not " + what + " in time; " + milliseconds(total) + " are granted",
+                      "is the peer slow, or is that too little for this request?"),
+                false};
     }
 };
 
@@ -176,29 +199,36 @@ struct Patience {
 
 struct Client::Impl {
     explicit Impl(ClientOptions o) : options(std::move(o)) {
-        tls.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+        tls.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
+                        ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
         error_code error;
         if (options.ca_file.empty()) {
             tls.set_default_verify_paths(error);
-            if (error) throw Failure(Error("the system's store of certificate authorities cannot be read: " + error.message(), "install ca-certificates"));
+            if (error)
+                throw Failure(Error("the system's store of certificate authorities cannot be read: " + error.message(),
+                                    "install ca-certificates"));
         } else {
             tls.load_verify_file(options.ca_file, error);
-            if (error) throw Failure(Error("'" + options.ca_file + "' holds no certificates: " + error.message(), "give a PEM file"));
+            if (error)
+                throw Failure(Error("'" + options.ca_file + "' holds no certificates: " + error.message(), "give a PEM file"));
         }
     }
 
     using PeerPtr = std::unique_ptr<Peer>;
     using Attempt = std::variant<Response, Failed>;
 
-    /// A request and the head of its answer, on one connection; a body over `limit` is a failure. An answer's parser stays in `in`; `keep` says whether the connection may serve again.
+    /// A request and the head of its answer, on one connection; a body over `limit` is a failure. An answer's parser stays in
+    /// `in`; `keep` says whether the connection may serve again.
     template <class Body>
-    std::optional<Failed> ask(Peer&, const ClientRequest&, const Url&, const Patience&, boost::optional<std::uint64_t> limit, std::optional<wire::response_parser<Body>>& in, bool& keep);
+    std::optional<Failed> ask(Peer&, const ClientRequest&, const Url&, const Patience&, boost::optional<std::uint64_t> limit,
+                              std::optional<wire::response_parser<Body>>& in, bool& keep);
     template <class Body>
     Failed fault(error_code, const Url&, const Patience&, const wire::response_parser<Body>& in, error_code unwritten = {}) const;
     Attempt exchange(Peer&, const ClientRequest&, const Url&, const Patience&, bool& keep);
     Attempt once(const ClientRequest&, const Url&, const Patience&);
     /// As exchange(), of an answer whose body goes to the sink. What it failed of is in `failed`.
-    Download receive(Peer&, const ClientRequest&, const Url&, const Patience&, const Sink&, std::uint64_t byte_limit, std::optional<Failed>& failed, bool& keep);
+    Download receive(Peer&, const ClientRequest&, const Url&, const Patience&, const Sink&, std::uint64_t byte_limit,
+                     std::optional<Failed>& failed, bool& keep);
     std::variant<PeerPtr, Failed> connect(const Url&, Steady::time_point deadline);
     PeerPtr pooled(const std::string& place);
     void give_back(const std::string& place, PeerPtr);
@@ -208,7 +238,10 @@ struct Client::Impl {
 
     const ClientOptions options;
     ssl::context tls{ssl::context::tls_client};
-    struct Idle { PeerPtr peer; Steady::time_point since; };
+    struct Idle {
+        PeerPtr peer;
+        Steady::time_point since;
+    };
     std::mutex lock;                               ///< guards what follows; never held across I/O
     std::map<std::string, std::deque<Idle>> idle;  ///< by scheme, host and port; the last given back is taken first
     double budget = kBudgetMost;                   ///< retries that may be made: a request adds a share, a retry takes one
@@ -267,7 +300,8 @@ void Client::Impl::give_back(const std::string& place, PeerPtr peer) {
 
 std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url, Steady::time_point deadline) {
     auto place = place_of(url);
-    bool allowed = std::find(options.private_addresses.begin(), options.private_addresses.end(), place) != options.private_addresses.end();
+    bool allowed =
+        std::find(options.private_addresses.begin(), options.private_addresses.end(), place) != options.private_addresses.end();
     auto until = std::min(deadline, Steady::now() + options.connect_timeout);
     auto resolved = resolve(url.host, until);
     if (auto* none = std::get_if<NoAddress>(&resolved)) return Failed{none->error, none->passing};
@@ -278,7 +312,10 @@ std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url
     if (!allowed) std::erase_if(addresses, [](const auto& a) { return !is_public(a); });
     if (addresses.empty()) {
         if (found == 0) return Failed{Error("'" + url.host + "' has no address", "check the host name"), false};
-        return Failed{Error("'" + place + "' is a private address", "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"), false, false, true};
+        return Failed{
+            Error("'" + place + "' is a private address",
+                  "addresses inside are refused; a peer that shall be reached is named in OTTO_PRIVATE_ADDRESSES as host:port"),
+            false, false, true};
     }
     std::optional<Failed> last;
     for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -291,51 +328,73 @@ std::variant<Client::Impl::PeerPtr, Failed> Client::Impl::connect(const Url& url
         auto error = peer->connect(endpoint, share);
         if (!error) return peer;
         if (auto fault = peer->certificate_fault(); !fault.empty())
-            return Failed{Error("no TLS connection to " + place + ": its certificate is refused: " + fault, "it must be valid for '" + url.host + "' and come from an authority that is trusted"), false};
+            return Failed{Error("no TLS connection to " + place + ": its certificate is refused: " + fault,
+                                "it must be valid for '" + url.host + "' and come from an authority that is trusted"),
+                          false};
         if (error.category() == net::error::get_ssl_category() || error.category() == ssl::error::get_stream_category())
-            last = Failed{Error("no TLS connection to " + place + ": " + error.message(), "the peer must speak TLS 1.2 or later on this port"), false};
+            last = Failed{Error("no TLS connection to " + place + ": " + error.message(),
+                                "the peer must speak TLS 1.2 or later on this port"),
+                          false};
         else if (error == net::error::timed_out)
-            last = Failed{Error("no connection to " + place + " within " + milliseconds(options.connect_timeout), "is the peer up and reachable from here?"), true};
+            last = Failed{Error("no connection to " + place + " within " + milliseconds(options.connect_timeout),
+                                "is the peer up and reachable from here?"),
+                          true};
         else
-            last = Failed{Error("no connection to " + place + ": " + error.message(), "is the peer up and reachable from here?"), true};
+            last = Failed{Error("no connection to " + place + ": " + error.message(), "is the peer up and reachable from here?"),
+                          true};
     }
     return *last;
 }
 
 template <class Body>
-Failed Client::Impl::fault(error_code error, const Url& url, const Patience& patience, const wire::response_parser<Body>& in, error_code unwritten) const {
+Failed Client::Impl::fault(error_code error, const Url& url, const Patience& patience, const wire::response_parser<Body>& in,
+                           error_code unwritten) const {
     auto place = place_of(url);
     if (error == net::error::timed_out) return patience.late(place, in.got_some() ? "finish its answer" : "answer");
     if (error == wire::error::body_limit)
-        return {Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes", "that is this client's limit (body_limit); ask for less"), false};
-    if (error == wire::error::header_limit) return {Error("the headers of the answer of " + place + " are larger than 64 KiB", "the peer is not as it should be"), false};
+        return {Error("the answer of " + place + " is larger than " + std::to_string(options.body_limit) + " bytes",
+                      "that is this client's limit (body_limit); ask for less"),
+                false};
+    if (error == wire::error::header_limit)
+        return {Error("the headers of the answer of " + place + " are larger than 64 KiB", "the peer is not as it should be"),
+                false};
     bool over = error == wire::error::end_of_stream || error == wire::error::partial_message;
     if (error.category() == make_error_code(wire::error::bad_version).category() && !over)
-        return {Error("the answer of " + place + " is no HTTP: " + error.message(), "is the port that of an HTTP server, and the scheme right?"), false};
-    if (in.is_header_done()) return {Error(place + " broke off within its answer: " + error.message(), "see the peer's log"), true};
-    return {Error(place + " broke off before its answer: " + (unwritten ? unwritten : error).message(), "see the peer's log"), true, !in.got_some()};
+        return {Error("the answer of " + place + " is no HTTP: " + error.message(),
+                      "is the port that of an HTTP server, and the scheme right?"),
+                false};
+    if (in.is_header_done())
+        return {Error(place + " broke off within its answer: " + error.message(), "see the peer's log"), true};
+    return {Error(place + " broke off before its answer: " + (unwritten ? unwritten : error).message(), "see the peer's log"),
+            true, !in.got_some()};
 }
 
 template <class Body>
-std::optional<Failed> Client::Impl::ask(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, boost::optional<std::uint64_t> limit,
-                                        std::optional<wire::response_parser<Body>>& in, bool& keep) {
-    static const std::map<Method, wire::verb> verbs{{Method::get, wire::verb::get}, {Method::head, wire::verb::head}, {Method::post, wire::verb::post}, {Method::put, wire::verb::put},
-                                                    {Method::patch, wire::verb::patch}, {Method::del, wire::verb::delete_}, {Method::options, wire::verb::options}};
+std::optional<Failed> Client::Impl::ask(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience,
+                                        boost::optional<std::uint64_t> limit, std::optional<wire::response_parser<Body>>& in,
+                                        bool& keep) {
+    static const std::map<Method, wire::verb> verbs{{Method::get, wire::verb::get},        {Method::head, wire::verb::head},
+                                                    {Method::post, wire::verb::post},      {Method::put, wire::verb::put},
+                                                    {Method::patch, wire::verb::patch},    {Method::del, wire::verb::delete_},
+                                                    {Method::options, wire::verb::options}};
     auto place = place_of(url);
     wire::request<wire::string_body> out(verbs.at(r.method), url.target, 11);
     bool standard_port = url.port == (url.scheme == "https" ? "443" : "80");
     out.set(wire::field::host, standard_port ? place.substr(0, place.rfind(':')) : place);
     for (const auto& [name, value] : r.headers.items()) out.insert(name, value);
     if (!r.headers.has("User-Agent")) out.set(wire::field::user_agent, "otto");
-    out.set("traceparent", (r.trace.trace_id == tel::TraceContext{}.trace_id ? tel::TraceContext::fresh() : r.trace).traceparent());
+    out.set("traceparent",
+            (r.trace.trace_id == tel::TraceContext{}.trace_id ? tel::TraceContext::fresh() : r.trace).traceparent());
     out.body() = r.body;
-    if (!r.body.empty() || r.method == Method::post || r.method == Method::put || r.method == Method::patch) out.content_length(r.body.size());
+    if (!r.body.empty() || r.method == Method::post || r.method == Method::put || r.method == Method::patch)
+        out.content_length(r.body.size());
 
     auto unwritten = peer.write(out, patience.next());
     if (unwritten == net::error::timed_out) return patience.late(place, "take the request");
     // A peer that refuses a large body may answer and hang up before it has it all: its answer is looked for all the same.
 
-    // Interim answers (100, 103) come before the one that counts; to take one for it would pair every later answer with the wrong request.
+    // Interim answers (100, 103) come before the one that counts; to take one for it would pair every later answer with the wrong
+    // request.
     for (int interim = 0;; ++interim) {
         in.emplace();
         in->body_limit(limit);
@@ -348,7 +407,10 @@ std::optional<Failed> Client::Impl::ask(Peer& peer, const ClientRequest& r, cons
         }
         auto status = in->get().result_int();
         if (status >= 200) break;
-        if (status == 101 || interim == 8) return Failed{Error(place + " answers with status " + std::to_string(status) + " and no end", "the peer is not as it should be"), false};
+        if (status == 101 || interim == 8)
+            return Failed{Error(place + " answers with status " + std::to_string(status) + " and no end",
+                                "the peer is not as it should be"),
+                          false};
     }
     keep = in->get().keep_alive() && out.keep_alive() && !unwritten;
     return std::nullopt;
@@ -365,7 +427,8 @@ Response head_of(const wire::response_header<>& message) {
 
 }  // namespace
 
-Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, bool& keep) {
+Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience,
+                                             bool& keep) {
     std::optional<wire::response_parser<wire::string_body>> in;
     bool reusable = false;
     if (auto failed = ask(peer, r, url, patience, options.body_limit, in, reusable)) return std::move(*failed);
@@ -385,7 +448,8 @@ Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url,
         auto answer = exchange(*peer, r, url, patience, keep);
         if (keep) give_back(place, std::move(peer));
         auto* failed = std::get_if<Failed>(&answer);
-        // A kept connection may end at the very moment it is used again. The peer may have seen the request even so: only what may be done twice is.
+        // A kept connection may end at the very moment it is used again. The peer may have seen the request even so: only what
+        // may be done twice is.
         if (!failed || !failed->before_answer || !idempotent(r.method)) return answer;
     }
     auto made = connect(url, patience.end);
@@ -397,8 +461,8 @@ Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url,
     return answer;
 }
 
-Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, const Sink& sink, std::uint64_t byte_limit, std::optional<Failed>& failed,
-                               bool& keep) {
+Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& url, const Patience& patience, const Sink& sink,
+                               std::uint64_t byte_limit, std::optional<Failed>& failed, bool& keep) {
     std::optional<wire::response_parser<wire::buffer_body>> in;
     bool reusable = false;
     Download out;
@@ -409,7 +473,8 @@ Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& ur
     bool wanted = out.response.status < 300;
     auto too_large = [&] {
         out.end = Download::End::too_large;
-        out.error = Error("the answer of " + place + " is larger than " + std::to_string(byte_limit) + " bytes", "that is the limit of this download (byte_limit)");
+        out.error = Error("the answer of " + place + " is larger than " + std::to_string(byte_limit) + " bytes",
+                          "that is the limit of this download (byte_limit)");
         return std::move(out);
     };
     if (wanted && r.method != Method::head && in->content_length().value_or(0) > byte_limit) return too_large();
@@ -425,7 +490,8 @@ Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& ur
         }
         std::string_view got(piece.data(), piece.size() - body.size);
         if (got.empty()) {
-            // A peer that sends what is no content (a chunk's length, digit by digit) for ever comes to the end of the total time all the same.
+            // A peer that sends what is no content (a chunk's length, digit by digit) for ever comes to the end of the total time
+            // all the same.
             if (Steady::now() < patience.end) continue;
             failed = patience.late(place, "finish its answer");
             return out;
@@ -441,7 +507,9 @@ Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& ur
         out.bytes += got.size();
         if (!sink(got)) {
             out.end = Download::End::stopped;
-            out.error = Error("the answer of " + place + " was not wanted beyond its first " + std::to_string(out.bytes) + " bytes", "see why the caller stopped");
+            out.error =
+                Error("the answer of " + place + " was not wanted beyond its first " + std::to_string(out.bytes) + " bytes",
+                      "see why the caller stopped");
             return out;
         }
     }
@@ -469,7 +537,8 @@ Result<Response> Client::send(const ClientRequest& request) {
         auto wait = pause.pause(attempt, std::hash<std::string>{}(request.url));
         if (sick) wait = retry_after(response->headers.get("Retry-After"), system_clock().now()).value_or(wait);
         bool in_time = wait < patience.end - Steady::now();
-        bool again = attempt < self.options.retries && idempotent(request.method) && (sick || (failed && failed->again)) && in_time && self.take_budget();
+        bool again = attempt < self.options.retries && idempotent(request.method) && (sick || (failed && failed->again)) &&
+                     in_time && self.take_budget();
         if (!again) {
             self.count(request, failed ? "failed" : std::to_string(response->status / 100) + "xx");
             if (failed) return failed->error;

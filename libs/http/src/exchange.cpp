@@ -14,7 +14,8 @@ namespace {
 
 /// A caller's request id is taken if it can stand in a log line and a header.
 bool sane_id(std::string_view id) {
-    return !id.empty() && id.size() <= 128 && id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") == std::string_view::npos;
+    return !id.empty() && id.size() <= 128 &&
+           id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") == std::string_view::npos;
 }
 
 /// Bytes read at a time: of a head, and at most of a body.
@@ -37,25 +38,30 @@ bool is_private(const std::string& address) {
     if (ip.is_v6() && ip.to_v6().is_v4_mapped()) ip = net::ip::make_address_v4(net::ip::v4_mapped, ip.to_v6());
     if (ip.is_v6()) return ip.is_loopback() || (ip.to_v6().to_bytes()[0] & 0xfe) == 0xfc;
     auto b = ip.to_v4().to_bytes();
-    return ip.is_loopback() || b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64);
+    return ip.is_loopback() || b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
+           (b[0] == 100 && (b[1] & 0xc0) == 64);
 }
 
-/// Takes in what has come of a large body, where it will stay; it does not wait for more. Of the address space that is asked for ahead nothing is memory before
-/// bytes fill it, and what has come is copied two or three times on its way to 32 MiB instead of seven.
+/// Takes in what has come of a large body, where it will stay; it does not wait for more. Of the address space that is asked for
+/// ahead nothing is memory before bytes fill it, and what has come is copied two or three times on its way to 32 MiB instead of
+/// seven.
 error_code take_in(int socket, std::string& body, std::size_t rest) {
     for (std::size_t taken = 0, most = std::min(rest, kPiece); taken < most;) {
         int there = 0;
         if (::ioctl(socket, FIONREAD, &there) != 0) there = 0;
         if (there <= 0 && taken > 0) break;
         const auto has = body.size();
-        const auto want = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(there, 1)), 1, std::min(kOneCall, most - taken));
+        const auto want =
+            std::clamp<std::size_t>(static_cast<std::size_t>(std::max(there, 1)), 1, std::min(kOneCall, most - taken));
         if (body.capacity() < has + want) body.reserve(has + std::min(rest - taken, std::max(want, 7 * has)));
         body.resize(has + want);
         const auto got = ::recv(socket, body.data() + has, want, MSG_DONTWAIT);
         const auto why = errno;
         body.resize(has + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
         if (got == 0) return net::error::eof;
-        if (got < 0) return why == EAGAIN || why == EWOULDBLOCK || why == EINTR ? error_code() : error_code(why, boost::system::system_category());
+        if (got < 0)
+            return why == EAGAIN || why == EWOULDBLOCK || why == EINTR ? error_code()
+                                                                       : error_code(why, boost::system::system_category());
         taken += static_cast<std::size_t>(got);
     }
     return {};
@@ -65,7 +71,9 @@ error_code take_in(int socket, std::string& body, std::size_t rest) {
 
 std::string Server::Impl::client_of(const Headers& headers, const std::string& peer) const {
     if (!trusted(peer)) {
-        if (options.untrusted_proxy && !proxy_told && headers.has("x-forwarded-for") && is_private(peer) && !proxy_told.exchange(true)) options.untrusted_proxy(peer);
+        if (options.untrusted_proxy && !proxy_told && headers.has("x-forwarded-for") && is_private(peer) &&
+            !proxy_told.exchange(true))
+            options.untrusted_proxy(peer);
         return peer;
     }
     std::string client = peer;
@@ -93,7 +101,8 @@ void Server::Impl::describe(Request& request, const std::string& peer) const {
     request.client_address = client_of(request.headers, peer);
 }
 
-/// Gives the request to its handler. What the answer still needs of it stays in `request`; the rest, its body too, is the handler's.
+/// Gives the request to its handler. What the answer still needs of it stays in `request`; the rest, its body too, is the
+/// handler's.
 std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route& route, Request& request) {
     auto answer = std::make_shared<Answer>(loop.shared_from_this());
     Responder responder(answer);
@@ -120,13 +129,18 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route
             (*shared)(route.handler(given));
         } catch (const std::exception& e) {
             tel::error("handler failed", {{"path", given.route}, {"request_id", given.request_id}, {"why", e.what()}});
-            (*shared)(problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, given));
+            (*shared)(
+                problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."},
+                        given));
         }
     };
     if (share.nobodys()) {
         workers->post(std::move(job));
     } else if (!workers->post(share, std::move(job))) {
-        auto full = problem({429, "Too many requests", "As many requests as may wait of one user and one company wait already; send the next one when some are answered."}, request);
+        auto full = problem(
+            {429, "Too many requests",
+             "As many requests as may wait of one user and one company wait already; send the next one when some are answered."},
+            request);
         full.headers.add("Retry-After", "1");
         (*shared)(std::move(full));
     }
@@ -144,10 +158,13 @@ bool Server::Impl::well_formed(Exchange& x) {
     const auto& target = in.request.target;
     if (in.encodings > 0 && in.version < 11)
         refuse(x, {400, "Malformed HTTP", "HTTP/1.0 knows no Transfer-Encoding: send Content-Length, or HTTP/1.1."});
-    else if (target.empty() || target.front() != '/' || (in.chunked() && in.lengths > 0) || in.hosts > 1 || (in.version >= 11 && in.hosts == 0) || in.lengths > 1 || in.encodings > 1 || !in.only_chunked)
-        refuse(x, {400, "Malformed HTTP", "Send one Host, and the length of the body in one way: Content-Length, or Transfer-Encoding: chunked."});
+    else if (target.empty() || target.front() != '/' || (in.chunked() && in.lengths > 0) || in.hosts > 1 ||
+             (in.version >= 11 && in.hosts == 0) || in.lengths > 1 || in.encodings > 1 || !in.only_chunked)
+        refuse(x, {400, "Malformed HTTP",
+                   "Send one Host, and the length of the body in one way: Content-Length, or Transfer-Encoding: chunked."});
     else if (!in.method)
-        refuse(x, {501, "Method not implemented", "Methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capital letters."});
+        refuse(x, {501, "Method not implemented",
+                   "Methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capital letters."});
     return !x.answer;
 }
 
@@ -172,8 +189,11 @@ bool Server::Impl::find_route(Loop& loop, Exchange& x) {
     if (auto guess = loop.may_guess() ? routes().nearest(*in.method, path) : std::nullopt) {
         auto meant = std::string(to_text(guess->route->method)) + " " + guess->route->path;
         hint = " Did you mean " + meant + "?";
-        tel::warn("a path that is nearly one of ours was asked for", {{"method", to_text(*in.method)}, {"path", guess->written}, {"did_you_mean", meant},
-                                                                        {"client", in.request.client_address}, {"request_id", in.request.request_id}});
+        tel::warn("a path that is nearly one of ours was asked for", {{"method", to_text(*in.method)},
+                                                                      {"path", guess->written},
+                                                                      {"did_you_mean", meant},
+                                                                      {"client", in.request.client_address},
+                                                                      {"request_id", in.request.request_id}});
     }
     refuse(x, {404, "Not found", "There is no such path." + hint}, more);
     return false;
@@ -192,7 +212,8 @@ bool Server::Impl::acceptable(Loop& loop, Exchange& x) {
         return false;
     }
     const auto& types = limits.content_types;
-    if (in.has_body() && !types.empty() && !request.content_type().empty() && std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
+    if (in.has_body() && !types.empty() && !request.content_type().empty() &&
+        std::find(types.begin(), types.end(), request.content_type()) == types.end()) {
         std::string list;
         for (const auto& t : types) list += (list.empty() ? "" : ", ") + t;
         refuse(x, {415, "Unsupported media type", "Send " + list + ".", {{"Content-Type", "is not one of " + list}}});
@@ -205,7 +226,8 @@ bool Server::Impl::acceptable(Loop& loop, Exchange& x) {
     return true;
 }
 
-/// Runs it on a worker and waits for that. `work` and what it names stay where they are meanwhile: nothing else can go on with the frame. It must not throw.
+/// Runs it on a worker and waits for that. `work` and what it names stay where they are meanwhile: nothing else can go on with
+/// the frame. It must not throw.
 template <class Work>
 Task<void> Server::Impl::on_worker(Loop& loop, Work& work) {
     auto wait = [this, &work, &loop](auto handler) {
@@ -229,7 +251,8 @@ Task<bool> Server::Impl::admitted(Loop& loop, Exchange& x) {
         } catch (const std::exception& e) {
             tel::error("handler failed", {{"path", head.route}, {"request_id", head.request_id}, {"why", e.what()}});
             admission.emplace();
-            admission->refusal = problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, head);
+            admission->refusal = problem(
+                {500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, head);
         }
     };
     judge(false);
@@ -271,7 +294,8 @@ Task<bool> Server::Impl::receive(Loop& loop, Connection& c, Exchange& x) {
         in.request.target = "/";
         describe(in.request, c.peer);
         if (error == wire::error::header_limit)
-            refuse(x, {431, "Request head too large", "Send a head of at most " + std::to_string(options.head_limit) + " bytes."});
+            refuse(x,
+                   {431, "Request head too large", "Send a head of at most " + std::to_string(options.head_limit) + " bytes."});
         else
             refuse(x, {400, "Malformed HTTP", "The request is not HTTP/1.1: " + error.message() + "."});
         co_return true;
@@ -309,8 +333,8 @@ bool Server::Impl::take_body(Connection& c, Exchange& x) {
     return true;
 }
 
-/// Waits for more of a large body and takes it in: on a worker, for to copy megabytes and to find memory for them would hold the loop up; a little that finds its
-/// place here, for less than the way there and back costs.
+/// Waits for more of a large body and takes it in: on a worker, for to copy megabytes and to find memory for them would hold the
+/// loop up; a little that finds its place here, for less than the way there and back costs.
 Task<error_code> Server::Impl::take_piece(Loop& loop, Connection& c, std::string& body, std::size_t rest) {
     error_code error;
     co_await c.socket.async_wait(tcp::socket::wait_read, net::redirect_error(use_task, error));
@@ -356,7 +380,8 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
         if (stays && large) {
             error = co_await take_piece(loop, c, in.request.body, length - has);
         } else if (stays) {
-            auto want = std::clamp<std::uint64_t>(std::min<std::uint64_t>(in.content_length_remaining().value_or(kReadBody), has), kReadHead, kReadBody);
+            auto want = std::clamp<std::uint64_t>(std::min<std::uint64_t>(in.content_length_remaining().value_or(kReadBody), has),
+                                                  kReadHead, kReadBody);
             auto space = c.buffer.prepare(static_cast<std::size_t>(want));
             auto got = co_await c.socket.async_read_some(space, net::redirect_error(use_task, error));
             c.buffer.commit(got);
@@ -374,7 +399,8 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
         c.deadline = std::min(end, Steady::now() + options.still_timeout);
         ended = !large && take_body(c, x);
     }
-    // Its handler works on it: nothing that its client does makes room any more. A small one is let out, so that many that wait for Kafka at once leave room for the next.
+    // Its handler works on it: nothing that its client does makes room any more. A small one is let out, so that many that wait
+    // for Kafka at once leave room for the next.
     body.whole = true;
     if (in.request.body.size() <= kSmall) room.leave(body);
     co_return true;
@@ -384,7 +410,8 @@ Task<bool> Server::Impl::receive_body(Loop& loop, Connection& c, Exchange& x) {
 Response Server::Impl::settle(std::optional<Response> answer, const Request& request) {
     if (!answer) return problem({503, "No answer in time", "The request took too long; try again."}, request);
     if (answer->status == 500 && answer->body.empty())
-        return problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."}, request);
+        return problem({500, "Internal error", "The request failed for a reason of ours; give its request_id to the operators."},
+                       request);
     return std::move(*answer);
 }
 

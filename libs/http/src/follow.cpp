@@ -28,9 +28,13 @@ bool redirects(int status) { return status == 301 || status == 302 || status == 
 
 }  // namespace
 
-std::string origin(const Url& u) { return u.scheme + "://" + (u.host.find(':') == std::string::npos ? u.host : "[" + u.host + "]") + ":" + u.port; }
+std::string origin(const Url& u) {
+    return u.scheme + "://" + (u.host.find(':') == std::string::npos ? u.host : "[" + u.host + "]") + ":" + u.port;
+}
 
-std::string shown(const Url& u) { return u.scheme + "://" + u.host + (u.port == (u.scheme == "https" ? "443" : "80") ? "" : ":" + u.port); }
+std::string shown(const Url& u) {
+    return u.scheme + "://" + u.host + (u.port == (u.scheme == "https" ? "443" : "80") ? "" : ":" + u.port);
+}
 
 Result<Url> redirect_target(const Url& from, std::string_view location) {
     location = location.substr(0, location.find('#'));
@@ -42,7 +46,9 @@ Result<Url> redirect_target(const Url& from, std::string_view location) {
         auto path = std::string_view(from.target).substr(0, from.target.find('?'));
         if (location.empty() || location.starts_with("?")) return origin(from) + std::string(path) + std::string(location);
         auto query = std::min(location.find('?'), location.size());
-        auto joined = location.starts_with("/") ? std::string(location.substr(0, query)) : std::string(path.substr(0, path.rfind('/') + 1)).append(location.substr(0, query));
+        auto joined = location.starts_with("/")
+                          ? std::string(location.substr(0, query))
+                          : std::string(path.substr(0, path.rfind('/') + 1)).append(location.substr(0, query));
         return origin(from) + without_dots(joined) + std::string(location.substr(query));
     };
     auto to = Url::parse(whole());
@@ -72,9 +78,10 @@ Followed follow(Client& client, const ClientRequest& asked, const Sink& sink, co
         auto status = way.got.response.status;
         if (!way.got.answered() || !redirects(status)) return way;
         auto location = way.got.response.headers.get("location");
-        auto next = location.empty()                   ? Result<Url>(Error("answers with status " + std::to_string(status) + " and does not say where to"))
-                    : way.redirects == options.most ? Result<Url>(Error("leads on more than " + std::to_string(options.most) + " times"))
-                                                       : redirect_target(way.place, location);
+        auto next =
+            location.empty() ? Result<Url>(Error("answers with status " + std::to_string(status) + " and does not say where to"))
+            : way.redirects == options.most ? Result<Url>(Error("leads on more than " + std::to_string(options.most) + " times"))
+                                            : redirect_target(way.place, location);
         if (!next) {
             way.astray = next.error();
             return way;

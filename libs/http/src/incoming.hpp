@@ -13,14 +13,22 @@ using boost::system::error_code;
 
 inline std::optional<Method> method_of(wire::verb v) {
     switch (v) {
-        case wire::verb::get: return Method::get;
-        case wire::verb::head: return Method::head;
-        case wire::verb::post: return Method::post;
-        case wire::verb::put: return Method::put;
-        case wire::verb::patch: return Method::patch;
-        case wire::verb::delete_: return Method::del;
-        case wire::verb::options: return Method::options;
-        default: return std::nullopt;
+        case wire::verb::get:
+            return Method::get;
+        case wire::verb::head:
+            return Method::head;
+        case wire::verb::post:
+            return Method::post;
+        case wire::verb::put:
+            return Method::put;
+        case wire::verb::patch:
+            return Method::patch;
+        case wire::verb::delete_:
+            return Method::del;
+        case wire::verb::options:
+            return Method::options;
+        default:
+            return std::nullopt;
     }
 }
 

@@ -12,8 +12,8 @@ namespace otto::http {
 
 thread_local const Loop* Loop::current = nullptr;
 
-/// Whether nobody reads any more. A client that has ended its own half may still do so; it is asked: an interim answer, which any client skips (RFC 9110, 15.2),
-/// makes the end of one that is gone reset the connection.
+/// Whether nobody reads any more. A client that has ended its own half may still do so; it is asked: an interim answer, which any
+/// client skips (RFC 9110, 15.2), makes the end of one that is gone reset the connection.
 bool Connection::client_is_gone() {
     pollfd socket_of{socket.native_handle(), POLLRDHUP, 0};
     if (::poll(&socket_of, 1, 0) <= 0) return false;
@@ -39,7 +39,8 @@ void Loop::close() {
 void Loop::collect(const std::shared_ptr<const AsyncHandler>& handler, PendingRequest asked) {
     if (gathered_.empty()) net::post(*io, [self = shared_from_this()] { self->hand_over(); });  // behind what is ready already
     auto found = std::find_if(gathered_.begin(), gathered_.end(), [&](const auto& g) { return g.first == handler; });
-    auto& together = found == gathered_.end() ? gathered_.emplace_back(handler, std::vector<PendingRequest>()).second : found->second;
+    auto& together =
+        found == gathered_.end() ? gathered_.emplace_back(handler, std::vector<PendingRequest>()).second : found->second;
     together.push_back(std::move(asked));
 }
 

@@ -39,8 +39,8 @@ struct Connection {
     bool client_is_gone();
 };
 
-/// One thread with its connections. Nothing of a connection is ever done by another, so nothing of it is locked. Deadlines are looked at every so often: a timer
-/// for each would be set and taken back several times a request.
+/// One thread with its connections. Nothing of a connection is ever done by another, so nothing of it is locked. Deadlines are
+/// looked at every so often: a timer for each would be set and taken back several times a request.
 class Loop : public std::enable_shared_from_this<Loop> {
 public:
     explicit Loop(Millis sweep) : io(std::make_unique<net::io_context>(1)), work_(io->get_executor()), sweep_(sweep) {}
@@ -69,7 +69,7 @@ public:
     /// Gives it to the handler, with all others that come before this turn of the loop ends.
     void collect(const std::shared_ptr<const AsyncHandler>&, PendingRequest);
 
-    std::unique_ptr<net::io_context> io;  // null once it has ended
+    std::unique_ptr<net::io_context> io;   // null once it has ended
     std::unordered_set<Connection*> open;  // of the loop's thread, as all below
     std::deque<Room> bodies;               // for each entry of the route table
     std::optional<Room> answers;
@@ -87,7 +87,7 @@ private:
     void hand_over();
     static thread_local const Loop* current;
     std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<PendingRequest>>> gathered_;  // of the loop's thread
-    std::mutex gate_;  // of io's end
+    std::mutex gate_;                                                                                    // of io's end
     net::executor_work_guard<Executor> work_;
     Millis sweep_;
     Steady::time_point guesses_since_{};
@@ -119,7 +119,8 @@ public:
     /// On the loop's thread, as all below: waits for the answer; nothing if none came in time.
     Task<std::optional<Response>> wait() {
         if (!response_)
-            co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>([this](auto handler) { resume_.emplace(std::move(handler)); }, use_task);
+            co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(
+                [this](auto handler) { resume_.emplace(std::move(handler)); }, use_task);
         co_return std::move(response_);
     }
     void give_up() { go_on(); }

@@ -57,13 +57,20 @@ bool names_tag(std::string_view list, const std::string& quoted) {
 
 std::string_view to_text(Method m) {
     switch (m) {
-        case Method::get: return "GET";
-        case Method::head: return "HEAD";
-        case Method::post: return "POST";
-        case Method::put: return "PUT";
-        case Method::patch: return "PATCH";
-        case Method::del: return "DELETE";
-        case Method::options: return "OPTIONS";
+        case Method::get:
+            return "GET";
+        case Method::head:
+            return "HEAD";
+        case Method::post:
+            return "POST";
+        case Method::put:
+            return "PUT";
+        case Method::patch:
+            return "PATCH";
+        case Method::del:
+            return "DELETE";
+        case Method::options:
+            return "OPTIONS";
     }
     return "?";
 }
@@ -149,7 +156,8 @@ Response Response::file(const Request& request, const std::string& path, std::st
 Response Response::file(const Request& request, int descriptor, std::string content_type, std::string etag) {
     auto body = std::make_unique<FileBody>(descriptor, 0, 0);  // closes it, whatever comes
     struct stat about {};
-    if (::fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) return problem({404, "Not found", "There is no such file."}, request);
+    if (::fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode))
+        return problem({404, "Not found", "There is no such file."}, request);
     auto size = static_cast<std::uint64_t>(about.st_size);
     Response r;
     r.headers.add("Accept-Ranges", "bytes");
@@ -160,11 +168,15 @@ Response Response::file(const Request& request, int descriptor, std::string cont
         return r;
     }
     Part part;
-    // A part of what has changed meanwhile is of no use to who has the rest of the former; a date in If-Range is never the file's, for none is said.
+    // A part of what has changed meanwhile is of no use to who has the rest of the former; a date in If-Range is never the
+    // file's, for none is said.
     bool same = !request.headers.has("if-range") || (!etag.empty() && trim(request.headers.get("if-range")) == quoted);
-    if (request.method == Method::get && same && request.headers.count("range") == 1) part = part_of(request.headers.get("range"), size);
+    if (request.method == Method::get && same && request.headers.count("range") == 1)
+        part = part_of(request.headers.get("range"), size);
     if (part.kind == Part::Kind::beyond) {
-        auto answer = problem({416, "Range not satisfiable", "The file has " + std::to_string(size) + " bytes; ask for a range within them."}, request);
+        auto answer = problem(
+            {416, "Range not satisfiable", "The file has " + std::to_string(size) + " bytes; ask for a range within them."},
+            request);
         answer.headers.add("Content-Range", "bytes */" + std::to_string(size));
         answer.headers.add("Accept-Ranges", "bytes");
         return answer;
@@ -174,7 +186,8 @@ Response Response::file(const Request& request, int descriptor, std::string cont
         r.status = 206;
         first = part.first;
         length = part.last - part.first + 1;
-        r.headers.add("Content-Range", "bytes " + std::to_string(part.first) + "-" + std::to_string(part.last) + "/" + std::to_string(size));
+        r.headers.add("Content-Range",
+                      "bytes " + std::to_string(part.first) + "-" + std::to_string(part.last) + "/" + std::to_string(size));
     }
     r.headers.add("Content-Type", std::move(content_type));
     r.file_body = std::make_shared<FileBody>(body->release(), first, length);
@@ -187,7 +200,8 @@ Response problem(const Problem& p, const Request& request) {
     w.member("instance", request.path).member("request_id", request.request_id);
     if (!p.fields.empty()) {
         w.key("errors").begin_array();
-        for (const auto& [field, message] : p.fields) w.begin_object().member("field", field).member("message", message).end_object();
+        for (const auto& [field, message] : p.fields)
+            w.begin_object().member("field", field).member("message", message).end_object();
         w.end_array();
     }
     w.end_object();
@@ -218,7 +232,8 @@ void Responder::operator()(Response response) {
 std::optional<Millis> retry_after(std::string_view text, Instant now) {
     text = trim(text);
     if (text.empty()) return std::nullopt;
-    if (text.find_first_not_of("0123456789") == std::string_view::npos) return std::chrono::seconds(text.size() > 9 ? 999'999'999 : std::stoll(std::string(text)));
+    if (text.find_first_not_of("0123456789") == std::string_view::npos)
+        return std::chrono::seconds(text.size() > 9 ? 999'999'999 : std::stoll(std::string(text)));
     std::tm date{};
     const char* end = ::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
     if (!end) return std::nullopt;

@@ -14,17 +14,26 @@
 namespace otto::http {
 namespace {
 
-const tel::Counters kRequests{"otto_http_requests_total", "Requests answered; `server` is api or admin.", {"server", "route", "method", "status"}};
+const tel::Counters kRequests{
+    "otto_http_requests_total", "Requests answered; `server` is api or admin.", {"server", "route", "method", "status"}};
 const tel::Histograms kSeconds{"otto_http_request_seconds", "From the head of a request to its answer.", {"server", "route"}};
 
 }  // namespace
 
 /// Looking a series up by its labels costs more than a small request: each thread remembers those it has used.
 void Server::Impl::measure(const Request& request, std::string_view route, int status) {
-    struct Series { tel::Counter count; tel::Histogram seconds; };
+    struct Series {
+        tel::Counter count;
+        tel::Histogram seconds;
+    };
     static thread_local std::unordered_map<std::string, Series> known;
     static thread_local std::string name;
-    name.assign(options.metrics_name).append(to_text(request.method)).append(" ").append(route).append(" ").append(std::to_string(status));
+    name.assign(options.metrics_name)
+        .append(to_text(request.method))
+        .append(" ")
+        .append(route)
+        .append(" ")
+        .append(std::to_string(status));
     auto found = known.find(name);
     if (found == known.end()) {
         std::string path(route);
@@ -54,13 +63,16 @@ void add_field(std::string& head, std::string_view name, std::string_view value)
     head.append(name).append(": ");
     auto from = head.size();
     head.append(value);
-    std::replace_if(head.begin() + static_cast<std::ptrdiff_t>(from), head.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
+    std::replace_if(
+        head.begin() + static_cast<std::ptrdiff_t>(from), head.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; },
+        ' ');
     head.append("\r\n");
 }
 
 /// What the server says itself: how the message ends, and whose it is. A handler's word for it would stand there a second time.
 bool is_ours(std::string_view name) {
-    static constexpr std::string_view ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id", "traceparent"};
+    static constexpr std::string_view ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id",
+                                                "traceparent"};
     return std::any_of(std::begin(ours), std::end(ours), [&](auto own) { return iequals(name, own); });
 }
 
@@ -68,7 +80,11 @@ std::string head_of(const Response& response, const Request& request, std::uint6
     std::string head;
     head.reserve(512 + (response.body.size() <= kTogether ? response.body.size() : 0));
     auto reason = wire::obsolete_reason(wire::int_to_status(static_cast<unsigned>(response.status)));
-    head.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason.data(), reason.size()).append("\r\n");
+    head.append("HTTP/1.1 ")
+        .append(std::to_string(response.status))
+        .append(" ")
+        .append(reason.data(), reason.size())
+        .append("\r\n");
     for (const auto& [name, value] : response.headers.items())
         if (!is_ours(name)) add_field(head, name, value);
     add_field(head, "X-Request-Id", request.request_id);
@@ -80,7 +96,8 @@ std::string head_of(const Response& response, const Request& request, std::uint6
 
 }  // namespace
 
-Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request, std::string_view route, Response response, bool keep_alive) {
+Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request, std::string_view route, Response response,
+                               bool keep_alive) {
     keep_alive = keep_alive && !draining;
     bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
     bool head_only = request.method == Method::head || bodiless;
@@ -92,19 +109,21 @@ Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request
     c.within(options.taking_timeout);
     if (!head_only && !file && response.body.size() > kTogether) {
         bool sent = co_await send_text(loop, c, request, head, response.body);
-        co_return sent && keep_alive;
+        co_return sent&& keep_alive;
     }
     if (!head_only && !file) head.append(response.body);
     co_await net::async_write(c.socket, net::buffer(head), net::redirect_error(use_task, error));
     if (!head_only && file && !error) {
         bool whole = co_await send_file(loop, c, request, std::move(file));
-        co_return whole && keep_alive;
+        co_return whole&& keep_alive;
     }
     co_return !error && keep_alive;
 }
 
-/// As the client takes it. What waits stays in memory, so that one who takes nothing must go, soon if it is much, and the slowest where room is short.
-Task<bool> Server::Impl::send_text(Loop& loop, Connection& c, const Request& request, std::string& head, const std::string& body) {
+/// As the client takes it. What waits stays in memory, so that one who takes nothing must go, soon if it is much, and the slowest
+/// where room is short.
+Task<bool> Server::Impl::send_text(Loop& loop, Connection& c, const Request& request, std::string& head,
+                                   const std::string& body) {
     error_code error;
     Moving out(c, c.peer);
     bool room = loop.answers->hold(out, body.size());
@@ -129,8 +148,13 @@ Task<bool> Server::Impl::send_text(Loop& loop, Connection& c, const Request& req
     if (sent == all) co_return true;
     bool late = c.late();
     if (out.ended || late)
-        tel::info("an answer was not taken", {{"path", request.route}, {"request_id", request.request_id}, {"client", c.peer}, {"bytes", body.size()}, {"sent", sent},
-                                              {"why", late ? "the client stood still" : "room for answers was short, and it was the slowest"}});
+        tel::info("an answer was not taken",
+                  {{"path", request.route},
+                   {"request_id", request.request_id},
+                   {"client", c.peer},
+                   {"bytes", body.size()},
+                   {"sent", sent},
+                   {"why", late ? "the client stood still" : "room for answers was short, and it was the slowest"}});
     co_return false;
 }
 
@@ -164,8 +188,10 @@ Task<bool> Server::Impl::send_file(Loop& loop, Connection& c, const Request& req
         co_await net::async_initiate<const net::use_awaitable_t<Executor>, void()>(read, use_task);
         if (piece->got <= 0) {
             // The length is said already: only the end of the connection tells the client that it has not got all.
-            tel::warn("a file could not be sent whole", {{"request_id", request.request_id}, {"sent", std::to_string(piece->sent)},
-                                                         {"why", piece->fault ? std::strerror(piece->fault) : "it became shorter"}});
+            tel::warn("a file could not be sent whole",
+                      {{"request_id", request.request_id},
+                       {"sent", std::to_string(piece->sent)},
+                       {"why", piece->fault ? std::strerror(piece->fault) : "it became shorter"}});
             co_return false;
         }
         c.within(options.taking_timeout);

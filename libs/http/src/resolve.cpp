@@ -21,7 +21,10 @@ constexpr int kMostLookups = 64;
 std::atomic<int> lookups_under_way{0};
 
 bool is_public(const ip::address_v4& address) {
-    struct Network { std::uint32_t first; int bits; };
+    struct Network {
+        std::uint32_t first;
+        int bits;
+    };
     static constexpr Network closed[] = {
         {0x00000000, 8},   // this host
         {0x0A000000, 8},   // private
@@ -40,19 +43,24 @@ bool is_public(const ip::address_v4& address) {
         {0xF0000000, 4},   // reserved, broadcast
     };
     auto number = address.to_uint();
-    return std::none_of(std::begin(closed), std::end(closed), [&](const Network& n) { return number >> (32 - n.bits) == n.first >> (32 - n.bits); });
+    return std::none_of(std::begin(closed), std::end(closed),
+                        [&](const Network& n) { return number >> (32 - n.bits) == n.first >> (32 - n.bits); });
 }
 
 bool is_public(const ip::address_v6& address) {
     auto b = address.to_bytes();
     auto v4_at = [&](std::size_t i) { return ip::address_v4({b[i], b[i + 1], b[i + 2], b[i + 3]}); };
-    auto zeros = [&](std::size_t from, std::size_t to) { return std::all_of(b.begin() + static_cast<long>(from), b.begin() + static_cast<long>(to), [](auto x) { return x == 0; }); };
-    if (zeros(0, 10) && b[10] == 0xff && b[11] == 0xff) return is_public(v4_at(12));                                          // v4-mapped
-    if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b && zeros(4, 12)) return is_public(v4_at(12));            // NAT64, the well-known prefix
-    if (b[0] == 0x20 && b[1] == 0x02) return is_public(v4_at(2));                                                             // 6to4
-    if (b[0] == 0x20 && b[1] == 0x01 && (b[2] < 0x02 || (b[2] == 0x0d && b[3] == 0xb8))) return false;                        // Teredo and others; documentation
-    if (b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10) return false;                                                            // documentation
-    return (b[0] & 0xe0) == 0x20;  // global unicast and nothing else
+    auto zeros = [&](std::size_t from, std::size_t to) {
+        return std::all_of(b.begin() + static_cast<long>(from), b.begin() + static_cast<long>(to), [](auto x) { return x == 0; });
+    };
+    if (zeros(0, 10) && b[10] == 0xff && b[11] == 0xff) return is_public(v4_at(12));  // v4-mapped
+    if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b && zeros(4, 12))
+        return is_public(v4_at(12));                               // NAT64, the well-known prefix
+    if (b[0] == 0x20 && b[1] == 0x02) return is_public(v4_at(2));  // 6to4
+    if (b[0] == 0x20 && b[1] == 0x01 && (b[2] < 0x02 || (b[2] == 0x0d && b[3] == 0xb8)))
+        return false;                                               // Teredo and others; documentation
+    if (b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10) return false;  // documentation
+    return (b[0] & 0xe0) == 0x20;                                   // global unicast and nothing else
 }
 
 }  // namespace
@@ -70,17 +78,21 @@ Addresses look_up(const std::string& host) {
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
     if (int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found))
-        return NoAddress{Error("'" + host + "' has no address: " + ::gai_strerror(code), "check the host name and this machine's name servers"), code == EAI_AGAIN};
+        return NoAddress{Error("'" + host + "' has no address: " + ::gai_strerror(code),
+                               "check the host name and this machine's name servers"),
+                         code == EAI_AGAIN};
     std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, ::freeaddrinfo);
     std::vector<std::string> addresses;
     for (auto* entry = found; entry; entry = entry->ai_next) {
         char text[NI_MAXHOST];
-        if (::getnameinfo(entry->ai_addr, entry->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) addresses.emplace_back(text);
+        if (::getnameinfo(entry->ai_addr, entry->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
+            addresses.emplace_back(text);
     }
     return addresses;
 }
 
-Addresses resolve(const std::string& host, std::chrono::steady_clock::time_point deadline, std::function<Addresses(const std::string&)> lookup) {
+Addresses resolve(const std::string& host, std::chrono::steady_clock::time_point deadline,
+                  std::function<Addresses(const std::string&)> lookup) {
     boost::system::error_code no_address;
     ip::make_address(host, no_address);
     if (!no_address) return std::vector<std::string>{host};
@@ -92,7 +104,9 @@ Addresses resolve(const std::string& host, std::chrono::steady_clock::time_point
     };
     if (lookups_under_way.fetch_add(1) >= kMostLookups) {
         --lookups_under_way;
-        return NoAddress{Error("'" + host + "' was not looked up: " + std::to_string(kMostLookups) + " look-ups wait already", "check this machine's name servers"), true};
+        return NoAddress{Error("'" + host + "' was not looked up: " + std::to_string(kMostLookups) + " look-ups wait already",
+                               "check this machine's name servers"),
+                         true};
     }
     auto shared = std::make_shared<Shared>();
     std::thread([shared, host, lookup = std::move(lookup)] {

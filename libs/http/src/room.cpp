@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::chrono::seconds kNotJudged{1};
 
-double speed(const Moving& m, Steady::time_point now) { return static_cast<double>(m.moved) / std::chrono::duration<double>(now - m.since + kNotJudged).count(); }
+double speed(const Moving& m, Steady::time_point now) {
+    return static_cast<double>(m.moved) / std::chrono::duration<double>(now - m.since + kNotJudged).count();
+}
 
 }  // namespace
 
@@ -44,7 +46,8 @@ Moving* Room::slowest(const Moving& asks, bool of_client) const {
     auto* slow = const_cast<Moving*>(&asks);
     auto least = now - asks.since < kNotJudged ? std::numeric_limits<double>::infinity() : speed(asks, now);
     for (auto* m : all_) {
-        if (m == &asks || m->whole || m->held < felt || now - m->since < kNotJudged || (of_client && m->client != asks.client)) continue;
+        if (m == &asks || m->whole || m->held < felt || now - m->since < kNotJudged || (of_client && m->client != asks.client))
+            continue;
         if (auto is = speed(*m, now); is < least) {
             slow = m;
             least = is;

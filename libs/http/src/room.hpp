@@ -18,16 +18,16 @@ struct Moving {
     Moving& operator=(const Moving&) = delete;
     Connection* connection;
     std::string client;
-    std::size_t held = 0;    ///< bytes in memory
-    std::size_t moved = 0;   ///< bytes that have come or gone
-    bool whole = false;      ///< all has come: it is no longer the client whom it waits for
-    bool ended = false;      ///< it had to make room
+    std::size_t held = 0;   ///< bytes in memory
+    std::size_t moved = 0;  ///< bytes that have come or gone
+    bool whole = false;     ///< all has come: it is no longer the client whom it waits for
+    bool ended = false;     ///< it had to make room
     Steady::time_point since = Steady::now();
     Room* room = nullptr;
 };
 
-/// Memory that texts share while they move, on one loop, of its thread. Where it is short the slowest one ends: who holds it and does not use it. Who has come less
-/// than a second ago is not judged yet.
+/// Memory that texts share while they move, on one loop, of its thread. Where it is short the slowest one ends: who holds it and
+/// does not use it. Who has come less than a second ago is not judged yet.
 class Room {
 public:
     /// A client address may hold `share` of `size` bytes.

@@ -81,8 +81,10 @@ Router::~Router() = default;
 void Router::Impl::add(Route route) {
     route.segments = segments_of(route.path);
     for (const auto& other : routes)
-        if (other.method == route.method && other.path == route.path) throw std::logic_error(std::string(to_text(route.method)) + " " + route.path + " is in the route table twice");
-    if (std::none_of(route.segments.begin(), route.segments.end(), is_param)) plain[route.method].emplace(route.path, routes.size());
+        if (other.method == route.method && other.path == route.path)
+            throw std::logic_error(std::string(to_text(route.method)) + " " + route.path + " is in the route table twice");
+    if (std::none_of(route.segments.begin(), route.segments.end(), is_param))
+        plain[route.method].emplace(route.path, routes.size());
     routes.push_back(std::move(route));
 }
 
@@ -122,7 +124,8 @@ std::optional<Guess> Router::Impl::nearest(Method method, std::string_view raw_p
         if (score >= least) continue;
         least = score;
         Guess guess{&route, {}};
-        for (std::size_t i = 0; i < path.size() && !whole; ++i) guess.written.append("/").append(is_param(route.segments[i]) ? route.segments[i] : path[i]);
+        for (std::size_t i = 0; i < path.size() && !whole; ++i)
+            guess.written.append("/").append(is_param(route.segments[i]) ? route.segments[i] : path[i]);
         if (whole) guess.written = raw_path;
         out = std::move(guess);
     }
@@ -132,7 +135,8 @@ std::optional<Guess> Router::Impl::nearest(Method method, std::string_view raw_p
 Match Router::Impl::match(Method method, std::string_view raw_path) const {
     // Most requests name a route letter by letter.
     if (auto of_method = plain.find(method); of_method != plain.end())
-        if (auto found = of_method->second.find(raw_path); found != of_method->second.end()) return {&routes[found->second], {}, {}};
+        if (auto found = of_method->second.find(raw_path); found != of_method->second.end())
+            return {&routes[found->second], {}, {}};
     // Split first, decode after: an encoded slash is part of a segment.
     auto path = segments_of(raw_path);
     for (auto& s : path) s = percent_decode(s, false);

@@ -33,7 +33,8 @@ struct Router::Impl {
     std::map<Method, std::map<std::string, std::size_t, std::less<>>> plain;  ///< those without parameters
     std::vector<std::size_t> rooms;  ///< the largest body of each entry; an entry is what one add() registered
     void add(Route);
-    /// For a path that is none of ours but nearly one: up to two letters of a segment wrong, a slash or a dot too many or too few.
+    /// For a path that is none of ours but nearly one: up to two letters of a segment wrong, a slash or a dot too many or too
+    /// few.
     std::optional<Guess> nearest(Method, std::string_view raw_path) const;
     Match match(Method, std::string_view raw_path) const;
 };

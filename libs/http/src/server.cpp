@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kFirstRequest{1'000};
 
 /// To a client that has twice as many connections as one may have.
 constexpr std::string_view kTooMany =
-    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: 138\r\n\r\n"
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Type: "
+    "application/problem+json\r\nContent-Length: 138\r\n\r\n"
     R"({"type":"about:blank","title":"Too many connections","status":503,"detail":"Your address has too many connections open; close idle ones."})";
 
 }  // namespace
@@ -45,8 +46,8 @@ Task<void> Server::Impl::serve(Loop& loop, std::shared_ptr<Connection> c) {
     if (!c->heard) --unheard;
     error_code ignored;
     c->socket.shutdown(tcp::socket::shutdown_send, ignored);
-    // What the client is still sending is read for a moment: closing at once would reset the connection before it has read the answer.
-    // A proxy sends all of a body that is too large before it looks for an answer.
+    // What the client is still sending is read for a moment: closing at once would reset the connection before it has read the
+    // answer. A proxy sends all of a body that is too large before it looks for an answer.
     c->within(Millis{2'000});
     for (std::size_t drained = 0; drained < (64u << 20);) {
         c->buffer.clear();
@@ -110,7 +111,8 @@ Server::Server(ServerOptions options, std::shared_ptr<const Router> router) : im
     s.options = std::move(options);
     s.router = std::move(router);
     const auto& o = s.options;
-    auto shortest = std::min({o.head_timeout, o.body_timeout, o.idle_timeout, o.answer_timeout, o.still_timeout, o.taking_timeout});
+    auto shortest =
+        std::min({o.head_timeout, o.body_timeout, o.idle_timeout, o.answer_timeout, o.still_timeout, o.taking_timeout});
     auto sweep = std::clamp(shortest / 8, Millis{5}, Millis{250});
     const auto count = static_cast<std::size_t>(std::max(1, o.io_threads));
     for (std::size_t i = 0; i < count; ++i) {
@@ -143,7 +145,8 @@ Result<void> Server::start() {
     s.acceptor->set_option(net::socket_base::reuse_address(true));
     s.acceptor->bind(endpoint, error);
     if (error)
-        return Error("cannot listen on " + s.options.address + ":" + std::to_string(s.options.port) + ": " + error.message(), "is another program on this port? choose another");
+        return Error("cannot listen on " + s.options.address + ":" + std::to_string(s.options.port) + ": " + error.message(),
+                     "is another program on this port? choose another");
     s.acceptor->listen(4096);
     s.bound = s.acceptor->local_endpoint().port();
     s.workers = std::make_unique<Workers>(s.options.workers);

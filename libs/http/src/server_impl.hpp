@@ -94,7 +94,10 @@ struct Server::Impl {
     const Router::Impl& routes() const { return *router->impl_; }
     void describe(Request&, const std::string& peer) const;
     std::string client_of(const Headers&, const std::string& peer) const;
-    bool trusted(const std::string& address) const { return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) != options.trusted_proxies.end(); }
+    bool trusted(const std::string& address) const {
+        return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) !=
+               options.trusted_proxies.end();
+    }
     std::size_t fair_share() const { return std::max<std::size_t>(64, options.max_connections / 10); }
 };
 

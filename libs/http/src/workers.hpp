@@ -13,7 +13,8 @@
 
 namespace otto::http {
 
-/// Threads for handlers that block, shared fairly by those whose work it is (see Server). It knows only who has work at the moment.
+/// Threads for handlers that block, shared fairly by those whose work it is (see Server). It knows only who has work at the
+/// moment.
 class Workers {
 public:
     using Job = std::function<void()>;
@@ -61,10 +62,10 @@ private:
     std::mutex lock_;
     std::condition_variable came_;
     std::deque<Job> jobs_;
-    Companies companies_;                     ///< "" = the users who belong to none
-    std::deque<Companies::iterator> turn_;    ///< who has a job that may run
-    std::string first_;                       ///< the first company that asked
-    bool several_ = false;                    ///< another one has asked too
+    Companies companies_;                   ///< "" = the users who belong to none
+    std::deque<Companies::iterator> turn_;  ///< who has a job that may run
+    std::string first_;                     ///< the first company that asked
+    bool several_ = false;                  ///< another one has asked too
     bool shared_next_ = false;
     bool stop_ = false;
     std::vector<std::thread> threads_;

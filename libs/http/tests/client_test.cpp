@@ -40,26 +40,35 @@ struct Folder {
 class TlsPeer {
 public:
     TlsPeer() {
-        REQUIRE(std::system(("cd " + folder_.path + " && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost "
-                             "-addext subjectAltName=DNS:localhost >log 2>&1").c_str()) == 0);
-        std::string script = "import http.server,ssl\n"
-                             "names=[]\n"
-                             "class H(http.server.BaseHTTPRequestHandler):\n"
-                             " protocol_version='HTTP/1.1'\n"
-                             " count=0\n"
-                             " def setup(s):\n  H.count+=1; super().setup()\n"
-                             " def do_GET(s):\n"
-                             // What follows the answer stands in the same record, of which a client that reads the answer's head may not have taken more yet.
-                             "  if s.path=='/more':\n   a=b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\nX-Fill: '; e=b'\\r\\n\\r\\nmore'; a+=b'x'*(512-len(a)-len(e))+e\n"
-                             "   s.wfile.write(a+b'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nwrong'); return\n"
-                             "  b=f'{H.count} {names[-1]}'.encode(); s.send_response(200); s.send_header('Content-Length',str(len(b))); s.end_headers(); s.wfile.write(b)\n"
-                             " def log_message(s,*a): pass\n"
-                             "h=http.server.ThreadingHTTPServer(('127.0.0.1',0),H)\n"
-                             "h.handle_error=lambda *a: None\n"
-                             "c=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain('" + authority() + "','" + folder_.path + "/key.pem')\n"
-                             "c.sni_callback=lambda sock,name,ctx: names.append(name)\n"
-                             "h.socket=c.wrap_socket(h.socket,server_side=True,do_handshake_on_connect=False)\n"
-                             "print(h.server_address[1],flush=True); h.serve_forever()\n";
+        REQUIRE(std::system(
+                    ("cd " + folder_.path +
+                     " && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost "
+                     "-addext subjectAltName=DNS:localhost >log 2>&1")
+                        .c_str()) == 0);
+        std::string script =
+            "import http.server,ssl\n"
+            "names=[]\n"
+            "class H(http.server.BaseHTTPRequestHandler):\n"
+            " protocol_version='HTTP/1.1'\n"
+            " count=0\n"
+            " def setup(s):\n  H.count+=1; super().setup()\n"
+            " def do_GET(s):\n"
+            // What follows the answer stands in the same record, of which a client that reads the answer's head may not have
+            // taken more yet.
+            "  if s.path=='/more':\n   a=b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\nX-Fill: '; e=b'\\r\\n\\r\\nmore'; "
+            "a+=b'x'*(512-len(a)-len(e))+e\n"
+            "   s.wfile.write(a+b'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nwrong'); return\n"
+            "  b=f'{H.count} {names[-1]}'.encode(); s.send_response(200); s.send_header('Content-Length',str(len(b))); "
+            "s.end_headers(); s.wfile.write(b)\n"
+            " def log_message(s,*a): pass\n"
+            "h=http.server.ThreadingHTTPServer(('127.0.0.1',0),H)\n"
+            "h.handle_error=lambda *a: None\n"
+            "c=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain('" +
+            authority() + "','" + folder_.path +
+            "/key.pem')\n"
+            "c.sni_callback=lambda sock,name,ctx: names.append(name)\n"
+            "h.socket=c.wrap_socket(h.socket,server_side=True,do_handshake_on_connect=False)\n"
+            "print(h.server_address[1],flush=True); h.serve_forever()\n";
         int out[2];
         REQUIRE(::pipe(out) == 0);
         pid_ = ::fork();
@@ -105,7 +114,9 @@ ClientOptions reaching(const std::string& place) {
 ClientRequest get(const std::string& url) { return {Method::get, url, {}, "", {}}; }
 ClientRequest post(const std::string& url, const std::string& body = "x") { return {Method::post, url, {}, body, {}}; }
 
-std::string ok(const std::string& body) { return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body; }
+std::string ok(const std::string& body) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
 std::string busy(const std::string& retry_after, const std::string& status = "503 Busy") {
     return "HTTP/1.1 " + status + "\r\nRetry-After: " + retry_after + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 }
@@ -118,7 +129,8 @@ std::string why(const Result<Response>& answer) { return answer.ok() ? "" : answ
 }  // namespace
 
 TEST_CASE("client: a request and its answer, over one connection that is kept") {
-    RawPeer peer({{ok("one"), "HTTP/1.1 201 Made\r\nX-A: 1\r\nX-A: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n", "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n",
+    RawPeer peer({{ok("one"), "HTTP/1.1 201 Made\r\nX-A: 1\r\nX-A: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n",
+                   "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n",
                    "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 204 None\r\n\r\n", ok("last")}});
     Client client(reaching(peer.place()));
     auto first = get(peer.url() + "a/b?c=d%20e");
@@ -195,15 +207,54 @@ TEST_CASE("client: many threads share it, and each gets its own answer") {
 }
 
 TEST_CASE("client: which addresses are public") {
-    for (const char* address : {"1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0", "223.255.255.255", "2606:4700::1111",
-                                "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"}) {
+    for (const char* address :
+         {"1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0",
+          "223.255.255.255", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"}) {
         INFO(address);
         CHECK(is_public(address));
     }
-    for (const char* address : {"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.0", "100.127.255.255", "127.0.0.1", "127.255.255.255", "169.254.169.254", "172.16.0.0", "172.31.255.255", "192.0.0.1",
-                                "192.168.0.1", "198.18.0.1", "198.19.255.255", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "febf::1",
-                                "fc00::1", "fdff::1", "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::808:808",
-                                "2002:7f00:1::", "2002:a00:1::1", "2002:c0a8:101::1", "2001::1", "2001:db8::1", "3fff::1", "", "localhost", "2130706433"}) {
+    for (const char* address : {"0.0.0.0",
+                                "0.1.2.3",
+                                "10.0.0.1",
+                                "100.64.0.0",
+                                "100.127.255.255",
+                                "127.0.0.1",
+                                "127.255.255.255",
+                                "169.254.169.254",
+                                "172.16.0.0",
+                                "172.31.255.255",
+                                "192.0.0.1",
+                                "192.168.0.1",
+                                "198.18.0.1",
+                                "198.19.255.255",
+                                "203.0.113.1",
+                                "224.0.0.1",
+                                "239.255.255.255",
+                                "240.0.0.1",
+                                "255.255.255.255",
+                                "::",
+                                "::1",
+                                "fe80::1",
+                                "febf::1",
+                                "fc00::1",
+                                "fdff::1",
+                                "fec0::1",
+                                "ff02::1",
+                                "::ffff:127.0.0.1",
+                                "::ffff:10.0.0.1",
+                                "::127.0.0.1",
+                                "64:ff9b::10.0.0.1",
+                                "64:ff9b::7f00:1",
+                                "64:ff9b:1::808:808",
+                                "2002:7f00:1::",
+                                "2002:a00:1::1",
+                                "2002:c0a8:101::1",
+                                "2001::1",
+                                "2001:db8::1",
+                                "3fff::1",
+                                "",
+                                "localhost",
+                                "2130706433"}) {
         INFO(address);
         CHECK_FALSE(is_public(address));
     }
@@ -214,7 +265,8 @@ TEST_CASE("client: addresses inside are refused unless they are named") {
     auto port = peer.place().substr(peer.place().find(':'));
     SECTION("whatever they are written like") {
         Client client(ClientOptions{});
-        for (std::string host : {"127.0.0.1", "localhost", "LOCALHOST", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.0.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]"}) {
+        for (std::string host : {"127.0.0.1", "localhost", "LOCALHOST", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]",
+                                 "0.0.0.0", "10.0.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]"}) {
             auto error = why(client.send(get("http://" + host + port + "/")));
             INFO(host << ": " << error);
             CHECK(has(error, "is a private address"));
@@ -263,10 +315,13 @@ TEST_CASE("client: a look-up ends with its deadline, not with the name servers' 
     CHECK(none->passing);
     CHECK(has(none->error.message, "'slow.example' took too long"));
 
-    auto in_time = resolve("fast.example", Steady::now() + std::chrono::seconds(30), [](const std::string& host) -> Addresses { return std::vector<std::string>{host, "::1"}; });
+    auto in_time = resolve("fast.example", Steady::now() + std::chrono::seconds(30), [](const std::string& host) -> Addresses {
+        return std::vector<std::string>{host, "::1"};
+    });
     REQUIRE(std::holds_alternative<std::vector<std::string>>(in_time));
     CHECK(std::get<std::vector<std::string>>(in_time) == std::vector<std::string>{"fast.example", "::1"});
-    auto number = resolve("::1", Steady::now(), [](const std::string&) -> Addresses { throw std::logic_error("an address is not looked up"); });
+    auto number = resolve("::1", Steady::now(),
+                          [](const std::string&) -> Addresses { throw std::logic_error("an address is not looked up"); });
     CHECK(std::holds_alternative<std::vector<std::string>>(number));
 }
 
@@ -299,11 +354,13 @@ TEST_CASE("client: a peer that does not answer, breaks off, or says too much cos
         options.connect_timeout = Millis{100};
         options.retries = 0;
         auto start = Steady::now();
-        CHECK(has(why(Client(options).send(get("https://" + peer.place() + "/"))), "no connection to " + peer.place() + " within 100 ms"));
+        CHECK(has(why(Client(options).send(get("https://" + peer.place() + "/"))),
+                  "no connection to " + peer.place() + " within 100 ms"));
         CHECK(Steady::now() - start < std::chrono::seconds(20));
     }
     SECTION("half an answer") {
-        for (std::string half : {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf"}) {
+        for (std::string half : {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+                                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf"}) {
             RawPeer peer({{half}});
             CHECK(has(why(Client(reaching(peer.place())).send(post(peer.url()))), peer.place() + " broke off within its answer"));
         }
@@ -318,7 +375,8 @@ TEST_CASE("client: a peer that does not answer, breaks off, or says too much cos
             RawPeer peer({{answer}});
             auto options = reaching(peer.place());
             options.body_limit = 1000;
-            CHECK(has(why(Client(options).send(get(peer.url()))), "the answer of " + peer.place() + " is larger than 1000 bytes"));
+            CHECK(
+                has(why(Client(options).send(get(peer.url()))), "the answer of " + peer.place() + " is larger than 1000 bytes"));
             CHECK(peer.connections() == 1);
         }
         RawPeer peer({{ok(std::string(1000, 'x'))}});
@@ -458,7 +516,9 @@ TEST_CASE("client: kept connections") {
         CHECK(peer.connections() == 1);
     }
     SECTION("Connection: close is heeded, from either side") {
-        RawPeer peer({{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", ok("never")}, {ok("two"), ok("never")}, {ok("three")}});
+        RawPeer peer({{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", ok("never")},
+                      {ok("two"), ok("never")},
+                      {ok("three")}});
         Client client(reaching(peer.place()));
         REQUIRE(why(client.send(post(peer.url()))) == "");
         auto closing = post(peer.url());
@@ -499,8 +559,16 @@ TEST_CASE("client: kept connections") {
 TEST_CASE("client: what would break the request's form never leaves") {
     RawPeer peer({{ok("")}});
     Client client(reaching(peer.place()));
-    for (auto [name, value] : {std::pair{"X-A", "a\r\nX-B: b"}, {"X-A", "a\nb"}, {"X-A\r\nX-B", "b"}, {"X A", "b"}, {"X-A:", "b"}, {"", "b"}, {"X-A", "a\x01"}, {"content-length", "5"},
-                               {"Transfer-Encoding", "chunked"}, {"Host", "other"}}) {
+    for (auto [name, value] : {std::pair{"X-A", "a\r\nX-B: b"},
+                               {"X-A", "a\nb"},
+                               {"X-A\r\nX-B", "b"},
+                               {"X A", "b"},
+                               {"X-A:", "b"},
+                               {"", "b"},
+                               {"X-A", "a\x01"},
+                               {"content-length", "5"},
+                               {"Transfer-Encoding", "chunked"},
+                               {"Host", "other"}}) {
         INFO(name << ": " << value);
         auto r = get(peer.url());
         r.headers.add(name, value);

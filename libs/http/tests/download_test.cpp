@@ -25,7 +25,9 @@ ClientOptions reaching(const std::string& place) {
 
 ClientRequest get(const std::string& url) { return {Method::get, url, {}, "", {}}; }
 
-std::string ok(const std::string& body) { return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body; }
+std::string ok(const std::string& body) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -38,11 +40,14 @@ struct Taken {
 
 Taken take(Client& client, const ClientRequest& request, const DownloadOptions& options = {}) {
     Taken t;
-    t.how = client.download(request, [&](std::string_view piece) {
-        t.body += piece;
-        t.largest = std::max(t.largest, piece.size());
-        return true;
-    }, options);
+    t.how = client.download(
+        request,
+        [&](std::string_view piece) {
+            t.body += piece;
+            t.largest = std::max(t.largest, piece.size());
+            return true;
+        },
+        options);
     return t;
 }
 
@@ -79,8 +84,10 @@ TEST_CASE("download: a body arrives piece by piece, whatever tells its length, a
 }
 
 TEST_CASE("download: any other status is a response with its body, nothing reaches the sink, and no redirect is followed") {
-    RawPeer peer({{"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 5\r\n\r\nmoved", "HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nnone", "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
-                   "HTTP/1.1 500 Oh\r\nContent-Length: 50000\r\n\r\n" + long_text(50'000)}});
+    RawPeer peer(
+        {{"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 5\r\n\r\nmoved",
+          "HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nnone", "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+          "HTTP/1.1 500 Oh\r\nContent-Length: 50000\r\n\r\n" + long_text(50'000)}});
     auto options = reaching(peer.place());
     options.body_limit = 1'000;
     Client client(options);
@@ -101,7 +108,10 @@ TEST_CASE("download: any other status is a response with its body, nothing reach
 
 TEST_CASE("download: the byte limit holds before the body and within it") {
     auto body = long_text(300'000);
-    RawPeer peer({{ok(body), ok(body)}, {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n"}, {kFlood + "HTTP/1.1 200 OK\r\n\r\n"}, {kFlood + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffff\r\n"}});
+    RawPeer peer({{ok(body), ok(body)},
+                  {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n"},
+                  {kFlood + "HTTP/1.1 200 OK\r\n\r\n"},
+                  {kFlood + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffff\r\n"}});
     Client client(reaching(peer.place()));
     DownloadOptions limits;
     limits.byte_limit = body.size();
@@ -123,8 +133,12 @@ TEST_CASE("download: the byte limit holds before the body and within it") {
 }
 
 TEST_CASE("download: less than the whole body is an error") {
-    for (std::string cut : {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
-                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n"}) {
+    for (std::string cut :
+         {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n", "HTTP/1.1 200 OK\r\nContent-Le",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n"}) {
         INFO(cut);
         RawPeer peer({{cut}});
         Client client(reaching(peer.place()));
@@ -211,5 +225,6 @@ TEST_CASE("download: a kept connection that has ended is replaced, and what came
     INFO(why(t.how));
     CHECK(t.body == "two");
     CHECK(peer.connections() == 2);
-    CHECK(has(tel::expose_metrics(), "otto_http_client_requests_total{client=\"download_test\",method=\"GET\",outcome=\"2xx\"} 2\n"));
+    CHECK(has(tel::expose_metrics(),
+              "otto_http_client_requests_total{client=\"download_test\",method=\"GET\",outcome=\"2xx\"} 2\n"));
 }

@@ -27,7 +27,9 @@ struct Files {
         char text[] = "/tmp/otto-files-XXXXXX";
         REQUIRE(::mkdtemp(text));
         folder = text;
-        router->add(Method::get, "/files/{name}", [this](const Request& r) { return Response::file(r, folder + "/" + std::string(r.param("name")), "audio/mpeg", "v1"); });
+        router->add(Method::get, "/files/{name}", [this](const Request& r) {
+            return Response::file(r, folder + "/" + std::string(r.param("name")), "audio/mpeg", "v1");
+        });
         router->add(Method::get, "/removed/{name}", [this](const Request& r) {
             auto path = folder + "/" + std::string(r.param("name"));
             auto answer = Response::file(r, path, "audio/mpeg");
@@ -49,15 +51,21 @@ struct Files {
         client = std::make_unique<Client>(o);
     }
     ~Files() { std::filesystem::remove_all(folder); }
-    void write(const std::string& name, const std::string& content) { std::ofstream(folder + "/" + name, std::ios::binary) << content; }
-    Result<Response> ask(const std::string& path, const std::vector<std::pair<std::string, std::string>>& headers = {}, Method method = Method::get) {
+    void write(const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/" + name, std::ios::binary) << content;
+    }
+    Result<Response> ask(const std::string& path, const std::vector<std::pair<std::string, std::string>>& headers = {},
+                         Method method = Method::get) {
         ClientRequest r;
         r.method = method;
         r.url = "http://127.0.0.1:" + std::to_string(server->port()) + path;
         for (const auto& [name, value] : headers) r.headers.add(name, value);
         return client->send(r);
     }
-    Response get(const std::string& path, const std::vector<std::pair<std::string, std::string>>& headers = {}, Method method = Method::get) { return ask(path, headers, method).value(); }
+    Response get(const std::string& path, const std::vector<std::pair<std::string, std::string>>& headers = {},
+                 Method method = Method::get) {
+        return ask(path, headers, method).value();
+    }
 };
 
 std::string long_text(std::size_t size) {
@@ -98,7 +106,11 @@ TEST_CASE("file: ranges") {
     Files f;
     f.write("ten", "0123456789");
     f.write("none", "");
-    struct Row { std::string range; int status; std::string body, content_range; };
+    struct Row {
+        std::string range;
+        int status;
+        std::string body, content_range;
+    };
     for (const auto& row : std::vector<Row>{{"bytes=0-0", 206, "0", "bytes 0-0/10"},
                                             {"bytes=2-4", 206, "234", "bytes 2-4/10"},
                                             {"bytes=8-", 206, "89", "bytes 8-9/10"},

@@ -9,7 +9,9 @@ using testing::RawPeer;
 
 namespace {
 
-std::string answer(const std::string& head, const std::string& body = "") { return "HTTP/1.1 " + head + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body; }
+std::string answer(const std::string& head, const std::string& body = "") {
+    return "HTTP/1.1 " + head + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
 std::string leading(const std::string& to) { return answer("302 Found\r\nLocation: " + to); }
 
 /// A way that begins at a peer, with a key for who is asked first.
@@ -23,7 +25,8 @@ struct Way {
         FollowOptions options;
         options.most = most;
         options.credentials.add("Authorization", "the key");
-        end = follow(client, {Method::get, url, {}, "", {}}, [this](std::string_view piece) { return body += piece, true; }, options);
+        end = follow(
+            client, {Method::get, url, {}, "", {}}, [this](std::string_view piece) { return body += piece, true; }, options);
     }
     std::string astray() const { return end.astray ? end.astray->message : ""; }
 };
@@ -35,21 +38,24 @@ TEST_CASE("follow: where redirects lead") {
         auto to = redirect_target(*Url::parse(from), location);
         return to ? to->scheme + "://" + to->host + ":" + to->port + to->target : to.error().message;
     };
-    struct Row { std::string from, location, to; };
-    for (const auto& row : std::vector<Row>{{"https://a.example/x/y?k=1", "https://b.example/z?q=%2F#part", "https://b.example:443/z?q=%2F"},
-                                            {"https://a.example/x/y?k=1", "//b.example:8443/z", "https://b.example:8443/z"},
-                                            {"https://a.example:444/x/y?k=1", "/z?q=http://c.example/", "https://a.example:444/z?q=http://c.example/"},
-                                            {"http://a.example/x/y?k=1", "z", "http://a.example:80/x/z"},
-                                            {"http://a.example/x/y?k=1", "../z/./w/?q=../1", "http://a.example:80/z/w/?q=../1"},
-                                            {"http://a.example/x/y", "../../../..", "http://a.example:80/"},
-                                            {"http://a.example/x/y?k=1", "?k=2", "http://a.example:80/x/y?k=2"},
-                                            {"http://[2001:db8::1]:81/x", "/z", "http://2001:db8::1:81/z"},
-                                            {"http://a.example/x", "https://a.example/x", "https://a.example:443/x"},
-                                            {"https://a.example/x", "http://a.example/x", "leads from https to http"},
-                                            {"https://a.example/x", "ftp://a.example/x", "leads to an address that is no usable URL"},
-                                            {"https://a.example/x", "javascript:alert(1)", "leads to an address that is no usable URL"},
-                                            {"https://a.example/x", "https://user@b.example/", "leads to an address that is no usable URL"},
-                                            {"https://a.example/x", "/a b", "leads to an address that is no usable URL"}}) {
+    struct Row {
+        std::string from, location, to;
+    };
+    for (const auto& row : std::vector<Row>{
+             {"https://a.example/x/y?k=1", "https://b.example/z?q=%2F#part", "https://b.example:443/z?q=%2F"},
+             {"https://a.example/x/y?k=1", "//b.example:8443/z", "https://b.example:8443/z"},
+             {"https://a.example:444/x/y?k=1", "/z?q=http://c.example/", "https://a.example:444/z?q=http://c.example/"},
+             {"http://a.example/x/y?k=1", "z", "http://a.example:80/x/z"},
+             {"http://a.example/x/y?k=1", "../z/./w/?q=../1", "http://a.example:80/z/w/?q=../1"},
+             {"http://a.example/x/y", "../../../..", "http://a.example:80/"},
+             {"http://a.example/x/y?k=1", "?k=2", "http://a.example:80/x/y?k=2"},
+             {"http://[2001:db8::1]:81/x", "/z", "http://2001:db8::1:81/z"},
+             {"http://a.example/x", "https://a.example/x", "https://a.example:443/x"},
+             {"https://a.example/x", "http://a.example/x", "leads from https to http"},
+             {"https://a.example/x", "ftp://a.example/x", "leads to an address that is no usable URL"},
+             {"https://a.example/x", "javascript:alert(1)", "leads to an address that is no usable URL"},
+             {"https://a.example/x", "https://user@b.example/", "leads to an address that is no usable URL"},
+             {"https://a.example/x", "/a b", "leads to an address that is no usable URL"}}) {
         INFO(row.from << " " << row.location);
         CHECK(leads(row.from, row.location) == row.to);
     }

@@ -32,15 +32,19 @@ struct World {
 
     World() {
         auto taken = [](std::vector<http::PendingRequest> all) {
-            for (auto& asked : all) asked.respond(http::Response::text(200, "taken " + std::to_string(asked.request.body.size())));
+            for (auto& asked : all)
+                asked.respond(http::Response::text(200, "taken " + std::to_string(asked.request.body.size())));
         };
         http::RouteLimits limits;
         limits.body = kBody;
         router->add_async(Method::post, {"/hook", "/other-hook"}, taken, limits);
-        router->add(Method::post, "/command", [](const http::Request& r) { return http::Response::text(200, "done " + std::to_string(r.body.size())); }, limits);
+        router->add(
+            Method::post, "/command",
+            [](const http::Request& r) { return http::Response::text(200, "done " + std::to_string(r.body.size())); }, limits);
         limits.body = 16 * kBody;
         router->add_async(Method::post, {"/large"}, taken, limits);
-        router->add(Method::get, "/page", [](const http::Request&) { return http::Response::text(200, std::string(6u << 20, 'p') + "end"); });
+        router->add(Method::get, "/page",
+                    [](const http::Request&) { return http::Response::text(200, std::string(6u << 20, 'p') + "end"); });
         router->add(Method::get, "/small", [](const http::Request&) { return http::Response::text(200, "small"); });
     }
     void start(http::ServerOptions options = {}) {
@@ -49,7 +53,9 @@ struct World {
     }
     Raw connect(const char* from = "127.0.0.1", int buffer = 0) { return Raw(server->port(), from, buffer); }
     std::string ask(const std::string& bytes, const char* from = "127.0.0.1") { return connect(from).say(bytes).to_end(); }
-    std::string get(const std::string& path, const char* from = "127.0.0.1") { return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", from); }
+    std::string get(const std::string& path, const char* from = "127.0.0.1") {
+        return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", from);
+    }
 };
 
 std::string whole(const std::string& path, std::size_t size = kBody) {
@@ -58,7 +64,8 @@ std::string whole(const std::string& path, std::size_t size = kBody) {
 
 /// Announces a body, and sends so much of it.
 std::string begun(const std::string& path, std::size_t sent, bool chunked = false) {
-    return post(path, chunked ? "Transfer-Encoding: chunked\r\n" : "Content-Length: " + std::to_string(kBody) + "\r\n", chunked ? "ffff\r\n" + std::string(sent, 'x') : std::string(sent, 'x'));
+    return post(path, chunked ? "Transfer-Encoding: chunked\r\n" : "Content-Length: " + std::to_string(kBody) + "\r\n",
+                chunked ? "ffff\r\n" + std::string(sent, 'x') : std::string(sent, 'x'));
 }
 
 }  // namespace
@@ -89,7 +96,8 @@ TEST_CASE("where a client address has no more room, its slowest body ends, and n
     other.say(begun("/hook", kBody - 1'000));
     // Too young to be called slow, it stays while the newcomer is refused; then it is the one to go.
     std::string answer;
-    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;) {
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+         !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;) {
         answer = w.ask(whole("/other-hook"), "127.0.0.2");
         CHECK((answer.starts_with("HTTP/1.1 200") || (answer.starts_with("HTTP/1.1 503") && has(answer, "Retry-After: 1"))));
     }
@@ -106,9 +114,12 @@ TEST_CASE("where a room is full, whoever's, the slowest body ends", "[integratio
     options.still_timeout = Millis{30'000};
     w.start(options);
     std::list<Raw> full;
-    for (int i = 2; i < 10; ++i) full.emplace_back(w.server->port(), ("127.0.0." + std::to_string(i)).c_str()).say(begun("/hook", kBody - 1));
+    for (int i = 2; i < 10; ++i)
+        full.emplace_back(w.server->port(), ("127.0.0." + std::to_string(i)).c_str()).say(begun("/hook", kBody - 1));
     std::string answer;
-    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;) answer = w.ask(whole("/hook"));
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+         !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;)
+        answer = w.ask(whole("/hook"));
     CHECK(answer.starts_with("HTTP/1.1 200"));
     int ended = 0;
     for (auto& c : full) ended += !c.say("x").until("taken 65536").starts_with("HTTP/1.1 200");
@@ -142,7 +153,9 @@ TEST_CASE("a large body that makes its client's room short ends", "[integration]
     auto stalled = w.connect();
     stalled.say(whole("/large", 16 * kBody).substr(0, 10 * kBody));
     std::string answer;
-    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;) answer = w.ask(whole("/large", 16 * kBody));
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+         !answer.starts_with("HTTP/1.1 200") && std::chrono::steady_clock::now() < end;)
+        answer = w.ask(whole("/large", 16 * kBody));
     CHECK(answer.starts_with("HTTP/1.1 200"));
     CHECK(stalled.to_end().starts_with("HTTP/1.1 503"));
 }
@@ -164,23 +177,32 @@ TEST_CASE("a route judges the head before the body: on the I/O thread, or on a w
     };
     auto tell = [&](const http::Request& r) {
         ++handled;
-        return http::Response::text(200, *static_cast<const std::string*>(r.known.get()) + " of " + r.share.company + ": " + r.body);
+        return http::Response::text(200,
+                                    *static_cast<const std::string*>(r.known.get()) + " of " + r.share.company + ": " + r.body);
     };
     w.router->add(Method::post, "/judged", tell, limits);
     w.router->add(Method::get, "/judged", tell, limits);
     w.start();
     // The answer is there although nothing of the body is.
-    CHECK(w.connect().say(post("/judged", "Authorization: no\r\nContent-Length: 100000\r\n", "")).until("Sign in.").starts_with("HTTP/1.1 401"));
-    CHECK(w.ask(post("/judged", "Authorization: no\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n", "")).starts_with("HTTP/1.1 401"));
+    CHECK(w.connect()
+              .say(post("/judged", "Authorization: no\r\nContent-Length: 100000\r\n", ""))
+              .until("Sign in.")
+              .starts_with("HTTP/1.1 401"));
+    CHECK(w.ask(post("/judged", "Authorization: no\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n", ""))
+              .starts_with("HTTP/1.1 401"));
     CHECK(w.ask(post("/judged", "Authorization: throws\r\nContent-Length: 1\r\n", "")).starts_with("HTTP/1.1 500"));
     CHECK(handled == 0);
     CHECK(waited == 0);
-    CHECK(w.ask(post("/judged", "Connection: close\r\nAuthorization: yes\r\nContent-Length: 4\r\n", "body")).ends_with("known as yes of org_a: body"));
-    CHECK(w.ask(post("/judged", "Connection: close\r\nAuthorization: unknown\r\nContent-Length: 4\r\n", "body")).ends_with("known as unknown of org_a: body"));
+    CHECK(w.ask(post("/judged", "Connection: close\r\nAuthorization: yes\r\nContent-Length: 4\r\n", "body"))
+              .ends_with("known as yes of org_a: body"));
+    CHECK(w.ask(post("/judged", "Connection: close\r\nAuthorization: unknown\r\nContent-Length: 4\r\n", "body"))
+              .ends_with("known as unknown of org_a: body"));
     CHECK(waited == 1);
     auto kept = w.connect();
-    CHECK(kept.say("GET /judged HTTP/1.1\r\nHost: h\r\nAuthorization: no\r\n\r\n").until("Sign in.\"").starts_with("HTTP/1.1 401"));
-    CHECK(has(kept.say("GET /judged HTTP/1.1\r\nHost: h\r\nAuthorization: yes\r\nConnection: close\r\n\r\n").to_end(), "known as yes"));
+    CHECK(
+        kept.say("GET /judged HTTP/1.1\r\nHost: h\r\nAuthorization: no\r\n\r\n").until("Sign in.\"").starts_with("HTTP/1.1 401"));
+    CHECK(has(kept.say("GET /judged HTTP/1.1\r\nHost: h\r\nAuthorization: yes\r\nConnection: close\r\n\r\n").to_end(),
+              "known as yes"));
 }
 
 TEST_CASE("a handler hears that its client hung up; one that only has said all is still there", "[integration]") {
@@ -193,17 +215,20 @@ TEST_CASE("a handler hears that its client hung up; one that only has said all i
         out.share = {"org_a", std::string(head.headers.get("x-user"))};
         return out;
     };
-    w.router->add(Method::get, "/waits", [&](const http::Request& r) {
-        if (r.share.user == "leaves") {
-            r.asker->when_gone([&] { gone.come(); });
-            first.come();
-            gone.has_come();
-            return http::Response::text(200, r.asker->gone() ? "nobody reads this" : "");
-        }
-        second.come();
-        may_answer.get_future().wait();
-        return http::Response::text(200, r.asker->gone() ? "gone?" : "for one who reads");
-    }, limits);
+    w.router->add(
+        Method::get, "/waits",
+        [&](const http::Request& r) {
+            if (r.share.user == "leaves") {
+                r.asker->when_gone([&] { gone.come(); });
+                first.come();
+                gone.has_come();
+                return http::Response::text(200, r.asker->gone() ? "nobody reads this" : "");
+            }
+            second.come();
+            may_answer.get_future().wait();
+            return http::Response::text(200, r.asker->gone() ? "gone?" : "for one who reads");
+        },
+        limits);
     http::ServerOptions options;
     options.still_timeout = Millis{400};  // how often the server looks is an eighth of the shortest time
     w.start(options);
@@ -225,9 +250,12 @@ TEST_CASE("a client that does not read its answer is ended, others get theirs", 
     options.answers_room = 16u << 20;
     w.start(options);
     std::list<Raw> deaf;
-    for (int i = 0; i < 20; ++i) deaf.emplace_back(w.server->port(), "127.0.0.2", 4'096).say("GET /page HTTP/1.1\r\nHost: h\r\n\r\nGET /page HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < 20; ++i)
+        deaf.emplace_back(w.server->port(), "127.0.0.2", 4'096)
+            .say("GET /page HTTP/1.1\r\nHost: h\r\n\r\nGET /page HTTP/1.1\r\nHost: h\r\n\r\n");
     std::string page;
-    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20); !page.ends_with("ppend") && std::chrono::steady_clock::now() < end;) {
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+         !page.ends_with("ppend") && std::chrono::steady_clock::now() < end;) {
         page = w.get("/page");
         CHECK((page.ends_with("ppend") || page.starts_with("HTTP/1.1 503")));
     }
@@ -298,7 +326,8 @@ TEST_CASE("a proxy that is not among the trusted ones is told of, once", "[integ
         w.start(options);
         CHECK(w.get("/small", "127.0.0.2").ends_with("small"));
         CHECK(told.empty());
-        for (int i = 0; i < 3; ++i) w.ask("GET /small HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n", "127.0.0.2");
+        for (int i = 0; i < 3; ++i)
+            w.ask("GET /small HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n", "127.0.0.2");
         w.server->drain(Millis{20'000});
         CHECK(told == (trusted ? std::vector<std::string>{} : std::vector<std::string>{"127.0.0.2"}));
     }

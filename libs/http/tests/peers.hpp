@@ -19,9 +19,10 @@ namespace otto::http::testing {
 
 inline const std::string kSilence = "silence", kDeaf = "deaf:", kDrip = "drip:", kFlood = "flood:";
 
-/// A peer that says what a test wants, byte by byte. Each connection has its script: one answer a request, and at its end the connection is closed. The last
-/// script serves all further connections. kSilence: no answer, the connection stays. kDeaf + answer: answered and closed once the head is there, the body unread.
-/// kDrip + answer: after it a byte every few milliseconds, kFlood + answer: after it as many as can be sent, until the client hangs up.
+/// A peer that says what a test wants, byte by byte. Each connection has its script: one answer a request, and at its end the
+/// connection is closed. The last script serves all further connections. kSilence: no answer, the connection stays. kDeaf +
+/// answer: answered and closed once the head is there, the body unread. kDrip + answer: after it a byte every few milliseconds,
+/// kFlood + answer: after it as many as can be sent, until the client hangs up.
 class RawPeer {
 public:
     using Script = std::vector<std::string>;
@@ -81,12 +82,14 @@ private:
         };
         for (const auto& answer : script) {
             bool alive = true;
-            while (got.find("\r\n\r\n") == std::string::npos && (alive = more())) {}
+            while (got.find("\r\n\r\n") == std::string::npos && (alive = more())) {
+            }
             if (!alive) break;
             bool deaf = answer.starts_with(kDeaf);
             auto size = got.find("\r\n\r\n") + 4;
             if (auto length = got.find("Content-Length: "); length < size && !deaf) size += std::stoul(got.substr(length + 16));
-            while (got.size() < size && (alive = more())) {}
+            while (got.size() < size && (alive = more())) {
+            }
             if (!alive) break;
             {
                 std::lock_guard guard(lock_);
@@ -94,15 +97,21 @@ private:
             }
             got.erase(0, size);
             if (answer == kSilence) {
-                while (more()) {}
+                while (more()) {
+                }
                 break;
             }
             bool drips = answer.starts_with(kDrip), floods = answer.starts_with(kFlood);
-            auto text = deaf ? answer.substr(kDeaf.size()) : drips ? answer.substr(kDrip.size()) : floods ? answer.substr(kFlood.size()) : answer;
+            auto text = deaf     ? answer.substr(kDeaf.size())
+                        : drips  ? answer.substr(kDrip.size())
+                        : floods ? answer.substr(kFlood.size())
+                                 : answer;
             ::send(c, text.data(), text.size(), MSG_NOSIGNAL);
             const std::string more_of_it(drips ? 1 : 65'536, 'x');
             pollfd hang_up{c, POLLIN, 0};
-            while ((drips || floods) && ::poll(&hang_up, 1, drips ? 5 : 0) == 0 && ::send(c, more_of_it.data(), more_of_it.size(), MSG_NOSIGNAL) > 0) {}
+            while ((drips || floods) && ::poll(&hang_up, 1, drips ? 5 : 0) == 0 &&
+                   ::send(c, more_of_it.data(), more_of_it.size(), MSG_NOSIGNAL) > 0) {
+            }
         }
         std::lock_guard guard(lock_);
         std::erase(open_, c);

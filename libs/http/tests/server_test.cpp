@@ -25,21 +25,29 @@ struct Fixture {
     std::size_t most_at_once = 0;  // of the server's thread
 
     explicit Fixture(http::ServerOptions options = {}) {
-        router->add(Method::get, "/hello/{name}", [](const http::Request& r) { return http::Response::text(200, "hello " + std::string(r.param("name"))); });
-        router->add(Method::get, "/hello/world", [](const http::Request&) { return http::Response::text(200, "the world itself"); });
-        router->add(Method::post, "/echo", [](const http::Request& r) { return http::Response::text(200, r.body); }, {1000, {"application/json", "text/plain"}});
+        router->add(Method::get, "/hello/{name}",
+                    [](const http::Request& r) { return http::Response::text(200, "hello " + std::string(r.param("name"))); });
+        router->add(Method::get, "/hello/world",
+                    [](const http::Request&) { return http::Response::text(200, "the world itself"); });
+        router->add(Method::post, "/echo", [](const http::Request& r) { return http::Response::text(200, r.body); },
+                    {1000, {"application/json", "text/plain"}});
         router->add(Method::get, "/slow", [this](const http::Request&) {
             slow_started.set_value();
             slow_may_end.get_future().wait();
             return http::Response::text(200, "slow but done");
         });
-        router->add(Method::get, "/throws", [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
+        router->add(Method::get, "/throws",
+                    [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
         router->add(Method::get, "/client", [](const http::Request& r) { return http::Response::text(200, r.client_address); });
         router->add_async(Method::post, {"/async"}, [](std::vector<http::PendingRequest> all) {
-            for (auto& asked : all) std::thread([body = asked.request.body, a = std::move(asked.respond)]() mutable { a(http::Response::text(202, body)); }).detach();
+            for (auto& asked : all)
+                std::thread([body = asked.request.body, a = std::move(asked.respond)]() mutable {
+                    a(http::Response::text(202, body));
+                }).detach();
         });
         router->add_async(Method::get, {"/dropped"}, [](std::vector<http::PendingRequest>) {});
-        router->add_async(Method::get, {"/throws/later"}, [](std::vector<http::PendingRequest>) { throw std::runtime_error("a secret of ours"); });
+        router->add_async(Method::get, {"/throws/later"},
+                          [](std::vector<http::PendingRequest>) { throw std::runtime_error("a secret of ours"); });
         router->add_async(Method::get, {"/kept"}, [this](std::vector<http::PendingRequest> all) {
             std::lock_guard guard(kept_lock);
             for (auto& asked : all) kept.push_back(std::move(asked.respond));
@@ -49,7 +57,8 @@ struct Fixture {
             most_at_once = std::max(most_at_once, all.size());
             for (auto& asked : all) asked.respond(http::Response::text(200, "of " + asked.request.path));
         });
-        router->add(Method::get, "/big", [](const http::Request&) { return http::Response::text(200, std::string(1'000'000, 'b') + "end"); });
+        router->add(Method::get, "/big",
+                    [](const http::Request&) { return http::Response::text(200, std::string(1'000'000, 'b') + "end"); });
         router->add(Method::get, "/lines", [](const http::Request&) {
             auto answer = http::Response::text(200, "x");
             answer.headers.add("X-Note", "one\r\nX-Other: two");
@@ -70,7 +79,9 @@ struct Fixture {
         auto c = connect();
         return c.say(text).to_end();
     }
-    std::string get(const std::string& path, const std::string& headers = "") { return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + headers + "\r\n"); }
+    std::string get(const std::string& path, const std::string& headers = "") {
+        return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + headers + "\r\n");
+    }
 };
 
 }  // namespace
@@ -96,7 +107,8 @@ TEST_CASE("routes: parameters, the exact path first, 404, 405 with Allow, HEAD",
 TEST_CASE("every answer carries a request id and the trace goes on", "[integration]") {
     Fixture f;
     CHECK(has(f.get("/hello/a", "X-Request-Id: mine-1\r\n"), "X-Request-Id: mine-1\r\n"));
-    auto odd = f.get("/nothing", "X-Request-Id: <script>\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n");
+    auto odd =
+        f.get("/nothing", "X-Request-Id: <script>\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n");
     CHECK_FALSE(has(odd, "script"));
     CHECK(has(odd, "X-Request-Id: "));
     CHECK(has(odd, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
@@ -104,10 +116,17 @@ TEST_CASE("every answer carries a request id and the trace goes on", "[integrati
 
 TEST_CASE("bodies: echoed, chunked, too large, of the wrong type", "[integration]") {
     Fixture f;
-    CHECK(has(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n", "12345")), "\r\n\r\n12345"));
-    CHECK(has(f.ask(post("/echo", "Content-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")), "\r\n\r\nabcde"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 10485760\r\n", std::string(100'000, 'x'))).starts_with("HTTP/1.1 413"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", "7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n")).starts_with("HTTP/1.1 413"));
+    CHECK(has(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n", "12345")),
+              "\r\n\r\n12345"));
+    CHECK(has(f.ask(post("/echo",
+                         "Content-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n",
+                         "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")),
+              "\r\n\r\nabcde"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 10485760\r\n", std::string(100'000, 'x')))
+              .starts_with("HTTP/1.1 413"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n",
+                     "7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n"))
+              .starts_with("HTTP/1.1 413"));
     auto type = f.ask(post("/echo", "Content-Type: text/html\r\nContent-Length: 2\r\n", "hi"));
     CHECK(type.starts_with("HTTP/1.1 415"));
     CHECK(has(type, "\"errors\""));
@@ -116,9 +135,12 @@ TEST_CASE("bodies: echoed, chunked, too large, of the wrong type", "[integration
 
 TEST_CASE("a request whose length is ambiguous is refused", "[integration]") {
     Fixture f;
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")).starts_with("HTTP/1.1 400"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n")).starts_with("HTTP/1.1 400"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abcd")).starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"))
+              .starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n"))
+              .starts_with("HTTP/1.1 400"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abcd"))
+              .starts_with("HTTP/1.1 400"));
     CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: -1\r\n", "")).starts_with("HTTP/1.1 400"));
     CHECK(f.ask("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
 }
@@ -146,7 +168,9 @@ TEST_CASE("keep-alive and pipelining: answers in the order of the requests", "[i
 TEST_CASE("a request may come in any pieces", "[integration]") {
     Fixture f;
     const auto text = post("/echo", "Content-Type: text/plain\r\nContent-Length: 5\r\n", "first") +
-                      post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", "3\r\nsec\r\n4;x=y\r\nond.\r\n0\r\nTrailer: t\r\n\r\n") + "GET /hello/third HTTP/1.1\r\nHost: h\r\n\r\n";
+                      post("/echo", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n",
+                           "3\r\nsec\r\n4;x=y\r\nond.\r\n0\r\nTrailer: t\r\n\r\n") +
+                      "GET /hello/third HTTP/1.1\r\nHost: h\r\n\r\n";
     auto answered = [](Raw& c) {
         for (const char* body : {"\r\n\r\nfirst", "\r\n\r\nsecond.", "\r\n\r\nhello third"})
             if (!has(c.until(body), "HTTP/1.1 200")) return false;
@@ -176,8 +200,10 @@ TEST_CASE("Expect: 100-continue is answered when the body is wanted, and only th
     c.say(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n", ""));
     CHECK(c.until("\r\n\r\n").starts_with("HTTP/1.1 100"));
     CHECK(has(c.say("body").to_end(), "\r\n\r\nbody"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/html\r\nContent-Length: 4\r\nExpect: 100-continue\r\n", "")).starts_with("HTTP/1.1 415"));
-    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: magic\r\n", "")).starts_with("HTTP/1.1 417"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/html\r\nContent-Length: 4\r\nExpect: 100-continue\r\n", ""))
+              .starts_with("HTTP/1.1 415"));
+    CHECK(f.ask(post("/echo", "Content-Type: text/plain\r\nContent-Length: 4\r\nExpect: magic\r\n", ""))
+              .starts_with("HTTP/1.1 417"));
 }
 
 TEST_CASE("a handler gets together what has come in one turn, of all its paths", "[integration]") {
@@ -189,9 +215,12 @@ TEST_CASE("a handler gets together what has come in one turn, of all its paths",
     }
     std::promise<void> all_sent;
     f.server->post([sent = all_sent.get_future().share()] { sent.wait(); });
-    for (std::size_t i = 0; i < clients.size(); ++i) clients[i].say("GET /" + std::string(i % 2 ? "together" : "also/this") + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    for (std::size_t i = 0; i < clients.size(); ++i)
+        clients[i].say("GET /" + std::string(i % 2 ? "together" : "also/this") +
+                       " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     all_sent.set_value();
-    for (std::size_t i = 0; i < clients.size(); ++i) CHECK(clients[i].to_end().ends_with(i % 2 ? "of /together" : "of /also/this"));
+    for (std::size_t i = 0; i < clients.size(); ++i)
+        CHECK(clients[i].to_end().ends_with(i % 2 ? "of /together" : "of /also/this"));
     CHECK(f.most_at_once > 1);
 }
 
@@ -244,7 +273,10 @@ TEST_CASE("several I/O threads share the connections", "[integration]") {
             for (int n = 0; n < 100; ++n) {
                 auto text = "client " + std::to_string(i) + " request " + std::to_string(n) + ".";
                 auto path = n % 2 == 0 ? "/async" : "/echo";
-                right += has(c.say(post(path, "Content-Type: text/plain\r\nContent-Length: " + std::to_string(text.size()) + "\r\n", text)).until(text), text);
+                right += has(
+                    c.say(post(path, "Content-Type: text/plain\r\nContent-Length: " + std::to_string(text.size()) + "\r\n", text))
+                        .until(text),
+                    text);
             }
             return right;
         }));
@@ -299,7 +331,8 @@ TEST_CASE("a request without Host, or with a body in a coding that is not unders
     Fixture f;
     CHECK(f.ask("GET /hello/a HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400"));
     CHECK(f.ask("GET /hello/a HTTP/1.0\r\n\r\n").find(" 200 ") != std::string::npos);
-    CHECK(f.ask("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 400"));
+    CHECK(f.ask("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
+              .starts_with("HTTP/1.1 400"));
 }
 
 TEST_CASE("who was connected when the drain began is still served once", "[integration]") {

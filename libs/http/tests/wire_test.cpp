@@ -17,19 +17,33 @@ struct World {
     std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> server;
     World() {
-        auto tell = [](const http::Request& r) { return http::Response::text(200, r.target + " of " + std::string(r.headers.get("host")) + ": " + r.body); };
-        for (auto path : {"/", "/api/v1/calls", "/api/v1/calls/{call_id}", "/api/v1/calls/{call_id}/analysis", "/media/{token}"}) router->add(Method::get, path, tell);
-        for (auto path : {"/echo", "/api/v1/callrail/call.completed", "/api/v1/callrail/call.modified", "/sms/callrail-webhook"}) router->add(Method::post, path, tell);
-        router->add(Method::post, "/large", [](const http::Request& r) { return http::Response::text(200, std::to_string(r.body.size()) + " bytes, " + hex_encode(sha256(r.body)) + ";"); }, {8u << 20});
+        auto tell = [](const http::Request& r) {
+            return http::Response::text(200, r.target + " of " + std::string(r.headers.get("host")) + ": " + r.body);
+        };
+        for (auto path : {"/", "/api/v1/calls", "/api/v1/calls/{call_id}", "/api/v1/calls/{call_id}/analysis", "/media/{token}"})
+            router->add(Method::get, path, tell);
+        for (auto path : {"/echo", "/api/v1/callrail/call.completed", "/api/v1/callrail/call.modified", "/sms/callrail-webhook"})
+            router->add(Method::post, path, tell);
+        router->add(Method::post, "/large",
+                    [](const http::Request& r) {
+                        return http::Response::text(
+                            200, std::to_string(r.body.size()) + " bytes, " + hex_encode(sha256(r.body)) + ";");
+                    },
+                    {8u << 20});
         server = std::make_unique<http::Server>(http::ServerOptions{}, router);
         REQUIRE(server->start());
     }
     /// All that comes back to these bytes and one more request behind them.
-    std::string after(const std::string& bytes) { return Raw(server->port()).say(bytes + "GET /api/v1/calls/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").to_end(); }
+    std::string after(const std::string& bytes) {
+        return Raw(server->port())
+            .say(bytes + "GET /api/v1/calls/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .to_end();
+    }
     std::string hint(const std::string& path, const std::string& method = "GET") {
         auto answer = Raw(server->port()).say(method + " " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").to_end();
         if (!answer.starts_with("HTTP/1.1 404")) return answer.substr(0, 12);
-        auto detail = std::string(*JsonDocument::parse(answer.substr(answer.find("\r\n\r\n") + 4)).value().root()["detail"].string());
+        auto detail =
+            std::string(*JsonDocument::parse(answer.substr(answer.find("\r\n\r\n") + 4)).value().root()["detail"].string());
         auto at = detail.find("Did you mean ");
         return at == std::string::npos ? "" : detail.substr(at + 13);
     }
@@ -63,16 +77,18 @@ TEST_CASE("framing that can be understood in two ways is answered 400, and the c
 
 TEST_CASE("a target may be a whole URL; its host is the one that counts", "[integration]") {
     World w;
-    for (const auto& [target, seen] : std::vector<std::pair<std::string, std::string>>{{"http://otto.example:8080/api/v1/calls/7?x=1", "/api/v1/calls/7?x=1 of otto.example:8080: "},
-                                                                                       {"HTTPS://otto.example/api/v1/calls/7", "/api/v1/calls/7 of otto.example: "},
-                                                                                       {"http://otto.example", "/ of otto.example: "},
-                                                                                       {"http://otto.example?x=1", "/?x=1 of otto.example: "}}) {
+    for (const auto& [target, seen] : std::vector<std::pair<std::string, std::string>>{
+             {"http://otto.example:8080/api/v1/calls/7?x=1", "/api/v1/calls/7?x=1 of otto.example:8080: "},
+             {"HTTPS://otto.example/api/v1/calls/7", "/api/v1/calls/7 of otto.example: "},
+             {"http://otto.example", "/ of otto.example: "},
+             {"http://otto.example?x=1", "/?x=1 of otto.example: "}}) {
         INFO(target);
         auto answer = w.after("GET " + target + " HTTP/1.1\r\nHost: other\r\n\r\n");
         CHECK(has(answer, "\r\n\r\n" + seen));
         CHECK(has(answer, "/api/v1/calls/next"));
     }
-    for (const auto& target : {"http://", "http:///api/v1/calls", "ftp://otto.example/api/v1/calls", "otto.example:80", "*", "api/v1/calls"}) {
+    for (const auto& target :
+         {"http://", "http:///api/v1/calls", "ftp://otto.example/api/v1/calls", "otto.example:80", "*", "api/v1/calls"}) {
         INFO(target);
         CHECK(w.after("GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n").starts_with("HTTP/1.1 400 "));
     }
@@ -80,9 +96,14 @@ TEST_CASE("a target may be a whole URL; its host is the one that counts", "[inte
 
 TEST_CASE("a method that is not known is 501, one that the path does not take 405", "[integration]") {
     World w;
-    for (const auto& [method, path, status] : std::vector<std::tuple<std::string, std::string, std::string>>{{"TRACE", "/api/v1/calls", "501"}, {"get", "/api/v1/calls", "501"}, {"CONNECT", "/api/v1/calls", "501"},
-                                                                                                            {"BREW", "/nothing/here", "501"}, {"DELETE", "/api/v1/calls", "405"}, {"OPTIONS", "/echo", "405"},
-                                                                                                            {"DELETE", "/nothing/here", "404"}}) {
+    for (const auto& [method, path, status] :
+         std::vector<std::tuple<std::string, std::string, std::string>>{{"TRACE", "/api/v1/calls", "501"},
+                                                                        {"get", "/api/v1/calls", "501"},
+                                                                        {"CONNECT", "/api/v1/calls", "501"},
+                                                                        {"BREW", "/nothing/here", "501"},
+                                                                        {"DELETE", "/api/v1/calls", "405"},
+                                                                        {"OPTIONS", "/echo", "405"},
+                                                                        {"DELETE", "/nothing/here", "404"}}) {
         INFO(method << " " << path);
         auto answer = w.after(method + " " + path + " HTTP/1.1\r\nHost: h\r\n\r\n");
         CHECK(answer.starts_with("HTTP/1.1 " + status));
@@ -128,7 +149,10 @@ TEST_CASE("a large body arrives whole whatever its pieces, and what follows it i
     for (std::size_t size : {(256u << 10) - 1, 256u << 10, (256u << 10) + 1, 300'000u, 1u << 20, 5'000'003u})
         for (std::size_t piece : {std::size_t{1'448}, std::size_t{40'000}, std::size_t{3} << 20, bytes.size() + 1'000})
             for (bool expects : {false, true})
-                answered(post("/large", "Content-Length: " + std::to_string(size) + "\r\n" + (expects ? "Expect: 100-continue\r\n" : ""), bytes.substr(0, size)), size, piece, expects);
+                answered(post("/large",
+                              "Content-Length: " + std::to_string(size) + "\r\n" + (expects ? "Expect: 100-continue\r\n" : ""),
+                              bytes.substr(0, size)),
+                         size, piece, expects);
     std::string chunks;
     for (std::size_t at = 0; at < 1'000'000; at += 62'500) chunks += "f424\r\n" + bytes.substr(at, 62'500) + "\r\n";
     answered(post("/large", "Transfer-Encoding: chunked\r\n", chunks + "0\r\n\r\n"), 1'000'000, 40'000, false);
@@ -140,7 +164,10 @@ TEST_CASE("many large bodies at once are none another's", "[integration]") {
     for (int i = 0; i < 12; ++i)  // each of an address of its own, which has room for one
         all.push_back(std::async(std::launch::async, [&w, i] {
             const std::string body(3'000'000 + static_cast<std::size_t>(i), static_cast<char>('a' + i));
-            auto answer = Raw(w.server->port(), ("127.0.0." + std::to_string(2 + i)).c_str()).say(post("/large", "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n", body)).to_end();
+            auto answer =
+                Raw(w.server->port(), ("127.0.0." + std::to_string(2 + i)).c_str())
+                    .say(post("/large", "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n", body))
+                    .to_end();
             return has(answer, std::to_string(body.size()) + " bytes, " + hex_encode(sha256(body)) + ";");
         }));
     for (auto& one : all) CHECK(one.get());

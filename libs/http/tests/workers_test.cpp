@@ -24,7 +24,8 @@ public:
     /// Waits until so many hold a worker, and tells who they are.
     std::multiset<std::string> holding(std::size_t count) {
         std::unique_lock guard(lock_);
-        if (!changed_.wait_for(guard, std::chrono::seconds(30), [&] { return holding_.size() == count; })) throw std::runtime_error(std::to_string(holding_.size()) + " hold a worker");
+        if (!changed_.wait_for(guard, std::chrono::seconds(30), [&] { return holding_.size() == count; }))
+            throw std::runtime_error(std::to_string(holding_.size()) + " hold a worker");
         return holding_;
     }
     void let_go(const std::string& who) {

@@ -15,28 +15,35 @@ http::ClientOptions client_options(const app::Settings& s) {
     return o;
 }
 
-std::string keys_url(const std::string& given, const std::string& issuer) { return given.empty() ? issuer + "/.well-known/jwks.json" : given; }
+std::string keys_url(const std::string& given, const std::string& issuer) {
+    return given.empty() ? issuer + "/.well-known/jwks.json" : given;
+}
 
 }  // namespace
 
 app::Rows identity_rows() {
-    return {kClerkIssuer.row, kClerkJwksUrl.row, kClerkParties.row, kOperatorIssuer.row, kOperatorJwksUrl.row, app::kPrivateAddresses.row};
+    return {kClerkIssuer.row,    kClerkJwksUrl.row,    kClerkParties.row,
+            kOperatorIssuer.row, kOperatorJwksUrl.row, app::kPrivateAddresses.row};
 }
 
-Authenticator::Authenticator(const app::Settings& s) : client_(std::make_unique<http::Client>(client_options(s))), clock_(&system_clock()) {
+Authenticator::Authenticator(const app::Settings& s)
+    : client_(std::make_unique<http::Client>(client_options(s))), clock_(&system_clock()) {
     auto add = [&](const std::string& issuer, const std::string& url, bool operators) {
         if (issuer.empty()) return;
         TokenRules rules;
         rules.issuer = issuer;
         rules.operators = operators;
         if (!operators) rules.authorized_parties = s.get(kClerkParties);
-        issuers_.push_back({std::move(rules), std::make_unique<Jwks>(Jwks::Options{keys_url(url, issuer)}, fetch_with(*client_))});
+        issuers_.push_back(
+            {std::move(rules), std::make_unique<Jwks>(Jwks::Options{keys_url(url, issuer)}, fetch_with(*client_))});
     };
     add(s.get(kClerkIssuer), s.get(kClerkJwksUrl), false);
     add(s.get(kOperatorIssuer), s.get(kOperatorJwksUrl), true);
 }
 
-Authenticator::Authenticator(TokenRules users, TokenRules operators, std::string users_url, std::string operators_url, Fetch fetch, const Clock& clock) : clock_(&clock) {
+Authenticator::Authenticator(TokenRules users, TokenRules operators, std::string users_url, std::string operators_url,
+                             Fetch fetch, const Clock& clock)
+    : clock_(&clock) {
     issuers_.push_back({std::move(users), std::make_unique<Jwks>(Jwks::Options{std::move(users_url)}, fetch, clock)});
     issuers_.push_back({std::move(operators), std::make_unique<Jwks>(Jwks::Options{std::move(operators_url)}, fetch, clock)});
 }
@@ -45,12 +52,15 @@ Result<Principal> Authenticator::authenticate(const http::Request& request, bool
     if (request.headers.count("authorization") > 1) return Error("there are two Authorization headers");
     auto header = trim(request.headers.get("authorization"));
     if (header.empty()) return Error("there is no Authorization header");
-    if (header.size() < 7 || !iequals(header.substr(0, 7), "Bearer ")) return Error("the Authorization header is not of the form 'Bearer <token>'");
+    if (header.size() < 7 || !iequals(header.substr(0, 7), "Bearer "))
+        return Error("the Authorization header is not of the form 'Bearer <token>'");
     auto token = trim(header.substr(7));
     auto issuer = claimed_issuer(token);
     if (!issuer) return Error("the token is malformed");
     for (const auto& known : issuers_)
-        if (known.rules.issuer == *issuer) return verify_token(token, [&](std::string_view kid) { return known.keys->find(kid, may_wait); }, known.rules, clock_->now());
+        if (known.rules.issuer == *issuer)
+            return verify_token(
+                token, [&](std::string_view kid) { return known.keys->find(kid, may_wait); }, known.rules, clock_->now());
     return Error("the token comes from another issuer");
 }
 

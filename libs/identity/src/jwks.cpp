@@ -12,7 +12,7 @@ namespace otto::identity {
 namespace {
 
 const tel::Counters kFetchFailures{"otto_jwks_fetch_failures_total", "Times that an issuer's keys could not be fetched."};
-constexpr std::size_t kMostKeys = 100;   // an issuer has two or three
+constexpr std::size_t kMostKeys = 100;  // an issuer has two or three
 
 Error unknown_key() { return Error("the token's key is not one of its issuer's"); }
 Error unavailable() { return Error(std::string(kKeysUnavailable), "try again in some seconds"); }
@@ -30,7 +30,8 @@ std::optional<RsaPublicKey> signing_key(const JsonView& jwk) {
 
 }  // namespace
 
-Jwks::Jwks(Options options, Fetch fetch, const Clock& clock) : options_(std::move(options)), fetch_(std::move(fetch)), clock_(clock), pause_(options_.least_pause) {}
+Jwks::Jwks(Options options, Fetch fetch, const Clock& clock)
+    : options_(std::move(options)), fetch_(std::move(fetch)), clock_(clock), pause_(options_.least_pause) {}
 
 Jwks::~Jwks() {
     if (background_.joinable()) background_.join();
@@ -55,7 +56,7 @@ Result<Jwks::Keys> Jwks::fetch_keys() const try {
     if (keys.empty()) return Error(options_.url + " holds no RSA key for RS256");
     return keys;
 } catch (const std::exception& e) {
-    return Error(e.what());   // in the background nobody could catch it
+    return Error(e.what());  // in the background nobody could catch it
 }
 
 void Jwks::refresh(std::unique_lock<std::mutex>& guard) {
@@ -67,8 +68,9 @@ void Jwks::refresh(std::unique_lock<std::mutex>& guard) {
         Backoff growing{options_.least_pause, options_.longest_pause, 2, 0.2};
         pause = std::max(pause, growing.pause(failures_, std::hash<std::string>{}(options_.url)));
         kFetchFailures().inc();
-        tel::warn("an issuer's keys could not be fetched; the former ones stay",
-                  {{"url", options_.url}, {"why", keys.error().message}, {"known", keys_.size()}, {"next_try_ms", pause.count()}});
+        tel::warn(
+            "an issuer's keys could not be fetched; the former ones stay",
+            {{"url", options_.url}, {"why", keys.error().message}, {"known", keys_.size()}, {"next_try_ms", pause.count()}});
     }
     guard.lock();
     pause_ = pause;
@@ -92,7 +94,7 @@ void Jwks::refresh_in_background() {
             refresh(guard);
         });
     } catch (const std::system_error& e) {
-        fetching_ = false;   // no thread to be had: the next caller after the pause tries again
+        fetching_ = false;  // no thread to be had: the next caller after the pause tries again
         tel::warn("an issuer's keys could not be refreshed; the former ones stay", {{"url", options_.url}, {"why", e.what()}});
     }
 }

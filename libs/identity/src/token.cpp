@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t kLongest = 16u << 10;
 constexpr std::size_t kLongestId = 200;
 
-struct Parts { std::string_view header, payload, signature; };
+struct Parts {
+    std::string_view header, payload, signature;
+};
 
 std::optional<Parts> split(std::string_view jwt) {
     auto a = jwt.find('.');
@@ -48,8 +50,9 @@ bool plain_id(std::string_view id) {
     return id.size() <= kLongestId && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 127 && c != ','; });
 }
 
-/// The organisation that the user acts in, and the role there. Version 2 has an object `o`, which is absent without an organisation; version 1 flat claims.
-/// Flat claims of a version 2 token are not Clerk's but the instance's own custom ones, and count for nothing.
+/// The organisation that the user acts in, and the role there. Version 2 has an object `o`, which is absent without an
+/// organisation; version 1 flat claims. Flat claims of a version 2 token are not Clerk's but the instance's own custom ones, and
+/// count for nothing.
 Result<void> read_organisation(const JsonView& claims, Principal& who) {
     auto version = claims["v"];
     if (version.exists() && !version.is_null() && !version.integer()) return Error("the token's v is not a whole number");
@@ -79,11 +82,16 @@ bool audience_fits(const JsonView& aud, const std::string& wanted) {
 
 std::string_view to_text(Role r) {
     switch (r) {
-        case Role::csr: return "csr";
-        case Role::sales_rep: return "sales_rep";
-        case Role::manager: return "manager";
-        case Role::executive: return "executive";
-        case Role::operator_: return "operator";
+        case Role::csr:
+            return "csr";
+        case Role::sales_rep:
+            return "sales_rep";
+        case Role::manager:
+            return "manager";
+        case Role::executive:
+            return "executive";
+        case Role::operator_:
+            return "operator";
     }
     return "";
 }
@@ -124,7 +132,8 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     if (!signature) return Error("the token's signature is not base64url");
     auto key = keys(*kid);
     if (!key) return key.error();
-    if (!key->verify_sha256(jwt.substr(0, parts->header.size() + 1 + parts->payload.size()), *signature)) return Error("the token's signature does not verify");
+    if (!key->verify_sha256(jwt.substr(0, parts->header.size() + 1 + parts->payload.size()), *signature))
+        return Error("the token's signature does not verify");
 
     auto payload = json_part(parts->payload, "payload");
     if (!payload) return payload.error();
@@ -146,10 +155,12 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     auto azp = optional_text(p, "azp");
     if (!azp) return azp.error();
     if (!rules.authorized_parties.empty()) {
-        bool known = *azp && std::find(rules.authorized_parties.begin(), rules.authorized_parties.end(), **azp) != rules.authorized_parties.end();
+        bool known = *azp && std::find(rules.authorized_parties.begin(), rules.authorized_parties.end(), **azp) !=
+                                 rules.authorized_parties.end();
         if (!known) return Error("the token was made for another application");
     }
-    if (!rules.audience.empty() && p["aud"].exists() && !audience_fits(p["aud"], rules.audience)) return Error("the token was made for another audience");
+    if (!rules.audience.empty() && p["aud"].exists() && !audience_fits(p["aud"], rules.audience))
+        return Error("the token was made for another audience");
     auto status = optional_text(p, "sts"), session = optional_text(p, "sid");
     if (!status) return status.error();
     if (!session) return session.error();
@@ -164,7 +175,7 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     who.session = std::string(session->value_or(""));
     who.impersonated = impersonated;
     if (rules.operators) {
-        who.role = Role::operator_;   // of no company, whatever else the token says
+        who.role = Role::operator_;  // of no company, whatever else the token says
         return who;
     }
     if (auto read = read_organisation(p, who); !read) return read.error();

@@ -29,12 +29,13 @@ struct World {
         return r;
     }
     World()
-        : authenticator(rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
-                        [this](const std::string& url) -> Result<std::string> {
-                            ++fetched[url];
-                            return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}";
-                        },
-                        clock) {}
+        : authenticator(
+              rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+              [this](const std::string& url) -> Result<std::string> {
+                  ++fetched[url];
+                  return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}";
+              },
+              clock) {}
     Result<Principal> ask(const std::vector<std::string>& headers) const {
         http::Request r;
         for (auto& h : headers) r.headers.add("Authorization", h);
@@ -46,7 +47,9 @@ struct World {
     }
 };
 
-std::string claims(const std::string& issuer, const std::string& more = "") { return R"({"iss":")" + issuer + R"(","sub":"user_1","exp":1700000060)" + more + "}"; }
+std::string claims(const std::string& issuer, const std::string& more = "") {
+    return R"({"iss":")" + issuer + R"(","sub":"user_1","exp":1700000060)" + more + "}";
+}
 
 }  // namespace
 
@@ -56,25 +59,32 @@ TEST_CASE("each issuer's tokens are checked with its own keys and rules") {
     CHECK(user.role == Role::manager);
     CHECK(user.company->value() == "org_1");
     CHECK(user.issuer == "https://users");
-    auto op = w.ask({"Bearer " + w.operators.token(claims("https://operators", R"(,"v":2,"o":{"id":"org_1","rol":"admin"})"))}).value();
+    auto op =
+        w.ask({"Bearer " + w.operators.token(claims("https://operators", R"(,"v":2,"o":{"id":"org_1","rol":"admin"})"))}).value();
     CHECK(op.role == Role::operator_);
     CHECK_FALSE(op.company);
     CHECK(op.issuer == "https://operators");
     // Nobody becomes an operator by saying so.
     CHECK(w.why({"Bearer " + w.users.token(claims("https://operators"))}) == "the token's signature does not verify");
     CHECK(w.why({"Bearer " + w.operators.token(claims("https://users"))}) == "the token's signature does not verify");
-    CHECK_FALSE(w.ask({"Bearer " + w.users.token(claims("https://users", R"(,"v":2,"o":{"id":"org_1","rol":"operator"})"))}).value().role);
+    CHECK_FALSE(w.ask({"Bearer " + w.users.token(claims("https://users", R"(,"v":2,"o":{"id":"org_1","rol":"operator"})"))})
+                    .value()
+                    .role);
 }
 
 TEST_CASE("a token of another issuer causes no fetch, wherever it says that its keys are") {
     World w;
     auto foreign = claims("https://evil");
-    CHECK(w.why({"Bearer " + w.stranger.token(foreign, R"({"alg":"RS256","kid":"k1","jku":"https://evil/keys","x5u":"https://evil/x"})")}) == "the token comes from another issuer");
+    CHECK(w.why({"Bearer " +
+                 w.stranger.token(foreign, R"({"alg":"RS256","kid":"k1","jku":"https://evil/keys","x5u":"https://evil/x"})")}) ==
+          "the token comes from another issuer");
     CHECK(w.why({"Bearer " + w.stranger.token(claims("https://users/"))}) == "the token comes from another issuer");
     CHECK(w.why({"Bearer " + w.stranger.token(R"({"sub":"user_1","exp":1700000060})")}) == "the token is malformed");
     CHECK(w.fetched.empty());
     // Keys that a token brings along do not count either.
-    CHECK(w.why({"Bearer " + w.stranger.token(claims("https://users"), R"({"alg":"RS256","kid":"k1","jwk":)" + w.stranger.jwk("k1") + "}")}) == "the token's signature does not verify");
+    CHECK(w.why({"Bearer " + w.stranger.token(claims("https://users"),
+                                              R"({"alg":"RS256","kid":"k1","jwk":)" + w.stranger.jwk("k1") + "}")}) ==
+          "the token's signature does not verify");
     CHECK(w.fetched == std::map<std::string, int>{{"https://users/keys", 1}});
 }
 
@@ -87,7 +97,8 @@ TEST_CASE("the Authorization header: once, Bearer in any case, a token and nothi
     CHECK(w.why({""}) == "there is no Authorization header");
     CHECK(w.why({"Bearer " + good, "Bearer " + good}) == "there are two Authorization headers");
     CHECK(w.why({"Bearer " + good, ""}) == "there are two Authorization headers");
-    for (std::string form : {"Bearer", "Bearer ", good.c_str(), "Basic dXNlcjpwYXNz", "Token token=x"}) CHECK(w.why({form}) == "the Authorization header is not of the form 'Bearer <token>'");
+    for (std::string form : {"Bearer", "Bearer ", good.c_str(), "Basic dXNlcjpwYXNz", "Token token=x"})
+        CHECK(w.why({form}) == "the Authorization header is not of the form 'Bearer <token>'");
     CHECK(w.why({"Bearer" + good}) == "the Authorization header is not of the form 'Bearer <token>'");
     CHECK_FALSE(w.ask({"Bearer " + good + " " + good}).ok());
     CHECK_FALSE(w.ask({"Bearer " + good + "," + good}).ok());
@@ -104,6 +115,6 @@ TEST_CASE("settings: without an issuer nobody comes in; the rows carry their env
 
     std::vector<std::string> names;
     for (auto& row : identity_rows()) names.push_back(row.environment());
-    CHECK(names == std::vector<std::string>{"OTTO_CLERK_ISSUER", "OTTO_CLERK_JWKS_URL", "OTTO_CLERK_AUTHORIZED_PARTIES", "OTTO_OPERATOR_ISSUER", "OTTO_OPERATOR_JWKS_URL",
-                                            "OTTO_PRIVATE_ADDRESSES"});
+    CHECK(names == std::vector<std::string>{"OTTO_CLERK_ISSUER", "OTTO_CLERK_JWKS_URL", "OTTO_CLERK_AUTHORIZED_PARTIES",
+                                            "OTTO_OPERATOR_ISSUER", "OTTO_OPERATOR_JWKS_URL", "OTTO_PRIVATE_ADDRESSES"});
 }

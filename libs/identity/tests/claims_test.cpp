@@ -21,17 +21,20 @@ TokenRules rules() {
     return r;
 }
 
-/// A token that has what every token needs, and `more` members; a member of `more` that is also there by itself must be left out with `without`.
+/// A token that has what every token needs, and `more` members; a member of `more` that is also there by itself must be left out
+/// with `without`.
 std::string token(const std::string& more, const std::string& without = "") {
     std::string out = "{";
-    for (auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"iss", "\"https://issuer\""}, {"sub", "\"user_1\""}, {"exp", std::to_string(kNow + 60)}})
+    for (auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+             {"iss", "\"https://issuer\""}, {"sub", "\"user_1\""}, {"exp", std::to_string(kNow + 60)}})
         if (name != without) out += "\"" + name + "\":" + value + ",";
     if (more.empty()) out.pop_back();
     return issuer_key().token(out + more + "}");
 }
 
 Result<Principal> verified(const std::string& jwt, const TokenRules& r = rules(), Instant now = at(kNow)) {
-    return verify_token(jwt, [](std::string_view) -> Result<RsaPublicKey> { return issuer_key().public_key(); }, r, now);
+    return verify_token(
+        jwt, [](std::string_view) -> Result<RsaPublicKey> { return issuer_key().public_key(); }, r, now);
 }
 
 std::string why_refused(const std::string& jwt, const TokenRules& r = rules(), Instant now = at(kNow)) {
@@ -42,25 +45,36 @@ std::string why_refused(const std::string& jwt, const TokenRules& r = rules(), I
 }  // namespace
 
 TEST_CASE("a claim of a wrong type is a refusal that names it") {
-    struct Row { const char *claim, *without, *message; };
-    auto row = GENERATE(Row{R"("iss":7)", "iss", "the token comes from another issuer"}, Row{R"("iss":null)", "iss", "the token comes from another issuer"},
-                        Row{R"("sub":["user_1"])", "sub", "the token names no user"}, Row{R"("sub":" ")", "sub", "the token names no user"},
-                        Row{R"("sub":"user\u00001")", "sub", "the token's user is malformed"}, Row{R"("exp":"1700000060")", "exp", "the token has no expiry"},
-                        Row{R"("exp":-1)", "exp", "the token has no expiry"}, Row{R"("exp":1e300)", "exp", "the token has no expiry"}, Row{R"("exp":{})", "exp", "the token has no expiry"},
-                        Row{R"("nbf":"now")", "", "the token's nbf is not a time"}, Row{R"("iat":[1])", "", "the token's iat is not a time"},
-                        Row{R"("azp":5)", "", "the token's azp is not a text"}, Row{R"("sts":true)", "", "the token's sts is not a text"},
-                        Row{R"("sid":{"a":1})", "", "the token's sid is not a text"}, Row{R"("act":"user_2")", "", "the token's act is not an object"},
-                        Row{R"("v":"2")", "", "the token's v is not a whole number"}, Row{R"("o":"org_1")", "", "the token's o is not an object"},
-                        Row{R"("o":["org_1"])", "", "the token's o is not an object"}, Row{R"("v":2,"o":{"id":1,"rol":"admin"})", "", "the token's id is not a text"},
-                        Row{R"("v":2,"o":{"id":"org_1","rol":["admin"]})", "", "the token's rol is not a text"}, Row{R"("org_id":1)", "", "the token's org_id is not a text"},
-                        Row{R"("org_id":"org_1","org_role":{})", "", "the token's org_role is not a text"},
-                        Row{R"("org_id":"org_1,org_2")", "", "the token's organisation is malformed"}, Row{R"("org_id":"org\u0000")", "", "the token's organisation is malformed"});
+    struct Row {
+        const char *claim, *without, *message;
+    };
+    auto row = GENERATE(
+        Row{R"("iss":7)", "iss", "the token comes from another issuer"},
+        Row{R"("iss":null)", "iss", "the token comes from another issuer"},
+        Row{R"("sub":["user_1"])", "sub", "the token names no user"}, Row{R"("sub":" ")", "sub", "the token names no user"},
+        Row{R"("sub":"user\u00001")", "sub", "the token's user is malformed"},
+        Row{R"("exp":"1700000060")", "exp", "the token has no expiry"}, Row{R"("exp":-1)", "exp", "the token has no expiry"},
+        Row{R"("exp":1e300)", "exp", "the token has no expiry"}, Row{R"("exp":{})", "exp", "the token has no expiry"},
+        Row{R"("nbf":"now")", "", "the token's nbf is not a time"}, Row{R"("iat":[1])", "", "the token's iat is not a time"},
+        Row{R"("azp":5)", "", "the token's azp is not a text"}, Row{R"("sts":true)", "", "the token's sts is not a text"},
+        Row{R"("sid":{"a":1})", "", "the token's sid is not a text"},
+        Row{R"("act":"user_2")", "", "the token's act is not an object"},
+        Row{R"("v":"2")", "", "the token's v is not a whole number"}, Row{R"("o":"org_1")", "", "the token's o is not an object"},
+        Row{R"("o":["org_1"])", "", "the token's o is not an object"},
+        Row{R"("v":2,"o":{"id":1,"rol":"admin"})", "", "the token's id is not a text"},
+        Row{R"("v":2,"o":{"id":"org_1","rol":["admin"]})", "", "the token's rol is not a text"},
+        Row{R"("org_id":1)", "", "the token's org_id is not a text"},
+        Row{R"("org_id":"org_1","org_role":{})", "", "the token's org_role is not a text"},
+        Row{R"("org_id":"org_1,org_2")", "", "the token's organisation is malformed"},
+        Row{R"("org_id":"org\u0000")", "", "the token's organisation is malformed"});
     CAPTURE(row.claim);
     CHECK(why_refused(token(row.claim, row.without)) == row.message);
 }
 
 TEST_CASE("a header of a wrong type is a refusal") {
-    auto with = [](const char* header) { return why_refused(issuer_key().token(R"({"iss":"https://issuer","sub":"u","exp":1700000060})", header)); };
+    auto with = [](const char* header) {
+        return why_refused(issuer_key().token(R"({"iss":"https://issuer","sub":"u","exp":1700000060})", header));
+    };
     CHECK(with(R"({"alg":"RS256","kid":"k1"})") == "let in");
     CHECK(with(R"({"alg":["RS256"],"kid":"k1"})") == "the token is not signed with RS256");
     CHECK(with(R"({"alg":"RS384","kid":"k1"})") == "the token is not signed with RS256");
@@ -79,7 +93,8 @@ TEST_CASE("payloads that are no JSON object, though well signed") {
         CHECK(why_refused(issuer_key().token(payload)) == "the token's payload is no JSON object");
     }
     std::string deep(200, '[');
-    CHECK(why_refused(issuer_key().token("{\"a\":" + deep + std::string(200, ']') + "}")) == "the token's payload is no JSON object");
+    CHECK(why_refused(issuer_key().token("{\"a\":" + deep + std::string(200, ']') + "}")) ==
+          "the token's payload is no JSON object");
 }
 
 TEST_CASE("the leeway is five seconds on either side, to the second") {
@@ -117,7 +132,8 @@ TEST_CASE("no configured issuer lets nobody in, not even who claims none") {
 }
 
 TEST_CASE("the organisation comes from the claims of the token's own version") {
-    auto v2 = verified(token(R"("v":2,"o":{"id":"org_1","slg":"s","rol":"csr","per":"read,manage","fpm":"3,2"},"sid":"sess_1")")).value();
+    auto v2 = verified(token(R"("v":2,"o":{"id":"org_1","slg":"s","rol":"csr","per":"read,manage","fpm":"3,2"},"sid":"sess_1")"))
+                  .value();
     CHECK(v2.company->value() == "org_1");
     CHECK(v2.role == Role::csr);
     CHECK(v2.session == "sess_1");
@@ -141,21 +157,29 @@ TEST_CASE("the organisation comes from the claims of the token's own version") {
 }
 
 TEST_CASE("roles by the names that issuers use") {
-    struct Row { const char* claim; std::optional<Role> role; };
-    auto row = GENERATE(Row{"csr", Role::csr}, Row{"org:csr", Role::csr}, Row{"customer_rep", Role::csr}, Row{"org:customer_rep", Role::csr}, Row{"sales_rep", Role::sales_rep},
-                        Row{"rep", Role::sales_rep}, Row{"org:rep", Role::sales_rep}, Row{"org:member", Role::sales_rep}, Row{"manager", Role::manager}, Row{"org:manager", Role::manager},
-                        Row{"admin", Role::manager}, Row{"org:admin", Role::manager}, Row{"executive", Role::executive}, Row{"exec", Role::executive}, Row{"org:exec", Role::executive},
-                        Row{"operator", std::nullopt}, Row{"org:operator", std::nullopt}, Row{"operator_", std::nullopt}, Row{"", std::nullopt}, Row{"org:", std::nullopt},
-                        Row{"org:org:admin", std::nullopt}, Row{"administrator", std::nullopt});
+    struct Row {
+        const char* claim;
+        std::optional<Role> role;
+    };
+    auto row = GENERATE(Row{"csr", Role::csr}, Row{"org:csr", Role::csr}, Row{"customer_rep", Role::csr},
+                        Row{"org:customer_rep", Role::csr}, Row{"sales_rep", Role::sales_rep}, Row{"rep", Role::sales_rep},
+                        Row{"org:rep", Role::sales_rep}, Row{"org:member", Role::sales_rep}, Row{"manager", Role::manager},
+                        Row{"org:manager", Role::manager}, Row{"admin", Role::manager}, Row{"org:admin", Role::manager},
+                        Row{"executive", Role::executive}, Row{"exec", Role::executive}, Row{"org:exec", Role::executive},
+                        Row{"operator", std::nullopt}, Row{"org:operator", std::nullopt}, Row{"operator_", std::nullopt},
+                        Row{"", std::nullopt}, Row{"org:", std::nullopt}, Row{"org:org:admin", std::nullopt},
+                        Row{"administrator", std::nullopt});
     CAPTURE(row.claim);
     CHECK(role_from(row.claim) == row.role);
 }
 
 TEST_CASE("a set of roles; anybody signed in is more than every role") {
     constexpr Roles some{Role::csr, Role::manager};
-    static_assert(some.has(Role::csr) && some.has(Role::manager) && !some.has(Role::sales_rep) && !some.has(Role::operator_) && !some.anybody());
+    static_assert(some.has(Role::csr) && some.has(Role::manager) && !some.has(Role::sales_rep) && !some.has(Role::operator_) &&
+                  !some.anybody());
     static_assert(!Roles{}.has(Role::csr) && !Roles{}.anybody());
-    static_assert(Roles::any_signed_in().anybody() && Roles::any_signed_in().has(Role::csr) && !Roles::any_signed_in().has(Role::operator_));
+    static_assert(Roles::any_signed_in().anybody() && Roles::any_signed_in().has(Role::csr) &&
+                  !Roles::any_signed_in().has(Role::operator_));
     constexpr Roles all{Role::csr, Role::sales_rep, Role::manager, Role::executive, Role::operator_};
     CHECK_FALSE(all.anybody());  // who has no role yet is still kept out
 }

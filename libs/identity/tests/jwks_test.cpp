@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kPatience = 20s;   // a test that waits longer has failed
+constexpr auto kPatience = 20s;  // a test that waits longer has failed
 
 class FakeClock : public Clock {
 public:
@@ -65,7 +65,9 @@ std::string key_set(const std::vector<std::string>& kids, const std::string& mor
         return R"("n":)" + jwk["n"].dump() + R"(,"e":)" + jwk["e"].dump();
     }();
     std::string out;
-    for (auto& kid : kids) out += (out.empty() ? "" : ",") + (R"({"kty":"RSA","use":"sig","alg":"RS256","kid":")" + kid) + "\"," + numbers + more + "}";
+    for (auto& kid : kids)
+        out +=
+            (out.empty() ? "" : ",") + (R"({"kty":"RSA","use":"sig","alg":"RS256","kid":")" + kid) + "\"," + numbers + more + "}";
     return "{\"keys\":[" + out + "]}";
 }
 
@@ -83,10 +85,18 @@ public:
             return answer_;
         };
     }
-    void answer(Result<std::string> a) { set([&] { answer_ = std::move(a); }); }
-    void hold() { set([&] { held_ = true; }); }
-    void release() { set([&] { held_ = false; }); }
-    void throw_from_now_on() { set([&] { throws_ = true; }); }
+    void answer(Result<std::string> a) {
+        set([&] { answer_ = std::move(a); });
+    }
+    void hold() {
+        set([&] { held_ = true; });
+    }
+    void release() {
+        set([&] { held_ = false; });
+    }
+    void throw_from_now_on() {
+        set([&] { throws_ = true; });
+    }
     bool logged(const std::string& part) { return log_.has(part); }
     int fetches() {
         std::lock_guard guard(lock_);
@@ -122,7 +132,8 @@ std::string outcome(Jwks& keys, const std::string& kid) {
     return key ? "found" : key.error().message;
 }
 
-const std::string kNotTheirs = "the token's key is not one of its issuer's", kNotNow = "the issuer's keys cannot be had at the moment";
+const std::string kNotTheirs = "the token's key is not one of its issuer's",
+                  kNotNow = "the issuer's keys cannot be had at the moment";
 
 /// Asks until a background fetch has come in.
 bool becomes(Jwks& keys, const std::string& kid, const std::string& wanted) {
@@ -165,7 +176,7 @@ TEST_CASE("waiting for another's fetch ends after a moment, and says that the ke
     auto first = std::async(std::launch::async, [&] { return outcome(keys, "k1"); });
     REQUIRE(issuer.wait_for_fetch(1));
     CHECK(outcome(keys, "k1") == kNotNow);
-    clock.seconds += 3'600;   // nor does a fetch that outlasts every pause get a second one beside it
+    clock.seconds += 3'600;  // nor does a fetch that outlasts every pause get a second one beside it
     CHECK(outcome(keys, "k1") == kNotNow);
     CHECK(issuer.fetches() == 1);
     issuer.release();
@@ -186,7 +197,7 @@ TEST_CASE("a known key never waits, however old the set, and however long the is
     CHECK(outcome(keys, "k1") == "found");
     CHECK(issuer.fetches() == 2);
     issuer.release();
-    CHECK(becomes(keys, "k1", kNotTheirs));   // what the issuer withdrew counts no longer
+    CHECK(becomes(keys, "k1", kNotTheirs));  // what the issuer withdrew counts no longer
     CHECK(outcome(keys, "k2") == "found");
     CHECK(issuer.fetches() == 2);
 }
@@ -201,7 +212,7 @@ TEST_CASE("a set is fetched again when it is older than five minutes, not before
             CHECK(outcome(keys, "k1") == "found");
             clock.seconds += age;
             CHECK(outcome(keys, "k1") == "found");
-        }   // waits for what runs in the background
+        }  // waits for what runs in the background
         return issuer.fetches() - before;
     };
     CHECK(fetches_after(300) == 1);
@@ -214,7 +225,7 @@ TEST_CASE("a rotation: a new key is fetched for by its first token, the former o
     Jwks keys(options(), issuer.fetch(), clock);
     REQUIRE(outcome(keys, "k1") == "found");
     issuer.answer(key_set({"k1", "k2"}));
-    CHECK(outcome(keys, "k2") == kNotTheirs);   // a set that is seconds old is not asked for again
+    CHECK(outcome(keys, "k2") == kNotTheirs);  // a set that is seconds old is not asked for again
     clock.seconds += 10;
     CHECK(outcome(keys, "k2") == "found");
     CHECK(outcome(keys, "k1") == "found");
@@ -234,7 +245,8 @@ TEST_CASE("a flood of made-up key ids costs one fetch in ten seconds and keeps n
     issuer.hold();
     clock.seconds += 10;
     std::vector<std::future<std::string>> flood;
-    for (int i = 0; i < 8; ++i) flood.push_back(std::async(std::launch::async, [&, i] { return outcome(keys, "made up again " + std::to_string(i)); }));
+    for (int i = 0; i < 8; ++i)
+        flood.push_back(std::async(std::launch::async, [&, i] { return outcome(keys, "made up again " + std::to_string(i)); }));
     REQUIRE(issuer.wait_for_fetch(12));
     CHECK(outcome(keys, "k1") == "found");
     issuer.release();
@@ -242,7 +254,9 @@ TEST_CASE("a flood of made-up key ids costs one fetch in ten seconds and keeps n
     CHECK(issuer.fetches() == 12);
 }
 
-TEST_CASE("a failing fetch: the former set stays, pauses grow from ten seconds to a minute, each failure is counted and logged, and it heals") {
+TEST_CASE(
+    "a failing fetch: the former set stays, pauses grow from ten seconds to a minute, each failure is counted and logged, and it "
+    "heals") {
     Issuer issuer;
     FakeClock clock;
     auto before = failures();
@@ -266,7 +280,7 @@ TEST_CASE("a failing fetch: the former set stays, pauses grow from ten seconds t
     CHECK(pauses[0] <= 12);
     CHECK(pauses[1] >= 16);
     CHECK(pauses[2] >= 32);
-    for (auto p : pauses) CHECK(p <= 73);   // a minute and its fifth of jitter
+    for (auto p : pauses) CHECK(p <= 73);  // a minute and its fifth of jitter
     CHECK(pauses.back() >= 48);
     CHECK(outcome(keys, "k1") == "found");
     CHECK(failures() - before == 7);
@@ -308,9 +322,11 @@ TEST_CASE("a fetch that throws is a failed fetch, in the foreground and in the b
 }
 
 TEST_CASE("answers that are no usable key set leave the former one") {
-    auto answer = GENERATE(std::string(""), std::string("<html>"), std::string("[]"), std::string("{\"keys\":{}}"), std::string("{\"keys\":[]}"), std::string("{\"keys\":[1,null,{}]}"),
-                           std::string(R"({"keys":[{"kty":"RSA","kid":"k2","n":"AQAB","e":"AQAB"}]})"), std::string(R"({"keys":[{"kty":"EC","kid":"k2","crv":"P-256"}]})"),
-                           key_set({""}), key_set({"k2"}, R"(,"x":1)").replace(key_set({"k2"}).find("\"sig\""), 5, "\"enc\""),
+    auto answer = GENERATE(std::string(""), std::string("<html>"), std::string("[]"), std::string("{\"keys\":{}}"),
+                           std::string("{\"keys\":[]}"), std::string("{\"keys\":[1,null,{}]}"),
+                           std::string(R"({"keys":[{"kty":"RSA","kid":"k2","n":"AQAB","e":"AQAB"}]})"),
+                           std::string(R"({"keys":[{"kty":"EC","kid":"k2","crv":"P-256"}]})"), key_set({""}),
+                           key_set({"k2"}, R"(,"x":1)").replace(key_set({"k2"}).find("\"sig\""), 5, "\"enc\""),
                            key_set({"k2"}).replace(key_set({"k2"}).find("RS256"), 5, "RS512"));
     CAPTURE(answer);
     Issuer issuer;

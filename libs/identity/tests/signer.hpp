@@ -23,7 +23,8 @@ public:
     }
     RsaPublicKey public_key() const { return RsaPublicKey::from_components(number("n"), number("e")).value(); }
     std::string jwk(const std::string& kid) const {
-        return R"({"kty":"RSA","use":"sig","alg":"RS256","kid":")" + kid + R"(","n":")" + base64url_encode(number("n")) + R"(","e":")" + base64url_encode(number("e")) + "\"}";
+        return R"({"kty":"RSA","use":"sig","alg":"RS256","kid":")" + kid + R"(","n":")" + base64url_encode(number("n")) +
+               R"(","e":")" + base64url_encode(number("e")) + "\"}";
     }
 
 private:

@@ -31,7 +31,8 @@ public:
         std::size_t n = 0;
         EVP_DigestSign(ctx, nullptr, &n, reinterpret_cast<const unsigned char*>(text.data()), text.size());
         std::string out(n, '\0');
-        EVP_DigestSign(ctx, reinterpret_cast<unsigned char*>(out.data()), &n, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+        EVP_DigestSign(ctx, reinterpret_cast<unsigned char*>(out.data()), &n, reinterpret_cast<const unsigned char*>(text.data()),
+                       text.size());
         EVP_MD_CTX_free(ctx);
         return out;
     }
@@ -41,7 +42,14 @@ public:
     }
     std::string jwk(const std::string& kid) const {
         JsonWriter w;
-        w.begin_object().member("kty", "RSA").member("alg", "RS256").member("use", "sig").member("kid", kid).member("n", b64(number("n"))).member("e", b64(number("e"))).end_object();
+        w.begin_object()
+            .member("kty", "RSA")
+            .member("alg", "RS256")
+            .member("use", "sig")
+            .member("kid", kid)
+            .member("n", b64(number("n")))
+            .member("e", b64(number("e")))
+            .end_object();
         return w.take();
     }
     RsaPublicKey key() const { return *RsaPublicKey::from_components(number("n"), number("e")); }
@@ -67,7 +75,8 @@ constexpr std::int64_t kNow = 1'700'000'000;
 Instant at(std::int64_t second) { return Instant{} + std::chrono::seconds(second); }
 
 std::string claims(const std::string& more = "", const std::string& exp = std::to_string(kNow + 60)) {
-    return R"({"iss":"https://issuer","sub":"user_1","iat":)" + std::to_string(kNow - 5) + R"(,"nbf":)" + std::to_string(kNow - 10) + (exp.empty() ? "" : ",\"exp\":" + exp) + more + "}";
+    return R"({"iss":"https://issuer","sub":"user_1","iat":)" + std::to_string(kNow - 5) + R"(,"nbf":)" +
+           std::to_string(kNow - 10) + (exp.empty() ? "" : ",\"exp\":" + exp) + more + "}";
 }
 
 TokenRules rules() {
@@ -77,10 +86,13 @@ TokenRules rules() {
 }
 
 Result<Principal> verified(const std::string& token, const TokenRules& r = rules()) {
-    return verify_token(token, [](std::string_view kid) -> Result<RsaPublicKey> {
-        if (kid == "k1") return signer().key();
-        return Error("the token's key is not one of its issuer's");
-    }, r, at(kNow));
+    return verify_token(
+        token,
+        [](std::string_view kid) -> Result<RsaPublicKey> {
+            if (kid == "k1") return signer().key();
+            return Error("the token's key is not one of its issuer's");
+        },
+        r, at(kNow));
 }
 std::string refused(const std::string& token, const TokenRules& r = rules()) {
     auto v = verified(token, r);
@@ -120,7 +132,8 @@ TEST_CASE("Clerk's published tokens: the good one, the expired one, the one with
     token[token.size() - 10] = token[token.size() - 10] == 'A' ? 'B' : 'A';
     CHECK(verify_token(token, keys, r, now).error().message == "the token's signature does not verify");
     r.authorized_parties = {"https://elsewhere"};
-    CHECK(verify_token(std::string(*vector.root()["valid"].string()), keys, r, now).error().message == "the token was made for another application");
+    CHECK(verify_token(std::string(*vector.root()["valid"].string()), keys, r, now).error().message ==
+          "the token was made for another application");
 }
 
 TEST_CASE("every wrong token is refused and says which check failed") {
@@ -136,13 +149,17 @@ TEST_CASE("every wrong token is refused and says which check failed") {
     CHECK(refused(s.token(claims("", std::to_string(kNow - 60)))) == "the token has expired");
     CHECK(refused(s.token(claims("", ""))) == "the token has no expiry");
     CHECK(refused(s.token(claims("", "\"tomorrow\""))) == "the token has no expiry");
-    CHECK(refused(s.token(R"({"iss":"https://issuer","sub":"u","nbf":)" + std::to_string(kNow + 60) + R"(,"exp":)" + std::to_string(kNow + 90) + "}")) == "the token is not valid yet");
-    CHECK(refused(s.token(R"({"iss":"https://other","sub":"u","exp":)" + std::to_string(kNow + 60) + "}")) == "the token comes from another issuer");
+    CHECK(refused(s.token(R"({"iss":"https://issuer","sub":"u","nbf":)" + std::to_string(kNow + 60) + R"(,"exp":)" +
+                          std::to_string(kNow + 90) + "}")) == "the token is not valid yet");
+    CHECK(refused(s.token(R"({"iss":"https://other","sub":"u","exp":)" + std::to_string(kNow + 60) + "}")) ==
+          "the token comes from another issuer");
     CHECK(refused(s.token(R"({"sub":"u","exp":)" + std::to_string(kNow + 60) + "}")) == "the token comes from another issuer");
-    CHECK(refused(s.token(R"({"iss":"https://issuer","sub":7,"exp":)" + std::to_string(kNow + 60) + "}")) == "the token names no user");
+    CHECK(refused(s.token(R"({"iss":"https://issuer","sub":7,"exp":)" + std::to_string(kNow + 60) + "}")) ==
+          "the token names no user");
     CHECK(refused(s.token(claims(), R"({"alg":"RS256","kid":"k2"})")) == "the token's key is not one of its issuer's");
     CHECK(refused(s.token(claims(), R"({"alg":"RS256"})")) == "the token names no key");
-    CHECK(refused(s.token(claims(), R"({"alg":"RS256","kid":"k1","crit":["exp"]})")) == "the token asks for extensions that are not understood");
+    CHECK(refused(s.token(claims(), R"({"alg":"RS256","kid":"k1","crit":["exp"]})")) ==
+          "the token asks for extensions that are not understood");
     CHECK(refused(s.token(claims(), R"({"alg":"RS256","kid":"k1","typ":"at+jwt"})")) == "the token's typ is not JWT");
     auto good = s.token(claims());
     auto tampered = good.substr(0, good.find('.')) + "." + b64(claims(",\"x\":1")) + good.substr(good.rfind('.'));
@@ -180,19 +197,23 @@ TEST_CASE("both claim versions, roles by all their names, impersonation") {
     CHECK_FALSE(verified(s.token(claims(R"(,"o":{"id":"org_1","rol":"admin"})")), r)->company);
 }
 
-TEST_CASE("keys are fetched once, again past their age, at most every ten seconds for unknown ones, and stay when a fetch fails") {
+TEST_CASE(
+    "keys are fetched once, again past their age, at most every ten seconds for unknown ones, and stay when a fetch fails") {
     FakeClock clock;
     std::atomic<int> fetches{0};
     std::atomic<bool> broken{false};
     Signer second;
     std::string set = "{\"keys\":[" + signer().jwk("k1") + "]}";
     std::mutex lock;
-    Jwks keys({"https://issuer/jwks"}, [&](const std::string&) -> Result<std::string> {
-        ++fetches;
-        if (broken) return Error("down");
-        std::lock_guard guard(lock);
-        return set;
-    }, clock);
+    Jwks keys(
+        {"https://issuer/jwks"},
+        [&](const std::string&) -> Result<std::string> {
+            ++fetches;
+            if (broken) return Error("down");
+            std::lock_guard guard(lock);
+            return set;
+        },
+        clock);
     for (int i = 0; i < 5; ++i) CHECK(keys.find("k1").ok());
     CHECK(fetches == 1);
     for (int i = 0; i < 100; ++i) CHECK_FALSE(keys.find("made up " + std::to_string(i)).ok());
@@ -222,7 +243,9 @@ TEST_CASE("the Authorization header: one, Bearer, of a known issuer") {
     auto operators = rules();
     operators.issuer = "https://operators";
     operators.operators = true;
-    Authenticator a(rules(), operators, "u", "o", [](const std::string&) -> Result<std::string> { return "{\"keys\":[" + signer().jwk("k1") + "]}"; }, clock);
+    Authenticator a(
+        rules(), operators, "u", "o",
+        [](const std::string&) -> Result<std::string> { return "{\"keys\":[" + signer().jwk("k1") + "]}"; }, clock);
     auto with = [&](std::vector<std::string> headers) {
         http::Request r;
         for (auto& h : headers) r.headers.add("Authorization", h);
@@ -236,5 +259,6 @@ TEST_CASE("the Authorization header: one, Bearer, of a known issuer") {
     CHECK(with({"Basic abc"}) == "the Authorization header is not of the form 'Bearer <token>'");
     CHECK(with({"Bearer " + good, "Bearer " + good}) == "there are two Authorization headers");
     CHECK(with({"Bearer abc"}) == "the token is malformed");
-    CHECK(with({"Bearer " + signer().token(R"({"iss":"https://evil","sub":"u","exp":9999999999})")}) == "the token comes from another issuer");
+    CHECK(with({"Bearer " + signer().token(R"({"iss":"https://evil","sub":"u","exp":9999999999})")}) ==
+          "the token comes from another issuer");
 }

@@ -19,13 +19,16 @@ app::Rows ingress_rows() { return {app::kKafkaBrokers.row, kSpoolDir.row, kSpool
 
 app::Rows company_keyed_rows() {
     auto all = ingress_rows();
-    for (const auto& row : {app::kSecretKeys.row, kOpenPerSecond.row, kOpenEvents.row, kOpenMegabytes.row, kOpenDays.row, kHeldEvents.row, kHeldMegabytes.row}) all.push_back(row);
+    for (const auto& row : {app::kSecretKeys.row, kOpenPerSecond.row, kOpenEvents.row, kOpenMegabytes.row, kOpenDays.row,
+                            kHeldEvents.row, kHeldMegabytes.row})
+        all.push_back(row);
     return all;
 }
 
 namespace {
 
-const tel::Counters kWebhooks{"otto_webhooks_total", "Webhooks by provider and what was thought of them.", {"provider", "verdict"}};
+const tel::Counters kWebhooks{
+    "otto_webhooks_total", "Webhooks by provider and what was thought of them.", {"provider", "verdict"}};
 
 constexpr std::size_t kMostClients = 256;  ///< client addresses whose refusals are told of a company at once
 constexpr int kMostOfAClient = 10;
@@ -39,9 +42,10 @@ constexpr double kUntilCounted = 1.0 / 24;  ///< days: an hour, in which tenant-
 /// How much is taken of what may wait. Nothing that the deployment's key proves does.
 struct Quotas {
     explicit Quotas(const app::Settings& s)
-        : unverified({static_cast<double>(s.get(kOpenPerSecond)), static_cast<double>(s.get(kOpenEvents)), static_cast<double>(s.get(kOpenMegabytes)) * 1024 * 1024,
-                      static_cast<double>(s.get(kOpenDays))}),
-          held({static_cast<double>(s.get(kHeldEvents)), static_cast<double>(s.get(kHeldMegabytes)) * 1024 * 1024, kUntilCounted}) {}
+        : unverified({static_cast<double>(s.get(kOpenPerSecond)), static_cast<double>(s.get(kOpenEvents)),
+                      static_cast<double>(s.get(kOpenMegabytes)) * 1024 * 1024, static_cast<double>(s.get(kOpenDays))}),
+          held({static_cast<double>(s.get(kHeldEvents)), static_cast<double>(s.get(kHeldMegabytes)) * 1024 * 1024,
+                kUntilCounted}) {}
     UnverifiedQuota unverified;
     HeldQuota held;
 };
@@ -85,19 +89,19 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     const providers::Webhook& webhook;
     std::unique_ptr<const Judge> judge;
     Publisher publisher;
-    std::unique_ptr<Quotas> quotas;            ///< null: nothing waits
+    std::unique_ptr<Quotas> quotas;  ///< null: nothing waits
     std::atomic<std::int64_t> last_us{0};
     std::mutex refusals_lock;
     struct Refusals {
         changes::v1::SignaturesRefused told;
-        std::map<std::string, int> clients;    ///< how many of each address are counted
+        std::map<std::string, int> clients;  ///< how many of each address are counted
     };
-    std::map<CompanyId, Refusals> refusals;    ///< not told yet
+    std::map<CompanyId, Refusals> refusals;  ///< not told yet
 
-    tel::Counter counter(const char* verdict) const {
-        return kWebhooks({std::string(webhook.name()), verdict});
-    }
-    struct { tel::Counter authentic, open, unsigned_, forged, limited; } counters{counter("authentic"), counter("open"), counter("unsigned"), counter("forged"), counter("limited")};
+    tel::Counter counter(const char* verdict) const { return kWebhooks({std::string(webhook.name()), verdict}); }
+    struct {
+        tel::Counter authentic, open, unsigned_, forged, limited;
+    } counters{counter("authentic"), counter("open"), counter("unsigned"), counter("forged"), counter("limited")};
 };
 
 /// received_at = max(now, last + 1 µs): no two events of one ingress have the same. After the clock has stepped back it stands
@@ -112,21 +116,34 @@ Instant Endpoint::Impl::stamp(Instant now) {
 
 /// One line a webhook: what came, and what was thought of it. `reading` is null if it was refused before its body was looked at;
 /// `n` if nothing was made of it.
-void log_webhook(const providers::Webhook& webhook, const http::Request& request, const Judgement& judgement, const providers::Reading* reading, const providers::Normalized* n, const std::string& event_id,
-                 tel::Level level, std::string_view verdict, int status, std::string_view why) {
+void log_webhook(const providers::Webhook& webhook, const http::Request& request, const Judgement& judgement,
+                 const providers::Reading* reading, const providers::Normalized* n, const std::string& event_id, tel::Level level,
+                 std::string_view verdict, int status, std::string_view why) {
     auto kind = n ? n->event->kind() : request.path.substr(request.path.rfind('/') + 1);
     if (kind == "webhook") kind.clear();
     tel::log(level, std::string(webhook.title()) + (kind.empty() ? "" : " " + kind) + " webhook",
-             {{"provider", webhook.name()}, {"kind", kind}, {"event_id", event_id}, {"verdict", verdict}, {"status", status}, {"why", why},
-              {"company_id", judgement.company.value()}, tel::phone("tracking_number", reading ? reading->addressee().number() : ""), tel::phone("customer", n ? n->customer : ""),
-              {"not_understood", n ? n->event->not_understood() : ""}, {"bytes", request.body.size()}, {"client", request.client_address}, {"request_id", request.request_id},
+             {{"provider", webhook.name()},
+              {"kind", kind},
+              {"event_id", event_id},
+              {"verdict", verdict},
+              {"status", status},
+              {"why", why},
+              {"company_id", judgement.company.value()},
+              tel::phone("tracking_number", reading ? reading->addressee().number() : ""),
+              tel::phone("customer", n ? n->customer : ""),
+              {"not_understood", n ? n->event->not_understood() : ""},
+              {"bytes", request.body.size()},
+              {"client", request.client_address},
+              {"request_id", request.request_id},
               {"trace_id", request.trace.trace_id_hex()}});
 }
 
-http::Response Endpoint::Impl::refusal(const http::Request& request, const Judgement& judgement, const providers::Reading* reading) {
+http::Response Endpoint::Impl::refusal(const http::Request& request, const Judgement& judgement,
+                                       const providers::Reading* reading) {
     const auto& [why, cure, operators_cure] = judgement.refusal;
     counters.forged.inc();
-    log_webhook(webhook, request, judgement, reading, nullptr, "", tel::Level::warn, "forged", 401, operators_cure.empty() ? why : why + "; " + operators_cure);
+    log_webhook(webhook, request, judgement, reading, nullptr, "", tel::Level::warn, "forged", 401,
+                operators_cure.empty() ? why : why + "; " + operators_cure);
     if (!judgement.refused_for.empty()) {
         std::lock_guard guard(refusals_lock);
         for (const auto& company : judgement.refused_for) {
@@ -141,7 +158,8 @@ http::Response Endpoint::Impl::refusal(const http::Request& request, const Judge
             told.set_why(why);
         }
     }
-    auto answer = http::problem({401, "Signature refused", "The signature does not prove this webhook: " + why + ". " + cure}, request);
+    auto answer =
+        http::problem({401, "Signature refused", "The signature does not prove this webhook: " + why + ". " + cure}, request);
     answer.headers.add("WWW-Authenticate", "Signature");
     return answer;
 }
@@ -191,7 +209,8 @@ void Endpoint::Impl::take(std::vector<http::PendingRequest> all) {
         }
         auto elsewhere = std::make_shared<std::vector<Incoming>>();
         elsewhere->push_back(std::move(w));
-        elsewhere->front().respond.offload([self = shared_from_this(), elsewhere, now] { self->judge_all(std::move(*elsewhere), now); }, [] {});
+        elsewhere->front().respond.offload(
+            [self = shared_from_this(), elsewhere, now] { self->judge_all(std::move(*elsewhere), now); }, [] {});
     }
     judge_all(std::move(here), now);
 }
@@ -233,13 +252,23 @@ bool Endpoint::Impl::limited(Incoming& w, Instant now) {
     auto size = w.request.body.size();
     bool open = judgement.verdict == Verdict::open;
     if (!quotas || (!open && !judgement.contested)) return false;
-    bool company_full = !judgement.held_for.value().empty() && (judgement.held_limited || !quotas->held.room(judgement.held_for, size, now));
+    bool company_full =
+        !judgement.held_for.value().empty() && (judgement.held_limited || !quotas->held.room(judgement.held_for, size, now));
     if (!company_full && (!open || quotas->unverified.take(w.request.client_address, size, now))) return false;
     counters.limited.inc();
-    auto why = !company_full ? "too many unverified webhooks" : open ? "too many of the company are held" : "too many of the company are held, and this one is about another company's number";
+    auto why = !company_full ? "too many unverified webhooks"
+               : open        ? "too many of the company are held"
+                             : "too many of the company are held, and this one is about another company's number";
     log_webhook(webhook, w.request, judgement, w.reading.get(), nullptr, "", tel::Level::warn, "limited", 429, why);
-    auto answer = open ? http::problem({429, "Too many unverified webhooks", "Nobody's key proves this webhook, and too many such came lately. Register the number and its signing key."}, w.request)
-                       : http::problem({429, "Too many held webhooks", "This webhook's number is another company's than the one whose key signed it, and too many such are held. Correct the number where it is set up."}, w.request);
+    auto answer =
+        open ? http::problem(
+                   {429, "Too many unverified webhooks",
+                    "Nobody's key proves this webhook, and too many such came lately. Register the number and its signing key."},
+                   w.request)
+             : http::problem({429, "Too many held webhooks",
+                              "This webhook's number is another company's than the one whose key signed it, and too many such "
+                              "are held. Correct the number where it is set up."},
+                             w.request);
     answer.headers.add("Retry-After", "60");
     w.respond(std::move(answer));
     return true;
@@ -249,9 +278,13 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     auto& request = w.request;
     auto& event = *w.normalized.event;
     const auto& judgement = w.judgement;
-    auto event_id = events::provider_event_id_of(webhook.name(), event.kind(), w.normalized.identity, request.body.empty() ? std::string_view() : body_sha256);
+    auto event_id = events::provider_event_id_of(webhook.name(), event.kind(), w.normalized.identity,
+                                                 request.body.empty() ? std::string_view() : body_sha256);
     auto id = event_id.value().to_string();
-    (judgement.verdict == Verdict::authentic ? counters.authentic : judgement.verdict == Verdict::unsigned_ ? counters.unsigned_ : counters.open).inc();
+    (judgement.verdict == Verdict::authentic   ? counters.authentic
+     : judgement.verdict == Verdict::unsigned_ ? counters.unsigned_
+                                               : counters.open)
+        .inc();
 
     // What will wait counts, whether it could have been refused or not.
     auto waits_for = judgement.held_for.value().empty() && w.normalized.waits ? judgement.company : judgement.held_for;
@@ -267,18 +300,20 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     meta.time = w.received;
     meta.trace = request.trace;
     auto wire = events::encode(event, meta);
-    log_webhook(webhook, request, judgement, w.reading.get(), &w.normalized, id, tel::Level::info, to_text(judgement.verdict), 200, "");
+    log_webhook(webhook, request, judgement, w.reading.get(), &w.normalized, id, tel::Level::info, to_text(judgement.verdict),
+                200, "");
 
     auto answer = webhook.answer({id, to_text(judgement.verdict), event});
     auto responder = std::make_shared<http::Responder>(std::move(w.respond));
     request.body = std::string();  // its memory goes here, not with the answer
-    publisher.send(std::move(wire), [responder, answer = std::move(answer), request = std::move(request)](Publisher::Safe safe) mutable {
-        if (safe == Publisher::Safe::refused) {
-            answer = http::problem({503, "Not taken", "The webhook could not be stored safely; send it again."}, request);
-            answer.headers.add("Retry-After", "5");
-        }
-        (*responder)(std::move(answer));
-    });
+    publisher.send(
+        std::move(wire), [responder, answer = std::move(answer), request = std::move(request)](Publisher::Safe safe) mutable {
+            if (safe == Publisher::Safe::refused) {
+                answer = http::problem({503, "Not taken", "The webhook could not be stored safely; send it again."}, request);
+                answer.headers.add("Retry-After", "5");
+            }
+            (*responder)(std::move(answer));
+        });
 }
 
 namespace {
@@ -291,12 +326,15 @@ bool unsigned_allowed(const app::Service& service, const providers::Webhook& web
 }  // namespace
 
 Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, const directory::Companies& companies)
-    : Endpoint(service, webhook, std::make_unique<KeyedByCompany>(webhook, companies, unsigned_allowed(service, webhook)), std::make_unique<Quotas>(service.settings())) {}
+    : Endpoint(service, webhook, std::make_unique<KeyedByCompany>(webhook, companies, unsigned_allowed(service, webhook)),
+               std::make_unique<Quotas>(service.settings())) {}
 
 Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, DeploymentKey key)
-    : Endpoint(service, webhook, std::make_unique<KeyedByDeployment>(webhook, std::move(key), unsigned_allowed(service, webhook)), nullptr) {}
+    : Endpoint(service, webhook, std::make_unique<KeyedByDeployment>(webhook, std::move(key), unsigned_allowed(service, webhook)),
+               nullptr) {}
 
-Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std::unique_ptr<const Judge> judge, std::unique_ptr<Quotas> quotas)
+Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std::unique_ptr<const Judge> judge,
+                   std::unique_ptr<Quotas> quotas)
     : impl_(std::make_shared<Impl>(service, webhook, std::move(judge), std::move(quotas))) {
     auto impl = impl_;
     http::RouteLimits limits;
@@ -315,7 +353,8 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std
     // An address that was pasted with a slash at its end is the same: providers do not try again.
     auto paths = webhook.paths();
     for (std::size_t i = 0, n = paths.size(); i < n; ++i) paths.push_back(paths[i] + "/");
-    service.routes().add_async(http::Method::post, paths, [impl](std::vector<http::PendingRequest> all) { impl->take(std::move(all)); }, limits);
+    service.routes().add_async(
+        http::Method::post, paths, [impl](std::vector<http::PendingRequest> all) { impl->take(std::move(all)); }, limits);
     service.on_start("publisher to Kafka", [impl] { impl->publisher.start(); });
     service.on_stop("publisher to Kafka", [impl](Millis within) {
         impl->tell_refusals();
@@ -325,7 +364,8 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std
     service.every(Millis{20}, [impl] { impl->publisher.serve(); });
     service.every(Millis{5'000}, [impl] { impl->tell_refusals(); });
     if (unsigned_allowed(service, webhook))
-        service.warn("unsigned webhooks of " + std::string(webhook.name()) + " are taken where no key is set (OTTO_ALLOW_UNSIGNED_WEBHOOKS): anybody can make them up");
+        service.warn("unsigned webhooks of " + std::string(webhook.name()) +
+                     " are taken where no key is set (OTTO_ALLOW_UNSIGNED_WEBHOOKS): anybody can make them up");
 }
 
 Endpoint::~Endpoint() = default;

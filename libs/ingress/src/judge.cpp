@@ -13,7 +13,9 @@ namespace pb = otto::inbound::v1;
 namespace {
 
 Instant own_time(const Judge::Case& one) {
-    return credible(one.addressee.has_at_us() ? std::optional(from_micros(one.addressee.at_us())) : std::nullopt, one.parts.received_at).value_or(one.received);
+    return credible(one.addressee.has_at_us() ? std::optional(from_micros(one.addressee.at_us())) : std::nullopt,
+                    one.parts.received_at)
+        .value_or(one.received);
 }
 
 Judgement forged(providers::Refusal refusal) {
@@ -26,10 +28,14 @@ Judgement forged(providers::Refusal refusal) {
 
 std::string_view to_text(Verdict v) {
     switch (v) {
-        case Verdict::authentic: return "authentic";
-        case Verdict::open: return "open";
-        case Verdict::unsigned_: return "unsigned";
-        case Verdict::forged: return "forged";
+        case Verdict::authentic:
+            return "authentic";
+        case Verdict::open:
+            return "open";
+        case Verdict::unsigned_:
+            return "unsigned";
+        case Verdict::forged:
+            return "forged";
     }
     return "";
 }
@@ -70,8 +76,10 @@ std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instan
             judgement.refusal = proofs[i].missing.value_or(providers::Refusal{"no key matched"});
         } else if (const auto* owner = directory::sole_owner(candidates[i])) {
             (allow_unsigned_ ? judgement.company : judgement.held_for) = owner->company->id;
-            if (allow_unsigned_) judgement.verdict = Verdict::unsigned_;
-            else judgement.held_limited = owner->company->held_limited;
+            if (allow_unsigned_)
+                judgement.verdict = Verdict::unsigned_;
+            else
+                judgement.held_limited = owner->company->held_limited;
         }
     }
     trials.run();
@@ -83,7 +91,8 @@ std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instan
         judgement = {Verdict::authentic, company.id};
         judgement.final_proof = final_proof;
         judgement.contested = directory::contested(candidates[of], company.id);
-        if (!judgement.contested && company.active && !companies_.mismatched(webhook_.name(), cases[of].addressee, company.id)) continue;
+        if (!judgement.contested && company.active && !companies_.mismatched(webhook_.name(), cases[of].addressee, company.id))
+            continue;
         judgement.held_for = company.id;
         judgement.held_limited = company.held_limited;
     }
@@ -91,7 +100,8 @@ std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instan
 }
 
 providers::Refusal KeyedByDeployment::no_secret() const {
-    return {"this deployment has no secret for it", "It is to be set where the webhook is received.", "set " + key_.setting + " to what " + std::string(webhook_.title()) + " signs with"};
+    return {"this deployment has no secret for it", "It is to be set where the webhook is received.",
+            "set " + key_.setting + " to what " + std::string(webhook_.title()) + " signs with"};
 }
 
 std::optional<providers::Refusal> KeyedByDeployment::refused_by_head(const providers::Parts& head) const {
@@ -113,15 +123,18 @@ std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Ins
             continue;
         }
         // Without a secret no more than the head is looked at.
-        proofs.push_back(key_.secrets.empty() ? providers::Proof::none(refused_by_head(cases[i].parts).value_or(no_secret())) : webhook_.proof(cases[i].parts));
+        proofs.push_back(key_.secrets.empty() ? providers::Proof::none(refused_by_head(cases[i].parts).value_or(no_secret()))
+                                              : webhook_.proof(cases[i].parts));
         const auto& proof = proofs.back();
         if (proof.missing) {
             out[i] = forged(*proof.missing);
             continue;
         }
         const auto title = std::string(webhook_.title());
-        out[i] = forged({"no secret matched", "Sign with the deployment's " + title + " webhook secret.",
-                         "compare " + key_.setting + " with what " + title + " signs with" + (key_.signature_setting.empty() ? "" : ", and " + key_.signature_setting + " with the message that it signs")});
+        out[i] = forged(
+            {"no secret matched", "Sign with the deployment's " + title + " webhook secret.",
+             "compare " + key_.setting + " with what " + title + " signs with" +
+                 (key_.signature_setting.empty() ? "" : ", and " + key_.signature_setting + " with the message that it signs")});
         for (const auto& secret : key_.secrets) {
             of_case.push_back(i);
             trials.add(proof, secret.reveal());
@@ -133,7 +146,8 @@ std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Ins
     return out;
 }
 
-void fill_receipt(pb::Receipt& receipt, const providers::Webhook& webhook, const http::Request& request, const Judgement& judgement, Instant received) {
+void fill_receipt(pb::Receipt& receipt, const providers::Webhook& webhook, const http::Request& request,
+                  const Judgement& judgement, Instant received) {
     receipt.set_provider(std::string(webhook.name()));
     receipt.set_request_target(mend_utf8(request.target));
     receipt.set_content_type(mend_utf8(request.headers.get("content-type")));
@@ -147,7 +161,9 @@ void fill_receipt(pb::Receipt& receipt, const providers::Webhook& webhook, const
             }
     receipt.set_raw_body(request.body);
     receipt.set_received_at_us(to_micros(received));
-    receipt.set_verdict(judgement.verdict == Verdict::authentic ? pb::VERDICT_AUTHENTIC : judgement.verdict == Verdict::unsigned_ ? pb::VERDICT_UNSIGNED : pb::VERDICT_OPEN);
+    receipt.set_verdict(judgement.verdict == Verdict::authentic   ? pb::VERDICT_AUTHENTIC
+                        : judgement.verdict == Verdict::unsigned_ ? pb::VERDICT_UNSIGNED
+                                                                  : pb::VERDICT_OPEN);
     receipt.set_proven_company_id(judgement.company.value());
     receipt.set_final_proof(judgement.final_proof);
     receipt.set_client_address(mend_utf8(request.client_address));

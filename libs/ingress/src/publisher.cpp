@@ -19,7 +19,8 @@ namespace otto::ingress {
 namespace {
 
 const tel::Gauges kSpoolRows{"otto_spool_rows", "Webhooks on disk that Kafka does not have yet."};
-const tel::Counters kSpoolRefused{"otto_spool_refused_total", "Webhooks answered 503 because the spool is full or its disk fails."};
+const tel::Counters kSpoolRefused{"otto_spool_refused_total",
+                                  "Webhooks answered 503 because the spool is full or its disk fails."};
 const tel::Counters kSpooled{"otto_spooled_total", "Webhooks that went through the spool."};
 
 using Steady = std::chrono::steady_clock;
@@ -80,11 +81,11 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
 
     PublisherOptions options;
     int fd = -1;
-    std::mutex lock;                       // of everything below but `spool`, which belongs to the spool's thread once it runs
+    std::mutex lock;  // of everything below but `spool`, which belongs to the spool's thread once it runs
     std::condition_variable wake;
-    std::deque<Waiting> waiting;                // produced, in produce order; the first is not confirmed, of the others some may be
-    std::uint64_t first = 0;                    // number of the first of them
-    std::deque<Waiting> to_write;               // on their way to the spool
+    std::deque<Waiting> waiting;   // produced, in produce order; the first is not confirmed, of the others some may be
+    std::uint64_t first = 0;       // number of the first of them
+    std::deque<Waiting> to_write;  // on their way to the spool
     bool spooling = false, stopping = false;
     Steady::time_point stop_by{};
     std::atomic<std::size_t> rows{0};
@@ -150,7 +151,8 @@ void Publisher::Impl::append(std::deque<Waiting> batch) {
     rows = spool.rows();
     spooled_gauge.set(static_cast<double>(spool.rows()));
     if (!written) tel::error("the spool does not take webhooks: they are answered 503", {{"why", written.error().describe()}});
-    if (fits < batch.size()) tel::error("the spool is full: webhooks are answered 503", {{"bytes", spool.bytes()}, {"limit", options.spool_bytes}});
+    if (fits < batch.size())
+        tel::error("the spool is full: webhooks are answered 503", {{"bytes", spool.bytes()}, {"limit", options.spool_bytes}});
     if (written) spooled_total.inc(static_cast<double>(fits));
     for (std::size_t i = 0; i < batch.size(); ++i) {
         bool safe = written && i < fits;
@@ -161,8 +163,8 @@ void Publisher::Impl::append(std::deque<Waiting> batch) {
 
 /// What of the spool is on its way to Kafka.
 struct Publisher::Impl::Drain {
-    std::shared_ptr<kafka::Producer> out;   ///< the only producer while anything is in the spool
-    std::int64_t last = 0;                  ///< id of the last row under way
+    std::shared_ptr<kafka::Producer> out;  ///< the only producer while anything is in the spool
+    std::int64_t last = 0;                 ///< id of the last row under way
     std::size_t rows = 0, ok = 0, failed = 0;
     Steady::time_point since{}, not_before{}, progress{};
     int failures = 0;
@@ -191,7 +193,8 @@ void Publisher::Impl::drain(Drain& d) {
         d.last = batch.back().id;
         d.since = now;
         for (auto& row : batch)
-            if (!d.out->produce(outgoing(row.wire), [&d](const kafka::Delivery& delivery) { ++(delivery.ok ? d.ok : d.failed); })) ++d.failed;
+            if (!d.out->produce(outgoing(row.wire), [&d](const kafka::Delivery& delivery) { ++(delivery.ok ? d.ok : d.failed); }))
+                ++d.failed;
     }
     d.out->serve(Millis{10});
     if (d.ok == d.rows) {
@@ -228,8 +231,10 @@ void Publisher::Impl::leave_spool(Drain& d) {
     std::deque<Waiting> late;
     late.swap(to_write);
     for (auto& w : late) {
-        if (spooling) to_write.push_back(std::move(w));  // it failed at once: the rest stays in order behind
-        else direct_locked(std::move(w));
+        if (spooling)
+            to_write.push_back(std::move(w));  // it failed at once: the rest stays in order behind
+        else
+            direct_locked(std::move(w));
     }
 }
 
@@ -241,10 +246,13 @@ void Publisher::Impl::loop() {
         bool through_spool = false;
         {
             std::unique_lock guard(lock);
-            if (!spooling) wake.wait_for(guard, Millis{1'000}, [&] { return stopping || spooling; });
-            else if (d.rows == 0 && Steady::now() < d.not_before) wake.wait_for(guard, Millis{20}, [&] { return stopping || !to_write.empty(); });
+            if (!spooling)
+                wake.wait_for(guard, Millis{1'000}, [&] { return stopping || spooling; });
+            else if (d.rows == 0 && Steady::now() < d.not_before)
+                wake.wait_for(guard, Millis{20}, [&] { return stopping || !to_write.empty(); });
             through_spool = spooling;
-            if (through_spool && !stopping && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < kMostLate && d.failures == 0) {
+            if (through_spool && !stopping && spool.rows() == 0 && d.out && d.rows == 0 && to_write.size() < kMostLate &&
+                d.failures == 0) {
                 guard.unlock();
                 leave_spool(d);
                 continue;
@@ -255,7 +263,9 @@ void Publisher::Impl::loop() {
             if (stopping && batch.empty()) {
                 auto now = Steady::now();
                 if (stop_drain == Steady::time_point{}) stop_drain = now;
-                if (!spooling || spool.rows() == 0 || d.failures > 0 || now > std::min(stop_by, std::max(stop_drain, d.progress) + kStopPatience)) break;
+                if (!spooling || spool.rows() == 0 || d.failures > 0 ||
+                    now > std::min(stop_by, std::max(stop_drain, d.progress) + kStopPatience))
+                    break;
             }
         }
         if (!through_spool) continue;
@@ -281,7 +291,8 @@ Publisher::~Publisher() { stop(Millis{0}); }
 void Publisher::start() {
     auto& s = *impl_;
     if (!s.options.topics.empty() && s.producer)
-        if (auto warm = s.producer->warm_up(s.options.topics, Millis{5'000}); !warm) tel::warn("Kafka is not there at the start", {{"why", warm.error().describe()}});
+        if (auto warm = s.producer->warm_up(s.options.topics, Millis{5'000}); !warm)
+            tel::warn("Kafka is not there at the start", {{"why", warm.error().describe()}});
     s.thread = std::thread([impl = impl_] { impl->loop(); });
 }
 
@@ -305,7 +316,8 @@ void Publisher::serve() {
     {
         std::lock_guard guard(s.lock);
         producer = s.producer;
-        if (!s.waiting.empty() && Steady::now() - s.waiting.front().since > s.options.patience) s.to_spool_locked("no confirmation in time");
+        if (!s.waiting.empty() && Steady::now() - s.waiting.front().since > s.options.patience)
+            s.to_spool_locked("no confirmation in time");
         if (s.spooling) {
             std::uint64_t count = 0;
             while (::read(s.fd, &count, sizeof count) > 0) {

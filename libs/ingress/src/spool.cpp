@@ -20,7 +20,8 @@ struct Statement {
     ~Statement() { sqlite3_finalize(s); }
     bool step() { return sqlite3_step(s) == SQLITE_ROW; }
     std::string blob(int column) {
-        return {static_cast<const char*>(sqlite3_column_blob(s, column)), static_cast<std::size_t>(sqlite3_column_bytes(s, column))};
+        return {static_cast<const char*>(sqlite3_column_blob(s, column)),
+                static_cast<std::size_t>(sqlite3_column_bytes(s, column))};
     }
 };
 
@@ -38,16 +39,22 @@ std::size_t size_of(const events::Wire& w) { return w.value.size() + w.key.size(
 Spool::Spool(std::string dir) : dir_(std::move(dir)) {
     ::mkdir(dir_.c_str(), 0700);
     lock_fd_ = ::open((dir_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_fd_ < 0) throw Failure(Error("the spool directory '" + dir_ + "' cannot be used", "OTTO_SPOOL_DIR must name a directory that this user can write"));
+    if (lock_fd_ < 0)
+        throw Failure(Error("the spool directory '" + dir_ + "' cannot be used",
+                            "OTTO_SPOOL_DIR must name a directory that this user can write"));
     if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0)
-        throw Failure(Error("the spool directory '" + dir_ + "' belongs to another process", "each ingress needs an OTTO_SPOOL_DIR of its own"));
+        throw Failure(Error("the spool directory '" + dir_ + "' belongs to another process",
+                            "each ingress needs an OTTO_SPOOL_DIR of its own"));
     if (sqlite3_open((dir_ + "/spool.db").c_str(), &db_) != SQLITE_OK) fail("the spool does not open");
     run("PRAGMA journal_mode = WAL");
     run("PRAGMA synchronous = FULL");
     run("PRAGMA wal_autocheckpoint = 128");
     run("PRAGMA journal_size_limit = 1048576");
-    run("CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL)");
-    if (sqlite3_prepare_v2(db_, "INSERT INTO spool (topic, key, value, headers) VALUES (?, ?, ?, ?)", -1, &insert_, nullptr) != SQLITE_OK) fail("the spool does not open");
+    run("CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, value "
+        "BLOB NOT NULL, headers TEXT NOT NULL)");
+    if (sqlite3_prepare_v2(db_, "INSERT INTO spool (topic, key, value, headers) VALUES (?, ?, ?, ?)", -1, &insert_, nullptr) !=
+        SQLITE_OK)
+        fail("the spool does not open");
     Statement count(db_, "SELECT count(*), coalesce(sum(length(value) + length(key) + 300), 0) FROM spool");
     if (count.step()) {
         rows_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 0));
@@ -79,7 +86,10 @@ Spool::~Spool() {
     ::close(lock_fd_);
 }
 
-void Spool::fail(const std::string& what) { throw Failure(Error(what + ": " + (db_ ? sqlite3_errmsg(db_) : "no database"), "look at the disk under OTTO_SPOOL_DIR (" + dir_ + ")")); }
+void Spool::fail(const std::string& what) {
+    throw Failure(
+        Error(what + ": " + (db_ ? sqlite3_errmsg(db_) : "no database"), "look at the disk under OTTO_SPOOL_DIR (" + dir_ + ")"));
+}
 
 void Spool::run(const char* sql) {
     if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(std::string("the spool fails at ") + sql);
@@ -121,7 +131,8 @@ std::vector<Spool::Row> Spool::lowest(std::size_t most, std::size_t bytes) {
         Row r{sqlite3_column_int64(s.s, 0), {s.blob(1), s.blob(2), s.blob(3), {}}};
         if (auto parsed = JsonDocument::parse(s.blob(4)))
             for (std::size_t i = 0; i < parsed->root().size(); ++i)
-                r.wire.headers.emplace_back(std::string(parsed->root().at(i).at(0).string().value_or("")), std::string(parsed->root().at(i).at(1).string().value_or("")));
+                r.wire.headers.emplace_back(std::string(parsed->root().at(i).at(0).string().value_or("")),
+                                            std::string(parsed->root().at(i).at(1).string().value_or("")));
         size += size_of(r.wire);
         out.push_back(std::move(r));
     }
@@ -132,11 +143,13 @@ void Spool::remove_up_to(std::int64_t id) {
     Statement sums(db_, "SELECT count(*), coalesce(sum(length(value) + length(key) + 300), 0) FROM spool WHERE id <= ?");
     sqlite3_bind_int64(sums.s, 1, id);
     if (!sums.step()) fail("the spool cannot be read");
-    auto n = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 0)), size = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 1));
+    auto n = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 0)),
+         size = static_cast<std::size_t>(sqlite3_column_int64(sums.s, 1));
     sqlite3_reset(sums.s);  // an open reading would hold the log of changes as it is
     if (!delete_up_to(id)) {
         if (!starved_) {
-            tel::error("the spool's disk is full: its reserve is given up, and nothing new is taken until it is empty", {{"dir", dir_}, {"rows", rows_}, {"why", sqlite3_errmsg(db_)}});
+            tel::error("the spool's disk is full: its reserve is given up, and nothing new is taken until it is empty",
+                       {{"dir", dir_}, {"rows", rows_}, {"why", sqlite3_errmsg(db_)}});
             starved_ = true;
             ::unlink((dir_ + "/reserve").c_str());
         }

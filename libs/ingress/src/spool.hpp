@@ -12,8 +12,8 @@ namespace otto::ingress {
 
 /// Events on disk in the order in which they came: one SQLite file in WAL mode with full sync, one thread.
 ///
-/// Taking events out needs room too, for the log of the change. So beside the file lies a reserve; on a full disk it is given up, what can go to Kafka
-/// goes in small steps, and nothing new is taken until the spool is empty and the reserve is there again.
+/// Taking events out needs room too, for the log of the change. So beside the file lies a reserve; on a full disk it is given up,
+/// what can go to Kafka goes in small steps, and nothing new is taken until the spool is empty and the reserve is there again.
 class Spool {
 public:
     /// Throws Failure: another process has the directory, or the disk fails.
@@ -23,7 +23,10 @@ public:
 
     /// All of them or none, on disk when it returns.
     Result<void> append(const std::vector<const events::Wire*>&);
-    struct Row { std::int64_t id; events::Wire wire; };
+    struct Row {
+        std::int64_t id;
+        events::Wire wire;
+    };
     std::vector<Row> lowest(std::size_t most, std::size_t bytes);
     void remove_up_to(std::int64_t id);
     std::size_t rows() const { return rows_; }

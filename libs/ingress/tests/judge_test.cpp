@@ -15,7 +15,8 @@ namespace {
 
 KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
 
-otto::directory::v1::CompanyProfile profile(const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
+otto::directory::v1::CompanyProfile profile(const std::string& id, const std::string& number, std::vector<std::string> keys,
+                                            const std::string& callrail_company = "") {
     otto::directory::v1::CompanyProfile m;
     m.set_company_id(id);
     m.set_version(1);
@@ -36,8 +37,11 @@ otto::directory::v1::CompanyProfile profile(const std::string& id, const std::st
     }
     return m;
 }
-void add(directory::Companies& all, const otto::directory::v1::CompanyProfile& m) { all.apply(m.company_id(), m.SerializeAsString()); }
-void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys, const std::string& callrail_company = "") {
+void add(directory::Companies& all, const otto::directory::v1::CompanyProfile& m) {
+    all.apply(m.company_id(), m.SerializeAsString());
+}
+void add_company(directory::Companies& all, const std::string& id, const std::string& number, std::vector<std::string> keys,
+                 const std::string& callrail_company = "") {
     add(all, profile(id, number, std::move(keys), callrail_company));
 }
 
@@ -48,7 +52,8 @@ ingress::Judgement judged(const Judge& judge, const providers::Webhook& webhook,
     return judge.judge({&only, 1}, now).front();
 }
 
-ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key, bool allow_unsigned = false, const std::string& path = "/api/v1/callrail/call.completed") {
+ingress::Judgement judged(const directory::Companies& all, const std::string& body, const std::string& key,
+                          bool allow_unsigned = false, const std::string& path = "/api/v1/callrail/call.completed") {
     auto now = system_clock().now();
     http::Request request;
     request.method = http::Method::post;
@@ -67,22 +72,28 @@ TEST_CASE("whose key proves it: number, provider's company, claim; forged, open,
     directory::Companies all({"", "t", "", ring()});
     add_company(all, "org_a", "+12025550101", {"key a", "former a"}, "COMA");
     add_company(all, "org_b", "+12025550102", {});
-    const std::string to_a = R"({"id":1,"tracking_phone_number":"+12025550101"})", to_b = R"({"id":1,"tracking_phone_number":"+12025550102"})", to_nobody = R"({"id":1,"tracking_phone_number":"+12025550199"})";
+    const std::string to_a = R"({"id":1,"tracking_phone_number":"+12025550101"})",
+                      to_b = R"({"id":1,"tracking_phone_number":"+12025550102"})",
+                      to_nobody = R"({"id":1,"tracking_phone_number":"+12025550199"})";
     CHECK(judged(all, to_a, "key a").company.value() == "org_a");
     CHECK(judged(all, to_a, "former a").verdict == Verdict::authentic);  // a rotation
     CHECK(judged(all, to_a, "wrong").verdict == Verdict::forged);
     CHECK(judged(all, to_a, "wrong").refusal.why == "no key matched");
     CHECK(judged(all, to_a, "").refusal.why == "the header Signature is missing");
-    CHECK(judged(all, to_b, "").verdict == Verdict::open);                 // its owner has no key yet
-    CHECK(judged(all, to_b, "", true).company.value() == "org_b");                  // the deployment allows it
-    CHECK(judged(all, to_a, "", true).verdict == Verdict::forged);         // an owner with a key is always verified
+    CHECK(judged(all, to_b, "").verdict == Verdict::open);          // its owner has no key yet
+    CHECK(judged(all, to_b, "", true).company.value() == "org_b");  // the deployment allows it
+    CHECK(judged(all, to_a, "", true).verdict == Verdict::forged);  // an owner with a key is always verified
     CHECK(judged(all, to_nobody, "").verdict == Verdict::open);
     CHECK(judged(all, to_nobody, "anything").verdict == Verdict::open);
     // A pool number that nobody registered, but CallRail's company id is known and its key verifies.
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","company_resource_id":"COMA"})", "key a").company.value() == "org_a");
+    CHECK(
+        judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","company_resource_id":"COMA"})", "key a").company.value() ==
+        "org_a");
     // A claim in the body counts only with that company's own key.
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","tenant_id":"org_a"})", "key a").company.value() == "org_a");
-    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102","tenant_id":"org_a"})", "key b").verdict == Verdict::forged);
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550199","tenant_id":"org_a"})", "key a").company.value() ==
+          "org_a");
+    CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550102","tenant_id":"org_a"})", "key b").verdict ==
+          Verdict::forged);
     CHECK(judged(all, "no json", "key a").verdict == Verdict::open);
 }
 
@@ -96,10 +107,13 @@ TEST_CASE("a refusal names the companies whose keys did not prove it, and only t
     CHECK(refused.verdict == Verdict::forged);
     CHECK(refused.refused_for == std::vector<CompanyId>{CompanyId{"org_a"}, CompanyId{"org_b"}});
     CHECK(judged(all, both, "key b").refused_for.empty());
-    CHECK(judged(all, R"({"id":1,"answered":true,"tracking_phone_number":"+12025550103"})", "another key").refused_for.empty());  // it has set no key
+    CHECK(judged(all, R"({"id":1,"answered":true,"tracking_phone_number":"+12025550103"})", "another key")
+              .refused_for.empty());  // it has set no key
 }
 
-TEST_CASE("a number that changed hands: who had it when the call began proves a late webhook, and so does who has it now; nobody else") {
+TEST_CASE(
+    "a number that changed hands: who had it when the call began proves a late webhook, and so does who has it now; nobody "
+    "else") {
     directory::Companies all{{"", "t", "", ring()}};
     auto moved = system_clock().now() - std::chrono::hours(1);
     auto former = profile("org_a", "+12025550101", {"key a"}), owner = profile("org_b", "+12025550101", {"key b"});
@@ -108,7 +122,8 @@ TEST_CASE("a number that changed hands: who had it when the call began proves a 
     add(all, former);
     add(all, owner);
     auto body = [&](std::chrono::minutes after) {
-        return R"({"id":88000201,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","start_time":")" + to_rfc3339(moved + after) + "\"}";
+        return R"({"id":88000201,"answered":true,"duration":"61","tracking_phone_number":"+12025550101","start_time":")" +
+               to_rfc3339(moved + after) + "\"}";
     };
     auto late = body(std::chrono::minutes(-30)), fresh = body(std::chrono::minutes(30));
     CHECK(judged(all, late, "key a", false, "/api/v1/callrail/call.modified").company.value() == "org_a");
@@ -120,7 +135,9 @@ TEST_CASE("a number that changed hands: who had it when the call began proves a 
     CHECK(judged(all, R"({"id":1,"tracking_phone_number":"+12025550101"})", "key a").verdict == Verdict::forged);
 }
 
-TEST_CASE("what a company signs about a number that finally is another's counts against the signer; about any other it is the signer's") {
+TEST_CASE(
+    "what a company signs about a number that finally is another's counts against the signer; about any other it is the "
+    "signer's") {
     using namespace otto::directory::v1;
     const std::string body = R"({"id":1,"tracking_phone_number":"+12025550101","tenant_id":"org_b"})";
     for (auto standing : {STANDING_UNPROVEN, STANDING_PROVEN, STANDING_FINAL}) {
@@ -169,7 +186,6 @@ TEST_CASE("a signature that is missing or malformed says nothing of a company's 
     CHECK(judged(all, body, "wrong").refused_for.size() == 1);
 }
 
-
 TEST_CASE("a text is judged as a call is, by who has the number for texts") {
     directory::Companies all{{"", "t", "", ring()}};
     add_company(all, "org_a", "+12025550101", {"key a"});
@@ -177,10 +193,14 @@ TEST_CASE("a text is judged as a call is, by who has the number for texts") {
     b.mutable_numbers(0)->clear_purposes();
     b.mutable_numbers(0)->add_purposes("voice");
     add(all, b);
-    const std::string received = R"({"id":5,"source_number":"(202) 555-0177","destination_number":"+12025550101","content":"How much is a roof?"})", path = "/sms/callrail-webhook";
+    const std::string
+        received =
+            R"({"id":5,"source_number":"(202) 555-0177","destination_number":"+12025550101","content":"How much is a roof?"})",
+        path = "/sms/callrail-webhook";
     CHECK(judged(all, received, "key a", false, path).company.value() == "org_a");
     CHECK(judged(all, received, "wrong", false, path).verdict == Verdict::forged);
-    CHECK(judged(all, R"({"id":5,"source_number":"(202) 555-0177","destination_number":"+12025550102"})", "key b", false, path).verdict == Verdict::open);
+    CHECK(judged(all, R"({"id":5,"source_number":"(202) 555-0177","destination_number":"+12025550102"})", "key b", false, path)
+              .verdict == Verdict::open);
 }
 
 TEST_CASE("what waits on a full account says so") {
@@ -201,7 +221,8 @@ namespace {
 // Values of providers.md §6.4.
 const Secret kSecret{"test_webhook_secret_key_12345"};
 const Instant kThen = from_micros(1'765'189'800'000'000);
-const std::string kReport = R"({"shunya_job_id": "job_123", "status": "completed"})", kSignature = "6e55ea189a0b782a555b2b50a5904cf1a196d3cce31e767807ce4623e3dacf46", kStamp = "1765189800000";
+const std::string kReport = R"({"shunya_job_id": "job_123", "status": "completed"})",
+                  kSignature = "6e55ea189a0b782a555b2b50a5904cf1a196d3cce31e767807ce4623e3dacf46", kStamp = "1765189800000";
 const providers::shunya::Webhook kShunya(providers::shunya::Scheme::timestamp_dot_body);
 
 ingress::KeyedByDeployment by_deployment(std::vector<Secret> secrets, bool allow_unsigned = false) {
@@ -234,9 +255,12 @@ TEST_CASE("the verdict is the deployment's, and names no company") {
     CHECK(wrong.verdict == Verdict::forged);
     CHECK(wrong.refusal.why == "no secret matched");
     CHECK(wrong.refusal.cure == "Sign with the deployment's Shunya webhook secret.");
-    CHECK(wrong.refusal.operators_cure == "compare OTTO_SHUNYA_WEBHOOK_SECRET with what Shunya signs with, and OTTO_SHUNYA_SIGNATURE with the message that it signs");
+    CHECK(wrong.refusal.operators_cure ==
+          "compare OTTO_SHUNYA_WEBHOOK_SECRET with what Shunya signs with, and OTTO_SHUNYA_SIGNATURE with the message that it "
+          "signs");
     CHECK(wrong.refused_for.empty());
-    for (const auto& one : {wrong, verdict(by_deployment({}))}) CHECK((one.refusal.why + one.refusal.cure).find("OTTO_") == std::string::npos);
+    for (const auto& one : {wrong, verdict(by_deployment({}))})
+        CHECK((one.refusal.why + one.refusal.cure).find("OTTO_") == std::string::npos);
     CHECK(verdict(by_deployment({kSecret}, true)).verdict == Verdict::forged);  // who has set a secret is always verified
 }
 
@@ -254,7 +278,8 @@ TEST_CASE("what no body could prove is known by the head") {
     CHECK(why(keyed, {}) == "the header X-Shunya-Signature is missing");
     CHECK(why(by_deployment({kSecret}, true), {}) == "the header X-Shunya-Signature is missing");
     CHECK(why(keyed, {{signature, kSignature}}) == "the header X-Shunya-Timestamp is missing");
-    CHECK(why(keyed, {{signature, kSignature}, {signature, kSignature}, {stamp, kStamp}}) == "the header X-Shunya-Signature is there more than once");
+    CHECK(why(keyed, {{signature, kSignature}, {signature, kSignature}, {stamp, kStamp}}) ==
+          "the header X-Shunya-Signature is there more than once");
     CHECK(why(keyed, {{signature, "F"}, {stamp, kStamp}}) != "");
     CHECK(why(keyed, {{signature, kSignature}, {stamp, "1"}}) != "");
     CHECK(why(keyless, {{signature, kSignature}, {stamp, kStamp}}) == "this deployment has no secret for it");

@@ -51,7 +51,8 @@ public:
         auto digest = base64_decode(parts.header("X-Addressed-Signature"));
         if (!digest || digest->empty()) return Proof::none({"the header X-Addressed-Signature is missing, or is not base64"});
         Proof proof;
-        for (std::string origin : {"https://otto.example", "https://otto.example:443"}) proof.alternatives.push_back({{Digest::hmac_sha1, *digest, message(origin, parts)}});
+        for (std::string origin : {"https://otto.example", "https://otto.example:443"})
+            proof.alternatives.push_back({{Digest::hmac_sha1, *digest, message(origin, parts)}});
         return proof;
     }
     http::Response answer(const Taken& taken) const override {
@@ -80,7 +81,10 @@ public:
         Proof proof;
         for (const auto& one : split_list(parts.header("hook-signature"), ' ')) {
             auto digest = one.starts_with("v1,") ? base64_decode(one.substr(3)) : std::nullopt;
-            if (digest) proof.alternatives.push_back({{Digest::hmac_sha256, *digest, std::string(parts.header("hook-id")) + "." + std::string(parts.header("hook-time")) + ".", parts.body}});
+            if (digest)
+                proof.alternatives.push_back(
+                    {{Digest::hmac_sha256, *digest,
+                      std::string(parts.header("hook-id")) + "." + std::string(parts.header("hook-time")) + ".", parts.body}});
         }
         if (proof.alternatives.empty()) return Proof::none({"the header hook-signature has no signature of version v1"});
         return proof;
@@ -92,7 +96,8 @@ const Listed kListed{};
 
 KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
 
-void add_company(directory::Companies& all, const std::string& id, const std::string& number, const std::string& provider, const std::string& account, std::vector<std::string> keys) {
+void add_company(directory::Companies& all, const std::string& id, const std::string& number, const std::string& provider,
+                 const std::string& account, std::vector<std::string> keys) {
     otto::directory::v1::CompanyProfile m;
     m.set_company_id(id);
     m.set_version(1);
@@ -110,7 +115,8 @@ void add_company(directory::Companies& all, const std::string& id, const std::st
     all.apply(id, m.SerializeAsString());
 }
 
-http::Request post(const std::string& target, const std::string& body, std::vector<std::pair<std::string, std::string>> headers = {}) {
+http::Request post(const std::string& target, const std::string& body,
+                   std::vector<std::pair<std::string, std::string>> headers = {}) {
     http::Request r;
     r.method = http::Method::post;
     r.target = target;
@@ -134,11 +140,13 @@ ingress::Judgement judged(const providers::Webhook& webhook, const directory::Co
 TEST_CASE("one of several messages that may have been signed is enough, and each is put together for the proof") {
     directory::Companies all{{"", "t", "", ring()}};
     add_company(all, "org_a", "+12025550101", "addressed", "AC1", {"token a"});
-    add_company(all, "org_c", "+12025550101", "callrail", "", {"token c"});  // another provider's key of an owner proves nothing here
+    add_company(all, "org_c", "+12025550101", "callrail", "",
+                {"token c"});  // another provider's key of an owner proves nothing here
     const std::string body = "To=%2B12025550101&Account=AC1&Id=SM1&Body=Zo%C3%AB+%26+co", target = "/hooks/addressed?m=7";
     auto signed_as = [&](const std::string& origin, const std::string& key) {
         auto request = post(target, body);
-        request.headers.add("X-Addressed-Signature", base64_encode(hmac_sha1(key, Addressed::message(origin, Parts::of(request)))));
+        request.headers.add("X-Addressed-Signature",
+                            base64_encode(hmac_sha1(key, Addressed::message(origin, Parts::of(request)))));
         return judged(kAddressed, all, request);
     };
     CHECK(signed_as("https://otto.example", "token a").company.value() == "org_a");
@@ -146,16 +154,19 @@ TEST_CASE("one of several messages that may have been signed is enough, and each
     CHECK(signed_as("http://otto.example", "token a").verdict == Verdict::forged);
     CHECK(signed_as("https://otto.example", "token b").verdict == Verdict::forged);
     CHECK(signed_as("https://otto.example", "token c").refused_for == std::vector<CompanyId>{CompanyId{"org_a"}});
-    CHECK(judged(kAddressed, all, post(target, body)).refusal.why == "the header X-Addressed-Signature is missing, or is not base64");
+    CHECK(judged(kAddressed, all, post(target, body)).refusal.why ==
+          "the header X-Addressed-Signature is missing, or is not base64");
     // Nobody's number, but the account is known.
     auto elsewhere = post(target, "To=%2B12025550199&Account=AC1");
-    elsewhere.headers.add("X-Addressed-Signature", base64_encode(hmac_sha1("token a", Addressed::message("https://otto.example", Parts::of(elsewhere)))));
+    elsewhere.headers.add("X-Addressed-Signature",
+                          base64_encode(hmac_sha1("token a", Addressed::message("https://otto.example", Parts::of(elsewhere)))));
     CHECK(judged(kAddressed, all, elsewhere).company.value() == "org_a");
 }
 
 TEST_CASE("what was kept of a webhook is proven as it came") {
     auto request = post("/hooks/addressed/?m=7", "To=%2B12025550101&Id=SM1");
-    request.headers.add("X-Addressed-Signature", base64_encode(hmac_sha1("token a", Addressed::message("https://otto.example", Parts::of(request)))));
+    request.headers.add("X-Addressed-Signature",
+                        base64_encode(hmac_sha1("token a", Addressed::message("https://otto.example", Parts::of(request)))));
     pb::Receipt receipt;
     ingress::fill_receipt(receipt, kAddressed, request, {}, request.received_at);
     auto parts = Parts::of(receipt);
@@ -169,7 +180,11 @@ TEST_CASE("any of several signatures is enough, and a list of them costs one dig
     add_company(all, "org_a", "+12025550101", "listed", "", {"the new one", "the old one"});
     const std::string body = "To=%2B12025550101&Id=1";
     auto mac = [&](const std::string& key) { return "v1," + base64_encode(hmac_sha256(key, "msg_1.1700000000." + body)); };
-    auto with = [&](const std::string& signatures) { return judged(kListed, all, post("/hooks/listed", body, {{"hook-id", "msg_1"}, {"hook-time", "1700000000"}, {"hook-signature", signatures}})); };
+    auto with = [&](const std::string& signatures) {
+        return judged(
+            kListed, all,
+            post("/hooks/listed", body, {{"hook-id", "msg_1"}, {"hook-time", "1700000000"}, {"hook-signature", signatures}}));
+    };
     CHECK(with(mac("the old one")).company.value() == "org_a");
     CHECK(with("v1a,AAAA " + mac("another") + " " + mac("the new one")).company.value() == "org_a");
     CHECK(with(mac("another")).verdict == Verdict::forged);

@@ -40,16 +40,19 @@ events::Wire wire(const std::string& topic, int n, std::size_t size = 10) {
 /// A publisher with the thread that serves it, as the HTTP server does.
 class Post {
 public:
-    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30, Millis patience = Millis{1'500}) : publisher_([&] {
-        PublisherOptions o;
-        o.brokers = brokers;
-        o.client_id = "test";
-        o.spool_dir = folder;
-        o.spool_bytes = bytes;
-        if (!topic.empty()) o.topics = {topic};
-        o.patience = topic.empty() ? Millis{600} : patience;  // a broker that has just started answers its first producer late
-        return o;
-    }()) {
+    Post(const std::string& brokers, const std::string& folder, const std::string& topic = "", std::size_t bytes = 1u << 30,
+         Millis patience = Millis{1'500})
+        : publisher_([&] {
+              PublisherOptions o;
+              o.brokers = brokers;
+              o.client_id = "test";
+              o.spool_dir = folder;
+              o.spool_bytes = bytes;
+              if (!topic.empty()) o.topics = {topic};
+              o.patience =
+                  topic.empty() ? Millis{600} : patience;  // a broker that has just started answers its first producer late
+              return o;
+          }()) {
         publisher_.start();
         thread_ = std::thread([this] {
             while (!stop_) {
@@ -149,7 +152,8 @@ TEST_CASE("with Kafka there, an event is safe once Kafka has it", "[integration]
     CHECK(firsts(kafka.brokers(), topic, 200) == counting(200));
 }
 
-TEST_CASE("Kafka away: answered from the spool within a second, drained in order once it is back, and direct again", "[integration]") {
+TEST_CASE("Kafka away: answered from the spool within a second, drained in order once it is back, and direct again",
+          "[integration]") {
     auto& kafka = testkit::TestKafka::shared();
     if (!kafka.can_stop()) return;
     auto topic = kafka.fresh_topic();
@@ -249,7 +253,8 @@ TEST_CASE("a stop leaves nothing in the spool though Kafka has been too slow for
     {
         Publisher publisher(o);
         publisher.start();
-        for (int i = 0; i < 10; ++i) publisher.send(wire("slow", i), [&](Publisher::Safe s) { safe += s != Publisher::Safe::refused; });
+        for (int i = 0; i < 10; ++i)
+            publisher.send(wire("slow", i), [&](Publisher::Safe s) { safe += s != Publisher::Safe::refused; });
         publisher.stop(Millis{25'000});
         CHECK(publisher.spooled() == 0);
     }

@@ -37,6 +37,6 @@ TEST_CASE("what waits on a company's account is limited by events and by bytes, 
     CHECK(take(a, 10, now + std::chrono::hours(9)));  // a third is forgotten in a third of the time
     CHECK_FALSE(take(a, 10, now + std::chrono::hours(9)));
     CHECK_FALSE(take(a, 10, now - std::chrono::hours(100)));  // a clock that steps back forgets nothing
-    quota.add(b, 5'000);  // what was taken all the same
+    quota.add(b, 5'000);                                      // what was taken all the same
     CHECK_FALSE(take(b, 1, now + std::chrono::hours(24)));
 }

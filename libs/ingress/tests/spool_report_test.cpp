@@ -22,7 +22,9 @@ struct Folder {
     ~Folder() { std::filesystem::remove_all(path); }
 };
 
-events::Wire wire(const std::string& topic, const std::string& time) { return {topic, "key", "value", {{"ce_id", "1"}, {"ce_time", time}}}; }
+events::Wire wire(const std::string& topic, const std::string& time) {
+    return {topic, "key", "value", {{"ce_id", "1"}, {"ce_time", time}}};
+}
 
 void append(Spool& spool, const std::vector<events::Wire>& wires) {
     std::vector<const events::Wire*> pointers;

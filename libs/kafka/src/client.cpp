@@ -51,9 +51,10 @@ private:
     std::shared_ptr<State> state_ = std::make_shared<State>();  // of the threads too
 };
 
-/// On the client's thread of a broker, which makes room for what it fetches, while others free that: after a load its heap is all that it ever fetched at a time, up to 5 MB each.
-/// An answer of this size brings no records.
-rd_kafka_resp_err_t on_response(rd_kafka_t*, int, const char*, std::int32_t, std::int16_t, std::int16_t, std::int32_t, std::size_t size, std::int64_t, rd_kafka_resp_err_t, void*) {
+/// On the client's thread of a broker, which makes room for what it fetches, while others free that: after a load its heap is all
+/// that it ever fetched at a time, up to 5 MB each. An answer of this size brings no records.
+rd_kafka_resp_err_t on_response(rd_kafka_t*, int, const char*, std::int32_t, std::int16_t, std::int16_t, std::int32_t,
+                                std::size_t size, std::int64_t, rd_kafka_resp_err_t, void*) {
     constexpr std::size_t kEmpty = 4096;
     static thread_local SpareMemory spare;
     size > kEmpty ? spare.works() : spare.rests();
@@ -66,8 +67,10 @@ rd_kafka_resp_err_t on_new(rd_kafka_t* client, const rd_kafka_conf_t*, void*, ch
 }  // namespace
 
 void log_line(const rd_kafka_t* client, int level, const char* facility, const char* text) {
-    tel::log(level <= 3 ? tel::Level::error : level <= 5 ? tel::Level::warn : tel::Level::debug, "Kafka client",
-             {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
+    tel::log(level <= 3   ? tel::Level::error
+             : level <= 5 ? tel::Level::warn
+                          : tel::Level::debug,
+             "Kafka client", {{"client", client ? rd_kafka_name(client) : ""}, {"facility", facility}, {"text", text}});
 }
 
 void end_client(rd_kafka_t* client) {

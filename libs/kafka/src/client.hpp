@@ -15,7 +15,9 @@ namespace otto::kafka {
 template <auto Free>
 struct Freed {
     template <class T>
-    void operator()(T* p) const { Free(p); }
+    void operator()(T* p) const {
+        Free(p);
+    }
 };
 using ConfPtr = std::unique_ptr<rd_kafka_conf_t, Freed<rd_kafka_conf_destroy>>;
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t, Freed<rd_kafka_topic_partition_list_destroy>>;
@@ -26,7 +28,8 @@ ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std:
 void set(rd_kafka_conf_t*, const char* name, const std::string& value);
 /// Hands the configuration over; throws Failure with librdkafka's reason.
 rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
-/// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back, rd_kafka_destroy() may take as long as the step.
+/// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back,
+/// rd_kafka_destroy() may take as long as the step.
 void end_client(rd_kafka_t*);
 Record to_record(rd_kafka_message_t&);
 /// What largest_record() says of a topic of Otto's.
@@ -34,12 +37,12 @@ std::optional<std::size_t> declared_limit(std::string_view topic);
 /// librdkafka's own log lines, as ours. What it says below warning is of no use to an operator.
 void log_line(const rd_kafka_t*, int level, const char* facility, const char* text);
 
-/// Waits for what comes on a client's queue, by the steady clock. librdkafka's own waits go by the wall clock: when that steps back, one that is under way lasts
-/// as long as the step.
+/// Waits for what comes on a client's queue, by the steady clock. librdkafka's own waits go by the wall clock: when that steps
+/// back, one that is under way lasts as long as the step.
 class Doorbell {
 public:
-    Doorbell();                    ///< an eventfd of its own
-    explicit Doorbell(int fd);     ///< the caller's, which others may ring, or hear
+    Doorbell();                 ///< an eventfd of its own
+    explicit Doorbell(int fd);  ///< the caller's, which others may ring, or hear
     ~Doorbell();
     Doorbell(const Doorbell&) = delete;
     Doorbell& operator=(const Doorbell&) = delete;

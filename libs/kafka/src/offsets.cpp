@@ -33,7 +33,8 @@ ListPtr list_of(const std::vector<TopicPartition>& partitions, std::int64_t offs
 }
 
 /// librdkafka answers in an order of its own.
-Result<std::vector<std::optional<std::int64_t>>> offsets_in(const ListPtr& list, const std::vector<TopicPartition>& partitions, const std::string& what) {
+Result<std::vector<std::optional<std::int64_t>>> offsets_in(const ListPtr& list, const std::vector<TopicPartition>& partitions,
+                                                            const std::string& what) {
     std::vector<std::optional<std::int64_t>> out;
     for (const auto& p : partitions) {
         auto* found = rd_kafka_topic_partition_list_find(list.get(), p.topic.c_str(), p.partition);
@@ -50,9 +51,11 @@ Result<std::vector<Extent>> extents(const std::string& brokers, const std::vecto
     int wait = static_cast<int>(deadline.count());
     std::vector<Extent> out;
     for (const auto& topic : topics) {
-        std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(rd_kafka_topic_new(asking.client(), topic.c_str(), nullptr));
+        std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(
+            rd_kafka_topic_new(asking.client(), topic.c_str(), nullptr));
         const rd_kafka_metadata_t* metadata = nullptr;
-        if (auto error = rd_kafka_metadata(asking.client(), 0, handle.get(), &metadata, wait)) return unanswered("the partitions of " + topic + " cannot be had", error);
+        if (auto error = rd_kafka_metadata(asking.client(), 0, handle.get(), &metadata, wait))
+            return unanswered("the partitions of " + topic + " cannot be had", error);
         int partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
         rd_kafka_metadata_destroy(metadata);
         if (partitions == 0) return Error("Kafka has no topic " + topic, "run: ottoctl topics apply");
@@ -66,21 +69,26 @@ Result<std::vector<Extent>> extents(const std::string& brokers, const std::vecto
     return out;
 }
 
-Result<std::vector<std::optional<std::int64_t>>> committed(const std::string& brokers, const std::string& group, const std::vector<TopicPartition>& partitions, Millis deadline) {
+Result<std::vector<std::optional<std::int64_t>>> committed(const std::string& brokers, const std::string& group,
+                                                           const std::vector<TopicPartition>& partitions, Millis deadline) {
     if (partitions.empty()) return std::vector<std::optional<std::int64_t>>{};
     Asking asking(brokers, group);
     auto list = list_of(partitions, RD_KAFKA_OFFSET_INVALID);
     const std::string what = "the offsets of the group " + group + " cannot be had";
-    if (auto error = rd_kafka_committed(asking.client(), list.get(), static_cast<int>(deadline.count()))) return unanswered(what, error);
+    if (auto error = rd_kafka_committed(asking.client(), list.get(), static_cast<int>(deadline.count())))
+        return unanswered(what, error);
     return offsets_in(list, partitions, what);
 }
 
-Result<std::vector<std::optional<std::int64_t>>> offsets_from(const std::string& brokers, const std::vector<TopicPartition>& partitions, Instant from, Millis deadline) {
+Result<std::vector<std::optional<std::int64_t>>> offsets_from(const std::string& brokers,
+                                                              const std::vector<TopicPartition>& partitions, Instant from,
+                                                              Millis deadline) {
     if (partitions.empty()) return std::vector<std::optional<std::int64_t>>{};
     Asking asking(brokers, "ottoctl");
     auto list = list_of(partitions, to_micros(from) / 1'000);
     const std::string what = "the offsets of " + to_rfc3339(from) + " cannot be had";
-    if (auto error = rd_kafka_offsets_for_times(asking.client(), list.get(), static_cast<int>(deadline.count()))) return unanswered(what, error);
+    if (auto error = rd_kafka_offsets_for_times(asking.client(), list.get(), static_cast<int>(deadline.count())))
+        return unanswered(what, error);
     return offsets_in(list, partitions, what);
 }
 

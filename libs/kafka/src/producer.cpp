@@ -16,8 +16,10 @@ bool refuses(rd_kafka_resp_err_t error) {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
         case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-        case RD_KAFKA_RESP_ERR_INVALID_RECORD: return true;
-        default: return false;
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -120,19 +122,21 @@ bool Producer::produce(const Outgoing& record, Report report) {
     if (impl_->dead) return false;
     if (auto bytes = weight(record), most = declared_limit(record.topic).value_or(impl_->most); bytes > most) {
         impl_->in_flight.fetch_add(1);
-        impl_->refuse(std::move(report), record.topic + " takes records of " + std::to_string(most) + " bytes, and this one has " + std::to_string(bytes) + " (MSG_SIZE_TOO_LARGE)");
+        impl_->refuse(std::move(report), record.topic + " takes records of " + std::to_string(most) +
+                                             " bytes, and this one has " + std::to_string(bytes) + " (MSG_SIZE_TOO_LARGE)");
         return true;
     }
     auto opaque = std::make_unique<Report>(std::move(report));
     rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
     for (const auto& [name, value] : record.headers)
-        rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(), static_cast<ssize_t>(value.size()));
+        rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                            static_cast<ssize_t>(value.size()));
     impl_->in_flight.fetch_add(1);
     void* value = record.tombstone ? nullptr : const_cast<char*>(record.value.data());  // it is only read
-    auto error = rd_kafka_producev(
-        impl_->client, RD_KAFKA_V_TOPIC(record.topic.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
-        RD_KAFKA_V_VALUE(value, record.tombstone ? 0 : record.value.size()), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
+    auto error = rd_kafka_producev(impl_->client, RD_KAFKA_V_TOPIC(record.topic.c_str()),
+                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+                                   RD_KAFKA_V_VALUE(value, record.tombstone ? 0 : record.value.size()),
+                                   RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque.get()), RD_KAFKA_V_END);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_headers_destroy(headers);
         if (refuses(error)) {
@@ -140,14 +144,17 @@ bool Producer::produce(const Outgoing& record, Report report) {
             return true;
         }
         impl_->in_flight.fetch_sub(1);
-        tel::warn("Kafka producer takes no record", {{"topic", record.topic}, {"bytes", record.value.size()}, {"why", rd_kafka_err2str(error)}});
+        tel::warn("Kafka producer takes no record",
+                  {{"topic", record.topic}, {"bytes", record.value.size()}, {"why", rd_kafka_err2str(error)}});
         return false;
     }
     opaque.release();  // on_report takes it
     return true;
 }
 
-bool Producer::produce(Record r, Report report) { return produce(Outgoing{r.topic, r.key, r.value, r.headers, r.tombstone}, std::move(report)); }
+bool Producer::produce(Record r, Report report) {
+    return produce(Outgoing{r.topic, r.key, r.value, r.headers, r.tombstone}, std::move(report));
+}
 
 int Producer::event_fd() const { return impl_->bell->fd(); }
 
@@ -177,12 +184,15 @@ void Producer::purge() {
 
 Result<void> Producer::warm_up(const std::vector<std::string>& topics, Millis deadline) {
     for (const auto& topic : topics) {
-        std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(rd_kafka_topic_new(impl_->client, topic.c_str(), nullptr));
+        std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(
+            rd_kafka_topic_new(impl_->client, topic.c_str(), nullptr));
         const rd_kafka_metadata_t* metadata = nullptr;
         auto error = rd_kafka_metadata(impl_->client, 0, handle.get(), &metadata, static_cast<int>(deadline.count()));
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error), "is it running, and does OTTO_KAFKA_BROKERS name it?");
-        bool there = metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topics[0].partition_cnt > 0;
+            return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error),
+                         "is it running, and does OTTO_KAFKA_BROKERS name it?");
+        bool there = metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                     metadata->topics[0].partition_cnt > 0;
         rd_kafka_metadata_destroy(metadata);
         if (!there) return Error("Kafka has no topic " + topic, "run: ottoctl topics apply");
     }

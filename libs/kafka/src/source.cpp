@@ -13,7 +13,8 @@ namespace otto::kafka {
 namespace {
 
 const tel::Counters kResets{"otto_kafka_offset_resets_total", "Times that Kafka no longer had a consumer's position.", {"group"}};
-const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away before their consumer had read them.", {"group"}};
+const tel::Counters kLost{
+    "otto_kafka_records_lost_total", "Records that retention took away before their consumer had read them.", {"group"}};
 
 ListPtr list_of(const std::vector<TopicPartition>& partitions) {
     ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -49,9 +50,9 @@ MessagePtr next_message(rd_kafka_t* client, const Doorbell& bell, Millis wait) {
 
 }  // namespace
 
-/// Where each partition is read next, and what lies between that and what comes. auto.offset.reset=earliest goes on at the oldest record there is and says nothing but a
-/// line in the client's log; so what comes is compared with what was to come, and a gap with where the partition begins. Gaps above that are none of retention's doing
-/// (a transaction's mark, a key's older record).
+/// Where each partition is read next, and what lies between that and what comes. auto.offset.reset=earliest goes on at the oldest
+/// record there is and says nothing but a line in the client's log; so what comes is compared with what was to come, and a gap
+/// with where the partition begins. Gaps above that are none of retention's doing (a transaction's mark, a key's older record).
 class Positions {
 public:
     explicit Positions(const std::string& group) : group_(group) {}
@@ -74,7 +75,8 @@ public:
     const std::map<TopicPartition, std::int64_t>& next() const { return next_; }
     void came(const rd_kafka_message_t& m) {
         const char* topic = rd_kafka_topic_name(m.rkt);
-        if (!last_ || last_->first.partition != m.partition || last_->first.topic != topic) last_ = &*next_.try_emplace({topic, m.partition}, m.offset).first;
+        if (!last_ || last_->first.partition != m.partition || last_->first.topic != topic)
+            last_ = &*next_.try_emplace({topic, m.partition}, m.offset).first;
         auto& next = last_->second;
         if (m.offset > next) gaps_.try_emplace(last_->first, next, m.offset);
         if (m.offset < next) begins_anew(last_->first, next, m.offset);
@@ -93,7 +95,8 @@ public:
             const auto& [p, range] = *gap;
             const auto [from, to] = range;
             std::int64_t low = 0, high = 0;
-            if (rd_kafka_query_watermark_offsets(client, p.topic.c_str(), p.partition, &low, &high, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (rd_kafka_query_watermark_offsets(client, p.topic.c_str(), p.partition, &low, &high, 1'000) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR) {
                 not_before_ = now + std::chrono::seconds(1);
                 return;
             }
@@ -114,18 +117,26 @@ private:
     void lost(const TopicPartition& p, std::int64_t from, std::int64_t records) {
         resets_.inc();
         lost_.inc(static_cast<double>(records));
-        tel::error("records were lost to retention before they were read", {{"group", group_}, {"topic", p.topic}, {"partition", p.partition}, {"from", from}, {"lost", records},
-                                                                            {"cure", "raise the topic's retention.ms above the longest standstill; find out why the consumer stood (ottoctl lag)"}});
+        tel::error(
+            "records were lost to retention before they were read",
+            {{"group", group_},
+             {"topic", p.topic},
+             {"partition", p.partition},
+             {"from", from},
+             {"lost", records},
+             {"cure",
+              "raise the topic's retention.ms above the longest standstill; find out why the consumer stood (ottoctl lag)"}});
     }
     void begins_anew(const TopicPartition& p, std::int64_t position, std::int64_t at) {
         resets_.inc();
-        tel::error("a partition ends before the position of its consumer: its topic was made anew, or its newest records are lost",
-                   {{"group", group_}, {"topic", p.topic}, {"partition", p.partition}, {"position", position}, {"goes_on_at", at}});
+        tel::error(
+            "a partition ends before the position of its consumer: its topic was made anew, or its newest records are lost",
+            {{"group", group_}, {"topic", p.topic}, {"partition", p.partition}, {"position", position}, {"goes_on_at", at}});
     }
 
     std::string group_;
     std::map<TopicPartition, std::int64_t> next_;
-    std::pair<const TopicPartition, std::int64_t>* last_ = nullptr;             // records come in runs of a partition
+    std::pair<const TopicPartition, std::int64_t>* last_ = nullptr;         // records come in runs of a partition
     std::map<TopicPartition, std::pair<std::int64_t, std::int64_t>> gaps_;  // from, to: not explained yet
     std::chrono::steady_clock::time_point not_before_{};
     tel::Counter resets_ = kResets({group_});
@@ -155,15 +166,19 @@ struct Source::Impl {
         ListPtr of_group(rd_kafka_topic_partition_list_new(list->cnt));
         for (int i = 0; i < list->cnt; ++i) {
             auto start = starts[static_cast<std::size_t>(i)];
-            if (start) list->elems[i].offset = *start;
-            else rd_kafka_topic_partition_list_add(of_group.get(), list->elems[i].topic, list->elems[i].partition);
+            if (start)
+                list->elems[i].offset = *start;
+            else
+                rd_kafka_topic_partition_list_add(of_group.get(), list->elems[i].topic, list->elems[i].partition);
         }
         // Asked for here, as the client would do next, because only so it is known whether Kafka still has what comes there.
         if (of_group->cnt > 0 && rd_kafka_committed(client, of_group.get(), 2'000) == RD_KAFKA_RESP_ERR_NO_ERROR)
             for (int i = 0; i < of_group->cnt; ++i)
-                if (const auto& there = of_group->elems[i]; there.offset >= 0 && !there.err) rd_kafka_topic_partition_list_set_offset(list, there.topic, there.partition, there.offset);
+                if (const auto& there = of_group->elems[i]; there.offset >= 0 && !there.err)
+                    rd_kafka_topic_partition_list_set_offset(list, there.topic, there.partition, there.offset);
         for (int i = 0; i < list->cnt; ++i)
-            if (list->elems[i].offset >= 0) positions.set({list->elems[i].topic, list->elems[i].partition}, list->elems[i].offset);
+            if (list->elems[i].offset >= 0)
+                positions.set({list->elems[i].topic, list->elems[i].partition}, list->elems[i].offset);
         rd_kafka_assign(client, list);
         if (!paused.empty()) rd_kafka_resume_partitions(client, list_of({paused.begin(), paused.end()}).get());
         paused.clear();
@@ -201,7 +216,8 @@ void Source::Impl::open() {
     set(conf.get(), "max.poll.interval.ms", "86400000");
     set(conf.get(), "partition.assignment.strategy", "range");
     set(conf.get(), "queued.max.messages.kbytes", std::to_string(options.queued_max_kbytes));
-    // Of each partition at most so much in one answer, before it is unpacked (five times as much, and more): a consumer far behind has one answer on hand beyond its queue.
+    // Of each partition at most so much in one answer, before it is unpacked (five times as much, and more): a consumer far
+    // behind has one answer on hand beyond its queue.
     set(conf.get(), "fetch.message.max.bytes", std::to_string(options.fetch_bytes));
     set(conf.get(), "fetch.wait.max.ms", std::to_string(options.linger > Millis{0} ? options.linger.count() : 100));
     set(conf.get(), "fetch.min.bytes", options.linger > Millis{0} ? "65536" : "1");
@@ -250,7 +266,8 @@ std::vector<Record> Source::poll(std::size_t max, std::size_t max_bytes, Millis 
             out.push_back(to_record(*m));
             bytes += m->len;
         } else if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-            tel::warn("Kafka lacks a topic: run ottoctl topics apply", {{"group", impl_->options.group}, {"detail", rd_kafka_message_errstr(m.get())}});
+            tel::warn("Kafka lacks a topic: run ottoctl topics apply",
+                      {{"group", impl_->options.group}, {"detail", rd_kafka_message_errstr(m.get())}});
         }
     }
     if (impl_->position_gone.exchange(false)) impl_->positions.doubt();
@@ -266,7 +283,8 @@ Result<void> Source::commit(const TopicPartition& p, std::int64_t next) {
 
 void Source::commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions) {
     ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
-    for (const auto& [p, next] : positions) rd_kafka_topic_partition_list_add(list.get(), p.topic.c_str(), p.partition)->offset = next;
+    for (const auto& [p, next] : positions)
+        rd_kafka_topic_partition_list_add(list.get(), p.topic.c_str(), p.partition)->offset = next;
     rd_kafka_commit(impl_->client, list.get(), 1);
 }
 
@@ -300,7 +318,8 @@ void Source::hold(bool stand) {
     auto next = impl_->positions.next();
     for (const auto& p : impl_->assignment) {
         resume(p);
-        if (auto known = next.find(p); known != next.end()) (void)seek(p, known->second);  // what was fetched and not polled is fetched again
+        if (auto known = next.find(p); known != next.end())
+            (void)seek(p, known->second);  // what was fetched and not polled is fetched again
     }
 }
 
@@ -319,7 +338,9 @@ const std::vector<TopicPartition>& Source::assignment() const { return impl_->as
 
 std::int64_t Source::end_of(const TopicPartition& tp) const {
     std::int64_t low = -1, high = -1;
-    if (!impl_->client || rd_kafka_get_watermark_offsets(impl_->client, tp.topic.c_str(), tp.partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) return -1;
+    if (!impl_->client ||
+        rd_kafka_get_watermark_offsets(impl_->client, tp.topic.c_str(), tp.partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return -1;
     return high;
 }
 
@@ -335,7 +356,8 @@ struct Reader::Impl {
     bool assign() {
         ListPtr list(rd_kafka_topic_partition_list_new(12));
         for (const auto& topic : topics) {
-            std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+            std::unique_ptr<rd_kafka_topic_t, Freed<rd_kafka_topic_destroy>> handle(
+                rd_kafka_topic_new(client, topic.c_str(), nullptr));
             const rd_kafka_metadata_t* metadata = nullptr;
             if (rd_kafka_metadata(client, 0, handle.get(), &metadata, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
             int partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
@@ -344,7 +366,8 @@ struct Reader::Impl {
             for (int i = 0; i < partitions; ++i) {
                 TopicPartition p{topic, i};
                 std::int64_t low = 0, high = 0;
-                if (rd_kafka_query_watermark_offsets(client, topic.c_str(), i, &low, &high, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+                if (rd_kafka_query_watermark_offsets(client, topic.c_str(), i, &low, &high, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+                    return false;
                 auto start = from.contains(p) && from[p] >= low && from[p] <= high ? from[p] : low;
                 rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), i)->offset = start;
                 next[p] = start;
@@ -406,6 +429,8 @@ void Reader::start_at(const std::vector<std::pair<TopicPartition, std::int64_t>>
     for (const auto& [p, offset] : positions) impl_->from[p] = offset;
 }
 
-std::vector<std::pair<TopicPartition, std::int64_t>> Reader::positions() const { return {impl_->next.begin(), impl_->next.end()}; }
+std::vector<std::pair<TopicPartition, std::int64_t>> Reader::positions() const {
+    return {impl_->next.begin(), impl_->next.end()};
+}
 
 }  // namespace otto::kafka

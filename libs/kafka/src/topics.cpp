@@ -26,7 +26,9 @@ TopicSpec topic(std::string name, std::size_t most, std::vector<std::pair<std::s
     return {std::move(name), 12, std::move(settings)};
 }
 
-TopicSpec kept(std::string name, std::size_t most, int for_days) { return topic(std::move(name), most, {{"cleanup.policy", "delete"}, {"retention.ms", days(for_days)}}); }
+TopicSpec kept(std::string name, std::size_t most, int for_days) {
+    return topic(std::move(name), most, {{"cleanup.policy", "delete"}, {"retention.ms", days(for_days)}});
+}
 
 using QueuePtr = std::unique_ptr<rd_kafka_queue_t, Freed<rd_kafka_queue_destroy>>;
 using EventPtr = std::unique_ptr<rd_kafka_event_t, Freed<rd_kafka_event_destroy>>;
@@ -36,7 +38,9 @@ using OptionsPtr = std::unique_ptr<rd_kafka_AdminOptions_t, Freed<rd_kafka_Admin
 class Admin {
 public:
     Admin(const std::string& brokers, Millis deadline)
-        : client_(make_client(RD_KAFKA_PRODUCER, make_conf(brokers, "ottoctl", 1u << 20))), queue_(rd_kafka_queue_new(client_)), deadline_(deadline) {}
+        : client_(make_client(RD_KAFKA_PRODUCER, make_conf(brokers, "ottoctl", 1u << 20))),
+          queue_(rd_kafka_queue_new(client_)),
+          deadline_(deadline) {}
     ~Admin() {
         queue_.reset();
         rd_kafka_destroy(client_);
@@ -53,7 +57,8 @@ public:
         EventPtr event(rd_kafka_queue_poll(queue_.get(), static_cast<int>(deadline_.count()) + 1'000));
         if (!event) return Error("Kafka does not answer", "is it running, and does OTTO_KAFKA_BROKERS name it?");
         if (rd_kafka_event_error(event.get()))
-            return Error(std::string("Kafka refuses: ") + rd_kafka_event_error_string(event.get()), "is it running, and does OTTO_KAFKA_BROKERS name it?");
+            return Error(std::string("Kafka refuses: ") + rd_kafka_event_error_string(event.get()),
+                         "is it running, and does OTTO_KAFKA_BROKERS name it?");
         return std::shared_ptr<rd_kafka_event_t>(event.release(), rd_kafka_event_destroy);
     }
     Millis deadline() const { return deadline_; }
@@ -68,7 +73,8 @@ private:
 Result<std::map<std::string, int>> existing(const Admin& admin) {
     const rd_kafka_metadata_t* metadata = nullptr;
     if (auto error = rd_kafka_metadata(admin.client(), 1, nullptr, &metadata, static_cast<int>(admin.deadline().count())))
-        return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error), "is it running, and does OTTO_KAFKA_BROKERS name it?");
+        return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error),
+                     "is it running, and does OTTO_KAFKA_BROKERS name it?");
     std::map<std::string, int> out;
     for (int i = 0; i < metadata->topic_cnt; ++i)
         if (!metadata->topics[i].err) out[metadata->topics[i].topic] = metadata->topics[i].partition_cnt;
@@ -95,7 +101,8 @@ Result<std::map<std::string, Setting>> settings_of(const Admin& admin, const std
     auto* list = rd_kafka_ConfigResource_configs(resources[0], &entries);
     for (std::size_t i = 0; i < entries; ++i) {
         const char* value = rd_kafka_ConfigEntry_value(list[i]);
-        out[rd_kafka_ConfigEntry_name(list[i])] = {value ? value : "", rd_kafka_ConfigEntry_source(list[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG};
+        out[rd_kafka_ConfigEntry_name(list[i])] = {
+            value ? value : "", rd_kafka_ConfigEntry_source(list[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG};
     }
     return out;
 }
@@ -115,7 +122,9 @@ Result<void> create(const Admin& admin, const TopicSpec& spec, int replication) 
     for (std::size_t i = 0; i < count; ++i) {
         auto error = rd_kafka_topic_result_error(results[i]);
         if (error && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-            return Error("topic " + spec.name + " cannot be created: " + (rd_kafka_topic_result_error_string(results[i]) ? rd_kafka_topic_result_error_string(results[i]) : rd_kafka_err2str(error)));
+            return Error("topic " + spec.name + " cannot be created: " +
+                         (rd_kafka_topic_result_error_string(results[i]) ? rd_kafka_topic_result_error_string(results[i])
+                                                                         : rd_kafka_err2str(error)));
     }
     return {};
 }
@@ -136,11 +145,13 @@ Result<void> alter(const Admin& admin, const TopicSpec& spec, const std::map<std
     std::size_t count = 0;
     auto* resources = rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event->get()), &count);
     for (std::size_t i = 0; i < count; ++i)
-        if (auto error = rd_kafka_ConfigResource_error(resources[i])) return Error("settings of " + spec.name + " cannot be changed: " + rd_kafka_err2str(error));
+        if (auto error = rd_kafka_ConfigResource_error(resources[i]))
+            return Error("settings of " + spec.name + " cannot be changed: " + rd_kafka_err2str(error));
     return {};
 }
 
-Result<std::vector<TopicChange>> go(const std::string& brokers, std::vector<TopicSpec> specs, int replication, Millis deadline, bool apply) {
+Result<std::vector<TopicChange>> go(const std::string& brokers, std::vector<TopicSpec> specs, int replication, Millis deadline,
+                                    bool apply) {
     Admin admin(brokers, deadline);
     auto topics = existing(admin);
     if (!topics) return topics.error();
@@ -156,8 +167,8 @@ Result<std::vector<TopicChange>> go(const std::string& brokers, std::vector<Topi
         }
         if (found->second != spec.partitions)
             changes.push_back({spec.name,
-                               "partitions of " + spec.name + " " + std::to_string(found->second) + " → " + std::to_string(spec.partitions) +
-                                   ": never in place; make a new topic, drain this one, switch",
+                               "partitions of " + spec.name + " " + std::to_string(found->second) + " → " +
+                                   std::to_string(spec.partitions) + ": never in place; make a new topic, drain this one, switch",
                                true});
         auto now = settings_of(admin, spec.name);
         if (!now) return now.error();
@@ -176,15 +187,13 @@ Result<std::vector<TopicChange>> go(const std::string& brokers, std::vector<Topi
 }  // namespace
 
 const std::vector<TopicSpec>& otto_topics() {
-    // How large a record may be follows from what is in it. What providers post goes on whole (bodies of 32 MiB, and what was read of them); a company's profile holds all its
-    // numbers and its settings; of calls and changes only names and moments go around.
+    // How large a record may be follows from what is in it. What providers post goes on whole (bodies of 32 MiB, and what was
+    // read of them); a company's profile holds all its numbers and its settings; of calls and changes only names and moments go
+    // around.
     static const std::vector<TopicSpec> topics{
-        kept("otto.inbound", 36 * kMiB, 7),
-        kept("otto.routed", 36 * kMiB, 7),
-        kept("otto.calls", kMiB, 7),
-        kept("otto.analysis", 36 * kMiB, 7),
-        kept("otto.changes", kMiB, 3),
-        topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
+        kept("otto.inbound", 36 * kMiB, 7), kept("otto.routed", 36 * kMiB, 7),
+        kept("otto.calls", kMiB, 7),        kept("otto.analysis", 36 * kMiB, 7),
+        kept("otto.changes", kMiB, 3),      topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
     };
     return topics;
 }
@@ -201,23 +210,31 @@ std::optional<std::size_t> declared_limit(std::string_view topic) {
     return found == table.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::size_t largest_record(std::string_view topic) { return declared_limit(topic).value_or(kStockBroker - framing(kStockBroker)); }
+std::size_t largest_record(std::string_view topic) {
+    return declared_limit(topic).value_or(kStockBroker - framing(kStockBroker));
+}
 
-Result<std::vector<TopicChange>> plan_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication, Millis deadline) {
+Result<std::vector<TopicChange>> plan_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication,
+                                             Millis deadline) {
     return go(brokers, specs, replication, deadline, false);
 }
 
-Result<std::vector<TopicChange>> apply_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication, Millis deadline) {
+Result<std::vector<TopicChange>> apply_topics(const std::string& brokers, const std::vector<TopicSpec>& specs, int replication,
+                                              Millis deadline) {
     auto done = go(brokers, specs, replication, deadline, true);
     if (!done) return done;
     // The controller has taken it; the brokers answer for it a moment later.
     auto end = std::chrono::steady_clock::now() + deadline;
-    auto pending = [](const std::vector<TopicChange>& changes) { return std::any_of(changes.begin(), changes.end(), [](const auto& c) { return !c.refused; }); };
+    auto pending = [](const std::vector<TopicChange>& changes) {
+        return std::any_of(changes.begin(), changes.end(), [](const auto& c) { return !c.refused; });
+    };
     while (pending(*done)) {
         auto left = go(brokers, specs, replication, deadline, false);
         if (!left) return left.error();
         if (!pending(*left)) break;
-        if (std::chrono::steady_clock::now() > end) return Error("Kafka took the change and does not show it: " + left->front().what, "look at the brokers' logs; apply again");
+        if (std::chrono::steady_clock::now() > end)
+            return Error("Kafka took the change and does not show it: " + left->front().what,
+                         "look at the brokers' logs; apply again");
         std::this_thread::sleep_for(Millis{50});
     }
     return done;

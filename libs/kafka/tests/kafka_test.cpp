@@ -66,10 +66,13 @@ TEST_CASE("Otto's topics are the six of the plan") {
     for (const auto& t : kafka::otto_topics()) {
         names.push_back(t.name);
         CHECK(t.partitions == 12);
-        CHECK(std::count(t.settings.begin(), t.settings.end(), std::pair<std::string, std::string>("message.timestamp.type", "LogAppendTime")) == 1);
-        CHECK(std::count_if(t.settings.begin(), t.settings.end(), [](const auto& s) { return s.first == "max.message.bytes"; }) == 1);
+        CHECK(std::count(t.settings.begin(), t.settings.end(),
+                         std::pair<std::string, std::string>("message.timestamp.type", "LogAppendTime")) == 1);
+        CHECK(std::count_if(t.settings.begin(), t.settings.end(), [](const auto& s) { return s.first == "max.message.bytes"; }) ==
+              1);
     }
-    CHECK(names == std::vector<std::string>{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes", "otto.directory"});
+    CHECK(names == std::vector<std::string>{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes",
+                                            "otto.directory"});
 }
 
 TEST_CASE("a cluster that is not there is an error with its cure, not a wait for ever") {
@@ -87,7 +90,8 @@ TEST_CASE("records arrive in order, whole, with their headers; reports come thro
     CHECK_FALSE(producer.warm_up({"no.such.topic"}, Millis{20'000}));
     int reported = 0;
     for (int i = 0; i < 500; ++i)
-        REQUIRE(producer.produce(record(topic, "k" + std::to_string(i % 7), std::to_string(i)), [&](const kafka::Delivery& d) { reported += d.ok; }));
+        REQUIRE(producer.produce(record(topic, "k" + std::to_string(i % 7), std::to_string(i)),
+                                 [&](const kafka::Delivery& d) { reported += d.ok; }));
     while (reported < 500) {
         pollfd p{producer.event_fd(), POLLIN, 0};
         REQUIRE(::poll(&p, 1, 20'000) == 1);
@@ -125,7 +129,8 @@ kafka::Delivery fate(kafka::Producer& producer, const kafka::Record& r) {
 
 }  // namespace
 
-TEST_CASE("the largest record of each topic is taken by a broker that nobody has told anything; a larger one never leaves", "[integration]") {
+TEST_CASE("the largest record of each topic is taken by a broker that nobody has told anything; a larger one never leaves",
+          "[integration]") {
     auto& kafka = TestKafka::shared();
     REQUIRE(kafka::apply_topics(kafka.brokers(), kafka::otto_topics(), 1, Millis{20'000}));
     kafka::Producer producer(to(kafka.brokers()));
@@ -172,7 +177,8 @@ TEST_CASE("a record of 20 MiB passes, and a batch is bounded by bytes", "[integr
     CHECK(send_all(producer, {record(spec.name, "k", large), record(spec.name, "k", "small")}) == 2);
     kafka::Source source(from(spec.name, "large"));
     std::vector<kafka::Record> first;
-    for (auto deadline = Steady::now() + std::chrono::seconds(60); first.empty() && Steady::now() < deadline;) first = source.poll(100, 8u << 20, Millis{200});
+    for (auto deadline = Steady::now() + std::chrono::seconds(60); first.empty() && Steady::now() < deadline;)
+        first = source.poll(100, 8u << 20, Millis{200});
     REQUIRE(first.size() == 1);
     CHECK(first[0].value == large);
 }
@@ -237,13 +243,15 @@ TEST_CASE("partitions start where the owner says, and a second member takes its 
             second_share = second.assignment().size();
         }
     });
-    for (auto deadline = Steady::now() + std::chrono::seconds(60); (second_share != 2 || source.assignment().size() != 2) && Steady::now() < deadline;)
+    for (auto deadline = Steady::now() + std::chrono::seconds(60);
+         (second_share != 2 || source.assignment().size() != 2) && Steady::now() < deadline;)
         source.poll(100, 1u << 20, Millis{50});
     CHECK(source.assignment().size() == 2);
     CHECK(second_share == 2);
     stop = true;
     other.join();
-    for (auto deadline = Steady::now() + std::chrono::seconds(60); source.assignment().size() != 4 && Steady::now() < deadline;) source.poll(100, 1u << 20, Millis{50});
+    for (auto deadline = Steady::now() + std::chrono::seconds(60); source.assignment().size() != 4 && Steady::now() < deadline;)
+        source.poll(100, 1u << 20, Millis{50});
     CHECK(source.assignment().size() == 4);
 }
 
@@ -268,7 +276,8 @@ TEST_CASE("a reader has caught up when it has read what was there", "[integratio
     resumed.start_at(reader.positions());
     send_all(producer, {record(topic, "d", "4")});
     std::vector<kafka::Record> fresh;
-    for (auto deadline = Steady::now() + std::chrono::seconds(60); fresh.empty() && Steady::now() < deadline;) fresh = resumed.poll(100, Millis{100});
+    for (auto deadline = Steady::now() + std::chrono::seconds(60); fresh.empty() && Steady::now() < deadline;)
+        fresh = resumed.poll(100, Millis{100});
     REQUIRE(fresh.size() == 1);
     CHECK(fresh[0].key == "d");
 }

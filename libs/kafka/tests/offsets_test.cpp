@@ -70,12 +70,14 @@ TEST_CASE("ends, positions of a group and offsets of a time are had without join
     REQUIRE(later.ok());
     CHECK((!(*later)[0] && !(*later)[1]));
 
-    CHECK(kafka::extents(brokers, {topic + ".not-there"}, Millis{20'000}).error().message.find(topic + ".not-there") != std::string::npos);
+    CHECK(kafka::extents(brokers, {topic + ".not-there"}, Millis{20'000}).error().message.find(topic + ".not-there") !=
+          std::string::npos);
 }
 
 TEST_CASE("a cluster that is not there is an error with its cure") {
     auto nowhere = "127.0.0.1:" + std::to_string(testkit::free_port());
     CHECK(kafka::extents(nowhere, {"t"}, Millis{300}).error().hint.find("OTTO_KAFKA_BROKERS") != std::string::npos);
     CHECK(kafka::committed(nowhere, "g", {{"t", 0}}, Millis{300}).error().hint.find("OTTO_KAFKA_BROKERS") != std::string::npos);
-    CHECK(kafka::offsets_from(nowhere, {{"t", 0}}, system_clock().now(), Millis{300}).error().hint.find("OTTO_KAFKA_BROKERS") != std::string::npos);
+    CHECK(kafka::offsets_from(nowhere, {{"t", 0}}, system_clock().now(), Millis{300}).error().hint.find("OTTO_KAFKA_BROKERS") !=
+          std::string::npos);
 }

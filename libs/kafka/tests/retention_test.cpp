@@ -1,4 +1,5 @@
-// Records that retention took away before their consumer had read them: told, with their number. Gaps that it did not make are none.
+// Records that retention took away before their consumer had read them: told, with their number. Gaps that it did not make are
+// none.
 #include <librdkafka/rdkafka.h>
 
 #include "kafka/producer.hpp"
@@ -35,8 +36,10 @@ void produce(const std::string& topic, int records) {
 rd_kafka_t* plain_client(const std::vector<std::pair<std::string, std::string>>& settings) {
     auto* conf = rd_kafka_conf_new();
     char why[256];
-    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", TestKafka::shared().brokers().c_str(), why, sizeof why) == RD_KAFKA_CONF_OK);
-    for (const auto& [name, value] : settings) REQUIRE(rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK);
+    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", TestKafka::shared().brokers().c_str(), why, sizeof why) ==
+            RD_KAFKA_CONF_OK);
+    for (const auto& [name, value] : settings)
+        REQUIRE(rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK);
     auto* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     REQUIRE(client);
     return client;
@@ -66,26 +69,32 @@ void produce_in_transactions(const std::string& topic, int transactions) {
     REQUIRE_FALSE(rd_kafka_init_transactions(client, 30'000));
     for (int i = 0; i < transactions; ++i) {
         REQUIRE_FALSE(rd_kafka_begin_transaction(client));
-        REQUIRE(rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_VALUE(const_cast<char*>("v"), 1), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
+        REQUIRE(rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_VALUE(const_cast<char*>("v"), 1),
+                                  RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
         REQUIRE_FALSE(rd_kafka_commit_transaction(client, 30'000));
     }
     rd_kafka_destroy(client);
 }
 
 struct Reading {
-    explicit Reading(const std::string& topic, std::optional<std::int64_t> start) : group("group of " + topic), source([&] {
-        kafka::SourceOptions o;
-        o.brokers = TestKafka::shared().brokers();
-        o.group = group;
-        o.client_id = "retention_test";
-        o.topics = {topic};
-        return o;
-    }()) {
+    explicit Reading(const std::string& topic, std::optional<std::int64_t> start)
+        : group("group of " + topic), source([&] {
+              kafka::SourceOptions o;
+              o.brokers = TestKafka::shared().brokers();
+              o.group = group;
+              o.client_id = "retention_test";
+              o.topics = {topic};
+              return o;
+          }()) {
         tel::set_log_sink([this](std::string_view line) {
             std::lock_guard guard(lock);
-            if (line.find("\"error\"") != std::string_view::npos || line.find("lost") != std::string_view::npos) lines.emplace_back(line);
+            if (line.find("\"error\"") != std::string_view::npos || line.find("lost") != std::string_view::npos)
+                lines.emplace_back(line);
         });
-        source.on_rebalance({[start](const std::vector<kafka::TopicPartition>& tps) { return std::vector<std::optional<std::int64_t>>(tps.size(), start); }, {}});
+        source.on_rebalance({[start](const std::vector<kafka::TopicPartition>& tps) {
+                                 return std::vector<std::optional<std::int64_t>>(tps.size(), start);
+                             },
+                             {}});
     }
     ~Reading() { tel::set_log_sink({}); }
     bool until(const std::function<bool()>& holds) {
@@ -157,7 +166,9 @@ TEST_CASE("a first reader, a position sought, and the marks of transactions are 
     produce_in_transactions(topic, 3);
     REQUIRE(reading.until([&] { return reading.offsets.size() == 9; }));
     CHECK(reading.offsets.back() == 14);  // 10, 12 and 14: 11 and 13 are marks
-    REQUIRE(reading.until([&] { return reading.source.seek({topic, 0}, 8).ok(); }));  // on a busy machine not within its two seconds
+    REQUIRE(reading.until([&] {
+        return reading.source.seek({topic, 0}, 8).ok();
+    }));  // on a busy machine not within its two seconds
     REQUIRE(reading.until([&] { return reading.offsets.size() == 14; }));
     CHECK(reading.lost() == 0);
     CHECK(reading.resets() == 0);

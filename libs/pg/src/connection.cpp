@@ -24,7 +24,8 @@ constexpr Query kBegin{"pg.begin", "BEGIN"};
 constexpr Query kScope{"pg.scope", "SELECT set_config('otto.company_id', $1, true), set_config('otto.company_ids', $2, true)"};
 constexpr Query kStatementLimit{"pg.statement_limit", "SELECT set_config('statement_timeout', $1, true)"};
 constexpr Query kCommit{"pg.commit", "COMMIT"};
-// A plan is made for tables as large as they are, and kept: one made for an empty table reads all of it long after. Forty statements planned anew cost 10 ms.
+// A plan is made for tables as large as they are, and kept: one made for an empty table reads all of it long after. Forty
+// statements planned anew cost 10 ms.
 constexpr Query kForgetPlans{"pg.forget_plans", "DISCARD PLANS"};
 constexpr std::chrono::seconds kPlansLast{5};
 // More than any service's own; lists with filters make more, one for each combination, and a plan takes 200 kB.
@@ -49,7 +50,9 @@ FailureClass SqlFailure::kind() const {
     std::string_view s = state_;
     if (s.empty()) return FailureClass::transient;
     auto group = s.substr(0, 2);
-    auto one_of = [](std::string_view what, std::initializer_list<std::string_view> these) { return std::find(these.begin(), these.end(), what) != these.end(); };
+    auto one_of = [](std::string_view what, std::initializer_list<std::string_view> these) {
+        return std::find(these.begin(), these.end(), what) != these.end();
+    };
     if (one_of(s, {"40001", "40P01", "55P03", "57014"}) || group == "XX") return FailureClass::contention;
     if (one_of(s, {"25006", "25P03"}) || one_of(group, {"08", "26", "40", "53", "57", "58"})) return FailureClass::transient;
     if (one_of(group, {"42", "28", "0A", "3D", "3F"})) return FailureClass::schema;
@@ -85,11 +88,14 @@ void Connection::Impl::connect() {
     if (healthy()) return;
     close();
     std::string timeout = std::to_string(std::max<std::int64_t>(2, (limits.connect.count() + 999) / 1000));
-    std::string options = "-c TimeZone=UTC -c DateStyle=ISO -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=" +
-                          std::to_string(limits.idle_in_transaction.count()) + " -c lock_timeout=" + std::to_string(limits.lock.count()) +
-                          " -c statement_timeout=" + std::to_string(limits.statement.count());
-    std::array<const char*, 8> keys{"application_name", "connect_timeout", "options", "client_encoding", "keepalives_idle", "dbname", nullptr};
-    std::array<const char*, 8> values{application.c_str(), timeout.c_str(), options.c_str(), "UTF8", "15", url.reveal().c_str(), nullptr};
+    std::string options =
+        "-c TimeZone=UTC -c DateStyle=ISO -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=" +
+        std::to_string(limits.idle_in_transaction.count()) + " -c lock_timeout=" + std::to_string(limits.lock.count()) +
+        " -c statement_timeout=" + std::to_string(limits.statement.count());
+    std::array<const char*, 8> keys{"application_name", "connect_timeout", "options", "client_encoding",
+                                    "keepalives_idle",  "dbname",          nullptr};
+    std::array<const char*, 8> values{application.c_str(),  timeout.c_str(), options.c_str(), "UTF8", "15",
+                                      url.reveal().c_str(), nullptr};
     conn = PQconnectdbParams(keys.data(), values.data(), 1);
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");
@@ -120,15 +126,18 @@ void Connection::Impl::wait(bool for_write, Steady::time_point deadline) {
     auto left = std::chrono::duration_cast<Millis>(deadline - Steady::now()).count();
     if (left <= 0) lost("Postgres gave no answer within " + std::to_string(answer_within.count()) + " ms");
     bool listens = cancellable_ && !ended_ && canceller;
-    std::array<pollfd, 2> p{{{PQsocket(conn), static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0}, {listens ? canceller->wake : -1, POLLIN, 0}}};
+    std::array<pollfd, 2> p{{{PQsocket(conn), static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0},
+                             {listens ? canceller->wake : -1, POLLIN, 0}}};
     int n = ::poll(p.data(), p.size(), static_cast<int>(std::min<std::int64_t>(left, 1'000'000)));
     if (n < 0 && errno != EINTR) lost("waiting for Postgres failed");
-    if (n > 0 && (p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn)) lost("the connection to Postgres is lost");
+    if (n > 0 && (p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn))
+        lost("the connection to Postgres is lost");
     if (n > 0 && p[1].revents) end_statement();
 }
 
-/// Asks the server to end what this session is doing, and waits until it knows: asked later, it would end whatever the session does then. libpq asks over a
-/// connection of its own without any time-out, so on a thread of its own; a server that does not answer loses the session, which ends the statement too.
+/// Asks the server to end what this session is doing, and waits until it knows: asked later, it would end whatever the session
+/// does then. libpq asks over a connection of its own without any time-out, so on a thread of its own; a server that does not
+/// answer loses the session, which ends the statement too.
 void Connection::Impl::end_statement() {
     ended_ = true;
     struct Request {
@@ -166,7 +175,8 @@ SqlFailure Connection::Impl::failure(const PGresult* r, const std::string& state
         return std::string(text ? text : "");
     };
     auto message = field(PG_DIAG_MESSAGE_PRIMARY);
-    return {field(PG_DIAG_SQLSTATE), message.empty() ? trimmed(PQresultErrorMessage(r)) : message, field(PG_DIAG_CONSTRAINT_NAME), statement};
+    return {field(PG_DIAG_SQLSTATE), message.empty() ? trimmed(PQresultErrorMessage(r)) : message, field(PG_DIAG_CONSTRAINT_NAME),
+            statement};
 }
 
 void Connection::Impl::enter_pipeline() {
@@ -186,7 +196,8 @@ struct Bound {
         values.reserve(params.size());
         for (const auto& p : params) {
             if (p.text() && p.text()->find('\0') != std::string::npos)
-                throw SqlFailure("22021", "parameter " + std::to_string(values.size() + 1) + " holds a NUL character", "", std::string(statement));
+                throw SqlFailure("22021", "parameter " + std::to_string(values.size() + 1) + " holds a NUL character", "",
+                                 std::string(statement));
             values.push_back(p.text() ? p.text()->c_str() : nullptr);
         }
     }
@@ -485,7 +496,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     }
 };
 
-Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits limits, Millis wait) : impl_(std::make_shared<Impl>()) {
+Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits limits, Millis wait)
+    : impl_(std::make_shared<Impl>()) {
     impl_->url = std::move(url);
     impl_->application = std::move(application);
     impl_->size = size;
@@ -498,7 +510,9 @@ Tx Pool::begin(const Scope& scope, Limits limits) {
     auto connection = impl_->take();
     try {
         Tx tx = connection->begin(scope, limits);
-        tx.impl_->release = [pool = impl_, c = std::make_shared<std::unique_ptr<Connection>>(std::move(connection))]() mutable { pool->give(std::move(*c)); };
+        tx.impl_->release = [pool = impl_, c = std::make_shared<std::unique_ptr<Connection>>(std::move(connection))]() mutable {
+            pool->give(std::move(*c));
+        };
         return tx;
     } catch (...) {
         if (connection) impl_->give(std::move(connection));

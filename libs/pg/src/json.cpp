@@ -3,7 +3,8 @@
 namespace otto::pg {
 
 void time_value(JsonWriter& w, const Fields& f, std::string_view column) {
-    // "2026-11-21 01:02:03.5+00": the same digits, so they are copied. Anything else (infinity, a year of five digits) is read and written.
+    // "2026-11-21 01:02:03.5+00": the same digits, so they are copied. Anything else (infinity, a year of five digits) is read
+    // and written.
     auto text = f.view(column);
     if (!text) {
         w.null();
@@ -18,8 +19,10 @@ void time_value(JsonWriter& w, const Fields& f, std::string_view column) {
         w.value(std::string_view(out, micros ? 27 : 20));
         return;
     }
-    if (auto at = f.time(column)) w.value(to_rfc3339(*at));
-    else w.null();
+    if (auto at = f.time(column))
+        w.value(to_rfc3339(*at));
+    else
+        w.null();
 }
 
 void times(JsonWriter& w, const Fields& f, std::initializer_list<std::string_view> columns) {
@@ -31,10 +34,14 @@ void texts(JsonWriter& w, const Fields& f, std::initializer_list<std::string_vie
 }
 
 void number_value(JsonWriter& w, const Fields& f, std::string_view column) {
-    if (f.is_null(column)) w.null();
-    else w.value(f.number(column));
+    if (f.is_null(column))
+        w.null();
+    else
+        w.value(f.number(column));
 }
 
-void json_value(JsonWriter& w, const Fields& f, std::string_view column, std::string_view fallback) { w.raw(f.view(column).value_or(fallback)); }
+void json_value(JsonWriter& w, const Fields& f, std::string_view column, std::string_view fallback) {
+    w.raw(f.view(column).value_or(fallback));
+}
 
 }  // namespace otto::pg

@@ -53,17 +53,20 @@ otto::Result<int> migrate(Connection& connection, std::span<const Migration> mig
     for (const auto& [version, row] : applied) {
         auto m = wanted.find(version);
         if (m == wanted.end())
-            return Error("the database has migration " + version + "_" + row.name + ", which this build does not know", "run a newer ottoctl");
+            return Error("the database has migration " + version + "_" + row.name + ", which this build does not know",
+                         "run a newer ottoctl");
         if (hex_encode(sha256(m->second->sql)) != row.checksum)
-            return Error("migration " + version + "_" + row.name + " was changed after it was applied", "restore its file and add a new migration instead");
+            return Error("migration " + version + "_" + row.name + " was changed after it was applied",
+                         "restore its file and add a new migration instead");
     }
     int ran = 0;
     for (const auto& [version, m] : wanted) {
         if (applied.contains(std::string(version))) continue;
         try {
             // A simple query with several statements is one transaction of its own.
-            connection.execute("BEGIN;\n" + std::string(m->sql) + "\n;INSERT INTO schema_migrations (version, name, checksum) VALUES ('" +
-                               std::string(version) + "', '" + std::string(m->name) + "', '" + hex_encode(sha256(m->sql)) + "'); COMMIT");
+            connection.execute("BEGIN;\n" + std::string(m->sql) +
+                               "\n;INSERT INTO schema_migrations (version, name, checksum) VALUES ('" + std::string(version) +
+                               "', '" + std::string(m->name) + "', '" + hex_encode(sha256(m->sql)) + "'); COMMIT");
         } catch (const SqlFailure& e) {
             connection.close();
             return Error("migration " + std::string(version) + "_" + std::string(m->name) + " failed: " + e.what(),
@@ -82,10 +85,12 @@ otto::Result<void> require_schema(Connection& connection, std::string_view requi
         auto latest = tx.one<Latest>(kLatest).version;
         tx.commit();
         if (latest >= required) return {};
-        return Error("the database's schema is at " + (latest.empty() ? std::string("nothing") : latest) + ", this build needs " + std::string(required),
+        return Error("the database's schema is at " + (latest.empty() ? std::string("nothing") : latest) + ", this build needs " +
+                         std::string(required),
                      "run: ottoctl migrate");
     } catch (const SqlFailure& e) {
-        if (e.sqlstate() == "42P01") return Error("the database has no schema yet, this build needs " + std::string(required), "run: ottoctl migrate");
+        if (e.sqlstate() == "42P01")
+            return Error("the database has no schema yet, this build needs " + std::string(required), "run: ottoctl migrate");
         throw;
     }
 }

@@ -28,8 +28,8 @@ struct Canceller::State {
     int wake = -1;
 };
 
-/// One libpq session and the pipeline on it. All statements of a transaction travel in pipeline mode; every flush ends with a Sync, because a client
-/// that stops without one leaves the session "active", and then no server time-out fires.
+/// One libpq session and the pipeline on it. All statements of a transaction travel in pipeline mode; every flush ends with a
+/// Sync, because a client that stops without one leaves the session "active", and then no server time-out fires.
 struct Connection::Impl {
     Secret url;
     std::string application;
@@ -40,10 +40,11 @@ struct Connection::Impl {
     Millis answer_within;                             ///< of the transaction that is open
     std::shared_ptr<Canceller::State> canceller;      ///< its own, if somebody asked for it
 
-    Impl(Secret u, std::string a, SessionLimits l) : url(std::move(u)), application(std::move(a)), limits(l), answer_within(l.deadline) {}
+    Impl(Secret u, std::string a, SessionLimits l)
+        : url(std::move(u)), application(std::move(a)), limits(l), answer_within(l.deadline) {}
     ~Impl() { close(); }
 
-    void connect();                 ///< if need be
+    void connect();  ///< if need be
     void close() noexcept;
     bool healthy() const { return conn && PQstatus(conn) == CONNECTION_OK; }
 
@@ -56,11 +57,11 @@ struct Connection::Impl {
     /// Sends a Sync and reads everything up to it. `last` gets the result of the last queued statement. Throws the first failure.
     enum class Ends { when_cancelled, by_itself };
     void sync(ResultPtr* last = nullptr, Ends = Ends::when_cancelled);
-    ResultPtr run(const std::string& sql);   ///< outside pipeline mode
+    ResultPtr run(const std::string& sql);  ///< outside pipeline mode
 
 private:
     struct Expected {
-        std::string statement;   // its name, for messages
+        std::string statement;  // its name, for messages
         bool prepare = false;
     };
     void send_all(std::chrono::steady_clock::time_point deadline);
@@ -85,7 +86,7 @@ struct Tx::Impl {
     std::shared_ptr<Connection::Impl> connection;
     bool open = true;
     std::size_t statements = 0;
-    std::function<void()> release;   ///< hands a pooled connection back
+    std::function<void()> release;  ///< hands a pooled connection back
     std::vector<std::function<void()>> on_commit;
     void finish() noexcept;
 };

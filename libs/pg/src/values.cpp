@@ -46,7 +46,9 @@ Param Param::array(const std::vector<std::string>& items) {
 Param Param::bytes(std::string_view raw) { return Param("\\x" + hex_encode(raw)); }
 
 void Columns::row(std::initializer_list<Param> values) {
-    if (values.size() != columns_.size()) throw std::logic_error("Columns::row: " + std::to_string(values.size()) + " values for " + std::to_string(columns_.size()) + " columns");
+    if (values.size() != columns_.size())
+        throw std::logic_error("Columns::row: " + std::to_string(values.size()) + " values for " +
+                               std::to_string(columns_.size()) + " columns");
     auto column = columns_.begin();
     for (const auto& value : values) (column++)->push_back(value.text());
 }
@@ -73,13 +75,15 @@ bool Fields::is_null(std::string_view column) const { return PQgetisnull(result_
 std::optional<std::string> Fields::maybe_text(std::string_view column) const {
     int i = index(column);
     if (PQgetisnull(result_of(result_), row_, i)) return std::nullopt;
-    return std::string(PQgetvalue(result_of(result_), row_, i), static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
+    return std::string(PQgetvalue(result_of(result_), row_, i),
+                       static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
 }
 
 std::optional<std::string_view> Fields::view(std::string_view column) const {
     int i = index(column);
     if (PQgetisnull(result_of(result_), row_, i)) return std::nullopt;
-    return std::string_view(PQgetvalue(result_of(result_), row_, i), static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
+    return std::string_view(PQgetvalue(result_of(result_), row_, i),
+                            static_cast<std::size_t>(PQgetlength(result_of(result_), row_, i)));
 }
 
 std::string Fields::text(std::string_view column) const { return maybe_text(column).value_or(""); }
@@ -89,7 +93,8 @@ std::optional<std::int64_t> Fields::maybe_integer(std::string_view column) const
     if (!t) return std::nullopt;
     std::int64_t value = 0;
     auto [end, error] = std::from_chars(t->data(), t->data() + t->size(), value);
-    if (error != std::errc{} || end != t->data() + t->size()) throw std::logic_error("column '" + std::string(column) + "' is no integer");
+    if (error != std::errc{} || end != t->data() + t->size())
+        throw std::logic_error("column '" + std::string(column) + "' is no integer");
     return value;
 }
 

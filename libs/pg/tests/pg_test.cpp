@@ -40,7 +40,8 @@ pg::FailureClass kind_of(const std::string& state) { return pg::SqlFailure(state
 }  // namespace
 
 TEST_CASE("SQLSTATEs fall into the classes of the runtime's protocol") {
-    for (auto s : {"", "08006", "25006", "25P03", "26000", "40002", "53300", "57P01", "57P03", "58030"}) CHECK(kind_of(s) == pg::FailureClass::transient);
+    for (auto s : {"", "08006", "25006", "25P03", "26000", "40002", "53300", "57P01", "57P03", "58030"})
+        CHECK(kind_of(s) == pg::FailureClass::transient);
     for (auto s : {"40001", "40P01", "55P03", "57014", "XX000", "XX001"}) CHECK(kind_of(s) == pg::FailureClass::contention);
     for (auto s : {"42P01", "42501", "28P01", "0A000", "3F000"}) CHECK(kind_of(s) == pg::FailureClass::schema);
     for (auto s : {"23505", "22P02", "23514", "P0001"}) CHECK(kind_of(s) == pg::FailureClass::data);
@@ -56,7 +57,8 @@ TEST_CASE("queued writes commit together, thousands in one pipeline", "[integrat
     CHECK(db.count() == 20'000);
 }
 
-TEST_CASE("a failed write surfaces at the next read, the flush or the commit, and nothing of the transaction stays", "[integration]") {
+TEST_CASE("a failed write surfaces at the next read, the flush or the commit, and nothing of the transaction stays",
+          "[integration]") {
     Database db;
     auto fails_at = [&](auto&& last_step) {
         auto tx = db.connection.begin(pg::Scope::none());
@@ -125,15 +127,17 @@ TEST_CASE("what is to run after the commit runs after it, once, and not without 
 TEST_CASE("values come back as they went in", "[integration]") {
     Database db;
     static constexpr pg::Query query{"test.values",
-                                     "SELECT $1::text AS t, $2::bigint AS i, $3::boolean AS b, $4::uuid AS u, $5::timestamptz AS at, $6::bytea AS raw, $7::text AS none, "
+                                     "SELECT $1::text AS t, $2::bigint AS i, $3::boolean AS b, $4::uuid AS u, $5::timestamptz AS "
+                                     "at, $6::bytea AS raw, $7::text AS none, "
                                      "$8::float8 AS f, array_to_string($9::text[], '|', '<null>') AS list"};
     auto id = Uuid::v7(from_micros(1'700'000'000'000'000));
     auto at = from_micros(1'700'000'000'123'456);
     std::string raw("\0\x01\xff\\'", 5), text = "Robert'); DROP TABLE \"thing\";--\n\xc3\xab";
     auto tx = db.connection.begin(pg::Scope::none());
     int rows = 0;
-    tx.each(query, {text, std::int64_t{1} << 60, true, id, at, pg::Param::bytes(raw), std::optional<std::string>{}, 2.5,
-                    pg::Param::array(std::vector<std::optional<std::string>>{"plain", "q\"\\,{} '", std::nullopt, "", "NULL"})},
+    tx.each(query,
+            {text, std::int64_t{1} << 60, true, id, at, pg::Param::bytes(raw), std::optional<std::string>{}, 2.5,
+             pg::Param::array(std::vector<std::optional<std::string>>{"plain", "q\"\\,{} '", std::nullopt, "", "NULL"})},
             [&](const pg::Fields& f) {
                 ++rows;
                 CHECK(f.text("t") == text);
@@ -173,10 +177,12 @@ TEST_CASE("a scope is what row-level security sees, in its transaction only", "[
         "CREATE TABLE row_of (company_id text, n int); INSERT INTO row_of VALUES ('org_a', 1), ('org_b', 2), ('org_c', 3);"
         "ALTER TABLE row_of ENABLE ROW LEVEL SECURITY; ALTER TABLE row_of FORCE ROW LEVEL SECURITY;"
         "CREATE POLICY one ON row_of TO test_reader USING (company_id = current_setting('otto.company_id', true));"
-        "CREATE POLICY many ON row_of TO test_consumer USING (company_id = ANY (string_to_array(current_setting('otto.company_ids', true), ',')));"
+        "CREATE POLICY many ON row_of TO test_consumer USING (company_id = ANY "
+        "(string_to_array(current_setting('otto.company_ids', true), ',')));"
         "GRANT SELECT ON row_of TO test_reader, test_consumer");
     static constexpr pg::Query sum{"test.sum", "SELECT coalesce(sum(n), 0) AS n FROM row_of"};
-    pg::Connection reader(TestPostgres::as_role(db.url, "test_reader"), "reader"), consumer(TestPostgres::as_role(db.url, "test_consumer"), "consumer");
+    pg::Connection reader(TestPostgres::as_role(db.url, "test_reader"), "reader"),
+        consumer(TestPostgres::as_role(db.url, "test_consumer"), "consumer");
     auto seen = [](pg::Connection& c, const pg::Scope& scope) {
         auto tx = c.begin(scope);
         auto n = tx.one<Count>(sum).n;
@@ -229,7 +235,10 @@ TEST_CASE("a stopped server is given up at the client's own deadline", "[integra
     ::kill(pid, SIGCONT);
 }
 
-TEST_CASE("a statement that takes longer than its transaction may is ended, and counts as nobody's fault; the session's own limit is back in the next one", "[integration]") {
+TEST_CASE(
+    "a statement that takes longer than its transaction may is ended, and counts as nobody's fault; the session's own limit is "
+    "back in the next one",
+    "[integration]") {
     Database db;
     auto limit = [&](pg::Tx& tx) {
         std::string now;
@@ -258,7 +267,9 @@ TEST_CASE("a transaction is cancelled from outside: its statement ends in the se
     auto sleeping = [&] {
         std::int64_t n = 0;
         auto tx = db.connection.begin(pg::Scope::none());
-        tx.each({"test.sleeping", "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep'"}, {pid}, [&](const pg::Fields& f) { n = f.integer("n"); });
+        tx.each({"test.sleeping",
+                 "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep'"},
+                {pid}, [&](const pg::Fields& f) { n = f.integer("n"); });
         tx.commit();
         return n == 1;
     };
@@ -293,7 +304,9 @@ TEST_CASE("a transaction is cancelled from outside: its statement ends in the se
 TEST_CASE("a session keeps the statements that it used last, however many were made", "[integration]") {
     Database db;
     std::vector<std::pair<std::string, std::string>> made;
-    for (int i = 0; i < 400; ++i) made.emplace_back("test.made \"" + std::to_string(i) + "\"", "SELECT count(*) + " + std::to_string(i) + " AS n FROM thing");
+    for (int i = 0; i < 400; ++i)
+        made.emplace_back("test.made \"" + std::to_string(i) + "\"",
+                          "SELECT count(*) + " + std::to_string(i) + " AS n FROM thing");
     auto ask = [&](int i) {
         auto tx = db.connection.begin(pg::Scope::none());
         CHECK(tx.one<Count>({made[i].first, made[i].second}).n == i);
@@ -342,7 +355,8 @@ TEST_CASE("a pool gives each thread its own connection and refuses when all are 
     CHECK(db.count() == 100);
     CHECK(pool.ping());
     db.connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pool'");
-    for (int i = 0; i < 4; ++i) CHECK_NOTHROW(pool.begin(pg::Scope::none()).commit());  // sessions that ended while idle cost nobody a request
+    for (int i = 0; i < 4; ++i)
+        CHECK_NOTHROW(pool.begin(pg::Scope::none()).commit());  // sessions that ended while idle cost nobody a request
     pg::Pool nowhere(Secret("postgresql://nobody@127.0.0.1:1/none"), "nowhere", 1);
     CHECK_FALSE(nowhere.ping());
 }
@@ -360,7 +374,8 @@ TEST_CASE("migrations run once, in order of version; a changed or unknown one is
     auto url = TestPostgres::shared().fresh_database();
     pg::Connection c(url, "migrate");
     CHECK(pg::require_schema(c, "20260101000000").error().hint.find("ottoctl migrate") != std::string::npos);
-    std::vector<pg::Migration> steps{{"20260102000000", "second", "ALTER TABLE t ADD COLUMN b int"}, {"20260101000000", "first", "CREATE TABLE t (a int)"}};
+    std::vector<pg::Migration> steps{{"20260102000000", "second", "ALTER TABLE t ADD COLUMN b int"},
+                                     {"20260101000000", "first", "CREATE TABLE t (a int)"}};
     CHECK(pg::migrate(c, steps).value() == 2);
     CHECK(pg::migrate(c, steps).value() == 0);
     CHECK(pg::require_schema(c, "20260102000000"));

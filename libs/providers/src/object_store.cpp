@@ -20,7 +20,8 @@ constexpr auto kAbandoned = std::chrono::hours(24);
 
 constexpr const char* kDiskCure = "is there room on the disk, and may this user write there?";
 
-Error system_error(const std::string& what, const std::string& hint, std::source_location where = std::source_location::current()) {
+Error system_error(const std::string& what, const std::string& hint,
+                   std::source_location where = std::source_location::current()) {
     return Error(what + ": " + std::strerror(errno), hint, where);
 }
 
@@ -49,7 +50,8 @@ Result<std::string> read_at(int descriptor, std::uint64_t offset, std::size_t co
 /// A name in a folder is on the disk only once the folder is.
 Result<void> sync_folder(const fs::path& folder) {
     Descriptor d{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (d.number < 0 || ::fsync(d.number) != 0) return system_error("'" + folder.string() + "' cannot be brought to the disk", kDiskCure);
+    if (d.number < 0 || ::fsync(d.number) != 0)
+        return system_error("'" + folder.string() + "' cannot be brought to the disk", kDiskCure);
     return {};
 }
 
@@ -59,7 +61,8 @@ Result<void> make_folders(const fs::path& folder) {
     if (fs::is_directory(folder, error)) return {};
     if (folder.has_parent_path() && folder.parent_path() != folder)
         if (auto made = make_folders(folder.parent_path()); !made) return made;
-    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return system_error("the folder '" + folder.string() + "' cannot be made", kDiskCure);
+    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+        return system_error("the folder '" + folder.string() + "' cannot be made", kDiskCure);
     return folder.has_parent_path() ? sync_folder(folder.parent_path()) : Result<void>{};
 }
 
@@ -89,7 +92,9 @@ public:
         if (!path) return path.error();
         if (auto synced = file.sync(); !synced) return synced;
         if (auto made = make_folders(path->parent_path()); !made) return made;
-        if (::rename(file.path().c_str(), path->c_str()) != 0) return system_error("'" + key + "' cannot be stored", "is something else in its place, or the file on another disk than the store?");
+        if (::rename(file.path().c_str(), path->c_str()) != 0)
+            return system_error("'" + key + "' cannot be stored",
+                                "is something else in its place, or the file on another disk than the store?");
         file.moved();
         return sync_folder(path->parent_path());
     }
@@ -100,11 +105,14 @@ public:
         Descriptor d{::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
         if (d.number < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<StoredObject>();
         struct stat about {};
-        if (d.number < 0 || ::fstat(d.number, &about) != 0) return system_error("'" + key + "' cannot be opened", "may this user read the store's folder?");
+        if (d.number < 0 || ::fstat(d.number, &about) != 0)
+            return system_error("'" + key + "' cannot be opened", "may this user read the store's folder?");
         if (!S_ISREG(about.st_mode)) return std::optional<StoredObject>();
         // A new content is a new file, made at another moment.
-        auto tag = std::to_string(about.st_size) + "-" + std::to_string(about.st_ino) + "-" + std::to_string(about.st_mtim.tv_sec) + "." + std::to_string(about.st_mtim.tv_nsec);
-        return std::optional<StoredObject>(std::in_place, std::exchange(d.number, -1), static_cast<std::uint64_t>(about.st_size), std::move(tag));
+        auto tag = std::to_string(about.st_size) + "-" + std::to_string(about.st_ino) + "-" +
+                   std::to_string(about.st_mtim.tv_sec) + "." + std::to_string(about.st_mtim.tv_nsec);
+        return std::optional<StoredObject>(std::in_place, std::exchange(d.number, -1), static_cast<std::uint64_t>(about.st_size),
+                                           std::move(tag));
     }
 
     Result<bool> exists(const std::string& key) const override {
@@ -126,7 +134,9 @@ public:
 
 private:
     Result<fs::path> path_of(const std::string& key) const {
-        if (!valid_key(key)) return Error("'" + key.substr(0, 80) + "' is no object's key", "letters, digits, '_', '-', '.' between slashes; no part begins with a dot");
+        if (!valid_key(key))
+            return Error("'" + key.substr(0, 80) + "' is no object's key",
+                         "letters, digits, '_', '-', '.' between slashes; no part begins with a dot");
         return root_ / key;
     }
     fs::path root_;
@@ -142,7 +152,10 @@ Result<TemporaryFile> TemporaryFile::create(const std::string& folder) {
 }
 
 TemporaryFile::TemporaryFile(TemporaryFile&& other) noexcept
-    : path_(std::exchange(other.path_, {})), descriptor_(std::exchange(other.descriptor_, -1)), bytes_(other.bytes_), hash_(std::move(other.hash_)) {}
+    : path_(std::exchange(other.path_, {})),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      bytes_(other.bytes_),
+      hash_(std::move(other.hash_)) {}
 
 TemporaryFile& TemporaryFile::operator=(TemporaryFile&& other) noexcept {
     std::swap(path_, other.path_);
@@ -169,7 +182,9 @@ Result<void> TemporaryFile::write(std::string_view piece) {
     return {};
 }
 
-Result<std::string> TemporaryFile::read(std::uint64_t offset, std::size_t count) const { return read_at(descriptor_, offset, count); }
+Result<std::string> TemporaryFile::read(std::uint64_t offset, std::size_t count) const {
+    return read_at(descriptor_, offset, count);
+}
 
 Result<void> TemporaryFile::clear() {
     if (::ftruncate(descriptor_, 0) != 0) return system_error("'" + path_ + "' cannot be emptied", kDiskCure);
@@ -185,7 +200,8 @@ Result<void> TemporaryFile::sync() {
     return {};
 }
 
-StoredObject::StoredObject(StoredObject&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), tag_(std::move(other.tag_)) {}
+StoredObject::StoredObject(StoredObject&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), tag_(std::move(other.tag_)) {}
 
 StoredObject& StoredObject::operator=(StoredObject&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
@@ -198,7 +214,9 @@ StoredObject::~StoredObject() {
     if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<std::string> StoredObject::read(std::uint64_t offset, std::size_t count) const { return read_at(descriptor_, offset, count); }
+Result<std::string> StoredObject::read(std::uint64_t offset, std::size_t count) const {
+    return read_at(descriptor_, offset, count);
+}
 
 int StoredObject::release() { return std::exchange(descriptor_, -1); }
 
@@ -221,11 +239,13 @@ bool valid_key(std::string_view key) {
 
 Result<std::unique_ptr<ObjectStore>> make_object_store(const std::string& spec) {
     auto not_built = [&](const char* kind) {
-        return Error("OTTO_OBJECT_STORE=" + spec.substr(0, 3) + "… names " + kind + ", which is not built yet", "set OTTO_OBJECT_STORE=file:PATH, a folder that all instances share (a mounted volume)");
+        return Error("OTTO_OBJECT_STORE=" + spec.substr(0, 3) + "… names " + kind + ", which is not built yet",
+                     "set OTTO_OBJECT_STORE=file:PATH, a folder that all instances share (a mounted volume)");
     };
     if (spec.starts_with("s3:")) return not_built("an S3 bucket");
     if (spec.starts_with("gs:")) return not_built("a Google Cloud Storage bucket");
-    if (!spec.starts_with("file:") || spec.size() == 5) return Error("OTTO_OBJECT_STORE is '" + spec.substr(0, 80) + "'", "file:PATH, the folder where recordings are kept");
+    if (!spec.starts_with("file:") || spec.size() == 5)
+        return Error("OTTO_OBJECT_STORE is '" + spec.substr(0, 80) + "'", "file:PATH, the folder where recordings are kept");
     std::error_code error;
     auto root = fs::absolute(spec.substr(5), error).lexically_normal();
     if (error) return Error("OTTO_OBJECT_STORE: '" + spec.substr(5) + "' is no path: " + error.message(), "file:PATH");

@@ -26,7 +26,8 @@ public:
     std::optional<std::string_view> json() const { return json_ ? std::optional<std::string_view>(first_) : std::nullopt; }
     bool empty() const { return first_.empty() && !keeping_; }
 
-    /// What came, after end(): the recording, which takes the file; Again if it is cut short; or, from `where` under that type, something else, with this cure.
+    /// What came, after end(): the recording, which takes the file; Again if it is cut short; or, from `where` under that type,
+    /// something else, with this cure.
     FetchOutcome recording(const std::string& where, std::string_view content_type, const std::string& cure, bool another_key);
 
 private:

@@ -21,7 +21,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::uint64_t kFarthest = 64ull << 20;  ///< how far into a file its sound is looked for
-constexpr std::size_t kMostLooks = 200'000;     ///< that TagLib may take at one file
+constexpr std::size_t kMostLooks = 200'000;       ///< that TagLib may take at one file
 constexpr unsigned long kMostAtOnce = 1ul << 20;
 constexpr std::size_t kBlock = 64u << 10;
 
@@ -30,9 +30,23 @@ struct Mark {
     std::string_view bytes;
     SoundKind kind;
 };
-constexpr Mark kMarks[] = {{8, "WAVE"sv, "wav"}, {4, "ftyp"sv, "m4a"}, {0, "OggS"sv, "ogg"}, {0, "\x1a\x45\xdf\xa3"sv, "webm"}, {0, "fLaC"sv, "flac"}, {0, "#!AMR"sv, "amr"}, {8, "AIFF"sv, "aiff"},
-                           {8, "AIFC"sv, "aiff"}, {0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11"sv, "wma"}};
-constexpr std::string_view kOthers[] = {"%PDF"sv, "\x89PNG"sv, "\xff\xd8\xff"sv, "GIF8"sv, "PK\x03\x04"sv, "\x1f\x8b"sv, "\x7f" "ELF"sv};
+constexpr Mark kMarks[] = {{8, "WAVE"sv, "wav"},
+                           {4, "ftyp"sv, "m4a"},
+                           {0, "OggS"sv, "ogg"},
+                           {0, "\x1a\x45\xdf\xa3"sv, "webm"},
+                           {0, "fLaC"sv, "flac"},
+                           {0, "#!AMR"sv, "amr"},
+                           {8, "AIFF"sv, "aiff"},
+                           {8, "AIFC"sv, "aiff"},
+                           {0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11"sv, "wma"}};
+constexpr std::string_view kOthers[] = {"%PDF"sv,
+                                        "\x89PNG"sv,
+                                        "\xff\xd8\xff"sv,
+                                        "GIF8"sv,
+                                        "PK\x03\x04"sv,
+                                        "\x1f\x8b"sv,
+                                        "\x7f"
+                                        "ELF"sv};
 
 SoundKind marked(std::string_view b) {
     for (const auto& mark : kMarks) {
@@ -44,7 +58,8 @@ SoundKind marked(std::string_view b) {
     return {};
 }
 
-/// The length of an ID3 tag that stands there, 0 if none does. Version, flags and length are looked at too: "ID3" alone may begin a text.
+/// The length of an ID3 tag that stands there, 0 if none does. Version, flags and length are looked at too: "ID3" alone may begin
+/// a text.
 std::uint64_t tag_length(std::string_view b) {
     if (b.size() < 10 || !b.starts_with("ID3") || b[3] < 2 || b[3] > 4 || (b[5] & 0x0f) != 0) return 0;
     std::uint64_t length = 0;  // of four times seven bits
@@ -101,7 +116,8 @@ private:
 /// A file from one byte on, as TagLib reads it: at most so much at once and so often, whoever made the file.
 class View final : public TagLib::IOStream {
 public:
-    View(Blocks& blocks, std::uint64_t from, SoundKind kind) : blocks_(blocks), from_(from), name_("sound." + std::string(kind)) {}
+    View(Blocks& blocks, std::uint64_t from, SoundKind kind)
+        : blocks_(blocks), from_(from), name_("sound." + std::string(kind)) {}
     TagLib::FileName name() const override { return name_.c_str(); }
     TagLib::ByteVector readBlock(unsigned long length) override {
         if (++looks_ > kMostLooks || at_ < 0) return {};
@@ -153,7 +169,8 @@ std::optional<std::uint64_t> first_frame(Blocks& blocks, std::uint64_t from) {
     for (auto at = from; at + 4 <= end; at += window - 1) {
         blocks.fill(at);
         auto block = blocks.take(at, window);
-        for (auto sync = block.find('\xff'); sync != std::string::npos && sync + 1 < block.size(); sync = block.find('\xff', sync + 1)) {
+        for (auto sync = block.find('\xff'); sync != std::string::npos && sync + 1 < block.size();
+             sync = block.find('\xff', sync + 1)) {
             auto next = static_cast<unsigned char>(block[sync + 1]);
             if (next == 0xff || (next & 0xe0) != 0xe0) continue;
             if (follows(static_cast<long>(at + sync - from))) return at + sync;
@@ -171,7 +188,9 @@ bool begins_as_frame(Blocks& blocks, std::uint64_t at) {
 }
 
 /// A length that a recording can have; headers may say anything.
-std::optional<double> believable(double seconds) { return seconds > 0 && seconds <= 7 * 86'400 ? std::optional(seconds) : std::nullopt; }
+std::optional<double> believable(double seconds) {
+    return seconds > 0 && seconds <= 7 * 86'400 ? std::optional(seconds) : std::nullopt;
+}
 
 Sound mp3_at(Blocks& blocks, std::uint64_t from) {
     View view(blocks, from, "mp3");
@@ -180,16 +199,20 @@ Sound mp3_at(Blocks& blocks, std::uint64_t from) {
     const auto* facts = file.audioProperties();
     if (!facts) return out;
     out.seconds = believable(facts->lengthInMilliseconds() / 1000.0);
-    if (const auto* counted = facts->xingHeader(); counted && counted->isValid() && counted->totalSize() > 0) out.bytes = from + counted->totalSize();
+    if (const auto* counted = facts->xingHeader(); counted && counted->isValid() && counted->totalSize() > 0)
+        out.bytes = from + counted->totalSize();
     return out;
 }
 
 /// ADTS: two frames, the second where the first says.
 bool is_adts(Blocks& blocks, std::uint64_t at) {
-    auto is_frame = [&](std::string_view b) { return b.size() >= 7 && b[0] == '\xff' && (b[1] & 0xf6) == 0xf0 && (b[2] >> 2 & 15) < 13; };
+    auto is_frame = [&](std::string_view b) {
+        return b.size() >= 7 && b[0] == '\xff' && (b[1] & 0xf6) == 0xf0 && (b[2] >> 2 & 15) < 13;
+    };
     auto first = blocks.take(at, 7);
     if (!is_frame(first)) return false;
-    auto length = static_cast<std::uint64_t>((first[3] & 3) << 11 | static_cast<std::uint8_t>(first[4]) << 3 | static_cast<std::uint8_t>(first[5]) >> 5);
+    auto length = static_cast<std::uint64_t>((first[3] & 3) << 11 | static_cast<std::uint8_t>(first[4]) << 3 |
+                                             static_cast<std::uint8_t>(first[5]) >> 5);
     return length >= 7 && is_frame(blocks.take(at + length, 7));
 }
 
@@ -199,8 +222,8 @@ bool is_known(std::string_view b) {
     return std::find(std::begin(names), std::end(names), b) != std::end(names);
 }
 
-/// TagLib gives up at RF64, at the lengths of who writes while recording, at a file that was cut, and at compressed sound without a count of its samples. Telephone recorders write all
-/// of these; what the chunks say is enough to measure them.
+/// TagLib gives up at RF64, at the lengths of who writes while recording, at a file that was cut, and at compressed sound without
+/// a count of its samples. Telephone recorders write all of these; what the chunks say is enough to measure them.
 Sound wav_at(Blocks& blocks, std::uint64_t from) {
     Sound out{"wav", {}, {}};
     std::uint64_t of_data = 0, sound = 0, a_second = 0;  // of RF64 the length of the sound stands apart
@@ -208,7 +231,9 @@ Sound wav_at(Blocks& blocks, std::uint64_t from) {
     for (int chunks = 0; chunks < 1'000; ++chunks) {
         auto head = blocks.take(at, 32);
         if (head.size() < 8) break;
-        auto number = [&](std::size_t offset, std::size_t count) { return offset + count <= head.size() ? little_endian(std::string_view(head).substr(offset, count)) : 0; };
+        auto number = [&](std::size_t offset, std::size_t count) {
+            return offset + count <= head.size() ? little_endian(std::string_view(head).substr(offset, count)) : 0;
+        };
         auto name = std::string_view(head).substr(0, 4);
         auto length = number(4, 4), rest = blocks.size() - at - 8;
         if (name == "ds64") of_data = number(16, 8);
@@ -220,8 +245,10 @@ Sound wav_at(Blocks& blocks, std::uint64_t from) {
         if (name == "data") {
             bool told = length != 0 && length < 0xffff'ff00u;
             if (!told && of_data != 0) length = of_data, told = true;
-            if (!told) length = rest;
-            else if (length < 1ull << 60) out.bytes = at + 8 + length;
+            if (!told)
+                length = rest;
+            else if (length < 1ull << 60)
+                out.bytes = at + 8 + length;
             sound = std::min(length, rest);
         }
         if (length >= rest || (sound > 0 && a_second > 0)) break;
@@ -235,7 +262,8 @@ Sound wav_at(Blocks& blocks, std::uint64_t from) {
 Sound measured(Blocks& blocks, std::uint64_t from, SoundKind kind) {
     if (kind == "wav") return wav_at(blocks, from);
     Sound out{kind, {}, {}};
-    if (kind != "m4a" && kind != "ogg" && kind != "flac") return out;  // TagLib has no measure of them, or reads more than a measure
+    if (kind != "m4a" && kind != "ogg" && kind != "flac")
+        return out;  // TagLib has no measure of them, or reads more than a measure
     View view(blocks, from, kind);
     TagLib::FileRef file(&view, true, TagLib::AudioProperties::Average);
     const auto* facts = file.isNull() ? nullptr : file.audioProperties();
@@ -246,8 +274,9 @@ Sound measured(Blocks& blocks, std::uint64_t from, SoundKind kind) {
 }  // namespace
 
 std::string_view media_type(SoundKind kind) {
-    static constexpr std::pair<std::string_view, std::string_view> types[] = {{"mp3", "audio/mpeg"}, {"wav", "audio/wav"}, {"m4a", "audio/mp4"}, {"ogg", "audio/ogg"}, {"webm", "audio/webm"},
-                                                                              {"flac", "audio/flac"}, {"aac", "audio/aac"}, {"amr", "audio/amr"}, {"aiff", "audio/aiff"}, {"wma", "audio/x-ms-wma"}};
+    static constexpr std::pair<std::string_view, std::string_view> types[] = {
+        {"mp3", "audio/mpeg"},  {"wav", "audio/wav"}, {"m4a", "audio/mp4"}, {"ogg", "audio/ogg"},   {"webm", "audio/webm"},
+        {"flac", "audio/flac"}, {"aac", "audio/aac"}, {"amr", "audio/amr"}, {"aiff", "audio/aiff"}, {"wma", "audio/x-ms-wma"}};
     for (auto [k, type] : types)
         if (k == kind) return type;
     return "application/octet-stream";

@@ -13,7 +13,9 @@ std::vector<const Webhook*> all_webhooks();
 
 namespace {
 
-bool same_message(const Proof::Claim& a, const Proof::Claim& b) { return a.kind == b.kind && a.body.data() == b.body.data() && a.body.size() == b.body.size() && a.composed == b.composed; }
+bool same_message(const Proof::Claim& a, const Proof::Claim& b) {
+    return a.kind == b.kind && a.body.data() == b.body.data() && a.body.size() == b.body.size() && a.composed == b.composed;
+}
 
 }  // namespace
 
@@ -31,7 +33,12 @@ Parts Parts::of(const http::Request& request) {
 
 Parts Parts::of(const inbound::v1::Receipt& receipt) {
     std::string_view target = receipt.request_target();
-    Parts p{percent_decode(target.substr(0, target.find('?')), false), target, http::media_type(receipt.content_type()), receipt.raw_body(), {}, from_micros(receipt.received_at_us())};
+    Parts p{percent_decode(target.substr(0, target.find('?')), false),
+            target,
+            http::media_type(receipt.content_type()),
+            receipt.raw_body(),
+            {},
+            from_micros(receipt.received_at_us())};
     if (p.path.ends_with('/')) p.path.pop_back();  // as the endpoint does
     for (const auto& h : receipt.headers()) p.headers.emplace_back(h.name(), h.value());
     return p;
@@ -43,7 +50,8 @@ std::string_view Parts::header(std::string_view name) const {
 }
 
 std::size_t Parts::count(std::string_view name) const {
-    return static_cast<std::size_t>(std::count_if(headers.begin(), headers.end(), [&](const auto& h) { return iequals(h.first, name); }));
+    return static_cast<std::size_t>(
+        std::count_if(headers.begin(), headers.end(), [&](const auto& h) { return iequals(h.first, name); }));
 }
 
 Proof Proof::none(Refusal why) {
@@ -57,7 +65,8 @@ std::size_t Trials::add(const Proof& proof, std::string_view key) {
     const auto first = hashes_.size();
     for (std::size_t a = 0; a < std::min(proof.alternatives.size(), kMostAlternatives); ++a)
         for (const auto& claim : proof.alternatives[a]) {
-            auto same = std::find_if(hashes_.begin() + static_cast<std::ptrdiff_t>(first), hashes_.end(), [&](const Hash& h) { return same_message(*h.claim, claim); });
+            auto same = std::find_if(hashes_.begin() + static_cast<std::ptrdiff_t>(first), hashes_.end(),
+                                     [&](const Hash& h) { return same_message(*h.claim, claim); });
             trial.hashes.push_back(static_cast<std::size_t>(same - hashes_.begin()));
             if (same == hashes_.end()) hashes_.push_back({&claim, key, {}});
         }
@@ -108,7 +117,14 @@ bool proves(const Proof& proof, const Secret& key) {
 
 http::Response Webhook::answer(const Taken& taken) const {
     JsonWriter body;
-    body.begin_object().member("success", true).key("data").begin_object().member("event_id", taken.event_id).member("verdict", taken.verdict).end_object().end_object();
+    body.begin_object()
+        .member("success", true)
+        .key("data")
+        .begin_object()
+        .member("event_id", taken.event_id)
+        .member("verdict", taken.verdict)
+        .end_object()
+        .end_object();
     return http::Response::json(200, body.take());
 }
 

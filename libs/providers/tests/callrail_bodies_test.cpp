@@ -49,7 +49,8 @@ double strange(const std::string& member) {
 }  // namespace
 
 TEST_CASE("a text that is cut in the middle of a letter is on record, its half replaced") {
-    auto r = json(R"("note":"roof leaks \ud83d","customer_name":"\udc00Ann","tags":["le\ud83dak"],"customer_phone_number":"+12025550100\ud83d")");
+    auto r = json(
+        R"("note":"roof leaks \ud83d","customer_name":"\udc00Ann","tags":["le\ud83dak"],"customer_phone_number":"+12025550100\ud83d")");
     CHECK(r.note() == "roof leaks " + kMark);
     CHECK(r.customer_name() == kMark + "Ann");
     CHECK(tags(r) == Texts{"le" + kMark + "ak"});
@@ -69,7 +70,9 @@ TEST_CASE("NaN is no JSON: the body is held as not understood") {
 
 TEST_CASE("an id is one, whether it is written as a number, with a point or as text") {
     for (auto id : {"4711", "4711.0", "4711.00", "4.711e3", "\"4711\"", "\"4711.0\"", "\" 4711 \""}) {
-        auto e = event_of("call.completed", "{\"id\":" + std::string(id) + ",\"company_id\":" + id + ",\"account_id\":" + id + "}", "application/json");
+        auto e =
+            event_of("call.completed", "{\"id\":" + std::string(id) + ",\"company_id\":" + id + ",\"account_id\":" + id + "}",
+                     "application/json");
         INFO(id);
         CHECK(e.call().provider_call_id() == "4711");
         CHECK(e.key() == "4711");
@@ -80,35 +83,41 @@ TEST_CASE("an id is one, whether it is written as a number, with a point or as t
     auto e = event_of("call.completed", "id=4711.0&call_id=4711&company_id=7.0", "application/x-www-form-urlencoded");
     CHECK(Texts(e.call().aliases().begin(), e.call().aliases().end()) == Texts{"4711"});
     CHECK(e.addressee().provider_company_ids(0) == "7");
-    for (auto id : {"\"CAL1.0\"", "4711.5", "\"1.0.0\""}) CHECK(event_of("call.completed", "{\"id\":" + std::string(id) + "}", "application/json").call().provider_call_id() != "4711");
+    for (auto id : {"\"CAL1.0\"", "4711.5", "\"1.0.0\""})
+        CHECK(event_of("call.completed", "{\"id\":" + std::string(id) + "}", "application/json").call().provider_call_id() !=
+              "4711");
     CHECK(event_of("call.completed", R"({"id":4711.5})", "application/json").call().provider_call_id() == "4711.5");
 }
 
 TEST_CASE("lists take texts, numbers and objects with a name") {
-    struct Row { std::string list; Texts tags; };
-    for (const auto& row : std::vector<Row>{{R"(["roof","leak, north"])", {"roof", "leak, north"}},
-                                            {R"([{"id":7,"name":"Quote","color":"red1"}])", {"Quote"}},
-                                            {R"([{"name":"Quote"},{"name":"leak, north"}])", {"Quote", "leak, north"}},
-                                            {R"([{"label":"Quote"},{"title":"Roof"},{"text":"Leak"},{"value":"X"}])", {"Quote", "Roof", "Leak", "X"}},
-                                            {R"([{"name":7}])", {"7"}},
-                                            {R"([7,7.0,7.5,"8"])", {"7", "7", "7.5", "8"}},
-                                            {R"(["roof",null,"", "  ",{"name":"Quote"}])", {"roof", "Quote"}},
-                                            {R"(["roof",{"id":7},true,["x"]])", {"roof"}},
-                                            {R"("roof")", {"roof"}},
-                                            {R"("roof, leak")", {"roof", "leak"}},
-                                            {R"(" roof ,, leak ,")", {"roof", "leak"}},
-                                            {R"("[\"roof\",\"leak, north\"]")", {"roof", "leak, north"}},
-                                            {R"("[roof]")", {"[roof]"}},
-                                            {R"(7)", {"7"}},
-                                            {R"({"name":"Quote","id":7})", {"Quote"}},
-                                            {R"({"0":"roof","1":"leak, north"})", {"roof", "leak, north"}},
-                                            {R"({"1":{"name":"Quote"}})", {"Quote"}},
-                                            {R"([" roof "])", {"roof"}},
-                                            {R"([])", {}},
-                                            {R"("")", {}},
-                                            {R"(null)", {}},
-                                            {R"({})", {}},
-                                            {R"([null,""])", {}}}) {
+    struct Row {
+        std::string list;
+        Texts tags;
+    };
+    for (const auto& row : std::vector<Row>{
+             {R"(["roof","leak, north"])", {"roof", "leak, north"}},
+             {R"([{"id":7,"name":"Quote","color":"red1"}])", {"Quote"}},
+             {R"([{"name":"Quote"},{"name":"leak, north"}])", {"Quote", "leak, north"}},
+             {R"([{"label":"Quote"},{"title":"Roof"},{"text":"Leak"},{"value":"X"}])", {"Quote", "Roof", "Leak", "X"}},
+             {R"([{"name":7}])", {"7"}},
+             {R"([7,7.0,7.5,"8"])", {"7", "7", "7.5", "8"}},
+             {R"(["roof",null,"", "  ",{"name":"Quote"}])", {"roof", "Quote"}},
+             {R"(["roof",{"id":7},true,["x"]])", {"roof"}},
+             {R"("roof")", {"roof"}},
+             {R"("roof, leak")", {"roof", "leak"}},
+             {R"(" roof ,, leak ,")", {"roof", "leak"}},
+             {R"("[\"roof\",\"leak, north\"]")", {"roof", "leak, north"}},
+             {R"("[roof]")", {"[roof]"}},
+             {R"(7)", {"7"}},
+             {R"({"name":"Quote","id":7})", {"Quote"}},
+             {R"({"0":"roof","1":"leak, north"})", {"roof", "leak, north"}},
+             {R"({"1":{"name":"Quote"}})", {"Quote"}},
+             {R"([" roof "])", {"roof"}},
+             {R"([])", {}},
+             {R"("")", {}},
+             {R"(null)", {}},
+             {R"({})", {}},
+             {R"([null,""])", {}}}) {
         INFO(row.list);
         auto before = strange("tags");
         auto r = json("\"tags\":" + row.list + R"(,"changes":["tags"])", "call.modified");
@@ -120,10 +129,12 @@ TEST_CASE("lists take texts, numbers and objects with a name") {
 }
 
 TEST_CASE("a list of which nothing can be understood empties nothing, whatever `changes` says") {
-    for (auto list : {R"([{"id":7,"color":"red1"}])", R"([true])", R"([["roof"]])", R"({"id":7})", R"(true)", R"([{"name":["x"]}])", R"([{"name":true},false])", R"({"a":"b"})"}) {
+    for (auto list : {R"([{"id":7,"color":"red1"}])", R"([true])", R"([["roof"]])", R"({"id":7})", R"(true)",
+                      R"([{"name":["x"]}])", R"([{"name":true},false])", R"({"a":"b"})"}) {
         INFO(list);
         auto before = strange("tags");
-        for (auto changes : {R"(["tags","note"])", R"({"tags":[1,2],"note":1})", R"([{"field":"tags"},{"name":"note"}])", R"("tags, note")"}) {
+        for (auto changes :
+             {R"(["tags","note"])", R"({"tags":[1,2],"note":1})", R"([{"field":"tags"},{"name":"note"}])", R"("tags, note")"}) {
             auto r = json("\"tags\":" + std::string(list) + ",\"note\":\"after\",\"changes\":" + changes, "call.modified");
             CHECK_FALSE(r.has_tags());
             CHECK(tags(r).empty());
@@ -135,7 +146,9 @@ TEST_CASE("a list of which nothing can be understood empties nothing, whatever `
 }
 
 TEST_CASE("a member of another type than its field's leaves what is known, whatever `changes` says, and is counted") {
-    struct Row { std::string field, member, ours; };
+    struct Row {
+        std::string field, member, ours;
+    };
     for (const auto& row : std::vector<Row>{{"note", R"({"text":"x"})", "note"},
                                             {"note", R"(["x"])", "note"},
                                             {"note", "true", "note"},
@@ -151,7 +164,8 @@ TEST_CASE("a member of another type than its field's leaves what is known, whate
                                             {"recording", "7", "recording_url"}}) {
         INFO(row.field << " " << row.member);
         auto before = strange(row.ours);
-        auto r = json("\"" + row.field + "\":" + row.member + ",\"changes\":[\"" + row.field + "\",\"duration\"]", "call.modified");
+        auto r =
+            json("\"" + row.field + "\":" + row.member + ",\"changes\":[\"" + row.field + "\",\"duration\"]", "call.modified");
         CHECK(changed(r) == Texts{"duration"});
         CHECK_FALSE(r.has_note());
         CHECK_FALSE(r.has_value());
@@ -164,7 +178,8 @@ TEST_CASE("a member of another type than its field's leaves what is known, whate
         CHECK(strange(row.ours) == before + 1);
     }
     // What is empty was emptied; what there is not says nothing.
-    for (auto empty : {R"("note":"")", R"("note":null)", R"("note":" ")", R"("note":[])", R"("note":{})", R"("other":1)"}) CHECK(changed(json(std::string(empty) + R"(,"changes":["note"])", "call.modified")) == Texts{"note"});
+    for (auto empty : {R"("note":"")", R"("note":null)", R"("note":" ")", R"("note":[])", R"("note":{})", R"("other":1)"})
+        CHECK(changed(json(std::string(empty) + R"(,"changes":["note"])", "call.modified")) == Texts{"note"});
     // Of several names for one thing the one that can be understood counts.
     auto before = strange("customer_name");
     CHECK(json(R"("customer_name":{"first":"Ann"},"callername":"Ann Smith")").customer_name() == "Ann Smith");
@@ -176,47 +191,71 @@ TEST_CASE("a member of another type than its field's leaves what is known, whate
         CHECK_FALSE(r.has_recording_duration_s());
         CHECK(r.status() == "completed");
     }
-    for (auto truth : {"\"maybe\"", "[true]", R"({"a":true})", "7"}) CHECK_FALSE(json("\"first_call\":" + std::string(truth) + ",\"answered\":" + truth).has_first_call());
-    for (auto time : {"\"yesterday\"", "[1]", "true", "{\"at\":1}"}) CHECK_FALSE(json("\"start_time\":" + std::string(time)).has_started_at_us());
+    for (auto truth : {"\"maybe\"", "[true]", R"({"a":true})", "7"})
+        CHECK_FALSE(json("\"first_call\":" + std::string(truth) + ",\"answered\":" + truth).has_first_call());
+    for (auto time : {"\"yesterday\"", "[1]", "true", "{\"at\":1}"})
+        CHECK_FALSE(json("\"start_time\":" + std::string(time)).has_started_at_us());
 }
 
 TEST_CASE("numbers as texts, with a fraction and as nothing") {
-    struct Row { std::string written; std::optional<int> seconds; };
-    for (const auto& row : std::vector<Row>{{"\"61\"", 61}, {"61", 61}, {"\"61.7\"", 61}, {"61.0", 61}, {"61.7", 61}, {"\" 61 \"", 61}, {"6.1e1", 61}, {"0", 0}, {"\"0\"", 0}, {"\"\"", {}}, {"null", {}}, {"\"00:01:00\"", {}}}) {
+    struct Row {
+        std::string written;
+        std::optional<int> seconds;
+    };
+    for (const auto& row : std::vector<Row>{{"\"61\"", 61},
+                                            {"61", 61},
+                                            {"\"61.7\"", 61},
+                                            {"61.0", 61},
+                                            {"61.7", 61},
+                                            {"\" 61 \"", 61},
+                                            {"6.1e1", 61},
+                                            {"0", 0},
+                                            {"\"0\"", 0},
+                                            {"\"\"", {}},
+                                            {"null", {}},
+                                            {"\"00:01:00\"", {}}}) {
         INFO(row.written);
         auto r = json("\"answered\":true,\"duration\":" + row.written + ",\"recording_duration\":" + row.written);
         CHECK(r.has_duration_s() == row.seconds.has_value());
         CHECK(r.duration_s() == row.seconds.value_or(0));
         CHECK(r.status() == "completed");
     }
-    for (auto [written, seconds] : {std::pair{"61", 61}, {"61.7", 61}, {"+61+", 61}, {"0", 0}}) CHECK(form("answered=true&duration=" + std::string(written)).duration_s() == seconds);
-    for (auto none : {"", "soon", "-5", "00:01:00", "inf", "nan", "1e99"}) CHECK_FALSE(form("answered=true&duration=" + std::string(none)).has_duration_s());
-    auto empty = json(R"("customer_name":null,"customer_city":"","note":null,"tags":null,"value":"","keywords":null,"lead_status":null,"milestones":null,"keypad_entries":[],"gclid":null)");
-    CHECK_FALSE((empty.has_customer_name() || empty.has_customer_city() || empty.has_note() || empty.has_tags() || empty.has_value() || empty.has_keywords() || empty.has_lead_status()));
+    for (auto [written, seconds] : {std::pair{"61", 61}, {"61.7", 61}, {"+61+", 61}, {"0", 0}})
+        CHECK(form("answered=true&duration=" + std::string(written)).duration_s() == seconds);
+    for (auto none : {"", "soon", "-5", "00:01:00", "inf", "nan", "1e99"})
+        CHECK_FALSE(form("answered=true&duration=" + std::string(none)).has_duration_s());
+    auto empty = json(
+        R"("customer_name":null,"customer_city":"","note":null,"tags":null,"value":"","keywords":null,"lead_status":null,"milestones":null,"keypad_entries":[],"gclid":null)");
+    CHECK_FALSE((empty.has_customer_name() || empty.has_customer_city() || empty.has_note() || empty.has_tags() ||
+                 empty.has_value() || empty.has_keywords() || empty.has_lead_status()));
 }
 
 TEST_CASE("lists in forms") {
-    struct Row { std::string fields; Texts tags; };
-    for (const auto& row : std::vector<Row>{{"tags[]=roof&tags[]=leak,+north", {"roof", "leak, north"}},
-                                            {"tags%5B%5D=roof&tags%5b%5d=leak%2C%20north", {"roof", "leak, north"}},
-                                            {"tags=roof&tags=leak,+north", {"roof", "leak, north"}},
-                                            {"tags[0]=roof&tags[1]=leak,+north", {"roof", "leak, north"}},
-                                            {"tags[1]=leak,+north&tags[0]=roof", {"roof", "leak, north"}},
-                                            {"tags[10]=c&tags[2]=b&tags[1]=a", {"a", "b", "c"}},
-                                            {"tags[0][name]=Quote&tags[0][id]=7&tags[1][id]=8&tags[1][name]=leak,+north", {"Quote", "leak, north"}},
-                                            {"tags[][name]=Quote&tags[][name]=Roof", {"Quote", "Roof"}},
-                                            {"tags[]=leak,+north", {"leak, north"}},
-                                            {"tags=leak,+north", {"leak", "north"}},
-                                            {"tags=%5B%22roof%22,%22leak,+north%22%5D", {"roof", "leak, north"}},
-                                            {"tags=&tags[]=roof", {"roof"}},
-                                            {"tags[]=&tags[]=roof&tags[]=+", {"roof"}},
-                                            {"tags[]=", {}},
-                                            {"tags=", {}},
-                                            {"tags[99999999999999999999999]=roof&tags[]=leak", {"roof", "leak"}},
-                                            {"tags[18446744073709551615]=roof&tags[]=leak", {"roof", "leak"}},
-                                            {"tags=roof&note=x&tags=leak", {"roof", "leak"}},
-                                            {"tags[a]=roof", {}},
-                                            {"tags[=roof&tags]=leak&[tags]=x&tags[][name=y&tags[][name]x=z", {}}}) {
+    struct Row {
+        std::string fields;
+        Texts tags;
+    };
+    for (const auto& row :
+         std::vector<Row>{{"tags[]=roof&tags[]=leak,+north", {"roof", "leak, north"}},
+                          {"tags%5B%5D=roof&tags%5b%5d=leak%2C%20north", {"roof", "leak, north"}},
+                          {"tags=roof&tags=leak,+north", {"roof", "leak, north"}},
+                          {"tags[0]=roof&tags[1]=leak,+north", {"roof", "leak, north"}},
+                          {"tags[1]=leak,+north&tags[0]=roof", {"roof", "leak, north"}},
+                          {"tags[10]=c&tags[2]=b&tags[1]=a", {"a", "b", "c"}},
+                          {"tags[0][name]=Quote&tags[0][id]=7&tags[1][id]=8&tags[1][name]=leak,+north", {"Quote", "leak, north"}},
+                          {"tags[][name]=Quote&tags[][name]=Roof", {"Quote", "Roof"}},
+                          {"tags[]=leak,+north", {"leak, north"}},
+                          {"tags=leak,+north", {"leak", "north"}},
+                          {"tags=%5B%22roof%22,%22leak,+north%22%5D", {"roof", "leak, north"}},
+                          {"tags=&tags[]=roof", {"roof"}},
+                          {"tags[]=&tags[]=roof&tags[]=+", {"roof"}},
+                          {"tags[]=", {}},
+                          {"tags=", {}},
+                          {"tags[99999999999999999999999]=roof&tags[]=leak", {"roof", "leak"}},
+                          {"tags[18446744073709551615]=roof&tags[]=leak", {"roof", "leak"}},
+                          {"tags=roof&note=x&tags=leak", {"roof", "leak"}},
+                          {"tags[a]=roof", {}},
+                          {"tags[=roof&tags]=leak&[tags]=x&tags[][name=y&tags[][name]x=z", {}}}) {
         INFO(row.fields);
         CHECK(tags(form(row.fields)) == row.tags);
     }
@@ -233,16 +272,23 @@ TEST_CASE("lists in forms") {
     std::string many;
     for (int i = 0; i < 500; ++i) many += (i ? "&" : "") + std::string("tags[]=") + std::to_string(i);
     CHECK(tags(form(many)).size() == 200);
-    CHECK(event_of("call.completed", "\xEF\xBB\xBF{\"id\":5}", "application/x-www-form-urlencoded").call().provider_call_id() == "5");
+    CHECK(event_of("call.completed", "\xEF\xBB\xBF{\"id\":5}", "application/x-www-form-urlencoded").call().provider_call_id() ==
+          "5");
 }
 
 TEST_CASE("a body in any JSON spelling says the same") {
-    const std::string plain = R"({"id": 1, "answered": true, "duration": "61", "customer_name": "Zo\u00eb \ud83c\udfe0", "value": 1.0})";
+    const std::string plain =
+        R"({"id": 1, "answered": true, "duration": "61", "customer_name": "Zo\u00eb \ud83c\udfe0", "value": 1.0})";
     auto first = event_of("call.completed", plain, "application/json").call().SerializeAsString();
-    for (std::string same : {std::string("{\"id\":1,\"answered\":true,\"duration\":\"61\",\"customer_name\":\"Zo\xC3\xAB \xF0\x9F\x8F\xA0\",\"value\":1.0}"), plain + "\n", "\xEF\xBB\xBF" + plain,
-                             std::string("{\r\n \"id\": 1,\r\n \"answered\": true,\r\n \"duration\": \"61\",\r\n \"customer_name\": \"Zo\\u00EB \\uD83C\\uDFE0\",\r\n \"value\": 1}")}) {
+    for (std::string same :
+         {std::string(
+              "{\"id\":1,\"answered\":true,\"duration\":\"61\",\"customer_name\":\"Zo\xC3\xAB \xF0\x9F\x8F\xA0\",\"value\":1.0}"),
+          plain + "\n", "\xEF\xBB\xBF" + plain,
+          std::string("{\r\n \"id\": 1,\r\n \"answered\": true,\r\n \"duration\": \"61\",\r\n \"customer_name\": \"Zo\\u00EB "
+                      "\\uD83C\\uDFE0\",\r\n \"value\": 1}")}) {
         INFO(same);
         CHECK(event_of("call.completed", same, "application/json").call().SerializeAsString() == first);
     }
-    CHECK(event_of("call.completed", std::string("\x1f\x8b\x08\0\0", 5), "application/json").not_understood().find("no JSON") != std::string::npos);  // what a proxy compressed
+    CHECK(event_of("call.completed", std::string("\x1f\x8b\x08\0\0", 5), "application/json").not_understood().find("no JSON") !=
+          std::string::npos);  // what a proxy compressed
 }

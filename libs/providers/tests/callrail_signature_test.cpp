@@ -30,7 +30,9 @@ struct Offer {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 };
-bool verifies(const Headers& headers, const std::string& body, const Secret& key) { return providers::proves(Offer(headers, body).proof, key); }
+bool verifies(const Headers& headers, const std::string& body, const Secret& key) {
+    return providers::proves(Offer(headers, body).proof, key);
+}
 std::string missing(const Headers& headers) {
     Offer offer(headers, "{}");
     return offer.proof.missing ? offer.proof.missing->why : "";

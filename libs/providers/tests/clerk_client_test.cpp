@@ -5,7 +5,8 @@ using namespace otto;
 using namespace otto::providers::clerk;
 
 TEST_CASE("a page of Clerk's memberships") {
-    auto page = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1","identifier":"ann@example.com","first_name":"Ann","last_name":"Smith"}},
+    auto page = read_members(
+        R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1","identifier":"ann@example.com","first_name":"Ann","last_name":"Smith"}},
         {"role":"org:csr","public_user_data":{"user_id":"user_2","identifier":"+12025550100","first_name":null,"last_name":"Box"}},{"role":"org:janitor","public_user_data":{"user_id":"user_3"}},7],"total_count":9})");
     REQUIRE(page.ok());
     CHECK(page->read == 4);
@@ -18,7 +19,8 @@ TEST_CASE("a page of Clerk's memberships") {
     CHECK_FALSE(page->members[1].email);
     CHECK(page->members[1].name == "Box");
     CHECK(page->whole);
-    auto broken = read_members(R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1"}},{"role":"org:csr","public_user_data":{"user_id":"user_2","score":NaN}}],"total_count":2.0})");
+    auto broken = read_members(
+        R"({"data":[{"role":"org:admin","public_user_data":{"user_id":"user_1"}},{"role":"org:csr","public_user_data":{"user_id":"user_2","score":NaN}}],"total_count":2.0})");
     REQUIRE(broken.ok());
     CHECK_FALSE(broken->whole);
     CHECK(broken->members.size() == 1);

@@ -12,7 +12,9 @@ const std::string kOld = "one key of thirty-two characters", kNew = "and another
 const Instant kNow = *parse_time("2026-11-21T12:00:00Z");
 const std::string kKey = "org_a/calls/17.mp3";
 
-MediaLinks links(const std::string& keys, const std::string& ring = "") { return MediaLinks::make("https://otto.example.com/", Secret(keys), Secret(ring)).value(); }
+MediaLinks links(const std::string& keys, const std::string& ring = "") {
+    return MediaLinks::make("https://otto.example.com/", Secret(keys), Secret(ring)).value();
+}
 
 std::string token_of(const std::string& url) { return url.substr(url.rfind('/') + 1); }
 
@@ -41,7 +43,8 @@ TEST_CASE("media links: a link names its object until its end, and is the same e
         Instant now() const override { return kNow; }
     } clock;
     CHECK(l.url("org_a", kKey, Millis{60'000}, clock) == url);
-    CHECK(token_of(url).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string::npos);
+    CHECK(token_of(url).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+          std::string::npos);
 }
 
 TEST_CASE("media links: no changed token opens") {
@@ -56,8 +59,10 @@ TEST_CASE("media links: no changed token opens") {
     }
     auto dot = token.find('.');
     auto other = token_of(l.url_until("org_b", "org_b/calls/1.mp3", kNow + std::chrono::hours(1)));
-    for (std::string bad : {std::string(""), std::string("."), token.substr(0, dot), token.substr(0, dot + 1), token.substr(dot), token + "A", token + ".", "A" + token, token.substr(0, token.size() - 1),
-                            token.substr(0, dot) + other.substr(other.find('.')), std::string(5'000, 'A'), token.substr(0, dot) + "." + base64url_encode(std::string(32, '\0'))}) {
+    for (std::string bad :
+         {std::string(""), std::string("."), token.substr(0, dot), token.substr(0, dot + 1), token.substr(dot), token + "A",
+          token + ".", "A" + token, token.substr(0, token.size() - 1), token.substr(0, dot) + other.substr(other.find('.')),
+          std::string(5'000, 'A'), token.substr(0, dot) + "." + base64url_encode(std::string(32, '\0'))}) {
         INFO(bad);
         CHECK_FALSE(l.open(bad, kNow).has_value());
     }
@@ -65,7 +70,8 @@ TEST_CASE("media links: no changed token opens") {
 
 TEST_CASE("media links: the first key signs, all of them open") {
     auto later = kNow + std::chrono::hours(1);
-    auto by_old = token_of(links(kOld).url_until("org_a", kKey, later)), by_new = token_of(links(kNew).url_until("org_a", kKey, later));
+    auto by_old = token_of(links(kOld).url_until("org_a", kKey, later)),
+         by_new = token_of(links(kNew).url_until("org_a", kKey, later));
     auto both = links(kNew + "," + kOld);
     CHECK(token_of(both.url_until("org_a", kKey, later)) == by_new);
     CHECK(both.open(by_old, kNow).has_value());
@@ -76,7 +82,8 @@ TEST_CASE("media links: the first key signs, all of them open") {
     auto first = links("", ring_of({{"z", 1}})), rotated = links("", ring_of({{"b", 2}, {"z", 1}}));
     auto token = token_of(first.url_until("org_a", kKey, later));
     CHECK(rotated.open(token, kNow).has_value());
-    CHECK(token_of(rotated.url_until("org_a", kKey, later)) == token_of(links("", ring_of({{"b", 2}})).url_until("org_a", kKey, later)));
+    CHECK(token_of(rotated.url_until("org_a", kKey, later)) ==
+          token_of(links("", ring_of({{"b", 2}})).url_until("org_a", kKey, later)));
     CHECK_FALSE(links("", ring_of({{"b", 2}})).open(token, kNow).has_value());
     CHECK(token_of(links(std::string(32, '\1')).url_until("org_a", kKey, later)) != token);  // not the ring's key itself
 }

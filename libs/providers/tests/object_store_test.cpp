@@ -117,9 +117,11 @@ TEST_CASE("object store: keys") {
     Folder folder;
     std::ofstream(folder.path / "outside") << "secret";
     auto store = store_in(folder.path / "objects");
-    for (std::string key : {std::string(""), std::string("/etc/passwd"), std::string("../outside"), std::string("a/../../outside"), std::string("a/./b"), std::string("a//b"), std::string("a/"), std::string("."),
-                            std::string(".unfinished/x"), std::string("a/.hidden"), std::string("a b"), std::string("a\\b"), std::string("a\nb"), std::string("a\0b", 3), std::string("caf\xc3\xa9"), std::string("a%2fb"),
-                            std::string(513, 'a'), std::string(256, 'a')}) {
+    for (std::string key :
+         {std::string(""), std::string("/etc/passwd"), std::string("../outside"), std::string("a/../../outside"),
+          std::string("a/./b"), std::string("a//b"), std::string("a/"), std::string("."), std::string(".unfinished/x"),
+          std::string("a/.hidden"), std::string("a b"), std::string("a\\b"), std::string("a\nb"), std::string("a\0b", 3),
+          std::string("caf\xc3\xa9"), std::string("a%2fb"), std::string(513, 'a'), std::string(256, 'a')}) {
         INFO(key);
         CHECK_FALSE(valid_key(key));
         CHECK_FALSE(store->open(key).ok());
@@ -152,9 +154,16 @@ TEST_CASE("object store: what broken off writings left is removed once it is old
 TEST_CASE("object store: what OTTO_OBJECT_STORE may say") {
     Folder folder;
     std::ofstream(folder.path / "file") << "x";
-    struct Row { std::string spec, says; };
-    for (const auto& row : std::vector<Row>{{"s3://bucket/prefix", "not built yet"}, {"gs://bucket", "not built yet"}, {"", "file:PATH"}, {"file:", "file:PATH"}, {"/var/lib/otto", "file:PATH"},
-                                            {"file:" + (folder.path / "file").string(), "file"}, {"file:/proc/otto/objects", "/proc/otto"}}) {
+    struct Row {
+        std::string spec, says;
+    };
+    for (const auto& row : std::vector<Row>{{"s3://bucket/prefix", "not built yet"},
+                                            {"gs://bucket", "not built yet"},
+                                            {"", "file:PATH"},
+                                            {"file:", "file:PATH"},
+                                            {"/var/lib/otto", "file:PATH"},
+                                            {"file:" + (folder.path / "file").string(), "file"},
+                                            {"file:/proc/otto/objects", "/proc/otto"}}) {
         INFO(row.spec);
         auto store = make_object_store(row.spec);
         REQUIRE_FALSE(store.ok());

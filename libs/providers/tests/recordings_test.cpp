@@ -26,8 +26,9 @@ std::string bytes_of(std::uint32_t n, std::size_t count) {
 /// A WAVE file of 8,000 bytes a second that says it has `said` bytes of sound and has `has`.
 std::string wav(std::size_t sound, std::optional<std::size_t> said = {}, const std::string& before = "") {
     auto length = static_cast<std::uint32_t>(said.value_or(sound));
-    return "RIFF" + bytes_of(36 + length, 4) + "WAVE" + "fmt " + bytes_of(16, 4) + bytes_of(1, 2) + bytes_of(1, 2) + bytes_of(8000, 4) + bytes_of(8000, 4) + bytes_of(1, 2) + bytes_of(8, 2) + before + "data" +
-           bytes_of(length, 4) + std::string(sound, '\x80');
+    return "RIFF" + bytes_of(36 + length, 4) + "WAVE" + "fmt " + bytes_of(16, 4) + bytes_of(1, 2) + bytes_of(1, 2) +
+           bytes_of(8000, 4) + bytes_of(8000, 4) + bytes_of(1, 2) + bytes_of(8, 2) + before + "data" + bytes_of(length, 4) +
+           std::string(sound, '\x80');
 }
 
 /// So many frames of MPEG 2.5 layer III, 16 kbit/s, 8,000 Hz, one channel: 144 bytes and 72 ms each.
@@ -37,7 +38,10 @@ std::string mp3(int frames) {
     return out;
 }
 
-std::string id3(std::size_t length) { return std::string("ID3\x03\0\0\0\0", 8) + static_cast<char>(length >> 7) + static_cast<char>(length & 0x7f) + std::string(length, '\0'); }
+std::string id3(std::size_t length) {
+    return std::string("ID3\x03\0\0\0\0", 8) + static_cast<char>(length >> 7) + static_cast<char>(length & 0x7f) +
+           std::string(length, '\0');
+}
 
 struct Folder {
     fs::path path;
@@ -49,7 +53,9 @@ struct Folder {
     ~Folder() { fs::remove_all(path); }
 };
 
-struct Seen { std::string path, authorization; };
+struct Seen {
+    std::string path, authorization;
+};
 
 /// A server whose answers a test gives; it notes who came with which key.
 class Peer {
@@ -143,14 +149,23 @@ std::string json_url(const std::string& url) { return "{\"url\":\"" + url + "\"}
 
 TEST_CASE("recording: sound of any kind is taken, whatever it is called, and whether or not it can be measured") {
     Fixture f;
-    struct Row { std::string sound; std::string format; std::optional<double> seconds; };
+    struct Row {
+        std::string sound;
+        std::string format;
+        std::optional<double> seconds;
+    };
     for (const auto& row : std::vector<Row>{{wav(20'000), "wav", 2.5},
                                             {wav(20'000, 0xffff'ffff), "wav", 2.5},
                                             {std::string(100'000, '\0') + mp3(100), "mp3", 7.2},
                                             {id3(20) + id3(40) + mp3(100), "mp3", 7.2},
                                             {id3(20) + std::string(1'000, 'x'), "mp3", {}},
                                             {"RIFF" + bytes_of(0, 4) + "WAVE" + std::string(1'000, '\xff'), "wav", {}},
-                                            {std::string("\0\0\0\x18" "ftypM4A ", 12) + std::string(1'000, 'x'), "m4a", {}},
+                                            {std::string("\0\0\0\x18"
+                                                         "ftypM4A ",
+                                                         12) +
+                                                 std::string(1'000, 'x'),
+                                             "m4a",
+                                             {}},
                                             {"OggS" + std::string(1'000, '\1'), "ogg", {}},
                                             {"\x1a\x45\xdf\xa3" + std::string(1'000, '\1'), "webm", {}}}) {
         for (auto type : {"audio/mpeg", "text/html", "application/octet-stream"}) {
@@ -271,7 +286,10 @@ TEST_CASE("recording: what may pass") {
         CHECK(has(told(outcome), std::to_string(status)));
         CHECK_FALSE(std::get<Again>(outcome).after.has_value());
     }
-    for (auto [said, after] : {std::pair<std::string, std::int64_t>{"7", 7'000}, {"999999999999", 3'600'000}, {"Fri, 21 Nov 2025 00:00:00 GMT", 0}, {"Sat, 21 Nov 2099 00:00:00 GMT", 3'600'000}}) {
+    for (auto [said, after] : {std::pair<std::string, std::int64_t>{"7", 7'000},
+                               {"999999999999", 3'600'000},
+                               {"Fri, 21 Nov 2025 00:00:00 GMT", 0},
+                               {"Sat, 21 Nov 2099 00:00:00 GMT", 3'600'000}}) {
         f.api.says(kApiPath, 429, said);
         auto outcome = f.fetch(f.by_api());
         INFO(said);
@@ -319,23 +337,28 @@ TEST_CASE("recording: what never helps, with the cure") {
     for (int status : {401, 403}) {
         f.api.says(kApiPath, status);
         f.api.says("/audio/1.mp3", status);
-        CHECK(told(f.fetch(f.by_api())) == "not let in: " + f.api.url() + " answers with status " + std::to_string(status) + ": CallRail refuses the company's API key");
+        CHECK(told(f.fetch(f.by_api())) == "not let in: " + f.api.url() + " answers with status " + std::to_string(status) +
+                                               ": CallRail refuses the company's API key");
         auto without_key = f.fetch(hook);
-        CHECK(has(told(without_key), "never: " + f.api.url() + " answers with status " + std::to_string(status) + ": the recording's address is refused (Give the company's API key"));
+        CHECK(has(told(without_key), "never: " + f.api.url() + " answers with status " + std::to_string(status) +
+                                         ": the recording's address is refused (Give the company's API key"));
         CHECK(std::get<Never>(without_key).another_key);
     }
     for (int status : {400, 410, 422}) {
         f.api.says("/audio/1.mp3", status);
         CHECK(has(told(f.fetch(hook)), "never: " + f.api.url() + " answers with status " + std::to_string(status)));
     }
-    struct Row { std::string body, type, says; };
-    for (const auto& row : std::vector<Row>{{"<!doctype html><title>Log in</title>", "text/html", "a web page"},
-                                            {"\n\n   <html>a login page that says it is sound</html>", "audio/mpeg", "a web page"},
-                                            {"{\"url\":\"http://127.0.0.1/\"}", "application/json", "JSON"},  // only the API says where to go on
-                                            {"%PDF-1.4\n%%EOF\n", "application/pdf", "no sound"},
-                                            {"x", "audio/mpeg", "no sound"},
-                                            {std::string(1'000, '\0'), "audio/mpeg", "no sound"},
-                                            {std::string(1'000, '\1'), "audio/wav", "no sound"}}) {
+    struct Row {
+        std::string body, type, says;
+    };
+    for (const auto& row :
+         std::vector<Row>{{"<!doctype html><title>Log in</title>", "text/html", "a web page"},
+                          {"\n\n   <html>a login page that says it is sound</html>", "audio/mpeg", "a web page"},
+                          {"{\"url\":\"http://127.0.0.1/\"}", "application/json", "JSON"},  // only the API says where to go on
+                          {"%PDF-1.4\n%%EOF\n", "application/pdf", "no sound"},
+                          {"x", "audio/mpeg", "no sound"},
+                          {std::string(1'000, '\0'), "audio/mpeg", "no sound"},
+                          {std::string(1'000, '\1'), "audio/wav", "no sound"}}) {
         INFO(row.body);
         f.api.on("/audio/1.mp3", row.body, row.type);
         auto outcome = f.fetch(hook);
@@ -383,7 +406,8 @@ TEST_CASE("recording: huge ones end at the limit, and what is no audio at its fi
         f.api.on("/audio/1.mp3", [path](const http::Request& r) { return http::Response::file(r, path, "audio/mpeg"); });
         return told(f.fetch(f.by_hook(f.api.url("/audio/1.mp3"))));
     };
-    CHECK(has(serve(mp3(100), 2ull << 30), "never: the recording is larger than 1 MiB (An operator may raise OTTO_RECORDING_MEGABYTES"));
+    CHECK(has(serve(mp3(100), 2ull << 30),
+              "never: the recording is larger than 1 MiB (An operator may raise OTTO_RECORDING_MEGABYTES"));
     CHECK(serve(wav(1000), 1u << 20) == "fetched");
     CHECK(has(serve(mp3(100), (1u << 20) + 1), "never: the recording is larger"));
     f.options.byte_limit = 4ull << 30;

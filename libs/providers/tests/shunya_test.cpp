@@ -33,8 +33,11 @@ public:
             answers.pop_front();
             return a;
         };
-        for (auto path : {"/api/v1/transcription/transcribe", "/api/v1/analysis/start/{id}"}) router->add(http::Method::post, path, take);
-        for (auto path : {"/api/v1/transcription/status/{id}", "/api/v1/transcription/transcript/{id}", "/api/v1/analysis/status/{id}", "/api/v1/analysis/complete/{id}"}) router->add(http::Method::get, path, take);
+        for (auto path : {"/api/v1/transcription/transcribe", "/api/v1/analysis/start/{id}"})
+            router->add(http::Method::post, path, take);
+        for (auto path : {"/api/v1/transcription/status/{id}", "/api/v1/transcription/transcript/{id}",
+                          "/api/v1/analysis/status/{id}", "/api/v1/analysis/complete/{id}"})
+            router->add(http::Method::get, path, take);
         server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
         server_->start().value();
     }
@@ -82,7 +85,9 @@ JsonDocument part(const std::string& token, int n) {
 
 TEST_CASE("a transcription is asked for exactly as Shunya wants it") {
     Rig rig;
-    rig.peer.answer(200, R"({"success": true, "message": "started", "transcript_id": null, "task_id": "call_7_company_org_a_transcription"})");
+    rig.peer.answer(
+        200,
+        R"({"success": true, "message": "started", "transcript_id": null, "task_id": "call_7_company_org_a_transcription"})");
     auto reply = rig.client.transcribe(rig.caller, CallId{7}, "https://otto.example/media/a.b-c", "csr_call", "key-1");
     REQUIRE(std::holds_alternative<Accepted>(reply));
     CHECK(std::get<Accepted>(reply).job_id == "call_7_company_org_a_transcription");
@@ -97,7 +102,8 @@ TEST_CASE("a transcription is asked for exactly as Shunya wants it") {
     CHECK(r.headers.get("X-UWC-Version") == "v1");
     CHECK(r.headers.get("X-UWC-Timestamp") == "2026-11-21T12:00:00Z");
     CHECK(r.headers.get("X-Target-Role") == "customer_rep");
-    CHECK(r.headers.get("X-Signature") == hex_encode(hmac_sha256("test_webhook_secret_key_12345", "2026-11-21T12:00:00Z:" + r.body)));
+    CHECK(r.headers.get("X-Signature") ==
+          hex_encode(hmac_sha256("test_webhook_secret_key_12345", "2026-11-21T12:00:00Z:" + r.body)));
 
     auto bearer = r.headers.get("Authorization");
     REQUIRE(bearer.starts_with("Bearer "));
@@ -118,29 +124,41 @@ TEST_CASE("an analysis is started without a body and without a signature") {
     auto reply = rig.client.start_analysis(rig.caller, CallId{7}, "key-2");
     CHECK(std::get<Accepted>(reply).job_id == "41");
     const auto& r = rig.peer.seen.at(0);
-    CHECK((r.target == "/api/v1/analysis/start/7" && r.body.empty() && !r.headers.has("X-Signature") && r.headers.get("Idempotency-Key") == "key-2"));
+    CHECK((r.target == "/api/v1/analysis/start/7" && r.body.empty() && !r.headers.has("X-Signature") &&
+           r.headers.get("Idempotency-Key") == "key-2"));
 }
 
 TEST_CASE("questions carry no Idempotency-Key, and each an id of its own") {
     Rig rig;
-    rig.peer.answer(200, R"({"success": true, "transcript_id": 12, "call_id": 7, "status": "completed", "created_at": "x", "processed_at": "y"})");
+    rig.peer.answer(
+        200,
+        R"({"success": true, "transcript_id": 12, "call_id": 7, "status": "completed", "created_at": "x", "processed_at": "y"})");
     rig.peer.answer(200, R"({"success": true, "transcript_id": null, "call_id": 7, "status": "processing"})");
     rig.peer.answer(200, R"({"success": true, "transcript_id": null, "call_id": 7, "status": null, "created_at": null})");
-    rig.peer.answer(200, R"({"success": true, "status": "failed", "error": {"error_code": "TRANSCRIPTION_FAILED", "message": "no sound", "retryable": false}})");
+    rig.peer.answer(
+        200,
+        R"({"success": true, "status": "failed", "error": {"error_code": "TRANSCRIPTION_FAILED", "message": "no sound", "retryable": false}})");
     auto ask = [&] { return std::get<JobState>(rig.client.transcription_status(rig.caller, CallId{7})); };
     auto done = ask();
     CHECK((done.known && done.progress == Progress::done && done.job_id == "12"));
     CHECK(ask().progress == Progress::running);
     CHECK_FALSE(ask().known);
     auto failed = ask();
-    CHECK((failed.progress == Progress::failed && failed.error && failed.error->retryable == false && failed.error->why.find("no sound") != std::string::npos));
+    CHECK((failed.progress == Progress::failed && failed.error && failed.error->retryable == false &&
+           failed.error->why.find("no sound") != std::string::npos));
     CHECK_FALSE(rig.peer.seen[0].headers.has("Idempotency-Key"));
     CHECK(rig.peer.seen[0].headers.get("X-Request-ID") != rig.peer.seen[1].headers.get("X-Request-ID"));
 }
 
 TEST_CASE("job ids by any of their names") {
-    for (auto [json, id] : {std::pair{R"({"job_id": "a", "task_id": "b"})", "a"}, {R"({"task_id": "b", "transcript_id": 3})", "b"}, {R"({"transcript_id": 3, "id": 4})", "3"}, {R"({"id": 4})", "4"},
-                            {R"({"data": {"task_id": "c"}})", "c"}, {R"({"task_id": null, "job_id": ""})", ""}, {"{}", ""}, {"[]", ""}}) {
+    for (auto [json, id] : {std::pair{R"({"job_id": "a", "task_id": "b"})", "a"},
+                            {R"({"task_id": "b", "transcript_id": 3})", "b"},
+                            {R"({"transcript_id": 3, "id": 4})", "3"},
+                            {R"({"id": 4})", "4"},
+                            {R"({"data": {"task_id": "c"}})", "c"},
+                            {R"({"task_id": null, "job_id": ""})", ""},
+                            {"{}", ""},
+                            {"[]", ""}}) {
         INFO(json);
         auto parsed = JsonDocument::parse(json);
         CHECK(job_id_of(parsed->root()) == id);
@@ -151,7 +169,9 @@ TEST_CASE("errors are what they mean for who must go on") {
     auto now = *parse_time("2026-11-21T12:00:00Z");
     using K = ApiError::Kind;
     auto envelope = [](const char* code, const char* retryable, const char* details = "{}") {
-        return std::string(R"({"success": false, "error": {"error_code": ")") + code + R"(", "error_type": "x", "message": "it says", "retryable": )" + retryable + R"(, "details": )" + details + R"(}, "timestamp": "x"})";
+        return std::string(R"({"success": false, "error": {"error_code": ")") + code +
+               R"(", "error_type": "x", "message": "it says", "retryable": )" + retryable + R"(, "details": )" + details +
+               R"(}, "timestamp": "x"})";
     };
     auto t = error_of(429, envelope("RATE_LIMIT_EXCEEDED", "true", R"({"limit": 100, "retry_after": 17})"), "", now);
     CHECK((t.kind == K::busy && t.after == Millis{17'000} && t.retryable == true && t.not_taken()));
@@ -172,12 +192,14 @@ TEST_CASE("errors are what they mean for who must go on") {
     auto form = error_of(422, R"({"detail": [{"loc": ["body", "call_id"], "msg": "field required", "type": "x"}]})", "", now);
     CHECK((form.kind == K::refused && form.why == "Shunya answered 422: body.call_id: field required"));
     CHECK(error_of(404, R"({"detail": "Not Found"})", "", now).why == "Shunya answered 404: Not Found");
-    for (auto odd : {"", "[]", "7", R"({"error": 7})", R"({"error": {"error_code": {}}})", R"({"detail": [1, {}]})"}) CHECK(error_of(400, odd, "", now).kind == K::refused);
+    for (auto odd : {"", "[]", "7", R"({"error": 7})", R"({"error": {"error_code": {}}})", R"({"detail": [1, {}]})"})
+        CHECK(error_of(400, odd, "", now).kind == K::refused);
 }
 
 TEST_CASE("an analysis that is not there, failed, or is") {
     Rig rig;
-    rig.peer.answer(404, R"({"success": false, "error": {"error_code": "ANALYSIS_NOT_AVAILABLE", "message": "wait", "retryable": false}})");
+    rig.peer.answer(
+        404, R"({"success": false, "error": {"error_code": "ANALYSIS_NOT_AVAILABLE", "message": "wait", "retryable": false}})");
     rig.peer.answer(200, R"({"call_id": 7, "status": "pending"})");
     rig.peer.answer(200, R"({"call_id": 7, "status": "failed", "error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})");
     rig.peer.answer(500, R"({"success": false, "error": {"error_code": "ANALYSIS_FAILED", "retryable": true}})");
@@ -198,7 +220,8 @@ TEST_CASE("nobody there, and an answer that refuses though it is 200") {
     rig.peer.answer(200, R"({"success": false, "message": "no such recording"})");
     auto refused = rig.client.transcribe(rig.caller, CallId{7}, "https://a.example/x", "csr_call", "k");
     REQUIRE(std::holds_alternative<ApiError>(refused));
-    CHECK((std::get<ApiError>(refused).kind == ApiError::Kind::refused && std::get<ApiError>(refused).why.find("no such recording") != std::string::npos));
+    CHECK((std::get<ApiError>(refused).kind == ApiError::Kind::refused &&
+           std::get<ApiError>(refused).why.find("no such recording") != std::string::npos));
 
     Options nowhere;
     nowhere.api = "http://127.0.0.1:1";

@@ -18,7 +18,8 @@ const Secret kSecret{"test_webhook_secret_key_12345"};
 const std::string kStamp = "1765189800000";
 const Instant kThen = from_micros(1'765'189'800'000'000);
 const std::string kFirst = R"({"shunya_job_id": "job_123", "status": "completed"})";
-const std::string kSecond = "{\"shunya_job_id\":\"job_123\",\"status\":\"completed\",\"company_id\":\"org_a\",\"result\":{\"note\":\"caf\xc3\xa9\"}}";
+const std::string kSecond =
+    "{\"shunya_job_id\":\"job_123\",\"status\":\"completed\",\"company_id\":\"org_a\",\"result\":{\"note\":\"caf\xc3\xa9\"}}";
 const std::string kFirstA = "6e55ea189a0b782a555b2b50a5904cf1a196d3cce31e767807ce4623e3dacf46";
 
 http::Headers headers(Scheme scheme, const std::string& signature, const std::string& stamp) {
@@ -27,7 +28,8 @@ http::Headers headers(Scheme scheme, const std::string& signature, const std::st
     h.add(std::string(timestamp_header(scheme)), stamp);
     return h;
 }
-std::optional<providers::Refusal> refused(Scheme scheme, const http::Headers& headers, const std::string& body, const std::vector<Secret>& secrets, Instant now) {
+std::optional<providers::Refusal> refused(Scheme scheme, const http::Headers& headers, const std::string& body,
+                                          const std::vector<Secret>& secrets, Instant now) {
     http::Request request;
     request.headers = headers;
     request.body = body;
@@ -39,7 +41,8 @@ std::optional<providers::Refusal> refused(Scheme scheme, const http::Headers& he
         if (providers::proves(proof, secret)) return std::nullopt;
     return providers::Refusal{"no secret matched"};
 }
-std::string why(Scheme scheme, const std::string& body, const std::string& signature, const std::string& stamp = kStamp, Instant now = kThen, std::vector<Secret> secrets = {kSecret}) {
+std::string why(Scheme scheme, const std::string& body, const std::string& signature, const std::string& stamp = kStamp,
+                Instant now = kThen, std::vector<Secret> secrets = {kSecret}) {
     auto refusal = refused(scheme, headers(scheme, signature, stamp), body, secrets, now);
     return refusal ? refusal->why : "";
 }
@@ -72,11 +75,14 @@ TEST_CASE("the published signatures fit their scheme and no other") {
     CHECK(why(timestamp_dot_body, kSecond, "2d9eed0b11bf6a7b69c9c1d82cc9aa7e9a12acc0bf6e9369fde1414c71b9e29d") == "");
     CHECK(why(sorted_json, kSecond, "45ce41e015cc469a6cc1047b9265baab25aa605c528d2bb39e810d7c55f7e472") == "");
     // The table's third column is made with a time in milliseconds where seconds belong: the message is right, the time is none.
-    CHECK(hex_encode(hmac_sha256(kSecret.reveal(), kStamp + "." + hex_encode(sha256(kFirst)))) == "a0693761068cb2ff118693f5b1b17f0937e53af5694e9668f9603fb33b715721");
+    CHECK(hex_encode(hmac_sha256(kSecret.reveal(), kStamp + "." + hex_encode(sha256(kFirst)))) ==
+          "a0693761068cb2ff118693f5b1b17f0937e53af5694e9668f9603fb33b715721");
     CHECK(why(uwc, kFirst, sign("1765189800." + hex_encode(sha256(kFirst))), "1765189800") == "");
-    CHECK(why(uwc, kFirst, "a0693761068cb2ff118693f5b1b17f0937e53af5694e9668f9603fb33b715721") == "the header X-UWC-Timestamp is no time in seconds since 1970");
+    CHECK(why(uwc, kFirst, "a0693761068cb2ff118693f5b1b17f0937e53af5694e9668f9603fb33b715721") ==
+          "the header X-UWC-Timestamp is no time in seconds since 1970");
     CHECK(why(sorted_json, kFirst, kFirstA) == "no secret matched");
-    CHECK(why(timestamp_dot_body, kFirst, "47d7ac32b10906993408523002862725917e580fa1301b7cb86240b0ea8123f8") == "no secret matched");
+    CHECK(why(timestamp_dot_body, kFirst, "47d7ac32b10906993408523002862725917e580fa1301b7cb86240b0ea8123f8") ==
+          "no secret matched");
     CHECK(*scheme_of("uwc") == uwc);
     CHECK_FALSE(scheme_of("both").ok());
     CHECK(scheme_of("").error().message.find("OTTO_SHUNYA_SIGNATURE") != std::string::npos);
@@ -90,13 +96,17 @@ TEST_CASE("a refusal names the check that failed") {
     CHECK(at(300'001ms) == "the header X-Shunya-Timestamp is 300 s old; 300 s are allowed, and it counts milliseconds");
     CHECK(at(-300'000ms) == "");
     CHECK(at(-301'500ms) == "the header X-Shunya-Timestamp is 301 s ahead; 300 s are allowed, and it counts milliseconds");
-    CHECK(why(timestamp_dot_body, kFirst, kFirstA, "1765189800").find("s old") != std::string::npos);  // seconds where milliseconds belong
-    CHECK(why(timestamp_dot_body, kFirst, "6E55EA189A0B782A555B2B50A5904CF1A196D3CCE31E767807CE4623E3DACF46") == "the header X-Shunya-Signature is not 64 digits of lower-case hex");
-    CHECK(why(timestamp_dot_body, kFirst, "sha256=" + kFirstA) == "the header X-Shunya-Signature is not 64 digits of lower-case hex");
+    CHECK(why(timestamp_dot_body, kFirst, kFirstA, "1765189800").find("s old") !=
+          std::string::npos);  // seconds where milliseconds belong
+    CHECK(why(timestamp_dot_body, kFirst, "6E55EA189A0B782A555B2B50A5904CF1A196D3CCE31E767807CE4623E3DACF46") ==
+          "the header X-Shunya-Signature is not 64 digits of lower-case hex");
+    CHECK(why(timestamp_dot_body, kFirst, "sha256=" + kFirstA) ==
+          "the header X-Shunya-Signature is not 64 digits of lower-case hex");
     CHECK(why(timestamp_dot_body, kFirst, "").find("not 64 digits") != std::string::npos);
     for (const char* stamp : {"", "-5", "+5", "1765189800000 ", "0x10", "1e12", "17651898000000000000", "soon"}) {
         INFO(stamp);
-        CHECK(why(timestamp_dot_body, kFirst, kFirstA, stamp) == "the header X-Shunya-Timestamp is no time in milliseconds since 1970");
+        CHECK(why(timestamp_dot_body, kFirst, kFirstA, stamp) ==
+              "the header X-Shunya-Timestamp is no time in milliseconds since 1970");
     }
     CHECK(why(timestamp_dot_body, kFirst + " ", kFirstA) == "no secret matched");
     CHECK(why(timestamp_dot_body, kFirst, kFirstA, "1765189800001") == "no secret matched");
@@ -105,8 +115,10 @@ TEST_CASE("a refusal names the check that failed") {
     http::Headers none, twice = headers(timestamp_dot_body, kFirstA, kStamp);
     CHECK(refused(timestamp_dot_body, none, kFirst, {kSecret}, kThen)->why == "the header X-Shunya-Signature is missing");
     twice.add("x-shunya-timestamp", kStamp);
-    CHECK(refused(timestamp_dot_body, twice, kFirst, {kSecret}, kThen)->why == "the header X-Shunya-Timestamp is there more than once");
-    CHECK(refused(uwc, headers(timestamp_dot_body, kFirstA, kStamp), kFirst, {kSecret}, kThen)->why == "the header X-UWC-Signature is missing");
+    CHECK(refused(timestamp_dot_body, twice, kFirst, {kSecret}, kThen)->why ==
+          "the header X-Shunya-Timestamp is there more than once");
+    CHECK(refused(uwc, headers(timestamp_dot_body, kFirstA, kStamp), kFirst, {kSecret}, kThen)->why ==
+          "the header X-UWC-Signature is missing");
 }
 
 TEST_CASE("sorted JSON is what Python writes") {
@@ -122,7 +134,8 @@ TEST_CASE("sorted JSON is what Python writes") {
         {"\"\x7f \\u0000\\n\\t\\b\\f\\r\\\\\\\"\\u001f\"", R"("\u007f \u0000\n\t\b\f\r\\\"\u001f")"},
         {R"({"a":1,"a":2})", R"({"a": 2})"},
         {R"({"a":1,"\u0061":{"x":[]}})", R"({"a": {"x": []}})"},
-        {"{\"\xef\xbf\xbf\":1,\"\xf0\x90\x80\x80\":2,\"\xc3\xa9\":3,\"z\":4}", R"({"z": 4, "\u00e9": 3, "\uffff": 1, "\ud800\udc00": 2})"},
+        {"{\"\xef\xbf\xbf\":1,\"\xf0\x90\x80\x80\":2,\"\xc3\xa9\":3,\"z\":4}",
+         R"({"z": 4, "\u00e9": 3, "\uffff": 1, "\ud800\udc00": 2})"},
         {R"([0,-0,1.0,1.50,-2e10,1E+2,12345678901234567890123])", R"([0, -0, 1.0, 1.50, -2e10, 1E+2, 12345678901234567890123])"},
     };
     for (const auto& [given, wanted] : cases) {
@@ -132,7 +145,8 @@ TEST_CASE("sorted JSON is what Python writes") {
         CHECK(*got == wanted);
         CHECK(*sorted_json(*got) == wanted);
     }
-    for (const char* odd : {"", " ", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "01", "1.", ".5", "1e", "+1", "--1", "tru", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "1 2", "NaN", "\"\xff\"", "'a'"}) {
+    for (const char* odd : {"",   " ",   "{",   "[1,]", "{\"a\"}", "{\"a\":1,}",  "{a:1}",  "01",  "1.",  ".5",       "1e",
+                            "+1", "--1", "tru", "\"a",  "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "1 2", "NaN", "\"\xff\"", "'a'"}) {
         INFO(odd);
         CHECK_FALSE(sorted_json(odd).ok());
     }
@@ -141,7 +155,8 @@ TEST_CASE("sorted JSON is what Python writes") {
 }
 
 TEST_CASE("every name of an id, in both shapes") {
-    for (std::string shape : {R"("status":"completed","result":{})", R"("event_type":"call.analysis.complete","call_id":7,"data":{})"})
+    for (std::string shape :
+         {R"("status":"completed","result":{})", R"("event_type":"call.analysis.complete","call_id":7,"data":{})"})
         for (const char* name : {"shunya_job_id", "job_id", "task_id"})
             for (auto [id, wanted] : {std::pair{R"("job_1")", "job_1"}, {"12345", "12345"}, {R"(" job_1 ")", "job_1"}}) {
                 auto body = "{\"" + std::string(name) + "\":" + id + "," + shape + ",\"company_id\":\"org_a\"}";
@@ -172,7 +187,8 @@ TEST_CASE("a header that nobody has signed chooses no job") {
 
 TEST_CASE("a cure fits its cause; who sent it learns no setting's name, who receives it does") {
     using enum Scheme;
-    auto refusal = [&](Scheme scheme, const std::string& signature, const std::string& stamp, Instant now, const std::string& body = kFirst) {
+    auto refusal = [&](Scheme scheme, const std::string& signature, const std::string& stamp, Instant now,
+                       const std::string& body = kFirst) {
         return *refused(scheme, headers(scheme, signature, stamp), body, {}, now);
     };
     using namespace std::chrono_literals;
@@ -182,11 +198,15 @@ TEST_CASE("a cure fits its cause; who sent it learns no setting's name, who rece
     CHECK(refusal(timestamp_dot_body, kFirstA, kStamp, kThen + 400'000ms).cure.find("clock") != std::string::npos);
     auto no_json = refusal(sorted_json, kFirstA, kStamp, kThen, "{");
     CHECK(no_json.operators_cure.find("OTTO_SHUNYA_SIGNATURE") != std::string::npos);
-    for (const auto& one : {no_json, refusal(timestamp_dot_body, "x", kStamp, kThen), refusal(timestamp_dot_body, kFirstA, "soon", kThen)}) CHECK((one.why + one.cure).find("OTTO_") == std::string::npos);
+    for (const auto& one :
+         {no_json, refusal(timestamp_dot_body, "x", kStamp, kThen), refusal(timestamp_dot_body, kFirstA, "soon", kThen)})
+        CHECK((one.why + one.cure).find("OTTO_") == std::string::npos);
 }
 
 TEST_CASE("a call's id is a number or a number's text") {
-    auto call = [](const std::string& value) { return said(R"({"event_type":"call.transcription.complete","call_id":)" + value + "}").job().call_id(); };
+    auto call = [](const std::string& value) {
+        return said(R"({"event_type":"call.transcription.complete","call_id":)" + value + "}").job().call_id();
+    };
     CHECK(call("123") == 123);
     CHECK(call("\"123\"") == 123);
     CHECK(call("123.0") == 123);
@@ -194,10 +214,12 @@ TEST_CASE("a call's id is a number or a number's text") {
     CHECK(call("1.23e2") == 123);
     CHECK(said(R"({"event_type":"call.analysis.complete","job_id":17.0})").job().shunya_job_id() == "17");
     CHECK(said(R"({"event_type":"call.analysis.complete","job_id":17})").job().shunya_job_id() == "17");
-    for (const char* odd : {"0", "-1", "true", "\"call_123\"", "1.5", "\"123.9\"", "\"1e2\"", "\"12 3\"", "\"\"", "9007199254740992", "1e300", "null", "[1]"}) {
+    for (const char* odd : {"0", "-1", "true", "\"call_123\"", "1.5", "\"123.9\"", "\"1e2\"", "\"12 3\"", "\"\"",
+                            "9007199254740992", "1e300", "null", "[1]"}) {
         INFO(odd);
         CHECK(call(odd) == 0);
-        CHECK_FALSE(said(R"({"event_type":"call.transcription.complete","call_id":)" + std::string(odd) + "}").not_understood().empty());
+        CHECK_FALSE(
+            said(R"({"event_type":"call.transcription.complete","call_id":)" + std::string(odd) + "}").not_understood().empty());
     }
     auto inner = said(R"({"event_type":"call.analysis.complete","data":{"call_id":55}})");
     CHECK(inner.job().call_id() == 55);
@@ -209,9 +231,12 @@ TEST_CASE("how a job stands: by status, else by event type") {
         auto e = said("{\"job_id\":\"j\"," + fields + "}");
         return e.not_understood().empty() ? e.kind() : e.not_understood();
     };
-    for (const char* word : {"completed", "succeeded", "SUCCESS", "finished"}) CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.completed");
-    for (const char* word : {"failed", "error", "Timeout"}) CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.failed");
-    for (const char* word : {"processing", "pending"}) CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.processing");
+    for (const char* word : {"completed", "succeeded", "SUCCESS", "finished"})
+        CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.completed");
+    for (const char* word : {"failed", "error", "Timeout"})
+        CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.failed");
+    for (const char* word : {"processing", "pending"})
+        CHECK(kind("\"status\":\"" + std::string(word) + "\"") == "job.processing");
     CHECK(kind(R"("event_type":"call.transcription.failed")") == "job.failed");
     CHECK(kind(R"("event_type":"meeting.segmentation.complete","status":null)") == "job.completed");
     CHECK(kind(R"("status":"melted")") == "status 'melted' is not known");
@@ -238,7 +263,9 @@ TEST_CASE("a word for a job's state means the same in an answer and in a webhook
 }
 
 TEST_CASE("what is no report is held, and says why") {
-    for (const char* body : {"", " ", "{", "[]", "\"text\"", "null", "{}", "{\"status\":\"completed\"}", "{\"job_id\":\"\",\"status\":\"completed\"}", "{\"job_id\":{},\"status\":\"completed\"}", "{\"job_id\":\"a\\ud800\"}"}) {
+    for (const char* body : {"", " ", "{", "[]", "\"text\"", "null", "{}", "{\"status\":\"completed\"}",
+                             "{\"job_id\":\"\",\"status\":\"completed\"}", "{\"job_id\":{},\"status\":\"completed\"}",
+                             "{\"job_id\":\"a\\ud800\"}"}) {
         INFO(body);
         auto e = said(body);
         CHECK_FALSE(e.not_understood().empty());
@@ -256,5 +283,7 @@ TEST_CASE("half a surrogate pair: signed as Python writes it, read as U+FFFD; Na
     auto e = said(R"({"event_type":"call.analysis.complete","job_id":"job \ud83d","data":{"summary":"\ud83d"}})");
     CHECK(e.not_understood().empty());
     CHECK(e.job().shunya_job_id() == "job \xEF\xBF\xBD");
-    CHECK(said(R"({"event_type":"call.analysis.complete","job_id":"j","data":{"confidence_score":NaN}})").not_understood().find("no JSON") != std::string::npos);
+    CHECK(said(R"({"event_type":"call.analysis.complete","job_id":"j","data":{"confidence_score":NaN}})")
+              .not_understood()
+              .find("no JSON") != std::string::npos);
 }

@@ -22,12 +22,18 @@ std::string big(std::uint64_t n, std::size_t count) {
 }
 std::string zeros(std::size_t n) { return std::string(n, '\0'); }
 
-std::string chunk(const std::string& name, const std::string& content, std::optional<std::uint64_t> said = {}, bool filled = true) {
+std::string chunk(const std::string& name, const std::string& content, std::optional<std::uint64_t> said = {},
+                  bool filled = true) {
     return name + little(said.value_or(content.size()), 4) + content + (filled && content.size() % 2 ? "\0"s : "");
 }
 /// 8,000 samples a second, one channel.
-std::string fmt(int format = 1, int bits = 8, int bytes_a_second = 8'000) { return chunk("fmt ", little(format, 2) + little(1, 2) + little(8'000, 4) + little(bytes_a_second, 4) + little(bits > 8 ? bits / 8 : 1, 2) + little(bits, 2)); }
-std::string riff(const std::string& chunks, const std::string& id = "RIFF") { return id + little(4 + chunks.size(), 4) + "WAVE" + chunks; }
+std::string fmt(int format = 1, int bits = 8, int bytes_a_second = 8'000) {
+    return chunk("fmt ", little(format, 2) + little(1, 2) + little(8'000, 4) + little(bytes_a_second, 4) +
+                             little(bits > 8 ? bits / 8 : 1, 2) + little(bits, 2));
+}
+std::string riff(const std::string& chunks, const std::string& id = "RIFF") {
+    return id + little(4 + chunks.size(), 4) + "WAVE" + chunks;
+}
 std::string silence(std::size_t bytes) { return std::string(bytes, '\x80'); }
 
 /// So many frames of MPEG 2.5 layer III, 16 kbit/s, 8,000 Hz, one channel: 144 bytes and 72 ms each.
@@ -44,7 +50,8 @@ std::string music(int frames) {
 }
 std::string id3(const std::string& content, bool footer = false) {
     auto n = content.size();
-    std::string length{static_cast<char>(n >> 21 & 127), static_cast<char>(n >> 14 & 127), static_cast<char>(n >> 7 & 127), static_cast<char>(n & 127)};
+    std::string length{static_cast<char>(n >> 21 & 127), static_cast<char>(n >> 14 & 127), static_cast<char>(n >> 7 & 127),
+                       static_cast<char>(n & 127)};
     return "ID3\x04\0"s + (footer ? "\x10" : "\0"s) + length + content + (footer ? "3DI\x04\0\x10"s + length : "");
 }
 std::string counted(std::uint32_t frames, std::uint32_t bytes, int there) {
@@ -60,7 +67,8 @@ std::string m4a(std::uint32_t milliseconds, bool sound_first) {
     auto kind = box("hdlr", zeros(8) + "soun" + zeros(13));
     auto entry = box("mp4a", zeros(6) + big(1, 2) + zeros(8) + big(1, 2) + big(16, 2) + zeros(4) + big(8'000, 2) + zeros(2));
     auto table = box("stbl", box("stsd", zeros(4) + big(1, 4) + entry));
-    auto moov = box("moov", box("mvhd", zeros(12) + big(1'000, 4) + big(milliseconds, 4) + zeros(80)) + box("trak", box("mdia", header + kind + box("minf", table))));
+    auto moov = box("moov", box("mvhd", zeros(12) + big(1'000, 4) + big(milliseconds, 4) + zeros(80)) +
+                                box("trak", box("mdia", header + kind + box("minf", table))));
     auto sound = box("mdat", std::string(500, 'x'));
     return box("ftyp", "M4A \0\0\0\0M4A mp42isom"s) + (sound_first ? sound + moov : moov + sound);
 }
@@ -70,16 +78,19 @@ std::string ogg_page(int flags, std::uint64_t position, int number, const std::s
         sizes += static_cast<char>(std::min<std::size_t>(left, 255));
         if (left < 255) break;
     }
-    return "OggS\0"s + static_cast<char>(flags) + little(position, 8) + little(7, 4) + little(static_cast<std::uint64_t>(number), 4) + little(0, 4) + static_cast<char>(sizes.size()) + sizes + packet;
+    return "OggS\0"s + static_cast<char>(flags) + little(position, 8) + little(7, 4) +
+           little(static_cast<std::uint64_t>(number), 4) + little(0, 4) + static_cast<char>(sizes.size()) + sizes + packet;
 }
 /// Opus counts 48,000 samples a second, whatever was recorded.
 std::string opus(double seconds) {
-    return ogg_page(2, 0, 0, "OpusHead\1\1"s + little(0, 2) + little(8'000, 4) + little(0, 2) + "\0"s) + ogg_page(0, 0, 1, "OpusTags" + little(1, 4) + "x" + little(0, 4)) +
+    return ogg_page(2, 0, 0, "OpusHead\1\1"s + little(0, 2) + little(8'000, 4) + little(0, 2) + "\0"s) +
+           ogg_page(0, 0, 1, "OpusTags" + little(1, 4) + "x" + little(0, 4)) +
            ogg_page(4, static_cast<std::uint64_t>(seconds * 48'000), 2, std::string(200, 'x'));
 }
 std::string flac(std::uint64_t samples) {
     std::uint64_t packed = 8'000ull << 44 | 15ull << 36 | samples;  // rate, one channel of sixteen bits, how many
-    return "fLaC\x80"s + big(34, 3) + big(4'096, 2) + big(4'096, 2) + zeros(6) + big(packed, 8) + zeros(16) + "\xff\xf8"s + std::string(100, 'x');
+    return "fLaC\x80"s + big(34, 3) + big(4'096, 2) + big(4'096, 2) + zeros(6) + big(packed, 8) + zeros(16) + "\xff\xf8"s +
+           std::string(100, 'x');
 }
 std::string adts(int frames) {
     std::string out;
@@ -100,7 +111,12 @@ std::optional<Sound> look(const std::string& file, std::size_t* read = nullptr) 
 }  // namespace
 
 TEST_CASE("sound: kinds and lengths") {
-    struct Row { const char* what; std::string file, kind; std::optional<double> seconds; std::optional<std::uint64_t> bytes; };
+    struct Row {
+        const char* what;
+        std::string file, kind;
+        std::optional<double> seconds;
+        std::optional<std::uint64_t> bytes;
+    };
     const auto pcm = riff(fmt() + chunk("data", silence(20'000)));
     for (const auto& row : std::vector<Row>{
              {"plain", pcm, "wav", 2.5, 20'044},
@@ -187,7 +203,9 @@ TEST_CASE("sound: kinds and lengths") {
 }
 
 TEST_CASE("sound: what is none, at the first look or at the last") {
-    struct Row { std::string file, word; };
+    struct Row {
+        std::string file, word;
+    };
     for (const auto& row : std::vector<Row>{{"<!doctype html><html>", "a web page"},
                                             {"\n\n   <html>", "a web page"},
                                             {"\xEF\xBB\xBF<html>", "a web page"},
@@ -207,8 +225,10 @@ TEST_CASE("sound: what is none, at the first look or at the last") {
         INFO(row.file.substr(0, 40));
         CHECK(no_sound(row.file) == row.word);
     }
-    for (const auto& file : {zeros(16), zeros(70'000), "\xff\xfe<\0h\0t\0m\0l\0"s, std::string(100'000, '\xff'), std::string(100'000, '\x01'), "RIFF....AVI "s + zeros(300), "\xff\xf1\x50\x80............"s,
-                             "\xff\xfeR\0o\0o\0f\0"s, "\xff\xff\xff\xff\x01\x02"s, ""s, zeros(1), "\x00\xff"s, "ID3\x04\0\0\x80\0\0\0\x01\x02\x03"s}) {
+    for (const auto& file :
+         {zeros(16), zeros(70'000), "\xff\xfe<\0h\0t\0m\0l\0"s, std::string(100'000, '\xff'), std::string(100'000, '\x01'),
+          "RIFF....AVI "s + zeros(300), "\xff\xf1\x50\x80............"s, "\xff\xfeR\0o\0o\0f\0"s, "\xff\xff\xff\xff\x01\x02"s,
+          ""s, zeros(1), "\x00\xff"s, "ID3\x04\0\0\x80\0\0\0\x01\x02\x03"s}) {
         INFO(file.size() << " bytes " << static_cast<int>(file.empty() ? 0 : file[0]));
         CHECK_FALSE(look(file));
     }
@@ -217,8 +237,11 @@ TEST_CASE("sound: what is none, at the first look or at the last") {
 TEST_CASE("sound: no cut and no damage makes a length that is not there, or reads without end") {
     std::uint32_t dice = 1;
     auto thrown = [&](std::size_t sides) { return (dice = dice * 1'664'525 + 1'013'904'223) / 65'536 % sides; };
-    for (const auto& whole : {riff(fmt() + chunk("LIST", "INFOx") + chunk("data", silence(3'000))), riff(chunk("ds64", little(99, 8) + little(3'000, 8) + zeros(12)) + fmt() + chunk("data", silence(3'000), 0xffff'ffff), "RF64"),
-                              id3(zeros(40)) + mp3(20), counted(20, 2'880, 20), m4a(1'000, false), m4a(1'000, true), opus(1), flac(8'000), adts(4)}) {
+    for (const auto& whole :
+         {riff(fmt() + chunk("LIST", "INFOx") + chunk("data", silence(3'000))),
+          riff(chunk("ds64", little(99, 8) + little(3'000, 8) + zeros(12)) + fmt() + chunk("data", silence(3'000), 0xffff'ffff),
+               "RF64"),
+          id3(zeros(40)) + mp3(20), counted(20, 2'880, 20), m4a(1'000, false), m4a(1'000, true), opus(1), flac(8'000), adts(4)}) {
         for (std::size_t cut = 0; cut < whole.size(); cut += cut < 400 ? 1 : 37) {
             std::size_t read = 0;
             auto sound = look(whole.substr(0, cut), &read);
@@ -227,7 +250,9 @@ TEST_CASE("sound: no cut and no damage makes a length that is not there, or read
         }
         for (int i = 0; i < 300; ++i) {
             auto damaged = whole;
-            for (std::size_t n = 0; n <= thrown(4); ++n) damaged[thrown(std::min<std::size_t>(damaged.size(), 300))] = static_cast<char>(thrown(4) == 0 ? 0xff : thrown(256));
+            for (std::size_t n = 0; n <= thrown(4); ++n)
+                damaged[thrown(std::min<std::size_t>(damaged.size(), 300))] =
+                    static_cast<char>(thrown(4) == 0 ? 0xff : thrown(256));
             std::size_t read = 0;
             auto sound = look(damaged, &read);
             CHECK(read < 30'000'000);
@@ -239,7 +264,8 @@ TEST_CASE("sound: no cut and no damage makes a length that is not there, or read
     while (syncs.size() < 2u << 20) syncs += "\xff\xfb";
     while (chunks.size() < 2u << 20) chunks += chunk("note", "");
     while (boxes.size() < 2u << 20) boxes += box("free", "");
-    for (const auto& file : {syncs, "\1" + syncs, chunks, box("ftyp", "M4A \0\0\0\0"s) + boxes, id3(std::string(2u << 20, '\xff')) + syncs}) {
+    for (const auto& file :
+         {syncs, "\1" + syncs, chunks, box("ftyp", "M4A \0\0\0\0"s) + boxes, id3(std::string(2u << 20, '\xff')) + syncs}) {
         std::size_t read = 0;
         (void)look(file, &read);
         CHECK(read < 400'000'000);

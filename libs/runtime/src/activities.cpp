@@ -5,7 +5,8 @@
 
 namespace otto::rt {
 
-Activities::Activities(const Consumer& consumer, const LaneOptions& options, StopSignal& stop) : consumer_(consumer), options_(options), stop_(stop) {
+Activities::Activities(const Consumer& consumer, const LaneOptions& options, StopSignal& stop)
+    : consumer_(consumer), options_(options), stop_(stop) {
     for (const auto& h : consumer.handlers())
         if (h.shape == detail::Shape::activity) lease_ = std::max(lease_, h.policy.timeout);
 }
@@ -72,9 +73,15 @@ bool Activities::one(pg::Connection& db) {
     google::protobuf::Arena arena;
     auto d = decode(taken->record, consumer_.handlers(), arena);
     d.event.meta.attempt = taken->attempt;
-    Done done{*taken, d, Outcome::reject(d.unreadable.empty() ? "no activity takes " + d.event.meta.type : d.unreadable), Sink(consumer_.name()), {}, d.retry()};
+    Done done{*taken,
+              d,
+              Outcome::reject(d.unreadable.empty() ? "no activity takes " + d.event.meta.type : d.unreadable),
+              Sink(consumer_.name()),
+              {},
+              d.retry()};
     if (taken->attempt > done.retry.attempts + kLastTry) {
-        done.outcome = Outcome::reject("attempts used up: it was begun " + std::to_string(taken->attempt - 1) + " times, and how it ended was not written");
+        done.outcome = Outcome::reject("attempts used up: it was begun " + std::to_string(taken->attempt - 1) +
+                                       " times, and how it ended was not written");
     } else if (d.handler && d.handler->activity) {
         try {
             done.outcome = d.handler->activity(d.event, taken->intent_key, done.closing, done.sink);
@@ -93,7 +100,8 @@ bool Activities::one(pg::Connection& db) {
             if (!own && (stop_.stopping() || std::chrono::steady_clock::now() - leased > lease_)) throw;
             if (own && !done.outcome.settled()) throw;
             if (own) done.outcome = Outcome::retry(e.what());
-            tel::warn("the end of an activity could not be written", {{"consumer", consumer_.name()}, {"type", d.event.meta.type}, {"why", e.what()}});
+            tel::warn("the end of an activity could not be written",
+                      {{"consumer", consumer_.name()}, {"type", d.event.meta.type}, {"why", e.what()}});
             if (own) continue;
             db.close();
             stop_.wait(pause.pause(std::min(failures, 8)));
@@ -128,13 +136,24 @@ void Activities::record(pg::Connection& db, Done& done) {
         over = !later && (kind != Outcome::Kind::retry || done.taken.attempt >= done.retry.attempts);
         auto history = later ? done.taken.history : longer_history(done.taken.history, outcome.why(), now);
         auto pause = outcome.after().value_or(done.retry.pause.pause(done.taken.attempt - 1, std::hash<Uuid>{}(meta.id.value())));
-        if (over) tx.write(sql::intent_failed, mine({storable(outcome.why()), history}));
-        else tx.write(sql::intent_again, mine({storable(outcome.why()), history, now + pause, later ? done.taken.attempt - 1 : done.taken.attempt}));
+        if (over)
+            tx.write(sql::intent_failed, mine({storable(outcome.why()), history}));
+        else
+            tx.write(sql::intent_again,
+                     mine({storable(outcome.why()), history, now + pause, later ? done.taken.attempt - 1 : done.taken.attempt}));
     }
     tx.commit();
     auto level = over ? tel::Level::error : outcome.settled() ? tel::Level::info : tel::Level::warn;
-    tel::log(level, over ? "an activity is given up" : outcome.settled() ? "activity" : "an activity failed and runs again",
-             {{"consumer", consumer_.name()}, {"type", meta.type}, {"event_id", meta.id.value().to_string()}, {"company_id", meta.company.value()}, {"attempt", done.taken.attempt}, {"why", outcome.why()}});
+    tel::log(level,
+             over                ? "an activity is given up"
+             : outcome.settled() ? "activity"
+                                 : "an activity failed and runs again",
+             {{"consumer", consumer_.name()},
+              {"type", meta.type},
+              {"event_id", meta.id.value().to_string()},
+              {"company_id", meta.company.value()},
+              {"attempt", done.taken.attempt},
+              {"why", outcome.why()}});
 }
 
 }  // namespace otto::rt

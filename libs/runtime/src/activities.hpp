@@ -3,8 +3,9 @@
 
 namespace otto::rt {
 
-/// Runs the intents of one consumer: takes one under a lease, calls the outside with no transaction open, and records the result together with what
-/// follows from it. A process that dies leaves a lease that runs out; the next one begins the same intent again, under the same key.
+/// Runs the intents of one consumer: takes one under a lease, calls the outside with no transaction open, and records the result
+/// together with what follows from it. A process that dies leaves a lease that runs out; the next one begins the same intent
+/// again, under the same key.
 class Activities {
 public:
     Activities(const Consumer&, const LaneOptions&, StopSignal&);

@@ -12,7 +12,8 @@ constexpr std::size_t kMostNames = 10'000;
 
 }  // namespace
 
-Budgets::Budgets(std::string service, std::string what, std::vector<Limit> limits) : service_(std::move(service)), what_(std::move(what)), limits_(std::move(limits)) {
+Budgets::Budgets(std::string service, std::string what, std::vector<Limit> limits)
+    : service_(std::move(service)), what_(std::move(what)), limits_(std::move(limits)) {
     double least = limits_.empty() ? 1 : limits_.front().count;
     for (const auto& l : limits_) {
         longest_ = std::max(longest_, l.per);
@@ -24,7 +25,9 @@ Budgets::Budgets(std::string service, std::string what, std::vector<Limit> limit
 std::optional<Millis> Budgets::take(pg::Tx& tx, const std::string& name, Instant now, double n) {
     {
         std::lock_guard guard(lock_);
-        if (slices_.size() > kMostNames) std::erase_if(slices_, [&](const auto& s) { return now - s.second.taken >= longest_ && s.second.empty_until <= now; });
+        if (slices_.size() > kMostNames)
+            std::erase_if(slices_,
+                          [&](const auto& s) { return now - s.second.taken >= longest_ && s.second.empty_until <= now; });
         auto& mine = slices_[name];
         if (mine.left >= n && now - mine.taken < longest_) {
             mine.left -= n;
@@ -38,10 +41,12 @@ std::optional<Millis> Budgets::take(pg::Tx& tx, const std::string& name, Instant
         pers.push_back(std::to_string(l.per.count()));
     }
     double granted = 0, wait = 0;
-    tx.each(sql::take_budget, {service_, what_ + "/" + name, pg::Param::array(counts), pg::Param::array(pers), n, std::max(n, slice_), now}, [&](const pg::Fields& f) {
-        granted = f.number("granted");
-        wait = f.number("wait_ms");
-    });
+    tx.each(sql::take_budget,
+            {service_, what_ + "/" + name, pg::Param::array(counts), pg::Param::array(pers), n, std::max(n, slice_), now},
+            [&](const pg::Fields& f) {
+                granted = f.number("granted");
+                wait = f.number("wait_ms");
+            });
     if (wait > 0) {
         Millis pause{static_cast<std::int64_t>(wait)};
         std::lock_guard guard(lock_);

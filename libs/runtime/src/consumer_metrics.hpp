@@ -10,7 +10,8 @@
 
 namespace otto::rt {
 
-/// What a transaction does with its events. Counted and said once it is committed, and only then: a transaction that fails has done nothing, and runs again.
+/// What a transaction does with its events. Counted and said once it is committed, and only then: a transaction that fails has
+/// done nothing, and runs again.
 class Tally {
 public:
     void handled(const std::string& type, const char* outcome, std::size_t n = 1) { handled_[{type, outcome}] += n; }

@@ -16,7 +16,8 @@ struct Job {
     std::string wake_on;  ///< a channel whose notifications end the wait
 };
 
-/// Until the process stops. Whoever has the job's advisory lock runs it; what it reports goes when the session does, for another process may have the lock then.
+/// Until the process stops. Whoever has the job's advisory lock runs it; what it reports goes when the session does, for another
+/// process may have the lock then.
 void run_job(const Secret& pg_url, const std::string& service, const Job&, StopSignal&);
 
 }  // namespace otto::rt

@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
-constexpr Millis kMostRest{60};  ///< beside kPace
+constexpr Millis kMostRest{60};       ///< beside kPace
 constexpr std::int64_t kNearly = 50;  ///< events
-constexpr Millis kPace{40};      ///< from the begin of a batch that was not full to the next one's
+constexpr Millis kPace{40};           ///< from the begin of a batch that was not full to the next one's
 constexpr Millis kTellGroup{500};
 constexpr std::size_t kMostPassedOver = 10'000;  ///< records in one round that do not concern the consumer
 constexpr Millis kWritePositions{500};           ///< how old the table's positions get while nothing but such records comes
@@ -54,7 +54,8 @@ Lane::Lane(const Consumer& consumer, const LaneOptions& options, int index, Stop
       publisher_(options.brokers, id_),
       metrics_(consumer.name()),
       batch_(consumer.handlers().front().policy.batch) {
-    source_.on_rebalance({[this](const std::vector<Tp>& tps) { return claim_all(tps); }, [this](const std::vector<Tp>& tps, bool lost) { give_back(tps, lost); }});
+    source_.on_rebalance({[this](const std::vector<Tp>& tps) { return claim_all(tps); },
+                          [this](const std::vector<Tp>& tps, bool lost) { give_back(tps, lost); }});
 }
 
 pg::Params Lane::at(const Tp& tp, std::initializer_list<pg::Param> more) const {
@@ -64,15 +65,18 @@ pg::Params Lane::at(const Tp& tp, std::initializer_list<pg::Param> more) const {
 }
 
 bool caught_up(const kafka::Source& source, const std::map<kafka::TopicPartition, Polled>& polled) {
-    return std::all_of(polled.begin(), polled.end(), [&](const auto& p) { return source.end_of(p.first) - p.second.next <= kNearly; });
+    return std::all_of(polled.begin(), polled.end(),
+                       [&](const auto& p) { return source.end_of(p.first) - p.second.next <= kNearly; });
 }
 
 void rest_until(std::chrono::steady_clock::time_point end, Publisher& publisher, StopSignal& stop) {
     while (!stop.stopping()) {
         auto left = std::chrono::ceil<Millis>(end - std::chrono::steady_clock::now());
         if (left <= Millis{0}) return;
-        if (publisher.in_flight() > 0) publisher.serve(left);
-        else stop.wait(left);
+        if (publisher.in_flight() > 0)
+            publisher.serve(left);
+        else
+            stop.wait(left);
     }
 }
 
@@ -100,11 +104,13 @@ void Lane::tell_group(bool now) {
     if (!positions.empty()) source_.commit_async(positions);
 }
 
-/// While its batches are not full a lane rests: as long as it has worked, a moment at most, and until kPace has passed. A transaction for each of two events that
-/// come 10 ms apart costs Postgres and Kafka nearly twice what one for both does; a single event after a quiet time waits for nothing.
+/// While its batches are not full a lane rests: as long as it has worked, a moment at most, and until kPace has passed. A
+/// transaction for each of two events that come 10 ms apart costs Postgres and Kafka nearly twice what one for both does; a
+/// single event after a quiet time waits for nothing.
 void Lane::rest(std::chrono::steady_clock::time_point began) {
     auto ended = std::chrono::steady_clock::now();
-    rest_until(std::max(began + kPace, ended + std::min<std::chrono::steady_clock::duration>(ended - began, kMostRest)), publisher_, stop_);
+    rest_until(std::max(began + kPace, ended + std::min<std::chrono::steady_clock::duration>(ended - began, kMostRest)),
+               publisher_, stop_);
 }
 
 void Lane::back_off(const std::string& why, bool schema) {
@@ -112,7 +118,8 @@ void Lane::back_off(const std::string& why, bool schema) {
     Backoff pause{Millis{50}, Millis{2'000}, 2, 0.2};
     auto wait = pause.pause(std::min(failures_++, 10), std::hash<std::string>{}(id_));
     if (schema) {
-        tel::error("code and database do not fit: the lane waits, nothing is given up", {{"consumer", consumer_.name()}, {"why", why}});
+        tel::error("code and database do not fit: the lane waits, nothing is given up",
+                   {{"consumer", consumer_.name()}, {"why", why}});
         wait = Millis{2'000};
     } else {
         tel::warn("the lane waits and tries again", {{"consumer", consumer_.name()}, {"why", why}, {"ms", wait.count()}});
@@ -126,7 +133,8 @@ bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>
     auto lost = [&] {
         for (const auto& tp : concerned) {
             metrics_.rebalances_lost.inc();
-            tel::warn("a partition has another owner: the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+            tel::warn("a partition has another owner: the lane joins the group anew",
+                      {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
         }
         rejoin_ = true;
     };
@@ -143,7 +151,8 @@ bool Lane::guarded(const std::vector<Tp>& concerned, const std::function<void()>
         }
         lost();
     } catch (const std::exception& e) {
-        // Nobody knows whose fault that is. As if the process had ended over it: begins are put on record, so that one event cannot do it for ever.
+        // Nobody knows whose fault that is. As if the process had ended over it: begins are put on record, so that one event
+        // cannot do it for ever.
         tel::error("a lane failed over something unforeseen", {{"consumer", consumer_.name()}, {"why", e.what()}});
         for (const auto& tp : concerned) {
             auto found = parts_.find(tp);
@@ -192,17 +201,22 @@ bool Lane::in_place(const Tp& tp, Part& part) {
     }
     source_.resume(tp);
     if (auto there = source_.seek(tp, part.next); !there) {
-        tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
+        tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()},
+                                                    {"topic", tp.topic},
+                                                    {"partition", tp.partition},
+                                                    {"why", there.error().describe()}});
         rejoin_ = true;
     }
     return false;
 }
 
-/// Records of types that nobody here takes are passed over before a batch is made of the rest; those that cannot be read concern everybody.
+/// Records of types that nobody here takes are passed over before a batch is made of the rest; those that cannot be read concern
+/// everybody.
 bool Lane::concerns(const kafka::Record& r) const {
     auto type = r.header("ce_type");
     const auto& handlers = consumer_.handlers();
-    return std::any_of(handlers.begin(), handlers.end(), [&](const auto& h) { return h.type->type == type; }) || !events::read_meta(r.headers);
+    return std::any_of(handlers.begin(), handlers.end(), [&](const auto& h) { return h.type->type == type; }) ||
+           !events::read_meta(r.headers);
 }
 
 std::map<Lane::Tp, Polled> Lane::poll(bool& full) {

@@ -24,7 +24,7 @@ namespace otto::rt {
 struct LaneOptions {
     std::string service, brokers;
     Secret pg_url;
-    std::function<void()> poke_activities;   ///< intents were written
+    std::function<void()> poke_activities;  ///< intents were written
 };
 
 /// How a lane takes part in its consumer's group.
@@ -46,8 +46,8 @@ private:
 
 /// What a round took from one partition.
 struct Polled {
-    std::vector<kafka::Record> records;   ///< those that concern the consumer
-    std::int64_t next = -1;               ///< after the last one, concern it or not
+    std::vector<kafka::Record> records;  ///< those that concern the consumer
+    std::int64_t next = -1;              ///< after the last one, concern it or not
 };
 /// What was polled reaches to where its partitions end, or nearly: there is nothing to be fetched that a rest would keep waiting.
 bool caught_up(const kafka::Source&, const std::map<kafka::TopicPartition, Polled>& polled);
@@ -61,9 +61,9 @@ inline constexpr Millis kStalled{15'000};
 /// Another lane owns the partition now.
 struct Fenced {};
 
-/// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch at a time. A batch holds what
-/// there is of all its partitions, each fenced for itself; if it fails, each partition's part runs alone, and if that fails each event. The protocol is
-/// runtime.md §1–§3; the names of the steps are its names.
+/// One thread of a consumer: a member of its group, a session of its own, the partitions that the group gave it, one batch at a
+/// time. A batch holds what there is of all its partitions, each fenced for itself; if it fails, each partition's part runs
+/// alone, and if that fails each event. The protocol is runtime.md §1–§3; the names of the steps are its names.
 class Lane {
 public:
     Lane(const Consumer&, const LaneOptions&, int index, StopSignal&);
@@ -81,24 +81,24 @@ private:
     /// What this lane knows of a partition that it owns.
     struct Part {
         std::int64_t epoch = 0;
-        std::int64_t next = -1;            ///< next offset; -1: where the group stands
-        std::set<std::string> blocked;     ///< keys that have parked events
-        std::size_t parked = 0;            ///< events
-        std::map<std::int64_t, int> stalls;///< by parked event: database failures that may be its own, in a row
-        std::size_t careful = 0;           ///< new events whose begins are still put on record, after an owner died
+        std::int64_t next = -1;              ///< next offset; -1: where the group stands
+        std::set<std::string> blocked;       ///< keys that have parked events
+        std::size_t parked = 0;              ///< events
+        std::map<std::int64_t, int> stalls;  ///< by parked event: database failures that may be its own, in a row
+        std::size_t careful = 0;             ///< new events whose begins are still put on record, after an owner died
         std::size_t candidates = 0;          ///< of them, those among which is one over which an owner died
-        Begun begun;                       ///< the last begin that was put on record
+        Begun begun;                         ///< the last begin that was put on record
         std::optional<std::int64_t> begun_parked;
         OwnedMetrics metrics;
-        bool stale = false;                ///< what is in the table is not known: read it before going on
-        bool undrained = true;             ///< the table may hold what Kafka does not have and what nothing of is under way: it goes first
-        bool elsewhere = false;            ///< what was polled was not done: it is polled again from `next` on
-        bool claimed_now = false;          ///< the group has not confirmed the claim yet
-        std::vector<std::int64_t> acked;   ///< outbox rows that Kafka has, to be deleted
-        std::size_t unconfirmed = 0;       ///< outbox rows under way to Kafka
+        bool stale = false;      ///< what is in the table is not known: read it before going on
+        bool undrained = true;   ///< the table may hold what Kafka does not have and what nothing of is under way: it goes first
+        bool elsewhere = false;  ///< what was polled was not done: it is polled again from `next` on
+        bool claimed_now = false;         ///< the group has not confirmed the claim yet
+        std::vector<std::int64_t> acked;  ///< outbox rows that Kafka has, to be deleted
+        std::size_t unconfirmed = 0;      ///< outbox rows under way to Kafka
         std::chrono::steady_clock::time_point look_at_parked{};
-        std::int64_t told = -1;            ///< the position that the group was told last
-        std::int64_t written = -1;         ///< the position that the table was told last
+        std::int64_t told = -1;     ///< the position that the group was told last
+        std::int64_t written = -1;  ///< the position that the table was told last
         /// Passed over what does not concern the consumer, and the table does not know.
         bool ahead() const { return next > written && !claimed_now && !stale; }
     };
@@ -162,7 +162,8 @@ private:
     std::optional<Outcome> apply_parked(const Tp&, const Part&, const StoredRecord&, const Decoded&);
     void put_off_parked(const Tp&, const Part&, const StoredRecord&, const Decoded&, const Outcome& failure);
     void settle(pg::Tx&, const Leg&, const kafka::Record&, const Decoded&, const Outcome&, int attempts, After&);
-    void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error, Millis after);
+    void park(pg::Tx&, const Tp&, const kafka::Record&, const Decoded&, bool blocks, int attempt, const std::string& error,
+              Millis after);
     using LegOf = std::function<const Tp&(const Sink::Item&)>;
     std::vector<std::int64_t> write_outbox(pg::Tx&, Sink&, const LegOf&);
     void publish(Sink&, const std::vector<std::int64_t>& ids, const LegOf&);
@@ -185,7 +186,7 @@ private:
     Publisher publisher_;
     ConsumerMetrics metrics_;
     std::map<Tp, Part> parts_;
-    std::map<Tp, int> contention_;  ///< failures of kind contention in a row; also over a partition's being claimed again
+    std::map<Tp, int> contention_;     ///< failures of kind contention in a row; also over a partition's being claimed again
     std::set<std::int64_t> suspects_;  ///< outbox rows that Kafka refused, perhaps for another's sake
     std::uint64_t handovers_ = 0;      ///< rebalances so far: what was polled before one is nobody's
     std::size_t batch_;

@@ -18,17 +18,27 @@ Instant now() { return system_clock().now(); }
 
 }  // namespace
 
-void Lane::park(pg::Tx& tx, const Tp& tp, const kafka::Record& r, const Decoded& d, bool blocks, int attempt, const std::string& error, Millis after) {
-    tx.write(sql::park, at(tp, {storable(r.key), blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers), attempt,
-                                storable(error), error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
+void Lane::park(pg::Tx& tx, const Tp& tp, const kafka::Record& r, const Decoded& d, bool blocks, int attempt,
+                const std::string& error, Millis after) {
+    tx.write(sql::park, at(tp, {storable(r.key), blocks, d.event.meta.id, d.event.meta.company, d.event.meta.type,
+                                pg::Param::bytes(r.value), headers_json(r.headers), attempt, storable(error),
+                                error.empty() ? std::string("[]") : longer_history("[]", error, now()), now() + after}));
 }
 
-void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Decoded& d, const Outcome& outcome, int attempts, After& after) {
+void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Decoded& d, const Outcome& outcome, int attempts,
+                  After& after) {
     const auto& meta = d.event.meta;
     const auto& tp = *leg.tp;
     auto say = [&](tel::Level level, const char* what) {
-        after.tally.say([level, what, consumer = consumer_.name(), id = meta.id.value().to_string(), type = meta.type, company = meta.company.value(), trace = meta.trace.trace_id_hex(), why = outcome.why()] {
-            tel::log(level, what, {{"consumer", consumer}, {"event_id", id}, {"type", type}, {"company_id", company}, {"trace_id", trace}, {"why", why}});
+        after.tally.say([level, what, consumer = consumer_.name(), id = meta.id.value().to_string(), type = meta.type,
+                         company = meta.company.value(), trace = meta.trace.trace_id_hex(), why = outcome.why()] {
+            tel::log(level, what,
+                     {{"consumer", consumer},
+                      {"event_id", id},
+                      {"type", type},
+                      {"company_id", company},
+                      {"trace_id", trace},
+                      {"why", why}});
         });
     };
     switch (outcome.kind()) {
@@ -53,8 +63,12 @@ void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Deco
             after.tally.handled(meta.type, "dead");
             say(tel::Level::error, "an event is a dead letter");
             break;
-        case Outcome::Kind::ignored: after.tally.handled(meta.type, "ignored"); break;
-        case Outcome::Kind::done: after.tally.handled(meta.type, "done"); break;
+        case Outcome::Kind::ignored:
+            after.tally.handled(meta.type, "ignored");
+            break;
+        case Outcome::Kind::done:
+            after.tally.handled(meta.type, "done");
+            break;
     }
 }
 
@@ -68,7 +82,8 @@ std::vector<std::int64_t> Lane::write_outbox(pg::Tx& tx, Sink& sink, const LegOf
             continue;
         }
         const Tp& tp = leg_of(item);  // whose next owner drains it, so that order holds for each key
-        columns.row({tp.topic, tp.partition, item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value), headers_json(item.wire.headers)});
+        columns.row({tp.topic, tp.partition, item.wire.topic, item.wire.key, pg::Param::bytes(item.wire.value),
+                     headers_json(item.wire.headers)});
     }
     if (to_shard) tx.write(sql::outbox_notify, {consumer_.name()});
     std::vector<std::int64_t> ids;
@@ -111,7 +126,9 @@ struct Lane::Attempt {
             }
     }
     /// New to this consumer, as far as it asks.
-    bool first_time(const Decoded& d) { return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0; }
+    bool first_time(const Decoded& d) {
+        return !d.handler->policy.once || fresh.erase({d.event.meta.company.value(), d.event.meta.id.value()}) > 0;
+    }
     const Tp& leg_of(const Sink::Item& item) const {
         auto found = came_from.find(item.cause);
         return found == came_from.end() ? *legs.front().tp : *found->second;
@@ -155,8 +172,10 @@ void Lane::open(pg::Tx& tx, Attempt& a) {
     tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { a.fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
 }
 
-/// Has one event handled. What its handler answered after a write is returned: of a single event, for the transaction to be begun anew with that.
-std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg& leg, const kafka::Record& r, const Decoded& d, bool single) {
+/// Has one event handled. What its handler answered after a write is returned: of a single event, for the transaction to be begun
+/// anew with that.
+std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg& leg, const kafka::Record& r, const Decoded& d,
+                                              bool single) {
     switch (d.handler->shape) {
         case detail::Shape::batch:
             if (a.run_handler != d.handler) a.finish_run(tx);
@@ -166,12 +185,14 @@ std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg&
         case detail::Shape::activity: {
             a.finish_run(tx);
             auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
-            tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type, pg::Param::bytes(r.value), headers_json(r.headers)});
+            tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type,
+                                   pg::Param::bytes(r.value), headers_json(r.headers)});
             a.intents = true;
             a.after.tally.handled(d.event.meta.type, "intended");
             return std::nullopt;
         }
-        default: break;
+        default:
+            break;
     }
     a.finish_run(tx);
     auto written = tx.statements();
@@ -197,15 +218,19 @@ std::optional<Lane::Disposition> Lane::transact(std::span<const Leg> legs, bool 
     for (const auto& [leg, record, d] : a.pieces) {
         if (!d.unreadable.empty() || forced) {
             a.finish_run(tx);
-            if (forced && d.handler && !a.first_time(d)) ++a.repeats;
-            else settle(tx, *leg, *record, d, forced ? forced->outcome : Outcome::reject(d.unreadable), forced ? forced->attempts : 1, a.after);
+            if (forced && d.handler && !a.first_time(d))
+                ++a.repeats;
+            else
+                settle(tx, *leg, *record, d, forced ? forced->outcome : Outcome::reject(d.unreadable),
+                       forced ? forced->attempts : 1, a.after);
             continue;
         }
         if (!a.first_time(d)) {
             ++a.repeats;
             continue;
         }
-        if (leg->part->blocked.contains(record->key) || a.after.blocked.contains({leg->part, record->key})) {  // behind what waits already
+        if (leg->part->blocked.contains(record->key) ||
+            a.after.blocked.contains({leg->part, record->key})) {  // behind what waits already
             a.finish_run(tx);
             park(tx, *leg->tp, *record, d, true, 0, "", Millis{0});
             ++a.after.parked[leg->part];
@@ -234,7 +259,12 @@ void Lane::committed(Attempt& a, const std::vector<std::int64_t>& outbox, std::c
         part.next = part.written = a.legs[i].next;
         part.acked.erase(part.acked.begin(), part.acked.begin() + static_cast<std::ptrdiff_t>(a.acked_of[i]));
         if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - part.next);
-        positions.append(positions.empty() ? "" : " ").append(tp.topic).append("/").append(std::to_string(tp.partition)).append("@").append(std::to_string(part.next - 1));
+        positions.append(positions.empty() ? "" : " ")
+            .append(tp.topic)
+            .append("/")
+            .append(std::to_string(tp.partition))
+            .append("@")
+            .append(std::to_string(part.next - 1));
     }
     for (auto& [part, key] : a.after.blocked) part->blocked.insert(key);
     for (auto [part, n] : a.after.parked) part->metrics.parked(part->parked += n);
@@ -250,26 +280,35 @@ void Lane::committed(Attempt& a, const std::vector<std::int64_t>& outbox, std::c
     metrics_.batch_size.observe(static_cast<double>(a.pieces.size()));
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
-    tel::info("batch", {{"consumer", consumer_.name()}, {"positions", positions}, {"events", a.pieces.size()}, {"repeats", a.repeats}, {"companies", a.companies.size()},
-                        {"emitted", outbox.size()}, {"ms", took.count() * 1e3}});
+    tel::info("batch", {{"consumer", consumer_.name()},
+                        {"positions", positions},
+                        {"events", a.pieces.size()},
+                        {"repeats", a.repeats},
+                        {"companies", a.companies.size()},
+                        {"emitted", outbox.size()},
+                        {"ms", took.count() * 1e3}});
 }
 
-/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has happened then.
+/// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has
+/// happened then.
 void Lane::attempt(std::span<const Leg> legs, bool single, const Disposition* forced) {
     if (auto answer = transact(legs, single, forced)) transact(legs, true, &*answer);
 }
 
-/// One event in a transaction of its own, so that only the guilty one is parked. One that the database fails over, and perhaps no other, waits aside without
-/// having used up an attempt.
+/// One event in a transaction of its own, so that only the guilty one is parked. One that the database fails over, and perhaps no
+/// other, waits aside without having used up an attempt.
 void Lane::alone(const Leg& one) {
     std::optional<Disposition> parked;
     try {
         attempt({&one, 1}, true, nullptr);
         return;
     } catch (const pg::SqlFailure& e) {
-        if (e.perhaps_its_own()) parked = Disposition{Outcome::retry(e.what(), kStalled), 0};
-        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
-        else parked = Disposition{Outcome::retry(e.what())};
+        if (e.perhaps_its_own())
+            parked = Disposition{Outcome::retry(e.what(), kStalled), 0};
+        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001")
+            throw;
+        else
+            parked = Disposition{Outcome::retry(e.what())};
     } catch (const std::exception& e) {
         parked = Disposition{Outcome::retry(e.what())};
     }
@@ -293,12 +332,15 @@ bool Lane::whole(const Leg& leg) {
         why = e.what();
     }
     contention_.erase(*leg.tp);
-    if (!why.empty()) tel::warn("a batch failed and runs again one by one", {{"consumer", consumer_.name()}, {"topic", leg.tp->topic}, {"partition", leg.tp->partition}, {"why", why}});
+    if (!why.empty())
+        tel::warn("a batch failed and runs again one by one",
+                  {{"consumer", consumer_.name()}, {"topic", leg.tp->topic}, {"partition", leg.tp->partition}, {"why", why}});
     return false;
 }
 
-/// After an owner that died. Each begin is on record before an event is touched, so that one that kills the process is a dead letter after a few times. A few events are
-/// begun together; where it is not the first begin somebody died, and from there they are begun one by one.
+/// After an owner that died. Each begin is on record before an event is touched, so that one that kills the process is a dead
+/// letter after a few times. A few events are begun together; where it is not the first begin somebody died, and from there they
+/// are begun one by one.
 void Lane::carefully(const Leg& leg) {
     struct Count {
         std::int64_t n;
@@ -318,7 +360,8 @@ void Lane::carefully(const Leg& leg) {
         }
         Leg group = left.some(0, part.candidates > 0 ? 1 : std::min(kCarefulGroup, left.records.size()));
         if (part.begun.times > kLastTry) {
-            Disposition dead{Outcome::reject("the process ended " + std::to_string(part.begun.times - 1) + " times while this event was handled")};
+            Disposition dead{Outcome::reject("the process ended " + std::to_string(part.begun.times - 1) +
+                                             " times while this event was handled")};
             attempt({&group, 1}, true, &dead);
         } else if (group.records.size() == 1) {
             alone(group);
@@ -339,8 +382,9 @@ void Lane::work(const Leg& leg) {
     for (std::size_t i = 0; i < leg.records.size() && !stop_.stopping(); ++i) alone(leg.some(i, 1));
 }
 
-/// One transaction for all partitions: what a transaction costs by itself is paid once, however thinly the events are spread. False: nothing has happened,
-/// and each partition's part has to run for itself, so that a fault, or another owner, costs only the partition that has it.
+/// One transaction for all partitions: what a transaction costs by itself is paid once, however thinly the events are spread.
+/// False: nothing has happened, and each partition's part has to run for itself, so that a fault, or another owner, costs only
+/// the partition that has it.
 bool Lane::together(std::span<const Leg> legs) {
     std::string why = "an outcome after a write";
     try {
@@ -349,13 +393,15 @@ bool Lane::together(std::span<const Leg> legs) {
         return true;
     } catch (const RunSingly&) {
     } catch (const pg::SqlFailure& e) {
-        bool elsewhere = e.kind() == pg::FailureClass::data || e.kind() == pg::FailureClass::contention;  // OT001 is of class data
+        bool elsewhere =
+            e.kind() == pg::FailureClass::data || e.kind() == pg::FailureClass::contention;  // OT001 is of class data
         if (!elsewhere) throw;
         why = e.what();
     } catch (const std::exception& e) {
         why = e.what();
     }
-    tel::info("a batch failed and runs again by partitions", {{"consumer", consumer_.name()}, {"partitions", legs.size()}, {"why", why}});
+    tel::info("a batch failed and runs again by partitions",
+              {{"consumer", consumer_.name()}, {"partitions", legs.size()}, {"why", why}});
     return false;
 }
 

@@ -36,7 +36,8 @@ std::vector<std::optional<std::int64_t>> Lane::claim_all(const std::vector<Tp>& 
                 break;
             } catch (const std::exception& e) {
                 auto* failure = dynamic_cast<const pg::SqlFailure*>(&e);
-                back_off("claiming " + tp.topic + "/" + std::to_string(tp.partition) + ": " + e.what(), failure && failure->kind() == pg::FailureClass::schema);
+                back_off("claiming " + tp.topic + "/" + std::to_string(tp.partition) + ": " + e.what(),
+                         failure && failure->kind() == pg::FailureClass::schema);
                 if (stop_.stopping()) return std::vector<std::optional<std::int64_t>>(tps.size());
             }
         }
@@ -62,7 +63,8 @@ Lane::Part Lane::claim(const Tp& tp) {
             auto tx = db_.begin(pg::Scope::none());
             auto holder = tx.maybe<Holder>(sql::lane_holder, at(tp));
             if (holder && holder->pid) {
-                tel::warn("a former owner does not let go of a partition: its session is ended", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
+                tel::warn("a former owner does not let go of a partition: its session is ended",
+                          {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}});
                 tx.write(sql::end_session, {static_cast<int>(*holder->pid), holder->started});
             }
             tx.commit();
@@ -73,7 +75,8 @@ Lane::Part Lane::claim(const Tp& tp) {
     part.careful = mine.clean ? 0 : 2 * batch_;
     part.claimed_now = true;
     if (!mine.clean && mine.next)
-        tel::info("the former owner of a partition did not stop cleanly: it runs a few events at a time for a while", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", part.careful}});
+        tel::info("the former owner of a partition did not stop cleanly: it runs a few events at a time for a while",
+                  {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", part.careful}});
     return part;
 }
 
@@ -105,7 +108,8 @@ void Lane::give_back(const std::vector<Tp>& tps, bool lost) {
             tx.write(sql::release, at(tp, {found->second.epoch, found->second.careful == 0}));
             tx.commit();
         } catch (const std::exception& e) {
-            tel::warn("a partition could not be given back cleanly", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+            tel::warn("a partition could not be given back cleanly",
+                      {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
         }
         parts_.erase(found);
     }

@@ -1,4 +1,5 @@
-// Parked events: tried again when they are due, behind one another where they are of one key, and dead letters when their attempts are used up.
+// Parked events: tried again when they are due, behind one another where they are of one key, and dead letters when their
+// attempts are used up.
 #include "lane.hpp"
 
 #include <algorithm>
@@ -9,7 +10,8 @@
 namespace otto::rt {
 namespace {
 
-constexpr int kMostStalls = 3;  ///< failures of the database in a row over one event, each of which may be its own: then an attempt is used up
+constexpr int kMostStalls =
+    3;  ///< failures of the database in a row over one event, each of which may be its own: then an attempt is used up
 
 }  // namespace
 
@@ -43,12 +45,14 @@ void Lane::run_parked(const Tp& tp, Part& part) {
         }
     }
     auto took = std::chrono::steady_clock::now() - clock;
-    part.look_at_parked = std::chrono::steady_clock::now() + std::max<std::chrono::steady_clock::duration>(part.parked > 0 ? Millis{250} : Millis{2'000}, took * 20);
+    part.look_at_parked = std::chrono::steady_clock::now() +
+                          std::max<std::chrono::steady_clock::duration>(part.parked > 0 ? Millis{250} : Millis{2'000}, took * 20);
 }
 
 void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     {
-        auto tx = db_.begin(pg::Scope::none());  // on record before the event is touched: one that kills the process is not tried for ever
+        auto tx = db_.begin(
+            pg::Scope::none());  // on record before the event is touched: one that kills the process is not tried for ever
         tx.write(sql::fence, at(tp, {part.epoch, nullptr}));
         tx.write(sql::parked_try, at(tp, {s.id}));
         tx.commit();
@@ -61,9 +65,12 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     try {
         failure = apply_parked(tp, part, s, d);
     } catch (const pg::SqlFailure& e) {
-        if (e.perhaps_its_own()) failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
-        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001") throw;
-        else failure = Outcome::retry(e.what());
+        if (e.perhaps_its_own())
+            failure = ++part.stalls[s.id] < kMostStalls ? Outcome::later(kStalled) : Outcome::retry(e.what());
+        else if (e.kind() != pg::FailureClass::data || e.sqlstate() == "OT001")
+            throw;
+        else
+            failure = Outcome::retry(e.what());
     } catch (const std::exception& e) {
         failure = Outcome::retry(e.what());
     }
@@ -82,11 +89,14 @@ std::optional<Outcome> Lane::apply_parked(const Tp& tp, const Part& part, const 
     Outcome outcome = Outcome::done();
     const detail::Event* event = &d.event;
     const bool activity = d.handler->shape == detail::Shape::activity;
-    if (d.handler->shape == detail::Shape::batch) d.handler->batch(std::span(&event, 1), tx, sink);
+    if (d.handler->shape == detail::Shape::batch)
+        d.handler->batch(std::span(&event, 1), tx, sink);
     else if (activity)
-        tx.write(sql::intend, {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id, d.event.meta.company, d.event.meta.type,
-                               pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
-    else outcome = d.handler->one(d.event, &tx, sink);
+        tx.write(sql::intend,
+                 {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id,
+                  d.event.meta.company, d.event.meta.type, pg::Param::bytes(s.record.value), headers_json(s.record.headers)});
+    else
+        outcome = d.handler->one(d.event, &tx, sink);
     if (!outcome.settled()) return outcome;
     LegOf here = [&tp](const Sink::Item&) -> const Tp& { return tp; };
     auto ids = write_outbox(tx, sink, here);
@@ -113,8 +123,12 @@ void Lane::put_off_parked(const Tp& tp, const Part& part, const StoredRecord& s,
         tally.dead();
         tally.handled(meta.type, "dead");
         tally.say([&] {
-            tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"event_id", meta.id.value().to_string()}, {"type", meta.type},
-                                                     {"company_id", meta.company.value()}, {"attempts", meta.attempt}, {"why", failure.why()}});
+            tel::error("an event is a dead letter", {{"consumer", consumer_.name()},
+                                                     {"event_id", meta.id.value().to_string()},
+                                                     {"type", meta.type},
+                                                     {"company_id", meta.company.value()},
+                                                     {"attempts", meta.attempt},
+                                                     {"why", failure.why()}});
         });
     } else {
         auto pause = failure.after().value_or(retry.pause.pause(meta.attempt - 1, std::hash<Uuid>{}(meta.id.value())));

@@ -17,18 +17,20 @@ struct StoredRecord;
 /// Rows that no lane publishes (HTTP commands, jobs, timers): written to the service's own shards.
 void write_to_shard(pg::Tx&, const std::string& consumer, const Sink::Item&);
 
-/// A producer of one thread that outlives its own fatal errors. A delivery that fails poisons everything behind it: the queue is purged, and who uses
-/// it starts again at the lowest row, which lasts a moment: ready(). What the table holds is in the queue once: who reads rows has nothing of them in flight.
+/// A producer of one thread that outlives its own fatal errors. A delivery that fails poisons everything behind it: the queue is
+/// purged, and who uses it starts again at the lowest row, which lasts a moment: ready(). What the table holds is in the queue
+/// once: who reads rows has nothing of them in flight.
 ///
-/// A record that Kafka refuses for what it is, and not for now, may have shared a batch with the one that is at fault. So whoever published it publishes it once more, by
-/// alone(), and what is refused then can be set aside.
+/// A record that Kafka refuses for what it is, and not for now, may have shared a batch with the one that is at fault. So whoever
+/// published it publishes it once more, by alone(), and what is refused then can be set aside.
 class Publisher {
 public:
     Publisher(std::string brokers, std::string client_id) : brokers_(std::move(brokers)), client_id_(std::move(client_id)) {}
     ~Publisher();  ///< nobody is called any more: what they would write to may be gone
     using Acked = std::function<void()>;
-    /// Both run in serve(): `acked` for what Kafka has confirmed, `refused` for what it refuses for what it is, which is a failure too. False: there is no room,
-    /// nothing happens. After a failure nothing is queued until it was taken: it is to be published again anyway.
+    /// Both run in serve(): `acked` for what Kafka has confirmed, `refused` for what it refuses for what it is, which is a
+    /// failure too. False: there is no room, nothing happens. After a failure nothing is queued until it was taken: it is to be
+    /// published again anyway.
     bool publish(kafka::Record, Acked acked, std::function<void()> refused);
     enum class Fate { taken, refused, unknown };
     /// One record by itself, waited for, for a moment at most. Unknown: as after any failure, which is to be taken.
@@ -73,8 +75,10 @@ void count_refused(const std::string& consumer, const std::string& topic);
 /// Publishes a service's own shards: what no lane does. One thread, with a session that holds the right to.
 class Relay {
 public:
-    Relay(std::string brokers, std::string client_id, Millis patience = Millis{1'000}) : publisher_(std::move(brokers), std::move(client_id)), patience_(patience) {}
-    /// What is due, lowest first; deletes what Kafka has confirmed. While Kafka is away rows stay in its queue, and the round ends after a while: the next one looks again.
+    Relay(std::string brokers, std::string client_id, Millis patience = Millis{1'000})
+        : publisher_(std::move(brokers), std::move(client_id)), patience_(patience) {}
+    /// What is due, lowest first; deletes what Kafka has confirmed. While Kafka is away rows stay in its queue, and the round
+    /// ends after a while: the next one looks again.
     void round(pg::Connection&);
     std::size_t in_flight() const { return publisher_.in_flight(); }
 

@@ -12,9 +12,11 @@ constexpr std::size_t kBatch = 1'000;
 constexpr int kMostStalls = 10;  ///< failures of the database in a row, each of which may be an event's own
 constexpr std::size_t kMaxBytes = 8u << 20;
 constexpr std::size_t kMostUnconfirmed = 20'000;
-/// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a few repeats after a crash.
+/// Between two words to the group about one partition: each is a record that the broker writes, and what it costs to be late is a
+/// few repeats after a crash.
 constexpr Millis kTellGroup{100};
-constexpr Millis kPace{25};  ///< from the begin of a batch that was not full to the next one's: what comes together goes on together
+constexpr Millis kPace{
+    25};  ///< from the begin of a batch that was not full to the next one's: what comes together goes on together
 
 struct Claimed {
     std::int64_t epoch;
@@ -28,7 +30,9 @@ struct Count {
 constexpr pg::Query kTryingAnyEpoch{"rt.trying_any_epoch", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $4 THEN trying_count + 1 ELSE 1 END, trying_offset = $4
  WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING trying_count AS n)sql"};
-constexpr pg::Query kReleaseAnyEpoch{"rt.release_any_epoch", "UPDATE lanes SET clean = $4, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+constexpr pg::Query kReleaseAnyEpoch{
+    "rt.release_any_epoch",
+    "UPDATE lanes SET clean = $4, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3"};
 
 }  // namespace
 
@@ -54,7 +58,8 @@ PassLane::PassLane(const Consumer& consumer, const LaneOptions& options, int ind
                 tx.commit();
                 if (!former.clean) careful_left_[tp] = 2 * kBatch;
             } catch (const pg::SqlFailure& e) {
-                tel::warn("a partition is taken without knowing how its former owner ended", {{"consumer", consumer_.name()}, {"partition", tp.partition}, {"why", e.what()}});
+                tel::warn("a partition is taken without knowing how its former owner ended",
+                          {{"consumer", consumer_.name()}, {"partition", tp.partition}, {"why", e.what()}});
             }
         }
         return std::vector<std::optional<std::int64_t>>(tps.size());  // where the group stands
@@ -124,7 +129,8 @@ bool PassLane::safe_to_touch(const Tp& tp, const kafka::Record& r) {
     return false;
 }
 
-/// The process outlived what it has begun: its begin is taken off the record. If the database fails it stays there; one is not enough for anything.
+/// The process outlived what it has begun: its begin is taken off the record. If the database fails it stays there; one is not
+/// enough for anything.
 void PassLane::take_back(const Tp& tp, Part& part) {
     if (part.begun < 0) return;
     try {
@@ -132,7 +138,8 @@ void PassLane::take_back(const Tp& tp, Part& part) {
         tx.write(sql::take_back, {consumer_.name(), tp.topic, tp.partition, part.begun});
         tx.commit();
     } catch (const pg::SqlFailure& e) {
-        tel::warn("a begin stays on record", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
+        tel::warn("a begin stays on record",
+                  {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", e.what()}});
     }
     part.begun = -1;
 }
@@ -145,7 +152,9 @@ void PassLane::dead_letter(const Tp& tp, const kafka::Record& r, const Decoded& 
     });
     metrics_.dead.inc();
     metrics_.handled(d.event.meta.type, "dead");
-    tel::error("an event is a dead letter", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"offset", r.offset}, {"why", why}});
+    tel::error(
+        "an event is a dead letter",
+        {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"offset", r.offset}, {"why", why}});
 }
 
 /// One transaction for all that was deferred; if it fails over its data, one by one, and the guilty one is a dead letter.
@@ -175,7 +184,8 @@ void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std:
         write(events);
         return;
     } catch (const pg::SqlFailure& e) {
-        tel::warn("a batch of deferred events failed and runs again one by one", {{"consumer", consumer_.name()}, {"why", e.what()}});
+        tel::warn("a batch of deferred events failed and runs again one by one",
+                  {{"consumer", consumer_.name()}, {"why", e.what()}});
     }
     for (std::size_t i = 0; i < events.size(); ++i) {
         try {
@@ -228,7 +238,9 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "ignored";
                 break;
-            case Outcome::Kind::reject: dead_letter(tp, r, d, outcome.why()); break;
+            case Outcome::Kind::reject:
+                dead_letter(tp, r, d, outcome.why());
+                break;
             default:
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "aside";  // the word in logs and metrics
@@ -245,12 +257,19 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
     std::size_t emitted = 0;
     for (auto& [step, record, sink] : produced) emitted += part.steps[step].unconfirmed = sink.size();
     for (auto& [step, record, sink] : produced) {
-        if (!suspects_.contains({tp, record->offset})) pass_on(tp, part, record->offset + 1, sink);
-        else if (!pass_on_alone(tp, part, record->offset + 1, sink, *record)) break;
+        if (!suspects_.contains({tp, record->offset}))
+            pass_on(tp, part, record->offset + 1, sink);
+        else if (!pass_on_alone(tp, part, record->offset + 1, sink, *record))
+            break;
     }
     metrics_.batch_size.observe(static_cast<double>(records.size()));
     if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - records.back().offset - 1);
-    tel::info("batch", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"events", records.size()}, {"aside", deferred.size()}, {"emitted", emitted}});
+    tel::info("batch", {{"consumer", consumer_.name()},
+                        {"topic", tp.topic},
+                        {"partition", tp.partition},
+                        {"events", records.size()},
+                        {"aside", deferred.size()},
+                        {"emitted", emitted}});
 }
 
 void PassLane::pass_on(const Tp& tp, Part& part, std::int64_t next, Sink& sink) {
@@ -263,24 +282,31 @@ void PassLane::pass_on(const Tp& tp, Part& part, std::int64_t next, Sink& sink) 
                     auto found = parts_.find(tp);
                     if (found == parts_.end() || found->second.generation != generation) return;
                     auto& steps = found->second.steps;
-                    auto at = std::lower_bound(steps.begin(), steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
+                    auto at = std::lower_bound(steps.begin(), steps.end(), next,
+                                               [](const Step& s, std::int64_t n) { return s.next < n; });
                     if (at != steps.end() && at->next == next) --at->unconfirmed;
                 },
-                [this, tp, next] { suspects_.insert({tp, next - 1}); });
+                [this, tp, next] {
+                    suspects_.insert({tp, next - 1});
+                });
         };
         while (!queued() && !stop_.stopping()) publisher_.serve(Millis{50});
     }
 }
 
-/// What follows from an event that Kafka refused, perhaps for another's sake. Refused again, the event is a dead letter and others go on. False: that is not known, and the lane starts again.
+/// What follows from an event that Kafka refused, perhaps for another's sake. Refused again, the event is a dead letter and
+/// others go on. False: that is not known, and the lane starts again.
 bool PassLane::pass_on_alone(const Tp& tp, Part& part, std::int64_t next, Sink& sink, const kafka::Record& event) {
-    auto step = std::lower_bound(part.steps.begin(), part.steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
+    auto step =
+        std::lower_bound(part.steps.begin(), part.steps.end(), next, [](const Step& s, std::int64_t n) { return s.next < n; });
     for (auto& item : sink.items()) {
         auto record = to_record(std::move(item.wire));
         std::string why;
         switch (publisher_.alone(record, why)) {
-            case Publisher::Fate::unknown: return false;
-            case Publisher::Fate::taken: break;
+            case Publisher::Fate::unknown:
+                return false;
+            case Publisher::Fate::taken:
+                break;
             case Publisher::Fate::refused: {
                 auto d = decode(event, consumer_.handlers(), [this](const detail::Handler& h) { return scratch_.at(&h).get(); });
                 dead_letter(tp, event, d, "what follows from it is refused by Kafka (" + record.topic + "): " + why);
@@ -318,7 +344,8 @@ void PassLane::tell_group(bool now) {
     if (!positions.empty()) source_.commit_async(positions);
 }
 
-/// After a failed delivery: each partition from the oldest event that Kafka has not confirmed, or that was polled and not looked at.
+/// After a failed delivery: each partition from the oldest event that Kafka has not confirmed, or that was polled and not looked
+/// at.
 void PassLane::start_again(const std::map<Tp, Polled>& on_hand) {
     for (auto& [tp, part] : parts_) {
         advance(part);
@@ -327,7 +354,10 @@ void PassLane::start_again(const std::map<Tp, Polled>& on_hand) {
         if (part.steps.empty() && polled == on_hand.end()) continue;
         auto from = part.steps.empty() ? polled->second.records.front().offset : part.steps.front().next - 1;
         if (auto there = source_.seek(tp, from); !there) {
-            tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()}, {"topic", tp.topic}, {"partition", tp.partition}, {"why", there.error().describe()}});
+            tel::warn("the lane joins the group anew", {{"consumer", consumer_.name()},
+                                                        {"topic", tp.topic},
+                                                        {"partition", tp.partition},
+                                                        {"why", there.error().describe()}});
             source_.rejoin();  // tells the group what Kafka has confirmed, and begins there
             return;
         }

@@ -5,8 +5,8 @@
 
 namespace otto::rt {
 
-/// A lane of a pass-through: consume, a pure function, produce; the group's offset moves once Kafka has acknowledged what came out. At least once:
-/// the next inbox removes the repeats. It touches Postgres only for what its function defers.
+/// A lane of a pass-through: consume, a pure function, produce; the group's offset moves once Kafka has acknowledged what came
+/// out. At least once: the next inbox removes the repeats. It touches Postgres only for what its function defers.
 class PassLane {
 public:
     PassLane(const Consumer&, const LaneOptions&, int index, StopSignal&);
@@ -24,9 +24,9 @@ private:
     };
     struct Part {
         std::uint64_t generation = 0;
-        std::deque<Step> steps;  ///< records in order; the front ones without anything unconfirmed are done
-        std::int64_t next = -1, told = -1;  ///< all before it is done; what the group was told
-        std::int64_t begun = -1, times = 0; ///< the last event whose begin was put on record, and for the how many-th time
+        std::deque<Step> steps;              ///< records in order; the front ones without anything unconfirmed are done
+        std::int64_t next = -1, told = -1;   ///< all before it is done; what the group was told
+        std::int64_t begun = -1, times = 0;  ///< the last event whose begin was put on record, and for the how many-th time
         OwnedMetrics metrics;
     };
     void handle(const Tp&, Part&, std::vector<kafka::Record>&);
@@ -55,7 +55,8 @@ private:
     std::chrono::steady_clock::time_point told_at_{};
     std::map<const detail::Handler*, std::unique_ptr<google::protobuf::Message>> scratch_;
     SpareMemory spare_;
-    std::map<Tp, std::size_t> careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
+    std::map<Tp, std::size_t>
+        careful_left_;  ///< partitions whose former owner died: each begin is on record until 2 × N events have passed
 };
 
 }  // namespace otto::rt

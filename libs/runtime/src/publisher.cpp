@@ -8,8 +8,11 @@
 namespace otto::rt {
 namespace {
 
-const tel::Counters kPublishFailures{"otto_publish_failures_total", "Times that publishing had to start again at the lowest outbox row."};
-const tel::Counters kPublishRefused{"otto_publish_refused_total", "Events that Kafka refuses for what they are: each is a dead letter of who emitted it.", {"consumer", "topic"}};
+const tel::Counters kPublishFailures{"otto_publish_failures_total",
+                                     "Times that publishing had to start again at the lowest outbox row."};
+const tel::Counters kPublishRefused{"otto_publish_refused_total",
+                                    "Events that Kafka refuses for what they are: each is a dead letter of who emitted it.",
+                                    {"consumer", "topic"}};
 constexpr Backoff kPause{Millis{500}, Millis{2'000}, 2, 0};
 constexpr Millis kAlone{2'000};
 
@@ -61,7 +64,8 @@ bool Publisher::publish(kafka::Record r, Acked acked, std::function<void()> refu
 Publisher::Fate Publisher::alone(kafka::Record r, std::string& why) {
     auto fate = std::make_shared<Fate>(Fate::unknown);  // its report may come after this
     if (flush(kAlone)) {
-        publish(std::move(r), [fate] { *fate = Fate::taken; }, [fate] { *fate = Fate::refused; });
+        publish(
+            std::move(r), [fate] { *fate = Fate::taken; }, [fate] { *fate = Fate::refused; });
         flush(kAlone);
     }
     if (*fate == Fate::refused) {
@@ -105,7 +109,8 @@ bool Publisher::take_failure() {
     if (!failed_) return false;
     kPublishFailures().inc();
     pause();
-    tel::warn("Kafka did not take an event: publishing starts again at the lowest outbox row", {{"why", why_}, {"fatal", fatal_}});
+    tel::warn("Kafka did not take an event: publishing starts again at the lowest outbox row",
+              {{"why", why_}, {"fatal", fatal_}});
     restart();
     return true;
 }
@@ -122,20 +127,26 @@ SetAside::SetAside(pg::Tx& tx, const StoredRecord& row, std::string why) : topic
         id = event_;
         company_ = company_of(type_, row.record.value);
     }
-    tx.each(sql::outbox_refused, {row.id, id, company_, type_, why_, longer_history("[]", why_, system_clock().now())}, [&](const pg::Fields& f) { consumer_ = f.text("consumer"); });
+    tx.each(sql::outbox_refused, {row.id, id, company_, type_, why_, longer_history("[]", why_, system_clock().now())},
+            [&](const pg::Fields& f) { consumer_ = f.text("consumer"); });
 }
 
 void SetAside::tell() const {
     count_refused(consumer_, topic_);
     kDeadLetters({consumer_}).inc();
     tel::error("Kafka refuses an event for what it is: it is a dead letter, and others go on",
-               {{"consumer", consumer_}, {"topic", topic_}, {"event_id", event_.value().to_string()}, {"type", type_}, {"company_id", company_}, {"why", why_},
-                {"cure", "ottoctl topics plan shows whether the topic takes less than it should; then ottoctl dead-letters redrive, or discard"}});
+               {{"consumer", consumer_},
+                {"topic", topic_},
+                {"event_id", event_.value().to_string()},
+                {"type", type_},
+                {"company_id", company_},
+                {"why", why_},
+                {"cure",
+                 "ottoctl topics plan shows whether the topic takes less than it should; then ottoctl dead-letters redrive, or "
+                 "discard"}});
 }
 
-void count_refused(const std::string& consumer, const std::string& topic) {
-    kPublishRefused({consumer, topic}).inc();
-}
+void count_refused(const std::string& consumer, const std::string& topic) { kPublishRefused({consumer, topic}).inc(); }
 
 void Relay::round(pg::Connection& db) {
     try {
@@ -180,7 +191,9 @@ bool Relay::send(pg::Connection& db) {
             letter.tell();
             return false;  // ready again in a moment
         }
-        if (!publisher_.publish(row.record, [this, id = row.id] { done_.push_back(id); }, [this, id = row.id] { suspects_.insert(id); })) break;
+        if (!publisher_.publish(
+                row.record, [this, id = row.id] { done_.push_back(id); }, [this, id = row.id] { suspects_.insert(id); }))
+            break;
         under_way_.insert(row.id);
     }
     return !rows.empty();
@@ -200,7 +213,9 @@ void Relay::settle(pg::Connection& db) {
     auto now = std::chrono::steady_clock::now();
     if (!under_way_.empty() && now - since_ > kLong && (told_ == since_ || now - told_ > kTellAgain)) {
         told_ = now;
-        tel::warn("Kafka does not confirm the outbox's events: they wait in the producer", {{"events", under_way_.size()}, {"seconds", std::chrono::duration_cast<std::chrono::seconds>(now - since_).count()}});
+        tel::warn(
+            "Kafka does not confirm the outbox's events: they wait in the producer",
+            {{"events", under_way_.size()}, {"seconds", std::chrono::duration_cast<std::chrono::seconds>(now - since_).count()}});
     }
 }
 

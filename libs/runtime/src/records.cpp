@@ -50,10 +50,12 @@ std::string storable(std::string_view text) {
     return out;
 }
 
-void dead_letter(pg::Tx& tx, const std::string& consumer, const kafka::TopicPartition& tp, std::optional<std::int64_t> offset, const kafka::Record& r, const Decoded& d, const std::string& why, const std::string& history) {
+void dead_letter(pg::Tx& tx, const std::string& consumer, const kafka::TopicPartition& tp, std::optional<std::int64_t> offset,
+                 const kafka::Record& r, const Decoded& d, const std::string& why, const std::string& history) {
     const auto& meta = d.event.meta;
     pg::Param id = meta.type.empty() ? pg::Param(nullptr) : pg::Param(meta.id);
-    tx.write(sql::dead_letter, {consumer, tp.topic, tp.partition, offset, storable(r.key), id, storable(meta.company.value()), storable(meta.type), pg::Param::bytes(r.value), headers_json(r.headers), storable(why), history});
+    tx.write(sql::dead_letter, {consumer, tp.topic, tp.partition, offset, storable(r.key), id, storable(meta.company.value()),
+                                storable(meta.type), pg::Param::bytes(r.value), headers_json(r.headers), storable(why), history});
 }
 
 namespace {
@@ -69,7 +71,8 @@ std::string company_of(const google::protobuf::Message& m) {
 std::string company_of(const std::string& type, std::string_view value) {
     const auto* described = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
     if (!described) return {};
-    std::unique_ptr<google::protobuf::Message> m(google::protobuf::MessageFactory::generated_factory()->GetPrototype(described)->New());
+    std::unique_ptr<google::protobuf::Message> m(
+        google::protobuf::MessageFactory::generated_factory()->GetPrototype(described)->New());
     return events::parse_into(*m, value) ? company_of(*m) : std::string();
 }
 
@@ -77,7 +80,8 @@ Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handl
     return decode(r, handlers, [&arena](const detail::Handler& h) { return h.prototype->New(&arena); });
 }
 
-Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers, const std::function<google::protobuf::Message*(const detail::Handler&)>& room) {
+Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handlers,
+               const std::function<google::protobuf::Message*(const detail::Handler&)>& room) {
     Decoded d;
     auto meta = events::read_meta(r.headers);
     if (!meta) {

@@ -34,7 +34,8 @@ struct Decoded {
 std::string company_of(const std::string& type, std::string_view value);
 
 /// Reads headers and value, into the message that `room` gives for a handler.
-Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, const std::function<google::protobuf::Message*(const detail::Handler&)>& room);
+Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&,
+               const std::function<google::protobuf::Message*(const detail::Handler&)>& room);
 Decoded decode(const kafka::Record&, const std::vector<detail::Handler>&, google::protobuf::Arena&);
 
 /// A row of outbox, parked or intents, as a record.
@@ -51,6 +52,7 @@ struct StoredRecord {
 kafka::Record to_record(events::Wire);
 
 /// A row for operators: an event that was given up, and all that is known of it.
-void dead_letter(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset, const kafka::Record&, const Decoded&, const std::string& why, const std::string& history);
+void dead_letter(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset,
+                 const kafka::Record&, const Decoded&, const std::string& why, const std::string& history);
 
 }  // namespace otto::rt

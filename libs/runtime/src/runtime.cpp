@@ -22,14 +22,18 @@ namespace otto::rt {
 namespace {
 
 const tel::Counters kLanesBegunAnew{"otto_lanes_begun_anew_total", "Lanes that failed over something unforeseen.", {"consumer"}};
-const tel::SharedGauges kOutboxOldest{"otto_outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", {"service"}};
-const tel::SharedGauges kParkedRows{"otto_parked_rows", "Events that wait for another try, as the database has them.", {"service"}};
+const tel::SharedGauges kOutboxOldest{
+    "otto_outbox_oldest_seconds", "Age of the oldest event that Kafka does not have yet.", {"service"}};
+const tel::SharedGauges kParkedRows{
+    "otto_parked_rows", "Events that wait for another try, as the database has them.", {"service"}};
 const tel::SharedGauges kDeadLetterRows{"otto_dead_letters", "Dead letters that wait for an operator.", {"service"}};
 const tel::SharedGauges kIntentsOpen{"otto_intents_open", "Calls to the outside that are still to be made.", {"service"}};
 
 }  // namespace
 
-app::Rows runtime_rows() { return {app::kKafkaBrokers.row, app::kPgUrl.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}; }
+app::Rows runtime_rows() {
+    return {app::kKafkaBrokers.row, app::kPgUrl.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row};
+}
 
 struct Runtime::Impl {
     explicit Impl(app::Service& s) : service(s), name(s.name()), workers(name, s.pg_url(), stop_signal) {
@@ -39,7 +43,8 @@ struct Runtime::Impl {
         wanted_lanes = static_cast<int>(s.settings().get(kLanes));
         for (const auto& topic : kafka::otto_topics()) most_lanes = std::max(most_lanes, topic.partitions);
         if (wanted_lanes > most_lanes)
-            service.warn("OTTO_LANES is " + std::to_string(wanted_lanes) + ", but topics have " + std::to_string(most_lanes) + " partitions: each consumer has as many lanes");
+            service.warn("OTTO_LANES is " + std::to_string(wanted_lanes) + ", but topics have " + std::to_string(most_lanes) +
+                         " partitions: each consumer has as many lanes");
         activity_threads = static_cast<int>(s.settings().get(kActivities));
     }
 
@@ -68,7 +73,8 @@ struct Runtime::Impl {
     std::size_t begun = 0, running = 0;
 };
 
-/// A lane that fails over something unforeseen begins anew, and its partitions are taken over as from a process that died; one that cannot be made ends the process.
+/// A lane that fails over something unforeseen begins anew, and its partitions are taken over as from a process that died; one
+/// that cannot be made ends the process.
 template <class L>
 void Runtime::Impl::run_lane(const Consumer& consumer, const LaneOptions& its, int index) {
     auto again = kLanesBegunAnew({consumer.name()});
@@ -117,7 +123,8 @@ void Runtime::Impl::start() {
     for (auto& consumer : consumers) {
         lane_options.push_back(options);
         auto& mine = lane_options.back();
-        bool acts = std::any_of(consumer.handlers().begin(), consumer.handlers().end(), [](const auto& h) { return h.shape == detail::Shape::activity; });
+        bool acts = std::any_of(consumer.handlers().begin(), consumer.handlers().end(),
+                                [](const auto& h) { return h.shape == detail::Shape::activity; });
         if (acts) {
             auto& pool = activities.emplace_back(consumer, mine, stop_signal);
             mine.poke_activities = [&pool] { pool.poke(); };
@@ -125,8 +132,10 @@ void Runtime::Impl::start() {
         }
         for (int i = 0, lanes = lanes_of(consumer); i < lanes; ++i) {
             guarded("a lane of " + consumer.name(), [this, &consumer, &mine, i] {
-                if (consumer.passes_through()) run_lane<PassLane>(consumer, mine, i);
-                else run_lane<Lane>(consumer, mine, i);
+                if (consumer.passes_through())
+                    run_lane<PassLane>(consumer, mine, i);
+                else
+                    run_lane<Lane>(consumer, mine, i);
             });
         }
     }
@@ -140,8 +149,10 @@ void Runtime::Impl::stop(Millis within) {
     workers.wake_all();
     {
         std::unique_lock guard(lock);
-        // The process ends under them then: open transactions roll back with their sessions, unconfirmed events stay in the outbox.
-        if (!ended.wait_for(guard, within, [&] { return running == 0; })) throw std::runtime_error(std::to_string(running) + " lanes, activities, workers or jobs did not finish in time");
+        // The process ends under them then: open transactions roll back with their sessions, unconfirmed events stay in the
+        // outbox.
+        if (!ended.wait_for(guard, within, [&] { return running == 0; }))
+            throw std::runtime_error(std::to_string(running) + " lanes, activities, workers or jobs did not finish in time");
     }
     for (auto& t : threads) t.join();
     threads.clear();
@@ -150,7 +161,8 @@ void Runtime::Impl::stop(Millis within) {
 Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service)) {
     auto* impl = impl_.get();
     auto relay = std::make_shared<Relay>(impl->options.brokers, impl->name + "-relay");
-    periodic("relay", Millis{1'000}, [relay](pg::Connection& db) { relay->round(db); }, "otto_outbox");
+    periodic(
+        "relay", Millis{1'000}, [relay](pg::Connection& db) { relay->round(db); }, "otto_outbox");
     periodic("gauges", Millis{5'000}, [service = impl->name](pg::Connection& db, tel::Shares& gauges) {
         auto tx = db.begin(pg::Scope::none());
         tx.each(sql::standing_of_service, {}, [&](const pg::Fields& f) {
@@ -183,7 +195,8 @@ Runtime::~Runtime() = default;
 Runtime& Runtime::add(Consumer consumer) {
     if (consumer.handlers().empty()) throw std::logic_error("the consumer " + consumer.name() + " has no handler");
     for (const auto& h : consumer.handlers())
-        if ((h.shape == detail::Shape::pass) != consumer.passes_through()) throw std::logic_error("the consumer " + consumer.name() + " mixes pass-through handlers with others");
+        if ((h.shape == detail::Shape::pass) != consumer.passes_through())
+            throw std::logic_error("the consumer " + consumer.name() + " mixes pass-through handlers with others");
     impl_->consumers.push_back(std::move(consumer));
     return *this;
 }
@@ -194,7 +207,8 @@ Runtime& Runtime::work(detail::Work work) {
 }
 
 Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on) {
-    return periodic(std::move(name), period, [job = std::move(job)](pg::Connection& db, tel::Shares&) { job(db); }, std::move(wake_on));
+    return periodic(
+        std::move(name), period, [job = std::move(job)](pg::Connection& db, tel::Shares&) { job(db); }, std::move(wake_on));
 }
 
 Runtime& Runtime::trim(std::string table, std::string column, Millis age, std::string only) {
@@ -202,7 +216,8 @@ Runtime& Runtime::trim(std::string table, std::string column, Millis age, std::s
     return *this;
 }
 
-Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job, std::string wake_on) {
+Runtime& Runtime::periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job,
+                           std::string wake_on) {
     impl_->jobs.push_back({std::move(name), period, std::move(job), std::move(wake_on)});
     return *this;
 }

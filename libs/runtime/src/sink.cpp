@@ -1,9 +1,9 @@
 #include "kafka/topics.hpp"
+#include "outbox.hpp"
 #include "records.hpp"
 #include "runtime/consumer.hpp"
 #include "runtime/handler.hpp"
 #include "runtime/runtime.hpp"
-#include "outbox.hpp"
 #include "tables.hpp"
 
 namespace otto::rt {
@@ -24,7 +24,8 @@ events::Wire encode_checked(const google::protobuf::Message& m, const events::Me
 }  // namespace
 
 EventTooLarge::EventTooLarge(const std::string& type, std::size_t bytes, std::size_t most)
-    : std::length_error(type + " of " + std::to_string(bytes) + " bytes is larger than its topic takes (" + std::to_string(most) + ")") {}
+    : std::length_error(type + " of " + std::to_string(bytes) + " bytes is larger than its topic takes (" + std::to_string(most) +
+                        ")") {}
 
 std::size_t largest_event(std::string_view topic) { return kafka::largest_record(topic) - kBesideValue; }
 
@@ -65,7 +66,8 @@ void write_to_shard(pg::Tx& tx, const std::string& consumer, const Sink::Item& i
     if (item.options.replaces) tx.write(sql::outbox_cancel, {consumer, item.options.replaces});
     if (item.cancel) return;
     const auto& w = item.wire;
-    tx.write(sql::outbox_insert_shard, {consumer, shard_of(w.key), w.topic, w.key, pg::Param::bytes(w.value), headers_json(w.headers), item.options.not_before, item.options.replaces});
+    tx.write(sql::outbox_insert_shard, {consumer, shard_of(w.key), w.topic, w.key, pg::Param::bytes(w.value),
+                                        headers_json(w.headers), item.options.not_before, item.options.replaces});
 }
 
 void UntypedEmitter::emit(pg::Tx& tx, const Envelope& cause, const google::protobuf::Message& m, EmitOptions options) const {
@@ -75,7 +77,8 @@ void UntypedEmitter::emit(pg::Tx& tx, const Envelope& cause, const google::proto
     tx.write(sql::outbox_notify, {consumer_});
 }
 
-void UntypedEmitter::emit(pg::Tx& tx, const google::protobuf::Message& m, const tel::TraceContext& trace, EmitOptions options) const {
+void UntypedEmitter::emit(pg::Tx& tx, const google::protobuf::Message& m, const tel::TraceContext& trace,
+                          EmitOptions options) const {
     events::Meta meta;
     auto now = system_clock().now();
     meta.id = EventId{Uuid::v7(now)};

@@ -4,8 +4,10 @@
 
 namespace otto::rt::sql {
 
-inline constexpr pg::Query lane_row{"rt.lane_row", "INSERT INTO lanes (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
-inline constexpr pg::Query lane_holder{"rt.lane_holder", "SELECT backend_pid, backend_start FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+inline constexpr pg::Query lane_row{"rt.lane_row",
+                                    "INSERT INTO lanes (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
+inline constexpr pg::Query lane_holder{
+    "rt.lane_holder", "SELECT backend_pid, backend_start FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
 inline constexpr pg::Query end_session{"rt.end_session", "SELECT otto_end_session($1, $2) AS ended"};
 inline constexpr pg::Query short_lock{"rt.short_lock", "SELECT set_config('lock_timeout', '2s', true)"};
 inline constexpr pg::Query claim{"rt.claim", R"sql(
@@ -14,9 +16,12 @@ UPDATE lanes l SET epoch = l.epoch + 1, clean = false, backend_pid = pg_backend_
   FROM (SELECT clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE) former
  WHERE l.consumer = $1 AND l.topic = $2 AND l.partition = $3
 RETURNING l.epoch, l.next_offset, former.clean)sql"};
-inline constexpr pg::Query standing{"rt.standing", "SELECT epoch, next_offset, true AS clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
+inline constexpr pg::Query standing{
+    "rt.standing", "SELECT epoch, next_offset, true AS clean FROM lanes WHERE consumer = $1 AND topic = $2 AND partition = $3"};
 // Not clean as long as begins are put on record: the next owner goes on with that, however often the partition changes hands.
-inline constexpr pg::Query release{"rt.release", "UPDATE lanes SET clean = $5, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
+inline constexpr pg::Query release{
+    "rt.release",
+    "UPDATE lanes SET clean = $5, updated_at = now() WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4"};
 inline constexpr pg::Query fence{"rt.fence", "SELECT otto_fence($1, $2, $3, $4, $5)"};
 inline constexpr pg::Query trying{"rt.trying", R"sql(
 UPDATE lanes SET trying_count = CASE WHEN trying_offset = $5 THEN trying_count + 1 ELSE 1 END, trying_offset = $5
@@ -38,8 +43,9 @@ INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, hea
 inline constexpr pg::Query outbox_cancel{"rt.outbox_cancel", "DELETE FROM outbox WHERE consumer || '' = $1 AND replaces = $2"};
 inline constexpr pg::Query outbox_notify{"rt.outbox_notify", "SELECT pg_notify('otto_outbox', $1)"};
 inline constexpr pg::Query outbox_delete{"rt.outbox_delete", "DELETE FROM outbox WHERE id = ANY ($1::bigint[])"};
-// At once no more than 500 rows, and none that begins beyond 8 MiB, the first one excepted: five hundred of the largest would be 18 GiB. octet_length does not read what is stored apart.
-// By id + 0, so that the rows of one lane are sorted, not those of all walked through.
+// At once no more than 500 rows, and none that begins beyond 8 MiB, the first one excepted: five hundred of the largest would be
+// 18 GiB. octet_length does not read what is stored apart. By id + 0, so that the rows of one lane are sorted, not those of all
+// walked through.
 inline constexpr pg::Query outbox_of_lane{"rt.outbox_of_lane", R"sql(
 SELECT id, topic, key, value, headers
   FROM (SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS bytes_before
@@ -59,14 +65,20 @@ SELECT consumer, topic, -1, key, $2, $3, $4, value, headers, $5, $6, true FROM r
 inline constexpr pg::Query park{"rt.park", R"sql(
 INSERT INTO parked (consumer, topic, partition, key, blocks_key, event_id, company_id, type, value, headers, attempt, error, history, next_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14))sql"};
-inline constexpr pg::Query parked_keys{"rt.parked_keys", "SELECT key, bool_or(blocks_key) AS blocks, count(*) AS events FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 GROUP BY key"};
+inline constexpr pg::Query parked_keys{"rt.parked_keys",
+                                       "SELECT key, bool_or(blocks_key) AS blocks, count(*) AS events FROM parked WHERE consumer "
+                                       "= $1 AND topic = $2 AND partition = $3 GROUP BY key"};
 inline constexpr pg::Query parked_due{"rt.parked_due", R"sql(
 SELECT id, key, event_id, company_id, type, value, headers, attempt, history, parked_at
   FROM (SELECT p.*, min(id) FILTER (WHERE blocks_key) OVER (PARTITION BY key) AS head FROM parked p WHERE consumer = $1 AND topic = $2 AND partition = $3) p
  WHERE next_at <= now() AND (NOT blocks_key OR id = head) ORDER BY id LIMIT 50)sql"};
-inline constexpr pg::Query parked_try{"rt.parked_try", "UPDATE parked SET attempt = attempt + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
-inline constexpr pg::Query parked_take_back{"rt.parked_take_back", "UPDATE parked SET attempt = attempt - 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4 AND attempt > 0"};
-inline constexpr pg::Query parked_delete{"rt.parked_delete", "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
+inline constexpr pg::Query parked_try{
+    "rt.parked_try", "UPDATE parked SET attempt = attempt + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
+inline constexpr pg::Query parked_take_back{
+    "rt.parked_take_back",
+    "UPDATE parked SET attempt = attempt - 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4 AND attempt > 0"};
+inline constexpr pg::Query parked_delete{"rt.parked_delete",
+                                         "DELETE FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4"};
 inline constexpr pg::Query parked_failed{"rt.parked_failed", R"sql(
 UPDATE parked SET error = $5, history = $6, next_at = $7, attempt = $8 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND id = $4)sql"};
 
@@ -91,8 +103,8 @@ UPDATE intents SET state = 'failed', finished_at = now(), leased_until = NULL, e
 
 inline constexpr pg::Query want{"rt.want", "SELECT otto_want($1, $2, $3, $4)"};
 inline constexpr pg::Query unwant{"rt.unwant", "SELECT otto_unwant($1, $2, $3)"};
-// Of one key that is due and that nobody is at. The lease ends by itself if its holder does. Materialized, for a plan may read what it joins several times: each time another row would be locked, and all but one
-// be leased to nobody.
+// Of one key that is due and that nobody is at. The lease ends by itself if its holder does. Materialized, for a plan may read
+// what it joins several times: each time another row would be locked, and all but one be leased to nobody.
 inline constexpr pg::Query work_take{"rt.work_take", R"sql(
 WITH d AS MATERIALIZED (SELECT company_id, key FROM work WHERE queue = $1 AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now()) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE work w SET lease = $2, leased_until = now() + $3::bigint * interval '1 millisecond', attempt = w.attempt + 1 FROM d
@@ -117,7 +129,9 @@ UPDATE work w SET lease = $2, leased_until = now() + $3::bigint * interval '1 mi
  WHERE w.queue = $1 AND w.company_id = d.company_id AND w.key = d.key
 RETURNING w.company_id, w.key, w.id, w.round, w.attempt, w.wanted, clock_timestamp() AS now)sql"};
 // Without a lock: whoever wants it anew locks the row after rows of its own, as this transaction does in its last statement.
-inline constexpr pg::Query work_held{"rt.work_held", "SELECT wanted, round, clock_timestamp() AS now FROM work WHERE queue = $1 AND company_id = $2 AND key = $3 AND lease = $4"};
+inline constexpr pg::Query work_held{
+    "rt.work_held",
+    "SELECT wanted, round, clock_timestamp() AS now FROM work WHERE queue = $1 AND company_id = $2 AND key = $3 AND lease = $4"};
 inline constexpr pg::Query work_settle{"rt.work_settle", "SELECT otto_settle_work($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
 inline constexpr pg::Query work_renew{"rt.work_renew", R"sql(
 UPDATE work w SET leased_until = now() + $2::bigint * interval '1 millisecond' FROM unnest($3::text[], $4::text[], $5::uuid[]) AS i (company_id, key, lease)
@@ -125,7 +139,8 @@ UPDATE work w SET leased_until = now() + $2::bigint * interval '1 millisecond' F
 // One look into the index on each side.
 inline constexpr pg::Query work_of_others{"rt.work_of_others", R"sql(
 SELECT EXISTS (SELECT FROM work WHERE queue = $1 AND company_id < $2) OR EXISTS (SELECT FROM work WHERE queue = $1 AND company_id > $2) AS others)sql"};
-inline constexpr pg::Query work_due{"rt.work_due", "SELECT company_id, key FROM work WHERE queue = $1 AND due_at <= now() ORDER BY due_at LIMIT $2"};
+inline constexpr pg::Query work_due{
+    "rt.work_due", "SELECT company_id, key FROM work WHERE queue = $1 AND due_at <= now() ORDER BY due_at LIMIT $2"};
 // Who is about to change what a row is about goes first: it comes up again.
 inline constexpr pg::Query work_lock{"rt.work_lock", R"sql(
 SELECT w.company_id, w.key, w.wanted, clock_timestamp() AS now FROM work w JOIN unnest($2::text[], $3::text[]) AS i (company_id, key) ON w.company_id = i.company_id AND w.key = i.key
@@ -144,7 +159,8 @@ SELECT q.queue, count(w.*) FILTER (WHERE due_at <= now() AND (leased_until IS NU
        coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE given_up_at IS NULL AND (leased_until IS NULL OR leased_until <= now()))), 0) AS overdue
   FROM unnest($1::text[]) AS q (queue) LEFT JOIN work w ON w.queue = q.queue GROUP BY q.queue)sql"};
 
-inline constexpr pg::Query take_budget{"rt.take_budget", "SELECT granted, wait_ms FROM otto_take_budget($1, $2, $3::double precision[], $4::bigint[], $5, $6, $7)"};
+inline constexpr pg::Query take_budget{
+    "rt.take_budget", "SELECT granted, wait_ms FROM otto_take_budget($1, $2, $3::double precision[], $4::bigint[], $5, $6, $7)"};
 
 inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
 inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(

@@ -14,7 +14,8 @@ struct Trim {
     std::string only;  ///< a further condition on rows that may go
 };
 
-/// Deletes what is too old, some rows a transaction, until nothing is or the process stops. A table that fails does not keep the others from it.
+/// Deletes what is too old, some rows a transaction, until nothing is or the process stops. A table that fails does not keep the
+/// others from it.
 void trim(pg::Connection&, const std::vector<Trim>&, const StopSignal&);
 
 /// Of one transaction: what a statement of a few hundred milliseconds deletes.

@@ -25,7 +25,8 @@ std::set<CompanyId> companies_of(std::span<const Due> due) {
 
 }  // namespace
 
-/// All transactions that count go through here: whose lease is it, `f`, when is it due, and the commit fails if the lease is not ours.
+/// All transactions that count go through here: whose lease is it, `f`, when is it due, and the commit fails if the lease is not
+/// ours.
 std::optional<Instant> Lease::conclude(const std::function<std::optional<Instant>(pg::Tx&)>& f, As as, const std::string& why) {
     if (!held_) throw std::logic_error("the turn is over: the work was given back");
     auto tx = begin(company);
@@ -40,14 +41,17 @@ std::optional<Instant> Lease::conclude(const std::function<std::optional<Instant
     });
     if (!ours) throw LeaseLost();
     read_at_ = reads;
-    if (as == As::note) seen_ = wanted;  // it looks at everything that stands by now; what is wanted later than that is looked at once more
+    if (as == As::note)
+        seen_ = wanted;  // it looks at everything that stands by now; what is wanted later than that is looked at once more
     auto at = f(tx);
     bool answered = as == As::answer;
     // What was noted is about to be asked, also by a process that stops.
     bool keep = due(at) && (as == As::note || (answered && !stopping()));
     try {
-        tx.write(sql::work_settle, {queue_.name(), company, key, lease_, seen_, at == kNever ? pg::Param("infinity") : pg::Param(at), keep ? static_cast<std::int64_t>(queue_.options().lease.count()) : std::int64_t{0},
-                                    answered, clip_utf8(storable(why), 2'000)});
+        tx.write(sql::work_settle,
+                 {queue_.name(), company, key, lease_, seen_, at == kNever ? pg::Param("infinity") : pg::Param(at),
+                  keep ? static_cast<std::int64_t>(queue_.options().lease.count()) : std::int64_t{0}, answered,
+                  clip_utf8(storable(why), 2'000)});
         tx.commit();
     } catch (const pg::SqlFailure& e) {
         if (e.sqlstate() == "OT002") throw LeaseLost();
@@ -69,12 +73,14 @@ void Lease::give_back(std::optional<Instant> at) {
 std::optional<Instant> Lease::again(const Retry& retry, const std::string& why) {
     if (attempt >= retry.attempts) return give_up("attempts used up: " + why);
     auto pause = retry.pause.pause(attempt - 1, std::hash<std::string>{}(company.value() + key));
-    tel::warn("work failed and is tried again", {{"queue", queue_.name()}, {"company_id", company.value()}, {"key", key}, {"attempt", attempt}, {"why", why}});
+    tel::warn("work failed and is tried again",
+              {{"queue", queue_.name()}, {"company_id", company.value()}, {"key", key}, {"attempt", attempt}, {"why", why}});
     return conclude([&](pg::Tx&) { return now + std::max(pause, Millis{1}); }, As::given_back, why);
 }
 
 std::optional<Instant> Lease::give_up(const std::string& why) {
-    tel::error("work is given up", {{"queue", queue_.name()}, {"company_id", company.value()}, {"key", key}, {"attempt", attempt}, {"why", why}});
+    tel::error("work is given up",
+               {{"queue", queue_.name()}, {"company_id", company.value()}, {"key", key}, {"attempt", attempt}, {"why", why}});
     conclude([](pg::Tx&) { return kNever; }, As::given_back, why);
     return std::nullopt;
 }
@@ -108,9 +114,16 @@ private:
     bool beyond_share_ = false;
 };
 
-WorkQueue::WorkQueue(detail::Work work, int threads) : work_(std::move(work)), threads_(work_.options.threads > 0 ? work_.options.threads : work_.batch ? 1 : threads) {
-    bool named = !work_.queue.empty() && work_.queue.size() <= 50 && std::all_of(work_.queue.begin(), work_.queue.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '-' || c == '/'; });
-    if (!named) throw std::logic_error("the queue '" + work_.queue + "' is not named <service> or <service>/<part>, in small letters");
+WorkQueue::WorkQueue(detail::Work work, int threads)
+    : work_(std::move(work)),
+      threads_(work_.options.threads > 0 ? work_.options.threads
+               : work_.batch             ? 1
+                                         : threads) {
+    bool named = !work_.queue.empty() && work_.queue.size() <= 50 &&
+                 std::all_of(work_.queue.begin(), work_.queue.end(),
+                             [](char c) { return (c >= 'a' && c <= 'z') || c == '-' || c == '/'; });
+    if (!named)
+        throw std::logic_error("the queue '" + work_.queue + "' is not named <service> or <service>/<part>, in small letters");
 }
 
 int WorkQueue::most_of_one() const {
@@ -178,7 +191,8 @@ bool WorkQueue::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
             lease->give_back(at);
         }
     } catch (const LeaseLost&) {
-        tel::info("work has another holder by now", {{"queue", work_.queue}, {"company_id", lease->company.value()}, {"key", lease->key}});
+        tel::info("work has another holder by now",
+                  {{"queue", work_.queue}, {"company_id", lease->company.value()}, {"key", lease->key}});
     } catch (const pg::SqlFailure& e) {
         if (!own_fault(e)) throw;
         put_off(*lease, e.what());
@@ -188,10 +202,11 @@ bool WorkQueue::run_one(pg::Pool& pool, const std::function<bool()>& stopping) {
     return true;
 }
 
-/// A turn that fails of itself: the outside was asked perhaps, and what it said could not be written. It is not asked again each time a
-/// lease runs out.
+/// A turn that fails of itself: the outside was asked perhaps, and what it said could not be written. It is not asked again each
+/// time a lease runs out.
 void WorkQueue::put_off(Lease& lease, const std::string& why) {
-    tel::error("work failed and is put off", {{"queue", work_.queue}, {"company_id", lease.company.value()}, {"key", lease.key}, {"why", why}});
+    tel::error("work failed and is put off",
+               {{"queue", work_.queue}, {"company_id", lease.company.value()}, {"key", lease.key}, {"why", why}});
     if (!lease.held()) return;
     try {
         lease.conclude(
@@ -221,7 +236,9 @@ void WorkQueue::renew(pg::Connection& db) {
 std::vector<Due> WorkQueue::peek(pg::Pool& pool) const {
     std::vector<Due> due;
     auto tx = pool.begin(pg::Scope::none());
-    tx.each(sql::work_due, {work_.queue, static_cast<std::int64_t>(work_.options.batch)}, [&](const pg::Fields& f) { due.push_back({CompanyId{f.text("company_id")}, f.text("key"), {}, {}}); });
+    tx.each(sql::work_due, {work_.queue, static_cast<std::int64_t>(work_.options.batch)}, [&](const pg::Fields& f) {
+        due.push_back({CompanyId{f.text("company_id")}, f.text("key"), {}, {}});
+    });
     tx.commit();
     return due;
 }
@@ -247,8 +264,10 @@ std::size_t WorkQueue::settle_batch(pg::Pool& pool, std::span<const Due> due) co
     work_.batch(taken, tx);
     pg::Columns over(3), again(4);
     for (std::size_t i = 0; i < taken.size(); ++i) {
-        if (taken[i].again) again.row({taken[i].company, taken[i].key, wanted[i], *taken[i].again});
-        else over.row({taken[i].company, taken[i].key, wanted[i]});
+        if (taken[i].again)
+            again.row({taken[i].company, taken[i].key, wanted[i], *taken[i].again});
+        else
+            over.row({taken[i].company, taken[i].key, wanted[i]});
     }
     for (const auto& [query, rows] : {std::pair(&sql::work_done, &over), std::pair(&sql::work_again, &again)}) {
         if (rows->rows() == 0) continue;
@@ -287,14 +306,20 @@ bool WorkQueue::run_batch(pg::Pool& pool) {
 }
 
 void WorkQueue::put_off(pg::Pool& pool, const Due& one, const std::string& why) const {
-    tel::error("work failed and is put off", {{"queue", work_.queue}, {"company_id", one.company.value()}, {"key", one.key}, {"why", why}});
+    tel::error("work failed and is put off",
+               {{"queue", work_.queue}, {"company_id", one.company.value()}, {"key", one.key}, {"why", why}});
     auto tx = pool.begin(pg::Scope::none());
-    tx.write(sql::work_put_off, {work_.queue, one.company, one.key, static_cast<std::int64_t>(work_.options.put_off.count()), clip_utf8(storable(why), 2'000)});
+    tx.write(sql::work_put_off, {work_.queue, one.company, one.key, static_cast<std::int64_t>(work_.options.put_off.count()),
+                                 clip_utf8(storable(why), 2'000)});
     tx.commit();
 }
 
-void want(pg::Tx& tx, std::string_view queue, const CompanyId& company, std::string_view key, Instant due) { tx.write(sql::want, {queue, company, key, due}); }
+void want(pg::Tx& tx, std::string_view queue, const CompanyId& company, std::string_view key, Instant due) {
+    tx.write(sql::want, {queue, company, key, due});
+}
 
-void unwant(pg::Tx& tx, std::string_view queue, const CompanyId& company, std::string_view key) { tx.write(sql::unwant, {queue, company, key}); }
+void unwant(pg::Tx& tx, std::string_view queue, const CompanyId& company, std::string_view key) {
+    tx.write(sql::unwant, {queue, company, key});
+}
 
 }  // namespace otto::rt

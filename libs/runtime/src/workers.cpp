@@ -17,7 +17,7 @@ const tel::Gauges kGivenUp{"otto_work_given_up", "Work that was given up, for an
 const tel::Gauges kOldest{"otto_work_oldest_seconds", "Age of the oldest work that is not over.", {"queue"}};
 const tel::Gauges kOverdue{"otto_work_overdue_seconds", "How long the longest has waited for a worker.", {"queue"}};
 
-constexpr Millis kLook{500};         ///< how late a turn may begin after it is due
+constexpr Millis kLook{500};  ///< how late a turn may begin after it is due
 constexpr Millis kRenew{15'000};
 constexpr int kMostConnections = 4;  ///< threads wait for the outside, not for the database
 const Backoff kPause{Millis{100}, Millis{2'000}, 2, 0.2};
@@ -32,7 +32,8 @@ void Workers::One::poke() {
     wake.notify_one();
 }
 
-Workers::Workers(std::string service, Secret pg_url, StopSignal& stop) : service_(std::move(service)), pg_url_(std::move(pg_url)), stop_(stop) {}
+Workers::Workers(std::string service, Secret pg_url, StopSignal& stop)
+    : service_(std::move(service)), pg_url_(std::move(pg_url)), stop_(stop) {}
 
 WorkQueue& Workers::add(detail::Work work, int threads) { return queues_.emplace_back(std::move(work), threads).queue; }
 
@@ -40,8 +41,8 @@ void Workers::start(const std::function<void(const std::string&, const std::func
     if (queues_.empty()) return;
     int threads = 0;
     for (const auto& one : queues_) threads += one.queue.threads();
-    pool_ = std::make_unique<pg::Pool>(pg_url_, service_ + "-work", static_cast<std::size_t>(std::min(threads, kMostConnections)), pg::SessionLimits{},
-                                       Millis{30'000});
+    pool_ = std::make_unique<pg::Pool>(pg_url_, service_ + "-work", static_cast<std::size_t>(std::min(threads, kMostConnections)),
+                                       pg::SessionLimits{}, Millis{30'000});
     for (auto& one : queues_)
         for (int i = 0; i < one.queue.threads(); ++i) run("work of " + one.queue.name(), [this, &one] { work(one); });
     run("the watch over work", [this] { watch(); });

@@ -12,8 +12,8 @@
 
 namespace otto::rt {
 
-/// The threads' bodies of a service's queues, and one that listens for new work, looks at the clock and keeps leases alive. A database
-/// that is away is waited for; a stop lets each finish the turn it is at.
+/// The threads' bodies of a service's queues, and one that listens for new work, looks at the clock and keeps leases alive. A
+/// database that is away is waited for; a stop lets each finish the turn it is at.
 class Workers {
 public:
     Workers(std::string service, Secret pg_url, StopSignal&);
@@ -30,7 +30,7 @@ private:
         WorkQueue queue;
         std::mutex lock;
         std::condition_variable wake;
-        std::uint64_t calls = 0;           ///< to work
+        std::uint64_t calls = 0;  ///< to work
         void poke();
     };
     void work(One&);

@@ -50,7 +50,9 @@ struct Trouble {
     }
 };
 
-std::string of(const std::string& company) { return " WHERE consumer = '" + consumer_of(company) + "' AND company_id = '" + company + "'"; }
+std::string of(const std::string& company) {
+    return " WHERE consumer = '" + consumer_of(company) + "' AND company_id = '" + company + "'";
+}
 std::int64_t dead_of(const std::string& company) { return count("SELECT count(*) AS n FROM dead_letters" + of(company)); }
 std::int64_t parked_of(const std::string& company) { return count("SELECT count(*) AS n FROM parked" + of(company)); }
 bool shown(const std::string& line) { return tel::expose_metrics().find(line) != std::string::npos; }
@@ -59,7 +61,8 @@ bool shown(const std::string& line) { return tel::expose_metrics().find(line) !=
 class Heard {
 public:
     explicit Heard(std::string text) {
-        tel::set_log_sink([this, text = std::move(text)](std::string_view line) { n_ += line.find(text) != std::string_view::npos; });
+        tel::set_log_sink(
+            [this, text = std::move(text)](std::string_view line) { n_ += line.find(text) != std::string_view::npos; });
     }
     ~Heard() { tel::set_log_sink({}); }
     bool times(int n) {
@@ -97,7 +100,8 @@ TEST_CASE("what a living process sees the database fail over uses up nothing, al
     }
     owner.execute("UPDATE lanes SET clean = false WHERE consumer = '" + name + "'");
     // All of one partition: of two, each may fail first, and neither as often as makes a dead letter of what is counted.
-    send({report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing")});
+    send({report(trouble.company, "+1", "missing"), report(trouble.company, "+1", "missing"),
+          report(trouble.company, "+1", "missing")});
     Running lane(Consumer{name}.on<&Trouble::one>(trouble));
     CHECK(Heard("code and database do not fit").times(kLastTry + 2));
     CHECK(count("SELECT max(trying_count)::bigint AS n FROM lanes WHERE consumer = '" + name + "'") <= 1);
@@ -125,7 +129,8 @@ TEST_CASE("what the database fails over uses up no attempt of an event that wait
     CHECK(dead_of(trouble.company) == 0);
 }
 
-TEST_CASE("an event over which each process ends is a dead letter after a few times, and the others are applied", "[integration]") {
+TEST_CASE("an event over which each process ends is a dead letter after a few times, and the others are applied",
+          "[integration]") {
     World::shared();
     Trouble trouble{fresh_company()};
     send({report(trouble.company, "+1", "n"), report(trouble.company, "+1", "poison"), report(trouble.company, "+1", "n")});
@@ -154,12 +159,14 @@ TEST_CASE("a partition that changes hands while begins are put on record stays o
     CHECK(unclean() == 12);
 }
 
-TEST_CASE("an event that takes too long waits aside, uses up an attempt only after several times, and holds up its own key only", "[integration]") {
+TEST_CASE("an event that takes too long waits aside, uses up an attempt only after several times, and holds up its own key only",
+          "[integration]") {
     World::shared();
     pg::Connection owner(World::shared().owner, "owner");
     Trouble trouble{fresh_company()};
     Running lane(Consumer{consumer_of(trouble.company)}.on<&Trouble::one>(trouble));
-    send({report(trouble.company, "+1", "slow"), report(trouble.company, "+1", "behind"), report(trouble.company, "+2", "beside")});
+    send({report(trouble.company, "+1", "slow"), report(trouble.company, "+1", "behind"),
+          report(trouble.company, "+2", "beside")});
     CHECK(eventually([&] { return notes_of(trouble.company) == 1; }));
     CHECK(eventually([&] { return parked_of(trouble.company) == 2; }));
     CHECK(count("SELECT max(attempt)::bigint AS n FROM parked" + of(trouble.company)) == 0);
@@ -185,10 +192,16 @@ TEST_CASE("events and dead letters are counted once they are committed, and once
     pg::Connection owner(World::shared().owner, "owner");
     Trouble trouble{fresh_company()};
     auto name = consumer_of(trouble.company);
-    owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + trouble.company + "' THEN RAISE EXCEPTION 'not now' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$;"
-                  "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()");
+    owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" +
+                  trouble.company +
+                  "' THEN RAISE EXCEPTION 'not now' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$;"
+                  "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE "
+                  "FUNCTION refuse()");
     send({report(trouble.company, "+1", "n"), report(trouble.company, "+1", "reject"), report(trouble.company, "+1", "wait")});
-    auto handled = [&](const std::string& outcome) { return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
+    auto handled = [&](const std::string& outcome) {
+        return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome +
+               "\"} ";
+    };
     auto dead = "otto_dead_letters_total{consumer=\"" + name + "\"} ";
     auto parked = "otto_parked_events{consumer=\"" + name + "\"} ";
     {
@@ -224,7 +237,10 @@ TEST_CASE("what is told of a consumer's partitions adds up over its lanes, and g
         {
             Running more(Consumer{name}.on<&Trouble::one>(trouble), 2);
             send({report(trouble.company, "+1", "n")});
-            CHECK(eventually([&] { return shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n") && shown("otto_parked_events{consumer=\"" + name + "\"} 40\n"); }));
+            CHECK(eventually([&] {
+                return shown("otto_partitions_owned{consumer=\"" + name + "\"} 12\n") &&
+                       shown("otto_parked_events{consumer=\"" + name + "\"} 40\n");
+            }));
         }
         CHECK(eventually([&] { return notes_of(trouble.company) == 1; }));
     }
@@ -233,11 +249,15 @@ TEST_CASE("what is told of a consumer's partitions adds up over its lanes, and g
     CHECK_FALSE(shown("otto_partitions_owned{consumer=\"" + name + "\""));
 }
 
-TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what is told of its partitions goes with them", "[integration]") {
+TEST_CASE("what a pass-through passed on is counted once Kafka has it, and what is told of its partitions goes with them",
+          "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
-    auto handled = [&](const std::string& outcome) { return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome + "\"} "; };
+    auto handled = [&](const std::string& outcome) {
+        return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" + outcome +
+               "\"} ";
+    };
     {
         Running lane(Consumer{name}.on<&Notes::pass>(notes).deferred<&Notes::batch>(notes));
         std::vector<events::Wire> wires{report(notes.company, "+1", "aside"), report(notes.company, "+1", "throw")};
@@ -265,7 +285,10 @@ TEST_CASE("what Postgres cannot hold as a text keeps nothing from being written 
     Running lane(Consumer{consumer_of(trouble.company)}.on<&Trouble::one>(trouble, quick));
     send({failing, report(trouble.company, "+1", "n")});
     CHECK(eventually([&] { return notes_of(trouble.company) == 1; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + consumer_of(trouble.company) + "' AND key LIKE 'k%y'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + consumer_of(trouble.company) +
+                     "' AND key LIKE 'k%y'") == 1;
+    }));
 }
 
 TEST_CASE("an activity whose end cannot be written is asked as often as it may be, and given up", "[integration]") {
@@ -277,7 +300,8 @@ TEST_CASE("an activity whose end cannot be written is asked as often as it may b
     Running lane(Consumer{name}.on<&Trouble::act>(trouble, quick));
     std::string note = GENERATE("divide", "logic");
     send({report(trouble.company, "+1", note), report(trouble.company, "+2", "n")});
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents" + of(trouble.company) + " AND state = 'failed'") == 1; }));
+    CHECK(eventually(
+        [&] { return count("SELECT count(*) AS n FROM intents" + of(trouble.company) + " AND state = 'failed'") == 1; }));
     CHECK(eventually([&] { return notes_of(trouble.company) == 1; }));
     CHECK(trouble.asked == 4);
 }
@@ -287,7 +311,9 @@ TEST_CASE("what an activity was answered is kept while the database is away", "[
     pg::Connection owner(World::shared().owner, "owner");
     Trouble trouble{fresh_company()};
     auto name = consumer_of(trouble.company);
-    owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" + trouble.company + "' THEN RAISE EXCEPTION 'not now' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$;"
+    owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.company_id = '" +
+                  trouble.company +
+                  "' THEN RAISE EXCEPTION 'not now' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$;"
                   "CREATE TRIGGER refuse AFTER INSERT ON notes FOR EACH ROW EXECUTE FUNCTION refuse()");
     Running lane(Consumer{name}.on<&Trouble::act>(trouble));
     {
@@ -296,7 +322,8 @@ TEST_CASE("what an activity was answered is kept while the database is away", "[
         CHECK(failures.times(3));
     }
     owner.execute("DROP TRIGGER refuse ON notes; DROP FUNCTION refuse()");
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents" + of(trouble.company) + " AND state = 'done'") == 1; }));
+    CHECK(eventually(
+        [&] { return count("SELECT count(*) AS n FROM intents" + of(trouble.company) + " AND state = 'done'") == 1; }));
     CHECK(trouble.asked == 1);
     CHECK(notes_of(trouble.company) == 1);
 }
@@ -312,11 +339,17 @@ TEST_CASE("an activity over which each process ends is given up in the end", "[i
     {
         pg::Connection db(World::shared().role, "intends");
         auto tx = db.begin(pg::Scope::none());
-        tx.write({"test.intend", "INSERT INTO intents (consumer, intent_key, event_id, company_id, type, value, headers, attempt) VALUES ($1, 'k', $2, $3, $4, $5, $6, 5)"},
-                 {name, Uuid::v7(system_clock().now()), trouble.company, "otto.routed.v1.CallReported", pg::Param::bytes(wire.value), headers_json(wire.headers)});
+        tx.write({"test.intend",
+                  "INSERT INTO intents (consumer, intent_key, event_id, company_id, type, value, headers, attempt) VALUES ($1, "
+                  "'k', $2, $3, $4, $5, $6, 5)"},
+                 {name, Uuid::v7(system_clock().now()), trouble.company, "otto.routed.v1.CallReported",
+                  pg::Param::bytes(wire.value), headers_json(wire.headers)});
         tx.commit();
     }
     Running lane(Consumer{name}.on<&Trouble::act>(trouble, quick));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents" + of(trouble.company) + " AND state = 'failed' AND error LIKE 'attempts used up%'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM intents" + of(trouble.company) +
+                     " AND state = 'failed' AND error LIKE 'attempts used up%'") == 1;
+    }));
     CHECK(trouble.asked == 0);
 }

@@ -20,10 +20,12 @@ TEST_CASE("a job's gauges go when another process takes it over", "[integration]
     StopSignal stop;
     std::atomic<bool> broken{false};
     auto job = [&](const std::string& who, std::atomic<bool>* fails) {
-        return Job{"counting", Millis{20}, [who, fails](pg::Connection&, tel::Shares& gauges) {
+        return Job{"counting", Millis{20},
+                   [who, fails](pg::Connection&, tel::Shares& gauges) {
                        if (fails && *fails) throw std::runtime_error("it broke");
                        gauges.set(kJob, {who}, 1);
-                   }, ""};
+                   },
+                   ""};
     };
     auto one = job("one", &broken), two = job("two", nullptr);
     std::thread first([&] { run_job(World::shared().role, "test", one, stop); });
@@ -43,15 +45,22 @@ TEST_CASE("what is too old is deleted, some rows a transaction, and a table that
     pg::Connection owner(World::shared().owner, "owner"), db(World::shared().role, "trim");
     const auto name = consumer_of(fresh_company());
     auto fill = [&](const std::string& age, int rows) {
-        owner.execute("INSERT INTO dead_letters (consumer, topic, partition, key, value, headers, error, dead_at) SELECT '" + name + "', 'otto.routed', 0, 'k', 'v', '[]', '" + age +
-                      "', now() - interval '" + age + "' FROM generate_series(1, " + std::to_string(rows) + ")");
+        owner.execute("INSERT INTO dead_letters (consumer, topic, partition, key, value, headers, error, dead_at) SELECT '" +
+                      name + "', 'otto.routed', 0, 'k', 'v', '[]', '" + age + "', now() - interval '" + age +
+                      "' FROM generate_series(1, " + std::to_string(rows) + ")");
     };
     fill("91 days", 2 * kTrimmedAtOnce + 7);
     fill("89 days", 3);
-    owner.execute("CREATE TABLE trimmed (n bigint); CREATE FUNCTION note_trimmed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO trimmed SELECT count(*) FROM gone; RETURN NULL; END $$;"
-                  "CREATE TRIGGER note_trimmed AFTER DELETE ON dead_letters REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note_trimmed()");
+    owner.execute(
+        "CREATE TABLE trimmed (n bigint); CREATE FUNCTION note_trimmed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ "
+        "BEGIN INSERT INTO trimmed SELECT count(*) FROM gone; RETURN NULL; END $$;"
+        "CREATE TRIGGER note_trimmed AFTER DELETE ON dead_letters REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE "
+        "FUNCTION note_trimmed()");
     StopSignal stop;
-    trim(db, {{"no_such_table", "dead_at", std::chrono::days(90), ""}, {"dead_letters", "dead_at", std::chrono::days(90), "key = 'k'"}}, stop);
+    trim(db,
+         {{"no_such_table", "dead_at", std::chrono::days(90), ""},
+          {"dead_letters", "dead_at", std::chrono::days(90), "key = 'k'"}},
+         stop);
     owner.execute("DROP TRIGGER note_trimmed ON dead_letters");
     CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "'") == 3);
     CHECK(count("SELECT max(n) AS n FROM trimmed") == kTrimmedAtOnce);

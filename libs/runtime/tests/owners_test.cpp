@@ -33,11 +33,19 @@ TEST_CASE("an owner that died over an event leaves it as a dead letter in the en
     }
     // As if the process had ended three times while it handled the first of them.
     pg::Connection db(World::shared().owner, "coroner");
-    db.execute("DELETE FROM notes WHERE company_id = '" + notes.company + "'; DELETE FROM inbox WHERE consumer = '" + name + "';"
-               "UPDATE lanes l SET clean = false, next_offset = next_offset - 2, trying_offset = next_offset - 2, trying_count = 3 WHERE consumer = '" + name + "' AND partition = " + partition);
+    db.execute("DELETE FROM notes WHERE company_id = '" + notes.company + "'; DELETE FROM inbox WHERE consumer = '" + name +
+               "';"
+               "UPDATE lanes l SET clean = false, next_offset = next_offset - 2, trying_offset = next_offset - 2, trying_count = "
+               "3 WHERE consumer = '" +
+               name + "' AND partition = " + partition);
     Running lane(Consumer{name}.on<&Notes::one>(notes));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 1; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + notes.company + "' AND note = 'after'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company +
+                     "'") == 1;
+    }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + notes.company + "' AND note = 'after'") == 1;
+    }));
 }
 
 TEST_CASE("after an owner that died events are begun a few together, and one by one where one died among them", "[integration]") {
@@ -53,16 +61,20 @@ TEST_CASE("after an owner that died events are begun a few together, and one by 
     }
     pg::Connection db(World::shared().owner, "coroner");
     auto again_after = [&](const std::string& trying) {
-        db.execute("DELETE FROM notes WHERE company_id = '" + notes.company + "'; DELETE FROM inbox WHERE consumer = '" + name + "'");
-        db.execute("UPDATE lanes SET clean = false, next_offset = next_offset - 4, " + trying + " WHERE consumer = '" + name + "' AND partition = " + partition);
+        db.execute("DELETE FROM notes WHERE company_id = '" + notes.company + "'; DELETE FROM inbox WHERE consumer = '" + name +
+                   "'");
+        db.execute("UPDATE lanes SET clean = false, next_offset = next_offset - 4, " + trying + " WHERE consumer = '" + name +
+                   "' AND partition = " + partition);
         Running lane(Consumer{name}.on<&Notes::one>(notes));
         REQUIRE(eventually([&] { return notes_of(notes.company) == 4; }));
-        return count("SELECT next_offset - trying_offset AS n FROM lanes WHERE consumer = '" + name + "' AND partition = " + partition);
+        return count("SELECT next_offset - trying_offset AS n FROM lanes WHERE consumer = '" + name +
+                     "' AND partition = " + partition);
     };
-    CHECK(again_after("trying_offset = NULL, trying_count = 0") == 4);                // the begin of all four was written once
-    CHECK(again_after("trying_offset = next_offset - 4, trying_count = 1") == 1);     // somebody died there: each has its own
+    CHECK(again_after("trying_offset = NULL, trying_count = 0") == 4);             // the begin of all four was written once
+    CHECK(again_after("trying_offset = next_offset - 4, trying_count = 1") == 1);  // somebody died there: each has its own
     // Of this company: what other tests left in the topic is nobody's here.
-    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 0);
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company +
+                "'") == 0);
 }
 
 TEST_CASE("the database away: lanes wait, lose nothing, and go on by themselves", "[integration]") {
@@ -88,7 +100,8 @@ TEST_CASE("code and database do not fit: the lane waits, nothing is given up, an
     pg::Connection owner(World::shared().owner, "owner");
     owner.execute("REVOKE ALL ON notes FROM otto_lead_pipeline");
     std::atomic<std::size_t> loud = 0;
-    tel::set_log_sink([&](std::string_view line) { loud += line.find("code and database do not fit") != std::string_view::npos; });
+    tel::set_log_sink(
+        [&](std::string_view line) { loud += line.find("code and database do not fit") != std::string_view::npos; });
     Running lane(Consumer{name}.on<&Notes::one>(notes));
     send({report(notes.company, "+1", "n")});
     CHECK(eventually([&] { return loud >= 1; }));
@@ -96,7 +109,8 @@ TEST_CASE("code and database do not fit: the lane waits, nothing is given up, an
     CHECK(count("SELECT count(*) AS n FROM parked WHERE consumer = '" + name + "'") == 0);
     owner.execute("GRANT ALL ON notes TO otto_lead_pipeline");
     CHECK(eventually([&] { return notes_of(notes.company) == 1; }));
-    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 0);
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company +
+                "'") == 0);
 }
 
 TEST_CASE("what a dead owner left in the outbox is published by the next one", "[integration]") {
@@ -111,13 +125,15 @@ TEST_CASE("what a dead owner left in the outbox is published by the next one", "
     auto key = notes.company + ":left";
     pg::Connection db(World::shared().owner, "left");
     for (int partition = 0; partition < 12; ++partition)
-        db.execute("INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) VALUES ('" + name + "', 'otto.routed', " + std::to_string(partition) + ", 'otto.calls', '" + key + "', 'x', '[]')");
+        db.execute("INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) VALUES ('" + name +
+                   "', 'otto.routed', " + std::to_string(partition) + ", 'otto.calls', '" + key + "', 'x', '[]')");
     Running lane(Consumer{name}.on<&Notes::one>(notes));
     CHECK(on_topic("otto.calls", key, 12) == 12);
     CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + name + "'") == 0; }));
 }
 
-TEST_CASE("a former owner that does not let go, stopped in the middle of its transaction, has its session ended", "[integration]") {
+TEST_CASE("a former owner that does not let go, stopped in the middle of its transaction, has its session ended",
+          "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
@@ -130,7 +146,10 @@ TEST_CASE("a former owner that does not let go, stopped in the middle of its tra
     auto tx = zombie.begin(pg::Scope::none());
     pg::Connection owner(World::shared().owner, "owner");
     tx.write({"test.hold", "UPDATE lanes SET clean = true WHERE consumer = $1"}, {name});
-    tx.write({"test.mine", "UPDATE lanes SET backend_pid = pg_backend_pid(), backend_start = (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE consumer = $1"}, {name});
+    tx.write({"test.mine",
+              "UPDATE lanes SET backend_pid = pg_backend_pid(), backend_start = (SELECT backend_start::text FROM "
+              "pg_stat_activity WHERE pid = pg_backend_pid()) WHERE consumer = $1"},
+             {name});
     tx.flush();
     // Others must be able to read whose session it is: as after the zombie's own claim, which was committed.
     pg::Connection probe(World::shared().role, "probe");
@@ -160,5 +179,6 @@ TEST_CASE("Kafka away: what was committed leaves once it is back, and nothing tw
     CHECK(eventually([&] { return notes_of(notes.company) == 100; }, Millis{60'000}));
     send({report(notes.company, "+1", "after")});
     CHECK(eventually([&] { return notes_of(notes.company) == 101; }, Millis{60'000}));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + name + "'") == 0; }, Millis{60'000}));
+    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + name + "'") == 0; },
+                     Millis{60'000}));
 }

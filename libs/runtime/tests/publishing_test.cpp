@@ -13,7 +13,8 @@ using testkit::metric;
 
 namespace {
 
-/// A cluster within this process, whose brokers fail on request. What is consumed lies on the first, what is produced on the second.
+/// A cluster within this process, whose brokers fail on request. What is consumed lies on the first, what is produced on the
+/// second.
 class MockKafka {
 public:
     explicit MockKafka(int partitions) {
@@ -35,7 +36,9 @@ public:
     std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
     /// So many of the next requests to produce to otto.calls fail.
     void refuse(int times, rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, int after_ms = 0) {
-        for (int i = 0; i < times; ++i) REQUIRE(rd_kafka_mock_broker_push_request_error_rtts(cluster_, 2, 0, 1, error, after_ms) == RD_KAFKA_RESP_ERR_NO_ERROR);
+        for (int i = 0; i < times; ++i)
+            REQUIRE(rd_kafka_mock_broker_push_request_error_rtts(cluster_, 2, 0, 1, error, after_ms) ==
+                    RD_KAFKA_RESP_ERR_NO_ERROR);
     }
     std::size_t refusals_left() const {
         std::size_t n = 0;
@@ -101,7 +104,9 @@ std::int64_t rows(const std::string& table, const std::string& consumer, const s
 }
 
 /// Times that Kafka was asked in vain.
-double tries(const std::string& consumer) { return metric("otto_publish_failures_total") + metric("otto_publish_refused_total", {{"consumer", consumer}}); }
+double tries(const std::string& consumer) {
+    return metric("otto_publish_failures_total") + metric("otto_publish_refused_total", {{"consumer", consumer}});
+}
 
 }  // namespace
 
@@ -114,7 +119,9 @@ TEST_CASE("a pass-through loses nothing that was polled when a delivery before i
         auto phone = "+1202555" + std::to_string(1000 + i);
         phone_of.emplace(send({report(handler.company, phone, "n")}, kafka.brokers()), phone);
     }
-    auto passed_on = [&](const std::string& phone, std::size_t wanted) { return on_topic("otto.calls", handler.company + ":" + phone, wanted, kafka.brokers()); };
+    auto passed_on = [&](const std::string& phone, std::size_t wanted) {
+        return on_topic("otto.calls", handler.company + ":" + phone, wanted, kafka.brokers());
+    };
     Running lane(Consumer{consumer_of(handler.company)}.on<&Passing::pass>(handler), 1, World::shared().role, kafka.brokers());
     for (const auto& [partition, phone] : phone_of) REQUIRE(passed_on(phone, 1) >= 1);
     auto said = [&](int partition, const std::string& name) {
@@ -122,7 +129,8 @@ TEST_CASE("a pass-through loses nothing that was polled when a delivery before i
         wire.key = handler.company + ":" + phone_of[partition];
         return wire;
     };
-    // What follows from A is refused; while the lane is busy that becomes known, and B of another partition comes, which has nothing under way.
+    // What follows from A is refused; while the lane is busy that becomes known, and B of another partition comes, which has
+    // nothing under way.
     kafka.refuse(1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 300);
     send({said(0, "A")}, kafka.brokers());
     REQUIRE(eventually([&] { return kafka.refusals_left() == 0; }));
@@ -159,13 +167,15 @@ TEST_CASE("a publisher that ends calls nobody any more", "[integration]") {
         r.topic = "otto.calls";
         r.key = company;
         r.value = "v";
-        REQUIRE(publisher.publish(r, [&] { called = true; }, [&] { called = true; }));
+        REQUIRE(publisher.publish(
+            r, [&] { called = true; }, [&] { called = true; }));
         REQUIRE(on_topic("otto.calls", company, 1) == 1);  // Kafka has it, and its report is due
     }
     CHECK_FALSE(called);
 }
 
-TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more than twice a second, and the others go on", "[integration]") {
+TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more than twice a second, and the others go on",
+          "[integration]") {
     World::shared();
     TakesLess less;
     Passing handler{fresh_company()};
@@ -176,12 +186,15 @@ TEST_CASE("a lane sets aside what Kafka refuses for what it is, tries no more th
     std::vector<events::Wire> wires;
     for (int i = 0; i < 40; ++i) wires.push_back(report(handler.company, "+" + std::to_string(i), i == 20 ? "large" : "n"));
     send(wires);
-    CHECK(eventually([&] { return dead_letters_of(handler.company) == 1 && rows("outbox", name) == 0 && notes_of(handler.company) == 40; }));
+    CHECK(eventually(
+        [&] { return dead_letters_of(handler.company) == 1 && rows("outbox", name) == 0 && notes_of(handler.company) == 40; }));
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     CHECK(tries(name) - before <= 1 + 2 * took.count());
     for (int i = 0; i < 40; ++i)
         if (i != 20) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 1) >= 1);
-    CHECK(dead_letters_of(handler.company, " AND unpublished AND topic = 'otto.calls' AND type = 'otto.calls.v1.CallRecorded' AND company_id = '" + handler.company + "' AND error LIKE '%too large%'") == 1);
+    CHECK(dead_letters_of(handler.company,
+                          " AND unpublished AND topic = 'otto.calls' AND type = 'otto.calls.v1.CallRecorded' AND company_id = '" +
+                              handler.company + "' AND error LIKE '%too large%'") == 1);
     CHECK(metric("otto_publish_refused_total", {{"consumer", name}}) == 1);
     CHECK(metric("otto_dead_letters_total", {{"consumer", name}}) >= 1);
     // And what comes later goes its way.
@@ -206,10 +219,13 @@ TEST_CASE("a pass-through sets aside the event whose successor Kafka refuses for
     for (int i = 0; i < 40; ++i)
         if (i != 20) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 1) >= 1);
     // The event itself, by where it came from: it is tried again by coming once more.
-    CHECK(dead_letters_of(handler.company, " AND NOT unpublished AND topic = 'otto.routed' AND type = 'otto.routed.v1.CallReported' AND error LIKE '%otto.calls%too large%'") == 1);
+    CHECK(dead_letters_of(handler.company,
+                          " AND NOT unpublished AND topic = 'otto.routed' AND type = 'otto.routed.v1.CallReported' AND error "
+                          "LIKE '%otto.calls%too large%'") == 1);
 }
 
-TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and publishes it once it is put back", "[integration]") {
+TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and publishes it once it is put back",
+          "[integration]") {
     World::shared();
     pg::Connection db(World::shared().role, "commands");
     auto company = fresh_company();
@@ -242,7 +258,8 @@ TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and
         CHECK(on_topic("otto.calls", company + ":one", 4) == 4);
     }
     pg::Connection owner(World::shared().owner, "owner");
-    owner.execute("WITH dead AS (DELETE FROM dead_letters WHERE consumer = '" + name + "' RETURNING *) INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)"
+    owner.execute("WITH dead AS (DELETE FROM dead_letters WHERE consumer = '" + name +
+                  "' RETURNING *) INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers)"
                   " SELECT consumer, 'outbox', 0, topic, key, value, headers FROM dead");
     CHECK(eventually([&] {
         relay.round(db);
@@ -251,7 +268,8 @@ TEST_CASE("the relay sets aside what Kafka refuses for what it is, in order, and
     CHECK(on_topic("otto.calls", company + ":one", 6) == 6);
 }
 
-TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a second, and leaves in order once it is taken", "[integration]") {
+TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a second, and leaves in order once it is taken",
+          "[integration]") {
     World::shared();
     MockKafka kafka(3);
     Passing handler{fresh_company()};
@@ -273,7 +291,8 @@ TEST_CASE("what Kafka refuses for now is never set aside, is tried twice a secon
     CHECK(failures <= 1 + 2 * took.count());
     CHECK(dead_letters_of(handler.company) == 0);
     CHECK(metric("otto_partitions_lost_total", {{"consumer", name}}) == 0);
-    for (int i = 0; i < 20; ++i) CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 3, kafka.brokers()) >= 3);
+    for (int i = 0; i < 20; ++i)
+        CHECK(on_topic("otto.calls", handler.company + ":+" + std::to_string(i), 3, kafka.brokers()) >= 3);
 }
 
 TEST_CASE("a partition whose rows Kafka does not take holds up neither the other ones nor a rebalance", "[integration]") {
@@ -287,7 +306,8 @@ TEST_CASE("a partition whose rows Kafka does not take holds up neither the other
         REQUIRE(eventually([&] { return notes_of(handler.company) == 1; }));
     }
     pg::Connection db(World::shared().owner, "left");
-    db.execute("INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) VALUES ('" + name + "', 'otto.routed', " + std::to_string(partition) + ", 'no.such.topic', 'k', 'x', '[]')");
+    db.execute("INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) VALUES ('" + name +
+               "', 'otto.routed', " + std::to_string(partition) + ", 'no.such.topic', 'k', 'x', '[]')");
     Running first(Consumer{name}.on<&Passing::one>(handler));
     std::vector<events::Wire> wires;
     for (int i = 0; i < 48; ++i) wires.push_back(report(handler.company, "+" + std::to_string(i), "n"));
@@ -297,7 +317,11 @@ TEST_CASE("a partition whose rows Kafka does not take holds up neither the other
     REQUIRE(elsewhere > 0);
     CHECK(eventually([&] { return notes_of(handler.company) == 1 + elsewhere; }));
     Running second(Consumer{name}.on<&Passing::one>(handler));
-    CHECK(eventually([&] { return metric("otto_partitions_owned", {{"consumer", name}}) == 12 && count("SELECT count(DISTINCT backend_pid) AS n FROM lanes WHERE consumer = '" + name + "' AND topic = 'otto.routed'") == 2; }));
+    CHECK(eventually([&] {
+        return metric("otto_partitions_owned", {{"consumer", name}}) == 12 &&
+               count("SELECT count(DISTINCT backend_pid) AS n FROM lanes WHERE consumer = '" + name +
+                     "' AND topic = 'otto.routed'") == 2;
+    }));
     // Once the topic is there all goes on.
     CHECK(notes_of(handler.company) == 1 + elsewhere);
     db.execute("UPDATE outbox SET topic = 'otto.calls' WHERE consumer = '" + name + "'");
@@ -321,7 +345,8 @@ TEST_CASE("Kafka away for ten minutes: each row of the outbox is in the relay's 
         }
         tx.commit();
     };
-    Relay relay(World::shared().brokers, "relay-test", Millis{1});  // a round waits a thousandth of its second: 600 rounds are ten minutes' worth
+    Relay relay(World::shared().brokers, "relay-test",
+                Millis{1});  // a round waits a thousandth of its second: 600 rounds are ten minutes' worth
     kafka.stop();
     emit(10);
     std::size_t most = 0;
@@ -355,7 +380,9 @@ TEST_CASE("Kafka away while the database comes and goes: each row of a lane's ou
     REQUIRE(eventually([&] { return notes_of(handler.company) == 20; }));
     pg::Connection db(World::shared().owner, "operator");
     // Each time the lane reads what the table holds, until the group gives it up.
-    auto failures = [&, before = metric("otto_lane_failures_total", {{"consumer", name}})] { return metric("otto_lane_failures_total", {{"consumer", name}}) - before; };
+    auto failures = [&, before = metric("otto_lane_failures_total", {{"consumer", name}})] {
+        return metric("otto_lane_failures_total", {{"consumer", name}}) - before;
+    };
     CHECK(eventually([&] {
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'otto_lead_pipeline'");
         return failures() >= 5 || metric("otto_partitions_owned", {{"consumer", name}}) == 0;

@@ -1,5 +1,6 @@
 #pragma once
-// What the tests of the protocol share, on real Kafka and Postgres. Each test has a consumer and a company of its own; topics and database are shared.
+// What the tests of the protocol share, on real Kafka and Postgres. Each test has a consumer and a company of its own; topics and
+// database are shared.
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -32,7 +33,10 @@ struct World {
         static World w = [] {
             World made;
             made.owner = testkit::TestPostgres::shared().migrated_database();
-            pg::Connection(made.owner, "test").execute("CREATE TABLE notes (company_id text, event_id text, note text, n bigint GENERATED ALWAYS AS IDENTITY); GRANT ALL ON notes TO otto_lead_pipeline");
+            pg::Connection(made.owner, "test")
+                .execute(
+                    "CREATE TABLE notes (company_id text, event_id text, note text, n bigint GENERATED ALWAYS AS IDENTITY); "
+                    "GRANT ALL ON notes TO otto_lead_pipeline");
             made.role = testkit::TestPostgres::as_role(made.owner, "otto_lead_pipeline");
             made.brokers = testkit::TestKafka::shared().brokers();
             kafka::apply_topics(made.brokers, kafka::otto_topics(), 1, Millis{20'000}).value();
@@ -65,7 +69,8 @@ inline bool eventually(const std::function<bool()>& holds, Millis within = Milli
     return holds();
 }
 
-inline events::Wire report(const std::string& company, const std::string& phone, const std::string& note, std::optional<EventId> id = {}) {
+inline events::Wire report(const std::string& company, const std::string& phone, const std::string& note,
+                           std::optional<EventId> id = {}) {
     CallReported m;
     m.set_company_id(company);
     m.set_phone(phone);
@@ -102,7 +107,8 @@ constexpr pg::Query kBroken{"test.broken", "SELECT 1 / $1::int"};
 /// A consumer on threads of its own, for the length of a test.
 class Running {
 public:
-    explicit Running(Consumer c, int lanes = 1, Secret url = World::shared().role, std::string brokers = World::shared().brokers) : consumer_(std::move(c)) {
+    explicit Running(Consumer c, int lanes = 1, Secret url = World::shared().role, std::string brokers = World::shared().brokers)
+        : consumer_(std::move(c)) {
         options_.service = "test";
         options_.brokers = brokers;
         options_.pg_url = url;
@@ -113,8 +119,10 @@ public:
                 for (int i = 0; i < 2; ++i) acting_.emplace_back([this] { activities_->work(); });
         for (int i = 0; i < lanes; ++i)
             threads_.emplace_back([this, i] {
-                if (consumer_.passes_through()) PassLane(consumer_, options_, i, stop_).run();
-                else Lane(consumer_, options_, i, stop_).run();
+                if (consumer_.passes_through())
+                    PassLane(consumer_, options_, i, stop_).run();
+                else
+                    Lane(consumer_, options_, i, stop_).run();
             });
     }
     ~Running() { stop(); }
@@ -194,15 +202,19 @@ inline std::string fresh_company() {
     return "org_rt" + std::to_string(++n);
 }
 inline std::string consumer_of(const std::string& company) { return "lead-pipeline/" + company; }
-inline std::int64_t notes_of(const std::string& company) { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + company + "'"); }
+inline std::int64_t notes_of(const std::string& company) {
+    return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + company + "'");
+}
 
 /// Of this company's records alone: what other tests left in a topic that cannot be read is a dead letter of each new consumer.
 inline std::int64_t dead_letters_of(const std::string& company, const std::string& more = "") {
-    return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + consumer_of(company) + "' AND (company_id = '" + company + "' OR key LIKE '" + company + ":%')" + more);
+    return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + consumer_of(company) + "' AND (company_id = '" +
+                 company + "' OR key LIKE '" + company + ":%')" + more);
 }
 
 /// How many records with this key stand on a topic; waits for at least `wanted`.
-inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted, const std::string& brokers = World::shared().brokers) {
+inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted,
+                            const std::string& brokers = World::shared().brokers) {
     static std::atomic<int> n{0};
     kafka::Reader reader(brokers, "count-" + std::to_string(++n), {topic});
     std::size_t seen = 0;
@@ -222,7 +234,8 @@ inline std::vector<std::string> notes_in_order(const std::string& company) {
     };
     auto tx = db.begin(pg::Scope::none());
     std::vector<std::string> out;
-    for (auto& n : tx.many<Note>({"test.notes_in_order", "SELECT note FROM notes WHERE company_id = $1 ORDER BY n"}, {company})) out.push_back(n.text);
+    for (auto& n : tx.many<Note>({"test.notes_in_order", "SELECT note FROM notes WHERE company_id = $1 ORDER BY n"}, {company}))
+        out.push_back(n.text);
     return out;
 }
 

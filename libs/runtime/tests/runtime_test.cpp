@@ -18,23 +18,36 @@ TEST_CASE("events are applied once, however often they come, and what follows fr
     send(wires);
     auto last = report(notes.company, "+12025550000", "last");
     send({last});
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + notes.company + "' AND note = 'last'") == 1; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(notes.company) + "'") == 0; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM notes WHERE company_id = '" + notes.company + "' AND note = 'last'") == 1;
+    }));
+    CHECK(eventually(
+        [&] { return count("SELECT count(*) AS n FROM outbox WHERE consumer = '" + consumer_of(notes.company) + "'") == 0; }));
     lane.stop();
     CHECK(notes_of(notes.company) == 501);
     CHECK(count("SELECT count(*) AS n FROM lanes WHERE consumer = '" + consumer_of(notes.company) + "' AND NOT clean") == 0);
 }
 
-TEST_CASE("a failing event is parked with its key behind it, others go on, and attempts that are used up end as a dead letter", "[integration]") {
+TEST_CASE("a failing event is parked with its key behind it, others go on, and attempts that are used up end as a dead letter",
+          "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
     Policy quick;
     quick.retry = {3, Backoff{Millis{50}, Millis{100}, 2, 0}};
     Running lane(Consumer{name}.on<&Notes::one>(notes, quick));
-    SECTION("an exception") { send({report(notes.company, "+1", "throw"), report(notes.company, "+1", "behind"), report(notes.company, "+2", "beside")}); }
-    SECTION("a statement that fails") { send({report(notes.company, "+1", "divide"), report(notes.company, "+1", "behind"), report(notes.company, "+2", "beside")}); }
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND jsonb_array_length(history) = 3") == 1; }));
+    SECTION("an exception") {
+        send(
+            {report(notes.company, "+1", "throw"), report(notes.company, "+1", "behind"), report(notes.company, "+2", "beside")});
+    }
+    SECTION("a statement that fails") {
+        send({report(notes.company, "+1", "divide"), report(notes.company, "+1", "behind"),
+              report(notes.company, "+2", "beside")});
+    }
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name +
+                     "' AND jsonb_array_length(history) = 3") == 1;
+    }));
     CHECK(eventually([&] { return notes_of(notes.company) == 2; }));
     CHECK(count("SELECT count(*) AS n FROM parked WHERE consumer = '" + name + "'") == 0);
 }
@@ -44,9 +57,12 @@ TEST_CASE("retry, retry after a write, and reject do what they say", "[integrati
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
     Running lane(Consumer{name}.on<&Notes::one>(notes));
-    send({report(notes.company, "+1", "once"), report(notes.company, "+2", "write then retry"), report(notes.company, "+3", "reject")});
+    send({report(notes.company, "+1", "once"), report(notes.company, "+2", "write then retry"),
+          report(notes.company, "+3", "reject")});
     CHECK(eventually([&] { return notes_of(notes.company) == 2; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND error = 'not wanted'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND error = 'not wanted'") == 1;
+    }));
     lane.stop();
     CHECK(notes_of(notes.company) == 2);  // the write before the retry was rolled back
 }
@@ -67,12 +83,20 @@ TEST_CASE("what does not concern a consumer is passed over, and its position fol
         return wire;
     };
     int partition = send({job()});
-    auto position = [&] { return count("SELECT coalesce(sum(next_offset), 0) AS n FROM lanes WHERE consumer = '" + name + "' AND topic = 'otto.routed' AND partition = " + std::to_string(partition)); };
+    auto position = [&] {
+        return count("SELECT coalesce(sum(next_offset), 0) AS n FROM lanes WHERE consumer = '" + name +
+                     "' AND topic = 'otto.routed' AND partition = " + std::to_string(partition));
+    };
     pg::Connection owner(World::shared().owner, "test");
     owner.execute("CREATE TABLE position_writes (partition int)");
-    owner.execute("CREATE FUNCTION note_position() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO position_writes VALUES (NEW.partition); RETURN NEW; END $$");
-    owner.execute("CREATE TRIGGER note_position AFTER UPDATE ON lanes FOR EACH ROW WHEN (NEW.consumer = '" + name + "' AND NEW.next_offset > OLD.next_offset) EXECUTE FUNCTION note_position()");
-    auto writes = [&] { return count("SELECT count(*) AS n FROM position_writes WHERE partition = " + std::to_string(partition)); };
+    owner.execute(
+        "CREATE FUNCTION note_position() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO "
+        "position_writes VALUES (NEW.partition); RETURN NEW; END $$");
+    owner.execute("CREATE TRIGGER note_position AFTER UPDATE ON lanes FOR EACH ROW WHEN (NEW.consumer = '" + name +
+                  "' AND NEW.next_offset > OLD.next_offset) EXECUTE FUNCTION note_position()");
+    auto writes = [&] {
+        return count("SELECT count(*) AS n FROM position_writes WHERE partition = " + std::to_string(partition));
+    };
     std::int64_t before = 0;
     {
         Running lane(Consumer{name}.on<&Notes::one>(notes));
@@ -101,21 +125,25 @@ TEST_CASE("one bad event of a batch costs only itself", "[integration]") {
     quick.retry = {2, Backoff{Millis{20}, Millis{20}, 1, 0}};
     std::vector<events::Wire> wires;
     int customers = GENERATE(1, 24);  // of one partition, of many
-    for (int i = 0; i < 50; ++i) wires.push_back(report(notes.company, "+" + std::to_string(i % customers), i == 20 ? "throw" : "n"));
+    for (int i = 0; i < 50; ++i)
+        wires.push_back(report(notes.company, "+" + std::to_string(i % customers), i == 20 ? "throw" : "n"));
     send(wires);
     Running lane(Consumer{name}.on<&Notes::batch>(notes, quick));
     CHECK(eventually([&] { return notes_of(notes.company) == 49; }));
     CHECK(eventually([&] { return dead_letters_of(notes.company) == 1; }));
 }
 
-TEST_CASE("a transaction takes what there is of all partitions, and what follows from an event stands under its own partition", "[integration]") {
+TEST_CASE("a transaction takes what there is of all partitions, and what follows from an event stands under its own partition",
+          "[integration]") {
     World::shared();
     Notes notes{fresh_company()};
     auto name = consumer_of(notes.company);
     pg::Connection db(World::shared().owner, "witness");
-    db.execute("CREATE TABLE outbox_seen (key text, lane_partition int);"
-               "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO outbox_seen VALUES (NEW.key, NEW.lane_partition); RETURN NULL; END $$;"
-               "CREATE TRIGGER see AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION see()");
+    db.execute(
+        "CREATE TABLE outbox_seen (key text, lane_partition int);"
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO outbox_seen VALUES "
+        "(NEW.key, NEW.lane_partition); RETURN NULL; END $$;"
+        "CREATE TRIGGER see AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION see()");
     Running lane(Consumer{name}.on<&Notes::one>(notes));
     std::map<std::string, int> partition_of;
     for (int i = 0; i < 8; ++i) {
@@ -127,11 +155,13 @@ TEST_CASE("a transaction takes what there is of all partitions, and what follows
     std::int64_t sent = 8, shared = 0;
     for (int n = 0; n < 20 && shared == 0; ++n) {
         std::vector<events::Wire> wires;
-        for (const auto& [phone, partition] : partition_of) wires.push_back(report(notes.company, phone, std::to_string(partition)));
+        for (const auto& [phone, partition] : partition_of)
+            wires.push_back(report(notes.company, phone, std::to_string(partition)));
         send(wires);
         sent += static_cast<std::int64_t>(wires.size());
         REQUIRE(eventually([&] { return notes_of(notes.company) == sent; }));
-        shared = count("SELECT count(*) AS n FROM (SELECT FROM notes WHERE company_id = '" + notes.company + "' GROUP BY xmin::text HAVING count(DISTINCT note) > 1) t");
+        shared = count("SELECT count(*) AS n FROM (SELECT FROM notes WHERE company_id = '" + notes.company +
+                       "' GROUP BY xmin::text HAVING count(DISTINCT note) > 1) t");
     }
     CHECK(shared > 0);
     lane.stop();
@@ -167,7 +197,9 @@ TEST_CASE("a pass-through passes on, defers what needs rows, and gives up what i
     for (int i = 0; i < 100; ++i) wires.push_back(report(notes.company, "+1", "n"));
     send(wires);
     CHECK(eventually([&] { return notes_of(notes.company) == 1; }));
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND error = 'thrown'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND error = 'thrown'") == 1;
+    }));
     kafka::SourceOptions o;
     o.brokers = World::shared().brokers;
     o.group = "reader-" + notes.company;
@@ -191,7 +223,10 @@ TEST_CASE("each activity of a consumer has its own patience", "[integration]") {
     impatient.retry.attempts = 1;
     Running lane(Consumer{name}.on<&Notes::act>(notes, impatient).on<&Notes::other>(notes));
     send({report(notes.company, "+1", "once")});
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'failed' AND company_id = '" + notes.company + "'") == 1; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'failed' AND company_id = '" +
+                     notes.company + "'") == 1;
+    }));
     CHECK(notes.calls == 1);
 }
 
@@ -202,7 +237,10 @@ TEST_CASE("an activity runs outside of transactions, again after a failure, and 
     Running lane(Consumer{name}.on<&Notes::act>(notes));
     auto first = report(notes.company, "+1", "once");
     send({first, first, report(notes.company, "+1", "n"), first});
-    CHECK(eventually([&] { return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'done' AND company_id = '" + notes.company + "'") == 2; }));
+    CHECK(eventually([&] {
+        return count("SELECT count(*) AS n FROM intents WHERE consumer = '" + name + "' AND state = 'done' AND company_id = '" +
+                     notes.company + "'") == 2;
+    }));
     CHECK(notes_of(notes.company) == 2);
     CHECK(notes.calls == 3);
 }
@@ -226,10 +264,12 @@ TEST_CASE("later parks only the event, and uses up no attempt", "[integration]")
     send({report(notes.company, "+1", "later"), report(notes.company, "+1", "at once")});
     CHECK(eventually([&] { return notes_of(notes.company) == 2; }));
     CHECK(notes_in_order(notes.company) == std::vector<std::string>{"at once", "later"});
-    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company + "'") == 0);
+    CHECK(count("SELECT count(*) AS n FROM dead_letters WHERE consumer = '" + name + "' AND company_id = '" + notes.company +
+                "'") == 0);
 }
 
-TEST_CASE("events from outside of lanes leave through the service's own shards; timers wait, are replaced and cancelled", "[integration]") {
+TEST_CASE("events from outside of lanes leave through the service's own shards; timers wait, are replaced and cancelled",
+          "[integration]") {
     World::shared();
     auto company = fresh_company();
     pg::Connection db(World::shared().role, "commands");
@@ -282,7 +322,8 @@ TEST_CASE("each statement on the outbox has one index that it can use, also whil
     auto plan_of = [&](const pg::Query& query, std::vector<std::string> values) {
         std::string text = "EXPLAIN (COSTS OFF) " + std::string(query.text), plan;
         for (std::size_t n = 0; n < values.size(); ++n) text.replace(text.find("$" + std::to_string(n + 1)), 2, values[n]);
-        tx.each({"plan_of_" + std::string(query.name.substr(3)), text}, {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        tx.each({"plan_of_" + std::string(query.name.substr(3)), text}, {},
+                [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
         return plan;
     };
     auto has = [](const std::string& plan, const char* part) {
@@ -299,8 +340,11 @@ TEST_CASE("however large the outbox's rows are, no more than 8 MiB and a row are
     auto tx = db.begin(pg::Scope::none());
     tx.write({"test.empty", "DELETE FROM outbox"});  // rolled back in the end
     auto add = [&, n = 0](const std::string& lane, int rows, int bytes) mutable {
-        auto text = "INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) SELECT 'lead-pipeline/bytes', '" + lane + "', 3, 'otto.calls', 'k', convert_to(repeat('x', " + std::to_string(bytes) +
-                    "), 'UTF8'), '[]' FROM generate_series(1, " + std::to_string(rows) + ")";
+        auto text =
+            "INSERT INTO outbox (consumer, lane_topic, lane_partition, topic, key, value, headers) SELECT 'lead-pipeline/bytes', "
+            "'" +
+            lane + "', 3, 'otto.calls', 'k', convert_to(repeat('x', " + std::to_string(bytes) +
+            "), 'UTF8'), '[]' FROM generate_series(1, " + std::to_string(rows) + ")";
         tx.write({"test.add" + std::to_string(++n), text});
         tx.flush();
     };

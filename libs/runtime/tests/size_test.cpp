@@ -1,4 +1,5 @@
-// No service can emit what Kafka would refuse: everything that is emitted goes through a sink, and a sink knows what each topic takes.
+// No service can emit what Kafka would refuse: everything that is emitted goes through a sink, and a sink knows what each topic
+// takes.
 #include "kafka/topics.hpp"
 #include "otto/analysis/v1/analysis.pb.h"
 #include "otto/calls/v1/calls.pb.h"
@@ -35,11 +36,14 @@ void holds_at(std::string topic, void (*fill)(E&, std::string)) {
 }  // namespace
 
 TEST_CASE("an event as large as it may be is emitted, a larger one is refused where it is made, on every topic") {
-    holds_at<inbound::v1::ProviderEvent>("otto.inbound", [](auto& m, std::string text) { m.mutable_receipt()->set_raw_body(std::move(text)); });
-    holds_at<routed::v1::CallReported>("otto.routed", [](auto& m, std::string text) { m.mutable_receipt()->set_raw_body(std::move(text)); });
+    holds_at<inbound::v1::ProviderEvent>("otto.inbound",
+                                         [](auto& m, std::string text) { m.mutable_receipt()->set_raw_body(std::move(text)); });
+    holds_at<routed::v1::CallReported>("otto.routed",
+                                       [](auto& m, std::string text) { m.mutable_receipt()->set_raw_body(std::move(text)); });
     holds_at<calls::v1::CallRecorded>("otto.calls", [](auto& m, std::string text) { m.set_recording_url(std::move(text)); });
     holds_at<analysis::v1::AnalysisCompleted>("otto.analysis", [](auto& m, std::string text) { m.set_address(std::move(text)); });
     holds_at<changes::v1::SignaturesRefused>("otto.changes", [](auto& m, std::string text) { m.set_why(std::move(text)); });
-    holds_at<directory::v1::CompanyProfile>("otto.directory", [](auto& m, std::string text) { m.set_workflow_config_json(std::move(text)); });
+    holds_at<directory::v1::CompanyProfile>("otto.directory",
+                                            [](auto& m, std::string text) { m.set_workflow_config_json(std::move(text)); });
     CHECK(kafka::otto_topics().size() == 6);
 }

@@ -1,4 +1,5 @@
-// Work in queues: each key is one worker's, what is wanted is not lost, whoever dies or fails leaves it to the next, and no company takes all workers.
+// Work in queues: each key is one worker's, what is wanted is not lost, whoever dies or fails leaves it to the next, and no
+// company takes all workers.
 #include "runtime/work_queue.hpp"
 
 #include "rig.hpp"
@@ -43,14 +44,20 @@ struct Steps {
 struct Setting {
     std::string queue = fresh_queue(), company = fresh_company();
     Steps steps;
-    std::unique_ptr<WorkQueue> make(QueueOptions how = {}, int threads = 8) { return std::make_unique<WorkQueue>(work_of<&Steps::next>(queue, steps, how), threads); }
-    std::unique_ptr<WorkQueue> make_batch(QueueOptions how = {}) { return std::make_unique<WorkQueue>(work_of<&Steps::batch>(queue, steps, how), 8); }
+    std::unique_ptr<WorkQueue> make(QueueOptions how = {}, int threads = 8) {
+        return std::make_unique<WorkQueue>(work_of<&Steps::next>(queue, steps, how), threads);
+    }
+    std::unique_ptr<WorkQueue> make_batch(QueueOptions how = {}) {
+        return std::make_unique<WorkQueue>(work_of<&Steps::batch>(queue, steps, how), 8);
+    }
     void want(const std::string& key, Millis in = Millis{0}, const std::string& of = "") {
         auto tx = pool().begin(pg::Scope::none());
         rt::want(tx, queue, CompanyId{of.empty() ? company : of}, key, system_clock().now() + in - Millis{5});
         tx.commit();
     }
-    std::string where(const std::string& more = "") const { return " FROM work WHERE queue = '" + queue + "'" + (more.empty() ? "" : " AND " + more); }
+    std::string where(const std::string& more = "") const {
+        return " FROM work WHERE queue = '" + queue + "'" + (more.empty() ? "" : " AND " + more);
+    }
     std::int64_t rows(const std::string& more = "") const { return count("SELECT count(*) AS n" + where(more)); }
     void due() const { as_owner("UPDATE work SET due_at = now() - interval '1 second' WHERE queue = '" + queue + "'"); }
 };
@@ -66,7 +73,8 @@ TEST_CASE("whoever takes work takes one key, also where Postgres believes that t
     for (const auto& query : {sql::work_take, sql::work_take_of_others}) {
         INFO(query.name);
         pg::Params params{s.queue, Uuid::v7(system_clock().now()), std::int64_t{60'000}};
-        if (query.name == sql::work_take_of_others.name) params.push_back(pg::Param::array(std::vector<std::string>{"org_another"}));
+        if (query.name == sql::work_take_of_others.name)
+            params.push_back(pg::Param::array(std::vector<std::string>{"org_another"}));
         int taken = 0;
         auto tx = db.begin(pg::Scope::none());
         tx.each(query, params, [&](const pg::Fields&) { ++taken; });
@@ -166,7 +174,8 @@ TEST_CASE("whose lease is another's writes nothing, and one is kept while its ho
             CHECK(s.rows("leased_until > now() + interval '2 seconds'") == 1);
         }
         return l.settle([&](pg::Tx& tx) -> std::optional<Instant> {
-            if (steal) as_owner("UPDATE work SET lease = gen_random_uuid(), leased_until = now() WHERE queue = '" + s.queue + "'");
+            if (steal)
+                as_owner("UPDATE work SET lease = gen_random_uuid(), leased_until = now() WHERE queue = '" + s.queue + "'");
             tx.write(kNote, {s.company, l.key, steal ? "of a thief's victim" : "its own"});
             return std::nullopt;
         });
@@ -182,7 +191,8 @@ TEST_CASE("whose lease is another's writes nothing, and one is kept while its ho
     queue->renew(db);  // holds nothing any more
 }
 
-TEST_CASE("a turn that fails by itself is put off and shown; one that may pass is tried again until its attempts are used up", "[integration]") {
+TEST_CASE("a turn that fails by itself is put off and shown; one that may pass is tried again until its attempts are used up",
+          "[integration]") {
     Setting s;
     auto queue = s.make();
     s.steps.does = [&](Lease& l) -> std::optional<Instant> {
@@ -227,7 +237,8 @@ TEST_CASE("no company has all workers", "[integration]") {
     bool open = false;
     std::atomic<bool> served{false};
     s.steps.does = [&](Lease& l) -> std::optional<Instant> {
-        if (l.company.value() == modest) served = true;
+        if (l.company.value() == modest)
+            served = true;
         else {
             std::unique_lock guard(lock);
             ++waiting;
@@ -261,7 +272,8 @@ TEST_CASE("no company has all workers", "[integration]") {
     for (auto& t : threads) t.join();
 }
 
-TEST_CASE("a batch is one transaction: what is over goes, what is not comes again, and one that fails holds up no other", "[integration]") {
+TEST_CASE("a batch is one transaction: what is over goes, what is not comes again, and one that fails holds up no other",
+          "[integration]") {
     Setting s;
     QueueOptions how;
     how.batch = 3;
@@ -299,12 +311,16 @@ TEST_CASE("a batch is one transaction: what is over goes, what is not comes agai
 
 TEST_CASE("what is due of very many companies is found without looking at each", "[integration]") {
     Setting s;
-    as_owner("INSERT INTO work (queue, company_id, key, due_at) SELECT '" + s.queue + "', 'org_many' || i, i::text, now() + i * interval '1 second' FROM generate_series(100, 20100) i");
+    as_owner("INSERT INTO work (queue, company_id, key, due_at) SELECT '" + s.queue +
+             "', 'org_many' || i, i::text, now() + i * interval '1 second' FROM generate_series(100, 20100) i");
     as_owner("ANALYZE work");
     for (const auto& query : {sql::work_due, sql::work_take}) {
         auto text = std::string(query.text);
         std::string plan;
-        for (auto [what, with] : std::vector<std::pair<std::string, std::string>>{{"$1", "'" + s.queue + "'"}, {"$2", query.name == sql::work_due.name ? "500" : "gen_random_uuid()"}, {"$3", "1"}})
+        for (auto [what, with] : std::vector<std::pair<std::string, std::string>>{
+                 {"$1", "'" + s.queue + "'"},
+                 {"$2", query.name == sql::work_due.name ? "500" : "gen_random_uuid()"},
+                 {"$3", "1"}})
             for (auto at = text.find(what); at != std::string::npos; at = text.find(what)) text.replace(at, 2, with);
         pg::Connection db(World::shared().role, "plan");
         auto tx = db.begin(pg::Scope::none());
@@ -342,14 +358,16 @@ TEST_CASE("threads are woken by what is wanted, wait for a database that is away
     as_owner("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'lead-pipeline-w%'");
     for (int i = 0; i < 20; ++i) s.want(std::to_string(i));
     CHECK(eventually([&] { return done == 40; }));
-    CHECK(eventually([&] { return tel::expose_metrics().find("otto_work_open{queue=\"" + s.queue + "\"} 0") != std::string::npos; }));
+    CHECK(eventually(
+        [&] { return tel::expose_metrics().find("otto_work_open{queue=\"" + s.queue + "\"} 0") != std::string::npos; }));
     stop.stop();
     workers.wake_all();
     for (auto& t : threads) t.join();
     CHECK(s.rows() == 0);
 }
 
-TEST_CASE("a budget gives all at once after a rest, then so many in such a time, and one name does not use up another's", "[integration]") {
+TEST_CASE("a budget gives all at once after a rest, then so many in such a time, and one name does not use up another's",
+          "[integration]") {
     const Instant start = system_clock().now();
     auto who = fresh_company();
     Budgets b("lead-pipeline", who, {{10, Millis{10'000}}, {12, Millis{60'000}}});
@@ -380,7 +398,9 @@ TEST_CASE("a process takes a slice of a budget, and nothing where its transactio
     const Instant now = system_clock().now();
     std::vector<Limit> limits{{600, Millis{3'600'000}}};
     Budgets one("lead-pipeline", who, limits), two("lead-pipeline", who, limits);
-    auto left = [&] { return count("SELECT coalesce(sum(remaining), 600)::bigint AS n FROM budgets WHERE name = '" + who + "/ACC1'"); };
+    auto left = [&] {
+        return count("SELECT coalesce(sum(remaining), 600)::bigint AS n FROM budgets WHERE name = '" + who + "/ACC1'");
+    };
     {
         auto tx = pool().begin(pg::Scope::none());
         CHECK_FALSE(one.take(tx, "ACC1", now));

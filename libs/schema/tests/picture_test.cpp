@@ -14,15 +14,19 @@ TEST_CASE("schema.sql is what the migrations come to", "[integration]") {
     statement << file.rdbuf();
     testkit::Database db("otto_lead_pipeline");
     auto picture =
-        "-- The schema as the migrations have made it, in the order of names: tables with their indexes, policies, grants and triggers. Not to be run, but to be read; it is generated, and a test compares.\n" +
+        "-- The schema as the migrations have made it, in the order of names: tables with their indexes, policies, grants and "
+        "triggers. Not to be run, but to be read; it is generated, and a test compares.\n" +
         db.lines(statement.str());
     CHECK(picture.size() > 10'000);
     CHECK(testkit::differs_from("libs/schema/schema.sql", picture) == "");
 }
 
-TEST_CASE("otto_wall() lets a writer reach its transaction's companies, a reader its request's company, and nobody else anything", "[integration]") {
+TEST_CASE("otto_wall() lets a writer reach its transaction's companies, a reader its request's company, and nobody else anything",
+          "[integration]") {
     testkit::Database db("otto_lead_pipeline");
-    db.owner.execute("CREATE TABLE papers (company_id text NOT NULL, id bigint NOT NULL, PRIMARY KEY (company_id, id)); SELECT otto_wall('papers', 'otto_lead_pipeline', '{otto_query_service,otto_company_service}')");
+    db.owner.execute(
+        "CREATE TABLE papers (company_id text NOT NULL, id bigint NOT NULL, PRIMARY KEY (company_id, id)); SELECT "
+        "otto_wall('papers', 'otto_lead_pipeline', '{otto_query_service,otto_company_service}')");
     auto count = [](pg::Connection& as, const pg::Scope& scope) {
         struct Number {
             std::int64_t n;
@@ -37,7 +41,8 @@ TEST_CASE("otto_wall() lets a writer reach its transaction's companies, a reader
         tx.commit();
     };
     const CompanyId a{"org_a"}, b{"org_b"};
-    const auto none = pg::Scope::none(), both = pg::Scope::companies({a, b}), only_a = pg::Scope::company(a), only_b = pg::Scope::company(b);
+    const auto none = pg::Scope::none(), both = pg::Scope::companies({a, b}), only_a = pg::Scope::company(a),
+               only_b = pg::Scope::company(b);
     add(db.service, both, "org_a");
     add(db.service, only_b, "org_b");
     CHECK_THROWS_AS(add(db.service, only_a, "org_c"), pg::SqlFailure);

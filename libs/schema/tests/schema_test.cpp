@@ -43,18 +43,24 @@ TEST_CASE("SQL's otto_fold() and base's fold() agree, over all characters and in
         std::string out;
         auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((c >> shift) & 0x3f)); };
         if (c < 0x80) return std::string(1, static_cast<char>(c));
-        if (c < 0x800) out += static_cast<char>(0xc0 | (c >> 6));
-        else if (c < 0x10000) out += static_cast<char>(0xe0 | (c >> 12)), tail(6);
-        else out += static_cast<char>(0xf0 | (c >> 18)), tail(12), tail(6);
+        if (c < 0x800)
+            out += static_cast<char>(0xc0 | (c >> 6));
+        else if (c < 0x10000)
+            out += static_cast<char>(0xe0 | (c >> 12)), tail(6);
+        else
+            out += static_cast<char>(0xf0 | (c >> 18)), tail(12), tail(6);
         tail(0);
         return out;
     };
-    std::vector<std::string> texts{"José O’Brien", "Jose\u0301", "Straße ΓΙΏΡΓΟΣ Γιώργος", "İstanbul", "Nguyễn Văn Thuận", "ＭＡＲＩＡ　ＬＯＰＥＺ", "\u202aMaria\u202c", "한국 e\u0323\u0301", "👩‍👩‍👧 → ½"};
+    std::vector<std::string> texts{"José O’Brien",      "Jose\u0301",         "Straße ΓΙΏΡΓΟΣ Γιώργος",
+                                   "İstanbul",          "Nguyễn Văn Thuận",   "ＭＡＲＩＡ　ＬＯＰＥＺ",
+                                   "\u202aMaria\u202c", "한국 e\u0323\u0301", "👩‍👩‍👧 → ½"};
     for (unsigned c = 1; c < 0x10000; ++c)
         if (c < 0xd800 || c > 0xdfff) texts.push_back(utf8(c));
     for (unsigned c : {0x10400u, 0x1d400u, 0x1d7d8u, 0x1f130u, 0x1f600u, 0x20000u}) texts.push_back(utf8(c));
     std::mt19937 dice(11);
-    const unsigned blocks[][2] = {{0x20, 0x7e}, {0xa0, 0x24f}, {0x300, 0x362}, {0x370, 0x52f}, {0x1e00, 0x1fff}, {0x2000, 0x206f}, {0xff00, 0xffef}};
+    const unsigned blocks[][2] = {{0x20, 0x7e},     {0xa0, 0x24f},    {0x300, 0x362},  {0x370, 0x52f},
+                                  {0x1e00, 0x1fff}, {0x2000, 0x206f}, {0xff00, 0xffef}};
     for (int n = 0; n < 5'000; ++n) {
         std::string text;
         for (unsigned i = dice() % 12; i > 0; --i) {
@@ -66,17 +72,19 @@ TEST_CASE("SQL's otto_fold() and base's fold() agree, over all characters and in
     pg::Connection db(migrated(), "test");
     auto tx = db.begin(pg::Scope::none());
     std::size_t at = 0, wrong = 0;
-    tx.each({"fold", "SELECT otto_fold(t) AS v FROM unnest($1::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n"}, {pg::Param::array(texts)}, [&](const pg::Fields& f) {
-        const auto& text = texts[at++];
-        if (f.text("v") == fold(text)) return;
-        if (++wrong <= 20) FAIL_CHECK("'" << text << "': SQL '" << f.text("v") << "', C++ '" << fold(text) << "'");
-    });
+    tx.each({"fold", "SELECT otto_fold(t) AS v FROM unnest($1::text[]) WITH ORDINALITY AS u (t, n) ORDER BY n"},
+            {pg::Param::array(texts)}, [&](const pg::Fields& f) {
+                const auto& text = texts[at++];
+                if (f.text("v") == fold(text)) return;
+                if (++wrong <= 20) FAIL_CHECK("'" << text << "': SQL '" << f.text("v") << "', C++ '" << fold(text) << "'");
+            });
     CHECK(at == texts.size());
     CHECK(wrong == 0);
 }
 
 TEST_CASE("every table is walled by company, or a listed exception", "[integration]") {
-    // Nobody's data, or everybody's work; the reason stands beside each. Whoever adds a table gives it a wall, or gives a reason here.
+    // Nobody's data, or everybody's work; the reason stands beside each. Whoever adds a table gives it a wall, or gives a reason
+    // here.
     const std::map<std::string, std::string> without{
         {"schema_migrations", "what was migrated"},
         {"unused_organisations", "what was made at the identity provider for companies that are not there yet"},
@@ -87,7 +95,8 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
         {"provider_calls", "a provider's call and its id, before it is known whose it is"},
         {"renumbering", "a queue by time over all companies: ids and nothing else"},
     };
-    // The runtime's: a service reaches the rows of its own consumers, of all companies at once, because a partition holds them all.
+    // The runtime's: a service reaches the rows of its own consumers, of all companies at once, because a partition holds them
+    // all.
     const std::set<std::string> by_service{"budgets", "dead_letters", "inbox", "intents", "lanes", "outbox", "parked", "work"};
     // Behind a wall without a door: only roles that see all rows reach them.
     const std::set<std::string> closed{"operator_actions"};
@@ -103,9 +112,12 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
          WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relnamespace = 'public'::regnamespace GROUP BY 1, 2)sql"},
             {}, [&](const pg::Fields& f) {
                 auto name = f.text("relname");
-                if (!f.boolean("walled")) open.insert(name);
-                else if (f.integer("policies") == 0) shut.insert(name);
-                else if (!f.boolean("by_company")) services.insert(name);
+                if (!f.boolean("walled"))
+                    open.insert(name);
+                else if (f.integer("policies") == 0)
+                    shut.insert(name);
+                else if (!f.boolean("by_company"))
+                    services.insert(name);
             });
     std::set<std::string> listed;
     for (const auto& [name, reason] : without) listed.insert(name);
@@ -113,10 +125,20 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
     CHECK(services == by_service);
     CHECK(shut == closed);
     // Whose number it is, is judged over all companies: by functions in the name of a role that nobody logs in as.
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_roles WHERE rolname = 'otto_numbers' AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole)") == 0);
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = 'otto_numbers'") == 0);
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_policies WHERE roles = '{otto_numbers}' AND tablename NOT IN ('companies', 'company_numbers', 'listed_numbers', 'seen_numbers')") == 0);
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace AND NOT coalesce(proconfig[1] LIKE 'search_path=pg_catalog%', false)") == 0);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM pg_roles WHERE rolname = 'otto_numbers' AND (rolcanlogin OR rolsuper OR rolbypassrls "
+                "OR rolcreaterole)") == 0);
+    CHECK(
+        count(
+            tx,
+            "SELECT count(*) AS v FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = 'otto_numbers'") ==
+        0);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM pg_policies WHERE roles = '{otto_numbers}' AND tablename NOT IN ('companies', "
+                "'company_numbers', 'listed_numbers', 'seen_numbers')") == 0);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace AND NOT "
+                "coalesce(proconfig[1] LIKE 'search_path=pg_catalog%', false)") == 0);
     auto blind = tx.many<Text>({"blind", R"sql(
         SELECT c.relname || ' ' || r.rolname AS v FROM pg_class c, pg_roles r
          WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relrowsecurity AND r.rolname LIKE 'otto\_%' AND NOT r.rolbypassrls
@@ -126,7 +148,9 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
     auto both = tx.many<Text>({"both", R"sql(
         SELECT p.tablename || ' ' || r AS v FROM pg_policies p, unnest(p.roles) r WHERE r <> 'public' GROUP BY p.tablename, r HAVING count(*) > 1)sql"});
     CHECK(both.empty());  // two policies on one role would be OR-ed
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_views v JOIN pg_class c ON c.relname = v.viewname WHERE v.schemaname = 'public' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)") == 0);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM pg_views v JOIN pg_class c ON c.relname = v.viewname WHERE v.schemaname = 'public' "
+                "AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)") == 0);
 }
 
 TEST_CASE("a look-up by key is one by its whole key, also of a company that statistics do not know", "[integration]") {
@@ -134,14 +158,19 @@ TEST_CASE("a look-up by key is one by its whole key, also of a company that stat
     {
         pg::Connection owner(migrated(), "test");
         auto tx = owner.begin(pg::Scope::none());
-        tx.write({"old", "INSERT INTO call_aliases SELECT 'org_known' || i % 5, 'callrail', 'CAL' || i, i FROM generate_series(1, 2000) i ON CONFLICT DO NOTHING"}, {});
+        tx.write({"old",
+                  "INSERT INTO call_aliases SELECT 'org_known' || i % 5, 'callrail', 'CAL' || i, i FROM generate_series(1, 2000) "
+                  "i ON CONFLICT DO NOTHING"},
+                 {});
         tx.commit();
         owner.execute("ANALYZE call_aliases");
     }
     auto tx = db.begin(pg::Scope::companies({CompanyId{"org_new"}}));
     std::string plan;
-    tx.each({"plan", "EXPLAIN SELECT a.call_id FROM call_aliases a JOIN unnest(ARRAY['org_new', 'org_new'], ARRAY['callrail', 'callrail'], ARRAY['CAL1', 'CAL2']) AS i (company_id, provider, alias) "
-                     "USING (company_id, provider, alias)"},
+    tx.each({"plan",
+             "EXPLAIN SELECT a.call_id FROM call_aliases a JOIN unnest(ARRAY['org_new', 'org_new'], ARRAY['callrail', "
+             "'callrail'], ARRAY['CAL1', 'CAL2']) AS i (company_id, provider, alias) "
+             "USING (company_id, provider, alias)"},
             {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
     INFO(plan);
     auto condition = plan.find("Index Cond:");
@@ -149,32 +178,41 @@ TEST_CASE("a look-up by key is one by its whole key, also of a company that stat
     auto line = plan.substr(condition, plan.find('\n', condition) - condition);
     CHECK(line.find("alias = ") != std::string::npos);
     CHECK(line.find("ANY") == std::string::npos);
-    CHECK(count(tx, "SELECT count(*) AS v FROM pg_policies WHERE qual LIKE '%otto_batch_companies%' AND qual NOT LIKE '%company_id || %'") == 0);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM pg_policies WHERE qual LIKE '%otto_batch_companies%' AND qual NOT LIKE '%company_id "
+                "|| %'") == 0);
 }
 
-TEST_CASE("services look up by index in tables that were empty when they were planned for, and compile nothing", "[integration]") {
+TEST_CASE("services look up by index in tables that were empty when they were planned for, and compile nothing",
+          "[integration]") {
     auto plan_of = [](pg::Connection& db, const char* statement) {
         auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
         std::string plan;
         tx.each({statement, statement}, {}, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
         return plan;
     };
-    for (const char* role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service", "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"}) {
+    for (const char* role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service",
+                             "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"}) {
         auto db = as(role);
         auto tx = db.begin(pg::Scope::none());
         INFO(role);
-        CHECK(tx.one<Text>({"jit", "SELECT current_setting('jit') AS v"}).value == "off");  // a plan that counts what is switched off looks dear enough to compile
+        CHECK(tx.one<Text>({"jit", "SELECT current_setting('jit') AS v"}).value ==
+              "off");  // a plan that counts what is switched off looks dear enough to compile
     }
     {
         auto db = as("otto_query_service");
-        auto plan = plan_of(db, "EXPLAIN SELECT c.call_id FROM calls c JOIN LATERAL (SELECT status FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true "
-                                "WHERE c.company_id = 'org_a' ORDER BY c.created_at DESC, c.call_id DESC LIMIT 101");
+        auto plan = plan_of(db,
+                            "EXPLAIN SELECT c.call_id FROM calls c JOIN LATERAL (SELECT status FROM leads WHERE company_id = "
+                            "c.company_id AND id = c.lead_id LIMIT 1) l ON true "
+                            "WHERE c.company_id = 'org_a' ORDER BY c.created_at DESC, c.call_id DESC LIMIT 101");
         INFO(plan);
         CHECK(plan.find("Seq Scan") == std::string::npos);
     }
     for (const char* role : {"otto_tenant_router", "otto_lead_pipeline", "otto_company_service"}) {
         auto db = as(role);
-        auto plan = plan_of(db, "EXPLAIN SELECT id FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= now()) ORDER BY id LIMIT 500");
+        auto plan = plan_of(db,
+                            "EXPLAIN SELECT id FROM outbox WHERE lane_topic = 'outbox' AND (not_before IS NULL OR not_before <= "
+                            "now()) ORDER BY id LIMIT 500");
         INFO(role << "\n" << plan);
         CHECK(plan.find("outbox_shards") != std::string::npos);
     }
@@ -190,7 +228,8 @@ TEST_CASE("a company's numbers follow its fields, and two companies cannot own o
     create("org_a", "(202) 831-3219");
     {
         auto tx = db.begin(pg::Scope::company(CompanyId{"org_a"}));
-        CHECK(tx.one<Text>({"n", "SELECT e164 || ' ' || valid_from AS v FROM company_numbers"}).value == "+12028313219 -infinity");
+        CHECK(tx.one<Text>({"n", "SELECT e164 || ' ' || valid_from AS v FROM company_numbers"}).value ==
+              "+12028313219 -infinity");
         CHECK(tx.one<Number>({"d", "SELECT version AS v FROM directory_state WHERE company_id = 'org_a' AND dirty"}).value >= 1);
     }
     try {
@@ -214,19 +253,29 @@ TEST_CASE("seed 003's INSERT into user_phone_numbers and seed 002's SELECT from 
     auto db = as("otto_maintenance");
     auto tx = db.begin(pg::Scope::none());
     tx.write({"company", "INSERT INTO companies (id, name) VALUES ('your-workspace-id', 'W')"});
-    tx.write({"insert", R"sql(INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled)
+    tx.write(
+        {"insert",
+         R"sql(INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled)
                               VALUES ('your-workspace-id', 'your-user-id', '+15551234567', 'PNxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx', TRUE, TRUE))sql"});
-    CHECK(count(tx, "SELECT count(*) AS v FROM user_phone_numbers WHERE phone_number = '+15551234567' AND is_active = TRUE") == 1);
-    CHECK(count(tx, "SELECT count(*) AS v FROM (SELECT tenant_id, workflow_config, callrail_api_key FROM offices WHERE callrail_company_id IS NULL AND tenant_id = 'your-workspace-id' AND status = 'active') o") == 1);
+    CHECK(count(tx, "SELECT count(*) AS v FROM user_phone_numbers WHERE phone_number = '+15551234567' AND is_active = TRUE") ==
+          1);
+    CHECK(count(tx,
+                "SELECT count(*) AS v FROM (SELECT tenant_id, workflow_config, callrail_api_key FROM offices WHERE "
+                "callrail_company_id IS NULL AND tenant_id = 'your-workspace-id' AND status = 'active') o") == 1);
 }
 
-TEST_CASE("a service makes no temporary tables and no large objects, and takes no locks by number but those it needs", "[integration]") {
-    for (const std::string role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service", "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"}) {
-        for (const std::string statement : {"CREATE TEMP TABLE t (n int)", "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')", "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_lock(1)", "SELECT pg_advisory_lock_shared(1, 2)",
-                                            "SELECT pg_advisory_xact_lock(1)"}) {
+TEST_CASE("a service makes no temporary tables and no large objects, and takes no locks by number but those it needs",
+          "[integration]") {
+    for (const std::string role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service",
+                                   "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"}) {
+        for (const std::string statement :
+             {"CREATE TEMP TABLE t (n int)", "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')", "SELECT pg_advisory_lock(1)",
+              "SELECT pg_try_advisory_lock(1)", "SELECT pg_advisory_lock_shared(1, 2)", "SELECT pg_advisory_xact_lock(1)"}) {
             INFO(role << ": " << statement);
             auto db = as(role);
-            bool needed = statement == "SELECT pg_try_advisory_lock(1)" ? role != "otto_query_service" : statement == "SELECT pg_advisory_xact_lock(1)" && role == "otto_appointment_service";
+            bool needed = statement == "SELECT pg_try_advisory_lock(1)"
+                              ? role != "otto_query_service"
+                              : statement == "SELECT pg_advisory_xact_lock(1)" && role == "otto_appointment_service";
             if (needed) {
                 CHECK_NOTHROW(db.execute(statement));
                 continue;

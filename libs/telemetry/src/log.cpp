@@ -109,8 +109,8 @@ private:
     std::condition_variable due_;
     std::string pending_;
     Steady::time_point written_{};
-    bool asked_ = false;    // the thread knows that something waits
-    ::pid_t owner_ = 0;     // of the thread; 0 = every line is written at once
+    bool asked_ = false;  // the thread knows that something waits
+    ::pid_t owner_ = 0;   // of the thread; 0 = every line is written at once
 };
 
 Output& output() {
@@ -122,10 +122,14 @@ thread_local std::string thread_service;
 
 constexpr std::string_view name(Level level) {
     switch (level) {
-        case Level::debug: return "debug";
-        case Level::info: return "info";
-        case Level::warn: return "warn";
-        case Level::error: return "error";
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warn:
+            return "warn";
+        case Level::error:
+            return "error";
     }
     return "?";
 }
@@ -148,7 +152,9 @@ void Field::write(JsonWriter& w) const {
 }
 
 namespace {
-std::string hash_of_normal(std::string_view number) { return hex_encode(std::string_view(hmac_sha256(state().phone_key.reveal(), number)).substr(0, 6)); }
+std::string hash_of_normal(std::string_view number) {
+    return hex_encode(std::string_view(hmac_sha256(state().phone_key.reveal(), number)).substr(0, 6));
+}
 }  // namespace
 
 std::string phone_hash(std::string_view number) { return hash_of_normal(normalize_phone(number).text); }

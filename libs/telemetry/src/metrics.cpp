@@ -57,13 +57,18 @@ Declared::~Declared() {
 
 Labels Declared::labels(const Values& values) const {
     if (values.size() != labels_.size())
-        throw std::logic_error("the metric " + name_ + " has " + std::to_string(labels_.size()) + " labels, not " + std::to_string(values.size()));
+        throw std::logic_error("the metric " + name_ + " has " + std::to_string(labels_.size()) + " labels, not " +
+                               std::to_string(values.size()));
     Labels out;
-    std::transform(labels_.begin(), labels_.end(), values.begin(), std::inserter(out, out.end()), [](const auto& label, const auto& value) { return std::pair{label, value}; });
+    std::transform(labels_.begin(), labels_.end(), values.begin(), std::inserter(out, out.end()),
+                   [](const auto& label, const auto& value) {
+                       return std::pair{label, value};
+                   });
     return out;
 }
 
-Counters::Counters(std::string name, std::string help, std::vector<std::string> labels) : Declared("counter", std::move(name), std::move(help), std::move(labels)) {
+Counters::Counters(std::string name, std::string help, std::vector<std::string> labels)
+    : Declared("counter", std::move(name), std::move(help), std::move(labels)) {
     if (!name_.ends_with("_total")) throw std::logic_error("the name of the counter " + name_ + " does not end with _total");
 }
 
@@ -134,7 +139,8 @@ Share SharedGauges::operator()(Values values) const {
 }
 
 Histograms::Histograms(std::string name, std::string help, std::vector<std::string> labels, std::vector<double> buckets)
-    : Declared("histogram", std::move(name), std::move(help), std::move(labels)), buckets_(buckets.empty() ? seconds() : std::move(buckets)) {}
+    : Declared("histogram", std::move(name), std::move(help), std::move(labels)),
+      buckets_(buckets.empty() ? seconds() : std::move(buckets)) {}
 
 Histogram Histograms::operator()(Values values) const {
     Histogram h;
@@ -146,7 +152,8 @@ std::string expose_metrics() { return prometheus::TextSerializer().Serialize(reg
 
 std::string metrics_page() {
     std::string page =
-        "# Metrics\n\nGenerated from their declarations. `GET /metrics` of a process's admin port shows what has happened there; a counter that never moved is not shown.\n\n"
+        "# Metrics\n\nGenerated from their declarations. `GET /metrics` of a process's admin port shows what has happened there; "
+        "a counter that never moved is not shown.\n\n"
         "| name | type | labels | what it tells |\n|---|---|---|---|\n";
     std::lock_guard guard(declarations().lock);
     for (const auto& [name, declared] : declarations().by_name) {

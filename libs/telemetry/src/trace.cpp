@@ -22,7 +22,8 @@ std::string hex(const std::array<std::uint8_t, N>& bytes) {
 
 template <std::size_t N>
 bool read_hex(std::string_view text, std::array<std::uint8_t, N>& bytes) {
-    if (std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'F'; })) return false;  // the standard wants lower case
+    if (std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'F'; }))
+        return false;  // the standard wants lower case
     auto raw = hex_decode(text);
     if (!raw || raw->size() != N) return false;
     std::copy(raw->begin(), raw->end(), bytes.begin());
@@ -45,8 +46,8 @@ std::optional<TraceContext> TraceContext::parse(std::string_view text) {
     if (version == "ff" || (version == "00" && text.size() != 55) || (text.size() > 55 && text[55] != '-')) return std::nullopt;
     TraceContext t;
     std::array<std::uint8_t, 1> version_byte{}, flags{};
-    if (!read_hex(version, version_byte) || !read_hex(text.substr(3, 32), t.trace_id) || !read_hex(text.substr(36, 16), t.span_id) ||
-        !read_hex(text.substr(53, 2), flags))
+    if (!read_hex(version, version_byte) || !read_hex(text.substr(3, 32), t.trace_id) ||
+        !read_hex(text.substr(36, 16), t.span_id) || !read_hex(text.substr(53, 2), flags))
         return std::nullopt;
     t.flags = flags[0];
     if (t.trace_id == decltype(t.trace_id){} || t.span_id == decltype(t.span_id){}) return std::nullopt;

@@ -54,14 +54,16 @@ struct Logged {
         }
         ::close(ends[1]);
         std::string piece(128u << 10, ' ');
-        for (ssize_t n = 0; (n = ::read(ends[0], piece.data(), piece.size())) > 0; ++pieces) text.append(piece, 0, static_cast<std::size_t>(n));
+        for (ssize_t n = 0; (n = ::read(ends[0], piece.data(), piece.size())) > 0; ++pieces)
+            text.append(piece, 0, static_cast<std::size_t>(n));
         ::close(ends[0]);
         ::waitpid(pid, &status, 0);
     }
     std::vector<std::string> messages() const {
         std::vector<std::string> out;
         std::istringstream in(text);
-        for (std::string line; std::getline(in, line);) out.emplace_back(*JsonDocument::parse(line).value().root()["message"].string());
+        for (std::string line; std::getline(in, line);)
+            out.emplace_back(*JsonDocument::parse(line).value().root()["message"].string());
         return out;
     }
 };
@@ -118,7 +120,8 @@ TEST_CASE("a log line is one JSON object with its fields") {
     tel::configure_log("test", tel::Level::info, Secret("key"));
     Lines caught;
     tel::debug("not this");
-    tel::info("CallRail call.completed webhook", {{"status", 200}, {"ok", true}, {"seconds", 0.5}, {"text", std::string("line\n\xff")}});
+    tel::info("CallRail call.completed webhook",
+              {{"status", 200}, {"ok", true}, {"seconds", 0.5}, {"text", std::string("line\n\xff")}});
     REQUIRE(caught.lines.size() == 1);
     auto document = JsonDocument::parse(caught.lines[0]).value();
     auto line = document.root();
@@ -172,7 +175,8 @@ TEST_CASE("metrics are found again by name and labels and shown in the text form
 
 TEST_CASE("a metric is declared once, with its prefix and its labels, and stands on the page") {
     const tel::Counters events{"otto_test_declared_total", "What is declared.", {"kind", "outcome"}};
-    CHECK(tel::metrics_page().find("| `otto_test_declared_total` | counter | `kind`, `outcome` | What is declared. |\n") != std::string::npos);
+    CHECK(tel::metrics_page().find("| `otto_test_declared_total` | counter | `kind`, `outcome` | What is declared. |\n") !=
+          std::string::npos);
     CHECK_THROWS_AS(events({"a"}), std::logic_error);
     CHECK_THROWS_AS(tel::Gauges("otto_test_declared_total", "Again."), std::logic_error);
     CHECK_THROWS_AS(tel::Gauges("depth", "Without its prefix."), std::logic_error);
@@ -214,9 +218,11 @@ TEST_CASE("trace contexts: the standard's example, children, and what is invalid
     CHECK(t->child().trace_id == t->trace_id);
     CHECK(t->child().span_id != t->span_id);
     CHECK(tel::TraceContext::parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later"));
-    for (auto bad : {"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-                     "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-                     "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01"})
+    for (auto bad :
+         {"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+          "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+          "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+          "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01"})
         CHECK_FALSE(tel::TraceContext::parse(bad));
     auto fresh = tel::TraceContext::fresh();
     CHECK(tel::TraceContext::parse(fresh.traceparent()) == fresh);

@@ -4,7 +4,8 @@
 
 namespace otto::testkit {
 
-Database::Database(std::string role) : url(TestPostgres::shared().migrated_database()), owner(url, "test"), service(as(role), "test"), role_(std::move(role)) {}
+Database::Database(std::string role)
+    : url(TestPostgres::shared().migrated_database()), owner(url, "test"), service(as(role), "test"), role_(std::move(role)) {}
 
 Secret Database::as(const std::string& role) const { return TestPostgres::as_role(url, role); }
 

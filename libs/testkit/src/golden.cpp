@@ -24,8 +24,8 @@ std::string differs_from(const std::string& path, const std::string& text) {
     for (int line = 1;; ++line) {
         bool more = static_cast<bool>(std::getline(kept, was)), another = static_cast<bool>(std::getline(is, now));
         if (more == another && was == now && more) continue;
-        return path + ":" + std::to_string(line) + ": the file has '" + (more ? was : "nothing") + "', it should be '" + (another ? now : "nothing") +
-               "'; write it anew: run this test with OTTO_GOLDEN=write, and look at the difference";
+        return path + ":" + std::to_string(line) + ": the file has '" + (more ? was : "nothing") + "', it should be '" +
+               (another ? now : "nothing") + "'; write it anew: run this test with OTTO_GOLDEN=write, and look at the difference";
     }
 }
 

@@ -52,7 +52,8 @@ void TestKafka::start() {
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // it does not outlive a test that crashed
         ::setpgid(0, 0);
-        ::setenv("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1", 0);  // it lives for a minute: the thorough compiler would never pay
+        ::setenv("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1",
+                 0);  // it lives for a minute: the thorough compiler would never pay
         ::dup2(out[1], STDOUT_FILENO);
         ::execl(script.c_str(), script.c_str(), "--dir", folder_.c_str(), "--port", port.c_str(), nullptr);
         ::_exit(127);

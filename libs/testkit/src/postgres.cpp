@@ -54,9 +54,11 @@ TestPostgres::TestPostgres() {
     folder_ = name;
     auto port = std::to_string(free_port());
     if (::geteuid() == 0) run_command("chown postgres " + folder_);
-    run_command(as_postgres(std::string(kBin) + "initdb -D " + folder_ + "/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --lc-collate=C --no-sync"));
-    run_command(as_postgres(std::string(kBin) + "pg_ctl -D " + folder_ + "/data -w -t 60 -l " + folder_ + "/log -o '-p " + port + " -k " + folder_ +
-                            " -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=100' start >/dev/null"));
+    run_command(as_postgres(std::string(kBin) + "initdb -D " + folder_ +
+                            "/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --lc-collate=C --no-sync"));
+    run_command(as_postgres(
+        std::string(kBin) + "pg_ctl -D " + folder_ + "/data -w -t 60 -l " + folder_ + "/log -o '-p " + port + " -k " + folder_ +
+        " -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=100' start >/dev/null"));
     base_ = "postgresql://postgres@127.0.0.1:" + port;
 }
 
@@ -92,8 +94,11 @@ Secret TestPostgres::migrated_database() {
     execute("CREATE DATABASE " + copy + " TEMPLATE " + migrated_);
     // A copy is without what is set and granted for a whole database.
     auto both = " FROM pg_database o, pg_database c WHERE o.datname = '" + migrated_ + "' AND c.datname = '" + copy + "'";
-    execute("UPDATE pg_database SET datacl = o.datacl" + both + " AND pg_database.oid = c.oid; "
-            "INSERT INTO pg_db_role_setting SELECT to_oid, setrole, setconfig FROM pg_db_role_setting JOIN (SELECT o.oid AS from_oid, c.oid AS to_oid" + both + ") b ON setdatabase = from_oid");
+    execute("UPDATE pg_database SET datacl = o.datacl" + both +
+            " AND pg_database.oid = c.oid; "
+            "INSERT INTO pg_db_role_setting SELECT to_oid, setrole, setconfig FROM pg_db_role_setting JOIN (SELECT o.oid AS "
+            "from_oid, c.oid AS to_oid" +
+            both + ") b ON setdatabase = from_oid");
     return Secret(base_ + "/" + copy);
 }
 

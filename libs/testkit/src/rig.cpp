@@ -24,7 +24,10 @@ std::string role_of(const std::string& consumer) {
 }  // namespace
 
 struct Rig::Impl {
-    explicit Impl(rt::Consumer c) : consumer(std::move(c)), owner(migrated(), "rig"), role(TestPostgres::as_role(migrated(), role_of(consumer.name())), "rig") {}
+    explicit Impl(rt::Consumer c)
+        : consumer(std::move(c)),
+          owner(migrated(), "rig"),
+          role(TestPostgres::as_role(migrated(), role_of(consumer.name())), "rig") {}
     rt::Consumer consumer;
     pg::Connection owner, role;
     std::unique_ptr<pg::Tx> tx;
@@ -50,7 +53,8 @@ rt::Outcome Rig::run(const google::protobuf::Message& message, const std::string
         event.meta.type = type;
         event.meta.key = events::key_of(message);
         event.meta.occurred_at = system_clock().now();
-        if (const auto* field = message.GetDescriptor()->FindFieldByName("company_id")) event.meta.company = CompanyId{message.GetReflection()->GetString(message, field)};
+        if (const auto* field = message.GetDescriptor()->FindFieldByName("company_id"))
+            event.meta.company = CompanyId{message.GetReflection()->GetString(message, field)};
         impl_->tx.reset();
         impl_->tx = std::make_unique<pg::Tx>(impl_->role.begin(pg::Scope::company(event.meta.company)));
         impl_->sink = std::make_unique<rt::Sink>(impl_->consumer.name());

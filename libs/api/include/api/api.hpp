@@ -31,11 +31,14 @@ public:
     void write(http::Method, const std::string& path, identity::Roles, Handler, http::RouteLimits = {});
     /// The same for a member of `noun`, which outlives the routes: api.get("/api/v1/tasks", everybody, tasks, &Tasks::list).
     template <class Noun>
-    void get(const std::string& path, identity::Roles roles, const Noun& noun, http::Response (Noun::*read)(Context&) const, Suspended suspended = Suspended::kept_out) {
-        get(path, roles, [&noun, read](Context& c) { return (noun.*read)(c); }, suspended);
+    void get(const std::string& path, identity::Roles roles, const Noun& noun, http::Response (Noun::*read)(Context&) const,
+             Suspended suspended = Suspended::kept_out) {
+        get(
+            path, roles, [&noun, read](Context& c) { return (noun.*read)(c); }, suspended);
     }
     template <class Noun>
-    void write(http::Method method, const std::string& path, identity::Roles roles, const Noun& noun, http::Response (Noun::*command)(Context&) const) {
+    void write(http::Method method, const std::string& path, identity::Roles roles, const Noun& noun,
+               http::Response (Noun::*command)(Context&) const) {
         write(method, path, roles, [&noun, command](Context& c) { return (noun.*command)(c); });
     }
     pg::Pool& pool();

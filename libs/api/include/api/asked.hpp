@@ -27,7 +27,8 @@ public:
     /// "any of" a comma list, as an array parameter; each must be one of the words unless there are none.
     pg::Param any_of(std::string_view name, Words = {}) const;
     std::optional<std::string> one_of(std::string_view name, Words) const;
-    std::int64_t whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most, const char* beyond = "") const;
+    std::int64_t whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most,
+                       const char* beyond = "") const;
     std::optional<bool> truth(std::string_view name) const;
     std::optional<Uuid> uuid(std::string_view name) const;
     std::optional<std::string> date(std::string_view name) const;

@@ -65,7 +65,8 @@ public:
     void audit(std::string_view action, const std::string& target, JsonWriter detail);
 
     /// `service`: as what it publishes. What only `reads` ends after kReadsLast, and when its client goes.
-    Context(const http::Request& r, const identity::Principal& w, pg::Pool& pool, std::string_view service = {}, bool reads = false)
+    Context(const http::Request& r, const identity::Principal& w, pg::Pool& pool, std::string_view service = {},
+            bool reads = false)
         : request(r), who(w), pool_(pool), service_(service), reads_(reads) {}
 
 private:

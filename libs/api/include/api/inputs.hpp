@@ -28,20 +28,24 @@ struct Change {
 /// What a change may name.
 struct Changeable {
     using Names = std::vector<std::string_view>;
-    struct Fixed { Names names; std::string_view cure; };
+    struct Fixed {
+        Names names;
+        std::string_view cure;
+    };
     Names lasting;             ///< becomes another value and is never taken away: null and "" are refused
     Names clearable;           ///< null or "" takes it away
     Names besides;             ///< no change itself: how it is to be done
     std::vector<Fixed> fixed;  ///< known, and not to be changed here: refused with the cure
 };
 
-/// What a command was given: query, form or JSON body, whichever the caller used; the body beats the query. A form under a JSON content type (the
-/// seeds' curl lines) is understood too. A command declares what it takes: everything else is refused by its name, so that a misspelt field never passes
-/// for one that was minded, and reading a name that was not declared is a std::logic_error. Names that are declared are literals.
+/// What a command was given: query, form or JSON body, whichever the caller used; the body beats the query. A form under a JSON
+/// content type (the seeds' curl lines) is understood too. A command declares what it takes: everything else is refused by its
+/// name, so that a misspelt field never passes for one that was minded, and reading a name that was not declared is a
+/// std::logic_error. Names that are declared are literals.
 class Inputs {
 public:
-    /// For what makes something: null and "" are as absent. 422 for a body that is neither JSON object nor form, for more than 10,000 members in all (of a
-    /// form 1,000 fields), for a NUL in a piece of JSON, and for a name that is not among `takes`.
+    /// For what makes something: null and "" are as absent. 422 for a body that is neither JSON object nor form, for more than
+    /// 10,000 members in all (of a form 1,000 fields), for a NUL in a piece of JSON, and for a name that is not among `takes`.
     static Inputs of(const http::Request&, std::initializer_list<std::string_view> takes);
     /// For what changes something: also 422 if nothing is named, and for what `Changeable` forbids.
     static Inputs change(const http::Request&, const Changeable&);
@@ -64,7 +68,8 @@ public:
     std::optional<bool> truth(std::string_view name) const;
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t least, std::int64_t most) const;
     std::optional<Uuid> uuid(std::string_view name) const;
-    /// RFC 3339 with an offset, or seconds since 1970: a zone is not guessed, and its names are refused. Not before 2000 or more than ten years after the request.
+    /// RFC 3339 with an offset, or seconds since 1970: a zone is not guessed, and its names are refused. Not before 2000 or more
+    /// than ten years after the request.
     std::optional<Instant> time(std::string_view name) const;
     std::optional<std::string> one_of(std::string_view name, Words) const;
     /// Given as null or empty: the value is to be taken away.
@@ -76,7 +81,10 @@ public:
     bool has(std::string_view name) const { return find(name) != nullptr; }
 
 private:
-    struct Value { std::string text; bool structured = false; };
+    struct Value {
+        std::string text;
+        bool structured = false;
+    };
     Inputs() = default;
     void read(const http::Request&);
     void read_json(std::string_view);

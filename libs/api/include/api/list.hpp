@@ -49,7 +49,8 @@ protected:
     /// Fetches at least one row more than the page holds.
     Statement page(const Viewer&, const Page&, const pg::Params& filters) const;
     Statement count(const Viewer&, const pg::Params& filters) const;
-    void write(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&, std::optional<std::int64_t> found) const;
+    void write(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&,
+               std::optional<std::int64_t> found) const;
     void write_first(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&) const;
     static Item shown(const Context&, Show);
 
@@ -82,27 +83,34 @@ public:
     using Filters = typename Declared::Filters;
     List() : AnyList(Declared::text) {}
 
-    Statement page(const Viewer& viewer, const Page& p, const Filters& filters) const { return AnyList::page(viewer, p, filters.params()); }
+    Statement page(const Viewer& viewer, const Page& p, const Filters& filters) const {
+        return AnyList::page(viewer, p, filters.params());
+    }
     Statement count(const Viewer& viewer, const Filters& filters) const { return AnyList::count(viewer, filters.params()); }
     /// The members of one page, into an object that is open: items, exact total up to 10,000, limit, offset, the cursor of what
     /// follows. `found`: how many rows the search among the filters leaves of all, if there is one; then they need not be
     /// counted.
-    void write(JsonWriter& w, Context& c, const Page& p, const Filters& filters, const Item& item, std::optional<std::int64_t> found = {}) const {
+    void write(JsonWriter& w, Context& c, const Page& p, const Filters& filters, const Item& item,
+               std::optional<std::int64_t> found = {}) const {
         AnyList::write(w, c, p, filters.params(), item, found);
     }
     /// The same as an answer.
-    http::Response answer(Context& c, const Page& p, const Filters& filters, const Item& item, std::optional<std::int64_t> found = {}) const {
+    http::Response answer(Context& c, const Page& p, const Filters& filters, const Item& item,
+                          std::optional<std::int64_t> found = {}) const {
         JsonWriter w;
         w.begin_object();
         write(w, c, p, filters, item, found);
         return c.ok(w.end_object().take());
     }
-    http::Response answer(Context& c, const Page& p, const Filters& filters, Show show, std::optional<std::int64_t> found = {}) const {
+    http::Response answer(Context& c, const Page& p, const Filters& filters, Show show,
+                          std::optional<std::int64_t> found = {}) const {
         return answer(c, p, filters, shown(c, show), found);
     }
     /// A list that hangs on something else, as an array: the rows of its first page, as whoever asks would see them in the list
     /// itself.
-    void write_first(JsonWriter& w, Context& c, const Page& p, const Filters& filters, const Item& item) const { AnyList::write_first(w, c, p, filters.params(), item); }
+    void write_first(JsonWriter& w, Context& c, const Page& p, const Filters& filters, const Item& item) const {
+        AnyList::write_first(w, c, p, filters.params(), item);
+    }
 };
 
 }  // namespace otto::api

@@ -13,7 +13,8 @@ struct Refusal {
     int retry_after_s = 0;  ///< said in Retry-After, unless it is 0
 };
 http::Response refused(const Refusal&, const http::Request&);
-[[noreturn]] void refuse(int status, std::string title, std::string detail, std::vector<std::pair<std::string, std::string>> fields = {});
+[[noreturn]] void refuse(int status, std::string title, std::string detail,
+                         std::vector<std::pair<std::string, std::string>> fields = {});
 /// 422 that names one field.
 [[noreturn]] void refuse_field(const std::string& field, const std::string& message);
 /// 404: not there, or another company's, which is the same to the caller.

@@ -6,8 +6,8 @@
 #include "base/json.hpp"
 #include "pg/query.hpp"
 
-/// How rows are shown: each resource has its columns, the same wherever it stands and whoever answers with it. A sales rep is shown of another's lead nothing but its id, wherever it stands
-/// beside something of the rep's own.
+/// How rows are shown: each resource has its columns, the same wherever it stands and whoever answers with it. A sales rep is
+/// shown of another's lead nothing but its id, wherever it stands beside something of the rep's own.
 namespace otto::resources {
 
 using api::Texts;
@@ -27,11 +27,13 @@ void task_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void company_number_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 
 /// Columns of a row, into an object that is open.
-/// A call's own columns and booking_status; our own address for its recording (the provider's may carry a key). Of tags a list has as many as fit into kBrief.
+/// A call's own columns and booking_status; our own address for its recording (the provider's may carry a key). Of tags a list
+/// has as many as fit into kBrief.
 void call_columns(JsonWriter&, const pg::Fields&, Texts);
 void lead_columns(JsonWriter&, const pg::Fields&, Texts);
 void contact_columns(JsonWriter&, const pg::Fields&, Texts);
-/// Member "contact" from contact_card_id, contact_phone, contact_first_name, contact_last_name; null without a card. Always brief.
+/// Member "contact" from contact_card_id, contact_phone, contact_first_name, contact_last_name; null without a card. Always
+/// brief.
 void nested_contact(JsonWriter&, const pg::Fields&);
 /// Member "lead" from lead_id, lead_state, lead_rep; null without a lead, and for a rep whose lead it is not.
 void nested_lead(JsonWriter&, const pg::Fields&, const Viewer&);

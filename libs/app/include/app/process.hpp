@@ -11,8 +11,8 @@
 
 namespace otto::app {
 
-/// One service while it is put together. wire() fills it, line by line: what it owns, what it serves, what must start, what it waits for.
-/// Everything owned lives until the process ends and goes in the reverse order.
+/// One service while it is put together. wire() fills it, line by line: what it owns, what it serves, what must start, what it
+/// waits for. Everything owned lives until the process ends and goes in the reverse order.
 class Service {
 public:
     const std::string& name() const;
@@ -32,8 +32,8 @@ public:
 
     /// Runs when the process starts, in order of registration. Throwing ends the process with the reason.
     void on_start(std::string what, std::function<void()>);
-    /// Runs when the process stops, in reverse order, after HTTP has drained; done within the time given, or it throws: then the others stop too, and the process
-    /// ends with 1 under what goes on.
+    /// Runs when the process stops, in reverse order, after HTTP has drained; done within the time given, or it throws: then the
+    /// others stop too, and the process ends with 1 under what goes on.
     void on_stop(std::string what, std::function<void(Millis within)>);
     /// Part of readiness; the error is shown in /readyz. Must not block for long.
     void ready_when(std::string what, std::function<Result<void>()>);
@@ -56,12 +56,12 @@ private:
 /// A service as main() names it.
 struct Definition {
     std::string_view name, about;
-    Rows rows;                 ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> too
+    Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> too
     void (*wire)(Service&);
 };
 
-/// Loads the settings, wires, starts, serves until SIGTERM or SIGINT, stops in reverse. The exit code: 0 after a clean stop, 1 with a reason on the
-/// log, 2 for settings that do not fit.
+/// Loads the settings, wires, starts, serves until SIGTERM or SIGINT, stops in reverse. The exit code: 0 after a clean stop, 1
+/// with a reason on the log, 2 for settings that do not fit.
 int run(int argc, char** argv, std::string_view program, std::vector<Definition> services);
 
 }  // namespace otto::app

@@ -12,26 +12,26 @@
 #include "base/secret.hpp"
 #include "base/time.hpp"
 
-/// The table of settings. A setting is one row, declared once as a constant where it is used; its environment name, its option, `--help`, the page of
-/// settings, its bounds and its masking follow from the row.
+/// The table of settings. A setting is one row, declared once as a constant where it is used; its environment name, its option,
+/// `--help`, the page of settings, its bounds and its masking follow from the row.
 ///
 ///     inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer");
 ///     auto lanes = settings.get(kLanes);
 ///
-/// `lanes` is read from `--lanes=4`, else OTTO_LANES, else OTTO_LANES_FILE (a file that holds the value), else a line OTTO_LANES=4 of the file
-/// named by OTTO_CONFIG, else the default.
+/// `lanes` is read from `--lanes=4`, else OTTO_LANES, else OTTO_LANES_FILE (a file that holds the value), else a line
+/// OTTO_LANES=4 of the file named by OTTO_CONFIG, else the default.
 namespace otto::app {
 
 enum class Kind { text, number, flag, list, secret, duration, choice };
 
 struct Row {
-    std::string name;       ///< "kafka-brokers"
+    std::string name;  ///< "kafka-brokers"
     Kind kind = Kind::text;
-    std::string fallback;   ///< as it would be written
+    std::string fallback;  ///< as it would be written
     std::string help;
-    std::int64_t min = 0, max = 0;  ///< of numbers
+    std::int64_t min = 0, max = 0;        ///< of numbers
     std::vector<std::string> words = {};  ///< of choices
-    std::string environment() const;  ///< "OTTO_KAFKA_BROKERS"
+    std::string environment() const;      ///< "OTTO_KAFKA_BROKERS"
 };
 
 template <class T>
@@ -70,7 +70,8 @@ using Rows = std::vector<Row>;
 class Settings {
 public:
     /// `environment` and `arguments` as main() has them. The error names the setting and what it takes.
-    static Result<Settings> load(const Rows&, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment);
+    static Result<Settings> load(const Rows&, const std::vector<std::string>& arguments,
+                                 const std::map<std::string, std::string>& environment);
 
     std::string get(const Setting<std::string>&) const;
     std::int64_t get(const Setting<std::int64_t>&) const;

@@ -6,7 +6,8 @@
 
 namespace otto {
 
-/// Growing pauses: first × factor^attempt, at most `cap`, ± jitter (a share of the pause). Deterministic per (seed, attempt), so tests need no luck.
+/// Growing pauses: first × factor^attempt, at most `cap`, ± jitter (a share of the pause). Deterministic per (seed, attempt), so
+/// tests need no luck.
 struct Backoff {
     Millis first{500};
     Millis cap{60'000};

@@ -17,13 +17,14 @@ struct Asker {
     auto operator<=>(const Asker&) const = default;
 };
 
-/// Whether somebody outside is to be left alone, which the failures of one thing never decide. Of one process; thread-safe; "now" is given.
+/// Whether somebody outside is to be left alone, which the failures of one thing never decide. Of one process; thread-safe; "now"
+/// is given.
 ///
 /// Closed: everybody asks. It opens when so many different askers failed and nobody was served between, of two companies at least
-/// where a second one has work under way. An asker that failed while others were served fails for a reason of its own: its failures
-/// count for nothing until it is served. Open: who failed waits, and of those who did not one at a time tries: the first at once;
-/// then, each time that one failed, the next after a rest, or at once if it is of a company that did not fail yet. Who is served
-/// closes it for all. Where nobody is left to try it closes after another rest, and failures count anew.
+/// where a second one has work under way. An asker that failed while others were served fails for a reason of its own: its
+/// failures count for nothing until it is served. Open: who failed waits, and of those who did not one at a time tries: the first
+/// at once; then, each time that one failed, the next after a rest, or at once if it is of a company that did not fail yet. Who
+/// is served closes it for all. Where nobody is left to try it closes after another rest, and failures count anew.
 class Breaker {
 public:
     explicit Breaker(std::size_t askers = 5, Millis rest = Millis{30'000}) : askers_(askers), rest_(rest) {}
@@ -44,13 +45,13 @@ private:
     mutable std::mutex lock_;
     std::size_t askers_;
     Millis rest_;
-    std::set<Asker> failing_, own_;   ///< who failed since somebody was served; who failed before that
+    std::set<Asker> failing_, own_;  ///< who failed since somebody was served; who failed before that
     std::optional<Asker> trying_;
-    std::optional<Instant> try_at_;   ///< open: from when on the next tries
+    std::optional<Instant> try_at_;  ///< open: from when on the next tries
 };
 
-/// API keys that were refused lately: a breaker for each company's key, opened by two refusals. A refusal may be one thing's own: not
-/// every key may see everything. Thread-safe.
+/// API keys that were refused lately: a breaker for each company's key, opened by two refusals. A refusal may be one thing's own:
+/// not every key may see everything. Thread-safe.
 class RefusedKeys {
 public:
     explicit RefusedKeys(Millis pause = Millis{900'000}) : pause_(pause) {}

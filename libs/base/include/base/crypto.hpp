@@ -26,8 +26,8 @@ enum class Digest { sha256, hmac_sha1, hmac_sha256 };
 /// One of several digests that are wanted at the same time.
 struct DigestJob {
     Digest kind = Digest::sha256;
-    std::string_view message, key = {};   ///< both must live until it is computed; sha256 has no key
-    std::string digest = {};              ///< raw bytes, once it is
+    std::string_view message, key = {};  ///< both must live until it is computed; sha256 has no key
+    std::string digest = {};             ///< raw bytes, once it is
 };
 /// Computes them all. Side by side, where the processor has wide registers: sixteen messages cost little more than two.
 void digest_all(std::span<DigestJob>);
@@ -80,8 +80,8 @@ private:
     void* key_;
 };
 
-/// Seals secrets at rest: AES-256-GCM, a random nonce, the key's id beside the text, and associated data (company and column), so that a
-/// sealed value moved to another row or column does not open. Text form: `v1.<key id>.<base64url nonce+ciphertext+tag>`.
+/// Seals secrets at rest: AES-256-GCM, a random nonce, the key's id beside the text, and associated data (company and column), so
+/// that a sealed value moved to another row or column does not open. Text form: `v1.<key id>.<base64url nonce+ciphertext+tag>`.
 class KeyRing {
 public:
     /// "id:base64,id:base64" (32 bytes each); the first seals, all open. OTTO_SECRET_KEYS.

@@ -22,9 +22,9 @@ private:
     Rep value_{};
 };
 
-using CompanyId = StrongId<std::string, struct CompanyTag>;    ///< = Clerk organisation id, `org_…`
-using UserId = StrongId<std::string, struct UserTag>;          ///< = Clerk user id, `user_…`
-using CallId = StrongId<std::int64_t, struct CallTag>;         ///< one sequence over all companies, below 2^53
+using CompanyId = StrongId<std::string, struct CompanyTag>;  ///< = Clerk organisation id, `org_…`
+using UserId = StrongId<std::string, struct UserTag>;        ///< = Clerk user id, `user_…`
+using CallId = StrongId<std::int64_t, struct CallTag>;       ///< one sequence over all companies, below 2^53
 using EventId = StrongId<Uuid, struct EventTag>;
 using ContactId = StrongId<Uuid, struct ContactTag>;
 using LeadId = StrongId<Uuid, struct LeadTag>;

@@ -12,8 +12,8 @@ namespace otto {
 
 struct JsonMember;
 
-/// A read-only look at one JSON value; valid while its JsonDocument lives. Looking never fails: what is absent or of another type is
-/// "nothing" (default-constructed view, nullopt). Of doubled keys the first counts.
+/// A read-only look at one JSON value; valid while its JsonDocument lives. Looking never fails: what is absent or of another type
+/// is "nothing" (default-constructed view, nullopt). Of doubled keys the first counts.
 class JsonView {
 public:
     JsonView() = default;
@@ -29,14 +29,15 @@ public:
     JsonView operator[](std::string_view key) const;
     JsonView at(std::size_t index) const;
     std::size_t size() const;
-    /// In order of appearance, doubled names too; empty for what is no object. Names and values come together, so that nobody looks up each name in turn:
-    /// that is quadratic, and the text may be a stranger's.
+    /// In order of appearance, doubled names too; empty for what is no object. Names and values come together, so that nobody
+    /// looks up each name in turn: that is quadratic, and the text may be a stranger's.
     std::vector<JsonMember> members() const;
     std::optional<std::string_view> string() const;
     std::optional<std::int64_t> integer() const;  ///< whole numbers that fit
-    std::optional<double> number() const;          ///< always finite; of more than 15 digits or beyond 1e±22 the last places may be off
+    std::optional<double> number() const;  ///< always finite; of more than 15 digits or beyond 1e±22 the last places may be off
     std::optional<bool> boolean() const;
-    /// Providers send numbers as text and text as numbers: strings as they are, numbers (4711.0 as 4711) and booleans as their shortest text; "" and null are nullopt.
+    /// Providers send numbers as text and text as numbers: strings as they are, numbers (4711.0 as 4711) and booleans as their
+    /// shortest text; "" and null are nullopt.
     std::optional<std::string> loose_text() const;
     std::optional<std::int64_t> loose_integer() const;  ///< also "13", 13.0
     std::optional<bool> loose_boolean() const;          ///< also "true"/"false"/"yes"/"no"/"1"/"0"
@@ -53,7 +54,8 @@ struct JsonMember {
     JsonView value;
 };
 
-/// The members of one object by name, for who asks for many of them; as JsonView's []. Valid while the JsonDocument lives; empty for what is no object.
+/// The members of one object by name, for who asks for many of them; as JsonView's []. Valid while the JsonDocument lives; empty
+/// for what is no object.
 class JsonIndex {
 public:
     explicit JsonIndex(JsonView object);
@@ -62,10 +64,12 @@ public:
 private:
     std::size_t place(std::string_view name) const;
     JsonView object_;
-    std::vector<JsonMember> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the members are read one by one.
+    std::vector<JsonMember> slots_;  ///< twice as many as members at least; who finds his taken goes to the next. Empty: the
+                                     ///< members are read one by one.
 };
 
-/// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset). Half an escaped surrogate pair is U+FFFD.
+/// A parsed text. Refuses invalid UTF-8, nesting over 64 levels and trailing garbage; the error says where (byte offset). Half an
+/// escaped surrogate pair is U+FFFD.
 class JsonDocument {
 public:
     static Result<JsonDocument> parse(std::string_view text);
@@ -95,7 +99,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-/// Writes compact JSON front to back. Keys and texts are escaped; invalid UTF-8 becomes U+FFFD. Misuse (a value without a key) throws std::logic_error.
+/// Writes compact JSON front to back. Keys and texts are escaped; invalid UTF-8 becomes U+FFFD. Misuse (a value without a key)
+/// throws std::logic_error.
 class JsonWriter {
 public:
     JsonWriter() = default;

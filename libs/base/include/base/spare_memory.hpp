@@ -3,8 +3,9 @@
 
 namespace otto {
 
-/// Gives back what a thread's allocator keeps of a load that is over. The allocator gives pages back only while the thread goes on allocating; a thread that rests would keep its peak
-/// for ever, and all-in-one has nearly two hundred. A loop says at each turn whether it had work:
+/// Gives back what a thread's allocator keeps of a load that is over. The allocator gives pages back only while the thread goes
+/// on allocating; a thread that rests would keep its peak for ever, and all-in-one has nearly two hundred. A loop says at each
+/// turn whether it had work:
 ///
 ///     auto records = poll();
 ///     records.empty() ? spare_.rests() : spare_.works();

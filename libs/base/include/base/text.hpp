@@ -30,7 +30,8 @@ std::string percent_encode(std::string_view text);
 /// A text as one segment of a URL's path; nullopt for what would be another path however it is encoded: "", "." and "..".
 std::optional<std::string> path_segment(std::string_view text);
 
-/// scheme, host (lower-case), port (the scheme's own if absent), path with query ("/" if absent). http and https only; userinfo and fragment are refused.
+/// scheme, host (lower-case), port (the scheme's own if absent), path with query ("/" if absent). http and https only; userinfo
+/// and fragment are refused.
 struct Url {
     std::string scheme, host, port, target;
     static Result<Url> parse(std::string_view text);

@@ -24,7 +24,8 @@ class Addressee;
 
 namespace otto::directory {
 
-/// How sure it is that a number is the company's: it says so, a webhook that its key signed came for it, the provider itself says so.
+/// How sure it is that a number is the company's: it says so, a webhook that its key signed came for it, the provider itself says
+/// so.
 enum class Standing { unproven, proven, final_ };
 
 /// A number and when it is the company's. No bound = since ever, until further notice.
@@ -40,16 +41,16 @@ struct Number {
 struct Key {
     Secret secret;
     std::optional<Instant> valid_to;
-    bool from_provider = false;   ///< the provider's API gave it: what it signs is final proof; else a person typed it in
+    bool from_provider = false;  ///< the provider's API gave it: what it signs is final proof; else a person typed it in
 };
 
 /// What a company has at one provider.
 struct Account {
     std::string provider, id;
-    std::vector<std::string> company_ids;     ///< which companies at the provider it is
-    std::vector<Key> signing_keys;            ///< what proves the provider's webhooks
+    std::vector<std::string> company_ids;  ///< which companies at the provider it is
+    std::vector<Key> signing_keys;         ///< what proves the provider's webhooks
     std::optional<Secret> api_key;
-    std::string problem, problem_cure;        ///< what is wrong with the account; "" if nothing is known to be
+    std::string problem, problem_cure;  ///< what is wrong with the account; "" if nothing is known to be
     /// Signing keys valid at that moment, the newest first.
     std::vector<Key> keys_at(Instant) const;
 };
@@ -61,9 +62,9 @@ struct Profile {
     std::string name, timezone, call_provider;
     bool active = true;
     std::vector<Number> numbers;
-    std::vector<Account> accounts;            ///< one of each provider at most
-    bool held_limited = false;                ///< too much waits on its account
-    std::string workflow_config;              ///< JSON object, "" if none is set
+    std::vector<Account> accounts;  ///< one of each provider at most
+    bool held_limited = false;      ///< too much waits on its account
+    std::string workflow_config;    ///< JSON object, "" if none is set
     /// An empty one if it has none at the provider.
     const Account& account(std::string_view provider) const;
     /// How sure it is that the number is the company's at that moment; nothing: it is not the company's.
@@ -81,20 +82,22 @@ std::string name_of(const CompanyId&);
 /// A company that an event could be of: its key must prove it.
 struct Candidate {
     ProfilePtr company;
-    std::optional<Standing> owns_at, owns_now;    ///< owner of the number at the event's own time, and now; neither: it comes by its ids, or is claimed
+    std::optional<Standing> owns_at,
+        owns_now;  ///< owner of the number at the event's own time, and now; neither: it comes by its ids, or is claimed
 };
 /// Whose the number was at the event's own time, else is now; null if it is nobody's or several companies'.
 const Candidate* sole_owner(const std::vector<Candidate>&);
-/// Whether an event that this company's key proves is about a number that finally is another's: somebody else has the provider's word for it, the signer does not own it.
+/// Whether an event that this company's key proves is about a number that finally is another's: somebody else has the provider's
+/// word for it, the signer does not own it.
 bool contested(const std::vector<Candidate>&, const CompanyId& signer);
 
-/// All companies, in memory, fed by the compacted topic otto.directory; with a snapshot on disk for a start without Kafka. Look-ups are cheap and
-/// thread-safe.
+/// All companies, in memory, fed by the compacted topic otto.directory; with a snapshot on disk for a start without Kafka.
+/// Look-ups are cheap and thread-safe.
 class Companies {
 public:
     struct Options {
         std::string brokers, client_id;
-        std::string snapshot;      ///< file; "" = none
+        std::string snapshot;  ///< file; "" = none
         KeyRing keys;
     };
     explicit Companies(Options);
@@ -108,8 +111,8 @@ public:
     bool ready() const { return caught_up_ || from_snapshot_; }
     /// The topic has been read to its end; a snapshot is not enough. Waits for that so long.
     bool caught_up(Millis wait = Millis{0}) const;
-    /// Whatever of the service starts after this finds the companies known: a time zone or an owner that is merely not read yet must not pass for none. The start fails
-    /// if they cannot be read within a minute.
+    /// Whatever of the service starts after this finds the companies known: a time zone or an owner that is merely not read yet
+    /// must not pass for none. The start fails if they cannot be read within a minute.
     void hold_start(app::Service&);
 
     ProfilePtr find(const CompanyId&) const;
@@ -120,7 +123,8 @@ public:
     /// tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an
     /// event is does not change with that.
     std::vector<Candidate> candidates(std::string_view provider, const inbound::v1::Addressee&, Instant at, Instant now) const;
-    /// Whether claimed and mapped company contradict each other, or the signer ("": nobody's key proved it). Who names only one of them contradicts nothing.
+    /// Whether claimed and mapped company contradict each other, or the signer ("": nobody's key proved it). Who names only one
+    /// of them contradicts nothing.
     bool mismatched(std::string_view provider, const inbound::v1::Addressee&, const CompanyId& signer) const;
     std::size_t size() const;
     /// Versions of all companies, to find what the topic is behind with.
@@ -129,8 +133,9 @@ public:
     std::uint64_t generation() const { return generation_; }
     /// What has changed after a generation, as names_of() says it, so far as it can change an answer of candidates().
     struct Changes {
-        std::uint64_t generation;                       ///< up to which
-        std::optional<std::vector<std::string>> names;  ///< nothing: too much, or too long ago, to say; whatever waits may be concerned
+        std::uint64_t generation;  ///< up to which
+        std::optional<std::vector<std::string>>
+            names;  ///< nothing: too much, or too long ago, to say; whatever waits may be concerned
     };
     Changes changed_since(std::uint64_t generation) const;
     /// Takes one record of the topic (also for tests); an empty value removes the company.

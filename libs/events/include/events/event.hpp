@@ -15,7 +15,8 @@ class Message;
 class Descriptor;
 }  // namespace google::protobuf
 
-/// Protobuf messages as CloudEvents on Kafka (binary content mode). Where a type lives and what orders it stand in the proto as options; nothing repeats them.
+/// Protobuf messages as CloudEvents on Kafka (binary content mode). Where a type lives and what orders it stand in the proto as
+/// options; nothing repeats them.
 namespace otto::events {
 
 /// What a message's proto says of it.
@@ -37,9 +38,9 @@ std::string key_of(const google::protobuf::Message&);
 struct Meta {
     EventId id;
     std::string type;
-    std::string source;                ///< "/callrail-ingress"
-    Instant time{};                    ///< when it happened; Kafka's own timestamp is when it was appended
-    std::optional<EventId> cause;      ///< the event that it follows from
+    std::string source;            ///< "/callrail-ingress"
+    Instant time{};                ///< when it happened; Kafka's own timestamp is when it was appended
+    std::optional<EventId> cause;  ///< the event that it follows from
     tel::TraceContext trace;
 };
 
@@ -61,7 +62,8 @@ bool parse_into(google::protobuf::Message&, std::string_view bytes);
 /// A provider's event: its own identity, and the SHA-256 of the raw body where it gives no sequence (architecture.md §2).
 EventId provider_event_id(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view raw_body);
 /// The same of a body whose SHA-256 (raw bytes; "" of an empty body) is known.
-EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity, std::string_view body_sha256);
+EventId provider_event_id_of(std::string_view provider, std::string_view kind, std::string_view identity,
+                             std::string_view body_sha256);
 /// What a handler emits: cause, consumer, type, and which of its kind it is.
 EventId derived_event_id(const EventId& cause, std::string_view consumer, std::string_view type, int ordinal);
 

@@ -24,14 +24,15 @@ struct FollowOptions {
 
 /// What a download along redirects came to.
 struct Followed {
-    Url place;                     ///< who answered last
-    int redirects = 0;             ///< that led there
-    Download got;                  ///< its answer
-    std::optional<Error> astray;   ///< why that answer, a redirect, was not followed; to be read behind its place: "leads from https to http"
+    Url place;          ///< who answered last
+    int redirects = 0;  ///< that led there
+    Download got;       ///< its answer
+    std::optional<Error>
+        astray;  ///< why that answer, a redirect, was not followed; to be read behind its place: "leads from https to http"
 };
 
-/// Client::download() along redirects, from https to https only; each address is judged, and refused if it is private, like the first. Only the answer at the end
-/// of the way reaches the sink.
+/// Client::download() along redirects, from https to https only; each address is judged, and refused if it is private, like the
+/// first. Only the answer at the end of the way reaches the sink.
 Followed follow(Client&, const ClientRequest&, const Sink&, const FollowOptions& = {});
 
 }  // namespace otto::http

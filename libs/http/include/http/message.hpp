@@ -36,7 +36,8 @@ private:
 /// The media type of a Content-Type field: lower-case, without parameters.
 std::string media_type(std::string_view content_type);
 
-/// Whose work a request is: companies share the workers evenly, and so do the users of one. Empty: nobody's in particular, as a webhook is.
+/// Whose work a request is: companies share the workers evenly, and so do the users of one. Empty: nobody's in particular, as a
+/// webhook is.
 struct Share {
     std::string company, user;
     bool nobodys() const { return company.empty() && user.empty(); }
@@ -46,8 +47,8 @@ struct Share {
 class Asker {
 public:
     bool gone() const;
-    /// Runs `then` when the client goes, on the server's I/O thread: it must not block. At once, here, if the client is gone already. A later call takes the place of
-    /// the former one.
+    /// Runs `then` when the client goes, on the server's I/O thread: it must not block. At once, here, if the client is gone
+    /// already. A later call takes the place of the former one.
     void when_gone(std::function<void()> then);
     /// The server's: the client is gone.
     void leave();
@@ -58,21 +59,23 @@ private:
     std::function<void()> then_;
 };
 
-/// A request as the server understood it. `path` is percent-decoded and without query; `target` is what stood in the request line, in origin form.
+/// A request as the server understood it. `path` is percent-decoded and without query; `target` is what stood in the request
+/// line, in origin form.
 struct Request {
     Method method = Method::get;
     std::string target, path, query;
     Headers headers;
     std::string body;
     std::vector<std::pair<std::string, std::string>> path_params;
-    std::string route;            ///< its route's path, "/media/{token}": what a log tells, for what stands in the path itself may be a key to something
-    std::string client_address;   ///< the peer, or what a trusted proxy says
-    std::string request_id;       ///< the caller's X-Request-Id if it is sane, else ours
+    std::string route;  ///< its route's path, "/media/{token}": what a log tells, for what stands in the path itself may be a key
+                        ///< to something
+    std::string client_address;  ///< the peer, or what a trusted proxy says
+    std::string request_id;      ///< the caller's X-Request-Id if it is sane, else ours
     tel::TraceContext trace;
     Instant received_at{};
-    Share share;                               ///< as its route's Admit named it
-    std::shared_ptr<const void> known;         ///< what that found out; its route knows what it is
-    std::shared_ptr<Asker> asker;              ///< null for what is nobody's in particular
+    Share share;                        ///< as its route's Admit named it
+    std::shared_ptr<const void> known;  ///< what that found out; its route knows what it is
+    std::shared_ptr<Asker> asker;       ///< null for what is nobody's in particular
 
     std::string_view param(std::string_view name) const;  ///< {name} of the route's path
     FormFields query_fields() const { return parse_form(query); }
@@ -83,7 +86,8 @@ struct Request {
 class FileBody {
 public:
     /// Takes the descriptor over.
-    FileBody(int descriptor, std::uint64_t offset, std::uint64_t length) : descriptor_(descriptor), offset_(offset), length_(length) {}
+    FileBody(int descriptor, std::uint64_t offset, std::uint64_t length)
+        : descriptor_(descriptor), offset_(offset), length_(length) {}
     ~FileBody();
     FileBody(const FileBody&) = delete;
     FileBody& operator=(const FileBody&) = delete;
@@ -107,16 +111,17 @@ struct Response {
     static Response json(int status, std::string body);
     static Response text(int status, std::string body, std::string content_type = "text/plain; charset=utf-8");
     static Response empty(int status);
-    /// A file as the request asks for it: whole, or one range (206; 416 if the file ends before it; several ranges are answered with the whole), and 304 for
-    /// an If-None-Match that names `etag`. If-Range is minded. `etag` is opaque text without quotes that changes with the content; "" = none is said.
-    /// Opens the file, so it belongs on a worker; one that is not there is a 404, one that cannot be read a 500.
+    /// A file as the request asks for it: whole, or one range (206; 416 if the file ends before it; several ranges are answered
+    /// with the whole), and 304 for an If-None-Match that names `etag`. If-Range is minded. `etag` is opaque text without quotes
+    /// that changes with the content; "" = none is said. Opens the file, so it belongs on a worker; one that is not there is a
+    /// 404, one that cannot be read a 500.
     static Response file(const Request&, const std::string& path, std::string content_type, std::string etag = {});
     /// Likewise of a file that is open; takes the descriptor over.
     static Response file(const Request&, int descriptor, std::string content_type, std::string etag = {});
 };
 
-/// What a Retry-After field asks for (RFC 9110 §10.2.3): seconds, or a date of HTTP's own form; zero if that has passed, nothing if it is neither. A peer may
-/// ask for years: the caller knows what is too long.
+/// What a Retry-After field asks for (RFC 9110 §10.2.3): seconds, or a date of HTTP's own form; zero if that has passed, nothing
+/// if it is neither. A peer may ask for years: the caller knows what is too long.
 std::optional<Millis> retry_after(std::string_view text, Instant now);
 
 /// RFC 9457. `detail` says what to do next; `fields` name what is wrong in the request.
@@ -146,9 +151,10 @@ public:
     Responder& operator=(Responder&&) noexcept = default;
     ~Responder();
     void operator()(Response);
-    /// For the handler of an asynchronous route whose next step would hold the I/O thread for long (over about 10 ms: the digest of a body of megabytes, its
-    /// parsing): `work` runs on a worker, and after it `then` on the I/O thread that the request came by, where the handler goes on; both own what they use. If
-    /// `work` throws, that is logged and `then` is dropped; with it goes the responder that it owns, which answers 500. Nothing runs once the server has ended.
+    /// For the handler of an asynchronous route whose next step would hold the I/O thread for long (over about 10 ms: the digest
+    /// of a body of megabytes, its parsing): `work` runs on a worker, and after it `then` on the I/O thread that the request came
+    /// by, where the handler goes on; both own what they use. If `work` throws, that is logged and `then` is dropped; with it
+    /// goes the responder that it owns, which answers 500. Nothing runs once the server has ended.
     void offload(std::function<void()> work, std::function<void()> then) const;
 
 private:

@@ -18,7 +18,10 @@ public:
     Result<Principal> authenticate(const http::Request&, bool may_wait = true) const;
 
 private:
-    struct Issuer { TokenRules rules; std::unique_ptr<Jwks> keys; };
+    struct Issuer {
+        TokenRules rules;
+        std::unique_ptr<Jwks> keys;
+    };
     std::unique_ptr<http::Client> client_;
     const Clock* clock_;
     std::vector<Issuer> issuers_;

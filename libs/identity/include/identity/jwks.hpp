@@ -19,35 +19,37 @@ namespace otto::identity {
 using Fetch = std::function<Result<std::string>(const std::string& url)>;
 Fetch fetch_with(http::Client&);
 
-/// The message of the error that is nobody's fault but the issuer's: the caller may be signed in, it cannot be told at the moment.
+/// The message of the error that is nobody's fault but the issuer's: the caller may be signed in, it cannot be told at the
+/// moment.
 inline constexpr std::string_view kKeysUnavailable = "the issuer's keys cannot be had at the moment";
 
 /// The message of the error that says: only the network can tell, and the caller would not wait.
 inline constexpr std::string_view kMustWait = "the issuer must be asked for its keys";
 
-/// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the background while all go
-/// on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one caller, others wait for that fetch at most
-/// `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up key ids do not become a storm; after failures the pauses
-/// double up to `longest_pause`. Failures count in `otto_jwks_fetch_failures_total` and are logged. Thread-safe.
+/// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the
+/// background while all go on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one
+/// caller, others wait for that fetch at most `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up
+/// key ids do not become a storm; after failures the pauses double up to `longest_pause`. Failures count in
+/// `otto_jwks_fetch_failures_total` and are logged. Thread-safe.
 class Jwks {
 public:
     struct Options {
         std::string url;
         Millis max_age{300'000}, least_pause{10'000}, longest_pause{60'000};
-        Millis wait{500};   ///< real time, whatever the clock says
+        Millis wait{500};  ///< real time, whatever the clock says
     };
     Jwks(Options, Fetch, const Clock& = system_clock());
-    ~Jwks();   ///< waits for a fetch in the background
+    ~Jwks();  ///< waits for a fetch in the background
     /// The error tells a key that the issuer does not have from keys that cannot be had at the moment.
     Result<RsaPublicKey> find(std::string_view kid, bool may_wait = true);
 
 private:
     using Keys = std::map<std::string, RsaPublicKey, std::less<>>;
     Result<Keys> fetch_keys() const;
-    bool may_fetch(Instant now) const;                       ///< under lock_
-    bool old(Instant now) const;                             ///< under lock_
-    void refresh_in_background();                            ///< under lock_
-    void refresh(std::unique_lock<std::mutex>&);             ///< released while the network is waited for
+    bool may_fetch(Instant now) const;            ///< under lock_
+    bool old(Instant now) const;                  ///< under lock_
+    void refresh_in_background();                 ///< under lock_
+    void refresh(std::unique_lock<std::mutex>&);  ///< released while the network is waited for
 
     const Options options_;
     const Fetch fetch_;
@@ -57,8 +59,8 @@ private:
     Keys keys_;
     Instant fetched_{};
     std::optional<Instant> tried_;
-    Millis pause_;            ///< until the next fetch, from tried_
-    int failures_ = 0;        ///< in a row
+    Millis pause_;      ///< until the next fetch, from tried_
+    int failures_ = 0;  ///< in a row
     bool fetching_ = false;
     std::thread background_;
 };

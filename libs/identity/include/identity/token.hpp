@@ -16,8 +16,8 @@ namespace otto::identity {
 
 enum class Role { csr, sales_rep, manager, executive, operator_ };
 std::string_view to_text(Role);
-/// What issuers call roles: our own names, with or without Clerk's `org:`, the seeds' `customer_rep`, Clerk's `admin`. Never operator: that
-/// follows from the issuer.
+/// What issuers call roles: our own names, with or without Clerk's `org:`, the seeds' `customer_rep`, Clerk's `admin`. Never
+/// operator: that follows from the issuer.
 std::optional<Role> role_from(std::string_view claim);
 
 /// Who may use a route.
@@ -47,21 +47,21 @@ struct Principal {
     std::optional<CompanyId> company;
     std::optional<Role> role;
     std::string issuer, session;
-    bool impersonated = false;   ///< an operator of the identity provider acts as this user
+    bool impersonated = false;  ///< an operator of the identity provider acts as this user
 };
 
 struct TokenRules {
     std::string issuer;
-    std::vector<std::string> authorized_parties;   ///< empty: azp is not looked at
-    std::string audience;                          ///< empty: aud is not looked at
+    std::vector<std::string> authorized_parties;  ///< empty: azp is not looked at
+    std::string audience;                         ///< empty: aud is not looked at
     Millis leeway{5'000};
-    bool operators = false;                        ///< tokens of this issuer are operators'
+    bool operators = false;  ///< tokens of this issuer are operators'
 };
 
 using KeyLookup = std::function<Result<RsaPublicKey>(std::string_view kid)>;
 
-/// A session token: RS256 and nothing else, by a key that the issuer publishes, for now. Errors say which check failed, in words that the caller
-/// may see. Source: providers.md §3.1, §3.2.
+/// A session token: RS256 and nothing else, by a key that the issuer publishes, for now. Errors say which check failed, in words
+/// that the caller may see. Source: providers.md §3.1, §3.2.
 Result<Principal> verify_token(std::string_view jwt, const KeyLookup&, const TokenRules&, Instant now);
 
 /// The issuer that a token claims, unverified; only to choose whose rules apply.

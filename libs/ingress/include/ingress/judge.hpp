@@ -15,13 +15,15 @@ enum class Verdict { authentic, open, unsigned_, forged };
 std::string_view to_text(Verdict);
 struct Judgement {
     Verdict verdict = Verdict::open;
-    CompanyId company = {};                   ///< whose key proved it
-    providers::Refusal refusal = {};          ///< of forged: which check failed, and what to do
-    std::vector<CompanyId> refused_for = {};  ///< of forged: companies whose keys did not prove its signature; none if it carries none that is well-formed
-    bool final_proof = false;                 ///< of authentic: the provider's API gave that key
-    bool contested = false;                   ///< of authentic: its number finally is another's, see directory::contested
-    CompanyId held_for = {};                  ///< on whose account it will be held: the signer's, or that of the owner who has set no key; "" = nobody's, or it flows on
-    bool held_limited = false;                ///< too much waits there already, as the directory tells
+    CompanyId company = {};           ///< whose key proved it
+    providers::Refusal refusal = {};  ///< of forged: which check failed, and what to do
+    std::vector<CompanyId> refused_for =
+        {};  ///< of forged: companies whose keys did not prove its signature; none if it carries none that is well-formed
+    bool final_proof = false;   ///< of authentic: the provider's API gave that key
+    bool contested = false;     ///< of authentic: its number finally is another's, see directory::contested
+    CompanyId held_for = {};    ///< on whose account it will be held: the signer's, or that of the owner who has set no key; "" =
+                                ///< nobody's, or it flows on
+    bool held_limited = false;  ///< too much waits there already, as the directory tells
 };
 
 /// Pure but for what the directory knows. Thread-safe.
@@ -34,7 +36,7 @@ public:
     struct Case {
         const providers::Parts& parts;
         const inbound::v1::Addressee& addressee;
-        Instant received;                     ///< as it is stamped
+        Instant received;  ///< as it is stamped
     };
     /// One judgement for each, all keys tried together.
     virtual std::vector<Judgement> judge(std::span<const Case>, Instant now) const = 0;
@@ -44,7 +46,8 @@ public:
 class KeyedByCompany final : public Judge {
 public:
     /// `allow_unsigned`: what nobody's key could prove is taken for the owner of its number.
-    KeyedByCompany(const providers::Webhook& webhook, const directory::Companies& companies, bool allow_unsigned) : webhook_(webhook), companies_(companies), allow_unsigned_(allow_unsigned) {}
+    KeyedByCompany(const providers::Webhook& webhook, const directory::Companies& companies, bool allow_unsigned)
+        : webhook_(webhook), companies_(companies), allow_unsigned_(allow_unsigned) {}
     std::vector<Judgement> judge(std::span<const Case>, Instant now) const override;
 
 private:
@@ -56,15 +59,16 @@ private:
 /// The secrets that a provider signs with for the whole deployment, the newest first, and where operators set them.
 struct DeploymentKey {
     std::vector<Secret> secrets;
-    std::string setting;                      ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
-    std::string signature_setting = {};       ///< names what is signed; "" if that is no setting
+    std::string setting;                 ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
+    std::string signature_setting = {};  ///< names what is signed; "" if that is no setting
 };
 
 /// A signature proves that the provider speaks, and nothing about a company.
 class KeyedByDeployment final : public Judge {
 public:
     /// `allow_unsigned`: without a secret everything is taken; who has set one is always verified.
-    KeyedByDeployment(const providers::Webhook& webhook, DeploymentKey key, bool allow_unsigned) : webhook_(webhook), key_(std::move(key)), allow_unsigned_(allow_unsigned) {}
+    KeyedByDeployment(const providers::Webhook& webhook, DeploymentKey key, bool allow_unsigned)
+        : webhook_(webhook), key_(std::move(key)), allow_unsigned_(allow_unsigned) {}
     bool judges_heads() const override { return true; }
     std::optional<providers::Refusal> refused_by_head(const providers::Parts& head) const override;
     std::vector<Judgement> judge(std::span<const Case>, Instant now) const override;

@@ -11,10 +11,10 @@ namespace otto::ingress {
 
 struct PublisherOptions {
     std::string brokers, client_id;
-    std::string spool_dir;                     ///< must survive the process
-    std::size_t spool_bytes = 1ull << 30;      ///< full above: 503
-    Millis patience{600};                      ///< not confirmed by Kafka within this: to the spool
-    std::vector<std::string> topics;           ///< their metadata is fetched before the first event
+    std::string spool_dir;                 ///< must survive the process
+    std::size_t spool_bytes = 1ull << 30;  ///< full above: 503
+    Millis patience{600};                  ///< not confirmed by Kafka within this: to the spool
+    std::vector<std::string> topics;       ///< their metadata is fetched before the first event
 };
 
 /// Takes an event and says when it is safe: Kafka has acknowledged it, or it is on disk in the spool, whichever is due
@@ -26,7 +26,7 @@ public:
     explicit Publisher(PublisherOptions);
     ~Publisher();
 
-    enum class Safe { kafka, spool, refused };   ///< refused: the spool is full or its disk fails
+    enum class Safe { kafka, spool, refused };  ///< refused: the spool is full or its disk fails
     using Done = std::function<void(Safe)>;
     /// `done` is called once, from any thread.
     void send(events::Wire, Done);

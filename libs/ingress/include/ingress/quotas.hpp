@@ -12,7 +12,9 @@ namespace otto::ingress {
 /// Events and bytes that are forgotten evenly over a time.
 class Level {
 public:
-    struct Limits { double events, bytes, days; };
+    struct Limits {
+        double events, bytes, days;
+    };
     bool room(double bytes, const Limits&, Instant now);
     void add(double bytes) {
         events_ += 1;
@@ -26,9 +28,9 @@ private:
 
 /// Unverified events are limited, so that strangers cannot fill the disk. Counted by each ingress for itself, from its start.
 struct UnverifiedLimits {
-    double per_second = 50;             ///< a client address
+    double per_second = 50;  ///< a client address
     double events = 100'000, bytes = 1ull << 30;
-    double days = 30;                   ///< in which those two are forgotten evenly
+    double days = 30;  ///< in which those two are forgotten evenly
 };
 class UnverifiedQuota {
 public:
@@ -36,7 +38,10 @@ public:
     bool take(const std::string& client, std::size_t bytes, Instant now);
 
 private:
-    struct Bucket { double level = 0; Instant at{}; };
+    struct Bucket {
+        double level = 0;
+        Instant at{};
+    };
     UnverifiedLimits limits_;
     std::mutex lock_;
     std::unordered_map<std::string, Bucket> clients_;

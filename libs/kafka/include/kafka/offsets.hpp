@@ -3,7 +3,8 @@
 
 #include "kafka/record.hpp"
 
-/// Where topics begin and end and where groups stand, for operators. Each call makes a client of its own, joins no group and changes nothing.
+/// Where topics begin and end and where groups stand, for operators. Each call makes a client of its own, joins no group and
+/// changes nothing.
 namespace otto::kafka {
 
 /// A partition as the broker has it: records `begin` to `end` - 1.
@@ -15,9 +16,11 @@ struct Extent {
 Result<std::vector<Extent>> extents(const std::string& brokers, const std::vector<std::string>& topics, Millis deadline);
 
 /// What the group has committed for these partitions, in their order; nullopt = nothing.
-Result<std::vector<std::optional<std::int64_t>>> committed(const std::string& brokers, const std::string& group, const std::vector<TopicPartition>&, Millis deadline);
+Result<std::vector<std::optional<std::int64_t>>> committed(const std::string& brokers, const std::string& group,
+                                                           const std::vector<TopicPartition>&, Millis deadline);
 
 /// The first record of each partition that was appended at `from` or later, in their order; nullopt = none was.
-Result<std::vector<std::optional<std::int64_t>>> offsets_from(const std::string& brokers, const std::vector<TopicPartition>&, Instant from, Millis deadline);
+Result<std::vector<std::optional<std::int64_t>>> offsets_from(const std::string& brokers, const std::vector<TopicPartition>&,
+                                                              Instant from, Millis deadline);
 
 }  // namespace otto::kafka

@@ -13,20 +13,23 @@ struct SourceOptions {
     int queued_max_kbytes = 4096;
     std::size_t fetch_bytes = 128u << 10;  ///< asked for at a time, of a partition, as it lies in Kafka (packed)
     std::size_t max_message_bytes = 36u << 20;
-    /// How long Kafka waits for records, until there are 64 KiB of them as they lie there, before it answers a fetch. 0: it answers with the first.
+    /// How long Kafka waits for records, until there are 64 KiB of them as they lie there, before it answers a fetch. 0: it
+    /// answers with the first.
     Millis linger{0};
 };
 
-/// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and auto.offset.store are off. auto.offset.reset is earliest;
-/// what retention took away before it was read is told by an error line with its number, and counted (otto_kafka_offset_resets_total, otto_kafka_records_lost_total). For topics
-/// that keep all their records until they are old, not for compacted ones. Rebalances are eager; they happen inside poll(), which then returns nothing of before.
+/// One member of a consumer group, used by one thread. Offsets are the caller's business: enable.auto.commit and
+/// auto.offset.store are off. auto.offset.reset is earliest; what retention took away before it was read is told by an error line
+/// with its number, and counted (otto_kafka_offset_resets_total, otto_kafka_records_lost_total). For topics that keep all their
+/// records until they are old, not for compacted ones. Rebalances are eager; they happen inside poll(), which then returns
+/// nothing of before.
 class Source {
 public:
     explicit Source(SourceOptions);
     ~Source();  ///< leaves the group
 
-    /// Called inside poll(). `assigned` returns for each partition where to start (its next offset), nullopt = the group's committed offset;
-    /// `revoked` comes before the partitions are given up, `lost` = somebody else may have them already.
+    /// Called inside poll(). `assigned` returns for each partition where to start (its next offset), nullopt = the group's
+    /// committed offset; `revoked` comes before the partitions are given up, `lost` = somebody else may have them already.
     struct Rebalance {
         std::function<std::vector<std::optional<std::int64_t>>(const std::vector<TopicPartition>&)> assigned;
         std::function<void(const std::vector<TopicPartition>&, bool lost)> revoked;
@@ -41,11 +44,12 @@ public:
     void commit_async(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions);
     /// Synchronous; after an error nobody knows where the partition will be read from, until rejoin().
     Result<void> seek(const TopicPartition&, std::int64_t offset);
-    /// Nothing more of the partition is polled, nor fetched for it. Ends with resume(), and when the partition is given up. What was polled of it and not done wants a seek()
-    /// after resume().
+    /// Nothing more of the partition is polled, nor fetched for it. Ends with resume(), and when the partition is given up. What
+    /// was polled of it and not done wants a seek() after resume().
     void pause(const TopicPartition&);
     void resume(const TopicPartition&);
-    /// While held nothing more is polled of any partition, and rebalances take place nevertheless; released, polling goes on where it ended. A rebalance releases.
+    /// While held nothing more is polled of any partition, and rebalances take place nevertheless; released, polling goes on
+    /// where it ended. A rebalance releases.
     void hold(bool);
     /// Leaves the group and takes part again; used after a lane lost its fence.
     void rejoin();

@@ -13,8 +13,8 @@ struct SessionLimits {
     Millis idle_in_transaction{10'000}, lock{5'000}, statement{30'000}, deadline{35'000}, connect{5'000};
 };
 
-/// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use, and the session keeps the 150 that
-/// were used last.
+/// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use, and the
+/// session keeps the 150 that were used last.
 class Connection {
 public:
     /// `url` as libpq takes it; several hosts with target_session_attrs=read-write are fine. Connects at the first begin().
@@ -22,17 +22,22 @@ public:
     ~Connection();
     Connection(Connection&&) noexcept;
 
-    /// BEGIN and the scope's settings travel with the first statement. Throws SqlFailure (transient) if the server cannot be reached.
+    /// BEGIN and the scope's settings travel with the first statement. Throws SqlFailure (transient) if the server cannot be
+    /// reached.
     Tx begin(const Scope&, Limits = {});
     /// One statement outside a transaction (LISTEN, advisory locks, maintenance).
     void execute(std::string_view sql);
     /// Waits up to `wait` for a NOTIFY on a channel that this session listens to; true if one came. Needs an idle connection.
     bool wait_notification(Millis wait);
     /// Backend pid and start, for fencing (runtime.md §1); connects if need be.
-    struct Backend { int pid; std::string started; };
+    struct Backend {
+        int pid;
+        std::string started;
+    };
     Backend backend();
     void close() noexcept;
-    /// Closes a session that the server has ended meanwhile, so that the next begin() makes a new one. For idle connections; costs no round trip.
+    /// Closes a session that the server has ended meanwhile, so that the next begin() makes a new one. For idle connections;
+    /// costs no round trip.
     void close_if_ended() noexcept;
 
 private:
@@ -41,7 +46,8 @@ private:
     std::shared_ptr<Impl> impl_;
 };
 
-/// Connections for many short transactions of HTTP handlers. begin() waits for a free one up to `wait`, then throws SqlFailure (transient).
+/// Connections for many short transactions of HTTP handlers. begin() waits for a free one up to `wait`, then throws SqlFailure
+/// (transient).
 class Pool {
 public:
     Pool(Secret url, std::string application, std::size_t size, SessionLimits = {}, Millis wait = Millis{2'000});

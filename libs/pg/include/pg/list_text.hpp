@@ -27,15 +27,16 @@ struct ListText {
     /// Parameters that each list has; its filters follow, in the order of its struct Filters.
     enum Parameter : int { company, own, after, after_id, offset, filters };
 
-    std::string_view name;       ///< "query-service.calls"
-    std::string_view id;         ///< the column that tells rows apart, and in which order equal ones stand
+    std::string_view name;  ///< "query-service.calls"
+    std::string_view id;    ///< the column that tells rows apart, and in which order equal ones stand
     Id id_kind;
-    std::string_view total;      ///< the table whose rows are all of the list and are totalled in `list_totals`; "": each total is counted
-    std::span<const Sort> sorts; ///< the first is the usual one
+    std::string_view
+        total;  ///< the table whose rows are all of the list and are totalled in `list_totals`; "": each total is counted
+    std::span<const Sort> sorts;  ///< the first is the usual one
     std::span<const Piece> pieces;
     std::span<const Line> page, count;
-    std::uint64_t weigh;         ///< filters whose values decide which plan is best: days, searches
-    int parameters;              ///< all of them, those that each list has included
+    std::uint64_t weigh;  ///< filters whose values decide which plan is best: days, searches
+    int parameters;       ///< all of them, those that each list has included
 };
 
 }  // namespace otto::pg

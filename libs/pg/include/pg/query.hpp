@@ -11,12 +11,14 @@
 
 namespace otto::pg {
 
-/// A named statement; constants of this type are generated from sql/*.sql ("-- name: raise_call_status"). Prepared once a connection.
+/// A named statement; constants of this type are generated from sql/*.sql ("-- name: raise_call_status"). Prepared once a
+/// connection.
 struct Query {
     std::string_view name, text;
 };
 
-/// One bound value in Postgres's text format. Implicit on purpose: a parameter list reads as the values it holds. null = SQL NULL.
+/// One bound value in Postgres's text format. Implicit on purpose: a parameter list reads as the values it holds. null = SQL
+/// NULL.
 class Param {
 public:
     Param(std::nullptr_t) {}
@@ -71,7 +73,8 @@ public:
     bool is_null(std::string_view column) const;
     std::string text(std::string_view column) const;  ///< "" for null
     std::optional<std::string> maybe_text(std::string_view column) const;
-    std::optional<std::string_view> view(std::string_view column) const;  ///< as long as the result lives: within the row's callback
+    std::optional<std::string_view> view(
+        std::string_view column) const;                   ///< as long as the result lives: within the row's callback
     std::int64_t integer(std::string_view column) const;  ///< 0 for null
     std::optional<std::int64_t> maybe_integer(std::string_view column) const;
     double number(std::string_view column) const;

@@ -23,13 +23,13 @@ enum class FailureClass {
 class SqlFailure : public std::runtime_error {
 public:
     SqlFailure(std::string state, std::string message, std::string constraint, std::string statement);
-    const std::string& sqlstate() const { return state_; }      ///< "" for a lost connection
+    const std::string& sqlstate() const { return state_; }  ///< "" for a lost connection
     const std::string& constraint() const { return constraint_; }
     FailureClass kind() const;
     /// The statement took longer than it may. Not so for what a Canceller ended.
     bool timed_out() const { return state_ == "57014"; }
-    /// The server's trouble or that of one row among many: a statement that takes too long, an internal error. Who has several things to do and meets it
-    /// again and again does them one by one, so that one does not hold up the others.
+    /// The server's trouble or that of one row among many: a statement that takes too long, an internal error. Who has several
+    /// things to do and meets it again and again does them one by one, so that one does not hold up the others.
     bool perhaps_its_own() const { return timed_out() || state_.starts_with("XX"); }
 
 private:
@@ -41,11 +41,13 @@ public:
     Cancelled() : SqlFailure("", "the transaction was cancelled", "", "") {}
 };
 
-/// Ends a transaction from outside, for a client that is gone. Any thread, at any time, also when the transaction is over; never waits.
+/// Ends a transaction from outside, for a client that is gone. Any thread, at any time, also when the transaction is over; never
+/// waits.
 class Canceller {
 public:
     Canceller() = default;  ///< of no transaction
-    /// The statement under way is ended in the server too; it and all that follow in this transaction throw Cancelled. A COMMIT that has been sent is let be.
+    /// The statement under way is ended in the server too; it and all that follow in this transaction throw Cancelled. A COMMIT
+    /// that has been sent is let be.
     void cancel() const noexcept;
 
 private:
@@ -63,9 +65,9 @@ struct Limits {
 /// Whose rows a transaction may see and write (forced row-level security; runtime.md §7).
 class Scope {
 public:
-    static Scope company(const CompanyId&);                     ///< a request: one company
-    static Scope companies(const std::vector<CompanyId>&);      ///< a consumer's batch: the set of its companies
-    static Scope none();                                        ///< only tables without row-level security
+    static Scope company(const CompanyId&);                 ///< a request: one company
+    static Scope companies(const std::vector<CompanyId>&);  ///< a consumer's batch: the set of its companies
+    static Scope none();                                    ///< only tables without row-level security
     /// The settings, to be set local to the transaction: `otto.company_id` and `otto.company_ids`.
     const std::string& company_id() const { return one_; }
     const std::string& company_ids() const { return many_; }
@@ -74,12 +76,12 @@ private:
     std::string one_, many_;
 };
 
-/// An open transaction. Writes are queued and go out in one pipeline with the next read or the commit; errors of queued writes surface there,
-/// as SqlFailure. Destroyed without commit() it rolls back. Not thread-safe; one transaction a connection.
+/// An open transaction. Writes are queued and go out in one pipeline with the next read or the commit; errors of queued writes
+/// surface there, as SqlFailure. Destroyed without commit() it rolls back. Not thread-safe; one transaction a connection.
 class Tx {
 public:
-    void write(const Query&, Params = {});                        ///< queued
-    std::int64_t write_counted(const Query&, Params = {});        ///< waits; rows affected
+    void write(const Query&, Params = {});                  ///< queued
+    std::int64_t write_counted(const Query&, Params = {});  ///< waits; rows affected
     template <Row R>
     std::optional<R> maybe(const Query& q, Params p = {}) {
         auto rows = many<R>(q, std::move(p));

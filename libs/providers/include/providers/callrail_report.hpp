@@ -5,9 +5,10 @@
 namespace otto::inbound::v1 {
 class Addressee;
 class ProviderEvent;
-}
+}  // namespace otto::inbound::v1
 
-/// What CallRail says of a call or a text, in our words; the same for its webhooks and for its API's list of calls (providers.md §1.4 to §1.6).
+/// What CallRail says of a call or a text, in our words; the same for its webhooks and for its API's list of calls (providers.md
+/// §1.4 to §1.6).
 namespace otto::providers::callrail {
 
 /// A body, read once. A stranger may have written it: addressee() has read no more than what says who could have signed it;

@@ -15,8 +15,8 @@ namespace otto::providers::clerk {
 
 /// Why there is no answer of the wished kind.
 struct ApiError {
-    int status = 0;                      ///< 0: it did not answer, or not what can be read
-    std::string why;                     ///< for people
+    int status = 0;   ///< 0: it did not answer, or not what can be read
+    std::string why;  ///< for people
 };
 template <class T>
 using Reply = std::variant<T, ApiError>;
@@ -24,14 +24,14 @@ using Reply = std::variant<T, ApiError>;
 /// A member of an organisation, whatever the role.
 struct Member {
     std::string user;
-    std::string role;                    ///< Clerk's word: "org:admin"
+    std::string role;  ///< Clerk's word: "org:admin"
     std::optional<std::string> email, name;
 };
 /// One page of an organisation's memberships, and how many memberships there are in all.
 struct MemberPage {
     std::vector<Member> members;
     std::size_t read = 0, total = 0;
-    bool whole = true;                   ///< false: somebody on it could not be made out, so that nobody may be taken for gone
+    bool whole = true;  ///< false: somebody on it could not be made out, so that nobody may be taken for gone
 };
 Result<MemberPage> read_members(std::string_view json);
 
@@ -45,7 +45,8 @@ public:
     /// Whether there is a key to ask with.
     bool keyed() const { return !key_.empty(); }
     /// The id of the new organisation.
-    Reply<std::string> create_organization(const std::string& name, const std::string& created_by, const tel::TraceContext&) const;
+    Reply<std::string> create_organization(const std::string& name, const std::string& created_by,
+                                           const tel::TraceContext&) const;
     Reply<Done> rename_organization(const std::string& id, const std::string& name, const tel::TraceContext&) const;
     Reply<Done> delete_organization(const std::string& id, const tel::TraceContext&) const;
     /// Those after the first `offset`.

@@ -8,8 +8,9 @@
 #include "base/secret.hpp"
 #include "base/time.hpp"
 
-/// Links to stored objects for those who have no session: `<public URL>/media/<token>`. The token names company, object and end, and is signed; who has
-/// the link may fetch that object until then and nothing else. Whoever knows the keys can make and open them, so several services may.
+/// Links to stored objects for those who have no session: `<public URL>/media/<token>`. The token names company, object and end,
+/// and is signed; who has the link may fetch that object until then and nothing else. Whoever knows the keys can make and open
+/// them, so several services may.
 namespace otto::providers {
 
 class MediaLinks {
@@ -23,11 +24,12 @@ public:
     /// The error names the setting.
     static Result<MediaLinks> make(std::string public_url, const Secret& keys, const Secret& ring);
 
-    /// The same arguments make the same link, so that a request that is repeated can be the same to the byte. To the second; a part of one is dropped.
-    /// Throws Failure if the key is not the company's ("<company>/…"): that would be a bug.
+    /// The same arguments make the same link, so that a request that is repeated can be the same to the byte. To the second; a
+    /// part of one is dropped. Throws Failure if the key is not the company's ("<company>/…"): that would be a bug.
     std::string url_until(std::string_view company_id, std::string_view object_key, Instant expires_at) const;
     /// Valid from now on for so long.
-    std::string url(std::string_view company_id, std::string_view object_key, Millis valid_for, const Clock& = system_clock()) const;
+    std::string url(std::string_view company_id, std::string_view object_key, Millis valid_for,
+                    const Clock& = system_clock()) const;
     /// What a token stands for; nullopt if it was not signed by one of the keys, or is over.
     std::optional<Target> open(std::string_view token, Instant now) const;
 

@@ -9,10 +9,12 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 
-/// Where recordings and other large things are kept, under keys ("org_a/calls/17.mp3"). Objects never change: another content is put whole in place of the old one.
+/// Where recordings and other large things are kept, under keys ("org_a/calls/17.mp3"). Objects never change: another content is
+/// put whole in place of the old one.
 namespace otto::providers {
 
-/// A file that is being made for a store, hashed on the way; gone with this object unless it was put. Used by one thread at a time.
+/// A file that is being made for a store, hashed on the way; gone with this object unless it was put. Used by one thread at a
+/// time.
 class TemporaryFile {
 public:
     /// A new one in `folder`, readable by this user alone.
@@ -48,7 +50,8 @@ private:
 class StoredObject {
 public:
     /// Takes the descriptor over.
-    StoredObject(int descriptor, std::uint64_t size, std::string tag) : descriptor_(descriptor), size_(size), tag_(std::move(tag)) {}
+    StoredObject(int descriptor, std::uint64_t size, std::string tag)
+        : descriptor_(descriptor), size_(size), tag_(std::move(tag)) {}
     StoredObject(StoredObject&&) noexcept;
     StoredObject& operator=(StoredObject&&) noexcept;
     ~StoredObject();
@@ -84,10 +87,12 @@ public:
     virtual std::optional<std::string> signed_url(const std::string& /*key*/, Millis /*valid_for*/) const { return std::nullopt; }
 };
 
-/// 1 to 512 bytes: parts of letters, digits, '_', '-' and '.' between slashes, none of which begins with a dot. Nothing else can name an object.
+/// 1 to 512 bytes: parts of letters, digits, '_', '-' and '.' between slashes, none of which begins with a dot. Nothing else can
+/// name an object.
 bool valid_key(std::string_view key);
 
-/// The store that OTTO_OBJECT_STORE names. Makes the folder if need be and proves that it can be written; removes what broken off writings left in it.
+/// The store that OTTO_OBJECT_STORE names. Makes the folder if need be and proves that it can be written; removes what broken off
+/// writings left in it.
 Result<std::unique_ptr<ObjectStore>> make_object_store(const std::string& spec);
 
 }  // namespace otto::providers

@@ -14,10 +14,12 @@
 #include "providers/sound.hpp"
 #include "telemetry/trace.hpp"
 
-/// Getting a call's recording from the provider that has it. What the answers mean is decided here; when to ask again, and what becomes of the call, elsewhere.
+/// Getting a call's recording from the provider that has it. What the answers mean is decided here; when to ask again, and what
+/// becomes of the call, elsewhere.
 namespace otto::providers {
 
-/// Which recording. With an API key, account and call it is the provider's API that is asked; else the address that came by webhook.
+/// Which recording. With an API key, account and call it is the provider's API that is asked; else the address that came by
+/// webhook.
 struct RecordingSource {
     Secret api_key;                ///< the company's; empty = none
     std::string account_id;        ///< ACC…
@@ -31,19 +33,31 @@ struct RecordingSource {
 struct Fetched {
     TemporaryFile file;
     std::uint64_t bytes;
-    std::string sha256;            ///< hex
+    std::string sha256;  ///< hex
     SoundKind format;
-    std::optional<double> seconds; ///< if it can be told
+    std::optional<double> seconds;  ///< if it can be told
 };
 /// It is not there, and may come.
-struct NotYet { std::string why; };
-/// Something failed that may pass; `after` is how long the peer asks to be left alone. How often is the caller's to bound. `cure` is what a person can do meanwhile, "" if nothing. Whoever signs a company's
-/// webhooks names addresses, so of those that cannot be reached all are told the same; `detail` is for the operators' log only.
-struct Again { std::string why; std::optional<Millis> after; std::string cure, detail; };
+struct NotYet {
+    std::string why;
+};
+/// Something failed that may pass; `after` is how long the peer asks to be left alone. How often is the caller's to bound. `cure`
+/// is what a person can do meanwhile, "" if nothing. Whoever signs a company's webhooks names addresses, so of those that cannot
+/// be reached all are told the same; `detail` is for the operators' log only.
+struct Again {
+    std::string why;
+    std::optional<Millis> after;
+    std::string cure, detail;
+};
 /// Asking again cannot help; `cure` says what a person can do. `another_key`: it helps once the company has one, or another one.
-struct Never { std::string why, cure; bool another_key = false; };
+struct Never {
+    std::string why, cure;
+    bool another_key = false;
+};
 /// The provider does not let the company's API key in: as long as it has no other one, nothing of it can be had.
-struct NotLetIn { std::string why; };
+struct NotLetIn {
+    std::string why;
+};
 using FetchOutcome = std::variant<Fetched, NotYet, Again, Never, NotLetIn>;
 
 /// One provider's recordings.
@@ -63,7 +77,8 @@ struct FetchOptions {
     std::string ca_file;                                    ///< as http::ClientOptions has it
 };
 
-/// The recordings of all providers: whoever the source names is asked. Blocks while it fetches, in constant memory whatever the size. Thread-safe; one is made and kept.
+/// The recordings of all providers: whoever the source names is asked. Blocks while it fetches, in constant memory whatever the
+/// size. Thread-safe; one is made and kept.
 class Recordings {
 public:
     /// Throws Failure if an API's address is no URL. `store` must outlive it.

@@ -28,13 +28,15 @@ struct ApiError {
         refused      ///< any other 4xx: the request itself is wrong; not taken
     };
     Kind kind;
-    std::string why;                 ///< for people; holds nothing secret
-    std::string code;                ///< Shunya's error_code, "" if it gave none
-    std::optional<bool> retryable;   ///< as Shunya says, if it does
-    std::optional<Millis> after;     ///< how long it asks to be left alone
-    int status = 0;                  ///< 0: no answer
+    std::string why;                ///< for people; holds nothing secret
+    std::string code;               ///< Shunya's error_code, "" if it gave none
+    std::optional<bool> retryable;  ///< as Shunya says, if it does
+    std::optional<Millis> after;    ///< how long it asks to be left alone
+    int status = 0;                 ///< 0: no answer
     /// Nothing was begun by the request, for certain.
-    bool not_taken() const { return kind == Kind::busy || kind == Kind::not_let_in || kind == Kind::not_found || kind == Kind::refused; }
+    bool not_taken() const {
+        return kind == Kind::busy || kind == Kind::not_let_in || kind == Kind::not_found || kind == Kind::refused;
+    }
 };
 
 template <class T>
@@ -49,11 +51,20 @@ Progress progress_of(std::string_view status);
 std::optional<Progress> progress_of(std::string_view status, std::string_view event_type);
 
 /// A job was begun; the id that it goes by, "" if Shunya gave none.
-struct Accepted { std::string job_id; };
+struct Accepted {
+    std::string job_id;
+};
 /// `known` is false if Shunya answers but says nothing: it has no such job.
-struct JobState { bool known; Progress progress; std::string job_id; std::optional<ApiError> error; };
+struct JobState {
+    bool known;
+    Progress progress;
+    std::string job_id;
+    std::optional<ApiError> error;
+};
 /// An untyped answer: the JSON as it came.
-struct Content { std::string json; };
+struct Content {
+    std::string json;
+};
 
 /// The first of job_id, task_id, transcript_id, id that is there, as text; also within `data`. "" if none is.
 std::string job_id_of(JsonView answer);
@@ -64,8 +75,8 @@ ApiError error_of(JsonView error);
 
 struct Options {
     std::string api = "https://otto.shunyalabs.ai";
-    Secret token_secret;                          ///< OTTO_SHUNYA_TOKEN_SECRET: the first of a comma list signs
-    Secret signing_secret;                        ///< OTTO_SHUNYA_WEBHOOK_SECRET: likewise, for X-Signature; empty = no such header
+    Secret token_secret;    ///< OTTO_SHUNYA_TOKEN_SECRET: the first of a comma list signs
+    Secret signing_secret;  ///< OTTO_SHUNYA_WEBHOOK_SECRET: likewise, for X-Signature; empty = no such header
     Millis timeout{30'000};
     std::size_t body_limit = 36u << 20;
     std::vector<std::string> private_addresses;
@@ -79,14 +90,16 @@ struct Caller {
     tel::TraceContext trace;
 };
 
-/// Each call blocks for one request, at most `timeout`; nothing is repeated here, for only the caller knows what is safe. Thread-safe; one is made and kept.
+/// Each call blocks for one request, at most `timeout`; nothing is repeated here, for only the caller knows what is safe.
+/// Thread-safe; one is made and kept.
 class Client {
 public:
     explicit Client(Options, const Clock& = system_clock());
 
-    /// `key` names the intent: the same key with the same arguments is begun once. A post goes over a connection of its own, so that none is lost to one that was
-    /// closed while it was kept.
-    Reply<Accepted> transcribe(const Caller&, CallId, std::string_view audio_url, std::string_view call_type, std::string_view key);
+    /// `key` names the intent: the same key with the same arguments is begun once. A post goes over a connection of its own, so
+    /// that none is lost to one that was closed while it was kept.
+    Reply<Accepted> transcribe(const Caller&, CallId, std::string_view audio_url, std::string_view call_type,
+                               std::string_view key);
     Reply<JobState> transcription_status(const Caller&, CallId);
     Reply<Content> transcript(const Caller&, CallId);
     Reply<Accepted> start_analysis(const Caller&, CallId, std::string_view key);

@@ -10,8 +10,9 @@ namespace otto::providers::shunya {
 /// Which message is signed. A setting, never found out by trying: what fails under one must not pass under another.
 enum class Scheme {
     timestamp_dot_body,  ///< X-Shunya-Signature over "{X-Shunya-Timestamp}.{body}", milliseconds
-    sorted_json,         ///< X-Shunya-Signature over "{X-Shunya-Timestamp}:{body as Python's json.dumps(…, sort_keys=True) writes it}", milliseconds
-    uwc,                 ///< X-UWC-Signature over "{X-UWC-Timestamp}.{hex SHA-256 of the body}", seconds
+    sorted_json,  ///< X-Shunya-Signature over "{X-Shunya-Timestamp}:{body as Python's json.dumps(…, sort_keys=True) writes it}",
+                  ///< milliseconds
+    uwc,  ///< X-UWC-Signature over "{X-UWC-Timestamp}.{hex SHA-256 of the body}", seconds
 };
 /// Of OTTO_SHUNYA_SIGNATURE; the error names the setting and its words.
 Result<Scheme> scheme_of(std::string_view word);

@@ -14,7 +14,7 @@ namespace otto::inbound::v1 {
 class Addressee;
 class ProviderEvent;
 class Receipt;
-}
+}  // namespace otto::inbound::v1
 
 /// A provider's webhooks, in one place: what they mean, whose they could be, how they are proven and what answers them. The
 /// ingress asks where one arrives, and tenant-router asks the same object about one that waited for its owner's key. Nothing here
@@ -23,9 +23,9 @@ namespace otto::providers {
 
 /// What a webhook is read and proven by: of a request, or of what is kept of one. It views most of that, which must outlive it.
 struct Parts {
-    std::string path;                          ///< decoded, without query
-    std::string_view target;                   ///< as received
-    std::string content_type;                  ///< lower-case media type without parameters
+    std::string path;          ///< decoded, without query
+    std::string_view target;   ///< as received
+    std::string content_type;  ///< lower-case media type without parameters
     std::string_view body;
     std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< of a receipt only those that carry the signature
     Instant received_at{};
@@ -49,13 +49,13 @@ struct Refusal {
 struct Proof {
     struct Claim {
         Digest kind;
-        std::string digest;                    ///< what a key must make of the message: `composed`, and `body` behind it
-        std::string composed = {};             ///< what was put together for it: an address with parameters, an id and a time
-        std::string_view body = {};            ///< a part as it came, which is not copied
+        std::string digest;          ///< what a key must make of the message: `composed`, and `body` behind it
+        std::string composed = {};   ///< what was put together for it: an address with parameters, an id and a time
+        std::string_view body = {};  ///< a part as it came, which is not copied
     };
     using Claims = std::vector<Claim>;
-    std::vector<Claims> alternatives;          ///< the first kMostAlternatives are tried
-    std::optional<Refusal> missing;            ///< there is none: why ("the header Signature is missing")
+    std::vector<Claims> alternatives;  ///< the first kMostAlternatives are tried
+    std::optional<Refusal> missing;    ///< there is none: why ("the header Signature is missing")
 
     static Proof none(Refusal why);
 };
@@ -81,7 +81,7 @@ private:
     };
     struct Trial {
         const Proof* proof;
-        std::vector<std::size_t> hashes;       ///< of the claims of all alternatives, in their order
+        std::vector<std::size_t> hashes;  ///< of the claims of all alternatives, in their order
     };
     std::vector<Hash> hashes_;
     std::vector<Trial> trials_;
@@ -92,9 +92,9 @@ bool proves(const Proof&, const Secret& key);
 /// A body in our words.
 struct Normalized {
     std::shared_ptr<inbound::v1::ProviderEvent> event;  ///< lacks only the receipt
-    std::string identity;                      ///< the provider's own id of what happened; with the raw body's hash it makes the event's id
-    std::string customer;                      ///< for the log, hashed there
-    bool waits = false;                        ///< nothing can be made of it yet, whoever proves it: it will be held
+    std::string identity;  ///< the provider's own id of what happened; with the raw body's hash it makes the event's id
+    std::string customer;  ///< for the log, hashed there
+    bool waits = false;    ///< nothing can be made of it yet, whoever proves it: it will be held
 };
 
 /// A webhook whose body has been read so far as it says whose it could be. A stranger may have sent it: whatever costs more comes
@@ -110,8 +110,8 @@ public:
 /// What an operator, or a manager, can do where no key proves a webhook. Each begins a sentence, or stands behind "or" if its
 /// name says so, and ends without a stop.
 struct Cures {
-    std::string_view no_key;                   ///< its owner has set none
-    std::string_view no_key_of_account;        ///< its owner has an account at the provider, which gives none
+    std::string_view no_key;             ///< its owner has set none
+    std::string_view no_key_of_account;  ///< its owner has an account at the provider, which gives none
     std::string_view or_set_key;
     std::string_view if_it_is_the_providers;   ///< it names no number, and an account or company that nobody has
     std::string_view mapping_reason, mapping;  ///< the companies that it names contradict each other

@@ -24,7 +24,8 @@ std::string keepable(std::string_view text, std::size_t most) {
 }
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kNames[] = {"name", "label", "title", "text", "value"};  ///< under which an object in a list may have its name
+constexpr std::string_view kNames[] = {"name", "label", "title", "text",
+                                       "value"};  ///< under which an object in a list may have its name
 
 bool digits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; }
 
@@ -33,12 +34,15 @@ class List {
 public:
     /// A piece that was meant whole: a comma in it parts nothing.
     void take(std::string_view text) {
-        if (auto kept = keepable(trim(text), kLongestItem); !trim(kept).empty() && items_.size() < kMostItems) items_.emplace_back(trim(kept));
+        if (auto kept = keepable(trim(text), kLongestItem); !trim(kept).empty() && items_.size() < kMostItems)
+            items_.emplace_back(trim(kept));
     }
     void take(JsonView v) {
         if (v.is_object()) return take_object(v);
-        if (v.is_array() || v.is_bool()) strange_ = true;
-        else if (auto text = v.loose_text()) take(std::string_view(*text));
+        if (v.is_array() || v.is_bool())
+            strange_ = true;
+        else if (auto text = v.loose_text())
+            take(std::string_view(*text));
     }
     void take_object(JsonView v) {
         for (auto name : kNames)
@@ -95,13 +99,19 @@ std::optional<std::vector<std::string>> list_of_form(const FormFields& fields, s
         auto brackets = Brackets::of(name);
         if (!brackets || brackets->before != wanted) continue;
         auto index = next;
-        if (!brackets->index.empty() && std::from_chars(brackets->index.data(), brackets->index.data() + brackets->index.size(), index).ec != std::errc{}) index = next;
+        if (!brackets->index.empty() &&
+            std::from_chars(brackets->index.data(), brackets->index.data() + brackets->index.size(), index).ec != std::errc{})
+            index = next;
         next = std::max(next, index == std::string_view::npos ? index : index + 1);
-        bool named = brackets->member.empty() || std::find(std::begin(kNames), std::end(kNames), brackets->member) != std::end(kNames);
-        if (named) pieces.emplace(index, value);
-        else if (!trim(value).empty()) list.strange();
+        bool named =
+            brackets->member.empty() || std::find(std::begin(kNames), std::end(kNames), brackets->member) != std::end(kNames);
+        if (named)
+            pieces.emplace(index, value);
+        else if (!trim(value).empty())
+            list.strange();
     }
-    if (plain.size() == 1) list.take_written(plain.front());
+    if (plain.size() == 1)
+        list.take_written(plain.front());
     else
         for (auto text : plain) list.take(text);
     for (auto [index, text] : pieces) list.take(text);
@@ -114,7 +124,8 @@ Result<Body> Body::read(std::string_view bytes, std::string_view content_type) {
     Body b;
     auto begins = trim(bytes.substr(bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0));
     if (content_type == "application/x-www-form-urlencoded" && !begins.starts_with('{')) {
-        if (static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '&')) >= kMostFields) return Error("the form has more than " + std::to_string(kMostFields) + " fields");
+        if (static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '&')) >= kMostFields)
+            return Error("the form has more than " + std::to_string(kMostFields) + " fields");
         b.fields_ = parse_form(bytes);
         if (b.fields_.empty()) return Error("the form has no fields");
         for (const auto& [name, value] : b.fields_) {
@@ -122,7 +133,8 @@ Result<Body> Body::read(std::string_view bytes, std::string_view content_type) {
             b.form_.emplace(name, value);
         }
         for (const auto& [name, value] : b.fields_)
-            if (auto brackets = Brackets::of(name); brackets && brackets->member.empty()) b.form_.emplace(brackets->before, value);
+            if (auto brackets = Brackets::of(name); brackets && brackets->member.empty())
+                b.form_.emplace(brackets->before, value);
         return b;
     }
     if (trim(bytes).empty()) return Error("the body is empty");
@@ -178,7 +190,9 @@ bool Body::says(std::initializer_list<std::string_view> names) const {
 }
 
 bool Body::no_text(std::initializer_list<std::string_view> names) const {
-    return json_ && std::any_of(names.begin(), names.end(), [&](std::string_view name) { return (*members_)[name].is_bool() || (*members_)[name].size() > 0; });
+    return json_ && std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+               return (*members_)[name].is_bool() || (*members_)[name].size() > 0;
+           });
 }
 
 std::optional<bool> Body::truth(std::initializer_list<std::string_view> names) const {
@@ -202,7 +216,8 @@ std::optional<std::int64_t> Body::number(std::initializer_list<std::string_view>
             auto said = trim(*value);
             double real = 0;
             auto [end, error] = std::from_chars(said.data(), said.data() + said.size(), real);
-            if (!said.empty() && error == std::errc{} && end == said.data() + said.size() && std::abs(real) < 1e12) return static_cast<std::int64_t>(real);
+            if (!said.empty() && error == std::errc{} && end == said.data() + said.size() && std::abs(real) < 1e12)
+                return static_cast<std::int64_t>(real);
         }
     }
     return std::nullopt;
@@ -239,7 +254,8 @@ std::optional<std::vector<std::string>> Body::list(std::string_view name) const 
 std::vector<std::string> Body::changes() const {
     std::vector<std::string> out;
     auto add = [&](std::string_view name) {
-        static const std::vector<std::pair<std::string_view, std::string_view>> ours{{"recording", "recording_url"}, {"customer_name", "customer_name"}, {"transcription_text", ""}, {"call_summary", ""}};
+        static const std::vector<std::pair<std::string_view, std::string_view>> ours{
+            {"recording", "recording_url"}, {"customer_name", "customer_name"}, {"transcription_text", ""}, {"call_summary", ""}};
         auto mine = keepable(name, 200);
         for (const auto& [theirs, word] : ours)
             if (theirs == name) mine = word;
@@ -257,9 +273,12 @@ std::vector<std::string> Body::changes() const {
     }
     for (std::size_t i = 0; c.is_array() && i < std::min(c.size(), kMostChanges); ++i) {
         auto named = c.at(i)["field"].exists() ? c.at(i)["field"] : c.at(i)["name"];
-        if (auto name = c.at(i).string()) add(*name);
-        else if (auto field_name = named.string()) add(*field_name);
-        else names_of(c.at(i));
+        if (auto name = c.at(i).string())
+            add(*name);
+        else if (auto field_name = named.string())
+            add(*field_name);
+        else
+            names_of(c.at(i));
     }
     if (c.is_object()) names_of(c);
     return out;

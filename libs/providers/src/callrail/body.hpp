@@ -46,7 +46,8 @@ private:
     std::optional<JsonDocument> json_;
     std::optional<JsonIndex> members_;
     FormFields fields_;
-    std::unordered_map<std::string_view, std::string_view> form_;  ///< into fields_; of doubled names the first; what is in brackets goes by the name before them too
+    std::unordered_map<std::string_view, std::string_view>
+        form_;  ///< into fields_; of doubled names the first; what is in brackets goes by the name before them too
 };
 
 }  // namespace otto::providers::callrail

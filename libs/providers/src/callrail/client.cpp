@@ -38,15 +38,21 @@ ListedCall call_in(std::string_view json, JsonView entry) {
     if (call.other_id == call.id) call.other_id.clear();
     if (!call.other_id.empty()) report.add_aliases(call.other_id);
     if (report.has_started_at_us()) call.started_at = from_micros(report.started_at_us());
-    if (report.has_ended_at_us()) call.ended_at = from_micros(report.ended_at_us());
-    else call.ended_at = call.started_at;
+    if (report.has_ended_at_us())
+        call.ended_at = from_micros(report.ended_at_us());
+    else
+        call.ended_at = call.started_at;
     call.over = report.has_duration_s() || report.has_recording_url() || report.status() == "voicemail";
     return call;
 }
 
 ApiError error_of(const http::Response& answer, Instant now) {
     using Kind = ApiError::Kind;
-    auto kind = answer.status == 401 ? Kind::refused_key : answer.status == 403 ? Kind::no_account : answer.status == 404 ? Kind::not_found : answer.status == 429 ? Kind::busy : Kind::failed;
+    auto kind = answer.status == 401   ? Kind::refused_key
+                : answer.status == 403 ? Kind::no_account
+                : answer.status == 404 ? Kind::not_found
+                : answer.status == 429 ? Kind::busy
+                                       : Kind::failed;
     ApiError error{kind, "CallRail answered " + std::to_string(answer.status)};
     if (kind == Kind::busy) {
         error.why += ": the account's requests are used up for now";
@@ -70,7 +76,8 @@ Result<CallPage> read_calls(std::string_view json) {
     if (!list.is_array()) return Error("CallRail's answer holds no list of calls");
     CallPage page;
     page.unreadable = std::move(parsed->unfit);
-    page.pages = static_cast<std::size_t>(std::clamp<std::int64_t>(root["total_pages"].loose_integer().value_or(1), 1, 1'000'000));
+    page.pages =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(root["total_pages"].loose_integer().value_or(1), 1, 1'000'000));
     for (std::size_t i = 0; i < list.size() && i < parsed->entries.size(); ++i) {
         if (!list.at(i).is_object()) continue;
         auto call = call_in(parsed->entries[i], list.at(i));
@@ -114,7 +121,9 @@ FoundKey key_among(std::string_view text, const std::optional<std::string>& call
         auto key = entry["signing_key"].loose_text();
         if (!key) continue;
         all.insert(*key);
-        if (callrail_company_id && (entry["company_id"].loose_text() == callrail_company_id || entry["company_resource_id"].loose_text() == callrail_company_id)) ours.insert(*key);
+        if (callrail_company_id && (entry["company_id"].loose_text() == callrail_company_id ||
+                                    entry["company_resource_id"].loose_text() == callrail_company_id))
+            ours.insert(*key);
     }
     const auto& fitting = callrail_company_id && !ours.empty() ? ours : all;
     if (fitting.size() == 1) return {*fitting.begin(), ""};
@@ -122,7 +131,9 @@ FoundKey key_among(std::string_view text, const std::optional<std::string>& call
     return {{}, "the account has webhook integrations of several companies; set callrail_company_id"};
 }
 
-void authorize(http::Headers& headers, const Secret& key) { headers.add("Authorization", "Token token=\"" + key.reveal() + "\""); }
+void authorize(http::Headers& headers, const Secret& key) {
+    headers.add("Authorization", "Token token=\"" + key.reveal() + "\"");
+}
 
 std::optional<std::string> recording_path(std::string_view account_id, std::string_view call_id) {
     auto account = path_segment(account_id), call = path_segment(call_id);
@@ -140,22 +151,26 @@ Reply<std::string> Client::get(const Account& account, const std::string& what, 
     return std::move(answer->body);
 }
 
-Reply<CallPage> Client::calls(const Account& account, Instant from, Instant to, std::size_t page, const tel::TraceContext& trace) const {
+Reply<CallPage> Client::calls(const Account& account, Instant from, Instant to, std::size_t page,
+                              const tel::TraceContext& trace) const {
     auto reply = get(account,
-                     std::string("calls.json?order=asc&sort=start_time&sorting=start_time&per_page=") + kPerPage + "&start_date=" + percent_encode(to_rfc3339(from)) + "&end_date=" +
-                         percent_encode(to_rfc3339(to)) + "&fields=" + kFields + "&page=" + std::to_string(page),
+                     std::string("calls.json?order=asc&sort=start_time&sorting=start_time&per_page=") + kPerPage +
+                         "&start_date=" + percent_encode(to_rfc3339(from)) + "&end_date=" + percent_encode(to_rfc3339(to)) +
+                         "&fields=" + kFields + "&page=" + std::to_string(page),
                      trace);
     if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
     return page_of(read_calls(std::get<std::string>(reply)));
 }
 
-Reply<TrackerPage> Client::trackers(const Account& account, const std::optional<std::string>& company, std::size_t page, const tel::TraceContext& trace) const {
+Reply<TrackerPage> Client::trackers(const Account& account, const std::optional<std::string>& company, std::size_t page,
+                                    const tel::TraceContext& trace) const {
     auto reply = get(account, std::string("trackers.json?per_page=") + kPerPage + "&page=" + std::to_string(page), trace);
     if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
     return page_of(read_trackers(std::get<std::string>(reply), company));
 }
 
-Reply<FoundKey> Client::signing_key(const Account& account, const std::optional<std::string>& company, const tel::TraceContext& trace) const {
+Reply<FoundKey> Client::signing_key(const Account& account, const std::optional<std::string>& company,
+                                    const tel::TraceContext& trace) const {
     auto reply = get(account, std::string("integrations.json?per_page=") + kPerPage, trace);
     if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
     return key_among(std::get<std::string>(reply), company);

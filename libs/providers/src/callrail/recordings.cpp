@@ -9,9 +9,10 @@
 namespace otto::providers::callrail {
 namespace {
 
-constexpr Millis kLongestAfter{3'600'000};   ///< what a peer may ask for; more is taken for a mistake
+constexpr Millis kLongestAfter{3'600'000};  ///< what a peer may ask for; more is taken for a mistake
 
-constexpr const char* kGiveKey = "Give the company's API key, by which recordings are fetched (POST /api/v1/onboarding/callrail/connect).";
+constexpr const char* kGiveKey =
+    "Give the company's API key, by which recordings are fetched (POST /api/v1/onboarding/callrail/connect).";
 constexpr const char* kListen = "Listen to the recording at CallRail; its support can say why.";
 
 std::optional<Millis> pause_asked(const http::Response& r) {
@@ -23,9 +24,12 @@ std::optional<Millis> pause_asked(const http::Response& r) {
 }  // namespace
 
 Recordings::Recordings(FetchOptions options, const ObjectStore& store)
-    : options_(std::move(options)), store_(store), api_([&] {
+    : options_(std::move(options)),
+      store_(store),
+      api_([&] {
           auto url = Url::parse(options_.callrail_api);
-          if (!url) throw Failure(Error("OTTO_CALLRAIL_API is no usable URL: " + url.error().message, "https://api.callrail.com"));
+          if (!url)
+              throw Failure(Error("OTTO_CALLRAIL_API is no usable URL: " + url.error().message, "https://api.callrail.com"));
           return *url;
       }()),
       client_([&] {
@@ -40,7 +44,8 @@ Recordings::Recordings(FetchOptions options, const ObjectStore& store)
 std::variant<Recordings::Asked, Never> Recordings::asked(const RecordingSource& source) const {
     auto path = recording_path(source.account_id, source.provider_call_id);
     bool by_api = !source.api_key.empty() && path;
-    if (!by_api && source.url.empty()) return Never{"there is neither an API key with account and call, nor an address of the recording", kGiveKey, true};
+    if (!by_api && source.url.empty())
+        return Never{"there is neither an API key with account and call, nor an address of the recording", kGiveKey, true};
     auto place = by_api ? Url::parse(http::origin(api_) + *path) : Url::parse(source.url);
     if (!place) return Never{"the address of the recording is no usable URL", kGiveKey, true};
     // The address in a webhook may be the API's own. Who gives it another host gets no key.
@@ -48,7 +53,8 @@ std::variant<Recordings::Asked, Never> Recordings::asked(const RecordingSource& 
     return Asked{std::move(*place), by_api, with_key};
 }
 
-http::Followed Recordings::follow(const Url& place, const Secret& key, const tel::TraceContext& trace, RecordingSink& sink, Millis left) {
+http::Followed Recordings::follow(const Url& place, const Secret& key, const tel::TraceContext& trace, RecordingSink& sink,
+                                  Millis left) {
     http::ClientRequest request;
     request.url = http::origin(place) + place.target;
     request.trace = trace;
@@ -58,21 +64,25 @@ http::Followed Recordings::follow(const Url& place, const Secret& key, const tel
     options.download.idle_timeout = options_.idle_timeout;
     options.download.total_timeout = left;
     if (!key.empty()) authorize(options.credentials, key);
-    return http::follow(client_, request, [&](std::string_view piece) { return sink.take(piece); }, options);
+    return http::follow(
+        client_, request, [&](std::string_view piece) { return sink.take(piece); }, options);
 }
 
 /// What an answer means that gives no body. `itself`: it is from who was meant to be asked, not from where that one led.
-std::optional<FetchOutcome> Recordings::failure(const http::Followed& way, const RecordingSink& sink, const Asked& asked, bool itself) const {
+std::optional<FetchOutcome> Recordings::failure(const http::Followed& way, const RecordingSink& sink, const Asked& asked,
+                                                bool itself) const {
     if (sink.stopped()) return Again{"the service was stopped while it fetched the recording", std::nullopt};
     if (sink.disk()) return Again{sink.disk()->describe(), std::nullopt};
     const auto& got = way.got;
     if (got.end == http::Download::End::refused || got.end == http::Download::End::broken) {
         auto detail = got.error->message + (got.error->hint.empty() ? "" : ": " + got.error->hint);
-        if (http::origin(way.place) == http::origin(api_)) return Again{"CallRail's API cannot be reached by Otto", std::nullopt, "", detail};
+        if (http::origin(way.place) == http::origin(api_))
+            return Again{"CallRail's API cannot be reached by Otto", std::nullopt, "", detail};
         return Again{"the recording's address cannot be reached by Otto", std::nullopt, asked.by_api ? "" : kGiveKey, detail};
     }
     if (got.end == http::Download::End::too_large)
-        return Never{"the recording is larger than " + std::to_string(options_.byte_limit >> 20) + " MiB", "An operator may raise OTTO_RECORDING_MEGABYTES, if such calls shall be analysed."};
+        return Never{"the recording is larger than " + std::to_string(options_.byte_limit >> 20) + " MiB",
+                     "An operator may raise OTTO_RECORDING_MEGABYTES, if such calls shall be analysed."};
     auto where = http::shown(way.place);
     auto status = got.response.status;
     auto said = where + " answers with status " + std::to_string(status);
@@ -89,7 +99,8 @@ std::optional<FetchOutcome> Recordings::failure(const http::Followed& way, const
     return std::nullopt;
 }
 
-FetchOutcome Recordings::fetch(const RecordingSource& source, const tel::TraceContext& trace, const std::function<bool()>& stopping) {
+FetchOutcome Recordings::fetch(const RecordingSource& source, const tel::TraceContext& trace,
+                               const std::function<bool()>& stopping) {
     auto begin = asked(source);
     if (auto* never = std::get_if<Never>(&begin)) return *never;
     const auto& first = std::get<Asked>(begin);
@@ -108,7 +119,9 @@ FetchOutcome Recordings::fetch(const RecordingSource& source, const tel::TraceCo
         if (sink.disk()) return Again{sink.disk()->describe(), std::nullopt};
         auto where = http::shown(way.place);
         auto json = itself && first.with_key ? sink.json() : std::nullopt;
-        if (!json) return sink.recording(where, way.got.response.headers.get("content-type"), first.by_api ? kListen : kGiveKey, !first.by_api);
+        if (!json)
+            return sink.recording(where, way.got.response.headers.get("content-type"), first.by_api ? kListen : kGiveKey,
+                                  !first.by_api);
         auto document = JsonDocument::parse(*json);
         if (!document) return Again{where + " answers with JSON that cannot be read", std::nullopt};
         auto url = document->root()["url"].string().value_or("");

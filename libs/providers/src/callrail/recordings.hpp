@@ -6,7 +6,8 @@
 
 namespace otto::providers::callrail {
 
-/// CallRail's recordings. The API key goes with the first request, if that leads to the API's own scheme, host and port, and never along a redirect. The API may say in JSON where the recording is.
+/// CallRail's recordings. The API key goes with the first request, if that leads to the API's own scheme, host and port, and
+/// never along a redirect. The API may say in JSON where the recording is.
 class Recordings : public RecordingClient {
 public:
     Recordings(FetchOptions, const ObjectStore&);

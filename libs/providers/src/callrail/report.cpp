@@ -18,7 +18,9 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
-const tel::Counters kStrange{"otto_callrail_strange_members_total", "Members of CallRail's reports that are of another type than theirs: what was known stays.", {"member"}};
+const tel::Counters kStrange{"otto_callrail_strange_members_total",
+                             "Members of CallRail's reports that are of another type than theirs: what was known stays.",
+                             {"member"}};
 
 constexpr std::int64_t kLongestCall = 7 * 86'400;
 
@@ -29,9 +31,13 @@ const Members kSource = {"source_number", "from_number", "caller_number"};
 const Members kDestination = {"destination_number", "to_number", "tracking_number"};
 const Members kTextTime = {"timestamp", "sent_at", "created_at"};
 
-std::string number_in(const Body& body, Members names) { return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200); }
+std::string number_in(const Body& body, Members names) {
+    return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200);
+}
 
-bool sent_text(const Body& body) { return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value(); }
+bool sent_text(const Body& body) {
+    return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value();
+}
 
 /// Whose a report could be: what the ids in its body name; number and time are its kind's.
 pb::Addressee addressee_in(const Body& body, Report::Of of) {
@@ -55,16 +61,32 @@ struct Word {
     std::string_view letters, status;
     enum { within, whole, at_start } where = within;
 };
-constexpr Word kWords[] = {
-    {"voicemail", "voicemail"}, {"voicemessage", "voicemail"}, {"vmail", "voicemail"}, {"leftmessage", "voicemail"}, {"vm", "voicemail", Word::whole}, {"vms", "voicemail", Word::whole},
-    {"missed", "missed"}, {"abandon", "missed"}, {"unanswered", "missed"}, {"notanswered", "missed"}, {"noanswer", "missed"}, {"nopickup", "missed"}, {"busy", "missed"}, {"hangup", "missed"},
-    {"hungup", "missed"}, {"reject", "missed"}, {"decline", "missed"}, {"cancel", "missed"},
-    {"fail", "failed"},
-    {"answered", "completed"}, {"completed", "completed"}, {"connected", "completed", Word::at_start}};
+constexpr Word kWords[] = {{"voicemail", "voicemail"},
+                           {"voicemessage", "voicemail"},
+                           {"vmail", "voicemail"},
+                           {"leftmessage", "voicemail"},
+                           {"vm", "voicemail", Word::whole},
+                           {"vms", "voicemail", Word::whole},
+                           {"missed", "missed"},
+                           {"abandon", "missed"},
+                           {"unanswered", "missed"},
+                           {"notanswered", "missed"},
+                           {"noanswer", "missed"},
+                           {"nopickup", "missed"},
+                           {"busy", "missed"},
+                           {"hangup", "missed"},
+                           {"hungup", "missed"},
+                           {"reject", "missed"},
+                           {"decline", "missed"},
+                           {"cancel", "missed"},
+                           {"fail", "failed"},
+                           {"answered", "completed"},
+                           {"completed", "completed"},
+                           {"connected", "completed", Word::at_start}};
 
 /// What `call_type` says.
 struct Type {
-    std::string status;       ///< "" if it says none: first_call, inbound
+    std::string status;  ///< "" if it says none: first_call, inbound
     bool outbound = false;
 };
 
@@ -74,7 +96,11 @@ Type type_in(const Body& body) {
         if (c >= 'a' && c <= 'z') letters += c;
     Type t;
     t.outbound = letters.find("outbound") != std::string::npos || letters.find("outgoing") != std::string::npos;
-    auto fits = [&](const Word& w) { return w.where == Word::whole ? letters == w.letters : w.where == Word::at_start ? letters.starts_with(w.letters) : letters.find(w.letters) != std::string::npos; };
+    auto fits = [&](const Word& w) {
+        return w.where == Word::whole      ? letters == w.letters
+               : w.where == Word::at_start ? letters.starts_with(w.letters)
+                                           : letters.find(w.letters) != std::string::npos;
+    };
     if (auto word = std::find_if(std::begin(kWords), std::end(kWords), fits); word != std::end(kWords)) t.status = word->status;
     return t;
 }
@@ -117,7 +143,9 @@ Classified classify(const Body& body, std::string_view path) {
 /// Every id under which CallRail speaks of this call; the lasting one first.
 void fill_ids(const Body& body, pb::CallReport& r) {
     for (auto name : {"resource_id", "call_id", "id"})
-        if (auto id = body.id({name}); id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end()) r.add_aliases(*id);
+        if (auto id = body.id({name});
+            id && id->size() <= 200 && std::find(r.aliases().begin(), r.aliases().end(), *id) == r.aliases().end())
+            r.add_aliases(*id);
     if (r.aliases_size() > 0) r.set_provider_call_id(r.aliases(0));
 }
 
@@ -125,7 +153,8 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     fill_ids(body, r);
     r.set_stage(what.stage);
     r.set_status(what.status);
-    auto customer = normalize_phone(body.text({"customer_phone_number", "caller_number", "caller_id", "callernum", "from_number"}).value_or(""));
+    auto customer = normalize_phone(
+        body.text({"customer_phone_number", "caller_number", "caller_id", "callernum", "from_number"}).value_or(""));
     r.set_customer_phone(clip_utf8(customer.text, 200));
     r.set_customer_phone_callable(customer.e164);
     r.set_tracking_number(number_in(body, kTracking));
@@ -152,7 +181,8 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     };
     // A Pre-Call's "answered: false" and zeros say nothing: the call has only begun.
     bool begun = what.stage == pb::STAGE_PRE_CALL;
-    if (auto a = taken("answered", {"answered"}, body.truth({"answered"})); a && (*a || what.stage >= pb::STAGE_POST_CALL)) r.set_answered(*a);
+    if (auto a = taken("answered", {"answered"}, body.truth({"answered"})); a && (*a || what.stage >= pb::STAGE_POST_CALL))
+        r.set_answered(*a);
     if (auto d = seconds("duration"); d && !begun) r.set_duration_s(*d);
     auto recording = body.text({"recording_url", "recording"});
     if (recording && !recording->starts_with("https://") && !recording->starts_with("http://")) recording.reset();
@@ -160,18 +190,25 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     if (auto d = seconds("recording_duration")) r.set_recording_duration_s(*d);
     auto started = taken("started_at", kStarted, body.time(kStarted));
     if (started) r.set_started_at_us(to_micros(*started));
-    if (auto e = taken("ended_at", {"end_time", "ended_at"}, body.time({"end_time", "ended_at"}))) r.set_ended_at_us(to_micros(*e));
-    else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL) r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
+    if (auto e = taken("ended_at", {"end_time", "ended_at"}, body.time({"end_time", "ended_at"})))
+        r.set_ended_at_us(to_micros(*e));
+    else if (started && r.has_duration_s() && what.stage >= pb::STAGE_POST_CALL)
+        r.set_ended_at_us(to_micros(*started) + r.duration_s() * 1'000'000);
     // Carriers write words of theirs, or the place, where they have no name.
     if (auto t = said("customer_city", {"customer_city", "callercity"})) r.set_customer_city(std::move(*t));
     if (auto t = said("customer_state", {"customer_state", "callerstate"})) r.set_customer_state(std::move(*t));
     if (auto t = said("customer_country", {"customer_country", "callercountry"})) r.set_customer_country(std::move(*t));
-    if (auto t = said("customer_name", {"customer_name", "callername"}, Of::person); t && !says_place(*t, r.customer_city(), r.customer_state())) r.set_customer_name(std::move(*t));
-    if (auto t = said("source", {"source_name", "source", "formatted_tracking_source", "callsource"})) r.set_source(std::move(*t));
+    if (auto t = said("customer_name", {"customer_name", "callername"}, Of::person);
+        t && !says_place(*t, r.customer_city(), r.customer_state()))
+        r.set_customer_name(std::move(*t));
+    if (auto t = said("source", {"source_name", "source", "formatted_tracking_source", "callsource"}))
+        r.set_source(std::move(*t));
     if (auto t = said("campaign", {"campaign", "utm_campaign"})) r.set_campaign(std::move(*t));
     if (auto t = said("keywords", {"keywords"})) r.set_keywords(std::move(*t));
-    if (auto t = body.text({"note"})) r.set_note(std::move(*t));  // as the person wrote it
-    else if (body.no_text({"note"})) strange.push_back("note");
+    if (auto t = body.text({"note"}))
+        r.set_note(std::move(*t));  // as the person wrote it
+    else if (body.no_text({"note"}))
+        strange.push_back("note");
     if (auto t = said("value", {"value"})) r.set_value(std::move(*t));
     if (auto t = said("lead_status", {"lead_status"})) r.set_lead_status(std::move(*t));
     if (auto b = taken("first_call", {"first_call"}, body.truth({"first_call"}))) r.set_first_call(*b);
@@ -185,8 +222,7 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
         if (!is_strange(c)) r.add_changed(c);
     bool tags_changed = std::find(r.changed().begin(), r.changed().end(), "tags") != r.changed().end();
     r.set_has_tags(r.tags_size() > 0 || tags_changed);
-    for (auto field : strange)
-        kStrange({std::string(field)}).inc();
+    for (auto field : strange) kStrange({std::string(field)}).inc();
 }
 
 /// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.
@@ -199,7 +235,8 @@ void fill(const Body& body, pb::TextReport& r) {
     r.set_tracking_number(number_in(body, sent ? kSource : kDestination));
     if (auto at = body.time(kTextTime)) r.set_sent_at_us(to_micros(*at));
     for (auto name : {"resource_id", "message_id", "id"})
-        if (auto id = body.id({name}); id && id->size() <= 200 && r.provider_message_id().empty()) r.set_provider_message_id(std::move(*id));
+        if (auto id = body.id({name}); id && id->size() <= 200 && r.provider_message_id().empty())
+            r.set_provider_message_id(std::move(*id));
 }
 
 }  // namespace
@@ -221,7 +258,9 @@ Report::Report(Report&&) noexcept = default;
 Report& Report::operator=(Report&&) noexcept = default;
 Report::~Report() = default;
 
-Report Report::read(std::string_view bytes, std::string_view content_type, Of of) { return Report(std::make_unique<Impl>(Body::read(bytes, content_type), of)); }
+Report Report::read(std::string_view bytes, std::string_view content_type, Of of) {
+    return Report(std::make_unique<Impl>(Body::read(bytes, content_type), of));
+}
 
 const pb::Addressee& Report::addressee() const { return impl_->addressee; }
 
@@ -231,8 +270,10 @@ void Report::tell(std::string_view path, pb::ProviderEvent& event) const {
         event.set_not_understood(impl_->body.error().message);
     } else {
         *event.mutable_addressee() = impl_->addressee;
-        if (impl_->of == Of::text) impl_->tell_text(event);
-        else impl_->tell_call(path, event);
+        if (impl_->of == Of::text)
+            impl_->tell_text(event);
+        else
+            impl_->tell_call(path, event);
     }
     if (event.key().empty()) event.set_key("callrail:unknown");
 }

@@ -17,7 +17,8 @@ constexpr std::string_view kPrefix = "/api/v1/callrail/", kTexts = "/sms/callrai
 
 class Read final : public Reading {
 public:
-    explicit Read(const Parts& parts) : report_(Report::read(parts.body, parts.content_type, parts.path == kTexts ? Report::Of::text : Report::Of::call)) {}
+    explicit Read(const Parts& parts)
+        : report_(Report::read(parts.body, parts.content_type, parts.path == kTexts ? Report::Of::text : Report::Of::call)) {}
 
     const pb::Addressee& addressee() const override { return report_.addressee(); }
 
@@ -49,22 +50,31 @@ public:
     std::string_view title() const override { return "CallRail"; }
     std::vector<std::string> paths() const override {
         std::vector<std::string> out;
-        for (auto name : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "webhook"}) out.push_back(std::string(kPrefix) + name);
+        for (auto name : {"call.incoming", "call.answered", "call.completed", "call.missed", "call.modified", "webhook"})
+            out.push_back(std::string(kPrefix) + name);
         out.emplace_back(kTexts);
         return out;
     }
-    std::vector<std::string_view> signature_headers() const override { return {std::begin(kSignatureHeaders), std::end(kSignatureHeaders)}; }
+    std::vector<std::string_view> signature_headers() const override {
+        return {std::begin(kSignatureHeaders), std::end(kSignatureHeaders)};
+    }
     std::unique_ptr<Reading> read(const Parts& parts) const override { return std::make_unique<Read>(parts); }
     Proof proof(const Parts& parts) const override { return proof_of(parts); }
     Cures cures() const override {
         return {.no_key = "Set it (POST /api/v1/company/set-callrail-signing-key/{id})",
-                .no_key_of_account = "Check the API key and the account id, and set them again (POST /api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}), or set the signing key itself "
-                                     "(…/set-callrail-signing-key/{id})",
+                .no_key_of_account =
+                    "Check the API key and the account id, and set them again (POST /api/v1/company/set-callrail-api-key/{id}, "
+                    "…/set-callrail-account-id/{id}), or set the signing key itself "
+                    "(…/set-callrail-signing-key/{id})",
                 .or_set_key = "set the signing key itself (POST /api/v1/company/set-callrail-signing-key/{id})",
-                .if_it_is_the_providers = "set the account or company id that it names (POST /api/v1/company/set-callrail-account-id/{id}, PUT /api/v1/company/{id})",
+                .if_it_is_the_providers =
+                    "set the account or company id that it names (POST /api/v1/company/set-callrail-account-id/{id}, PUT "
+                    "/api/v1/company/{id})",
                 .mapping_reason = "invalid tenant_id or callrail_company_id mapping",  // seed 002's words
-                .mapping = "The webhook's tenant_id, its callrail_company_id and the company whose key signed it must be one. Give the company that CallRail company (PUT /api/v1/company/{id}, "
-                           "callrail_company_id), or correct both where the webhook is set up"};
+                .mapping =
+                    "The webhook's tenant_id, its callrail_company_id and the company whose key signed it must be one. Give the "
+                    "company that CallRail company (PUT /api/v1/company/{id}, "
+                    "callrail_company_id), or correct both where the webhook is set up"};
     }
 };
 

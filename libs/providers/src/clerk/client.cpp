@@ -22,7 +22,8 @@ Result<MemberPage> read_members(std::string_view json) {
     MemberPage page;
     auto root = parsed->document.root(), list = root["data"];
     page.read = list.size();
-    page.total = static_cast<std::size_t>(std::max<std::int64_t>(0, root["total_count"].loose_integer().value_or(static_cast<std::int64_t>(list.size()))));
+    page.total = static_cast<std::size_t>(
+        std::max<std::int64_t>(0, root["total_count"].loose_integer().value_or(static_cast<std::int64_t>(list.size()))));
     page.whole = parsed->unfit.empty();
     for (std::size_t i = 0; i < list.size(); ++i) {
         auto person = list.at(i)["public_user_data"];
@@ -31,15 +32,18 @@ Result<MemberPage> read_members(std::string_view json) {
         if (!user || user->empty()) continue;
         Member m{std::string(*user), std::string(list.at(i)["role"].string().value_or("")), {}, {}};
         // What a person signs in with: an e-mail address, else a telephone number or a name.
-        if (auto identifier = person["identifier"].string(); identifier && identifier->find('@') != std::string_view::npos) m.email = clip_utf8(*identifier, 320);
-        auto name = std::string(trim(std::string(person["first_name"].string().value_or("")) + " " + std::string(person["last_name"].string().value_or(""))));
+        if (auto identifier = person["identifier"].string(); identifier && identifier->find('@') != std::string_view::npos)
+            m.email = clip_utf8(*identifier, 320);
+        auto name = std::string(trim(std::string(person["first_name"].string().value_or("")) + " " +
+                                     std::string(person["last_name"].string().value_or(""))));
         if (!name.empty()) m.name = clip_utf8(name, 200);
         page.members.push_back(std::move(m));
     }
     return page;
 }
 
-Reply<std::string> Client::ask(http::Method method, const std::string& path, std::string body, const tel::TraceContext& trace) const {
+Reply<std::string> Client::ask(http::Method method, const std::string& path, std::string body,
+                               const tel::TraceContext& trace) const {
     http::ClientRequest request{method, api_ + "/v1/organizations" + path, {}, std::move(body), trace};
     if (!request.body.empty()) request.headers.add("Content-Type", "application/json");
     request.headers.add("Authorization", "Bearer " + key_.reveal());
@@ -49,7 +53,8 @@ Reply<std::string> Client::ask(http::Method method, const std::string& path, std
     return std::move(answer->body);
 }
 
-Reply<std::string> Client::create_organization(const std::string& name, const std::string& created_by, const tel::TraceContext& trace) const {
+Reply<std::string> Client::create_organization(const std::string& name, const std::string& created_by,
+                                               const tel::TraceContext& trace) const {
     JsonWriter w;
     w.begin_object().member("name", clip_utf8(name, kLongestName)).member("created_by", created_by).end_object();
     auto reply = ask(http::Method::post, "", w.take(), trace);
@@ -66,10 +71,15 @@ Reply<Done> Client::rename_organization(const std::string& id, const std::string
     return done(ask(http::Method::patch, "/" + percent_encode(id), w.take(), trace));
 }
 
-Reply<Done> Client::delete_organization(const std::string& id, const tel::TraceContext& trace) const { return done(ask(http::Method::del, "/" + percent_encode(id), "", trace)); }
+Reply<Done> Client::delete_organization(const std::string& id, const tel::TraceContext& trace) const {
+    return done(ask(http::Method::del, "/" + percent_encode(id), "", trace));
+}
 
 Reply<MemberPage> Client::memberships(const std::string& organization, std::size_t offset, const tel::TraceContext& trace) const {
-    auto reply = ask(http::Method::get, "/" + percent_encode(organization) + "/memberships?limit=" + std::to_string(kPerPage) + "&offset=" + std::to_string(offset), "", trace);
+    auto reply = ask(http::Method::get,
+                     "/" + percent_encode(organization) + "/memberships?limit=" + std::to_string(kPerPage) +
+                         "&offset=" + std::to_string(offset),
+                     "", trace);
     if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
     auto page = read_members(std::get<std::string>(reply));
     if (!page) return ApiError{0, page.error().message};

@@ -9,8 +9,8 @@
 namespace otto::providers::shunya {
 namespace {
 
-constexpr std::size_t kShown = 300;            ///< bytes of a foreign message that are shown
-constexpr Millis kLongestPause{86'400'000};    ///< what Shunya may ask for; more is taken for a mistake
+constexpr std::size_t kShown = 300;          ///< bytes of a foreign message that are shown
+constexpr Millis kLongestPause{86'400'000};  ///< what Shunya may ask for; more is taken for a mistake
 
 Secret first_of(const Secret& list) {
     auto parts = split_list(list.reveal());
@@ -38,7 +38,8 @@ std::string misfits(JsonView detail) {
     for (std::size_t i = 0; i < detail.size() && i < 5; ++i) {
         auto entry = detail.at(i);
         std::string where;
-        for (std::size_t k = 0; k < entry["loc"].size(); ++k) where += (k ? "." : "") + entry["loc"].at(k).loose_text().value_or("?");
+        for (std::size_t k = 0; k < entry["loc"].size(); ++k)
+            where += (k ? "." : "") + entry["loc"].at(k).loose_text().value_or("?");
         out += (out.empty() ? "" : "; ") + where + ": " + entry["msg"].loose_text().value_or("?");
     }
     return out;
@@ -50,13 +51,17 @@ void read_error(JsonView error, ApiError& t) {
         t.why = shown(*text);
         return;
     }
-    if (auto code = error["error_code"].loose_text()) t.code = *code;
-    else if (auto other = error["code"].loose_text()) t.code = *other;
+    if (auto code = error["error_code"].loose_text())
+        t.code = *code;
+    else if (auto other = error["code"].loose_text())
+        t.code = *other;
     auto message = error["message"].loose_text();
     if (!message) message = error["detail"].loose_text();
     if (!message) message = error["error"].loose_text();
-    if (message) t.why = shown(*message) + (t.code.empty() ? "" : " (" + t.code + ")");
-    else if (!t.code.empty()) t.why = t.code;
+    if (message)
+        t.why = shown(*message) + (t.code.empty() ? "" : " (" + t.code + ")");
+    else if (!t.code.empty())
+        t.why = t.code;
     t.retryable = error["retryable"].boolean();
     if (auto after = seconds(error["details"]["retry_after"].loose_integer())) t.after = after;
 }
@@ -64,13 +69,17 @@ void read_error(JsonView error, ApiError& t) {
 /// Shunya's words for how a job stands, in answers and in webhooks alike.
 std::optional<Progress> meaning_of(std::string_view status) {
     static constexpr std::pair<std::string_view, Progress> words[] = {
-        {"", Progress::unknown}, {"not_found", Progress::unknown}, {"none", Progress::unknown}, {"unknown", Progress::unknown}, {"not_started", Progress::unknown},
-        {"processing", Progress::running}, {"pending", Progress::running}, {"queued", Progress::running}, {"running", Progress::running}, {"started", Progress::running},
-        {"in_progress", Progress::running}, {"accepted", Progress::running}, {"submitted", Progress::running},
-        {"completed", Progress::done}, {"complete", Progress::done}, {"succeeded", Progress::done}, {"success", Progress::done}, {"done", Progress::done}, {"finished", Progress::done},
-        {"failed", Progress::failed}, {"failure", Progress::failed}, {"error", Progress::failed}, {"timeout", Progress::failed}, {"timed_out", Progress::failed}, {"cancelled", Progress::failed},
-        {"canceled", Progress::failed}};
-    auto found = std::find_if(std::begin(words), std::end(words), [word = lower(trim(status))](const auto& w) { return w.first == word; });
+        {"", Progress::unknown},          {"not_found", Progress::unknown},   {"none", Progress::unknown},
+        {"unknown", Progress::unknown},   {"not_started", Progress::unknown}, {"processing", Progress::running},
+        {"pending", Progress::running},   {"queued", Progress::running},      {"running", Progress::running},
+        {"started", Progress::running},   {"in_progress", Progress::running}, {"accepted", Progress::running},
+        {"submitted", Progress::running}, {"completed", Progress::done},      {"complete", Progress::done},
+        {"succeeded", Progress::done},    {"success", Progress::done},        {"done", Progress::done},
+        {"finished", Progress::done},     {"failed", Progress::failed},       {"failure", Progress::failed},
+        {"error", Progress::failed},      {"timeout", Progress::failed},      {"timed_out", Progress::failed},
+        {"cancelled", Progress::failed},  {"canceled", Progress::failed}};
+    auto found =
+        std::find_if(std::begin(words), std::end(words), [word = lower(trim(status))](const auto& w) { return w.first == word; });
     return found == std::end(words) ? std::nullopt : std::optional(found->second);
 }
 
@@ -120,9 +129,12 @@ ApiError error_of(int status, std::string_view body, std::string_view retry_afte
     if (auto parsed = JsonDocument::parse(body)) {
         auto root = parsed->root();
         auto after = t.after;
-        if (root["detail"].is_array()) t.why = shown(misfits(root["detail"]));
-        else if (root["error"].exists()) read_error(root["error"], t);
-        else read_error(root["detail"].exists() ? root["detail"] : root, t);
+        if (root["detail"].is_array())
+            t.why = shown(misfits(root["detail"]));
+        else if (root["error"].exists())
+            read_error(root["error"], t);
+        else
+            read_error(root["detail"].exists() ? root["detail"] : root, t);
         if (after) t.after = after;
     }
     // Codes that stand for a job's end come under a status that would else mean trouble of Shunya's own.
@@ -159,19 +171,24 @@ Client::Client(Options options, const Clock& clock)
           return o;
       }()) {
     while (api_.ends_with('/')) api_.pop_back();
-    if (auto url = Url::parse(api_); !url) throw Failure(Error("OTTO_SHUNYA_API is no address: " + url.error().message, "write it as https://host"));
+    if (auto url = Url::parse(api_); !url)
+        throw Failure(Error("OTTO_SHUNYA_API is no address: " + url.error().message, "write it as https://host"));
 }
 
 std::string Client::token(const CompanyId& company, std::string_view role, Instant now) const {
     auto at = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
     JsonWriter claims;
-    claims.begin_object().member("company_id", company.value()).member("iat", static_cast<std::int64_t>(at)).member("exp", static_cast<std::int64_t>(at + 300));
+    claims.begin_object()
+        .member("company_id", company.value())
+        .member("iat", static_cast<std::int64_t>(at))
+        .member("exp", static_cast<std::int64_t>(at + 300));
     claims.member("type", "access").member("role", role).end_object();
     auto text = base64url_encode(R"({"alg":"HS256","typ":"JWT"})") + "." + base64url_encode(claims.text());
     return text + "." + base64url_encode(hmac_sha256(token_secret_.reveal(), text));
 }
 
-Reply<Content> Client::send(http::Method method, const Caller& caller, const std::string& path, std::string body, std::string_view key) {
+Reply<Content> Client::send(http::Method method, const Caller& caller, const std::string& path, std::string body,
+                            std::string_view key) {
     auto now = clock_.now();
     auto stamp = to_rfc3339(std::chrono::floor<std::chrono::seconds>(now));
     http::ClientRequest request{method, api_ + "/api/v1/" + path, {}, {}, caller.trace};
@@ -187,7 +204,8 @@ Reply<Content> Client::send(http::Method method, const Caller& caller, const std
         h.add("Content-Type", "application/json");
         h.add("Idempotency-Key", std::string(key));
     }
-    if (!body.empty() && !signing_secret_.empty()) h.add("X-Signature", hex_encode(hmac_sha256(signing_secret_.reveal(), stamp + ":" + body)));
+    if (!body.empty() && !signing_secret_.empty())
+        h.add("X-Signature", hex_encode(hmac_sha256(signing_secret_.reveal(), stamp + ":" + body)));
     request.body = std::move(body);
     auto answer = (method == http::Method::post ? posting_ : asking_).send(request);
     if (!answer) return ApiError{ApiError::Kind::no_answer, "Shunya cannot be reached: " + answer.error().message, "", {}, {}, 0};
@@ -200,7 +218,12 @@ namespace {
 /// A web page or half an answer is no word of Shunya's. What begins as JSON and is none (NaN) is Shunya's own for this job:
 /// asking for it does not go on for ever.
 ApiError unreadable(const Error& e, std::string_view got = {}) {
-    return {trim(got).starts_with("{") ? ApiError::Kind::broken : ApiError::Kind::no_answer, "Shunya's answer cannot be read: " + e.message, "", {}, {}, 200};
+    return {trim(got).starts_with("{") ? ApiError::Kind::broken : ApiError::Kind::no_answer,
+            "Shunya's answer cannot be read: " + e.message,
+            "",
+            {},
+            {},
+            200};
 }
 
 Reply<Accepted> accepted(Reply<Content> reply) {
@@ -228,24 +251,33 @@ std::string number(CallId call) { return std::to_string(call.value()); }
 
 }  // namespace
 
-Reply<Accepted> Client::transcribe(const Caller& caller, CallId call, std::string_view audio_url, std::string_view call_type, std::string_view key) {
+Reply<Accepted> Client::transcribe(const Caller& caller, CallId call, std::string_view audio_url, std::string_view call_type,
+                                   std::string_view key) {
     // Exactly as Python's json.dumps(…, sort_keys=True) would write it, for that is what X-Signature is made over. Addresses are
     // ASCII.
     JsonWriter url, type;
     url.value(audio_url);
     type.value(call_type);
-    return accepted(send(http::Method::post, caller, "transcription/transcribe", "{\"audio_url\": " + url.text() + ", \"call_id\": " + number(call) + ", \"call_type\": " + type.text() + "}", key));
+    return accepted(
+        send(http::Method::post, caller, "transcription/transcribe",
+             "{\"audio_url\": " + url.text() + ", \"call_id\": " + number(call) + ", \"call_type\": " + type.text() + "}", key));
 }
 
-Reply<JobState> Client::transcription_status(const Caller& caller, CallId call) { return state(send(http::Method::get, caller, "transcription/status/" + number(call), "", "")); }
+Reply<JobState> Client::transcription_status(const Caller& caller, CallId call) {
+    return state(send(http::Method::get, caller, "transcription/status/" + number(call), "", ""));
+}
 
-Reply<Content> Client::transcript(const Caller& caller, CallId call) { return send(http::Method::get, caller, "transcription/transcript/" + number(call), "", ""); }
+Reply<Content> Client::transcript(const Caller& caller, CallId call) {
+    return send(http::Method::get, caller, "transcription/transcript/" + number(call), "", "");
+}
 
 Reply<Accepted> Client::start_analysis(const Caller& caller, CallId call, std::string_view key) {
     return accepted(send(http::Method::post, caller, "analysis/start/" + number(call), "", key));
 }
 
-Reply<JobState> Client::analysis_status(const Caller& caller, CallId call) { return state(send(http::Method::get, caller, "analysis/status/" + number(call), "", "")); }
+Reply<JobState> Client::analysis_status(const Caller& caller, CallId call) {
+    return state(send(http::Method::get, caller, "analysis/status/" + number(call), "", ""));
+}
 
 Reply<Content> Client::analysis(const Caller& caller, CallId call) {
     auto reply = send(http::Method::get, caller, "analysis/complete/" + number(call), "", "");
@@ -261,7 +293,8 @@ Reply<Content> Client::analysis(const Caller& caller, CallId call) {
         if (t.code == "ANALYSIS_NOT_AVAILABLE") t.kind = ApiError::Kind::not_found;
         return t;
     }
-    if (progress == Progress::running) return ApiError{ApiError::Kind::not_found, "Shunya is not done yet", "ANALYSIS_NOT_AVAILABLE", {}, {}, 200};
+    if (progress == Progress::running)
+        return ApiError{ApiError::Kind::not_found, "Shunya is not done yet", "ANALYSIS_NOT_AVAILABLE", {}, {}, 200};
     return reply;
 }
 

@@ -30,14 +30,16 @@ std::optional<std::int64_t> decimal(std::string_view text) {
 }
 
 bool lower_hex(std::string_view text) {
-    return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    return text.size() == 64 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 struct Head {
     std::string_view signature, timestamp;
 };
 std::optional<Refusal> read_head(Scheme scheme, const Parts& parts, Head& head) {
-    const std::string signature_name(signature_header(scheme)), stamp_name(timestamp_header(scheme)), unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
+    const std::string signature_name(signature_header(scheme)), stamp_name(timestamp_header(scheme)),
+        unit = scheme == Scheme::uwc ? "seconds" : "milliseconds";
     const std::string setting = "OTTO_SHUNYA_SIGNATURE says which headers and which message are expected";
     auto field = [&](const std::string& name, std::string_view& value) -> std::optional<Refusal> {
         auto cure = "Send " + signature_name + " and " + stamp_name + ", once each.";
@@ -49,10 +51,13 @@ std::optional<Refusal> read_head(Scheme scheme, const Parts& parts, Head& head) 
     };
     if (auto refusal = field(signature_name, head.signature)) return refusal;
     if (auto refusal = field(stamp_name, head.timestamp)) return refusal;
-    if (!lower_hex(head.signature)) return Refusal{"the header " + signature_name + " is not 64 digits of lower-case hex", "Send the HMAC-SHA256 as lower-case hex, and nothing else.", setting};
+    if (!lower_hex(head.signature))
+        return Refusal{"the header " + signature_name + " is not 64 digits of lower-case hex",
+                       "Send the HMAC-SHA256 as lower-case hex, and nothing else.", setting};
     auto stamp = decimal(head.timestamp);
     auto count = "Send the time in " + unit + " since 1970.";
-    if (!stamp || (scheme == Scheme::uwc && head.timestamp.size() > 12)) return Refusal{"the header " + stamp_name + " is no time in " + unit + " since 1970", count, setting};
+    if (!stamp || (scheme == Scheme::uwc && head.timestamp.size() > 12))
+        return Refusal{"the header " + stamp_name + " is no time in " + unit + " since 1970", count, setting};
     auto now = std::chrono::floor<Millis>(parts.received_at.time_since_epoch());
     auto age = now - Millis{scheme == Scheme::uwc ? *stamp * 1'000 : *stamp};
     if (age > kWindow || age < -kWindow) {
@@ -60,8 +65,10 @@ std::optional<Refusal> read_head(Scheme scheme, const Parts& parts, Head& head) 
         auto other = now - Millis{scheme == Scheme::uwc ? *stamp : *stamp < 100'000'000'000 ? *stamp * 1'000 : 0};
         bool unit_wrong = other <= kWindow && other >= -kWindow;
         auto seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age < Millis{0} ? -age : age).count());
-        return Refusal{"the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " + std::to_string(std::chrono::seconds(kWindow).count()) + " s are allowed, and it counts " + unit,
-                       unit_wrong ? count : "Send each webhook with the time of its sending, from a clock that is right.", unit_wrong ? setting : "compare this machine's clock with the time"};
+        return Refusal{"the header " + stamp_name + " is " + seconds + " s " + (age < Millis{0} ? "ahead" : "old") + "; " +
+                           std::to_string(std::chrono::seconds(kWindow).count()) + " s are allowed, and it counts " + unit,
+                       unit_wrong ? count : "Send each webhook with the time of its sending, from a clock that is right.",
+                       unit_wrong ? setting : "compare this machine's clock with the time"};
     }
     return std::nullopt;
 }
@@ -82,10 +89,14 @@ Proof Webhook::proof(const Parts& parts) const {
             claim.composed += ".";
             claim.body = parts.body;
             break;
-        case Scheme::uwc: claim.composed += "." + hex_encode(sha256(parts.body)); break;
+        case Scheme::uwc:
+            claim.composed += "." + hex_encode(sha256(parts.body));
+            break;
         case Scheme::sorted_json: {
             auto sorted = sorted_json(parts.body);
-            if (!sorted) return Proof::none({"the body is no JSON, of which the signature is made: " + sorted.error().message, "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"});
+            if (!sorted)
+                return Proof::none({"the body is no JSON, of which the signature is made: " + sorted.error().message,
+                                    "Sign and send the same JSON.", "OTTO_SHUNYA_SIGNATURE says that sorted JSON is signed"});
             claim.composed = std::move(sorted->insert(0, claim.composed + ":"));
             break;
         }

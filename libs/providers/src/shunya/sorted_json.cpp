@@ -12,7 +12,9 @@ constexpr int kDeepest = 500;  ///< Python gives up at about a thousand
 /// Reads one text front to back and writes it again. Throws Misfit.
 class Rewriter {
 public:
-    struct Misfit { std::string why; };
+    struct Misfit {
+        std::string why;
+    };
     explicit Rewriter(std::string_view text) : text_(text) {}
     std::string run() {
         space();
@@ -37,10 +39,17 @@ private:
     void value(int depth) {
         if (depth > kDeepest) fail("nested deeper than " + std::to_string(kDeepest) + " levels");
         switch (peek()) {
-            case '{': object(depth); return;
-            case '[': array(depth); return;
-            case '"': write(string()); return;
-            default: break;
+            case '{':
+                object(depth);
+                return;
+            case '[':
+                array(depth);
+                return;
+            case '"':
+                write(string());
+                return;
+            default:
+                break;
         }
         for (std::string_view word : {"true", "false", "null"})
             if (text_.substr(at_).starts_with(word)) {
@@ -93,7 +102,10 @@ private:
         take('{');
         out_ += '{';
         const auto body = out_.size();
-        struct Member { std::string key; std::size_t begin, end, order; };
+        struct Member {
+            std::string key;
+            std::size_t begin, end, order;
+        };
         std::vector<Member> members;
         space();
         if (!take('}')) {
@@ -115,7 +127,8 @@ private:
             }
         }
         // UTF-8 sorts as its code points do. Of doubled keys the last is the one that Python keeps.
-        std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.key != b.key ? a.key < b.key : a.order < b.order; });
+        std::sort(members.begin(), members.end(),
+                  [](const Member& a, const Member& b) { return a.key != b.key ? a.key < b.key : a.order < b.order; });
         std::string sorted;
         sorted.reserve(out_.size() - body + 2 * members.size());
         for (std::size_t i = 0; i < members.size(); ++i) {
@@ -132,10 +145,14 @@ private:
         unsigned v = 0;
         for (int i = 0; i < 4; ++i, ++at_) {
             char c = peek();
-            if (c >= '0' && c <= '9') v = v * 16 + static_cast<unsigned>(c - '0');
-            else if (c >= 'a' && c <= 'f') v = v * 16 + static_cast<unsigned>(c - 'a' + 10);
-            else if (c >= 'A' && c <= 'F') v = v * 16 + static_cast<unsigned>(c - 'A' + 10);
-            else fail("\\u without four hex digits");
+            if (c >= '0' && c <= '9')
+                v = v * 16 + static_cast<unsigned>(c - '0');
+            else if (c >= 'a' && c <= 'f')
+                v = v * 16 + static_cast<unsigned>(c - 'a' + 10);
+            else if (c >= 'A' && c <= 'F')
+                v = v * 16 + static_cast<unsigned>(c - 'A' + 10);
+            else
+                fail("\\u without four hex digits");
         }
         return v;
     }
@@ -175,25 +192,42 @@ private:
             char escape = peek();
             ++at_;
             switch (escape) {
-                case '"': case '\\': case '/': out += escape; break;
-                case 'b': out += '\b'; break;
-                case 'f': out += '\f'; break;
-                case 'n': out += '\n'; break;
-                case 'r': out += '\r'; break;
-                case 't': out += '\t'; break;
+                case '"':
+                case '\\':
+                case '/':
+                    out += escape;
+                    break;
+                case 'b':
+                    out += '\b';
+                    break;
+                case 'f':
+                    out += '\f';
+                    break;
+                case 'n':
+                    out += '\n';
+                    break;
+                case 'r':
+                    out += '\r';
+                    break;
+                case 't':
+                    out += '\t';
+                    break;
                 case 'u': {
                     auto code = hex4();
                     if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_).starts_with("\\u")) {
                         auto back = at_;
                         at_ += 2;
                         auto low = hex4();
-                        if (low >= 0xDC00 && low < 0xE000) code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                        else at_ = back;
+                        if (low >= 0xDC00 && low < 0xE000)
+                            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                        else
+                            at_ = back;
                     }
                     append_utf8(out, code);
                     break;
                 }
-                default: fail("an unknown escape");
+                default:
+                    fail("an unknown escape");
             }
         }
     }
@@ -210,16 +244,32 @@ private:
             if (c < 0x80) {
                 ++i;
                 switch (c) {
-                    case '"': out_ += "\\\""; break;
-                    case '\\': out_ += "\\\\"; break;
-                    case '\b': out_ += "\\b"; break;
-                    case '\f': out_ += "\\f"; break;
-                    case '\n': out_ += "\\n"; break;
-                    case '\r': out_ += "\\r"; break;
-                    case '\t': out_ += "\\t"; break;
+                    case '"':
+                        out_ += "\\\"";
+                        break;
+                    case '\\':
+                        out_ += "\\\\";
+                        break;
+                    case '\b':
+                        out_ += "\\b";
+                        break;
+                    case '\f':
+                        out_ += "\\f";
+                        break;
+                    case '\n':
+                        out_ += "\\n";
+                        break;
+                    case '\r':
+                        out_ += "\\r";
+                        break;
+                    case '\t':
+                        out_ += "\\t";
+                        break;
                     default:
-                        if (c < 0x20 || c == 0x7F) unit(c);
-                        else out_ += static_cast<char>(c);
+                        if (c < 0x20 || c == 0x7F)
+                            unit(c);
+                        else
+                            out_ += static_cast<char>(c);
                 }
                 continue;
             }

@@ -47,10 +47,14 @@ std::string_view stands(const pb::JobReport& job) {
     auto progress = progress_of(job.status(), job.event_type());
     if (!progress) return "";
     switch (*progress) {
-        case Progress::done: return "completed";
-        case Progress::failed: return "failed";
-        case Progress::running: return "processing";
-        case Progress::unknown: break;
+        case Progress::done:
+            return "completed";
+        case Progress::failed:
+            return "failed";
+        case Progress::running:
+            return "processing";
+        case Progress::unknown:
+            break;
     }
     return "";
 }
@@ -59,7 +63,9 @@ std::string why_not_understood(const pb::JobReport& job, std::string_view standi
     if (job.shunya_job_id().empty() && job.call_id() == 0)
         return has_call ? "its call_id is no whole number of a call, and it names no job (shunya_job_id, job_id or task_id)"
                         : "it names no job (shunya_job_id, job_id or task_id) and no call (call_id)";
-    if (standing.empty()) return job.status().empty() ? "it says neither status nor event_type" : "status '" + clip_utf8(job.status(), 60) + "' is not known";
+    if (standing.empty())
+        return job.status().empty() ? "it says neither status nor event_type"
+                                    : "status '" + clip_utf8(job.status(), 60) + "' is not known";
     return "";
 }
 
@@ -76,10 +82,14 @@ public:
         event.set_key("shunya:unknown");
         auto& job = *event.mutable_job();
         auto parsed = JsonDocument::parse(parts.body);
-        if (!parsed || !parsed->root().is_object()) event.set_not_understood(parsed ? "the body is no JSON object" : "the body is no JSON: " + parsed.error().message);
-        else tell(parsed->root(), event);
-        if (!job.shunya_job_id().empty()) event.set_key(job.shunya_job_id());
-        else if (job.call_id() != 0) event.set_key("call:" + std::to_string(job.call_id()));
+        if (!parsed || !parsed->root().is_object())
+            event.set_not_understood(parsed ? "the body is no JSON object" : "the body is no JSON: " + parsed.error().message);
+        else
+            tell(parsed->root(), event);
+        if (!job.shunya_job_id().empty())
+            event.set_key(job.shunya_job_id());
+        else if (job.call_id() != 0)
+            event.set_key("call:" + std::to_string(job.call_id()));
         n.identity = event.key();
         n.waits = !event.not_understood().empty();
         return n;
@@ -96,7 +106,8 @@ private:
         if (auto number = call_id(call)) job.set_call_id(*number);
         job.set_event_type(lower(text(body, {"event_type", "event"})));
         job.set_status(lower(text(body, {"status", "job_status"})));
-        if (auto claimed = text(body, {"company_id"}); !claimed.empty()) event.mutable_addressee()->set_claimed_company_id(std::move(claimed));
+        if (auto claimed = text(body, {"company_id"}); !claimed.empty())
+            event.mutable_addressee()->set_claimed_company_id(std::move(claimed));
         auto standing = stands(job);
         event.set_not_understood(why_not_understood(job, standing, call.exists() && !call.is_null()));
         if (!standing.empty()) event.set_kind("job." + std::string(standing));
@@ -107,7 +118,9 @@ private:
 
 std::unique_ptr<Reading> Webhook::read(const Parts&) const { return std::make_unique<Read>(); }
 
-std::vector<std::string_view> Webhook::signature_headers() const { return {"X-Shunya-Signature", "X-Shunya-Timestamp", "X-Shunya-Task-Id", "X-UWC-Signature", "X-UWC-Timestamp", "X-Event-ID"}; }
+std::vector<std::string_view> Webhook::signature_headers() const {
+    return {"X-Shunya-Signature", "X-Shunya-Timestamp", "X-Shunya-Task-Id", "X-UWC-Signature", "X-UWC-Timestamp", "X-Event-ID"};
+}
 
 const providers::Webhook& webhook() {
     static const Webhook one(Scheme::timestamp_dot_body);

@@ -10,8 +10,9 @@ namespace otto::rt {
 ///
 ///     Consumer{"lead-pipeline"}.on<&Calls::record>(calls)
 ///
-/// The name is the Kafka group and the inbox's name: never rename it. It is "<service>" or "<service>/<part>". Handlers that pass events on
-/// without rows (`Outcome (In<E>, Out<M…>&)`) make a pass-through; those and handlers with rows do not mix in one consumer.
+/// The name is the Kafka group and the inbox's name: never rename it. It is "<service>" or "<service>/<part>". Handlers that pass
+/// events on without rows (`Outcome (In<E>, Out<M…>&)`) make a pass-through; those and handlers with rows do not mix in one
+/// consumer.
 class Consumer {
 public:
     explicit Consumer(std::string name) : name_(std::move(name)) {}
@@ -28,15 +29,16 @@ public:
         deferred_.push_back(detail::make_handler<Fn>(self, policy));
         return *this;
     }
-    /// Kafka waits for events for so long, or until there are 64 KiB of them, before it hands them out: for what nobody waits for. With some hundreds a second
-    /// nearly every one would else be a fetch of its own.
+    /// Kafka waits for events for so long, or until there are 64 KiB of them, before it hands them out: for what nobody waits
+    /// for. With some hundreds a second nearly every one would else be a fetch of its own.
     Consumer& linger(Millis wait) {
         linger_ = wait;
         return *this;
     }
 
-    /// So many lanes for each core, where the operator gives no number (OTTO_LANES): for a consumer whose batches wait for Postgres longer than they compute. Each lane is a
-    /// client of Kafka's and a session of Postgres's, so more than one is for what a measure shows to be slower without.
+    /// So many lanes for each core, where the operator gives no number (OTTO_LANES): for a consumer whose batches wait for
+    /// Postgres longer than they compute. Each lane is a client of Kafka's and a session of Postgres's, so more than one is for
+    /// what a measure shows to be slower without.
     Consumer& lanes_per_core(int lanes) {
         lanes_per_core_ = lanes;
         return *this;

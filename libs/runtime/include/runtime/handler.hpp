@@ -19,17 +19,17 @@
 #include "pg/tx.hpp"
 #include "telemetry/trace.hpp"
 
-/// What an author of handlers sees. The contract: a handler may run more than once; only what goes through Tx and Out counts; it uses no clock,
-/// randomness or network but what it is given; whatever leaves the system is an activity.
+/// What an author of handlers sees. The contract: a handler may run more than once; only what goes through Tx and Out counts; it
+/// uses no clock, randomness or network but what it is given; whatever leaves the system is an activity.
 namespace otto::rt {
 
 /// What goes with an event and is not its content.
 struct Envelope {
     EventId id;
-    CompanyId company;                 ///< the message's company_id; empty before routing
+    CompanyId company;  ///< the message's company_id; empty before routing
     std::string key, type;
-    Instant occurred_at{};             ///< ce_time
-    int attempt = 0;                   ///< 0 at first
+    Instant occurred_at{};  ///< ce_time
+    int attempt = 0;        ///< 0 at first
     std::optional<EventId> caused_by;
     tel::TraceContext trace;
 };
@@ -40,8 +40,8 @@ struct In {
     const Envelope& meta;
 };
 
-/// For pass-throughs: the event may be taken apart, so that what goes on is moved and not copied. Not before the outcome is settled: what is deferred
-/// must still be whole.
+/// For pass-throughs: the event may be taken apart, so that what goes on is moved and not copied. Not before the outcome is
+/// settled: what is deferred must still be whole.
 template <class E>
 struct Take {
     E& event;
@@ -53,10 +53,10 @@ class [[nodiscard]] Outcome {
 public:
     enum class Kind { done, ignored, retry, later, reject, defer };
     static Outcome done() { return Outcome(Kind::done); }
-    static Outcome ignored(std::string_view why) { return Outcome(Kind::ignored, why); }             ///< counted, not an error
+    static Outcome ignored(std::string_view why) { return Outcome(Kind::ignored, why); }  ///< counted, not an error
     static Outcome retry(std::string_view why, std::optional<Millis> after = {}) { return Outcome(Kind::retry, why, after); }
-    static Outcome later(Millis after) { return Outcome(Kind::later, "later", after); }              ///< uses up no attempt, blocks no key
-    static Outcome reject(std::string_view why) { return Outcome(Kind::reject, why); }               ///< dead letter now
+    static Outcome later(Millis after) { return Outcome(Kind::later, "later", after); }  ///< uses up no attempt, blocks no key
+    static Outcome reject(std::string_view why) { return Outcome(Kind::reject, why); }   ///< dead letter now
     /// Pass-throughs only: this event needs rows; it goes to the consumer's deferred().
     static Outcome defer() { return Outcome(Kind::defer); }
     Kind kind() const { return kind_; }
@@ -65,14 +65,16 @@ public:
     bool settled() const { return kind_ == Kind::done || kind_ == Kind::ignored; }
 
 private:
-    explicit Outcome(Kind kind, std::string_view why = {}, std::optional<Millis> after = {}) : kind_(kind), why_(why), after_(after) {}
+    explicit Outcome(Kind kind, std::string_view why = {}, std::optional<Millis> after = {})
+        : kind_(kind), why_(why), after_(after) {}
     Kind kind_;
     std::string why_;
     std::optional<Millis> after_;
 };
 
-/// How large an event may be: bytes of the message as it is published (ByteSizeLong), by what its topic takes. What is larger cannot be emitted. So whoever makes events of
-/// what a tenant says refuses first, with 422 and the field that is to become shorter; since the event holds more than that field, by asking with the event as it would be:
+/// How large an event may be: bytes of the message as it is published (ByteSizeLong), by what its topic takes. What is larger
+/// cannot be emitted. So whoever makes events of what a tenant says refuses first, with 422 and the field that is to become
+/// shorter; since the event holds more than that field, by asking with the event as it would be:
 ///
 ///     if (profile.ByteSizeLong() > rt::largest_event<CompanyProfile>()) …
 std::size_t largest_event(std::string_view topic);
@@ -112,7 +114,8 @@ private:
     std::map<std::pair<EventId, std::string>, int> ordinals_;
 };
 
-/// Where a handler puts what follows from its event. Only the listed events can be emitted; ids are names (cause, consumer, type, ordinal).
+/// Where a handler puts what follows from its event. Only the listed events can be emitted; ids are names (cause, consumer, type,
+/// ordinal).
 template <class... E>
 class Out {
 public:
@@ -153,9 +156,9 @@ struct Retry {
 };
 struct Policy {
     Retry retry{};
-    std::size_t batch = 250;      ///< events of one transaction, at most
-    bool once = true;             ///< false: repeats do no harm (rows that are there already stay), and the inbox is not kept
-    Millis timeout{60'000};       ///< lease of an activity
+    std::size_t batch = 250;  ///< events of one transaction, at most
+    bool once = true;         ///< false: repeats do no harm (rows that are there already stay), and the inbox is not kept
+    Millis timeout{60'000};   ///< lease of an activity
 };
 
 namespace detail {
@@ -174,9 +177,10 @@ struct Handler {
     const google::protobuf::Message* prototype = nullptr;
     std::vector<const events::TypeInfo*> emits;
     Policy policy;
-    std::function<Outcome(const Event&, pg::Tx*, Sink&)> one;                                                               // one, pass
-    std::function<void(std::span<const Event* const>, pg::Tx&, Sink&)> batch;                                               // batch
-    std::function<Outcome(const Event&, const std::string& intent_key, std::vector<std::function<void(pg::Tx&)>>&, Sink&)> activity;
+    std::function<Outcome(const Event&, pg::Tx*, Sink&)> one;                  // one, pass
+    std::function<void(std::span<const Event* const>, pg::Tx&, Sink&)> batch;  // batch
+    std::function<Outcome(const Event&, const std::string& intent_key, std::vector<std::function<void(pg::Tx&)>>&, Sink&)>
+        activity;
 };
 
 template <class Fn>
@@ -249,7 +253,8 @@ struct Signature<Outcome (S::*)(Intent<E>, Out<M...>&) const> {
     template <auto Fn>
     static Handler make(const S& self) {
         Handler h;
-        h.activity = [&self](const Event& e, const std::string& key, std::vector<std::function<void(pg::Tx&)>>& closing, Sink& sink) {
+        h.activity = [&self](const Event& e, const std::string& key, std::vector<std::function<void(pg::Tx&)>>& closing,
+                             Sink& sink) {
             Out<M...> out(sink, &e.meta);
             return (self.*Fn)(Intent<E>{static_cast<const E&>(*e.message), e.meta, key, closing}, out);
         };

@@ -11,10 +11,16 @@
 
 namespace otto::rt {
 
-inline const app::Setting<std::int64_t> kLanes = app::number("lanes", 0, 0, 256, "threads of each consumer, at most its partitions; 0 = the machine's cores, or twice those where lanes wait longer than they work");
-inline const app::Setting<std::int64_t> kInboxDays = app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
-inline const app::Setting<std::int64_t> kDeadLetterDays = app::number("dead-letter-days", 90, 1, 3'650, "how long dead letters and finished calls to the outside are kept");
-inline const app::Setting<std::int64_t> kActivities = app::number("activities", 8, 1, 256, "activities and work (calls to the outside) that one consumer or queue runs at once");
+inline const app::Setting<std::int64_t> kLanes =
+    app::number("lanes", 0, 0, 256,
+                "threads of each consumer, at most its partitions; 0 = the machine's cores, or twice those where lanes wait "
+                "longer than they work");
+inline const app::Setting<std::int64_t> kInboxDays =
+    app::number("inbox-days", 8, 1, 365, "how long it is remembered which events were applied; longer than Kafka keeps them");
+inline const app::Setting<std::int64_t> kDeadLetterDays =
+    app::number("dead-letter-days", 90, 1, 3'650, "how long dead letters and finished calls to the outside are kept");
+inline const app::Setting<std::int64_t> kActivities =
+    app::number("activities", 8, 1, 256, "activities and work (calls to the outside) that one consumer or queue runs at once");
 
 /// The settings of a service that has consumers.
 app::Rows runtime_rows();
@@ -54,8 +60,8 @@ private:
     UntypedEmitter emitter_;
 };
 
-/// The consumers and background jobs of one service. Made once in wire(); starts and stops with the process: it waits at the schema gate, runs
-/// lanes and queues, relays the service's outbox, trims what grows by age.
+/// The consumers and background jobs of one service. Made once in wire(); starts and stops with the process: it waits at the
+/// schema gate, runs lanes and queues, relays the service's outbox, trims what grows by age.
 class Runtime {
 public:
     explicit Runtime(app::Service&);
@@ -68,13 +74,14 @@ public:
     Runtime& work(std::string queue, typename detail::WorkSignature<decltype(Fn)>::Self& self, QueueOptions options = {}) {
         return work(work_of<Fn>(std::move(queue), self, options));
     }
-    /// Runs `job` every `period` in one process of the deployment at a time (an advisory lock), and at once when the channel `wake_on` is notified.
-    /// The job opens its own transactions; an exception is logged and it runs again later.
+    /// Runs `job` every `period` in one process of the deployment at a time (an advisory lock), and at once when the channel
+    /// `wake_on` is notified. The job opens its own transactions; an exception is logged and it runs again later.
     Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&)> job, std::string wake_on = {});
     /// A job that reports gauges; they go when another process takes it over.
-    Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job, std::string wake_on = {});
-    /// Rows of `table` whose `column` is older than `age` go, every ten minutes and some thousands a transaction. `only` is a further condition, in SQL; what this
-    /// service's role may not see without a company stays. The column should have an index.
+    Runtime& periodic(std::string name, Millis period, std::function<void(pg::Connection&, tel::Shares&)> job,
+                      std::string wake_on = {});
+    /// Rows of `table` whose `column` is older than `age` go, every ten minutes and some thousands a transaction. `only` is a
+    /// further condition, in SQL; what this service's role may not see without a company stays. The column should have an index.
     Runtime& trim(std::string table, std::string column, Millis age, std::string only = {});
 
 private:

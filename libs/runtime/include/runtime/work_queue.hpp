@@ -17,8 +17,8 @@
 #include "pg/connection.hpp"
 #include "runtime/handler.hpp"
 
-/// Work that waits for the outside or for its time, and outlives processes: rows of `work`, taken under leases. What is to be done next
-/// is no chain of timers but a function of the author's own rows and the clock; the queue only says when to look again.
+/// Work that waits for the outside or for its time, and outlives processes: rows of `work`, taken under leases. What is to be
+/// done next is no chain of timers but a function of the author's own rows and the clock; the queue only says when to look again.
 ///
 ///     service.own<rt::Runtime>(service).work<&Steps::next>("workflow/steps", steps);
 ///
@@ -31,8 +31,8 @@
 ///
 ///     rt::want(tx, "workflow/steps", company, id, due);  // in any transaction of the service that owns the queue
 ///
-/// A turn may run more than once, up to where it settled: whoever dies leaves a lease that runs out. README says when a queue, when an
-/// activity, when a schedule.
+/// A turn may run more than once, up to where it settled: whoever dies leaves a lease that runs out. README says when a queue,
+/// when an activity, when a schedule.
 namespace otto::rt {
 
 class WorkQueue;
@@ -47,8 +47,8 @@ class Lease {
 public:
     const CompanyId company;
     const std::string key;
-    int attempt = 1;                  ///< turns since it was wanted, or since one of them got somewhere; from 1
-    Instant now;                      ///< the database's clock, when the last transaction began: all processes agree
+    int attempt = 1;  ///< turns since it was wanted, or since one of them got somewhere; from 1
+    Instant now;      ///< the database's clock, when the last transaction began: all processes agree
 
     /// What the outside knows a repeat by: the same until an answer is settled.
     std::string idempotency_key() const { return id_.to_string() + "-" + std::to_string(round_); }
@@ -72,9 +72,9 @@ public:
             return result;
         }
     }
-    /// What is about to be asked, written down before it is. `f` says when the turn is due: what is due now stays ours, and the turn goes
-    /// on; what is due later is given back until then, and without a time nothing is left. Commits only while the lease is ours, else
-    /// throws LeaseLost.
+    /// What is about to be asked, written down before it is. `f` says when the turn is due: what is due now stays ours, and the
+    /// turn goes on; what is due later is given back until then, and without a time nothing is left. Commits only while the lease
+    /// is ours, else throws LeaseLost.
     std::optional<Instant> note(const std::function<std::optional<Instant>(pg::Tx&)>& f) { return conclude(f, As::note, ""); }
     /// What came of it; `f` says when the next turn is due. As note(), and from now on the outside is asked under another key.
     std::optional<Instant> settle(const std::function<std::optional<Instant>(pg::Tx&)>& f) { return conclude(f, As::answer, ""); }
@@ -95,7 +95,9 @@ private:
     std::optional<Instant> conclude(const std::function<std::optional<Instant>(pg::Tx&)>&, As, const std::string& why);
     void give_back(std::optional<Instant> at);
     /// The database's clock goes on meanwhile.
-    bool due(std::optional<Instant> at) const { return at && *at <= now + std::chrono::ceil<Instant::duration>(std::chrono::steady_clock::now() - read_at_); }
+    bool due(std::optional<Instant> at) const {
+        return at && *at <= now + std::chrono::ceil<Instant::duration>(std::chrono::steady_clock::now() - read_at_);
+    }
 
     WorkQueue& queue_;
     pg::Pool& pool_;
@@ -110,16 +112,16 @@ private:
 struct Due {
     CompanyId company;
     std::string key;
-    Instant now{};                    ///< the database's
-    std::optional<Instant> again;     ///< to be set: not over, and due again then
+    Instant now{};                 ///< the database's
+    std::optional<Instant> again;  ///< to be set: not over, and due again then
 };
 
 struct QueueOptions {
-    int threads = 0;                  ///< 0: OTTO_ACTIVITIES; of batches one
-    Millis lease{60'000};             ///< how long after a process died its work is taken up by another
-    double share = 0.75;              ///< of the threads, that one company may have at once
-    Millis others_every{200};         ///< while a company has its share, others' work is looked for so often
-    Millis put_off{600'000};          ///< until a turn that failed by itself runs again
+    int threads = 0;           ///< 0: OTTO_ACTIVITIES; of batches one
+    Millis lease{60'000};      ///< how long after a process died its work is taken up by another
+    double share = 0.75;       ///< of the threads, that one company may have at once
+    Millis others_every{200};  ///< while a company has its share, others' work is looked for so often
+    Millis put_off{600'000};   ///< until a turn that failed by itself runs again
     std::size_t batch = 500;
 };
 
@@ -151,8 +153,9 @@ struct WorkSignature<void (S::*)(std::span<Due>, pg::Tx&) const> {
 
 }  // namespace detail
 
-/// Two shapes: a turn of one key, which may ask the outside; and a batch in one transaction, for what is only due at a time. An author may
-/// have `void put_off(pg::Tx&, const rt::Lease&, std::string_view why)`: what people are shown of a turn that failed by itself.
+/// Two shapes: a turn of one key, which may ask the outside; and a batch in one transaction, for what is only due at a time. An
+/// author may have `void put_off(pg::Tx&, const rt::Lease&, std::string_view why)`: what people are shown of a turn that failed
+/// by itself.
 template <auto Fn>
 detail::Work work_of(std::string queue, typename detail::WorkSignature<decltype(Fn)>::Self& self, QueueOptions options = {}) {
     detail::Work work{std::move(queue), options, {}, {}, {}};
@@ -166,16 +169,17 @@ detail::Work work_of(std::string queue, typename detail::WorkSignature<decltype(
     return work;
 }
 
-/// One process's part of a queue: takes what is due, has it done, gives it back. Thread-safe. Runtime::work() makes it and its threads;
-/// tests call run_one() themselves.
+/// One process's part of a queue: takes what is due, has it done, gives it back. Thread-safe. Runtime::work() makes it and its
+/// threads; tests call run_one() themselves.
 class WorkQueue {
 public:
     WorkQueue(detail::Work work, int threads);
     WorkQueue(const WorkQueue&) = delete;
 
-    /// Works on what is due: one key until its next turn is not due yet, or a batch. False if nothing is due for this process. A failure
-    /// of the database is thrown; a lease then runs out.
-    bool run_one(pg::Pool&, const std::function<bool()>& stopping = [] { return false; });
+    /// Works on what is due: one key until its next turn is not due yet, or a batch. False if nothing is due for this process. A
+    /// failure of the database is thrown; a lease then runs out.
+    bool run_one(
+        pg::Pool&, const std::function<bool()>& stopping = [] { return false; });
     /// Keeps what is being worked on ours.
     void renew(pg::Connection&);
 
@@ -204,12 +208,12 @@ private:
     int threads_;
     std::mutex lock_;
     std::map<Uuid, Holding> held_;
-    std::map<CompanyId, int> at_work_;                        ///< of each company, how many of held_
+    std::map<CompanyId, int> at_work_;                         ///< of each company, how many of held_
     std::chrono::steady_clock::time_point look_for_others_{};  ///< not before, while one company has its share
 };
 
-/// Puts work into a queue of the caller's service, or says anew when it is due; SQL has otto_want() for triggers and for many at once.
-/// What is wanted while somebody is at it is looked at once more.
+/// Puts work into a queue of the caller's service, or says anew when it is due; SQL has otto_want() for triggers and for many at
+/// once. What is wanted while somebody is at it is looked at once more.
 void want(pg::Tx&, std::string_view queue, const CompanyId&, std::string_view key, Instant due);
 /// Takes it out again. Somebody may be at it: then what comes of that is dropped.
 void unwant(pg::Tx&, std::string_view queue, const CompanyId&, std::string_view key);

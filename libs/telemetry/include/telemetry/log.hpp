@@ -41,14 +41,16 @@ public:
     void write(JsonWriter&) const;
 
 private:
-    struct Raw { std::string json; };
+    struct Raw {
+        std::string json;
+    };
     std::string_view key_;
     std::variant<std::string, bool, std::int64_t, double, Raw> value_;
     Field(std::string_view key, Raw raw) : key_(key), value_(std::move(raw)) {}
 };
 
-/// A phone number as logs may show it: `{"last4":"4559","hash":"…"}`, the hash being the first 12 hex digits of HMAC-SHA256 of the normalized
-/// number under the configured key, so that `deploy/logs --filter` finds it.
+/// A phone number as logs may show it: `{"last4":"4559","hash":"…"}`, the hash being the first 12 hex digits of HMAC-SHA256 of
+/// the normalized number under the configured key, so that `deploy/logs --filter` finds it.
 Field phone(std::string_view key, std::string_view number);
 std::string phone_hash(std::string_view number);
 

@@ -6,14 +6,15 @@
 #include <utility>
 #include <vector>
 
-/// Counters, gauges and histograms of this process, in Prometheus's sense. A metric is declared once, as a constant beside whoever reports it, with the names of
-/// its labels; asked with their values, in the same order, it gives one series:
+/// Counters, gauges and histograms of this process, in Prometheus's sense. A metric is declared once, as a constant beside
+/// whoever reports it, with the names of its labels; asked with their values, in the same order, it gives one series:
 ///
 ///     const tel::Counters kLost{"otto_kafka_records_lost_total", "Records that retention took away unread.", {"group"}};
 ///     tel::Counter lost = kLost({group});
 ///
-/// Look a series up once, use it often: looking up takes a lock, using does not. Series are cheap to copy and stay valid for the life of the process. Labels never
-/// hold a company, a person or an id. All that a program declares is its page of metrics: deploy/metrics.md.
+/// Look a series up once, use it often: looking up takes a lock, using does not. Series are cheap to copy and stay valid for the
+/// life of the process. Labels never hold a company, a person or an id. All that a program declares is its page of metrics:
+/// deploy/metrics.md.
 namespace otto::tel {
 
 using Labels = std::map<std::string, std::string>;
@@ -37,8 +38,9 @@ private:
     void* impl_ = nullptr;
 };
 
-/// One holder's part of a gauge: what is shown is the sum over all holders of one name and labels. With the last holder the gauge goes, so that nothing is
-/// told of what this process does no longer. For what may move to another process, and for what several threads report.
+/// One holder's part of a gauge: what is shown is the sum over all holders of one name and labels. With the last holder the gauge
+/// goes, so that nothing is told of what this process does no longer. For what may move to another process, and for what several
+/// threads report.
 class Share {
 public:
     Share() = default;  ///< of nothing
@@ -67,7 +69,8 @@ private:
     void* impl_ = nullptr;
 };
 
-/// What all declarations have in common. A name is declared once in a program and begins with `otto_`; anything else ends the program at its start.
+/// What all declarations have in common. A name is declared once in a program and begins with `otto_`; anything else ends the
+/// program at its start.
 class Declared {
 public:
     Declared(const Declared&) = delete;
@@ -95,13 +98,15 @@ public:
 
 class Gauges : public Declared {
 public:
-    Gauges(std::string name, std::string help, std::vector<std::string> labels = {}) : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
+    Gauges(std::string name, std::string help, std::vector<std::string> labels = {})
+        : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
     Gauge operator()(Values = {}) const;
 };
 
 class SharedGauges : public Declared {
 public:
-    SharedGauges(std::string name, std::string help, std::vector<std::string> labels = {}) : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
+    SharedGauges(std::string name, std::string help, std::vector<std::string> labels = {})
+        : Declared("gauge", std::move(name), std::move(help), std::move(labels)) {}
     Share operator()(Values = {}) const;
 };
 

@@ -9,8 +9,8 @@
 
 namespace otto::testkit {
 
-/// A migrated database of its own for a test, or for all tests of a file: as its owner, and as the service that is tested. The migrations run once a process; each
-/// database is a copy of what they made.
+/// A migrated database of its own for a test, or for all tests of a file: as its owner, and as the service that is tested. The
+/// migrations run once a process; each database is a copy of what they made.
 ///
 ///     testkit::Database db("otto_tenant_router");
 ///     db.owner.execute("INSERT INTO companies …");
@@ -22,7 +22,7 @@ class Database {
 public:
     explicit Database(std::string role);
 
-    const Secret url;        ///< the owner's, who sees all rows of all companies
+    const Secret url;  ///< the owner's, who sees all rows of all companies
     pg::Connection owner;
     pg::Connection service;  ///< as the role
     /// For pools and further sessions of the role, and of another one.

@@ -5,8 +5,8 @@
 
 namespace otto::testkit {
 
-/// A private Kafka broker for this test process (deploy/kafka/start), started at first use, killed at exit. stop() and start() keep its data and its
-/// address. With OTTO_TEST_KAFKA set, that cluster is used instead and cannot be stopped.
+/// A private Kafka broker for this test process (deploy/kafka/start), started at first use, killed at exit. stop() and start()
+/// keep its data and its address. With OTTO_TEST_KAFKA set, that cluster is used instead and cannot be stopped.
 class TestKafka {
 public:
     static TestKafka& shared();

@@ -6,8 +6,9 @@
 
 namespace otto::testkit {
 
-/// A private Postgres 15 cluster for this test process: started at first use in a temporary folder on a free port, stopped and deleted at exit.
-/// Nothing on it survives, so it does not wait for the disk. With OTTO_TEST_PG_URL set, that server is used instead.
+/// A private Postgres 15 cluster for this test process: started at first use in a temporary folder on a free port, stopped and
+/// deleted at exit. Nothing on it survives, so it does not wait for the disk. With OTTO_TEST_PG_URL set, that server is used
+/// instead.
 class TestPostgres {
 public:
     static TestPostgres& shared();
@@ -32,7 +33,8 @@ private:
 /// A free TCP port of the loopback interface (deploy/free-port).
 int free_port();
 
-/// Returns once the clock has passed this moment (ms since 1970). A restore takes longer than the millisecond of a database's last write; what a test restores by hand must too.
+/// Returns once the clock has passed this moment (ms since 1970). A restore takes longer than the millisecond of a database's
+/// last write; what a test restores by hand must too.
 void until_past(std::int64_t moment_ms);
 
 /// Runs a shell command; returns what it printed, throws std::runtime_error with that if it fails.

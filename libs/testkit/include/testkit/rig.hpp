@@ -9,8 +9,8 @@
 
 namespace otto::testkit {
 
-/// A consumer's handlers on a real, migrated Postgres, as the service's own role, without Kafka. Every event runs in a transaction that is rolled back
-/// by the next one, or at the end.
+/// A consumer's handlers on a real, migrated Postgres, as the service's own role, without Kafka. Every event runs in a
+/// transaction that is rolled back by the next one, or at the end.
 ///
 ///     Rig rig(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls));
 ///     rig.given("INSERT INTO …");
