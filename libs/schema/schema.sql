@@ -699,7 +699,7 @@ BEGIN
   UPDATE work SET due_at = CASE WHEN keep_ms > 0 THEN least(due_at, now()) WHEN wanted = seen THEN next_at ELSE least(due_at, next_at) END,
          given_up_at = CASE WHEN wanted = seen AND next_at = 'infinity' THEN now() END, error = why,
          lease = CASE WHEN keep_ms > 0 THEN lease END, leased_until = CASE WHEN keep_ms > 0 THEN now() + keep_ms * interval '1 millisecond' END,
-         round = round + answered::integer, attempt = CASE WHEN answered OR wanted <> seen THEN 0 ELSE attempt END
+         round = round + answered::integer, attempt = CASE WHEN answered OR wanted <> seen THEN 0 WHEN keep_ms = 0 AND why = '' THEN greatest(attempt - 1, 0) ELSE attempt END
    WHERE queue = of_queue AND company_id = of_company AND key = of_key AND lease = my_lease;
   IF NOT FOUND THEN RAISE EXCEPTION 'the lease of % of % in % is another''s', of_key, of_company, of_queue USING ERRCODE = 'OT002'; END IF;
 END $function$;

@@ -135,10 +135,9 @@ http::Response Commands::change(api::Context& c) const {
         start != row->start || end != row->end || rep != row->rep || (holds_a_slot(status) && !holds_a_slot(row->status));
     if (moved && rep && start && holds_a_slot(status) && !in.truth("allow_conflict").value_or(false))
         refuse_conflict(c, {*rep, id, *start, *end});
-    c.tx().write(sql::change, {c.company(), id, start, end, status, outcome, rep, in.has("location_address"),
-                               in.text("location_address", 500), in.has("service_type"), in.text("service_type", 200),
-                               in.has("appointment_type"), type_of(in), in.has("notes"), in.text("notes", 4'000),
-                               in.has("deal_size_cents"), in.integer("deal_size_cents", 0, 100'000'000'000), c.who.user});
+    c.tx().write(sql::change, {c.company(), id, start, end, status, outcome, rep, c.who.user, pg::Param::array(in.changed()),
+                               in.text("location_address", 500), in.text("service_type", 200), type_of(in),
+                               in.text("notes", 4'000), in.integer("deal_size_cents", 0, 100'000'000'000)});
     return c.changed({"appointment", id.to_string(), "appointment.change", in.changed()}, sql::shown,
                      resources::appointment_value, 200, {c.viewer().own()});
 }

@@ -63,7 +63,7 @@ $$ DELETE FROM work WHERE queue = of_queue AND company_id = of_company AND key =
 
 -- The last statement of a turn's transaction: it commits only while the lease is the caller's (OT002 otherwise), as otto_fence has it for
 -- lanes. next_at null: nothing is left, unless it was wanted again since `seen`. keep_ms: it is due at once and stays the caller's for
--- so long; 0: it is given back.
+-- so long; 0: it is given back. A turn that only waits, for its budget say, is no attempt.
 CREATE FUNCTION otto_settle_work(of_queue text, of_company text, of_key text, my_lease uuid, seen bigint, next_at timestamptz, keep_ms bigint, answered boolean, why text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF next_at IS NULL THEN
@@ -73,7 +73,7 @@ BEGIN
   UPDATE work SET due_at = CASE WHEN keep_ms > 0 THEN least(due_at, now()) WHEN wanted = seen THEN next_at ELSE least(due_at, next_at) END,
          given_up_at = CASE WHEN wanted = seen AND next_at = 'infinity' THEN now() END, error = why,
          lease = CASE WHEN keep_ms > 0 THEN lease END, leased_until = CASE WHEN keep_ms > 0 THEN now() + keep_ms * interval '1 millisecond' END,
-         round = round + answered::integer, attempt = CASE WHEN answered OR wanted <> seen THEN 0 ELSE attempt END
+         round = round + answered::integer, attempt = CASE WHEN answered OR wanted <> seen THEN 0 WHEN keep_ms = 0 AND why = '' THEN greatest(attempt - 1, 0) ELSE attempt END
    WHERE queue = of_queue AND company_id = of_company AND key = of_key AND lease = my_lease;
   IF NOT FOUND THEN RAISE EXCEPTION 'the lease of % of % in % is another''s', of_key, of_company, of_queue USING ERRCODE = 'OT002'; END IF;
 END $$;

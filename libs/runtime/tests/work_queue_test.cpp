@@ -225,6 +225,22 @@ TEST_CASE("a turn that fails by itself is put off and shown; one that may pass i
     CHECK(s.rows("given_up_at IS NULL AND error = '' AND attempt = 0") == 1);
 }
 
+TEST_CASE("a turn that only waits is no attempt", "[integration]") {
+    Setting s;
+    auto queue = s.make();
+    s.want("1");
+    bool waits = true;
+    s.steps.does = [&](Lease& l) -> std::optional<Instant> {
+        if (waits) return l.note([&](pg::Tx&) { return l.now + Millis{60'000}; });
+        return l.again({2, {}}, "not now");
+    };
+    for (int turn = 0; turn < 5; ++turn, s.due()) CHECK(queue->run_one(pool()));
+    CHECK(s.rows("attempt = 0") == 1);
+    waits = false;
+    CHECK(queue->run_one(pool()));
+    CHECK(s.rows("attempt = 1 AND given_up_at IS NULL") == 1);
+}
+
 TEST_CASE("no company has all workers", "[integration]") {
     Setting s;
     auto greedy = fresh_company(), modest = fresh_company();

@@ -118,13 +118,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now())
 SELECT lead_id, scheduled_start, scheduled_end, status, outcome, assigned_rep_id FROM appointments WHERE company_id = $1 AND id = $2 FOR UPDATE
 
 -- name: change
+-- What $9 names is set, also to nothing; the rest stays.
 UPDATE appointments SET scheduled_start = $3, scheduled_end = $4, status = $5, outcome = $6, assigned_rep_id = $7, needs_time = $3::timestamptz IS NULL,
        moved_from = CASE WHEN scheduled_start IS DISTINCT FROM $3 THEN scheduled_start ELSE moved_from END, moved_at = CASE WHEN scheduled_start IS DISTINCT FROM $3 THEN now() ELSE moved_at END,
        moved_by_call = CASE WHEN scheduled_start IS DISTINCT FROM $3 THEN NULL ELSE moved_by_call END,
-       location_address = CASE WHEN $8::boolean THEN $9 ELSE location_address END, service_type = CASE WHEN $10::boolean THEN $11 ELSE service_type END,
-       appointment_type = CASE WHEN $12::boolean THEN $13 ELSE appointment_type END, notes = CASE WHEN $14::boolean THEN $15 ELSE notes END,
-       deal_size_cents = CASE WHEN $16::boolean THEN $17::bigint ELSE deal_size_cents END,
-       touched_by = $18, touched_at = now(), version = version + 1, updated_at = now()
+       location_address = CASE WHEN 'location_address' = ANY ($9::text[]) THEN $10 ELSE location_address END,
+       service_type = CASE WHEN 'service_type' = ANY ($9) THEN $11 ELSE service_type END,
+       appointment_type = CASE WHEN 'appointment_type' = ANY ($9) THEN $12 ELSE appointment_type END,
+       notes = CASE WHEN 'notes' = ANY ($9) THEN $13 ELSE notes END,
+       deal_size_cents = CASE WHEN 'deal_size_cents' = ANY ($9) THEN $14::bigint ELSE deal_size_cents END,
+       touched_by = $8, touched_at = now(), version = version + 1, updated_at = now()
  WHERE company_id = $1 AND id = $2
 RETURNING version
 
