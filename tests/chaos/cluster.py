@@ -258,7 +258,7 @@ class Cluster(Stack):
             return sum(int(i.metric("otto_spool_rows")) for i in self.instances["callrail-ingress"]), outbox, parked
 
         before = leaving()
-        lags = {f"lag of {r['name']}": int(r["lag"]) for r in self.status() if r["lag"] is not None} or {"lags that nobody could read": 1}
+        lags = {f"lag of {r['name']}": int(r["lag"]) for r in self.status() if r["lag"] is not None} or {"lags that nobody could read": UNKNOWN}
         # What left meanwhile may have come after the lag was read.
         return dict(zip(("spool", "outbox", "parked"), map(max, before, leaving()), strict=True)) | lags
 
@@ -269,6 +269,9 @@ class Cluster(Stack):
 
     def rows_applied(self) -> int:
         return int(self.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = 'lead-pipeline' AND topic = 'otto.routed'")[0][0])
+
+
+UNKNOWN = 1_000_000  # events that may be behind: more than any wait for the rest allows
 
 
 def children(pid: int) -> list[int]:

@@ -47,7 +47,7 @@ class Lease {
 public:
     const CompanyId company;
     const std::string key;
-    int attempt = 1;  ///< turns since it was wanted, or since one of them got somewhere; from 1
+    int attempt = 1;  ///< turns that did more than wait, since it was wanted or one of them got somewhere; from 1
     Instant now;      ///< the database's clock, when the last transaction began: all processes agree
 
     /// What the outside knows a repeat by: the same until an answer is settled.
