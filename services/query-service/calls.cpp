@@ -2,13 +2,10 @@
 
 #include "api/analysis.hpp"
 #include "api/resources.hpp"
-#include "days.hpp"
 #include "folded.hpp"
 #include "pg/json.hpp"
 #include "roles.hpp"
-#include "search.hpp"
 #include "timeline.hpp"
-#include "words.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -35,32 +32,7 @@ void Calls::routes(api::Api& api) const {
     api.get("/api/v1/calls/{call_id}/timeline", kEverybody, *this, &Calls::timeline);
 }
 
-http::Response Calls::list(Context& c) const {
-    api::Asked asked(c.request,
-                     {"status", "missed_call", "direction", "provider", "date_from", "date_to", "phone", "lead_id",
-                      "contact_card_id", "owner_id", "booking_status", "lead_quality", "answered", "analysed", "search"});
-    auto page = lists_.calls.page_of(asked);
-    auto days = Days::of(c, asked.date("date_from"), asked.date("date_to"));
-    auto found = Found::of(c, "calls", asked.search());
-    return lists_.calls.answer(c, page,
-                               {.status = asked.any_of("status", words::call_status),
-                                .missed_call = asked.truth("missed_call"),
-                                .direction = asked.any_of("direction", words::call_direction),
-                                .provider = asked.any_of("provider", words::call_provider),
-                                .since = days.since,
-                                .till = days.till,
-                                .phone = asked.phone("phone"),
-                                .lead_id = asked.uuid("lead_id"),
-                                .contact_card_id = asked.uuid("contact_card_id"),
-                                .owner_id = asked.any_of("owner_id"),
-                                .found = found.ids,
-                                .words = found.patterns,
-                                .booking_status = asked.any_of("booking_status", words::booking_status),
-                                .lead_quality = asked.any_of("lead_quality", words::lead_quality),
-                                .answered = asked.truth("answered"),
-                                .analysed = asked.truth("analysed")},
-                               resources::call_value, found.rows);
-}
+http::Response Calls::list(Context& c) const { return answer_list(c, lists_.calls, resources::call_value); }
 
 http::Response Calls::one(Context& c) const {
     api::takes_nothing(c);

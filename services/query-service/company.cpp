@@ -54,11 +54,11 @@ http::Response Company::one(Context& c) const {
 }
 
 http::Response Company::users(Context& c) const {
-    return users_.answer(c, users_.page_of(api::Asked(c.request, {})), {}, user_value);
+    return answer_list(c, users_, user_value);
 }
 
 http::Response Company::numbers(Context& c) const {
-    return numbers_.answer(c, numbers_.page_of(api::Asked(c.request, {})), {}, resources::company_number_value);
+    return answer_list(c, numbers_, resources::company_number_value);
 }
 
 }  // namespace otto::query_service

@@ -4,7 +4,6 @@
 #include "folded.hpp"
 #include "hanging.hpp"
 #include "roles.hpp"
-#include "search.hpp"
 
 namespace otto::query_service {
 
@@ -17,13 +16,7 @@ void Contacts::routes(api::Api& api) const {
     api.get("/api/v1/contacts/{contact_id}", kEverybody, *this, &Contacts::one);
 }
 
-http::Response Contacts::list(Context& c) const {
-    api::Asked asked(c.request, {"search", "phone"});
-    auto page = lists_.contacts.page_of(asked);
-    auto found = Found::of(c, "contacts", asked.search());
-    return lists_.contacts.answer(c, page, {.found = found.ids, .words = found.patterns, .phone = asked.phone("phone")},
-                                  resources::contact_value, found.rows);
-}
+http::Response Contacts::list(Context& c) const { return answer_list(c, lists_.contacts, resources::contact_value); }
 
 http::Response Contacts::one(Context& c) const {
     api::takes_nothing(c);

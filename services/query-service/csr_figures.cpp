@@ -136,7 +136,7 @@ http::Response CsrFigures::top_objections(Context& c) const {
 }
 
 http::Response CsrFigures::unbooked_calls(Context& c) const {
-    api::Asked asked(c.request, {"date_from", "date_to"});
+    api::Asked asked(c.request, sql::lists::Unbooked::asks);
     auto page = unbooked_.page_of(asked);
     auto window = Window::of(c, asked);
     auto days = Days::of(c, window.since, window.until);

@@ -2,8 +2,6 @@
 
 #include "api/resources.hpp"
 #include "roles.hpp"
-#include "search.hpp"
-#include "words.hpp"
 
 namespace otto::query_service {
 
@@ -14,21 +12,7 @@ void Tasks::routes(api::Api& api) const {
     api.get("/api/v1/tasks/{task_id}", kEverybody, *this, &Tasks::one);
 }
 
-http::Response Tasks::list(Context& c) const {
-    api::Asked asked(c.request, {"status", "assigned_to", "assignee_id", "overdue", "lead_id", "contact_card_id", "search"});
-    auto page = lists_.tasks.page_of(asked);
-    auto found = Found::of(c, "tasks", asked.search());
-    return lists_.tasks.answer(c, page,
-                               {.status = asked.any_of("status", words::task_status),
-                                .assigned_to = asked.any_of("assigned_to", words::task_role),
-                                .assignee_id = asked.any_of("assignee_id"),
-                                .overdue = asked.truth("overdue"),
-                                .lead_id = asked.uuid("lead_id"),
-                                .contact_card_id = asked.uuid("contact_card_id"),
-                                .found = found.ids,
-                                .words = found.patterns},
-                               resources::task_value, found.rows);
-}
+http::Response Tasks::list(Context& c) const { return answer_list(c, lists_.tasks, resources::task_value); }
 
 http::Response Tasks::one(Context& c) const {
     api::takes_nothing(c);

@@ -9,10 +9,14 @@
 
 namespace otto::api {
 
-Asked::Asked(const http::Request& request, std::set<std::string_view> filters, Paged paged) {
-    if (paged == Paged::yes) filters.insert({"limit", "offset", "cursor", "sort"});
+Asked::Asked(const http::Request& request, std::span<const std::string_view> filters, Paged paged) {
+    constexpr std::string_view kPage[] = {"limit", "offset", "cursor", "sort"};
+    auto taken = [&](std::string_view name) {
+        return std::ranges::find(filters, name) != filters.end() ||
+               (paged == Paged::yes && std::ranges::find(kPage, name) != std::end(kPage));
+    };
     for (auto& [name, value] : request.query_fields()) {
-        if (!valid_utf8(name) || !filters.contains(name))
+        if (!valid_utf8(name) || !taken(name))
             refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query",
                          paged == Paged::yes ? "is no filter of this list" : "is nothing that this takes");
         if (!valid_utf8(value) || value.find('\0') != std::string::npos) refuse_field(name, "is no valid text");

@@ -32,6 +32,9 @@ REFUSED = [  # (what stands in the file, words of the refusal)
     (LIST + "   AND t.a = :a::text\n   AND t.b = :a::text\n", "two lines of :a"),
     (LIST + "   AND t.at < :after::timestamptz\n", "is of no one filter"),
     (LIST.replace(" WHERE", "  LEFT JOIN cards USING (card_id)\n WHERE"), "has a join that ends in no"),
+    (LIST.replace("-- sorts", "-- asks: a=words\n-- sorts"), "gives words to a, which is no filter"),
+    (LIST.replace("-- sorts", "-- asks: a\n-- sorts") + "   AND t.a = :a::timestamptz\n", "cannot read a from a request: its type is timestamptz"),
+    (LIST.replace("-- sorts", "-- asks: a=words\n-- sorts") + "   AND t.a = :a::uuid\n", "cannot read a from a request"),
     (LIST.replace("t.id\n  FROM", "t.id\n  FROM").replace(":company", ":firm"), "knows no :firm"),
 ]
 TAKEN = [  # (what stands in the file, what stands in the header)
@@ -40,6 +43,8 @@ TAKEN = [  # (what stands in the file, what stands in the header)
     ("-- name: a\n-- without $2: b\nSELECT 1 FROM t\n WHERE x = $1\n   AND y = $2\n   AND z = $3 AND v = $12", "R\"sql(SELECT 1 FROM t\n WHERE x = $1\n   AND z = $2 AND v = $11)sql\""),
     ("-- name: a\nSELECT 'a:b', now()::text, '{order}'", "SELECT 'a:b', now()::text, '{order}'"),
     ("-- name: a\nSELECT 1 FROM t WHERE x = :x::text AND y = :y AND (z = :x OR v[1:2] = '{1}')", "SELECT 1 FROM t WHERE x = $1::text AND y = $2 AND (z = $1 OR v[1:2] = '{1}')"),
+    (LIST.replace("-- sorts", "-- asks: search, b, a=task_status\n-- sorts") + "   AND t.a = ANY (:a::text[])\n   AND t.b = :b::uuid\n   AND t.c = :c::uuid\n",
+     'return {.a = asked.any_of("a", words::task_status), .b = asked.uuid("b")};'),
     ("-- name: n\nSELECT 1\n" + LIST, 'inline constexpr const pg::ListText* all[] = {&Things::text};'),
 ]
 

@@ -11,6 +11,7 @@ A file holds pieces, each begun by a line that says what it is; comment lines th
     -- id: id uuid                      … the column that tells its rows apart: uuid, bigint or text
     -- sorts: created_at = t.created_at; due_at = coalesce(t.due_at,t.created_at)
     -- total: tasks                     … if all rows of that table are the list, and `list_totals` keeps how many
+    -- asks: status=task_status, overdue, search   … what a request may name: filters, read as their types say, with the words of the contract that one takes; names that are no filter the service reads itself
     SELECT t.description, k.first_name                what a row shows: the page is chosen first, and joins for this alone are made for its rows
       FROM tasks t                                    the table that is listed, under the name by which everything else calls it
       LEFT JOIN LATERAL (…) k ON true                 a line a join; it is made where its name is needed
@@ -26,6 +27,7 @@ import sys
 
 TYPES = {"uuid": "uuid", "bigint": "number", "text": "text"}
 STANDARD = ["company", "own", "after", "after_id", "offset"]  # pg::ListText::Parameter
+READ_AS = {"text[]": "any_of", "boolean": "truth", "uuid": "uuid", "text": "text"}  # members of api::Asked; a telephone number is text and stands in a filter of that name
 PARAMETER = re.compile(r"(?<![\w:']):([a-z_]+)")
 
 
@@ -45,13 +47,13 @@ def pieces_of(path):
     piece = None
     for number, line in enumerate(path.read_text().splitlines(), 1):
         head = re.fullmatch(r"--\s*(name|part|list):\s*([a-z][a-z0-9_]*)\s*", line)
-        note = re.fullmatch(r"--\s*(id|sorts|total|without \$\d+):\s*(.*?)\s*", line)
+        note = re.fullmatch(r"--\s*(id|sorts|total|asks|without \$\d+):\s*(.*?)\s*", line)
         if head:
             if piece:
                 yield piece
             piece = Piece(f"{path}:{number}", *head.groups())
         elif piece and not piece.body and note and (piece.what == "list" or note.group(1).startswith("without")):
-            piece.notes[note.group(1)] = note.group(2)
+            piece.notes[note.group(1)] = ", ".join(filter(None, [piece.notes.get(note.group(1), ""), note.group(2)]))
         elif piece and not piece.body and line.startswith("--"):
             piece.doc.append(line[2:].strip())
         elif piece:
@@ -132,6 +134,8 @@ class List:
         self.sorts = [tuple(part.strip() for part in sort.split("=", 1)) for sort in piece.notes.get("sorts", "").split(";")]
         if any(len(sort) != 2 for sort in self.sorts):
             piece.fail("says its orders: -- sorts: <name> = <column>; …")
+        asks = [part.strip().partition("=") for part in piece.notes.get("asks", "").split(",") if part.strip()]
+        self.asks = {name.strip(): words.strip() for name, _, words in asks}
         self.read(text)
         self.write()
 
@@ -176,6 +180,25 @@ class List:
         self.parameters = STANDARD + self.filters
         if len(self.parameters) > 60:
             self.piece.fail("has too many filters for the bits of a number")
+
+    def asked(self):
+        """What a request may name, and the filters that are read from it."""
+        read = []
+        for name, words in self.asks.items():
+            if name not in self.filters:
+                if words:
+                    self.piece.fail(f"gives words to {name}, which is no filter of it")
+                continue
+            how = "phone" if name == "phone" else READ_AS.get(self.types[name])
+            if not how or (words and how != "any_of"):
+                self.piece.fail(f"cannot read {name} from a request: its type is {self.types[name]}")
+            read.append((name, f'asked.{how}("{name}"{f", words::{words}" if words else ""})'))
+        return [f"    static constexpr std::array<std::string_view, {len(self.asks)}> asks{{{', '.join(f'{chr(34)}{name}{chr(34)}' for name in self.asks)}}};",
+                "    /// Those filters that a request names by themselves.",
+                "    static Filters asked([[maybe_unused]] const auto& asked) {", f"        return {{{', '.join(f'.{name} = {value}' for name, value in self.in_order(read))}}};", "    }"]
+
+    def in_order(self, read):
+        return sorted(read, key=lambda filter: self.filters.index(filter[0]))
 
     def bits(self, condition):
         return sum(1 << self.parameters.index(name) for name in set(PARAMETER.findall(condition)))
@@ -272,7 +295,7 @@ class List:
         out += ["    };", f"    static constexpr pg::ListText::Line page[] = {{{lines['page']}}};", f"    static constexpr pg::ListText::Line count[] = {{{lines['count']}}};"]
         out += ["    static constexpr pg::ListText::Sort sorts[] = {" + ", ".join(f'{{"{name}", {literal(column)}}}' for name, column in self.sorts) + "};"]
         out += [f'    static constexpr pg::ListText text{{"{self.service}.{self.name}", "{self.id}", pg::ListText::Id::{TYPES[self.id_type]}, "{self.piece.notes.get("total", "")}", sorts, pieces, page, count, '
-                f"0x{weigh:x}u, {len(self.parameters)}}};", "};"]
+                f"0x{weigh:x}u, {len(self.parameters)}}};"] + self.asked() + ["};"]
         return struct, out
 
 
@@ -310,7 +333,7 @@ def main():
         for note, name in piece.notes.items():
             queries += constant(service, name, [f"The same without {note.split()[1]}."], without(piece, text, int(note.split("$")[1])))
             names.append(name)
-    lines = ["#pragma once", "// Generated from sql/*.sql."] + (["#include \"pg/list_text.hpp\""] if lists else []) + ['#include "pg/query.hpp"', "", f"namespace {args.namespace} {{", ""] + queries
+    lines = ["#pragma once", "// Generated from sql/*.sql."] + (["#include <array>", "", '#include "pg/list_text.hpp"'] if lists else []) + ['#include "pg/query.hpp"'] + (['#include "words.hpp"'] if any("words::" in line for line in lists) else []) + [ "", f"namespace {args.namespace} {{", ""] + queries
     if names:
         lines += ["", "/// All of them, for the test that prepares each.", "inline constexpr pg::Query all[] = {" + ", ".join(names) + "};"]
     if lists:

@@ -9,6 +9,8 @@
 -- id: call_id bigint
 -- sorts: created_at = c.created_at; started_at = c.happened_at
 -- total: calls
+-- asks: status=call_status, missed_call, direction=call_direction, provider=call_provider, date_from, date_to, phone, lead_id, contact_card_id, owner_id
+-- asks: booking_status=booking_status, lead_quality=lead_quality, answered, analysed, search
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, left(c.source, 1024) AS source, left(c.campaign, 1024) AS campaign, left(c.keywords, 1024) AS keywords,
        CASE WHEN c.tags = '{}' THEN '[]' ELSE (SELECT jsonb_agg(left(tag, 1024)) FROM unnest(c.tags[1:50]) AS tag) END AS tags_json, left(c.note, 1024) AS note, left(c.value, 1024) AS value,
@@ -44,6 +46,7 @@ left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name
 -- id: id uuid
 -- sorts: created_at = l.created_at
 -- total: leads
+-- asks: status=lead_status, pool_status=pool_status, rep_id, source, date_from, date_to, qualified, search
 SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
        /*contact*/
   FROM leads l
@@ -66,6 +69,7 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS 
 -- id: id uuid
 -- sorts: created_at = k.created_at
 -- total: contact_cards
+-- asks: phone, search
 SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_name, left(k.last_name, 1024) AS last_name, left(k.address, 1024) AS address, left(k.city, 1024) AS city, left(k.state, 1024) AS state,
        k.created_at, k.updated_at
   FROM contact_cards k
@@ -83,6 +87,7 @@ SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_na
 -- list: appointments
 -- id: id uuid
 -- sorts: created_at = a.created_at; scheduled_start = coalesce(a.scheduled_start,a.created_at)
+-- asks: date, date_from, date_to, lead_id, contact_card_id, status=appointment_status, outcome=appointment_outcome, rep_id, search
 SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, left(a.location_address, 1024) AS location_address, left(a.service_type, 1024) AS service_type,
        a.appointment_type, a.assigned_rep_id, a.needs_time, a.moved_from, a.moved_at, a.moved_by_call, a.deal_size_cents, left(a.notes, 1024) AS notes, a.touched_by, a.touched_at, a.created_at, a.updated_at,
        /*contact*/, /*lead*/, t.pending AS pending_tasks
@@ -106,6 +111,7 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
 -- A rep's own: given to them, or about a lead of theirs.
 -- id: id uuid
 -- sorts: created_at = t.created_at; due_at = coalesce(t.due_at,t.created_at)
+-- asks: status=task_status, assigned_to=task_role, assignee_id, overdue, lead_id, contact_card_id, search
 SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id,
        left(t.raw_text, 1024) AS raw_text, t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/
   FROM tasks t
@@ -126,6 +132,7 @@ SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_
 -- What the figure qualified_but_unbooked_calls counts.
 -- id: call_id bigint
 -- sorts: started_at = f.happened_at
+-- asks: date_from, date_to
 SELECT f.call_id, f.lead_id, l.contact_card_id, /*contact*/, f.happened_at, f.lead_quality, f.booking_status, f.owner_id, a.objection
   FROM call_facts f
   LEFT JOIN LATERAL (SELECT contact_card_id FROM leads WHERE company_id = f.company_id AND id = f.lead_id LIMIT 1) l ON true

@@ -1,8 +1,9 @@
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,9 @@ class Asked {
 public:
     enum class Paged { yes, no };
     /// `filters`: names that are known, besides limit, offset, cursor and sort of what is paged.
-    Asked(const http::Request&, std::set<std::string_view> filters, Paged = Paged::yes);
+    Asked(const http::Request&, std::span<const std::string_view> filters, Paged = Paged::yes);
+    Asked(const http::Request& request, std::initializer_list<std::string_view> filters, Paged paged = Paged::yes)
+        : Asked(request, std::span(filters.begin(), filters.size()), paged) {}
 
     std::optional<std::string> text(std::string_view name) const;
     /// "any of" a comma list, as an array parameter; each must be one of the words unless there are none.

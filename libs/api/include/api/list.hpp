@@ -37,6 +37,8 @@ public:
     explicit AnyList(const pg::ListText&);
     ~AnyList();
     const pg::ListText& text() const { return text_; }
+    /// What it is a list of: "calls".
+    std::string_view noun() const { return text_.name.substr(text_.name.rfind('.') + 1); }
     Page page_of(const Asked& asked) const { return Page::of(asked, text_); }
     /// A statement of it as it may be asked for.
     struct Written {
