@@ -1,0 +1,145 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "base/time.hpp"
+#include "http/client.hpp"
+#include "telemetry/trace.hpp"
+
+namespace otto::inbound::v1 {
+class ProviderEvent;
+}
+
+/// Twilio's API, version 2010-04-01 (providers.md §2.7), asked for one account, and the words that its webhooks share with it.
+namespace otto::providers::twilio {
+
+/// Whose account is asked, and as whom.
+struct Account {
+    std::string sid;  ///< AC…
+    std::string user;  ///< of basic auth: the account's SID with its auth token, or an API key (SK…) with its secret
+    Secret password;
+    static Account with_token(std::string sid, Secret token) { return {sid, sid, std::move(token)}; }
+};
+/// The deployment's own account, if it has one that can be asked: with its API key where one is set, else with the newest token.
+std::optional<Account> deployment_account(const app::Settings&);
+/// AC and 32 hexadecimal digits.
+bool is_account_sid(std::string_view);
+
+/// Why there is no answer of the wished kind.
+struct ApiError {
+    enum class Kind {
+        no_answer,   ///< nothing came
+        refused,     ///< 401, or 20003: SID and secret do not fit together, or the account is suspended
+        forbidden,   ///< 403: whom it let in may not do that
+        not_found,   ///< 404
+        busy,        ///< 429: too much at once
+        failed,      ///< any other status
+        unreadable,  ///< an answer that is none
+    };
+    Kind kind;
+    std::string why;                   ///< for people; holds nothing secret
+    int code = 0;                      ///< Twilio's own: 20003; 0 = none was given
+    std::optional<Millis> after = {};  ///< how long it asks to be left alone
+    /// Other credentials may help, asking again does not.
+    bool not_let_in() const { return kind == Kind::refused || kind == Kind::forbidden || kind == Kind::not_found; }
+};
+template <class T>
+using Reply = std::variant<T, ApiError>;
+
+/// What Twilio says of an account itself.
+struct AccountState {
+    std::string name, status, type;  ///< active | suspended | closed; Trial | Full
+};
+
+/// One number of an account, and what Twilio does with what comes for it.
+struct ListedNumber {
+    std::string sid;     ///< PN…
+    std::string number;  ///< E.164
+    bool texts = false, calls = false;
+    std::string sms_url, sms_method, voice_url, voice_method;
+};
+/// A page of a list, and where the next one is: a path with query below the API's address, "" behind the last one.
+struct NumberPage {
+    std::vector<ListedNumber> numbers;
+    std::string next;
+    bool whole = true;  ///< false: something in it could not be understood, so that nothing may be concluded from what it lacks
+};
+
+/// One message of the account's list.
+struct ListedMessage {
+    std::shared_ptr<inbound::v1::ProviderEvent> event;  ///< as a webhook of it would read; without a receipt and without media
+    std::string json;                                   ///< as Twilio wrote it, byte for byte
+    std::string sid;
+    std::string status;         ///< in our words
+    std::optional<Instant> at;  ///< when it was sent, else when it was made
+    std::int64_t media = 0;     ///< how many items came with it
+};
+struct MessagePage {
+    std::vector<ListedMessage> messages;
+    std::string next;
+    std::vector<std::string> unreadable;  ///< of each entry that is no JSON, why; the others are read all the same
+};
+/// One item that came with a message; the URL has the account's own path and asks for its credentials.
+struct ListedMedia {
+    std::string url, content_type;
+};
+
+/// Status of a message in our words (MessageStatus of the HTTP contract), "" for one that Twilio does not name.
+std::string message_status(std::string_view twilio);
+/// "Mon, 30 Nov 2026 04:00:00 +0000", as Twilio writes times (RFC 2822).
+std::optional<Instant> read_time(std::string_view);
+
+/// A message as Twilio tells it, by a webhook or in a list; "" = it does not say.
+struct Told {
+    std::string sid, account_sid;
+    bool inbound = true;
+    std::string from, to;
+    std::string status;  ///< in our words
+    std::optional<std::string> body;
+    std::optional<Instant> at;
+    std::optional<std::int64_t> segments;
+    std::string error_code, error_message;
+};
+/// Makes report, addressee and key of it; the kind is the caller's.
+void tell(const Told&, inbound::v1::ProviderEvent&);
+
+/// What these answers mean. The error says what is wrong with one that is none.
+Result<AccountState> read_account(std::string_view json);
+Result<NumberPage> read_numbers(std::string_view json);
+Result<MessagePage> read_messages(std::string_view json);
+Result<std::vector<ListedMedia>> read_media(std::string_view json, std::string_view api);
+
+/// Each call is one request; how often, how patiently and what is repeated is the HTTP client's and the caller's business.
+/// Thread-safe.
+class Client {
+public:
+    /// `http` must outlive it.
+    Client(std::string api, http::Client& http) : api_(std::move(api)), http_(http) {
+        while (api_.ends_with('/')) api_.pop_back();
+    }
+    Reply<AccountState> account(const Account&, const tel::TraceContext&) const;
+    /// `next` as the page before gave it, "" for the first.
+    Reply<NumberPage> numbers(const Account&, const std::string& next, const tel::TraceContext&) const;
+    /// Messages in both directions that were sent between these moments, the newest first.
+    Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next, const tel::TraceContext&) const;
+    /// What came with one message.
+    Reply<std::vector<ListedMedia>> media(const Account&, const std::string& message_sid, const tel::TraceContext&) const;
+
+private:
+    Reply<std::string> get(const Account&, const std::string& target, const tel::TraceContext&) const;
+    Reply<std::string> page(const Account&, const std::string& first, const std::string& next, const tel::TraceContext&) const;
+    std::string api_;
+    http::Client& http_;
+};
+
+/// Basic auth, as every request says it.
+void authorize(http::Headers&, const Account&);
+
+}  // namespace otto::providers::twilio

@@ -1,0 +1,254 @@
+#include <algorithm>
+
+#include "base/crypto.hpp"
+#include "base/json_page.hpp"
+#include "base/phone.hpp"
+#include "base/text.hpp"
+#include "otto/inbound/v1/inbound.pb.h"
+#include "providers/settings.hpp"
+#include "providers/twilio.hpp"
+
+namespace otto::providers::twilio {
+namespace {
+
+constexpr const char* kPageSize = "1000";
+constexpr std::string_view kVersion = "/2010-04-01/";
+
+std::string said(JsonView object, std::string_view name) { return object[name].loose_text().value_or(""); }
+
+/// A list's next page, as far as it is one of the same API: what an answer names is asked with the account's credentials.
+std::string next_of(JsonView root) {
+    auto next = said(root, "next_page_uri");
+    return next.starts_with(kVersion) && next.find_first_of(" \r\n#") == std::string::npos ? next : "";
+}
+
+ListedMessage message_in(std::string_view json, JsonView entry) {
+    ListedMessage m;
+    m.json = json;
+    m.event = std::make_shared<inbound::v1::ProviderEvent>();
+    Told told;
+    told.sid = m.sid = said(entry, "sid");
+    told.account_sid = said(entry, "account_sid");
+    told.inbound = said(entry, "direction") == "inbound";
+    told.from = said(entry, "from");
+    told.to = said(entry, "to");
+    told.status = m.status = message_status(said(entry, "status"));
+    if (auto body = entry["body"]; body.is_string()) told.body = std::string(*body.string());
+    for (auto name : {"date_created", "date_sent"})
+        if (auto at = read_time(said(entry, name))) m.at = at;
+    told.at = m.at;
+    told.segments = entry["num_segments"].loose_integer();
+    told.error_code = said(entry, "error_code");
+    told.error_message = said(entry, "error_message");
+    m.media = std::max<std::int64_t>(0, entry["num_media"].loose_integer().value_or(0));
+    tell(told, *m.event);
+    return m;
+}
+
+ApiError error_of(const http::Response& answer, Instant now) {
+    using Kind = ApiError::Kind;
+    ApiError error{Kind::failed, "Twilio answered " + std::to_string(answer.status)};
+    if (auto parsed = JsonDocument::parse(answer.body)) {
+        error.code = static_cast<int>(parsed->root()["code"].loose_integer().value_or(0));
+        if (error.code != 0) error.why += ", error " + std::to_string(error.code);
+    }
+    if (answer.status == 401 || error.code == 20003)
+        error.kind = Kind::refused;
+    else if (answer.status == 403)
+        error.kind = Kind::forbidden;
+    else if (answer.status == 404)
+        error.kind = Kind::not_found;
+    else if (answer.status == 429) {
+        error.kind = Kind::busy;
+        error.why += ": too much is asked of the account at once";
+        error.after = http::retry_after(answer.headers.get("Retry-After"), now);
+    }
+    return error;
+}
+
+template <class T>
+Reply<T> understood(Result<T> read) {
+    if (!read) return ApiError{ApiError::Kind::unreadable, read.error().message};
+    return std::move(*read);
+}
+
+template <class T, class Read>
+Reply<T> understood(Reply<std::string> reply, Read&& read) {
+    if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
+    return understood<T>(read(std::get<std::string>(reply)));
+}
+
+}  // namespace
+
+bool is_account_sid(std::string_view text) {
+    return text.size() == 34 && text.starts_with("AC") && text.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
+}
+
+std::optional<Account> deployment_account(const app::Settings& s) {
+    auto sid = s.get(kTwilioAccountSid);
+    auto key = s.get(kTwilioApiKey);
+    auto secret = s.get(kTwilioApiSecret);
+    auto tokens = split_list(s.get(kTwilioAuthToken).reveal());
+    if (sid.empty()) return std::nullopt;
+    if (!key.empty() && !secret.empty()) return Account{sid, key, secret};
+    if (tokens.empty()) return std::nullopt;
+    return Account::with_token(sid, Secret(tokens.front()));
+}
+
+std::string message_status(std::string_view twilio) {
+    for (auto same : {"scheduled", "queued", "sending", "sent", "canceled", "failed", "undelivered", "delivered", "read", "received"})
+        if (twilio == same) return same;
+    if (twilio == "accepted") return "queued";
+    if (twilio == "partially_delivered") return "delivered";
+    if (twilio == "receiving") return "received";
+    return "";
+}
+
+std::optional<Instant> read_time(std::string_view text) {
+    text = trim(text);
+    if (auto comma = text.find(','); comma != std::string_view::npos) text = trim(text.substr(comma + 1));
+    auto parts = split_list(text, ' ');
+    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    if (parts.size() != 5 || parts[0].size() > 2) return std::nullopt;
+    auto month = std::find(std::begin(months), std::end(months), parts[1]);
+    if (month == std::end(months)) return std::nullopt;
+    auto two = [](std::size_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+    auto zone = parts[4] == "GMT" ? "Z" : parts[4];
+    return parse_time(parts[2] + "-" + two(static_cast<std::size_t>(month - std::begin(months)) + 1) + "-" +
+                      (parts[0].size() == 1 ? "0" : "") + parts[0] + "T" + parts[3] + zone);
+}
+
+void tell(const Told& told, inbound::v1::ProviderEvent& event) {
+    auto& report = *event.mutable_message();
+    auto from = normalize_phone(told.from), to = normalize_phone(told.to);
+    const auto &customer = told.inbound ? from : to, &company = told.inbound ? to : from;
+    report.set_provider_message_id(told.sid);
+    report.set_direction(told.inbound ? "inbound" : "outbound");
+    report.set_customer_phone(customer.text);
+    report.set_customer_phone_callable(customer.e164);
+    report.set_company_number(company.text);
+    report.set_status(told.status);
+    if (told.body) {
+        report.set_has_body(true);
+        report.set_body(mend_utf8(*told.body));
+    }
+    if (told.at) report.set_sent_at_us(to_micros(*told.at));
+    if (told.segments) report.set_segments(*told.segments);
+    if (!told.error_code.empty()) report.set_error_code(told.error_code);
+    if (!told.error_message.empty()) report.set_error_message(mend_utf8(told.error_message));
+    auto& addressee = *event.mutable_addressee();
+    addressee.set_number(company.text);
+    addressee.set_purpose(inbound::v1::PURPOSE_TEXT);
+    addressee.set_account_id(told.account_sid);
+    if (told.at) addressee.set_at_us(to_micros(*told.at));
+    event.set_key(customer.e164 ? customer.text : told.sid);
+}
+
+Result<AccountState> read_account(std::string_view json) {
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed || !parsed->root()["sid"].is_string()) return Error("Twilio's answer holds no account");
+    auto root = parsed->root();
+    return AccountState{said(root, "friendly_name"), said(root, "status"), said(root, "type")};
+}
+
+Result<NumberPage> read_numbers(std::string_view json) {
+    auto parsed = JsonPage::parse(json, "incoming_phone_numbers");
+    if (!parsed || !parsed->document.root()["incoming_phone_numbers"].is_array())
+        return Error("Twilio's answer holds no list of numbers");
+    NumberPage page;
+    page.whole = parsed->unfit.empty();
+    auto root = parsed->document.root(), list = root["incoming_phone_numbers"];
+    page.next = next_of(root);
+    if (page.next.empty() && !said(root, "next_page_uri").empty()) page.whole = false;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        auto entry = list.at(i);
+        auto phone = normalize_phone(said(entry, "phone_number"));
+        if (!phone.e164) {
+            page.whole = page.whole && phone.text.find_first_not_of("0123456789") == std::string::npos && !phone.text.empty();  // a short code
+            continue;
+        }
+        auto can = entry["capabilities"];
+        page.numbers.push_back({said(entry, "sid"), phone.text, can["sms"].loose_boolean().value_or(true),
+                                can["voice"].loose_boolean().value_or(true), said(entry, "sms_url"), said(entry, "sms_method"),
+                                said(entry, "voice_url"), said(entry, "voice_method")});
+    }
+    return page;
+}
+
+Result<MessagePage> read_messages(std::string_view json) {
+    auto parsed = JsonPage::parse(json, "messages");
+    if (!parsed) return Error("Twilio's list of messages is no JSON: " + parsed.error().message);
+    auto root = parsed->document.root(), list = root["messages"];
+    if (!list.is_array()) return Error("Twilio's answer holds no list of messages");
+    MessagePage page;
+    page.unreadable = std::move(parsed->unfit);
+    page.next = next_of(root);
+    for (std::size_t i = 0; i < list.size() && i < parsed->entries.size(); ++i) {
+        if (!list.at(i).is_object()) continue;
+        auto message = message_in(parsed->entries[i], list.at(i));
+        if (!message.sid.empty()) page.messages.push_back(std::move(message));
+    }
+    return page;
+}
+
+Result<std::vector<ListedMedia>> read_media(std::string_view json, std::string_view api) {
+    auto parsed = JsonDocument::parse(json);
+    auto list = parsed ? parsed->root()["media_list"] : JsonView{};
+    if (!list.is_array()) return Error("Twilio's answer holds no list of media");
+    std::vector<ListedMedia> out;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        auto uri = said(list.at(i), "uri");
+        if (!uri.starts_with(kVersion)) continue;
+        if (uri.ends_with(".json")) uri.resize(uri.size() - 5);
+        out.push_back({std::string(api) + uri, said(list.at(i), "content_type")});
+    }
+    return out;
+}
+
+void authorize(http::Headers& headers, const Account& account) {
+    headers.add("Authorization", "Basic " + base64_encode(account.user + ":" + account.password.reveal()));
+}
+
+Reply<std::string> Client::get(const Account& account, const std::string& target, const tel::TraceContext& trace) const {
+    http::ClientRequest request{http::Method::get, api_ + target, {}, "", trace};
+    authorize(request.headers, account);
+    request.headers.add("Accept", "application/json");
+    auto answer = http_.send(request);
+    if (!answer) return ApiError{ApiError::Kind::no_answer, "Twilio does not answer: " + answer.error().message};
+    if (answer->status != 200) return error_of(*answer, system_clock().now());
+    return std::move(answer->body);
+}
+
+Reply<std::string> Client::page(const Account& account, const std::string& first, const std::string& next,
+                                const tel::TraceContext& trace) const {
+    auto own = std::string(kVersion) + "Accounts/" + percent_encode(account.sid);
+    // A list goes on where it began, whatever its answer names.
+    if (!next.empty() && !next.starts_with(own + "/")) return ApiError{ApiError::Kind::unreadable, "Twilio's list goes on at another account"};
+    return get(account, next.empty() ? own + first : next, trace);
+}
+
+Reply<AccountState> Client::account(const Account& account, const tel::TraceContext& trace) const {
+    return understood<AccountState>(page(account, ".json", "", trace), read_account);
+}
+
+Reply<NumberPage> Client::numbers(const Account& account, const std::string& next, const tel::TraceContext& trace) const {
+    return understood<NumberPage>(page(account, std::string("/IncomingPhoneNumbers.json?PageSize=") + kPageSize, next, trace),
+                                  read_numbers);
+}
+
+Reply<MessagePage> Client::messages(const Account& account, Instant from, Instant to, const std::string& next,
+                                    const tel::TraceContext& trace) const {
+    auto whole_second = [](Instant at) { return percent_encode(to_rfc3339(std::chrono::floor<std::chrono::seconds>(at))); };
+    auto first = std::string("/Messages.json?PageSize=") + kPageSize + "&DateSent%3E=" + whole_second(from) +
+                 "&DateSent%3C=" + whole_second(to + std::chrono::seconds(1));
+    return understood<MessagePage>(page(account, first, next, trace), read_messages);
+}
+
+Reply<std::vector<ListedMedia>> Client::media(const Account& account, const std::string& sid, const tel::TraceContext& trace) const {
+    auto message = path_segment(sid);
+    if (!message) return ApiError{ApiError::Kind::unreadable, "no message has the SID \"" + sid + "\""};
+    auto reply = page(account, "/Messages/" + *message + "/Media.json?PageSize=" + kPageSize, "", trace);
+    return understood<std::vector<ListedMedia>>(std::move(reply), [this](const std::string& json) { return read_media(json, api_); });
+}
+
+}  // namespace otto::providers::twilio
