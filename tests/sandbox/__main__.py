@@ -25,7 +25,7 @@ def listen(host: str, port: int, until: contextlib.ExitStack) -> socket.socket:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="sandbox", description="Stand-ins for CallRail, Shunya and Clerk; GET /sandbox on the port explains them.")
+    parser = argparse.ArgumentParser(prog="sandbox", description="Stand-ins for CallRail, Twilio, Shunya and Clerk; GET /sandbox on the port explains them.")
     parser.add_argument("--port", type=int, default=8090, help="on 127.0.0.1, and on 127.0.0.2 and .3 as other hosts; 0 takes a free one, which is printed")
     parser.add_argument("--state-dir", type=pathlib.Path, required=True, help="keys, organisations, users, accounts and Shunya's settings survive a restart here")
     args = parser.parse_args()

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from . import callrail, clerk, faults, shunya
+from . import callrail, clerk, faults, shunya, twilio
 from .provider import serving
 from .state import State
 
@@ -28,7 +28,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Provider s
 
 def make_app(state: State) -> ASGIApp:
     scripts = shunya.Scripts(state)
-    providers = [clerk.provider(state), callrail.provider(state, {"shunya": scripts.of_call}), shunya.provider(state, scripts)]
+    providers = [clerk.provider(state), callrail.provider(state, {"shunya": scripts.of_call}), shunya.provider(state, scripts), twilio.provider(state)]
     fault_list = faults.Faults([p.name for p in providers])
 
     async def refusal(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from .. import downloads
 from ..commands import read_object, refuse, whole_number
 from ..state import Json, State, e164, resource_id
 from . import recordings
@@ -134,7 +135,7 @@ def routes(state: State) -> list[Route]:
             return not_found()
         fault = facts["recording_fault"] or {}
         if fault.get("kind") in ("elsewhere", "private") and fault.get("at") == "api":
-            return RedirectResponse(recordings.target_of(state, facts), 302)
+            return RedirectResponse(downloads.target_of(state, fault, recordings.moved_path(facts)), 302)
         return JSONResponse({"url": facts["recording"]} if facts["recording"] and fault.get("kind") != "no_url" else {})
 
     async def trackers(request: Request, owner: Json) -> Response:

@@ -12,7 +12,8 @@ import pytest
 from conftest import eventually
 from peers import API_KEY, otto, place, sandbox, shared  # noqa: F401
 
-from sandbox.callrail.recordings import CHUNK, HUGE, Sound
+from sandbox.callrail.recordings import Sound
+from sandbox.downloads import CHUNK, HUGE
 
 SOUNDS = pathlib.Path(__file__).parent.parent / "callrail" / "sounds"
 

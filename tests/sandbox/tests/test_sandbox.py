@@ -332,7 +332,7 @@ def test_a_rate_of_errors(sandbox):
     assert sandbox.get("/.well-known/jwks.json").status_code == 500
 
 
-@pytest.mark.parametrize(("fault", "named"), [({"status": 500}, "provider"), ({"provider": "twilio", "status": 500}, "provider"), ({"provider": "clerk"}, "status"), ({"provider": "clerk", "status": 42}, "status"), ({"provider": "clerk", "delay": 5}, "delay"), ({"provider": "clerk", "status": 500, "rate": 2}, "rate")])
+@pytest.mark.parametrize(("fault", "named"), [({"status": 500}, "provider"), ({"provider": "nobody", "status": 500}, "provider"), ({"provider": "clerk"}, "status"), ({"provider": "clerk", "status": 42}, "status"), ({"provider": "clerk", "delay": 5}, "delay"), ({"provider": "clerk", "status": 500, "rate": 2}, "rate")])
 def test_a_wrong_fault_is_not_set(sandbox, fault, named):
     answer = sandbox.post("/sandbox/faults", json=fault)
     assert answer.status_code == 422 and named in answer.json()["error"] and sandbox.get("/sandbox/faults").json() == []
