@@ -1,6 +1,7 @@
 #include "company.hpp"
 
 #include "api/resources.hpp"
+#include "lists.hpp"
 #include "pg/json.hpp"
 #include "roles.hpp"
 
@@ -28,7 +29,7 @@ void company_value(JsonWriter& w, const Fields& f) {
     w.end_object();
 }
 
-void user_value(JsonWriter& w, const Fields& f) {
+void user_value(JsonWriter& w, const Fields& f, const api::Viewer&, api::Texts) {
     w.begin_object();
     pg::texts(w, f, {"id", "email", "name", "role", "status"});
     pg::times(w, f, {"created_at", "updated_at"});
@@ -53,12 +54,8 @@ http::Response Company::one(Context& c) const {
     return c.ok(w.take());
 }
 
-http::Response Company::users(Context& c) const {
-    return answer_list(c, users_, user_value);
-}
+http::Response Company::users(Context& c) const { return answer_list(c, users_, user_value); }
 
-http::Response Company::numbers(Context& c) const {
-    return answer_list(c, numbers_, resources::company_number_value);
-}
+http::Response Company::numbers(Context& c) const { return answer_list(c, numbers_, resources::company_number_value); }
 
 }  // namespace otto::query_service

@@ -61,7 +61,8 @@ TEST_CASE("a page of Twilio's messages, and what is none") {
     CHECK(read_messages(R"({"messages":[]})")->messages.empty());
     CHECK_FALSE(read_messages("<html>").ok());
     CHECK_FALSE(read_messages(R"({"code":20003,"message":"Authenticate","status":401})").ok());
-    auto mixed = read_messages(R"({"messages":[{"sid":"SM3","body":NaN},{"sid":"SM4","from":"Anonymous","to":"+15205232772","direction":"inbound","status":"receiving"}]})");
+    auto mixed = read_messages(
+        R"({"messages":[{"sid":"SM3","body":NaN},{"sid":"SM4","from":"Anonymous","to":"+15205232772","direction":"inbound","status":"receiving"}]})");
     REQUIRE(mixed.ok());
     CHECK(mixed->unreadable.size() == 1);
     REQUIRE(mixed->messages.size() == 1);
@@ -71,9 +72,7 @@ TEST_CASE("a page of Twilio's messages, and what is none") {
 }
 
 TEST_CASE("a list goes on in Twilio's own API only") {
-    auto next = [](const std::string& uri) {
-        return read_messages(R"({"next_page_uri":")" + uri + R"(","messages":[]})")->next;
-    };
+    auto next = [](const std::string& uri) { return read_messages(R"({"next_page_uri":")" + uri + R"(","messages":[]})")->next; };
     CHECK(next("/2010-04-01/Accounts/AC1/Messages.json?Page=1") == "/2010-04-01/Accounts/AC1/Messages.json?Page=1");
     CHECK(next("https://elsewhere.example/2010-04-01/Accounts").empty());
     CHECK(next("@elsewhere.example/2010-04-01/").empty());

@@ -22,7 +22,7 @@ namespace otto::providers::twilio {
 
 /// Whose account is asked, and as whom.
 struct Account {
-    std::string sid;  ///< AC…
+    std::string sid;   ///< AC…
     std::string user;  ///< of basic auth: the account's SID with its auth token, or an API key (SK…) with its secret
     Secret password;
     static Account with_token(std::string sid, Secret token) { return {sid, sid, std::move(token)}; }
@@ -128,7 +128,8 @@ public:
     /// `next` as the page before gave it, "" for the first.
     Reply<NumberPage> numbers(const Account&, const std::string& next, const tel::TraceContext&) const;
     /// Messages in both directions that were sent between these moments, the newest first.
-    Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next, const tel::TraceContext&) const;
+    Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next,
+                                const tel::TraceContext&) const;
     /// What came with one message.
     Reply<std::vector<ListedMedia>> media(const Account&, const std::string& message_sid, const tel::TraceContext&) const;
 

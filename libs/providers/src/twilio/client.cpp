@@ -96,7 +96,8 @@ std::optional<Account> deployment_account(const app::Settings& s) {
 }
 
 std::string message_status(std::string_view twilio) {
-    for (auto same : {"scheduled", "queued", "sending", "sent", "canceled", "failed", "undelivered", "delivered", "read", "received"})
+    for (auto same :
+         {"scheduled", "queued", "sending", "sent", "canceled", "failed", "undelivered", "delivered", "read", "received"})
         if (twilio == same) return same;
     if (twilio == "accepted") return "queued";
     if (twilio == "partially_delivered") return "delivered";
@@ -108,7 +109,8 @@ std::optional<Instant> read_time(std::string_view text) {
     text = trim(text);
     if (auto comma = text.find(','); comma != std::string_view::npos) text = trim(text.substr(comma + 1));
     auto parts = split_list(text, ' ');
-    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     if (parts.size() != 5 || parts[0].size() > 2) return std::nullopt;
     auto month = std::find(std::begin(months), std::end(months), parts[1]);
     if (month == std::end(months)) return std::nullopt;
@@ -164,7 +166,8 @@ Result<NumberPage> read_numbers(std::string_view json) {
         auto entry = list.at(i);
         auto phone = normalize_phone(said(entry, "phone_number"));
         if (!phone.e164) {
-            page.whole = page.whole && phone.text.find_first_not_of("0123456789") == std::string::npos && !phone.text.empty();  // a short code
+            page.whole = page.whole && phone.text.find_first_not_of("0123456789") == std::string::npos &&
+                         !phone.text.empty();  // a short code
             continue;
         }
         auto can = entry["capabilities"];
@@ -223,7 +226,8 @@ Reply<std::string> Client::page(const Account& account, const std::string& first
                                 const tel::TraceContext& trace) const {
     auto own = std::string(kVersion) + "Accounts/" + percent_encode(account.sid);
     // A list goes on where it began, whatever its answer names.
-    if (!next.empty() && !next.starts_with(own + "/")) return ApiError{ApiError::Kind::unreadable, "Twilio's list goes on at another account"};
+    if (!next.empty() && !next.starts_with(own + "/"))
+        return ApiError{ApiError::Kind::unreadable, "Twilio's list goes on at another account"};
     return get(account, next.empty() ? own + first : next, trace);
 }
 
@@ -244,11 +248,13 @@ Reply<MessagePage> Client::messages(const Account& account, Instant from, Instan
     return understood<MessagePage>(page(account, first, next, trace), read_messages);
 }
 
-Reply<std::vector<ListedMedia>> Client::media(const Account& account, const std::string& sid, const tel::TraceContext& trace) const {
+Reply<std::vector<ListedMedia>> Client::media(const Account& account, const std::string& sid,
+                                              const tel::TraceContext& trace) const {
     auto message = path_segment(sid);
     if (!message) return ApiError{ApiError::Kind::unreadable, "no message has the SID \"" + sid + "\""};
     auto reply = page(account, "/Messages/" + *message + "/Media.json?PageSize=" + kPageSize, "", trace);
-    return understood<std::vector<ListedMedia>>(std::move(reply), [this](const std::string& json) { return read_media(json, api_); });
+    return understood<std::vector<ListedMedia>>(std::move(reply),
+                                                [this](const std::string& json) { return read_media(json, api_); });
 }
 
 }  // namespace otto::providers::twilio
