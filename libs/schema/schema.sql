@@ -292,7 +292,12 @@ CREATE OR REPLACE FUNCTION public.companies_check()
 AS $function$
 BEGIN
   IF TG_OP = 'INSERT' THEN PERFORM check_company(NEW.id, 'members'); END IF;
-  PERFORM check_company(NEW.id, 'callrail_numbers');
+  IF TG_OP = 'INSERT' OR (NEW.callrail_api_key, NEW.callrail_account_id, NEW.callrail_company_id) IS DISTINCT FROM (OLD.callrail_api_key, OLD.callrail_account_id, OLD.callrail_company_id) THEN
+    PERFORM check_company(NEW.id, 'callrail_numbers');
+  END IF;
+  IF NEW.twilio_account_sid IS NOT NULL AND (TG_OP = 'INSERT' OR (NEW.twilio_auth_token, NEW.twilio_account_sid) IS DISTINCT FROM (OLD.twilio_auth_token, OLD.twilio_account_sid)) THEN
+    PERFORM check_company(NEW.id, 'twilio_numbers');
+  END IF;
   RETURN NULL;
 END $function$;
 
@@ -349,7 +354,12 @@ END $function$;
 CREATE OR REPLACE FUNCTION public.company_numbers_check()
  RETURNS trigger
  LANGUAGE plpgsql
-AS $function$ BEGIN PERFORM check_company(NEW.company_id, 'callrail_numbers'); RETURN NULL; END $function$;
+AS $function$
+BEGIN
+  PERFORM check_company(NEW.company_id, 'callrail_numbers');
+  IF EXISTS (SELECT FROM companies WHERE id = NEW.company_id AND twilio_account_sid IS NOT NULL) THEN PERFORM check_company(NEW.company_id, 'twilio_numbers'); END IF;
+  RETURN NULL;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.company_numbers_claim()
  RETURNS trigger
@@ -602,6 +612,17 @@ SELECT string_agg(translate(o.key, E'\x1e\x1f', '') || E'\x1f' || translate(o.la
   FROM (SELECT coalesce(nullif(e ->> 'key', ''), nullif(e ->> 'label', ''), 'other') AS key, coalesce(nullif(e ->> 'label', ''), nullif(e ->> 'key', ''), 'Other') AS label
           FROM jsonb_array_elements(CASE jsonb_typeof(objections) WHEN 'array' THEN objections ELSE '[]' END) e) o
 $function$;
+
+CREATE OR REPLACE FUNCTION public.opt_outs_revoked()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF NEW.revoked_at IS NULL OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at >= OLD.revoked_at) THEN
+    RAISE EXCEPTION 'an opt-out is taken back once, and later only by an earlier word' USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.otto_batch_companies()
  RETURNS text[]
@@ -1470,16 +1491,22 @@ CREATE TABLE companies (
   callrail_problem text,
   callrail_problem_cure text,
   held_limited boolean DEFAULT false NOT NULL,
+  twilio_auth_token_former text,
+  twilio_auth_token_former_until timestamp with time zone,
+  twilio_problem text,
+  twilio_problem_cure text,
   CONSTRAINT companies_pkey PRIMARY KEY (id),
   CONSTRAINT companies_call_provider_check CHECK (call_provider = ANY (ARRAY['callrail'::text, 'twilio'::text])),
   CONSTRAINT companies_callrail_account_id CHECK (callrail_account_id ~ '^[A-Za-z0-9_-]+$'::text),
   CONSTRAINT companies_callrail_company_id CHECK (callrail_company_id ~ '^[A-Za-z0-9_-]+$'::text),
   CONSTRAINT companies_id_check CHECK (id <> ''::text AND id !~ '[,\s]'::text),
-  CONSTRAINT companies_status_check CHECK (status = ANY (ARRAY['active'::text, 'suspended'::text]))
+  CONSTRAINT companies_status_check CHECK (status = ANY (ARRAY['active'::text, 'suspended'::text])),
+  CONSTRAINT companies_twilio_account_sid CHECK (twilio_account_sid ~ '^AC[0-9a-f]{32}$'::text) NOT VALID
 );
 CREATE INDEX companies_callrail_account_id ON companies USING btree (callrail_account_id) WHERE callrail_account_id IS NOT NULL;
 CREATE INDEX companies_callrail_company_id ON companies USING btree (callrail_company_id) WHERE callrail_company_id IS NOT NULL;
 CREATE INDEX companies_held_limited ON companies USING btree (id) WHERE held_limited;
+CREATE INDEX companies_twilio_account_sid ON companies USING btree (twilio_account_sid) WHERE twilio_account_sid IS NOT NULL;
 ALTER TABLE companies ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON companies FOR SELECT TO otto_lead_pipeline USING ((POSITION((((','::text || id) || ','::text)) IN (((','::text || current_setting('otto.company_ids'::text, true)) || ','::text))) > 0));
 CREATE POLICY judged ON companies TO otto_numbers USING (true);
@@ -1491,10 +1518,11 @@ GRANT SELECT (id, timezone, status) ON companies TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON companies TO otto_maintenance;
 GRANT SELECT (id, phone_number, primary_tracking_number, call_provider, callrail_account_id, callrail_company_id, status, held_limited) ON companies TO otto_numbers;
 GRANT UPDATE (phone_number, primary_tracking_number, held_limited) ON companies TO otto_numbers;
-GRANT SELECT (id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4, callrail_signing_key_explicit, callrail_signing_key_former_until, twilio_account_sid, twilio_auth_token_last4, onboarding_step, onboarding_completed, status, service_area, call_flow, workflow_config, created_at, updated_at, callrail_problem, callrail_problem_cure, held_limited) ON companies TO otto_query_service;
+GRANT SELECT (id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4, callrail_signing_key_explicit, callrail_signing_key_former_until, twilio_account_sid, twilio_auth_token_last4, onboarding_step, onboarding_completed, status, service_area, call_flow, workflow_config, created_at, updated_at, callrail_problem, callrail_problem_cure, held_limited, twilio_auth_token_former_until, twilio_problem, twilio_problem_cure) ON companies TO otto_query_service;
 GRANT SELECT (id, status) ON companies TO otto_shunya_orchestrator;
 CREATE TRIGGER companies_check_callrail AFTER UPDATE OF callrail_api_key, callrail_account_id, callrail_company_id ON companies FOR EACH ROW WHEN (new.callrail_api_key IS DISTINCT FROM old.callrail_api_key OR new.callrail_account_id IS DISTINCT FROM old.callrail_account_id OR new.callrail_company_id IS DISTINCT FROM old.callrail_company_id) EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_check_new AFTER INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_check();
+CREATE TRIGGER companies_check_twilio AFTER UPDATE OF twilio_auth_token, twilio_account_sid ON companies FOR EACH ROW WHEN (new.twilio_auth_token IS DISTINCT FROM old.twilio_auth_token OR new.twilio_account_sid IS DISTINCT FROM old.twilio_account_sid) EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_keep_numbers AFTER INSERT OR UPDATE ON companies FOR EACH ROW EXECUTE FUNCTION companies_keep_numbers();
 CREATE TRIGGER companies_time_zone_new BEFORE INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_time_zone();
 CREATE TRIGGER companies_time_zone_other BEFORE UPDATE OF timezone ON companies FOR EACH ROW WHEN (new.timezone IS DISTINCT FROM old.timezone) EXECUTE FUNCTION companies_time_zone();
@@ -1913,6 +1941,47 @@ CREATE POLICY batch_companies ON members_asked TO otto_company_service USING (((
 GRANT DELETE, INSERT, SELECT, UPDATE ON members_asked TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON members_asked TO otto_maintenance;
 
+CREATE TABLE messages (
+  company_id text NOT NULL,
+  id uuid NOT NULL,
+  provider text NOT NULL,
+  provider_message_id text NOT NULL,
+  direction text NOT NULL,
+  from_number text,
+  to_number text,
+  body text,
+  media jsonb DEFAULT '[]'::jsonb NOT NULL,
+  segments integer,
+  status text NOT NULL,
+  error_code text,
+  error_message text,
+  contact_card_id uuid NOT NULL,
+  lead_id uuid,
+  sent_by text,
+  sent_at timestamp with time zone NOT NULL,
+  merge_state text DEFAULT ''::text NOT NULL,
+  version bigint DEFAULT 1 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT messages_pkey PRIMARY KEY (company_id, id),
+  CONSTRAINT messages_company_id_contact_card_id_fkey FOREIGN KEY (company_id, contact_card_id) REFERENCES contact_cards(company_id, id),
+  CONSTRAINT messages_direction_check CHECK (direction = ANY (ARRAY['inbound'::text, 'outbound'::text])),
+  CONSTRAINT messages_provider_check CHECK (provider = ANY (ARRAY['callrail'::text, 'twilio'::text])),
+  CONSTRAINT messages_status_check CHECK (status = ANY (ARRAY['received'::text, 'scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'canceled'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text, 'read'::text]))
+);
+CREATE INDEX messages_lead ON messages USING btree (company_id, lead_id);
+CREATE INDEX messages_list ON messages USING btree (company_id, sent_at DESC, id DESC);
+CREATE UNIQUE INDEX messages_once ON messages USING btree (company_id, provider, provider_message_id);
+CREATE INDEX messages_thread ON messages USING btree (company_id, contact_card_id, sent_at DESC, id DESC);
+ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON messages TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY one_company ON messages FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY swept_company ON messages FOR SELECT TO otto_company_service USING ((company_id = otto_request_company()));
+GRANT SELECT (company_id, provider, provider_message_id, body, status) ON messages TO otto_company_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON messages TO otto_maintenance;
+GRANT SELECT ON messages TO otto_query_service;
+
 CREATE TABLE number_releases (
   e164 text NOT NULL,
   released_at timestamp with time zone NOT NULL,
@@ -1940,6 +2009,57 @@ CREATE INDEX operator_actions_event ON operator_actions USING btree (event_id) W
 CREATE INDEX operator_actions_target ON operator_actions USING btree (target, at);
 ALTER TABLE operator_actions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 GRANT INSERT, SELECT ON operator_actions TO otto_maintenance;
+
+CREATE TABLE opt_ins (
+  company_id text NOT NULL,
+  message_id uuid NOT NULL,
+  phone text NOT NULL,
+  word text NOT NULL,
+  source text NOT NULL,
+  at timestamp with time zone NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT opt_ins_pkey PRIMARY KEY (company_id, message_id),
+  CONSTRAINT opt_ins_source_check CHECK (source = ANY (ARRAY['keyword'::text, 'provider'::text])),
+  CONSTRAINT opt_ins_word_check CHECK (word = ANY (ARRAY['start'::text, 'yes'::text]))
+);
+CREATE INDEX opt_ins_phone ON opt_ins USING btree (company_id, phone, at);
+ALTER TABLE opt_ins ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON opt_ins TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT INSERT, SELECT ON opt_ins TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON opt_ins TO otto_maintenance;
+
+CREATE TABLE opt_outs (
+  company_id text NOT NULL,
+  id uuid NOT NULL,
+  phone text NOT NULL,
+  channel text DEFAULT 'sms'::text NOT NULL,
+  source text NOT NULL,
+  message_id uuid,
+  created_by text,
+  reason text,
+  opted_out_at timestamp with time zone NOT NULL,
+  revoked_at timestamp with time zone,
+  revoked_source text,
+  revoked_by text,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT opt_outs_pkey PRIMARY KEY (company_id, id),
+  CONSTRAINT opt_outs_channel_check CHECK (channel = 'sms'::text),
+  CONSTRAINT opt_outs_check CHECK ((revoked_at IS NULL) = (revoked_source IS NULL)),
+  CONSTRAINT opt_outs_check1 CHECK (revoked_at >= opted_out_at),
+  CONSTRAINT opt_outs_revoked_source_check CHECK (revoked_source = ANY (ARRAY['keyword'::text, 'provider'::text, 'csr'::text])),
+  CONSTRAINT opt_outs_source_check CHECK (source = ANY (ARRAY['keyword'::text, 'provider'::text, 'csr'::text, 'spoken'::text]))
+);
+CREATE INDEX opt_outs_list ON opt_outs USING btree (company_id, opted_out_at DESC, id DESC);
+CREATE UNIQUE INDEX opt_outs_of_message ON opt_outs USING btree (company_id, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX opt_outs_phone ON opt_outs USING btree (company_id, phone, opted_out_at DESC);
+ALTER TABLE opt_outs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON opt_outs TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY one_company ON opt_outs FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
+GRANT INSERT, SELECT ON opt_outs TO otto_lead_pipeline;
+GRANT UPDATE (revoked_at, revoked_source, revoked_by) ON opt_outs TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON opt_outs TO otto_maintenance;
+GRANT SELECT ON opt_outs TO otto_query_service;
+CREATE TRIGGER opt_outs_revoked BEFORE UPDATE ON opt_outs FOR EACH ROW EXECUTE FUNCTION opt_outs_revoked();
 
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -2206,6 +2326,7 @@ CREATE TABLE tasks (
   edited_at timestamp with time zone,
   edited_by text,
   search_text text GENERATED ALWAYS AS (search_words((("left"(description, 2000) || ' '::text) || COALESCE("left"(raw_text, 2000), ''::text)))) STORED NOT NULL,
+  message_id uuid,
   CONSTRAINT tasks_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT tasks_assigned_to_check CHECK (assigned_to = ANY (ARRAY['csr'::text, 'rep'::text, 'manager'::text, 'ai'::text])),
   CONSTRAINT tasks_priority_check CHECK (priority = ANY (ARRAY['high'::text, 'medium'::text, 'low'::text])),
@@ -2233,6 +2354,32 @@ GRANT SELECT (company_id, id, contact_card_id, created_at, search_text) ON tasks
 CREATE TRIGGER tasks_due_added AFTER INSERT ON tasks FOR EACH ROW WHEN (new.status = 'open'::text AND new.due_at IS NOT NULL) EXECUTE FUNCTION tasks_due();
 CREATE TRIGGER tasks_due_moved AFTER UPDATE OF status, due_at ON tasks FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.due_at IS DISTINCT FROM new.due_at) EXECUTE FUNCTION tasks_due();
 CREATE TRIGGER tasks_due_removed AFTER DELETE ON tasks FOR EACH ROW WHEN (old.status = 'open'::text AND old.due_at IS NOT NULL) EXECUTE FUNCTION tasks_due();
+
+CREATE TABLE twilio_sweeps (
+  company_id text NOT NULL,
+  account_id text NOT NULL,
+  watermark timestamp with time zone,
+  asked_at timestamp with time zone,
+  not_before timestamp with time zone,
+  hour timestamp with time zone,
+  requests integer DEFAULT 0 NOT NULL,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  pages integer DEFAULT 0 NOT NULL,
+  seen integer DEFAULT 0 NOT NULL,
+  missing integer DEFAULT 0 NOT NULL,
+  early integer DEFAULT 0 NOT NULL,
+  differing integer DEFAULT 0 NOT NULL,
+  unowned integer DEFAULT 0 NOT NULL,
+  error text,
+  missing_total bigint DEFAULT 0 NOT NULL,
+  differing_total bigint DEFAULT 0 NOT NULL,
+  CONSTRAINT twilio_sweeps_pkey PRIMARY KEY (company_id, account_id)
+);
+ALTER TABLE twilio_sweeps ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON twilio_sweeps TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON twilio_sweeps TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON twilio_sweeps TO otto_maintenance;
 
 CREATE TABLE unused_organisations (
   user_id text NOT NULL,
@@ -2438,10 +2585,50 @@ CREATE VIEW provider_accounts AS
     callrail_accounts.signing_key_column,
     callrail_accounts.problem,
     callrail_accounts.problem_cure
-   FROM callrail_accounts;
+   FROM callrail_accounts
+UNION ALL
+ SELECT twilio_accounts.company_id,
+    twilio_accounts.provider,
+    twilio_accounts.account_id,
+    twilio_accounts.provider_company_id,
+    twilio_accounts.api_key,
+    twilio_accounts.api_key_column,
+    twilio_accounts.signing_key,
+    twilio_accounts.from_provider,
+    twilio_accounts.former_key,
+    twilio_accounts.former_from_provider,
+    twilio_accounts.former_until,
+    twilio_accounts.signing_key_column,
+    twilio_accounts.problem,
+    twilio_accounts.problem_cure
+   FROM twilio_accounts;
 ALTER VIEW provider_accounts SET (security_invoker=true);
 GRANT SELECT ON provider_accounts TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON provider_accounts TO otto_maintenance;
+
+CREATE VIEW twilio_accounts AS
+ SELECT companies.id AS company_id,
+    'twilio'::text AS provider,
+    companies.twilio_account_sid AS account_id,
+    NULL::text AS provider_company_id,
+    companies.twilio_auth_token AS api_key,
+    'twilio_auth_token'::text AS api_key_column,
+    companies.twilio_auth_token AS signing_key,
+    false AS from_provider,
+        CASE
+            WHEN companies.twilio_auth_token_former_until IS NOT NULL THEN companies.twilio_auth_token_former
+            ELSE NULL::text
+        END AS former_key,
+    false AS former_from_provider,
+    companies.twilio_auth_token_former_until AS former_until,
+    'twilio_auth_token'::text AS signing_key_column,
+    companies.twilio_problem AS problem,
+    companies.twilio_problem_cure AS problem_cure
+   FROM companies
+  WHERE num_nonnulls(companies.twilio_account_sid, companies.twilio_auth_token, companies.twilio_auth_token_former, companies.twilio_problem) > 0;
+ALTER VIEW twilio_accounts SET (security_invoker=true);
+GRANT SELECT ON twilio_accounts TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON twilio_accounts TO otto_maintenance;
 
 CREATE VIEW user_phone_numbers AS
  SELECT company_numbers.id,

@@ -51,6 +51,8 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         m.set_timezone(f.text("timezone"));
         m.set_call_provider(f.text("call_provider"));
         if (auto config = f.maybe_text("workflow_config")) m.set_workflow_config_json(*config);
+        if (auto flow = f.maybe_text("call_flow")) m.set_call_flow_json(*flow);
+        if (auto area = f.maybe_text("service_area")) m.set_service_area_json(*area);
         m.set_held_limited(f.boolean("held_limited"));
     });
     tx.each(sql::profile_accounts, {company}, [&](const pg::Fields& f) {
@@ -81,6 +83,7 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
         n->set_e164(f.text("e164"));
         n->set_provider(f.text("provider"));
         n->set_standing(standing_of(f.text("standing")));
+        n->set_voicemail_enabled(f.boolean("voicemail_enabled"));
         if (f.boolean("voice")) n->add_purposes("voice");
         if (f.boolean("text")) n->add_purposes("text");
         if (auto from = f.time("valid_from")) n->set_valid_from_us(to_micros(*from));
@@ -95,11 +98,10 @@ void must_fit_directory(api::Context& c, const CompanyId& company, const std::st
     profile.set_version(std::numeric_limits<std::int64_t>::max());
     auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong();
     if (bytes > most)
-        api::refuse_field(
-            field,
-            "makes the company larger than what can be told of one: " + std::to_string(bytes) + " bytes, of which " +
-                std::to_string(most) +
-                " are possible; shorten workflow_config, or end numbers that are not needed (DELETE /api/v1/numbers/{id})");
+        api::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) +
+                                     " bytes, of which " + std::to_string(most) +
+                                     " are possible; shorten workflow_config or call_flow, or end numbers that are not needed "
+                                     "(DELETE /api/v1/numbers/{id})");
 }
 
 void DirectoryPublisher::publish_one(pg::Connection& db, const CompanyId& company) const {
@@ -115,7 +117,9 @@ void DirectoryPublisher::publish_one(pg::Connection& db, const CompanyId& compan
         // Commands refuse what would not fit, a person with SQL need not. The others go on; the check finds it again until it
         // fits.
         tel::error("a company is too large to be told on otto.directory: what changed in it takes no effect",
-                   {{"company_id", company.value()}, {"why", e.what()}, {"cure", "shorten its workflow_config, or end numbers"}});
+                   {{"company_id", company.value()},
+                    {"why", e.what()},
+                    {"cure", "shorten its workflow_config or call_flow, or end numbers"}});
     }
     tx.commit();
 }

@@ -98,7 +98,7 @@ UPDATE directory_state SET version = greatest(version + 1, $2::bigint + 1, (extr
 UPDATE directory_state SET dirty = false, version = greatest(version, $2::bigint + 1) WHERE company_id = $1 RETURNING version
 
 -- name: profile
-SELECT id, name, status, timezone, call_provider, workflow_config, held_limited FROM companies WHERE id = $1
+SELECT id, name, status, timezone, call_provider, workflow_config, call_flow, service_area, held_limited FROM companies WHERE id = $1
 
 -- name: profile_accounts
 SELECT provider, coalesce(account_id, '') AS account_id, provider_company_id, api_key, api_key_column, signing_key, from_provider, former_key, former_from_provider, former_until, signing_key_column,
@@ -107,7 +107,8 @@ SELECT provider, coalesce(account_id, '') AS account_id, provider_company_id, ap
 
 -- name: profile_numbers
 -- Ended ones as long as late webhooks of their calls may still come.
-SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, standing, nullif(valid_from, '-infinity') AS valid_from, valid_to FROM company_numbers
+SELECT e164, 'voice' = ANY (purposes) AS voice, 'text' = ANY (purposes) AS text, provider, standing, voicemail_enabled, nullif(valid_from, '-infinity') AS valid_from, valid_to
+  FROM company_numbers
  WHERE company_id = $1 AND is_active AND (valid_to IS NULL OR valid_to > now() - interval '90 days') ORDER BY valid_from, e164
 
 -- name: callrail_account

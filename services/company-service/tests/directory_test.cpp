@@ -147,6 +147,45 @@ TEST_CASE("what a company has at a provider is told as an account, and CallRail'
 }
 #pragma GCC diagnostic pop
 
+TEST_CASE("Twilio's account is told beside CallRail's, its token as what signs and what asks; and what a caller meets",
+          "[integration]") {
+    rig().company("org_texts");
+    auto sid = "AC" + std::string(32, '1');
+    rig().sql(
+        "UPDATE companies SET twilio_account_sid = $1, twilio_auth_token = 'sealed new', twilio_auth_token_former = 'sealed "
+        "old', "
+        "twilio_auth_token_former_until = '2030-01-01', twilio_problem = 'suspended', twilio_problem_cure = 'pay', "
+        "callrail_account_id = 'ACC9', call_flow = '{\"consent_notice\":\"recorded\"}', service_area = '{\"states\":[\"AZ\"]}' "
+        "WHERE "
+        "id = 'org_texts'",
+        {sid});
+    auto number = Rig::fresh_number();
+    REQUIRE(rig().add("org_texts", number, R"(,"provider":"twilio","voicemail_enabled":false)").status == 201);
+    pg::Connection db(rig().service_url(), "test");
+    auto tx = db.begin(pg::Scope::company(CompanyId{"org_texts"}));
+    auto m = profile_of(tx, CompanyId{"org_texts"});
+    REQUIRE(m.accounts_size() == 2);
+    CHECK(m.accounts(0).provider() == "callrail");
+    const auto& account = m.accounts(1);
+    CHECK(account.provider() == "twilio");
+    CHECK(account.account_id() == sid);
+    CHECK(account.api_key().sealed() == "sealed new");
+    CHECK(account.api_key().column() == "twilio_auth_token");
+    REQUIRE(account.signing_keys_size() == 2);
+    CHECK(account.signing_keys(0).sealed() == "sealed new");
+    CHECK_FALSE(account.signing_keys(0).has_valid_to_us());
+    CHECK(account.signing_keys(1).sealed() == "sealed old");
+    CHECK(account.signing_keys(1).column() == "twilio_auth_token");
+    CHECK(from_micros(account.signing_keys(1).valid_to_us()) == *parse_time("2030-01-01T00:00:00Z"));
+    CHECK(account.problem() == "suspended");
+    CHECK(account.problem_cure() == "pay");
+    CHECK(JsonDocument::parse(m.call_flow_json())->root()["consent_notice"].string() == "recorded");
+    CHECK(JsonDocument::parse(m.service_area_json())->root()["states"].at(0).string() == "AZ");
+    REQUIRE(m.numbers_size() == 1);
+    CHECK_FALSE(m.numbers(0).voicemail_enabled());
+    CHECK_THROWS_AS(rig().sql("UPDATE companies SET twilio_account_sid = 'AC1' WHERE id = 'org_texts'"), pg::SqlFailure);
+}
+
 TEST_CASE("a number that ended is told as long as late webhooks may come", "[integration]") {
     rig().company("org_past");
     rig().sql(
