@@ -13,9 +13,6 @@ namespace {
 using api::Context;
 using pg::Fields;
 
-/// How long a link to a recording may be used; long enough to hear a call through.
-constexpr Millis kLinkLasts{15 * 60'000};
-
 /// A call that this person may see, and why what is asked for is not there, if it is not.
 struct Heard {
     CallId id;
@@ -50,8 +47,6 @@ struct Recording {
 };
 
 }  // namespace
-
-Analyses::Analyses(Result<providers::MediaLinks> links) : links_(std::move(links)) {}
 
 void Analyses::routes(api::Api& api) const {
     api.get("/api/v1/calls/{call_id}/analysis", kEverybody, *this, &Analyses::analysis);
@@ -91,24 +86,20 @@ http::Response Analyses::recording(Context& c) const {
             call.why = "The recording cannot be had: " + recording->error + ".";
         call.has_no("recording");
     }
-    if (!links_.ok())
-        api::refuse(503, "Recordings cannot be handed out",
-                    links_.error().message + (links_.error().hint.empty() ? "" : "; " + links_.error().hint));
-    auto until = c.request.received_at + kLinkLasts;
-    auto url = links_->url_until(c.company().value(), recording->object_key, until);
+    auto link = links_.to(c, recording->object_key);
     JsonWriter w;
     w.begin_object()
         .member("call_id", call.id.value())
-        .member("url", url)
-        .member("expires_at", to_rfc3339(until))
+        .member("url", link.url)
+        .member("expires_at", to_rfc3339(link.until))
         .member("format", recording->format);
     w.member("sha256", recording->sha256).member("bytes", recording->bytes).member("duration", recording->duration).end_object();
     // Who asks for JSON gets the link; a player is led to it.
     bool told = c.request.headers.get("Accept").find("application/json") != std::string_view::npos;
-    auto response = c.ok(w.take(), told ? 200 : 302);
+    auto response = c.ok(w.take());
     response.headers.set("Cache-Control", "no-store");
-    if (!told) response.headers.set("Location", url);
-    return response;
+    if (told) return response;
+    return link.lead(std::move(response));
 }
 
 }  // namespace otto::query_service

@@ -1,7 +1,6 @@
 #pragma once
 #include "api/api.hpp"
-#include "base/result.hpp"
-#include "providers/media_links.hpp"
+#include "links.hpp"
 
 namespace otto::query_service {
 
@@ -9,15 +8,14 @@ namespace otto::query_service {
 /// (yet) is a 404 that says why and what to do.
 class Analyses {
 public:
-    /// `links`: how a recording is handed out; the error if that is not set up, which is then the answer.
-    explicit Analyses(Result<providers::MediaLinks> links = Error("no links"));
+    explicit Analyses(const Links& links) : links_(links) {}
     void routes(api::Api&) const;
     http::Response analysis(api::Context&) const;
     http::Response transcript(api::Context&) const;
     http::Response recording(api::Context&) const;
 
 private:
-    Result<providers::MediaLinks> links_;
+    const Links& links_;
 };
 
 }  // namespace otto::query_service

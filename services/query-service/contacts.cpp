@@ -36,7 +36,8 @@ http::Response Contacts::one(Context& c) const {
                                  timeline.push_back({*f.time("created_at"), "lead", "Lead created", f.text("status")});
                              });
     hang_calls(w.key("calls"), c, lists_, {.contact_card_id = id}, &timeline);
-    for (auto later : {"messages", "voicemails"}) w.key(later).begin_array().end_array();
+    hang_messages(w.key("messages"), c, lists_, {.contact_card_id = id}, &timeline);
+    w.key("voicemails").begin_array().end_array();
     hang_appointments(w.key("appointments"), c, lists_, {.contact_card_id = id}, &timeline);
     hang_tasks(w.key("tasks"), c, lists_, {.contact_card_id = id}, &timeline);
     w.key("timeline").raw(timeline_json(std::move(timeline)));

@@ -35,4 +35,14 @@ void hang_tasks(JsonWriter& w, Context& c, const Lists& lists, const api::List<s
     });
 }
 
+void hang_messages(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Messages>::Filters& filters,
+                   Timeline* timeline) {
+    lists.messages.write_first(w, c, Page::newest("sent_at"), filters, [&](JsonWriter& out, const Fields& f) {
+        out.begin_object();
+        resources::message_columns(out, f, Texts::cut);
+        out.end_object();
+        if (timeline) add_message(*timeline, f);
+    });
+}
+
 }  // namespace otto::query_service

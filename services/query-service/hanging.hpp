@@ -10,5 +10,7 @@ void hang_calls(JsonWriter&, api::Context&, const Lists&, const api::List<sql::l
 void hang_appointments(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Appointments>::Filters&,
                        Timeline* = nullptr);
 void hang_tasks(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Tasks>::Filters&, Timeline* = nullptr);
+void hang_messages(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Messages>::Filters&,
+                   Timeline* = nullptr);
 
 }  // namespace otto::query_service

@@ -14,6 +14,8 @@ struct Lists {
     api::List<sql::lists::Contacts> contacts;
     api::List<sql::lists::Appointments> appointments;
     api::List<sql::lists::Tasks> tasks;
+    api::List<sql::lists::Messages> messages;
+    api::List<sql::lists::OptOuts> opt_outs;
 };
 
 /// One page of a list, as its declaration says that it can be asked for; days and searches are those of the company.

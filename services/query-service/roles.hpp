@@ -9,6 +9,7 @@ using identity::Roles;
 
 inline constexpr Roles kEverybody{Role::csr, Role::sales_rep, Role::manager, Role::executive};
 inline constexpr Roles kOffice{Role::csr, Role::manager, Role::executive};
+inline constexpr Roles kDesk{Role::csr, Role::manager};
 inline constexpr Roles kSales{Role::sales_rep, Role::manager, Role::executive};
 inline constexpr Roles kBosses{Role::manager, Role::executive};
 inline constexpr Roles kManagers{Role::manager};

@@ -8,6 +8,7 @@
 #include "csr_figures.hpp"
 #include "exec_figures.hpp"
 #include "leads.hpp"
+#include "messages.hpp"
 #include "openapi.hpp"
 #include "providers/settings.hpp"
 #include "sales_figures.hpp"
@@ -24,18 +25,19 @@ void wire(app::Service& service) {
     auto& api = service.own<api::Api>(
         service, authenticator, static_cast<std::size_t>(settings.get(app::kHttpWorkers)));  // routes with roles, tenant scope
     auto& lists = service.own<Lists>();                                                      // of what they may see
-    auto links = providers::MediaLinks::make(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys),
-                                             settings.get(app::kSecretKeys));
-    if (!links.ok()) tel::warn("recordings cannot be handed out", {{"why", links.error().describe()}});
+    auto& links = service.own<Links>(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys),
+                                     settings.get(app::kSecretKeys));  // to recordings and pictures
+    if (!links.made().ok()) tel::warn("recordings and pictures cannot be handed out", {{"why", links.made().error().describe()}});
     service.on_start("schema gate", [name = service.name(), url = service.pg_url()] { schema::require_latest(url, name); });
 
     // Each noun with its own routes.
     service.own<Calls>(lists).routes(api);
-    service.own<Analyses>(std::move(links)).routes(api);
+    service.own<Analyses>(links).routes(api);
     service.own<Leads>(lists).routes(api);
     service.own<Contacts>(lists).routes(api);
     service.own<Appointments>(lists).routes(api);
     service.own<Tasks>(lists).routes(api);
+    service.own<Messages>(lists, links).routes(api);
     service.own<Company>().routes(api);
     service.own<CsrFigures>().routes(api);
     service.own<SalesFigures>().routes(api);

@@ -40,6 +40,19 @@ void add_task(Timeline& out, const pg::Fields& f) {
     if (auto at = f.time("completed_at")) out.push_back({*at, "task", "A task was completed", f.text("description")});
 }
 
+void add_message(Timeline& out, const pg::Fields& f) {
+    const bool inbound = f.text("direction") == "inbound";
+    const auto status = f.text("status");
+    const bool lost = status == "failed" || status == "undelivered" || status == "canceled";
+    auto words = f.maybe_text("body").value_or("What was written is not known; its delivery is: " + status);
+    if (f.view("media") != "[]") words.append(words.empty() ? "" : " ").append("(with attachments)");
+    out.push_back({*f.time("sent_at"), "message",
+                   inbound ? "Text from the customer"
+                   : lost  ? "Text to the customer, which did not arrive"
+                           : "Text to the customer",
+                   std::move(words)});
+}
+
 std::string timeline_json(Timeline entries) {
     std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     JsonWriter w;

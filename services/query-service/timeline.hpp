@@ -17,10 +17,11 @@ struct TimelineEntry {
 };
 using Timeline = std::vector<TimelineEntry>;
 
-/// What the row of a call, an appointment or a task tells of its moments.
+/// What the row of a call, an appointment, a task or a text tells of its moments.
 void add_call(Timeline&, const pg::Fields&);
 void add_appointment(Timeline&, const pg::Fields&);
 void add_task(Timeline&, const pg::Fields&);
+void add_message(Timeline&, const pg::Fields&);
 /// As an array, oldest first.
 std::string timeline_json(Timeline);
 

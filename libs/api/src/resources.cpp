@@ -39,6 +39,31 @@ void some_of(JsonWriter& w, std::string_view list) {
     w.end_array();
 }
 
+/// What came with a text, of which the column also keeps the provider's addresses.
+void media_items(JsonWriter& w, const Fields& f) {
+    w.begin_array();
+    auto column = f.view("media").value_or("[]");
+    auto all = column == "[]" ? Result<JsonDocument>(Error("nothing")) : JsonDocument::parse(column);
+    for (std::size_t i = 0; all.ok() && i < all->root().size(); ++i) {
+        auto item = all->root().at(i);
+        auto n = item["n"].integer().value_or(static_cast<std::int64_t>(i));
+        auto state = item["state"].string().value_or("pending");
+        w.begin_object()
+            .member("n", n)
+            .member("content_type", item["content_type"].string())
+            .member("bytes", item["bytes"].integer())
+            .member("state", state)
+            .member("why", item["why"].string())
+            .key("url");
+        if (state == "stored")
+            w.value("/api/v1/messages/" + f.text("id") + "/media/" + std::to_string(n));
+        else
+            w.null();
+        w.end_object();
+    }
+    w.end_array();
+}
+
 }  // namespace
 
 std::string brief(std::string_view text) { return clip_utf8(text, kBrief); }
@@ -113,6 +138,20 @@ void contact_columns(JsonWriter& w, const Fields& f, Texts length) {
     times(w, f, {"created_at", "updated_at"});
 }
 
+void message_columns(JsonWriter& w, const Fields& f, Texts length) {
+    texts(w, f, {"id", "company_id", "provider"});
+    words(w, f, {"provider_message_id"}, length);
+    texts(w, f, {"direction"});
+    words(w, f, {"from_number", "to_number", "body"}, length);
+    media_items(w.key("media"), f);
+    w.member("segments", f.maybe_integer("segments"));
+    texts(w, f, {"status"});
+    words(w, f, {"error_code", "error_message"}, length);
+    texts(w, f, {"contact_card_id", "lead_id"});
+    words(w, f, {"sent_by"}, length);
+    times(w, f, {"sent_at", "created_at", "updated_at"});
+}
+
 void call_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
     w.begin_object();
     call_columns(w, f, length);
@@ -131,6 +170,26 @@ void lead_value(JsonWriter& w, const Fields& f, const Viewer&, Texts length) {
 void contact_value(JsonWriter& w, const Fields& f, const Viewer&, Texts length) {
     w.begin_object();
     contact_columns(w, f, length);
+    w.end_object();
+}
+
+void message_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
+    w.begin_object();
+    message_columns(w, f, length);
+    nested_contact(w, f);
+    nested_lead(w, f, viewer);
+    w.end_object();
+}
+
+void opt_out_value(JsonWriter& w, const Fields& f, const Viewer&, Texts length) {
+    w.begin_object();
+    texts(w, f, {"id", "company_id"});
+    words(w, f, {"phone"}, length);
+    texts(w, f, {"channel", "source", "message_id", "created_by"});
+    words(w, f, {"reason"}, length);
+    times(w, f, {"opted_out_at", "revoked_at"});
+    texts(w, f, {"revoked_source", "revoked_by"});
+    times(w, f, {"created_at"});
     w.end_object();
 }
 

@@ -128,6 +128,37 @@ SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_
    AND t.id = ANY (:found::uuid[])
    AND (t.search_text || coalesce(k.search_text, '')) LIKE ALL (:words::text[])
 
+-- list: messages
+-- A rep's own: those with whose lead it is, whichever of their leads a text belongs to.
+-- id: id uuid
+-- sorts: sent_at = m.sent_at
+-- asks: contact_card_id, direction=message_direction, status=message_status, date_from, date_to
+SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.from_number, m.to_number, left(m.body, 1024) AS body, m.media, m.segments, m.status, m.error_code, left(m.error_message, 1024) AS error_message,
+       m.contact_card_id, m.lead_id, m.sent_by, m.sent_at, m.created_at, m.updated_at, /*contact*/, /*lead*/
+  FROM messages m
+  JOIN LATERAL (SELECT primary_phone, /*brief_name*/ FROM contact_cards WHERE company_id = m.company_id AND id = m.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = m.company_id AND id = m.lead_id LIMIT 1) l ON true
+ WHERE m.company_id = :company
+   AND /*message_is_own*/
+   AND m.contact_card_id = :contact_card_id::uuid
+   AND m.direction = ANY (:direction::text[])
+   AND m.status = ANY (:status::text[])
+   AND m.sent_at >= :since::timestamptz
+   AND m.sent_at < :till::timestamptz
+
+-- part: message_is_own
+EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card_id = m.contact_card_id AND o.assigned_rep_id = :own::text)
+
+-- list: opt_outs
+-- id: id uuid
+-- sorts: opted_out_at = o.opted_out_at
+-- asks: phone, revoked
+SELECT o.id, o.company_id, o.phone, o.channel, o.source, o.message_id, o.created_by, left(o.reason, 1024) AS reason, o.opted_out_at, o.revoked_at, o.revoked_source, o.revoked_by, o.created_at
+  FROM opt_outs o
+ WHERE o.company_id = :company
+   AND o.phone = :phone::text
+   AND (o.revoked_at IS NOT NULL) = :revoked::boolean
+
 -- list: unbooked
 -- What the figure qualified_but_unbooked_calls counts.
 -- id: call_id bigint

@@ -22,16 +22,27 @@ SELECT 'org_a', row_number() OVER (), 'callrail', id::text, 'inbound', 'complete
        repeat('l', 64000), array_fill(repeat('t', 300), ARRAY[200]) FROM leads;
 INSERT INTO appointments (company_id, id, lead_id, contact_card_id, scheduled_start, assigned_rep_id, notes, location_address) SELECT 'org_a', id, id, id, now(), 'user_m', repeat('n', 64000), repeat('l', 64000) FROM leads;
 INSERT INTO tasks (company_id, id, description, assigned_to, contact_card_id, lead_id, raw_text, unique_key) SELECT 'org_a', id, repeat('d', 64000), 'csr', id, id, repeat('r', 64000), id FROM leads;
+INSERT INTO messages (company_id, id, provider, provider_message_id, direction, from_number, to_number, body, media, status, error_message, contact_card_id, lead_id, sent_by, sent_at)
+SELECT 'org_a', id, 'twilio', 'SM' || id, 'inbound', '+14802000001', '+16025550100', repeat(E'\u20ac', 21000), '[{"n": 0, "state": "stored", "url": "https://api.example/secret", "object_key": "org_a/messages/1/0"}]', 'received', repeat('e', 5000),
+       id, id, 'Ann', now() - row_number() OVER () / 3 * interval '1 minute' FROM leads;
+INSERT INTO opt_outs (company_id, id, phone, source, reason, opted_out_at) SELECT 'org_a', id, '+14802000001', 'csr', repeat('r', 5000), now() FROM leads;
 )sql";
 
 struct List {
     const char* name;
     Read read;
+    std::string sort = "created_at";
 };
-const List kLists[] = {{"calls", reading<&Calls::list>},         {"leads", reading<&Leads::list>},
-                       {"contacts", reading<&Contacts::list>},   {"appointments", reading<&Appointments::list>},
-                       {"today", reading<&Appointments::today>}, {"tasks", reading<&Tasks::list>},
-                       {"users", reading<&Company::users>},      {"numbers", reading<&Company::numbers>}};
+const List kLists[] = {{"calls", reading<&Calls::list>},
+                       {"leads", reading<&Leads::list>},
+                       {"contacts", reading<&Contacts::list>},
+                       {"appointments", reading<&Appointments::list>},
+                       {"today", reading<&Appointments::today>},
+                       {"tasks", reading<&Tasks::list>},
+                       {"users", reading<&Company::users>},
+                       {"numbers", reading<&Company::numbers>},
+                       {"messages", reading<&Messages::list>, "sent_at"},
+                       {"opt-outs", reading<&Messages::opt_outs>, "opted_out_at"}};
 
 Asking& world() {
     static Asking world(kRows);
@@ -50,7 +61,7 @@ void brief_all(const JsonView& v) {
 
 TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold each row once", "[integration]") {
     for (const auto& list : kLists)
-        for (const std::string sort : {"-created_at", "created_at"}) {
+        for (const auto& sort : {"-" + list.sort, list.sort}) {
             INFO(list.name << " by " << sort);
             std::set<std::string> seen;
             std::string cursor, last;
@@ -67,7 +78,7 @@ TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold ea
                 CHECK(page.root()["total"].integer() == total);
                 CHECK(page.root()["limit"].integer() == 1);
                 CHECK(seen.insert(page.root()["items"].at(0).dump()).second);
-                auto at = std::string(page.root()["items"].at(0)["created_at"].string().value());
+                auto at = std::string(page.root()["items"].at(0)[list.sort].string().value());
                 if (!last.empty()) CHECK((sort[0] == '-' ? at <= last : at >= last));
                 last = at;
                 cursor = page.root()["next_cursor"].string().value_or("");
@@ -88,8 +99,8 @@ TEST_CASE("each list takes limit, offset, cursor and sort, and its pages hold ea
 
 TEST_CASE("a cursor that nobody gave is 422, whatever stands in it", "[integration]") {
     for (const auto& list : kLists)
-        for (const std::string text : {"[\"-created_at\",1,\"a\\u0000b\"]", "[\"-created_at\",999999999999999999,\"1\"]",
-                                       "[\"-created_at\",1,\"\"]", "{}", "[]"}) {
+        for (const std::string place : {"1,\"a\\u0000b\"]", "999999999999999999,\"1\"]", "1,\"\"]", "{}", "[]"}) {
+            auto text = place.size() == 2 ? place : "[\"-" + list.sort + "\"," + place;
             INFO(list.name << text);
             CHECK(world().ask(list.read, "cursor=" + base64url_encode(text)).status == 422);
         }
@@ -117,9 +128,11 @@ TEST_CASE("texts are cut in lists and whole in the detail", "[integration]") {
               .root()["notes"]
               .string()
               ->size() == 64'000);
+    auto message = Asking::data(world().ask(reading<&Messages::one>, "", "user_m", identity::Role::manager, "message_id", id));
+    CHECK(message.root()["body"].string()->size() == 63'000);
     auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", id));
     CHECK(card.root()["address"].string()->size() == 60'000);
-    for (auto hanging : {"leads", "calls", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
+    for (auto hanging : {"leads", "calls", "messages", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
     auto lead = Asking::data(world().ask(reading<&Leads::one>, "", "user_m", identity::Role::manager, "lead_id", id));
     CHECK(lead.root()["source"].string()->size() == 64'000);
     for (auto hanging : {"calls", "appointments", "tasks"}) brief_all(lead.root()[hanging]);

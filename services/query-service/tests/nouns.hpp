@@ -9,6 +9,7 @@
 #include "csr_figures.hpp"
 #include "exec_figures.hpp"
 #include "leads.hpp"
+#include "messages.hpp"
 #include "sales_figures.hpp"
 #include "tasks.hpp"
 
@@ -17,12 +18,14 @@ namespace otto::query_service {
 /// All that the service answers with, as its service.cpp puts it together.
 struct Nouns {
     Lists lists;
+    Links links{"http://127.0.0.1:1", Secret("a key of more than thirty-two characters"), Secret()};
     Calls calls{lists};
-    Analyses analyses;
+    Analyses analyses{links};
     Leads leads{lists};
     Contacts contacts{lists};
     Appointments appointments{lists};
     Tasks tasks{lists};
+    Messages messages{lists, links};
     Company company;
     CsrFigures csr_figures;
     SalesFigures sales_figures;
@@ -42,6 +45,8 @@ struct Nouns {
             return appointments;
         else if constexpr (std::is_same_v<Noun, Tasks>)
             return tasks;
+        else if constexpr (std::is_same_v<Noun, Messages>)
+            return messages;
         else if constexpr (std::is_same_v<Noun, Company>)
             return company;
         else if constexpr (std::is_same_v<Noun, CsrFigures>)

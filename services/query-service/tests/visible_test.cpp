@@ -28,6 +28,8 @@ INSERT INTO appointments (company_id, id, lead_id, contact_card_id, call_id, sch
 SELECT 'org_a', md5(call_id || rep)::uuid, lead_id, contact_card_id, CASE rep WHEN 'user_rep1' THEN call_id END, now(), nullif(rep, ''), 'visit of ' || rep FROM calls, unnest(ARRAY['user_rep1', 'user_rep3', '']) rep;
 INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, contact_card_id, lead_id, call_id, unique_key)
 SELECT 'org_a', md5(call_id || rep)::uuid, 'task of ' || rep, 'rep', nullif(rep, ''), contact_card_id, lead_id, call_id, md5(call_id || rep) FROM calls, unnest(ARRAY['user_rep2', 'user_rep3', '']) rep;
+INSERT INTO messages (company_id, id, provider, provider_message_id, direction, body, status, contact_card_id, lead_id, sent_at)
+SELECT 'org_a', md5('text' || id)::uuid, 'twilio', 'SM' || id, 'inbound', 'text to a lead of ' || coalesce(assigned_rep_id, 'nobody'), 'received', contact_card_id, id, now() FROM leads;
 INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) SELECT company_id, call_id, 'booked', 'hot', '{}', now() FROM calls;
 )sql";
 
@@ -41,11 +43,12 @@ const Kind kKinds[] = {{"call", reading<&Calls::list>, reading<&Calls::one>, "ca
                        {"lead", reading<&Leads::list>, reading<&Leads::one>, "lead_id", "id"},
                        {"contact", reading<&Contacts::list>, reading<&Contacts::one>, "contact_id", "id"},
                        {"appointment", reading<&Appointments::list>, reading<&Appointments::one>, "appointment_id", "id"},
-                       {"task", reading<&Tasks::list>, reading<&Tasks::one>, "task_id", "id"}};
+                       {"task", reading<&Tasks::list>, reading<&Tasks::one>, "task_id", "id"},
+                       {"message", reading<&Messages::list>, reading<&Messages::one>, "message_id", "id"}};
 /// What an object or the objects of a list are, by the member that holds them.
 const std::map<std::string, std::string, std::less<>> kMembers{
-    {"calls", "call"}, {"leads", "lead"}, {"appointments", "appointment"},
-    {"tasks", "task"}, {"lead", "lead"},  {"contact", "contact"}};
+    {"calls", "call"},       {"leads", "lead"}, {"appointments", "appointment"}, {"tasks", "task"},
+    {"messages", "message"}, {"lead", "lead"},  {"contact", "contact"}};
 
 const Kind& kind(std::string_view name) {
     return *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; });

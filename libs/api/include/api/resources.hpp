@@ -23,6 +23,8 @@ void lead_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void contact_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void appointment_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void task_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
+void message_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
+void opt_out_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 /// A telephone number of a company, registered or only seen.
 void company_number_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 
@@ -32,6 +34,8 @@ void company_number_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void call_columns(JsonWriter&, const pg::Fields&, Texts);
 void lead_columns(JsonWriter&, const pg::Fields&, Texts);
 void contact_columns(JsonWriter&, const pg::Fields&, Texts);
+/// Of what came with a text our own address, once it is stored; the provider's may carry a key.
+void message_columns(JsonWriter&, const pg::Fields&, Texts);
 /// Member "contact" from contact_card_id, contact_phone, contact_first_name, contact_last_name; null without a card. Always
 /// brief.
 void nested_contact(JsonWriter&, const pg::Fields&);
