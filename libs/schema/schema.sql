@@ -292,7 +292,12 @@ CREATE OR REPLACE FUNCTION public.companies_check()
 AS $function$
 BEGIN
   IF TG_OP = 'INSERT' THEN PERFORM check_company(NEW.id, 'members'); END IF;
-  PERFORM check_company(NEW.id, 'callrail_numbers');
+  IF TG_OP = 'INSERT' OR (NEW.callrail_api_key, NEW.callrail_account_id, NEW.callrail_company_id) IS DISTINCT FROM (OLD.callrail_api_key, OLD.callrail_account_id, OLD.callrail_company_id) THEN
+    PERFORM check_company(NEW.id, 'callrail_numbers');
+  END IF;
+  IF NEW.twilio_account_sid IS NOT NULL AND (TG_OP = 'INSERT' OR (NEW.twilio_auth_token, NEW.twilio_account_sid) IS DISTINCT FROM (OLD.twilio_auth_token, OLD.twilio_account_sid)) THEN
+    PERFORM check_company(NEW.id, 'twilio_numbers');
+  END IF;
   RETURN NULL;
 END $function$;
 
@@ -349,7 +354,12 @@ END $function$;
 CREATE OR REPLACE FUNCTION public.company_numbers_check()
  RETURNS trigger
  LANGUAGE plpgsql
-AS $function$ BEGIN PERFORM check_company(NEW.company_id, 'callrail_numbers'); RETURN NULL; END $function$;
+AS $function$
+BEGIN
+  PERFORM check_company(NEW.company_id, 'callrail_numbers');
+  IF EXISTS (SELECT FROM companies WHERE id = NEW.company_id AND twilio_account_sid IS NOT NULL) THEN PERFORM check_company(NEW.company_id, 'twilio_numbers'); END IF;
+  RETURN NULL;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.company_numbers_claim()
  RETURNS trigger
@@ -1512,6 +1522,7 @@ GRANT SELECT (id, name, phone_number, primary_tracking_number, address, timezone
 GRANT SELECT (id, status) ON companies TO otto_shunya_orchestrator;
 CREATE TRIGGER companies_check_callrail AFTER UPDATE OF callrail_api_key, callrail_account_id, callrail_company_id ON companies FOR EACH ROW WHEN (new.callrail_api_key IS DISTINCT FROM old.callrail_api_key OR new.callrail_account_id IS DISTINCT FROM old.callrail_account_id OR new.callrail_company_id IS DISTINCT FROM old.callrail_company_id) EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_check_new AFTER INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_check();
+CREATE TRIGGER companies_check_twilio AFTER UPDATE OF twilio_auth_token, twilio_account_sid ON companies FOR EACH ROW WHEN (new.twilio_auth_token IS DISTINCT FROM old.twilio_auth_token OR new.twilio_account_sid IS DISTINCT FROM old.twilio_account_sid) EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_keep_numbers AFTER INSERT OR UPDATE ON companies FOR EACH ROW EXECUTE FUNCTION companies_keep_numbers();
 CREATE TRIGGER companies_time_zone_new BEFORE INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_time_zone();
 CREATE TRIGGER companies_time_zone_other BEFORE UPDATE OF timezone ON companies FOR EACH ROW WHEN (new.timezone IS DISTINCT FROM old.timezone) EXECUTE FUNCTION companies_time_zone();
@@ -1965,6 +1976,8 @@ CREATE INDEX messages_thread ON messages USING btree (company_id, contact_card_i
 ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON messages TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY one_company ON messages FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY swept_company ON messages FOR SELECT TO otto_company_service USING ((company_id = otto_request_company()));
+GRANT SELECT (company_id, provider, provider_message_id, body, status) ON messages TO otto_company_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON messages TO otto_maintenance;
 GRANT SELECT ON messages TO otto_query_service;
@@ -2222,6 +2235,7 @@ CREATE TABLE seen_numbers (
   provider text NOT NULL,
   first_seen_at timestamp with time zone NOT NULL,
   last_seen_at timestamp with time zone NOT NULL,
+  purposes text[] DEFAULT '{voice}'::text[] NOT NULL,
   CONSTRAINT seen_numbers_pkey PRIMARY KEY (company_id, e164)
 );
 CREATE INDEX seen_numbers_e164 ON seen_numbers USING btree (e164);
@@ -2344,24 +2358,27 @@ CREATE TRIGGER tasks_due_removed AFTER DELETE ON tasks FOR EACH ROW WHEN (old.st
 
 CREATE TABLE twilio_sweeps (
   company_id text NOT NULL,
-  account_id text DEFAULT ''::text NOT NULL,
+  account_id text NOT NULL,
   watermark timestamp with time zone,
   asked_at timestamp with time zone,
   not_before timestamp with time zone,
+  hour timestamp with time zone,
+  requests integer DEFAULT 0 NOT NULL,
   started_at timestamp with time zone,
   finished_at timestamp with time zone,
   pages integer DEFAULT 0 NOT NULL,
   seen integer DEFAULT 0 NOT NULL,
   missing integer DEFAULT 0 NOT NULL,
+  early integer DEFAULT 0 NOT NULL,
   differing integer DEFAULT 0 NOT NULL,
   unowned integer DEFAULT 0 NOT NULL,
   error text,
   missing_total bigint DEFAULT 0 NOT NULL,
   differing_total bigint DEFAULT 0 NOT NULL,
-  CONSTRAINT twilio_sweeps_pkey PRIMARY KEY (company_id)
+  CONSTRAINT twilio_sweeps_pkey PRIMARY KEY (company_id, account_id)
 );
 ALTER TABLE twilio_sweeps ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY one_company ON twilio_sweeps TO otto_company_service USING ((company_id = otto_request_company()));
+CREATE POLICY batch_companies ON twilio_sweeps TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 GRANT DELETE, INSERT, SELECT, UPDATE ON twilio_sweeps TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON twilio_sweeps TO otto_maintenance;
 
@@ -2569,10 +2586,50 @@ CREATE VIEW provider_accounts AS
     callrail_accounts.signing_key_column,
     callrail_accounts.problem,
     callrail_accounts.problem_cure
-   FROM callrail_accounts;
+   FROM callrail_accounts
+UNION ALL
+ SELECT twilio_accounts.company_id,
+    twilio_accounts.provider,
+    twilio_accounts.account_id,
+    twilio_accounts.provider_company_id,
+    twilio_accounts.api_key,
+    twilio_accounts.api_key_column,
+    twilio_accounts.signing_key,
+    twilio_accounts.from_provider,
+    twilio_accounts.former_key,
+    twilio_accounts.former_from_provider,
+    twilio_accounts.former_until,
+    twilio_accounts.signing_key_column,
+    twilio_accounts.problem,
+    twilio_accounts.problem_cure
+   FROM twilio_accounts;
 ALTER VIEW provider_accounts SET (security_invoker=true);
 GRANT SELECT ON provider_accounts TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON provider_accounts TO otto_maintenance;
+
+CREATE VIEW twilio_accounts AS
+ SELECT companies.id AS company_id,
+    'twilio'::text AS provider,
+    companies.twilio_account_sid AS account_id,
+    NULL::text AS provider_company_id,
+    companies.twilio_auth_token AS api_key,
+    'twilio_auth_token'::text AS api_key_column,
+    companies.twilio_auth_token AS signing_key,
+    false AS from_provider,
+        CASE
+            WHEN companies.twilio_auth_token_former_until IS NOT NULL THEN companies.twilio_auth_token_former
+            ELSE NULL::text
+        END AS former_key,
+    false AS former_from_provider,
+    companies.twilio_auth_token_former_until AS former_until,
+    'twilio_auth_token'::text AS signing_key_column,
+    companies.twilio_problem AS problem,
+    companies.twilio_problem_cure AS problem_cure
+   FROM companies
+  WHERE num_nonnulls(companies.twilio_account_sid, companies.twilio_auth_token, companies.twilio_auth_token_former, companies.twilio_problem) > 0;
+ALTER VIEW twilio_accounts SET (security_invoker=true);
+GRANT SELECT ON twilio_accounts TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON twilio_accounts TO otto_maintenance;
 
 CREATE VIEW user_phone_numbers AS
  SELECT company_numbers.id,

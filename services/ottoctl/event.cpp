@@ -22,26 +22,51 @@ const std::vector<std::string> kTopics{"otto.inbound", "otto.routed", "otto.call
 /// What a provider reported, from wherever it is still kept.
 struct Reported {
     inbound::v1::Receipt receipt;
-    inbound::v1::CallReport call;
     std::string kind, not_understood, company;
-    std::string json;  ///< the whole message
+    std::string json;      ///< the whole message
+    bool message = false;  ///< about a text; else about a call, or about neither
+    std::string our_number = {}, customer = {};
+    std::vector<std::string> ids = {};  ///< the provider's, of the call or text
 };
+
+/// What both ends and the provider call it, of an event as it came in or went on.
+template <class Event>
+Reported reported(const Event& e, std::string not_understood, std::string company) {
+    Reported r{e.receipt(), e.kind(), std::move(not_understood), std::move(company), events::to_json(e).value_or("{}")};
+    if constexpr (requires { e.call(); })
+        if (e.has_call()) {
+            r.our_number = e.call().tracking_number();
+            r.customer = e.call().customer_phone();
+            r.ids.assign(e.call().aliases().begin(), e.call().aliases().end());
+            r.ids.insert(r.ids.begin(), e.call().provider_call_id());
+        }
+    if constexpr (requires { e.message(); })
+        if (e.has_message()) {
+            r.message = true;
+            r.our_number = e.message().company_number();
+            r.customer = e.message().customer_phone();
+            r.ids = {e.message().provider_message_id()};
+        }
+    return r;
+}
+
+template <class Event>
+std::optional<Reported> routed_as(std::string_view type, std::string_view bytes) {
+    Event e;
+    if (type != events::type_of<Event>().type || !events::parse_into(e, bytes)) return std::nullopt;
+    return reported(e, "", e.company_id());
+}
 
 std::optional<Reported> from_inbound(std::string_view bytes) {
     inbound::v1::ProviderEvent e;
     if (!events::parse_into(e, bytes)) return std::nullopt;
-    return Reported{e.receipt(), e.call(), e.kind(), e.not_understood(), "", events::to_json(e).value_or("{}")};
+    return reported(e, e.not_understood(), "");
 }
 
 std::optional<Reported> from_routed(std::string_view type, std::string_view bytes) {
-    if (type == events::type_of<routed::v1::JobReported>().type) {
-        routed::v1::JobReported e;
-        if (!events::parse_into(e, bytes)) return std::nullopt;
-        return Reported{e.receipt(), {}, e.kind(), "", e.company_id(), events::to_json(e).value_or("{}")};
-    }
-    routed::v1::CallReported e;
-    if (!events::parse_into(e, bytes)) return std::nullopt;
-    return Reported{e.receipt(), e.call(), e.kind(), "", e.company_id(), events::to_json(e).value_or("{}")};
+    if (auto job = routed_as<routed::v1::JobReported>(type, bytes)) return job;
+    if (auto message = routed_as<routed::v1::MessageReported>(type, bytes)) return message;
+    return routed_as<routed::v1::CallReported>(type, bytes);
 }
 
 const char* verdict_text(inbound::v1::Verdict v) {
@@ -143,7 +168,7 @@ std::string at(const Record& r, const char* name) {
 
 /// What the tables know of an event.
 struct Stored {
-    std::vector<Record> held, parked, dead, outbox, intents, inbox, actions, calls;
+    std::vector<Record> held, parked, dead, outbox, intents, inbox, actions, calls, messages;
     bool nothing() const {
         return held.empty() && parked.empty() && dead.empty() && outbox.empty() && intents.empty() && inbox.empty() &&
                actions.empty();
@@ -174,11 +199,11 @@ Stored stored_of(pg::Connection& db, const std::set<Uuid>& ids, Search& search) 
     s.inbox = companies.empty() ? records(tx, sql::inbox_of_any, {all}) : records(tx, sql::inbox_of_company, {of_companies, all});
     for (const auto& r : s.inbox) companies.insert(at(r, "company_id"));
     if (const auto& report_of = search.report()) {
-        std::vector<std::string> aliases(report_of->call.aliases().begin(), report_of->call.aliases().end());
-        aliases.push_back(report_of->call.provider_call_id());
+        auto& rows = report_of->message ? s.messages : s.calls;
         for (const auto& company : companies)
-            for (auto& r : records(tx, sql::event_calls, {company, report_of->receipt.provider(), pg::Param::array(aliases)}))
-                s.calls.push_back(std::move(r));
+            for (auto& r : records(tx, report_of->message ? sql::event_messages : sql::event_calls,
+                                   {company, report_of->receipt.provider(), pg::Param::array(report_of->ids)}))
+                rows.push_back(std::move(r));
     }
     tx.commit();
     return s;
@@ -198,9 +223,9 @@ void describe(Record& head, const Invocation& call, const Search& search, const 
     put(head, "swept", r.receipt.swept());
     put(head, "proven_company_id", r.receipt.proven_company_id());
     put(head, "routed_to", search.routed ? Cell(search.routed->company) : released_to ? *released_to : Cell());
-    put(head, "tracking_number", r.call.tracking_number());
-    put(head, "customer", persons ? r.call.customer_phone() : mask_number(r.call.customer_phone()));
-    put(head, "provider_call_id", r.call.provider_call_id());
+    put(head, r.message ? "company_number" : "tracking_number", r.our_number);
+    put(head, "customer", persons ? r.customer : mask_number(r.customer));
+    put(head, r.message ? "provider_message_id" : "provider_call_id", r.ids.empty() ? "" : r.ids.front());
     if (!r.not_understood.empty()) put(head, "not_understood", r.not_understood);
     if (!call.json() && !persons) return;
     Cell payload;
@@ -258,6 +283,11 @@ Conclusion concluded(const Stored& s, bool persons) {
         return {"It is applied: call " + at(r, "call_id") + " of " + at(r, "company_id") + " stands at " + at(r, "status") + ".",
                 discarded};
     }
+    if (!s.messages.empty()) {
+        const auto& r = s.messages.back();
+        return {"It is applied: message " + at(r, "id") + " of " + at(r, "company_id") + " stands at " + at(r, "status") + ".",
+                discarded};
+    }
     if (!s.inbox.empty())
         return {"It is applied by " + at(s.inbox.back(), "consumer") + " at " + at(s.inbox.back(), "applied_at") + ".",
                 discarded};
@@ -285,7 +315,8 @@ void list_stored(Report& report, Stored s, bool persons) {
     if (!s.intents.empty())
         report.many("intents", masked(std::move(s.intents)), {"consumer", "event_id", "state", "attempt", "error"});
     if (!s.actions.empty()) report.many("operators", std::move(s.actions));
-    if (!s.calls.empty()) report.many("rows", masked(std::move(s.calls)));
+    for (auto* rows : {&s.calls, &s.messages})
+        if (!rows->empty()) report.many("rows", masked(std::move(*rows)));
 }
 
 }  // namespace
@@ -296,6 +327,7 @@ int event(const Invocation& call) {
     // What the router makes of a webhook's event has a name that follows from it, so the tables can be asked without reading
     // topics.
     std::set<Uuid> ids{id, events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.CallReported", 0).value(),
+                       events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.MessageReported", 0).value(),
                        events::derived_event_id(EventId{id}, "tenant-router", "otto.routed.v1.JobReported", 0).value()};
     Search search;
     if (!call.has("no-topics")) search_topics(call, ids, search);

@@ -15,7 +15,7 @@ bool among(const std::array<std::string_view, N>& names, std::string_view name) 
 }
 
 /// Fields of events whose texts say nothing of a person. Tracking numbers are the company's own lines.
-constexpr std::array<std::string_view, 31> kPlain{"company_id",
+constexpr std::array<std::string_view, 36> kPlain{"company_id",
                                                   "provider",
                                                   "kind",
                                                   "type",
@@ -26,6 +26,11 @@ constexpr std::array<std::string_view, 31> kPlain{"company_id",
                                                   "proven_company_id",
                                                   "content_type",
                                                   "provider_call_id",
+                                                  "provider_message_id",
+                                                  "our_message_id",
+                                                  "company_number",
+                                                  "error_code",
+                                                  "opt_out_type",
                                                   "aliases",
                                                   "tracking_number",
                                                   "account_id",
@@ -46,9 +51,10 @@ constexpr std::array<std::string_view, 31> kPlain{"company_id",
                                                   "by",
                                                   "action",
                                                   "timezone"};
-constexpr std::array<std::string_view, 9> kNumbers{"phone",       "phone_number", "primary_phone",  "customer_phone", "customer",
-                                                   "from_number", "to_number",    "client_address", "phone_e164"};
-constexpr std::array<std::string_view, 5> kErrors{"error", "reason", "why", "message", "last_error"};
+constexpr std::array<std::string_view, 10> kNumbers{"phone",          "phone_number", "primary_phone", "customer_phone",
+                                                    "customer",       "other_number", "from_number",   "to_number",
+                                                    "client_address", "phone_e164"};
+constexpr std::array<std::string_view, 6> kErrors{"error", "reason", "why", "message", "last_error", "error_message"};
 constexpr std::array<std::string_view, 21> kWords{
     "first_name",     "last_name", "name_of_customer", "address",       "city",     "state", "note",    "tags",
     "keywords",       "value",     "lead_status",      "recording_url", "raw_body", "body",  "headers", "signature_headers",

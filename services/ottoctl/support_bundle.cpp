@@ -106,7 +106,7 @@ struct Question {
 
 /// What the database and Kafka say of it.
 struct Answer {
-    std::vector<Record> profile, numbers, calls, held, dead, parked, versions, waiting;
+    std::vector<Record> profile, numbers, calls, messages, held, dead, parked, versions, waiting;
     bool elsewhere = false;  ///< the number was another company's at the moment
     Result<std::vector<PartitionLag>> lag;
 
@@ -121,6 +121,7 @@ struct Answer {
         Answer a{.profile = std::move(profile),
                  .numbers = records(tx, sql::support_numbers, {q.company, q.number}),
                  .calls = records(tx, sql::support_calls, {q.company, q.number, q.from, q.to}),
+                 .messages = records(tx, sql::support_messages, {q.company, q.number, q.from, q.to}),
                  .held = records(tx, sql::support_held, {q.number, q.company, q.from, q.to}),
                  .dead = records(tx, sql::support_dead, {q.company, q.from, q.to}),
                  .parked = records(tx, sql::support_parked, {q.company}),
@@ -160,6 +161,7 @@ void fill(Bundle& bundle, const Answer& a, const app::Settings& settings, Record
     bundle.part("company", a.profile);
     bundle.part("numbers", a.numbers);
     bundle.part("calls", a.calls);
+    bundle.part("messages", a.messages);
     bundle.part("held", a.held);
     bundle.part("dead_letters", a.dead);
     bundle.part("parked", a.parked);
@@ -227,6 +229,7 @@ int support_bundle(const Invocation& call) {
                    {"from", asked.from},
                    {"to", asked.to},
                    {"calls", bundle.count("calls")},
+                   {"messages", bundle.count("messages")},
                    {"held", bundle.count("held")},
                    {"dead_letters", bundle.count("dead_letters")},
                    {"parked", bundle.count("parked")},

@@ -29,6 +29,8 @@ std::string headers_json(const pb::Receipt& r) {
     return w.end_array().take();
 }
 
+pg::Param text_or_null(const std::string& text) { return text.empty() ? pg::Param(nullptr) : pg::Param(text); }
+
 struct HeldRow {
     Uuid id;
     std::string reason, record, traceparent;
@@ -49,39 +51,56 @@ struct HeldRow {
     }
 };
 
-/// Names in the directory of what may let a held event go on.
+/// How a text stands that was sent from a number which nobody has: whose it is follows from the text.
+bool may_be_remembered(const pb::ProviderEvent& event) {
+    return event.has_message() && event.message().direction() == "outbound" && !event.message().provider_message_id().empty();
+}
+
+/// Names in the directory of what may let a held event go on; of a message, that under which it is remembered.
 pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
     auto names =
         event.has_job() ? std::vector<std::string>{} : directory::names_of(event.receipt().provider(), addressee_of(event));
+    if (may_be_remembered(event)) names.push_back(message_name(event.message()));
     if (!held.held_for.value().empty()) names.push_back(directory::name_of(held.held_for));
     return pg::Param::array(names);
 }
 
 /// What provider_calls knows of many reports, asked once.
-class Jobs {
+class Remembered {
 public:
     void ask(const pb::ProviderEvent& event) {
-        if (!event.has_job()) return;
-        for (auto& name : names_of(event.job())) names_.insert(std::move(name));
+        if (event.has_job())
+            for (auto& name : names_of(event.job())) names_.emplace("shunya", std::move(name));
+        else if (may_be_remembered(event))
+            names_.emplace(event.receipt().provider(), message_name(event.message()));
     }
     void look_up(pg::Tx& tx) {
         if (names_.empty()) return;
-        tx.each(sql::known_jobs, {pg::Param::array(std::vector<std::string>(names_.begin(), names_.end()))},
-                [this](const pg::Fields& f) {
-                    known_[f.text("provider_call_id")].push_back({CompanyId{f.text("company_id")}, f.text("phone")});
-                });
+        pg::Columns asked(2);
+        for (const auto& [provider, name] : names_) asked.row({provider, name});
+        tx.each(sql::remembered, asked.params(), [this](const pg::Fields& f) {
+            known_[{f.text("provider"), f.text("provider_call_id")}].push_back(
+                {CompanyId{f.text("company_id")}, f.text("phone")});
+        });
     }
-    JobDecision route(const pb::ProviderEvent& event, const directory::Companies& companies) const {
+    std::vector<CompanyId> of_message(const pb::ProviderEvent& event) const {
+        std::vector<CompanyId> out;
+        if (!may_be_remembered(event)) return out;
+        if (auto found = known_.find({event.receipt().provider(), message_name(event.message())}); found != known_.end())
+            for (const auto& owner : found->second) out.push_back(owner.company);
+        return out;
+    }
+    JobDecision of_job(const pb::ProviderEvent& event, const directory::Companies& companies) const {
         KnownJob known;
         for (const auto& name : names_of(event.job()))
-            if (auto found = known_.find(name); found != known_.end())
+            if (auto found = known_.find({"shunya", name}); found != known_.end())
                 (name.starts_with("job:") ? known.by_job : known.by_call) = found->second;
         return route_job(event, known, companies);
     }
 
 private:
-    std::set<std::string> names_;
-    std::map<std::string, std::vector<JobOwner>> known_;
+    std::set<std::pair<std::string, std::string>> names_;  // of each provider
+    std::map<std::pair<std::string, std::string>, std::vector<JobOwner>> known_;
 };
 
 /// One held event that is tried again: it goes on, or is told why it cannot.
@@ -111,9 +130,16 @@ public:
         return handed && went(owner.company, kind);
     }
 
+    /// What could not be read before is from now on kept as it is read now.
+    void keep(const pb::ProviderEvent& event) {
+        std::string record;
+        event.SerializeToString(&record);
+        tx_.write(sql::read_anew, {row_.id, pg::Param::bytes(record), event.kind(), text_or_null(addressee_of(event).number())});
+    }
+
 private:
     bool stays(const pb::ProviderEvent& event, const Held& held) {
-        auto account = held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value());
+        auto account = text_or_null(held.held_for.value());
         if (held.reason != row_.reason || row_.asked || !row_.named)
             tx_.write(sql::explain_again, {row_.id, held.reason, held.cure, concerns(event, held), account, held.conflict});
         return false;
@@ -148,9 +174,71 @@ private:
     rt::Envelope cause_;
 };
 
+void hold(const rt::In<pb::ProviderEvent>& in, const Held& held, pg::Tx& tx) {
+    const auto& receipt = in.event.receipt();
+    const bool waits = in.event.has_job() && in.event.not_understood().empty();
+    std::string record;
+    in.event.SerializeToString(&record);
+    tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, text_or_null(held.number),
+                         verdict_text(receipt.verdict()), text_or_null(receipt.proven_company_id()), receipt.request_target(),
+                         receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()),
+                         pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()),
+                         waits ? pg::Param::array(names_of(in.event.job())) : pg::Param(nullptr), concerns(in.event, held),
+                         text_or_null(held.held_for.value()), held.conflict});
+    auto shown = held.reason;  // the number goes into the log as its last digits and hash only
+    if (!held.number.empty())
+        if (auto at = shown.find(held.number); at != std::string::npos)
+            shown.replace(at, held.number.size(),
+                          "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
+    tel::warn(shown, {{"held", true},
+                      {"provider", receipt.provider()},
+                      {"kind", in.event.kind()},
+                      {"event_id", in.meta.id.value().to_string()},
+                      tel::phone("tracking_number", held.number),
+                      {"trace_id", in.meta.trace.trace_id_hex()},
+                      {"cure", held.cure}});
+}
+
+bool registered(const directory::Profile& company, const std::string& number) {
+    return std::any_of(company.numbers.begin(), company.numbers.end(), [&](const auto& n) { return n.e164 == number; });
+}
+
+/// A number whose events a company's key proves while it waits to be registered is shown to the company.
+void note_seen(const pb::ProviderEvent& event, const Held& held, const directory::Companies& companies, SeenNumbers& seen) {
+    if (!held.seen || !normalize_phone(held.number).e164) return;
+    const auto company = companies.find(held.held_for);
+    if (!company || registered(*company, held.number)) return;
+    const bool text = addressee_of(event).purpose() == pb::PURPOSE_TEXT;
+    seen.add(held.held_for, held.number, event.receipt().provider(), text ? directory::Purpose::text : directory::Purpose::voice,
+             from_micros(event.receipt().received_at_us()));
+}
+
 }  // namespace
 
+void SeenNumbers::add(const CompanyId& company, const std::string& number, const std::string& provider,
+                      directory::Purpose purpose, Instant at) {
+    auto& last = all_[{company.value(), number, purpose}];
+    if (last.first.empty() || last.second < at) last = {provider, at};
+}
+
+void SeenNumbers::write_alone(pg::Tx& tx) const {
+    if (all_.empty()) return;
+    std::string companies;
+    for (const auto& [key, value] : all_) companies.append(companies.empty() ? "" : ",").append(std::get<0>(key));
+    tx.write(sql::of_companies, {companies});
+    write(tx);
+}
+
+void SeenNumbers::write(pg::Tx& tx) const {
+    for (const auto& [key, value] : all_) {
+        const auto& [company, number, purpose] = key;
+        tx.write(sql::saw_number,
+                 {company, number, value.first, purpose == directory::Purpose::text ? "text" : "voice", value.second});
+    }
+}
+
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const {
+    read_anew(in.event);
     if (in.event.has_job()) return rt::Outcome::defer();  // its company stands in a table
     auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
     auto* owner = std::get_if<Owner>(&decision);
@@ -159,54 +247,37 @@ rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const
     return rt::Outcome::done();
 }
 
-void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx,
-                             rt::Out<routed::v1::JobReported>& out) const {
-    Jobs jobs;
-    for (const auto& in : ins) jobs.ask(in.event);
-    jobs.look_up(tx);
+void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg::Tx& tx, LookedUp& out) const {
+    Remembered known;
+    SeenNumbers seen;
+    for (const auto& in : ins) known.ask(in.event);
+    known.look_up(tx);
     for (const auto& in : ins) {
-        const auto& receipt = in.event.receipt();
         Held held;
-        pg::Param waits_for = nullptr;
         if (in.event.has_job()) {
-            auto decision = jobs.route(in.event, companies_);
+            auto decision = known.of_job(in.event, companies_);
             if (auto* owner = std::get_if<JobOwner>(&decision)) {
                 out.emit(in.meta, routed_job(in.event, *owner));
                 continue;
             }
             held = std::get<Held>(std::move(decision));
-            if (in.event.not_understood().empty()) waits_for = pg::Param::array(names_of(in.event.job()));
         } else {
-            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
+            const auto of_message = known.of_message(in.event);
+            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now(), of_message);
+            if (auto* owner = std::get_if<Owner>(&decision); owner && !of_message.empty()) {
+                out.emit(in.meta, handed_over<MessageKind>(in.event, *owner));
+                continue;
+            }
             // Between routing and holding the owner may have become known: the next release takes it on.
             held = std::holds_alternative<Held>(decision)
                        ? std::get<Held>(decision)
                        : Held{"Its owner has just become known", "Nothing to do: it flows on by itself.",
                               addressee_of(in.event).number()};
         }
-        std::string record;
-        in.event.SerializeToString(&record);
-        pg::Param number = held.number.empty() ? pg::Param(nullptr) : pg::Param(held.number);
-        pg::Param proven = receipt.proven_company_id().empty() ? pg::Param(nullptr) : pg::Param(receipt.proven_company_id());
-        tx.write(sql::hold,
-                 {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, number,
-                  verdict_text(receipt.verdict()), proven, receipt.request_target(), receipt.content_type(),
-                  headers_json(receipt), pg::Param::bytes(receipt.raw_body()), pg::Param::bytes(record),
-                  in.meta.trace.traceparent(), from_micros(receipt.received_at_us()), waits_for, concerns(in.event, held),
-                  held.held_for.value().empty() ? pg::Param(nullptr) : pg::Param(held.held_for.value()), held.conflict});
-        auto shown = held.reason;  // the number goes into the log as its last digits and hash only
-        if (!held.number.empty())
-            if (auto at = shown.find(held.number); at != std::string::npos)
-                shown.replace(at, held.number.size(),
-                              "…" + held.number.substr(held.number.size() - std::min<std::size_t>(4, held.number.size())));
-        tel::warn(shown, {{"held", true},
-                          {"provider", receipt.provider()},
-                          {"kind", in.event.kind()},
-                          {"event_id", in.meta.id.value().to_string()},
-                          tel::phone("tracking_number", held.number),
-                          {"trace_id", in.meta.trace.trace_id_hex()},
-                          {"cure", held.cure}});
+        hold(in, held, tx);
+        note_seen(in.event, held, companies_, seen);
     }
+    seen.write_alone(tx);
 }
 
 bool ToldProofs::tell(const changes::v1::NumberProven& proof, const EventId& cause) {
@@ -222,38 +293,58 @@ bool ToldProofs::tell(const changes::v1::NumberProven& proof, const EventId& cau
     return true;
 }
 
+template <class Routed>
+void Router::note_use(const rt::In<Routed>& in, const Use& use, SeenNumbers& seen,
+                      rt::Out<changes::v1::NumberProven>& out) const {
+    const auto& receipt = in.event.receipt();
+    const auto [number, callable] = normalize_phone(use.number);
+    auto company = companies_.find(CompanyId{in.event.company_id()});
+    if (!company || !callable) return;
+    auto received = from_micros(receipt.received_at_us());
+    if (!registered(*company, number)) seen.add(company->id, number, receipt.provider(), use.purpose, received);
+    // What the deployment's account signed, or what a message that is remembered brought along, proves no company's number.
+    if (receipt.verdict() != pb::VERDICT_AUTHENTIC || receipt.proven_by_deployment()) return;
+    auto standing = company->owns(number, use.purpose, credible(use.at, received).value_or(received));
+    if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven)) return;
+    changes::v1::NumberProven proof;
+    proof.set_company_id(in.event.company_id());
+    proof.set_e164(number);
+    proof.set_provider(receipt.provider());
+    proof.set_final_proof(receipt.final_proof());
+    proof.set_at_us(receipt.received_at_us());
+    if (told_.tell(proof, in.meta.id)) out.emit(in.meta, proof);
+}
+
 void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx,
                       rt::Out<changes::v1::NumberProven>& out) const {
     pg::Columns calls(4);
-    std::map<std::pair<std::string, std::string>, std::pair<std::string, Instant>> seen;
+    SeenNumbers seen;
     for (const auto& in : ins) {
         const auto& e = in.event;
-        const auto& receipt = e.receipt();
-        for (const auto& alias : e.call().aliases()) calls.row({receipt.provider(), alias, e.company_id(), e.phone()});
-        const auto [number, callable] = normalize_phone(e.call().tracking_number());
-        auto company = companies_.find(CompanyId{e.company_id()});
-        if (!company || !callable) continue;
-        auto received = from_micros(receipt.received_at_us());
-        bool registered = std::any_of(company->numbers.begin(), company->numbers.end(),
-                                      [&, &number = number](const auto& n) { return n.e164 == number; });
-        if (!registered) seen[{e.company_id(), number}] = {receipt.provider(), received};
-        if (receipt.verdict() != pb::VERDICT_AUTHENTIC) continue;
-        auto began =
-            credible(e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt, received)
-                .value_or(received);
-        auto standing = company->owns(number, directory::Purpose::voice, began);
-        if (!standing || *standing >= (receipt.final_proof() ? directory::Standing::final_ : directory::Standing::proven))
-            continue;
-        changes::v1::NumberProven proof;
-        proof.set_company_id(e.company_id());
-        proof.set_e164(number);
-        proof.set_provider(receipt.provider());
-        proof.set_final_proof(receipt.final_proof());
-        proof.set_at_us(receipt.received_at_us());
-        if (told_.tell(proof, in.meta.id)) out.emit(in.meta, proof);
+        for (const auto& alias : e.call().aliases()) calls.row({e.receipt().provider(), alias, e.company_id(), e.phone()});
+        auto began = e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt;
+        note_use(in, {e.call().tracking_number(), directory::Purpose::voice, began}, seen, out);
     }
     if (calls.rows() > 0) tx.write(sql::remember_calls, calls.params());
-    for (const auto& [key, value] : seen) tx.write(sql::saw_number, {key.first, key.second, value.first, value.second});
+    seen.write(tx);
+}
+
+void Router::remember_messages(std::span<const rt::In<routed::v1::MessageReported>> ins, pg::Tx& tx,
+                               rt::Out<changes::v1::NumberProven>& out) const {
+    pg::Columns messages(4);
+    std::set<std::string> names;
+    SeenNumbers seen;
+    for (const auto& in : ins) {
+        const auto& e = in.event;
+        auto name = message_name(e.message());
+        messages.row({e.receipt().provider(), name, e.company_id(), e.phone()});
+        names.insert(std::move(name));
+        auto sent = e.message().has_sent_at_us() ? std::optional(from_micros(e.message().sent_at_us())) : std::nullopt;
+        note_use(in, {e.message().company_number(), directory::Purpose::text, sent}, seen, out);
+    }
+    tx.write(sql::remember_calls, messages.params());
+    tx.write(sql::wake_held, {pg::Param::array(std::vector<std::string>(names.begin(), names.end()))});
+    seen.write(tx);
 }
 
 void Router::remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>> ins, pg::Tx& tx, rt::Out<>&) const {
@@ -279,15 +370,20 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
                       : tx.many<HeldRow>(sql::held_page, {after, after_id});
     if (rows.empty()) return false;
     std::vector<std::optional<pb::ProviderEvent>> events_of(rows.size());
-    Jobs jobs;
+    Remembered known;
+    SeenNumbers seen;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         pb::ProviderEvent event;
         if (!rows[i].known || !events::parse_into(event, rows[i].record)) continue;
-        jobs.ask(event);
+        if (read_anew(event)) {
+            Release(tx, rows[i]).keep(event);
+            rows[i].named = false;  // what it waits for is another thing now
+        }
+        known.ask(event);
         events_of[i] = std::move(event);
         std::string().swap(rows[i].record);
     }
-    jobs.look_up(tx);
+    known.look_up(tx);
     const auto now = system_clock().now();
     int n = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -301,14 +397,17 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
             held.cannot("Its record cannot be read",
                         "It was written past Otto, or by a later version of it; its raw body is on record.");
         } else if (events_of[i]->has_job()) {
-            const auto decision = jobs.route(*events_of[i], companies_);
+            const auto decision = known.of_job(*events_of[i], companies_);
             n += held.go(std::move(*events_of[i]), decision);
         } else {
-            const auto decision = tenant_router::route(*events_of[i], companies_, allow_unsigned_, now);
+            const auto of_message = known.of_message(*events_of[i]);
+            const auto decision = tenant_router::route(*events_of[i], companies_, allow_unsigned_, now, of_message);
+            if (const auto* stays = std::get_if<Held>(&decision)) note_seen(*events_of[i], *stays, companies_, seen);
             n += held.go(std::move(*events_of[i]), decision);
         }
         events_of[i].reset();
     }
+    seen.write_alone(tx);
     tx.commit();
     kReleased().inc(n);
     return true;

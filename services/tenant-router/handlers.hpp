@@ -2,6 +2,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <tuple>
 
 #include "directory/companies.hpp"
 #include "kinds.hpp"
@@ -30,13 +31,25 @@ private:
     std::map<std::string, Told> told_;
 };
 
+/// Numbers that webhooks which a company's key proved were for, and that it has not registered.
+class SeenNumbers {
+public:
+    void add(const CompanyId&, const std::string& number, const std::string& provider, directory::Purpose, Instant at);
+    void write(pg::Tx&) const;
+    /// The same in a transaction that had no companies: what it does after this is in the scope of these.
+    void write_alone(pg::Tx&) const;
+
+private:
+    std::map<std::tuple<std::string, std::string, directory::Purpose>, std::pair<std::string, Instant>> all_;
+};
+
 /// What may wait on one company's account.
 struct HeldLimits {
     std::int64_t events = 10'000, bytes = 256ll << 20;
 };
 
-/// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as a
-/// text: it is kept.
+/// Which held events are removed by age (service.cpp says when). Whatever else waits is proven and may go on one day, such as
+/// what is for a number that is not registered yet: it is kept.
 inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified = "released_at IS NULL AND verdict = 'open'",
                             *kConflicts = "released_at IS NULL AND verdict <> 'open' AND conflict";
 
@@ -46,11 +59,15 @@ public:
     Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {})
         : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, Kinds::Out&) const;
-    /// What the function above cannot settle alone: reports of jobs, whose company stands in a table; and what is held.
-    void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, rt::Out<routed::v1::JobReported>&) const;
-    /// Which company each call went to, and numbers that proven webhooks showed but nobody registered; a registered one that is
-    /// surer now is told.
+    using LookedUp = rt::Out<routed::v1::JobReported, routed::v1::MessageReported>;
+    /// What the function above cannot settle alone: reports of jobs, whose company stands in a table, as that of a message does
+    /// whose number is nobody's; and what is held.
+    void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, LookedUp&) const;
+    /// Which company each call and message went to, and numbers that proven webhooks showed but nobody registered; a registered
+    /// one that is surer now is told. What came about a message before it is looked at again.
     void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<changes::v1::NumberProven>&) const;
+    void remember_messages(std::span<const rt::In<routed::v1::MessageReported>>, pg::Tx&,
+                           rt::Out<changes::v1::NumberProven>&) const;
     /// Whose job it is that was handed to Shunya; reports of it that came before flow on with the next release.
     void remember_jobs(std::span<const rt::In<analysis::v1::JobSubmitted>>, pg::Tx&, rt::Out<>&) const;
     /// The periodic job: held events whose owner is known by now go on, in order of arrival, under their own ids.
@@ -60,6 +77,14 @@ public:
     void count(pg::Connection&, tel::Shares&) const;
 
 private:
+    /// What a report that a company's number was used for says of the number.
+    struct Use {
+        std::string number;
+        directory::Purpose purpose;
+        std::optional<Instant> at;
+    };
+    template <class Routed>
+    void note_use(const rt::In<Routed>&, const Use&, SeenNumbers&, rt::Out<changes::v1::NumberProven>&) const;
     /// The waiting ones after a position that the names concern; nothing: all.
     bool release_page(pg::Connection&, const std::optional<std::vector<std::string>>& names, Instant& after,
                       Uuid& after_id) const;

@@ -39,6 +39,32 @@ struct CallKind {
     }
 };
 
+/// Reads both ends of a text as if the other one were the company's.
+inline void turn(inbound::v1::ProviderEvent& event) {
+    auto& message = *event.mutable_message();
+    const bool sent = message.direction() != "outbound";
+    message.set_direction(sent ? "outbound" : "inbound");
+    message.set_status(sent ? "sent" : "received");
+    message.mutable_customer_phone()->swap(*message.mutable_company_number());
+    event.set_kind(sent ? "message.sent" : "message.received");
+}
+
+struct MessageKind {
+    using Routed = routed::v1::MessageReported;
+    static bool fits(const inbound::v1::ProviderEvent& event) { return event.has_message(); }
+    static void hand_over(inbound::v1::ProviderEvent& event, const Owner& owner, Routed& out) {
+        if (owner.turned) turn(event);
+        auto& message = *event.mutable_message();
+        auto customer = normalize_phone(message.customer_phone());
+        message.set_customer_phone(std::move(customer.text));
+        message.set_customer_phone_callable(customer.e164);
+        message.set_company_number(normalize_phone(message.company_number()).text);
+        hand_over_rest(event, owner, message.customer_phone_callable() ? message.customer_phone() : message.provider_message_id(),
+                       out);
+        out.mutable_message()->Swap(&message);
+    }
+};
+
 template <class... Kind>
 struct KindsOf {
     using Out = rt::Out<typename Kind::Routed...>;
@@ -60,7 +86,7 @@ private:
         return true;
     }
 };
-using Kinds = KindsOf<CallKind>;
+using Kinds = KindsOf<CallKind, MessageKind>;
 
 /// One alone, by value.
 template <class Kind>

@@ -34,6 +34,8 @@ private:
     providers::Proof proof_;
 };
 
+const std::string kLookAtIt =
+    "Look at its body (ottoctl held show ID); it flows on by itself once a version that understands it runs.";
 const std::string kFlowsOn = "; the event then flows on by itself.";
 const std::string kForgotten = "else leave it: what no key proves is removed after OTTO_HELD_UNVERIFIED_DAYS.";
 
@@ -62,14 +64,11 @@ Held unproven(const providers::Webhook& webhook, const pb::Addressee& addressee,
                       : "The signature matches no key of the companies that the webhook names",
                 "Check the signing key against " + title + "'s webhook settings, and set it if it is another; " + kForgotten,
                 number, held_for};
-    if (!owner && number.empty())
+    if (!owner)
         return {"The webhook names no tracking number and no company whose key proves it",
                 "Look at its body (ottoctl held show ID): if it is " + title + "'s, " +
                     std::string(cures.if_it_is_the_providers) + "; " + kForgotten,
                 ""};
-    if (!owner)
-        return {"No company found for tracking number " + number,
-                cure("Register the number with its company (POST /api/v1/numbers, or the company's phone_number)"), number};
     if (!owner->company->active) return suspended(number, held_for);
     const auto& account = owner->company->account(webhook.name());
     const auto owners = "The owner of tracking number " + number;
@@ -84,29 +83,19 @@ Held unproven(const providers::Webhook& webhook, const pb::Addressee& addressee,
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-template <class Report>
-pb::Addressee former_addressee(const Report& report, pb::Purpose purpose) {
-    pb::Addressee a;
-    a.set_number(report.tracking_number());
-    a.set_purpose(purpose);
-    a.set_account_id(report.account_id());
-    *a.mutable_provider_company_ids() = report.provider_company_ids();
-    a.set_claimed_company_id(report.claimed_company_id());
-    return a;
-}
-
 /// Former versions wrote into each kind of report whose it could be. Events of theirs come for a week after an upgrade; held ones
-/// and dead letters for as long as any of before wait, which of proven texts is until texts are recorded: a release that has
-/// recorded them all can drop this, and the fields.
+/// and dead letters for as long as any of before wait: a release before which all have gone on can drop this, and the fields.
 pb::Addressee formerly(const pb::ProviderEvent& event) {
     pb::Addressee a;
-    if (event.has_text()) {
-        a = former_addressee(event.text(), pb::PURPOSE_TEXT);
-        if (event.text().has_sent_at_us()) a.set_at_us(event.text().sent_at_us());
-    } else if (event.has_call()) {
-        a = former_addressee(event.call(), pb::PURPOSE_VOICE);
-        a.set_mapped_company_id(event.call().mapped_company_id());
-        if (event.call().has_started_at_us()) a.set_at_us(event.call().started_at_us());
+    if (event.has_call()) {
+        const auto& call = event.call();
+        a.set_number(call.tracking_number());
+        a.set_purpose(pb::PURPOSE_VOICE);
+        a.set_account_id(call.account_id());
+        *a.mutable_provider_company_ids() = call.provider_company_ids();
+        a.set_claimed_company_id(call.claimed_company_id());
+        a.set_mapped_company_id(call.mapped_company_id());
+        if (call.has_started_at_us()) a.set_at_us(call.started_at_us());
     } else if (event.has_job()) {
         a.set_claimed_company_id(event.job().claimed_company_id());
     }
@@ -119,6 +108,130 @@ Instant own_time(const pb::Addressee& addressee, Instant received) {
         .value_or(received);
 }
 
+bool has(const directory::Profile& company, const std::string& number) {
+    return std::any_of(company.numbers.begin(), company.numbers.end(), [&](const auto& n) { return n.e164 == number; });
+}
+
+/// One event, and whose it could be.
+struct Question {
+    const providers::Webhook& webhook;
+    const pb::Receipt& receipt;
+    pb::Addressee addressee;
+    const directory::Companies& companies;
+    Instant at, now;
+    std::vector<directory::Candidate> candidates{};
+    std::optional<Proving> proving{};  ///< made when it is asked first: most events are proven already
+
+    void ask() { candidates = companies.candidates(receipt.provider(), addressee, at, now); }
+    Proving::Result proven_by(const directory::Profile& company) {
+        if (!proving) proving.emplace(webhook, receipt);
+        return proving->by(company);
+    }
+    const directory::Candidate* find(const CompanyId& company) const {
+        auto found = std::find_if(candidates.begin(), candidates.end(), [&](const auto& c) { return c.company->id == company; });
+        return found == candidates.end() ? nullptr : &*found;
+    }
+};
+
+bool owns(const directory::Candidate& c) { return c.owns_at || c.owns_now; }
+bool is_proof(Proving::Result r) { return r == Proving::Result::proven || r == Proving::Result::proven_finally; }
+
+/// Whose key proves an event whose verdict is still open; whether one of theirs refutes it.
+bool prove(Question& q, const std::vector<std::string>& allow_unsigned, Owner& owner) {
+    bool refuted = false;
+    for (const auto& candidate : q.candidates) {
+        auto proof = q.proven_by(*candidate.company);
+        refuted = refuted || (proof == Proving::Result::refuted && !candidate.other_end);
+        if (!is_proof(proof)) continue;
+        owner = {candidate.company->id, proof == Proving::Result::proven_finally};
+        return false;
+    }
+    const auto* sole = directory::sole_owner(q.candidates);
+    if (!refuted && sole && std::find(allow_unsigned.begin(), allow_unsigned.end(), q.receipt.provider()) != allow_unsigned.end())
+        owner = {sole->company->id, false, true};
+    return refuted;
+}
+
+/// Which end of a text is the company's: the one that it has. What its provider named is a guess.
+void turn_to_ours(Question& q, Owner& owner) {
+    const auto company = q.companies.find(owner.company);
+    const auto other = q.addressee.other_number();
+    if (other.empty() || !company || has(*company, q.addressee.number()) || !has(*company, other)) return;
+    q.addressee.set_other_number(q.addressee.number());
+    q.addressee.set_number(other);
+    q.ask();
+    owner.turned = true;
+}
+
+Held anothers(const std::string& number, const CompanyId& signer) {
+    return {"Tracking number " + number + " belongs to another company than the one whose key signed",
+            "Correct the number's owner or the signing key" + kFlowsOn, number, signer, true};
+}
+
+/// Nobody has the number for what it was used for; `signer` ("": nobody's key proved it) may have it for something else.
+Held unregistered(const Question& q, const CompanyId& signer) {
+    const auto& number = q.addressee.number();
+    const bool text = q.addressee.purpose() == pb::PURPOSE_TEXT;
+    const auto for_other = q.companies.owners(number, text ? directory::Purpose::voice : directory::Purpose::text, q.now);
+    const bool has_it =
+        std::any_of(for_other.begin(), for_other.end(), [&](const auto& c) { return signer.value().empty() || c->id == signer; });
+    std::string cure = "Register the number with its company (POST /api/v1/numbers, or the company's phone_number)";
+    if (has_it)
+        cure = text ? "The number is registered for calls only: add the purpose text (PATCH /api/v1/numbers/{id})"
+                    : "The number is registered for texts only: add the purpose voice (PATCH /api/v1/numbers/{id})";
+    Held held{"No company found for tracking number " + number, cure + kFlowsOn, number, signer};
+    // Of several companies that share an account nobody knows whose the number is, and shown to one it would be kept from the
+    // others.
+    const auto& account = q.addressee.account_id();
+    held.seen = !signer.value().empty() && std::count_if(q.candidates.begin(), q.candidates.end(), [&](const auto& c) {
+                                               return !account.empty() && c.company->account(q.webhook.name()).id == account;
+                                           }) <= 1;
+    return held;
+}
+
+/// Whose number it is, of a provider whose numbers are registered: among several companies on one account, and of what the
+/// deployment's account signed, its owner. Nobody's: whose message it is about.
+std::optional<Held> settle_registered(Question& q, const std::vector<CompanyId>& of_message, Owner& owner) {
+    const auto& number = q.addressee.number();
+    const bool by_deployment = q.receipt.proven_by_deployment();
+    const auto* signer = by_deployment ? nullptr : q.find(owner.company);
+    if (signer && signer->owns_at) return std::nullopt;
+    if (by_deployment) {
+        const auto* sole = directory::sole_owner(q.candidates);
+        owner.company = sole ? sole->company->id : CompanyId{};
+        if (sole) return std::nullopt;
+        if (std::any_of(q.candidates.begin(), q.candidates.end(), [](const auto& c) { return owns(c) && c.company->active; }))
+            return Held{"Tracking number " + number + " belongs to several companies",
+                        "Leave the number with one of them (ottoctl held show ID)" + kFlowsOn, number};
+        if (auto c = std::find_if(q.candidates.begin(), q.candidates.end(), owns); c != q.candidates.end())
+            return suspended(number, c->company->id);
+    }
+    const bool has_it_now = signer && signer->owns_now;
+    bool anothers_too = false;
+    for (const auto& c : q.candidates) {
+        if (&c == signer || by_deployment || !(c.owns_at || (c.owns_now && !has_it_now))) continue;
+        if (auto proof = q.proven_by(*c.company); is_proof(proof)) {
+            owner = {c.company->id, proof == Proving::Result::proven_finally};
+            return std::nullopt;
+        }
+        anothers_too = anothers_too || (c.company->active && c.owns_at && *c.owns_at >= directory::Standing::proven);
+    }
+    if (anothers_too) return anothers(number, owner.company);
+    if (has_it_now) return std::nullopt;
+    for (const auto& company : of_message) {
+        const auto profile = q.companies.find(company);
+        const bool theirs =
+            by_deployment ? of_message.size() == 1 : company == owner.company || (profile && is_proof(q.proven_by(*profile)));
+        if (!theirs) continue;
+        owner.company = company;
+        return std::nullopt;
+    }
+    if (number.empty())
+        return Held{"The webhook names no tracking number of a company", "Look at its body (ottoctl held show ID).", "",
+                    owner.company};
+    return unregistered(q, owner.company);
+}
+
 }  // namespace
 
 pb::Addressee addressee_of(const pb::ProviderEvent& event) {
@@ -127,50 +240,54 @@ pb::Addressee addressee_of(const pb::ProviderEvent& event) {
     return a;
 }
 
+bool read_anew(pb::ProviderEvent& event) {
+    const bool unread = !event.not_understood().empty() || event.report_case() == pb::ProviderEvent::REPORT_NOT_SET;
+    const auto* webhook = providers::webhook_of(event.receipt().provider());
+    if (!unread || !webhook || event.receipt().swept()) return false;  // what was swept is no webhook's body
+    const auto parts = providers::Parts::of(event.receipt());
+    auto read = webhook->read(parts)->normalize(parts);
+    if (!read.event->not_understood().empty()) return false;
+    read.event->mutable_receipt()->Swap(event.mutable_receipt());
+    event.Swap(read.event.get());
+    return true;
+}
+
+std::string message_name(const pb::MessageReport& message) { return "message:" + message.provider_message_id(); }
+
 Decision route(const pb::ProviderEvent& event, const directory::Companies& companies,
-               const std::vector<std::string>& allow_unsigned, Instant now) {
+               const std::vector<std::string>& allow_unsigned, Instant now, const std::vector<CompanyId>& of_message) {
     const auto& receipt = event.receipt();
     CompanyId proven{receipt.proven_company_id()};
-    const auto addressee = addressee_of(event);
-    const auto& number = addressee.number();
+    auto addressee = addressee_of(event);
     const auto* webhook = providers::webhook_of(receipt.provider());
     if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(),
-                    "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", number,
-                    proven};
-    if (!webhook || (!Kinds::fit(event) && !event.has_text()))
+        return Held{"Not understood: " + event.not_understood(), kLookAtIt, addressee.number(), proven};
+    if (!webhook || !Kinds::fit(event))
         return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.",
                     "", proven};
 
-    auto candidates =
-        companies.candidates(receipt.provider(), addressee, own_time(addressee, from_micros(receipt.received_at_us())), now);
+    const auto at = own_time(addressee, from_micros(receipt.received_at_us()));
+    Question q{*webhook, receipt, std::move(addressee), companies, at, now};
+    q.ask();
+    const auto& number = q.addressee.number();
     Owner owner{proven, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED};
-    if (proven.value().empty()) {  // the verdict is still open: whoever it could be of must prove it with a key
-        const Proving proving(*webhook, receipt);
-        bool refuted = false;
-        for (const auto& candidate : candidates) {
-            auto proof = proving.by(*candidate.company);
-            refuted = refuted || proof == Proving::Result::refuted;
-            if (proof != Proving::Result::proven && proof != Proving::Result::proven_finally) continue;
-            owner = {candidate.company->id, proof == Proving::Result::proven_finally};
-            break;
-        }
-        const auto* sole = directory::sole_owner(candidates);
-        if (owner.company.value().empty() && !refuted && sole &&
-            std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end())
-            owner = {sole->company->id, false, true};
-        if (owner.company.value().empty() && !companies.mismatched(receipt.provider(), addressee, owner.company))
-            return unproven(*webhook, addressee, candidates, refuted);
+    auto mismatched = [&] { return companies.mismatched(receipt.provider(), q.addressee, owner.company); };
+    if (proven.value().empty() && !receipt.proven_by_deployment()) {  // whoever it could be of must prove it with a key
+        bool refuted = prove(q, allow_unsigned, owner);
+        if (owner.company.value().empty() && !mismatched())
+            return std::any_of(q.candidates.begin(), q.candidates.end(), owns) || refuted || number.empty()
+                       ? unproven(*webhook, q.addressee, q.candidates, refuted)
+                       : unregistered(q, {});
     }
-    if (companies.mismatched(receipt.provider(), addressee, owner.company))
+    if (mismatched())
         return Held{std::string(webhook->cures().mapping_reason), std::string(webhook->cures().mapping) + kFlowsOn, number,
                     owner.company, !owner.company.value().empty()};
-    if (directory::contested(candidates, owner.company))
-        return Held{"Tracking number " + number + " belongs to another company than the one whose key signed",
-                    "Correct the number's owner or the signing key" + kFlowsOn, number, owner.company, true};
+    if (!webhook->numbers_are_registered())
+        turn_to_ours(q, owner);
+    else if (auto held = settle_registered(q, of_message, owner))
+        return *held;
+    if (directory::contested(q.candidates, owner.company)) return anothers(number, owner.company);
     if (auto company = companies.find(owner.company); company && !company->active) return suspended(number, owner.company);
-    if (event.has_text())
-        return Held{"Texts are not recorded yet; it flows on once they are", "Nothing to do.", number, owner.company};
     return owner;
 }
 
@@ -182,9 +299,7 @@ std::vector<std::string> names_of(const pb::JobReport& job) {
 }
 
 JobDecision route_job(const pb::ProviderEvent& event, const KnownJob& known, const directory::Companies& companies) {
-    if (!event.not_understood().empty())
-        return Held{"Not understood: " + event.not_understood(),
-                    "Look at its body (ottoctl held show ID); release it once a version that understands it runs.", ""};
+    if (!event.not_understood().empty()) return Held{"Not understood: " + event.not_understood(), kLookAtIt, ""};
     const auto& job = event.job();
     auto name = job.shunya_job_id().empty() ? "of call " + std::to_string(job.call_id()) : job.shunya_job_id();
     std::vector<JobOwner> owners;

@@ -16,23 +16,34 @@ struct Held {
     std::string reason, cure, number;
     CompanyId held_for = {};  ///< on whose account it waits; "" = nobody's
     bool conflict = false;    ///< it is proven, and says of itself what cannot be: waiting longer does not help
+    bool seen = false;        ///< its key proved it alone, and its number is nobody's yet: the company is shown the number
 };
 /// Whose an event is, and what says so.
 struct Owner {
     CompanyId company;
     bool final_proof = false;  ///< the provider's API gave the key that proved it
     bool unsigned_ = false;    ///< no key proved it; the deployment takes the provider's word
+    bool turned =
+        false;  ///< a text that was read as one that came in, or went, is the other: the number at its other end is ours
 };
 using Decision = std::variant<Owner, Held>;
 
 /// Whose an event could be and when it happened, as it says; also of one that a former version wrote.
 inbound::v1::Addressee addressee_of(const inbound::v1::ProviderEvent&);
 
+/// Makes of an event that its ingress could make nothing of what this version makes of the same receipt, which keeps its proof.
+/// Whether it could. So what former versions held, texts among it, is read and goes on.
+bool read_anew(inbound::v1::ProviderEvent&);
+
 /// Whose event it is. Pure but for what `companies` knows. The tenant is the one whose key proves it (architecture.md G4); it
-/// waits if nobody's does, or if its number finally is another's. `allow_unsigned`: providers whose unsigned events are taken for
-/// owners without a key.
+/// waits if nobody's does, if its number finally is another's, or if its provider's numbers are registered and this one is not.
+/// `allow_unsigned`: providers whose unsigned events are taken for owners without a key. `of_message`: whose the message is that
+/// it is about, as far as that is remembered; it counts where nobody has the number.
 Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned,
-               Instant now);
+               Instant now, const std::vector<CompanyId>& of_message = {});
+
+/// "message:<id>", under which the company of a message is remembered.
+std::string message_name(const inbound::v1::MessageReport&);
 
 /// Whose a job is: the company that handed the call to Shunya, and the customer whose events it is ordered with.
 struct JobOwner {

@@ -13,8 +13,9 @@ const app::Setting<std::int64_t> kUnverifiedDays =
 const app::Setting<std::int64_t> kConflictDays =
     app::number("held-conflict-days", 90, 1, 3'650,
                 "days for which a proven event is held that says of itself what cannot be, such as another company's number");
-const app::Setting<std::int64_t> kCallDays = app::number(
-    "provider-call-days", 400, 30, 3'650, "days for which it is remembered which company a provider's call or job is of");
+const app::Setting<std::int64_t> kCallDays =
+    app::number("provider-call-days", 400, 30, 3'650,
+                "days for which it is remembered which company a provider's call, message or job is of");
 
 void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");  // company profiles, from otto.directory
@@ -28,6 +29,7 @@ void wire(app::Service& service) {
         .add(rt::Consumer{"tenant-router"}.on<&Router::route>(router).deferred<&Router::look_up_or_hold>(router))
         .add(rt::Consumer{"tenant-router/calls"}
                  .on<&Router::remember>(router, known_already)
+                 .on<&Router::remember_messages>(router, known_already)
                  .linger(Millis{100}))  // asked for minutes later
         .add(rt::Consumer{"tenant-router/jobs"}.on<&Router::remember_jobs>(router, known_already))
         .periodic("release-held", Millis{2'000},

@@ -147,17 +147,18 @@ def test_a_combined_webhook_whose_companies_contradict_each_other_is_held_and_le
     eventually(lambda: other.calls(phone=body["customer_phone_number"]))
 
 
-def test_a_text_is_taken_and_waits_for_its_company(stack, company):
+def test_a_text_goes_to_its_company_or_waits_for_it(stack, company):
     text = {"resource_id": f"SCI{uuid.uuid4().hex}", "source_number": new_number(), "destination_number": company.number, "content": "How much is a roof?", "timestamp": "2026-11-01T10:00:00Z"}
     answer = post_signed(stack, "/sms/callrail-webhook", text, company.key)
     assert answer.json()["data"]["verdict"] == "authentic", answer.text
-    reason, _cure, held_for, released_to = held(stack, answer)
-    assert (reason, held_for, released_to) == ("Texts are not recorded yet; it flows on once they are", company.id, None)
-    raw = stack.sql("SELECT raw_body FROM held_events WHERE event_id = %s", answer.json()["data"]["event_id"])[0][0]
-    assert json.loads(bytes(raw)) == text
+    remembered = eventually(lambda: stack.sql("SELECT company_id, phone FROM provider_calls WHERE provider = 'callrail' AND provider_call_id = %s", f"message:{text['resource_id']}"))
+    assert remembered == [(company.id, text["source_number"])]
+    assert not stack.sql("SELECT 1 FROM held_events WHERE event_id = %s", answer.json()["data"]["event_id"])
     assert post_signed(stack, "/sms/callrail-webhook", text, "another key").status_code == 401
-    unowned = post_signed(stack, "/sms/callrail-webhook", {**text, "destination_number": new_number()}, "a key of nobody's")
+    number = new_number()
+    unowned = post_signed(stack, "/sms/callrail-webhook", {**text, "destination_number": number}, "a key of nobody's")
     assert unowned.json()["data"]["verdict"] == "open"
+    assert held(stack, unowned)[0] == f"No company found for tracking number {number}"
 
 
 def test_what_waits_on_a_companys_account_is_limited_and_what_is_its_own_is_taken_all_the_same(stack):

@@ -95,11 +95,11 @@ void fuzz(std::string_view text) {
     const auto& addressee = reading->addressee();
     OTTO_EXPECT(n.event != nullptr, "");
     const auto& event = *n.event;
-    static const std::set<std::string> kinds{"call.incoming", "call.answered", "call.completed", "call.missed",
-                                             "call.modified", "text.received", "text.sent"};
+    static const std::set<std::string> kinds{"call.incoming", "call.answered",    "call.completed", "call.missed",
+                                             "call.modified", "message.received", "message.sent"};
     OTTO_EXPECT(kinds.contains(event.kind()), event.kind());
     OTTO_EXPECT(!event.key().empty(), "an event without a key has no order");
-    OTTO_EXPECT(event.has_call() || event.has_text() || !event.not_understood().empty(), "neither understood nor said why");
+    OTTO_EXPECT(event.has_call() || event.has_message() || !event.not_understood().empty(), "neither understood nor said why");
     check_texts(event);
     pb::ProviderEvent arrived;
     OTTO_EXPECT(arrived.ParseFromString(event.SerializeAsString()), event.ShortDebugString());
@@ -115,12 +115,15 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(addressee.has_at_us() == r.has_started_at_us() && addressee.at_us() == r.started_at_us(),
                     event.ShortDebugString());
         if (r.customer_phone_callable()) OTTO_EXPECT(event.key() == r.customer_phone(), event.key());
-    } else if (event.has_text()) {
-        const auto& r = event.text();
+    } else if (event.has_message()) {
+        const auto& r = event.message();
         OTTO_EXPECT(r.direction() == "inbound" || r.direction() == "outbound", r.ShortDebugString());
         OTTO_EXPECT(r.provider_message_id().empty() != event.not_understood().empty(), event.ShortDebugString());
-        OTTO_EXPECT(n.waits && n.identity == r.provider_message_id() && n.customer == r.customer_phone() &&
-                        addressee.number() == r.tracking_number(),
+        OTTO_EXPECT(r.status() == (r.direction() == "inbound" ? "received" : "sent") && r.media_size() <= 100,
+                    r.ShortDebugString());
+        OTTO_EXPECT(n.identity == r.provider_message_id() && n.customer == r.customer_phone() &&
+                        addressee.number() == r.company_number() &&
+                        addressee.other_number() == (r.customer_phone_callable() ? r.customer_phone() : ""),
                     event.ShortDebugString());
     } else {
         OTTO_EXPECT(n.identity.empty() && n.customer.empty() && addressee.number().empty(), "");

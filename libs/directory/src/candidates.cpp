@@ -90,6 +90,7 @@ std::string name_of(const CompanyId& company) { return company_name(company.valu
 std::vector<std::string> names_of(std::string_view provider, const inbound::v1::Addressee& a) {
     std::vector<std::string> out;
     if (!a.number().empty()) out.push_back(number_name(a.number()));
+    if (!a.other_number().empty()) out.push_back(number_name(a.other_number()));
     for (const auto& id : a.provider_company_ids()) out.push_back(id_name(provider, id));
     if (!a.account_id().empty()) out.push_back(id_name(provider, a.account_id()));
     if (!a.claimed_company_id().empty()) out.push_back(company_name(a.claimed_company_id()));
@@ -166,10 +167,16 @@ std::vector<Candidate> Companies::candidates(std::string_view provider, const in
         }
     std::stable_sort(out.begin(), out.end(),
                      [](const auto& a, const auto& b) { return a.owns_at.has_value() > b.owns_at.has_value(); });
-    auto add = [&](const ProfilePtr& p) {
-        if (std::none_of(out.begin(), out.end(), [&](const Candidate& c) { return c.company->id == p->id; }))
-            out.push_back({p, {}, {}});
+    auto add = [&](const ProfilePtr& p, bool other_end = false) {
+        auto there = std::find_if(out.begin(), out.end(), [&](const Candidate& c) { return c.company->id == p->id; });
+        if (there == out.end())
+            out.push_back({p, {}, {}, other_end});
+        else
+            there->other_end = there->other_end && other_end;
     };
+    if (auto ids = by_number_.find(addressee.other_number()); !addressee.other_number().empty() && ids != by_number_.end())
+        for (const auto& id : ids->second)
+            if (const auto& p = profiles_.at(id); p->owns(addressee.other_number(), purpose, at)) add(p, true);
     for (const auto& p : claimants_locked(provider, addressee, now)) add(p);
     if (auto claimed = profiles_.find(addressee.claimed_company_id()); claimed != profiles_.end()) add(claimed->second);
     return out;

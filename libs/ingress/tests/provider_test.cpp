@@ -29,8 +29,8 @@ public:
         n.event = std::make_shared<pb::ProviderEvent>();
         n.event->set_kind("text.received");
         *n.event->mutable_addressee() = addressee_;
-        n.event->mutable_text()->set_provider_message_id(std::string(form_value(fields_, "Id").value_or("")));
-        n.identity = n.event->text().provider_message_id();
+        n.event->mutable_message()->set_provider_message_id(std::string(form_value(fields_, "Id").value_or("")));
+        n.identity = n.event->message().provider_message_id();
         return n;
     }
 
@@ -172,7 +172,7 @@ TEST_CASE("what was kept of a webhook is proven as it came") {
     auto parts = Parts::of(receipt);
     CHECK(providers::proves(kAddressed.proof(parts), Secret("token a")));
     CHECK_FALSE(providers::proves(kAddressed.proof(parts), Secret("token b")));
-    CHECK(kAddressed.read(parts)->normalize(parts).event->text().provider_message_id() == "SM1");
+    CHECK(kAddressed.read(parts)->normalize(parts).event->message().provider_message_id() == "SM1");
 }
 
 TEST_CASE("any of several signatures is enough, and a list of them costs one digest of the body a key") {

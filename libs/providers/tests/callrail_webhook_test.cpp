@@ -310,32 +310,100 @@ TEST_CASE("a NUL, which no row can hold, is left out of every text") {
     CHECK(f.call().customer_name() == "A");
 }
 
-TEST_CASE("texts are read as calls are, and wait") {
+TEST_CASE("texts, as CallRail tells them") {
     const std::string path = "/sms/callrail-webhook";
     auto take = [&](const std::string& body) { return normalized(post(path, body)); };
-    const std::string received =
-        R"({"id":5,"resource_id":"SCI5","source_number":"(202) 555-0177","destination_number":"+12025550101","content":"How much is a roof?","timestamp":"2026-01-02T03:04:05Z"})";
-    auto n = take(received);
-    CHECK(n.waits);
+    auto n = take(
+        R"({"id":5,"resource_id":"SCI5","source_number":"(202) 555-0177","destination_number":"+12025550101","content":" How much is a roof? 🏠\u0000\n","message_type":"mms","media_urls":["https://media.example/1.jpg","ftp://media.example/2","https://media.example/3"],"agent":null,"timestamp":"2026-01-02T03:04:05Z"})");
+    CHECK_FALSE(n.waits);
     CHECK(n.identity == "SCI5");
-    CHECK(n.event->kind() == "text.received");
+    CHECK(n.customer == "+12025550177");
+    CHECK(n.event->kind() == "message.received");
     CHECK(n.event->key() == "+12025550177");
-    CHECK(n.event->text().tracking_number() == "+12025550101");
-    CHECK(n.event->text().direction() == "inbound");
-    CHECK(to_rfc3339(from_micros(n.event->text().sent_at_us())) == "2026-01-02T03:04:05Z");
-    CHECK(n.event->SerializeAsString().find("roof") == std::string::npos);  // in the raw body alone
+    const auto& m = n.event->message();
+    CHECK(m.provider_message_id() == "SCI5");
+    CHECK(m.company_number() == "+12025550101");
+    CHECK(m.customer_phone() == "+12025550177");
+    CHECK(m.customer_phone_callable());
+    CHECK(m.direction() == "inbound");
+    CHECK(m.status() == "received");
+    CHECK(m.has_body());
+    CHECK(m.body() == " How much is a roof? 🏠\n");
+    REQUIRE(m.media_size() == 2);
+    CHECK(m.media(0).url() == "https://media.example/1.jpg");
+    CHECK(m.media(1).url() == "https://media.example/3");
+    CHECK_FALSE(m.has_agent());
+    CHECK(to_rfc3339(from_micros(m.sent_at_us())) == "2026-01-02T03:04:05Z");
+    CHECK(n.event->addressee().number() == "+12025550101");
+    CHECK(n.event->addressee().other_number() == "+12025550177");
+    CHECK(n.event->addressee().purpose() == pb::PURPOSE_TEXT);
+    CHECK(n.event->addressee().at_us() == m.sent_at_us());
+
     auto sent =
-        take(R"({"id":6,"source_number":"+12025550101","destination_number":"+12025550177","content":"Ours","agent":"Ann"})");
-    CHECK(sent.event->kind() == "text.sent");
+        take(R"({"id":6,"source_number":"+12025550101","destination_number":"+12025550177","content":"","agent":"Ann Lee"})");
+    CHECK(sent.event->kind() == "message.sent");
     CHECK(sent.event->key() == "+12025550177");
-    CHECK(sent.event->text().tracking_number() == "+12025550101");
+    CHECK(sent.event->message().company_number() == "+12025550101");
+    CHECK(sent.event->message().direction() == "outbound");
+    CHECK(sent.event->message().status() == "sent");
+    CHECK(sent.event->message().has_body());
+    CHECK(sent.event->message().body() == "");
+    CHECK(sent.event->message().agent() == "Ann Lee");
+    CHECK(sent.event->addressee().number() == "+12025550101");
     CHECK_FALSE(take("no json").event->not_understood().empty());
     CHECK_FALSE(take("{}").event->not_understood().empty());
-    CHECK(n.event->addressee().number() == "+12025550101");
-    CHECK(n.event->addressee().purpose() == pb::PURPOSE_TEXT);
-    CHECK(n.event->addressee().at_us() == n.event->text().sent_at_us());
+    CHECK(take("{}").waits);
     auto all_paths = callrail().paths();
     CHECK(std::find(all_paths.begin(), all_paths.end(), path) != all_paths.end());
+}
+
+TEST_CASE("texts in the names of seed 001, as JSON and as a form") {
+    auto take = [&](const std::string& body, const std::string& type = "application/json") {
+        return *normalized(post("/sms/callrail-webhook", body, type)).event;
+    };
+    for (auto [from, to, text, id] : {std::tuple{"from_number", "to_number", "message", "message_id"},
+                                      {"caller_number", "tracking_number", "text", "id"},
+                                      {"from_number", "tracking_number", "message", "id"}}) {
+        INFO(from << " " << to);
+        for (bool form : {false, true}) {
+            auto body = form ? std::string(from) + "=%2B12025550177&" + to + "=2025550101&" + text + "=A%20roof%3F&" + id + "=77"
+                             : std::string(R"({")") + from + R"(":"+12025550177",")" + to + R"(":"2025550101",")" + text +
+                                   R"(":"A roof?",")" + id + R"(":77})";
+            auto e = take(body, form ? "application/x-www-form-urlencoded" : "application/json");
+            CHECK(e.not_understood().empty());
+            CHECK(e.kind() == "message.received");
+            CHECK(e.message().provider_message_id() == "77");
+            CHECK(e.message().customer_phone() == "+12025550177");
+            CHECK(e.message().company_number() == "+12025550101");
+            CHECK(e.message().body() == "A roof?");
+        }
+    }
+    // These names say themselves which end is ours.
+    auto sent = take(
+        R"({"id":1,"caller_number":"+12025550177","tracking_number":"+12025550101","message":"Ours","direction":"outbound"})");
+    CHECK(sent.kind() == "message.sent");
+    CHECK(sent.message().company_number() == "+12025550101");
+    CHECK(sent.message().customer_phone() == "+12025550177");
+}
+
+TEST_CASE("a text without a callable other end, and one with twenty pictures") {
+    auto take = [&](const std::string& body) { return *normalized(post("/sms/callrail-webhook", body)).event; };
+    for (auto from : {"Anonymous", "74483", "+266696687"}) {
+        INFO(from);
+        auto e = take(R"({"resource_id":"SCI1","source_number":")" + std::string(from) +
+                      R"(","destination_number":"+12025550101","content":"Hi"})");
+        CHECK_FALSE(e.message().customer_phone_callable());
+        CHECK(e.message().customer_phone() == lower(from));
+        CHECK(e.addressee().other_number().empty());
+        CHECK(e.key() == "SCI1");
+    }
+    std::string urls, long_url = "https://media.example/" + std::string(3'900, 'x');
+    for (int i = 0; i < 20; ++i) urls += ",\"https://media.example/" + std::to_string(i) + "\"";
+    auto e = take(R"({"id":1,"destination_number":"+12025550101","media_urls":[")" + long_url + "\",\"https://media.example/" +
+                  std::string(4'000, 'y') + "\"" + urls + "]}");
+    REQUIRE(e.message().media_size() == 21);
+    CHECK(e.message().media(0).url() == long_url);  // and none that is cut
+    CHECK(e.message().has_body());
 }
 
 TEST_CASE("a body of more than a thousand fields is not understood, and names nobody") {

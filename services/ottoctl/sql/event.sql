@@ -51,3 +51,9 @@ SELECT json_build_object('company_id', c.company_id, 'call_id', c.call_id, 'stat
  WHERE (c.company_id, c.call_id) IN (SELECT a.company_id, a.call_id FROM call_aliases a WHERE a.company_id = $1 AND a.provider = $2 AND a.alias = ANY ($3::text[]))
     OR (c.company_id = $1 AND c.provider = $2 AND c.provider_call_id = ANY ($3::text[]))
  ORDER BY c.call_id
+
+-- name: event_messages
+SELECT json_build_object('company_id', m.company_id, 'id', m.id, 'direction', m.direction, 'status', m.status, 'from_number', m.from_number, 'to_number', m.to_number, 'has_body', m.body IS NOT NULL,
+                         'media', jsonb_array_length(m.media), 'error_code', m.error_code, 'sent_at', m.sent_at, 'version', m.version, 'updated_at', m.updated_at, 'lead_id', m.lead_id,
+                         'contact_card_id', m.contact_card_id) AS j
+  FROM messages m WHERE m.company_id = $1 AND m.provider = $2 AND m.provider_message_id = ANY ($3::text[]) ORDER BY m.id

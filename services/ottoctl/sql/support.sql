@@ -17,7 +17,7 @@ SELECT json_build_object('phone', e164, 'asked_about', e164 = $2, 'purposes', ar
                          'valid_from', valid_from, 'valid_to', valid_to) AS j
   FROM company_numbers WHERE company_id = $1
 UNION ALL
-SELECT json_build_object('phone', e164, 'asked_about', e164 = $2, 'purposes', '', 'provider', provider, 'is_active', false, 'state', 'seen', 'valid_from', first_seen_at, 'valid_to', last_seen_at)
+SELECT json_build_object('phone', e164, 'asked_about', e164 = $2, 'purposes', array_to_string(purposes, ','), 'provider', provider, 'is_active', false, 'state', 'seen', 'valid_from', first_seen_at, 'valid_to', last_seen_at)
   FROM seen_numbers WHERE company_id = $1
 
 -- name: support_owner
@@ -29,6 +29,13 @@ SELECT json_build_object('call_id', call_id, 'provider', provider, 'provider_cal
                          'answered', answered, 'duration', duration, 'recording', recording_url IS NOT NULL, 'started_at', started_at, 'ended_at', ended_at, 'received_at', received_at,
                          'lead_id', lead_id, 'contact_card_id', contact_card_id, 'version', version, 'traceparent', traceparent, 'created_at', created_at, 'updated_at', updated_at) AS j
   FROM calls WHERE company_id = $1 AND tracking_number = $2 AND (happened_at BETWEEN $3 AND $4 OR received_at BETWEEN $3 AND $4) ORDER BY happened_at, call_id LIMIT 1000
+
+-- name: support_messages
+-- Texts from or to the number, without what they say.
+SELECT json_build_object('id', id, 'provider', provider, 'provider_message_id', provider_message_id, 'direction', direction, 'from_number', from_number, 'to_number', to_number, 'status', status,
+                         'has_body', body IS NOT NULL, 'media', jsonb_array_length(media), 'segments', segments, 'error_code', error_code, 'error_message', error_message, 'sent_at', sent_at,
+                         'lead_id', lead_id, 'contact_card_id', contact_card_id, 'version', version, 'created_at', created_at, 'updated_at', updated_at) AS j
+  FROM messages WHERE company_id = $1 AND (from_number = $2 OR to_number = $2) AND sent_at BETWEEN $3 AND $4 ORDER BY sent_at, id LIMIT 1000
 
 -- name: support_held
 SELECT json_build_object('event_id', event_id, 'received_at', received_at, 'held_at', held_at, 'provider', provider, 'kind', kind, 'verdict', verdict, 'path', split_part(request_target, '?', 1),

@@ -38,12 +38,16 @@ UPDATE held_events SET reason = $2, cure = $3, concerns = $4, held_for = $5, con
 -- name: stays_held
 UPDATE held_events SET asked_at = NULL WHERE event_id = $1 AND released_at IS NULL
 
--- name: known_jobs
-SELECT provider_call_id, company_id, phone FROM provider_calls WHERE provider = 'shunya' AND provider_call_id = ANY ($1::text[])
+-- name: remembered
+SELECT provider, provider_call_id, company_id, phone FROM provider_calls WHERE (provider, provider_call_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 
 -- name: wake_held
--- Reports that wait for one of these jobs or calls: the next release looks at them.
-UPDATE held_events SET asked_at = now() WHERE released_at IS NULL AND waits_for && $1::text[]
+-- Reports that wait for one of these jobs, calls or messages: the next release looks at them.
+UPDATE held_events SET asked_at = now() WHERE released_at IS NULL AND (waits_for && $1::text[] OR concerns && $1::text[])
+
+-- name: read_anew
+-- What a former version could not read, as it is read now; it keeps its id, receipt and place.
+UPDATE held_events SET record = $2, kind = $3, number = $4 WHERE event_id = $1 AND released_at IS NULL
 
 -- name: remember_calls
 INSERT INTO provider_calls (provider, provider_call_id, company_id, phone)
@@ -51,8 +55,13 @@ SELECT DISTINCT ON (p, c, o) p, c, o, t FROM unnest($1::text[], $2::text[], $3::
 ON CONFLICT DO NOTHING
 
 -- name: saw_number
-INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
-ON CONFLICT (company_id, e164) DO UPDATE SET last_seen_at = greatest(seen_numbers.last_seen_at, excluded.last_seen_at), first_seen_at = least(seen_numbers.first_seen_at, excluded.first_seen_at)
+INSERT INTO seen_numbers (company_id, e164, provider, purposes, first_seen_at, last_seen_at) VALUES ($1, $2, $3, ARRAY[$4], $5, $5)
+ON CONFLICT (company_id, e164) DO UPDATE SET last_seen_at = greatest(seen_numbers.last_seen_at, excluded.last_seen_at), first_seen_at = least(seen_numbers.first_seen_at, excluded.first_seen_at),
+  purposes = ARRAY(SELECT DISTINCT p FROM unnest(seen_numbers.purposes || excluded.purposes) AS p ORDER BY p)
+
+-- name: of_companies
+-- What is held has no company when its transaction begins; the numbers that it shows have.
+SELECT set_config('otto.company_ids', $1, true)
 
 -- name: count_held
 SELECT count(*) AS n FROM held_events WHERE released_at IS NULL

@@ -1,82 +1,12 @@
 #include "routing.hpp"
 #include "handlers.hpp"
-
-#include "base/crypto.hpp"
-#include "otto/directory/v1/directory.pb.h"
+#include "known.hpp"
 #include "tenant-router/sql.hpp"
 #include "testing/catch.hpp"
 #include "testkit/database.hpp"
 
 using namespace otto;
 using namespace otto::tenant_router;
-namespace pb = otto::inbound::v1;
-
-namespace {
-
-KeyRing ring() { return *KeyRing::parse(Secret("k1:" + base64_encode(std::string(32, 'k')))); }
-
-struct Known {
-    directory::Companies all{{"", "t", "", ring()}};
-    otto::directory::v1::Standing standing = otto::directory::v1::STANDING_FINAL;
-    std::string callrail_company;
-    void add(const std::string& id, std::int64_t version, const std::string& number, const std::string& key,
-             std::optional<Instant> from = {}, const std::string& status = "active", std::optional<Instant> to = {}) {
-        otto::directory::v1::CompanyProfile m;
-        m.set_company_id(id);
-        m.set_version(version);
-        m.set_status(status);
-        if (!number.empty()) {
-            auto* n = m.add_numbers();
-            n->set_e164(number);
-            n->add_purposes("voice");
-            n->set_standing(standing);
-            if (from) n->set_valid_from_us(to_micros(*from));
-            if (to) n->set_valid_to_us(to_micros(*to));
-        }
-        auto& account = *m.add_accounts();
-        account.set_provider("callrail");
-        if (!key.empty()) {
-            auto* k = account.add_signing_keys();
-            k->set_column("callrail_signing_key");
-            k->set_sealed(ring().seal(Secret(key), seal_place(id, "callrail_signing_key")));
-        }
-        if (!callrail_company.empty()) account.add_company_ids(callrail_company);
-        all.apply(id, m.SerializeAsString());
-    }
-};
-
-const Instant kNow = system_clock().now();
-
-pb::ProviderEvent event(const std::string& number, pb::Verdict verdict, const std::string& proven, const std::string& key = "") {
-    pb::ProviderEvent e;
-    e.set_kind("call.completed");
-    auto& r = *e.mutable_receipt();
-    r.set_provider("callrail");
-    r.set_raw_body("{}");
-    r.set_received_at_us(to_micros(system_clock().now()));
-    r.set_verdict(verdict);
-    r.set_proven_company_id(proven);
-    if (!key.empty()) {
-        auto* h = r.add_headers();
-        h->set_name("signature");
-        h->set_value(base64_encode(hmac_sha1(key, "{}")));
-    }
-    e.mutable_addressee()->set_number(number);
-    e.mutable_addressee()->set_purpose(pb::PURPOSE_VOICE);
-    e.mutable_call()->set_tracking_number(number);
-    e.mutable_call()->set_provider_call_id("c1");
-    return e;
-}
-void began(pb::ProviderEvent& e, Instant at) {
-    e.mutable_call()->set_started_at_us(to_micros(at));
-    e.mutable_addressee()->set_at_us(to_micros(at));
-}
-
-std::string reason(const Decision& d) {
-    return std::holds_alternative<Held>(d) ? std::get<Held>(d).reason : "-> " + std::get<Owner>(d).company.value();
-}
-
-}  // namespace
 
 TEST_CASE("who owns the number at the time of the call, and proves it, gets the event") {
     Known known;
@@ -162,14 +92,6 @@ TEST_CASE("an event of a former version, which says whose it could be in its rep
     CHECK(directory::names_of("callrail", addressee_of(claimed)) ==
           std::vector<std::string>{"callrail:ACC", "company:org_b", "callrail:COMA"});
     CHECK(addressee_of(claimed).at_us() == 7);
-    pb::ProviderEvent text;
-    text.mutable_text()->set_tracking_number("(202) 555-0101");
-    text.mutable_text()->set_account_id("ACC");
-    text.mutable_text()->set_sent_at_us(8);
-    CHECK(addressee_of(text).number() == "+12025550101");
-    CHECK(addressee_of(text).purpose() == pb::PURPOSE_TEXT);
-    CHECK(addressee_of(text).account_id() == "ACC");
-    CHECK(addressee_of(text).at_us() == 8);
     pb::ProviderEvent job;
     job.mutable_job()->set_claimed_company_id("org_a");
     CHECK(addressee_of(job).claimed_company_id() == "org_a");
@@ -280,29 +202,6 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     for (const char* number : {"+12025550101", "+12025550103", "", "+12025550199"})
         for (const char* word : {"SELECT", "company_numbers", "psql", "discard"})
             CHECK(held(number).cure.find(word) == std::string::npos);
-}
-
-TEST_CASE("a text waits for its company until texts are recorded") {
-    Known known;
-    otto::directory::v1::CompanyProfile m;
-    m.set_company_id("org_a");
-    m.set_version(1);
-    m.set_status("active");
-    m.add_numbers()->set_e164("+12025550101");
-    m.mutable_numbers(0)->add_purposes("text");
-    known.all.apply("org_a", m.SerializeAsString());
-    auto e = event("+12025550101", pb::VERDICT_AUTHENTIC, "org_a");
-    e.mutable_text();
-    e.mutable_addressee()->set_purpose(pb::PURPOSE_TEXT);
-    auto held = std::get<Held>(route(e, known.all, {}, kNow));
-    CHECK(held.reason == "Texts are not recorded yet; it flows on once they are");
-    CHECK(held.held_for.value() == "org_a");
-    CHECK_FALSE(held.conflict);
-    e.mutable_receipt()->set_verdict(pb::VERDICT_OPEN);
-    e.mutable_receipt()->clear_proven_company_id();
-    CHECK(reason(route(e, known.all, {}, kNow)).ends_with("has set no signing key"));
-    e.mutable_addressee()->set_number("+12025550199");
-    CHECK(reason(route(e, known.all, {}, kNow)) == "No company found for tracking number +12025550199");
 }
 
 TEST_CASE("what a proven call says of its number is told once, until the directory shows it or the batch runs again",
@@ -436,7 +335,7 @@ TEST_CASE("a report that comes before its job is on record flows on once it is, 
         std::vector<rt::In<pb::ProviderEvent>> ins;
         for (std::size_t i = 0; i < batch.size(); ++i) ins.push_back({batch[i], metas[i]});
         rt::Sink sink("tenant-router");
-        rt::Out<otto::routed::v1::JobReported> out(sink);
+        Router::LookedUp out(sink);
         auto tx = db.begin(pg::Scope::none());
         router.look_up_or_hold(ins, tx, out);
         tx.commit();
@@ -571,7 +470,7 @@ TEST_CASE("a change in the directory tries what it can concern, and nothing else
         meta.trace = tel::TraceContext::fresh();
         std::vector<rt::In<pb::ProviderEvent>> ins{{e, meta}};
         rt::Sink sink("tenant-router");
-        rt::Out<otto::routed::v1::JobReported> out(sink);
+        Router::LookedUp out(sink);
         auto tx = db.begin(pg::Scope::none());
         router.look_up_or_hold(ins, tx, out);
         tx.commit();
@@ -628,7 +527,7 @@ TEST_CASE("what a former version held is found by what it waits for, and goes on
     meta.trace = tel::TraceContext::fresh();
     std::vector<rt::In<pb::ProviderEvent>> ins{{former, meta}};
     rt::Sink sink("tenant-router");
-    rt::Out<otto::routed::v1::JobReported> out(sink);
+    Router::LookedUp out(sink);
     auto tx = db.begin(pg::Scope::none());
     router.look_up_or_hold(ins, tx, out);
     tx.commit();

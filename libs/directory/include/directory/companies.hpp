@@ -84,6 +84,7 @@ struct Candidate {
     ProfilePtr company;
     std::optional<Standing> owns_at,
         owns_now;  ///< owner of the number at the event's own time, and now; neither: it comes by its ids, or is claimed
+    bool other_end = false;  ///< it has no more than the number at a text's other end: that it may have written proves nothing
 };
 /// Whose the number was at the event's own time, else is now; null if it is nobody's or several companies'.
 const Candidate* sole_owner(const std::vector<Candidate>&);
@@ -119,9 +120,9 @@ public:
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
     std::vector<ProfilePtr> owners(std::string_view e164, Purpose, Instant at) const;
     /// Whom an event of that provider could be of (architecture.md G4), in the order in which their keys count: the number's
-    /// owners at the event's own time, and now; companies with one of its ids at the provider, of which at most sixteen are
-    /// tried, those first whose credentials the provider has confirmed; the company that it claims. Suspended ones too: whose an
-    /// event is does not change with that.
+    /// owners at the event's own time, and now; those of a text's other end; companies with one of its ids at the provider, of
+    /// which at most sixteen are tried, those first whose credentials the provider has confirmed; the company that it claims.
+    /// Suspended ones too: whose an event is does not change with that.
     std::vector<Candidate> candidates(std::string_view provider, const inbound::v1::Addressee&, Instant at, Instant now) const;
     /// Whether claimed and mapped company contradict each other, or the signer ("": nobody's key proved it). Who names only one
     /// of them contradicts nothing.

@@ -25,8 +25,7 @@ public:
     /// Whose it could be; nobody's for a body that cannot be read.
     const inbound::v1::Addressee& addressee() const;
     /// Sets kind, key, addressee, the report itself and, where none can be made of the body, not_understood. Of a call, `path` is
-    /// the last part of where the webhook was posted ("call.completed"), which decides only where the body cannot tell. What a
-    /// text says stays in the raw body.
+    /// the last part of where the webhook was posted ("call.completed"), which decides only where the body cannot tell.
     void tell(std::string_view path, inbound::v1::ProviderEvent&) const;
 
 private:

@@ -131,6 +131,9 @@ public:
     /// What its headers alone refute, before the body is read.
     virtual std::optional<Refusal> refused_by_head(const Parts& /*head*/) const { return std::nullopt; }
     virtual Proof proof(const Parts&) const = 0;
+    /// Whether an event flows only to a company that has registered its number for its purpose: the provider has no numbers that
+    /// come and go, and one account of its may be several companies'.
+    virtual bool numbers_are_registered() const { return false; }
     /// What answers a webhook that is safe.
     struct Taken {
         std::string_view event_id, verdict;

@@ -32,9 +32,10 @@ bool digits(std::string_view text) { return !text.empty() && text.find_first_not
 /// What is said of a list, taken piece by piece.
 class List {
 public:
+    explicit List(std::size_t longest) : longest_(longest) {}
     /// A piece that was meant whole: a comma in it parts nothing.
     void take(std::string_view text) {
-        if (auto kept = keepable(trim(text), kLongestItem); !trim(kept).empty() && items_.size() < kMostItems)
+        if (auto kept = keepable(trim(text), longest_); !trim(kept).empty() && items_.size() < kMostItems)
             items_.emplace_back(trim(kept));
     }
     void take(JsonView v) {
@@ -66,7 +67,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kLongestItem = 1'000;
+    std::size_t longest_;
     std::vector<std::string> items_;
     bool strange_ = false;
 };
@@ -89,10 +90,10 @@ struct Brackets {
 
 /// A form's list. Whoever names it once writes its pieces with commas; whoever uses brackets or names it again gives one piece at
 /// a time.
-std::optional<std::vector<std::string>> list_of_form(const FormFields& fields, std::string_view wanted) {
+std::optional<std::vector<std::string>> list_of_form(const FormFields& fields, std::string_view wanted, std::size_t longest) {
     std::vector<std::string_view> plain;
     std::multimap<std::size_t, std::string_view> pieces;  // by index; those without one as they come
-    List list;
+    List list(longest);
     std::size_t next = 0;
     for (const auto& [name, value] : fields) {
         if (name == wanted) plain.push_back(value);
@@ -234,10 +235,10 @@ std::optional<Instant> Body::time(std::initializer_list<std::string_view> names)
     return std::nullopt;
 }
 
-std::optional<std::vector<std::string>> Body::list(std::string_view name) const {
-    if (!json_) return list_of_form(fields_, name);
+std::optional<std::vector<std::string>> Body::list(std::string_view name, std::size_t longest) const {
+    if (!json_) return list_of_form(fields_, name, longest);
     auto said = (*members_)[name];
-    List list;
+    List list(longest);
     auto members = said.members();
     if (auto text = said.string()) {
         list.take_written(*text);

@@ -35,8 +35,9 @@ public:
     /// Whether any of them is something that no text is: true, false, a list or an object.
     bool no_text(std::initializer_list<std::string_view> names) const;
     /// An array of texts, numbers and objects with a name; one of them alone; a comma list; in a form `tags[]=`, `tags[0]=`,
-    /// `tags[][name]=` or the name several times. 200 at most. nullopt: it says something of which nothing can be understood.
-    std::optional<std::vector<std::string>> list(std::string_view name) const;
+    /// `tags[][name]=` or the name several times. 200 at most, each cut to so many bytes. nullopt: it says something of which
+    /// nothing can be understood.
+    std::optional<std::vector<std::string>> list(std::string_view name, std::size_t longest = 1'000) const;
     /// Names of the fields that CallRail says changed, in our words; 100 at most.
     std::vector<std::string> changes() const;
 

@@ -27,23 +27,41 @@ constexpr std::int64_t kLongestCall = 7 * 86'400;
 using Members = std::initializer_list<std::string_view>;
 const Members kTracking = {"tracking_phone_number", "tracking_number", "trackingnum", "called_number"};
 const Members kStarted = {"start_time", "started_at", "datetime", "timestamp", "created_at"};
-const Members kSource = {"source_number", "from_number", "caller_number"};
-const Members kDestination = {"destination_number", "to_number", "tracking_number"};
 const Members kTextTime = {"timestamp", "sent_at", "created_at"};
+constexpr std::size_t kLongestUrl = 4'000, kMostMedia = 100;
 
-std::string number_in(const Body& body, Members names) {
-    return clip_utf8(normalize_phone(body.text(names).value_or("")).text, 200);
+Phone phone_of(std::string_view said) {
+    auto phone = normalize_phone(said);
+    phone.text = clip_utf8(phone.text, 200);
+    return phone;
 }
 
-bool sent_text(const Body& body) {
-    return iequals(body.text({"direction"}).value_or(""), "outbound") || body.text({"agent"}).has_value();
-}
+/// The ends of a text, as far as its body can tell which is whose: CallRail names the person who sent one, and nobody in one that
+/// came in. A text that a program sent looks as if it had come in; whose the numbers are says so later (Addressee.other_number).
+struct Ends {
+    bool sent;
+    Phone company, customer;
+    static Ends in(const Body& body) {
+        bool sent = iequals(body.text({"direction"}).value_or(""), "outbound") || body.said({"agent"}).has_value();
+        auto company = body.text({"destination_number", "to_number"}), customer = body.text({"source_number", "from_number"});
+        if (sent) std::swap(company, customer);
+        if (!company) company = body.text({"tracking_number", "tracking_phone_number"});
+        if (!customer) customer = body.text({"caller_number", "customer_phone_number"});
+        return {sent, phone_of(company.value_or("")), phone_of(customer.value_or(""))};
+    }
+};
 
 /// Whose a report could be: what the ids in its body name; number and time are its kind's.
 pb::Addressee addressee_in(const Body& body, Report::Of of) {
     bool text = of == Report::Of::text;
     pb::Addressee a;
-    a.set_number(number_in(body, !text ? kTracking : sent_text(body) ? kSource : kDestination));
+    if (text) {
+        auto ends = Ends::in(body);
+        a.set_number(std::move(ends.company.text));
+        if (ends.customer.e164) a.set_other_number(std::move(ends.customer.text));
+    } else {
+        a.set_number(phone_of(body.text(kTracking).value_or("")).text);
+    }
     a.set_purpose(text ? pb::PURPOSE_TEXT : pb::PURPOSE_VOICE);
     a.set_account_id(body.id({"account_id", "account_resource_id"}).value_or(""));
     auto& ids = *a.mutable_provider_company_ids();
@@ -157,7 +175,7 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
         body.text({"customer_phone_number", "caller_number", "caller_id", "callernum", "from_number"}).value_or(""));
     r.set_customer_phone(clip_utf8(customer.text, 200));
     r.set_customer_phone_callable(customer.e164);
-    r.set_tracking_number(number_in(body, kTracking));
+    r.set_tracking_number(phone_of(body.text(kTracking).value_or("")).text);
     if (auto d = body.text({"direction"})) {
         if (iequals(*d, "inbound") || iequals(*d, "outbound")) r.set_direction(lower(*d));
     } else if (type_in(body).outbound) {
@@ -225,14 +243,21 @@ void fill(const Body& body, const Classified& what, pb::CallReport& r) {
     for (auto field : strange) kStrange({std::string(field)}).inc();
 }
 
-/// A text message, which is CallRail's to a tracking number or from one; one that was sent names the person who sent it.
-void fill(const Body& body, pb::TextReport& r) {
-    bool sent = sent_text(body);
-    r.set_direction(sent ? "outbound" : "inbound");
-    auto customer = normalize_phone(body.text(sent ? kDestination : kSource).value_or(""));
-    r.set_customer_phone(clip_utf8(customer.text, 200));
-    r.set_customer_phone_callable(customer.e164);
-    r.set_tracking_number(number_in(body, sent ? kSource : kDestination));
+/// A text message, to a tracking number or from one, in CallRail's names and in those of seed 001.
+void fill(const Body& body, pb::MessageReport& r) {
+    auto ends = Ends::in(body);
+    r.set_direction(ends.sent ? "outbound" : "inbound");
+    r.set_status(ends.sent ? "sent" : "received");
+    r.set_customer_phone(std::move(ends.customer.text));
+    r.set_customer_phone_callable(ends.customer.e164);
+    r.set_company_number(std::move(ends.company.text));
+    r.set_has_body(true);  // whoever sends a picture alone writes none
+    r.set_body(body.text({"content", "message", "text", "body"}).value_or(""));
+    for (auto& url : body.list("media_urls", kLongestUrl + 1).value_or(std::vector<std::string>{}))
+        if (url.size() <= kLongestUrl && (url.starts_with("https://") || url.starts_with("http://")) &&
+            static_cast<std::size_t>(r.media_size()) < kMostMedia)
+            r.add_media()->set_url(std::move(url));
+    if (auto agent = body.said({"agent"})) r.set_agent(clip_utf8(*agent, 200));
     if (auto at = body.time(kTextTime)) r.set_sent_at_us(to_micros(*at));
     for (auto name : {"resource_id", "message_id", "id"})
         if (auto id = body.id({name}); id && id->size() <= 200 && r.provider_message_id().empty())
@@ -265,7 +290,7 @@ Report Report::read(std::string_view bytes, std::string_view content_type, Of of
 const pb::Addressee& Report::addressee() const { return impl_->addressee; }
 
 void Report::tell(std::string_view path, pb::ProviderEvent& event) const {
-    event.set_kind(impl_->of == Of::text ? "text.received" : std::string(path));
+    event.set_kind(impl_->of == Of::text ? "message.received" : std::string(path));
     if (!impl_->body) {
         event.set_not_understood(impl_->body.error().message);
     } else {
@@ -288,9 +313,9 @@ void Report::Impl::tell_call(std::string_view path, pb::ProviderEvent& event) co
 }
 
 void Report::Impl::tell_text(pb::ProviderEvent& event) const {
-    auto& report = *event.mutable_text();
+    auto& report = *event.mutable_message();
     fill(*body, report);
-    if (report.direction() == "outbound") event.set_kind("text.sent");
+    if (report.direction() == "outbound") event.set_kind("message.sent");
     if (report.provider_message_id().empty()) event.set_not_understood("the body names no text (resource_id, message_id or id)");
     event.set_key(report.customer_phone_callable() ? report.customer_phone() : report.provider_message_id());
 }

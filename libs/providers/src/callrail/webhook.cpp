@@ -29,14 +29,14 @@ public:
         std::string_view path = parts.path;
         path.remove_prefix(std::min(path.size(), kPrefix.size()));
         report_.tell(path == "webhook" ? "call.completed" : path, event);
-        if (event.has_text()) {
-            n.identity = event.text().provider_message_id();
-            n.customer = event.text().customer_phone();
+        if (event.has_message()) {
+            n.identity = event.message().provider_message_id();
+            n.customer = event.message().customer_phone();
         } else {
             n.identity = event.call().provider_call_id();
             n.customer = event.call().customer_phone();
         }
-        n.waits = parts.path == kTexts || !event.not_understood().empty();  // texts wait until they are recorded
+        n.waits = !event.not_understood().empty();
         return n;
     }
 
