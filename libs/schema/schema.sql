@@ -1057,6 +1057,17 @@ BEGIN
   RETURN NULL;
 END $function$;
 
+CREATE OR REPLACE FUNCTION public.twilio_claimants(account_sid text, but_company text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$ SELECT count(*) FROM companies WHERE twilio_account_sid = account_sid AND id <> but_company $function$;
+ALTER FUNCTION twilio_claimants(account_sid text, but_company text) OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION twilio_claimants(account_sid text, but_company text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION twilio_claimants(account_sid text, but_company text) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION twilio_claimants(account_sid text, but_company text) TO otto_maintenance;
+
 CREATE OR REPLACE FUNCTION public.user_phone_numbers_insert()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1516,7 +1527,7 @@ GRANT SELECT (id, status) ON companies TO otto_appointment_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON companies TO otto_company_service;
 GRANT SELECT (id, timezone, status) ON companies TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON companies TO otto_maintenance;
-GRANT SELECT (id, phone_number, primary_tracking_number, call_provider, callrail_account_id, callrail_company_id, status, held_limited) ON companies TO otto_numbers;
+GRANT SELECT (id, phone_number, primary_tracking_number, call_provider, callrail_account_id, callrail_company_id, twilio_account_sid, status, held_limited) ON companies TO otto_numbers;
 GRANT UPDATE (phone_number, primary_tracking_number, held_limited) ON companies TO otto_numbers;
 GRANT SELECT (id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4, callrail_signing_key_explicit, callrail_signing_key_former_until, twilio_account_sid, twilio_auth_token_last4, onboarding_step, onboarding_completed, status, service_area, call_flow, workflow_config, created_at, updated_at, callrail_problem, callrail_problem_cure, held_limited, twilio_auth_token_former_until, twilio_problem, twilio_problem_cure) ON companies TO otto_query_service;
 GRANT SELECT (id, status) ON companies TO otto_shunya_orchestrator;
@@ -2144,6 +2155,17 @@ CREATE TABLE provider_calls (
 CREATE INDEX provider_calls_seen ON provider_calls USING brin (seen_at) WITH (autosummarize='on');
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON provider_calls TO otto_maintenance;
 GRANT DELETE, INSERT, SELECT, UPDATE ON provider_calls TO otto_tenant_router;
+
+CREATE TABLE provider_tests (
+  company_id text NOT NULL,
+  at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+CREATE INDEX provider_tests_at ON provider_tests USING btree (at);
+CREATE INDEX provider_tests_company ON provider_tests USING btree (company_id, at);
+ALTER TABLE provider_tests ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON provider_tests TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON provider_tests TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON provider_tests TO otto_maintenance;
 
 CREATE TABLE recorded_calls (
   company_id text NOT NULL,

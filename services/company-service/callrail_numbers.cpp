@@ -7,8 +7,6 @@
 namespace otto::company_service {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t kMostPages = 40;
 
 struct Row {
@@ -17,15 +15,6 @@ struct Row {
         return {f.maybe_text("callrail_api_key"), f.maybe_text("callrail_account_id"), f.maybe_text("callrail_company_id")};
     }
 };
-
-http::ClientOptions hasty(const app::Settings& s) {
-    http::ClientOptions o;
-    o.private_addresses = s.get(app::kPrivateAddresses);
-    o.connect_timeout = 2s;
-    o.total_timeout = 3s;
-    o.retries = 0;
-    return o;
-}
 
 }  // namespace
 
@@ -52,8 +41,7 @@ std::optional<CallRailNumbers::Account> CallRailNumbers::account_of(pg::Tx& tx, 
     return Account{*key, *id, at_callrail};
 }
 
-Listing CallRailNumbers::read(const providers::callrail::Client& client, const Account& account, std::size_t most_pages,
-                              const tel::TraceContext& trace) {
+Listing CallRailNumbers::read(How how, const Account& account, const tel::TraceContext& trace) const {
     using providers::callrail::ApiError;
     auto end_of = [](ApiError::Kind kind) {
         switch (kind) {
@@ -67,6 +55,8 @@ Listing CallRailNumbers::read(const providers::callrail::Client& client, const A
                 return Listing::End::no_answer;
         }
     };
+    const auto& client = how == How::in_request ? hasty_ : patient_;
+    const std::size_t most_pages = how == How::in_request ? 1 : kMostPages;
     Listing out;
     bool understood = true;
     for (std::size_t page = 1, pages = 1; page <= std::min(pages, most_pages); ++page) {
@@ -87,67 +77,25 @@ Listing CallRailNumbers::read(const providers::callrail::Client& client, const A
 }
 
 Listing CallRailNumbers::ask(const Account& account, const tel::TraceContext& trace) const {
-    return read(hasty_, account, 1, trace);
+    return read(How::in_request, account, trace);
 }
 
-void CallRailNumbers::keep(pg::Tx& tx, const CompanyId& company, const Listing& listing) {
-    switch (listing.end) {
-        case Listing::End::no_answer:
-            return;
-        case Listing::End::refused_key:
-            tx.write(sql::callrail_problem, {company, "CallRail refuses the API key (" + listing.why + ").",
-                                             "Set it again: POST /api/v1/company/set-callrail-api-key/{id}."});
-            return;
-        case Listing::End::no_account:
-        case Listing::End::not_found:
-            tx.write(sql::callrail_problem, {company, "CallRail shows this API key no such account (" + listing.why + ").",
-                                             "Check the account id (POST /api/v1/company/set-callrail-account-id/{id}), or take "
-                                             "the key of a user who sees the account."});
-            return;
-        case Listing::End::good:
-            break;
-    }
-    auto numbers = pg::Param::array(listing.numbers);
-    tx.write(sql::callrail_problem, {company, nullptr, nullptr});
-    if (listing.whole) tx.write(sql::forget_unlisted, {company, numbers});
-    tx.write(sql::keep_listed, {company, numbers});
-    tx.write(sql::listed_are_final, {company, numbers});
+NumberList::Provider CallRailNumbers::provider() const { return {"callrail", sql::callrail_problem}; }
+
+std::optional<NumberList::Asked> CallRailNumbers::asked(pg::Tx& tx, const CompanyId& company) const {
+    auto account = account_of(tx, company);
+    if (!account) return std::nullopt;
+    return Asked{account->id + "\n" + account->company.value_or("") + "\n" + account->key.reveal(),
+                 [this, account = *account](How how, const tel::TraceContext& trace) { return read(how, account, trace); }};
 }
 
-void CallRailNumbers::consult(pg::Pool& pool, const CompanyId& company, const tel::TraceContext& trace) const {
-    std::optional<Account> account;
-    {
-        auto tx = pool.begin(pg::Scope::company(company));
-        account = account_of(tx, company);
-        tx.commit();
-    }
-    if (!account) return;
-    auto listing = ask(*account, trace);
-    auto tx = pool.begin(pg::Scope::company(company));
-    keep(tx, company, listing);
-    tx.commit();
-}
-
-CheckResult CallRailNumbers::check(pg::Pool& db, const CompanyId& company) const {
-    auto account = [&] {
-        auto tx = db.begin(pg::Scope::company(company));
-        auto found = account_of(tx, company);
-        tx.commit();
-        return found;
-    };
-    auto asked = account();
-    if (!asked) return {};
-    auto listing = read(patient_, *asked, kMostPages, tel::TraceContext::fresh());
-    if (listing.end == Listing::End::no_answer) return {listing.why};
-    if (auto now = account(); !now || now->id != asked->id || now->company != asked->company ||
-                              !constant_time_equal(now->key.reveal(), asked->key.reveal()))
-        return {};  // another check is due already
-    auto tx = db.begin(pg::Scope::company(company));
-    keep(tx, company, listing);
-    tx.commit();
-    if (listing.end != Listing::End::good)
-        tel::warn("a company's account at CallRail cannot be read", {{"company_id", company.value()}, {"why", listing.why}});
-    return {};
+std::pair<std::string, std::string> CallRailNumbers::problem_of(const Listing& listing) const {
+    if (listing.end == Listing::End::refused_key)
+        return {"CallRail refuses the API key (" + listing.why + ").",
+                "Set it again: POST /api/v1/company/set-callrail-api-key/{id}."};
+    return {"CallRail shows this API key no such account (" + listing.why + ").",
+            "Check the account id (POST /api/v1/company/set-callrail-account-id/{id}), or take the key of a user who sees the "
+            "account."};
 }
 
 }  // namespace otto::company_service

@@ -8,9 +8,11 @@
 
 namespace otto::company_service {
 
-/// Companies whose tracking numbers at CallRail, and whose members at Clerk, are read again (runtime/work_queue.hpp). SQL asks
-/// for a look with check_company().
-inline constexpr std::string_view kNumberChecks = "company-service/callrail-numbers", kMemberChecks = "company-service/members";
+/// Companies whose numbers at CallRail and at Twilio, and whose members at Clerk, are read again (runtime/work_queue.hpp). SQL
+/// asks for a look with check_company().
+inline constexpr std::string_view kNumberChecks = "company-service/callrail-numbers",
+                                  kTwilioNumberChecks = "company-service/twilio-numbers",
+                                  kMemberChecks = "company-service/members";
 
 /// How a look at the outside ended: "" = well, else why it is to be tried again soon.
 struct CheckResult {

@@ -319,7 +319,8 @@ void Commands::store(api::Context& c, const Credentials& given, bool connects) c
     std::vector<std::string> naming;
     if (given.tracking_number) naming.emplace_back("primary_tracking_number");
     numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
-        if (listing) CallRailNumbers::keep(t, c.company(), *listing);  // first: it may be what proves the number
+        if (listing) callrail_.keep(t, c.company(), *listing);  // first: it may be what proves the number
+        if (given.tracking_number) t.write(sql::keep_other_providers, {c.company(), "callrail"});
         auto n =
             t.write_counted(sql::connect_callrail, {c.company(), seal(given.api_key, "callrail_api_key"), last4(given.api_key),
                                                     given.account_id, given.company_id, given.tracking_number, connects});

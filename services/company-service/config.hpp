@@ -5,6 +5,11 @@
 namespace otto::company_service {
 
 using providers::kCallRailApi;
+using providers::kTwilioAccountSid;
+using providers::kTwilioApi;
+using providers::kTwilioApiKey;
+using providers::kTwilioApiSecret;
+using providers::kTwilioAuthToken;
 inline const app::Setting<std::string> kClerkApi = app::text("clerk-api", "https://api.clerk.com", "base URL of Clerk's API");
 inline const app::Setting<Secret> kClerkSecretKey =
     app::secret("clerk-secret-key", "key of Clerk's API (sk_…); organisations are made with it");

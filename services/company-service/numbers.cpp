@@ -28,8 +28,9 @@ struct Count {
 constexpr const char* kValidityCure = "is set by POST (since the number is free) and DELETE (from now on)";
 constexpr const char* kApiKeyCure =
     "If it is yours, set the CallRail API key and account id of your company (POST /api/v1/company/set-callrail-api-key/{id}, "
-    "POST /api/v1/company/set-callrail-account-id/{id}): once the list of "
-    "your account shows the number, it can be registered.";
+    "POST /api/v1/company/set-callrail-account-id/{id}), or its Twilio account (POST /api/v1/onboarding/twilio/connect): once "
+    "the "
+    "list of your account shows the number, it can be registered.";
 
 std::string number_json(const api::Context& c, const pg::Fields& f) {
     JsonWriter w;
@@ -80,8 +81,8 @@ void refuse_for(std::string_view obstacle, const std::vector<std::string>& field
 
 }  // namespace
 
-Numbers::Numbers(const app::Settings& s, pg::Pool& pool, const CallRailNumbers& callrail)
-    : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), callrail_(callrail) {}
+Numbers::Numbers(const app::Settings& s, pg::Pool& pool, std::vector<const NumberList*> lists)
+    : most_unproven_(s.get(kUnprovenNumbers)), pool_(pool), lists_(std::move(lists)) {}
 
 void Numbers::consult(api::Context& c, const CompanyId& company, const std::vector<std::string>& numbers) const {
     bool contested = false;
@@ -92,7 +93,8 @@ void Numbers::consult(api::Context& c, const CompanyId& company, const std::vect
                 contested = contested || f.text("obstacle") == "claimed" || f.text("obstacle") == "proven";
             });
     tx.commit();
-    if (contested) callrail_.consult(pool_, company, c.request.trace);
+    if (!contested) return;
+    for (const auto* list : lists_) list->consult(pool_, company, c.request.trace);
 }
 
 void Numbers::must_be_free(pg::Tx& tx, const std::string& company, const std::string& field, const std::string& number) {
@@ -120,7 +122,8 @@ void Numbers::registering(api::Context& c, const CompanyId& company, const std::
                 "A company may have " + std::to_string(most_unproven_) +
                     " numbers that nothing has proven yet. A number is proven by a webhook that your signing key signed for it, "
                     "or all at once by the list of your "
-                    "CallRail account: set its API key (POST /api/v1/company/set-callrail-api-key/{id}). Or end some with DELETE "
+                    "account: set CallRail's API key (POST /api/v1/company/set-callrail-api-key/{id}), or connect Twilio "
+                    "(POST /api/v1/onboarding/twilio/connect). Or end some with DELETE "
                     "/api/v1/numbers/{id}.",
                 std::move(named));
 }

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "api/api.hpp"
-#include "callrail_numbers.hpp"
 #include "config.hpp"
+#include "number_list.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "runtime/handler.hpp"
 
@@ -14,15 +14,15 @@ namespace otto::company_service {
 /// row is written (claim_number() in the database), so that every way of writing one is judged alike; here it is said in words.
 class Numbers {
 public:
-    Numbers(const app::Settings&, pg::Pool&, const CallRailNumbers&);
+    Numbers(const app::Settings&, pg::Pool&, std::vector<const NumberList*>);
     http::Response add(api::Context&) const;
     http::Response change(api::Context&) const;
     http::Response end(api::Context&) const;
 
     /// 409 if something stands against this claim of the number for both purposes, as far as can be known before it is made.
     static void must_be_free(pg::Tx&, const std::string& company, const std::string& field, const std::string& number);
-    /// Before the request writes: if another company stands against one of these numbers and CallRail's list may settle it, the
-    /// list is read. "" is none.
+    /// Before the request writes: if another company stands against one of these numbers and a provider's list may settle it, the
+    /// lists are read. "" is none.
     void consult(api::Context&, const CompanyId&, const std::vector<std::string>& numbers) const;
     /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the
     /// number is; so does one unproven number too many.
@@ -34,7 +34,7 @@ public:
 private:
     std::int64_t most_unproven_;
     pg::Pool& pool_;
-    const CallRailNumbers& callrail_;
+    std::vector<const NumberList*> lists_;
 };
 
 }  // namespace otto::company_service

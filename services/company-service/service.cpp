@@ -7,8 +7,10 @@
 #include "directory.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
+#include "onboarding.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
+#include "twilio_numbers.hpp"
 
 namespace otto::company_service {
 namespace {
@@ -28,15 +30,23 @@ void wire(app::Service& service) {
                                                               client);     // accounts: calls, numbers, signing keys
     auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);             // routes with roles, tenant scope, Idempotency-Key
-    auto& listed = service.own<CallRailNumbers>(settings, callrail);       // what CallRail lists as a company's
-    auto& numbers = service.own<Numbers>(settings, api.pool(), listed);    // whose number it is
-    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);  // what people command
+    auto& twilio = service.own<providers::twilio::Client>(settings.get(kTwilioApi), client);  // accounts: numbers, messages
+    auto& listed = service.own<CallRailNumbers>(settings, callrail);  // what CallRail lists as a company's
+    auto& listed_at_twilio = service.own<TwilioNumbers>(settings, twilio);
+    auto& numbers = service.own<Numbers>(settings, api.pool(),
+                                         std::vector<const NumberList*>{&listed, &listed_at_twilio});  // whose number it is
+    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);              // what people command
+    auto& onboarding =
+        service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
     auto& companies = service.own<directory::Companies>(service, "");                      // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
     auto& members = service.own<Members>(clerk);                                           // who works there, from Clerk
     auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery),
                                               [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
+    auto& twilio_number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&listed_at_twilio, &api](const CompanyId& id) {
+        return listed_at_twilio.check(api.pool(), id);
+    });
     auto& member_checks = service.own<Checks>(settings.get(kMembersEvery),
                                               [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
     auto& sweep = service.own<Sweep>(settings, callrail, companies);  // calls whose webhooks never came
@@ -56,6 +66,9 @@ void wire(app::Service& service) {
         route(Method::post, family + "/set-callrail-signing-key/{id}", managers, &Commands::set_signing_key);
     }
     route(Method::post, "/api/v1/onboarding/callrail/connect", managers, &Commands::connect_callrail);
+    api.write(Method::post, "/api/v1/onboarding/twilio/connect", managers, onboarding, &Onboarding::connect_twilio);
+    api.write(Method::post, "/api/v1/onboarding/callrail/test", managers, onboarding, &Onboarding::test_callrail);
+    api.write(Method::post, "/api/v1/onboarding/twilio/test", managers, onboarding, &Onboarding::test_twilio);
     number_route(Method::post, "/api/v1/numbers", &Numbers::add);
     number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
     number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
@@ -75,8 +88,10 @@ void wire(app::Service& service) {
         .periodic(
             "sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
         .work<&Checks::next>(std::string(kNumberChecks), number_checks, {.threads = 1})
+        .work<&Checks::next>(std::string(kTwilioNumberChecks), twilio_number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
+        .trim("provider_tests", "at", std::chrono::hours(1))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
     service.on_stop("the sweep", [&sweep](Millis) { sweep.stop(); });
 }
@@ -84,9 +99,10 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
-                    kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row,
-                    kMembersEvery.row, kCompaniesAnHour.row})
+    for (auto& r :
+         {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+          kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row, kKeyGrace.row,
+          kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row})
         all.push_back(r);
     return all;
 }

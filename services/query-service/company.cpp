@@ -20,12 +20,14 @@ void company_value(JsonWriter& w, const Fields& f) {
     for (std::string secret : {"callrail_api_key", "callrail_signing_key", "twilio_auth_token"})
         w.member(secret + "_set", !f.is_null(secret + "_last4")).member(secret + "_last4", f.maybe_text(secret + "_last4"));
     for (auto json : {"service_area", "call_flow", "workflow_config", "held"}) pg::json_value(w.key(json), f, json);
-    w.key("callrail_problem");
-    if (auto problem = f.maybe_text("callrail_problem"))
-        w.begin_object().member("cause", *problem).member("cure", f.text("callrail_problem_cure")).end_object();
-    else
-        w.null();
-    pg::times(w, f, {"callrail_signing_key_former_until", "created_at", "updated_at"});
+    for (std::string problem : {"callrail_problem", "twilio_problem"}) {
+        w.key(problem);
+        if (auto cause = f.maybe_text(problem))
+            w.begin_object().member("cause", *cause).member("cure", f.text(problem + "_cure")).end_object();
+        else
+            w.null();
+    }
+    pg::times(w, f, {"callrail_signing_key_former_until", "twilio_auth_token_former_until", "created_at", "updated_at"});
     w.end_object();
 }
 

@@ -44,6 +44,25 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- One account is claimed by few companies on their word alone: every webhook that names it is held against the key of each.
+GRANT SELECT (twilio_account_sid) ON companies TO otto_numbers;
+CREATE FUNCTION twilio_claimants(account_sid text, but_company text) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS
+$$ SELECT count(*) FROM companies WHERE twilio_account_sid = account_sid AND id <> but_company $$;
+REVOKE EXECUTE ON FUNCTION twilio_claimants(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION twilio_claimants(text, text) TO otto_company_service, otto_maintenance;
+GRANT CREATE ON SCHEMA public TO otto_numbers;
+ALTER FUNCTION twilio_claimants(text, text) OWNER TO otto_numbers;
+REVOKE CREATE ON SCHEMA public FROM otto_numbers;
+
+-- When a company had its account at a provider tested: few times a minute, for each asks the provider.
+CREATE TABLE provider_tests (
+  company_id text NOT NULL,
+  at         timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX provider_tests_company ON provider_tests (company_id, at);
+CREATE INDEX provider_tests_at ON provider_tests (at);
+SELECT otto_wall('provider_tests', writer => 'otto_company_service', readers => '{}');
+
 -- As callrail_sweeps; of a company that has numbers in the deployment's account too, a row for each account.
 CREATE TABLE twilio_sweeps (
   company_id       text NOT NULL,

@@ -120,13 +120,46 @@ SELECT callrail_claimants($1, $2) AS n
 -- name: callrail_problem
 UPDATE companies SET callrail_problem = $2, callrail_problem_cure = $3 WHERE id = $1 AND (callrail_problem, callrail_problem_cure) IS DISTINCT FROM ($2::text, $3::text)
 
+-- name: twilio_account
+SELECT twilio_account_sid, twilio_auth_token FROM companies WHERE id = $1 AND status = 'active'
+
+-- name: twilio_problem
+UPDATE companies SET twilio_problem = $2, twilio_problem_cure = $3 WHERE id = $1 AND (twilio_problem, twilio_problem_cure) IS DISTINCT FROM ($2::text, $3::text)
+
+-- name: twilio_claimants
+SELECT twilio_claimants($1, $2) AS n
+
+-- name: twilio_token
+SELECT twilio_auth_token FROM companies WHERE id = $1 FOR UPDATE
+
+-- name: connect_twilio
+-- The former token stays valid for a while: webhooks that were signed with it are still on their way, or held.
+UPDATE companies SET twilio_auth_token_former = CASE WHEN $6::boolean THEN twilio_auth_token ELSE twilio_auth_token_former END,
+       twilio_auth_token_former_until = CASE WHEN $6::boolean THEN now() + $7::bigint * interval '1 millisecond' ELSE twilio_auth_token_former_until END,
+       twilio_account_sid = $2, twilio_auth_token = $3, twilio_auth_token_last4 = $4, primary_tracking_number = coalesce($5, primary_tracking_number), call_provider = 'twilio',
+       onboarding_step = CASE WHEN onboarding_step = 'company_created' THEN 'document_ingestion' ELSE onboarding_step END
+ WHERE id = $1
+
+-- name: keep_other_providers
+-- The field names one number; that of another provider, which it named until now, stays registered by itself.
+UPDATE company_numbers SET from_company = false WHERE company_id = $1 AND from_company AND provider <> $2 AND is_active AND valid_to IS NULL
+
+-- name: numbers_of_provider
+SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
+
+-- name: provider_tests
+SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 minute' - now())), 0)::bigint AS seconds_left FROM provider_tests WHERE company_id = $1 AND at > now() - interval '1 minute'
+
+-- name: note_provider_test
+INSERT INTO provider_tests (company_id) VALUES ($1)
+
 -- name: forget_unlisted
 -- A number that the list showed and shows no more is the company's by its signature only.
-WITH gone AS (DELETE FROM listed_numbers WHERE company_id = $1 AND provider = 'callrail' AND e164 <> ALL ($2::text[]) RETURNING e164)
+WITH gone AS (DELETE FROM listed_numbers WHERE company_id = $1 AND provider = $3 AND e164 <> ALL ($2::text[]) RETURNING e164)
 UPDATE company_numbers n SET standing = 'proven' FROM gone WHERE n.company_id = $1 AND n.e164 = gone.e164 AND n.standing = 'final' AND n.is_active AND n.valid_to IS NULL
 
 -- name: keep_listed
-INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, 'callrail', n FROM unnest($2::text[]) n ON CONFLICT (company_id, provider, e164) DO UPDATE SET listed_at = now()
+INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, $3, n FROM unnest($2::text[]) n ON CONFLICT (company_id, provider, e164) DO UPDATE SET listed_at = now()
 
 -- name: listed_are_final
 UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND valid_to IS NULL

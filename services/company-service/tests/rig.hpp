@@ -13,6 +13,7 @@
 #include "http/server.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
+#include "onboarding.hpp"
 #include "testing/catch.hpp"
 #include "testkit/database.hpp"
 
@@ -45,6 +46,10 @@ public:
         for (auto path :
              {"/v3/a/{account}/trackers.json", "/v3/a/{account}/integrations.json", "/v1/organizations/{id}/memberships"})
             router->add(http::Method::get, path, answer);
+        for (auto path :
+             {"/2010-04-01/Accounts/{account}", "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json",
+              "/2010-04-01/Accounts/{account}/Messages.json", "/2010-04-01/Accounts/{account}/Messages/{sid}/Media.json"})
+            router->add(http::Method::get, path, answer);
         router->add(http::Method::post, "/v1/organizations", answer);
         router->add(http::Method::del, "/v1/organizations/{id}", answer);
         router->add(http::Method::patch, "/v1/organizations/{id}", answer);
@@ -64,6 +69,18 @@ public:
             list += (list.empty() ? "" : ",") +
                     (R"({"id":"TRK1","status":"active","tracking_numbers":[")" + n + R"("],"company":{"id":"COM1"}})");
         on("/v3/a/" + id + "/trackers.json", R"({"page":1,"total_pages":1,"trackers":[)" + list + "]}");
+    }
+    /// An account at Twilio that lists these numbers and sends their texts to that address.
+    void twilio_account(const std::string& sid, const std::vector<std::string>& numbers,
+                        const std::string& sms_url = "http://localhost:8080/api/v1/twilio-webhook") {
+        std::string list;
+        for (const auto& n : numbers)
+            list += (list.empty() ? "" : ",") + (R"({"sid":"PN1","phone_number":")" + n + R"(","sms_method":"POST","sms_url":")" +
+                                                 sms_url + R"(","capabilities":{"sms":true,"voice":true}})");
+        on("/2010-04-01/Accounts/" + sid + ".json",
+           R"({"sid":")" + sid + R"(","friendly_name":"Arizona","status":"active","type":"Full"})");
+        on("/2010-04-01/Accounts/" + sid + "/IncomingPhoneNumbers.json",
+           R"({"next_page_uri":null,"incoming_phone_numbers":[)" + list + "]}");
     }
     int asked(const std::string& what) {
         std::lock_guard guard(lock_);
@@ -165,6 +182,7 @@ public:
     }
     pg::Pool& pool() { return pool_; }
     const providers::callrail::Client& callrail_client() { return callrail_; }
+    const providers::twilio::Client& twilio_client() { return twilio_client_; }
 
 private:
     /// Statements are told apart by their names, of which Postgres sees 63 bytes.
@@ -187,24 +205,32 @@ private:
     http::Client client_{outside(peer)};
     providers::clerk::Client clerk_{"http://" + peer.place(), Secret("sk_test"), client_};
     providers::callrail::Client callrail_{"http://" + peer.place(), client_};
+    providers::twilio::Client twilio_client_{"http://" + peer.place(), client_};
 
 public:
     app::Settings settings() const {
         return app::Settings::load(
                    {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+                    kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
                     kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row},
                    {},
                    {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))},
                     {"OTTO_CLERK_SECRET_KEY", "sk_test"},
                     {"OTTO_CLERK_API", "http://" + peer.place()},
                     {"OTTO_CALLRAIL_API", "http://" + peer.place()},
+                    {"OTTO_TWILIO_API", "http://" + peer.place()},
+                    {"OTTO_TWILIO_ACCOUNT_SID", "AC" + std::string(32, '0')},
+                    {"OTTO_TWILIO_AUTH_TOKEN", "the deployment's token"},
+                    {"OTTO_PUBLIC_URL", "http://localhost:8080"},
                     {"OTTO_PRIVATE_ADDRESSES", peer.place()},
                     {"OTTO_UNPROVEN_NUMBERS", "3"}})
             .value();
     }
     CallRailNumbers callrail{settings(), callrail_};
-    Numbers numbers{settings(), pool_, callrail};
+    TwilioNumbers twilio{settings(), twilio_client_};
+    Numbers numbers{settings(), pool_, {&callrail, &twilio}};
     Commands commands{settings(), clerk_, pool_, numbers, callrail};
+    Onboarding onboarding{settings(), pool_, numbers, callrail, twilio};
     Members members{clerk_};
     pg::Connection connection() const { return {service_url(), "test"}; }
 };

@@ -27,7 +27,7 @@ SELECT k.* FROM contact_cards k WHERE k.company_id = :company AND k.id = :id AND
 -- name: company
 SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_provider, callrail_account_id, callrail_company_id, callrail_api_key_last4, callrail_signing_key_last4,
        callrail_signing_key_explicit, callrail_signing_key_former_until, twilio_account_sid, twilio_auth_token_last4, onboarding_step, onboarding_completed, status, service_area, call_flow, workflow_config,
-       callrail_problem, callrail_problem_cure,
+       callrail_problem, callrail_problem_cure, twilio_problem, twilio_problem_cure, twilio_auth_token_former_until,
        (SELECT json_build_object('events', h -> 'events', 'bytes', h -> 'bytes', 'oldest_at', h -> 'oldest_at', 'limited', held_limited, 'reasons', h -> 'reasons') FROM held_on_account() h WHERE h IS NOT NULL)::text AS held, created_at, updated_at
   FROM companies WHERE id = $1
 
