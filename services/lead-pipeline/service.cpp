@@ -1,11 +1,15 @@
+#include "app/common.hpp"
 #include "app/process.hpp"
 #include "commands/commands.hpp"
 #include "config.hpp"
+#include "directory/companies.hpp"
 #include "handlers/analyses.hpp"
 #include "handlers/calls.hpp"
 #include "handlers/doubts.hpp"
 #include "handlers/due.hpp"
+#include "handlers/media.hpp"
 #include "handlers/renumber.hpp"
+#include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {
@@ -14,12 +18,49 @@ namespace {
 using identity::Role;
 using identity::Roles;
 
+using providers::twilio::Account;
+
+/// A store is made by a function that may fail; owned things are made in place.
+struct Store {
+    explicit Store(const std::string& spec) : it(providers::make_object_store(spec).value()) {}
+    std::unique_ptr<providers::ObjectStore> it;
+};
+
+providers::AttachmentOptions attachments_of(const app::Settings& settings) {
+    providers::AttachmentOptions o;
+    o.twilio_api = settings.get(providers::kTwilioApi);
+    o.private_addresses = settings.get(app::kPrivateAddresses);
+    return o;
+}
+
+/// A company with an account of its own has no texts of the deployment's. nullopt: the directory was not read yet.
+std::optional<std::optional<Account>> account_of(const directory::Companies& companies, const std::optional<Account>& deployment,
+                                                 const CompanyId& company) {
+    if (!companies.caught_up()) return std::nullopt;
+    auto profile = companies.find(company);
+    if (!profile) return deployment;
+    const auto& own = profile->account("twilio");
+    if (own.id.empty()) return deployment;
+    return own.api_key ? std::optional(Account::with_token(own.id, *own.api_key)) : std::optional<Account>{};
+}
+
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));  // contact card, lead and call of each report
     auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
     auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
     auto& due = service.own<DueWork>();                                // call-backs and overdue tasks
+    auto& companies = service.own<directory::Companies>(service, "");  // who has what at Twilio
+    auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;
+    auto& attachments = service.own<providers::Attachments>(attachments_of(settings), store);  // of texts, from whoever has them
+    auto& media = service.own<Media>(
+        Media::Outside{[&attachments](const providers::AttachmentSource& s, const std::function<bool()>& stopping) {
+                           return attachments.fetch(s, {}, stopping);
+                       },
+                       [&companies, own = providers::twilio::deployment_account(settings)](const CompanyId& c) {
+                           return account_of(companies, own, c);
+                       },
+                       store});                                              // what came with texts
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));  // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);    // who asks
     auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
@@ -40,13 +81,17 @@ void wire(app::Service& service) {
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
+        .work<&Media::next>(std::string(kMedia), media)
         .periodic("renumber", Millis{1'000}, [&renumber](pg::Connection& db) { renumber.run(db); });
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    all.push_back(kMissedCallGrace.row);
+    for (auto& r : {kMissedCallGrace.row, app::kSecretKeys.row, app::kPrivateAddresses.row, providers::kObjectStore.row,
+                    providers::kTwilioApi.row, providers::kTwilioAccountSid.row, providers::kTwilioAuthToken.row,
+                    providers::kTwilioApiKey.row, providers::kTwilioApiSecret.row})
+        all.push_back(r);
     return all;
 }
 

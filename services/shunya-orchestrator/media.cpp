@@ -1,8 +1,32 @@
 #include "media.hpp"
 
+#include "providers/attachments.hpp"
 #include "providers/sound.hpp"
 
 namespace otto::shunya_orchestrator {
+namespace {
+
+/// How an object is served: as what its ending says, which whoever stored it knew; without one as what it is.
+struct Served {
+    std::string type;
+    std::optional<std::string>
+        saved_as;  ///< the name under which it is only saved: what is no image, audio or video may be a page that runs here
+    static Served of(std::string_view key, const providers::StoredObject& object) {
+        auto name = key.substr(key.rfind('/') + 1);
+        auto dot = name.rfind('.');
+        if (dot != std::string_view::npos) {
+            Served s{std::string(providers::media_type(name.substr(dot + 1))), {}};
+            if (!s.type.starts_with("audio/")) s.saved_as = name;
+            return s;
+        }
+        auto kind = providers::file_kind(object.read(0, providers::kFirstLook).value_or(""));
+        Served s{std::string(kind.type), {}};
+        if (!kind.shown()) s.saved_as = std::string(name) + "." + std::string(kind.ending);
+        return s;
+    }
+};
+
+}  // namespace
 
 void add_media(http::Router& router, const providers::ObjectStore& store, const providers::MediaLinks& links,
                const Clock& clock) {
@@ -21,10 +45,10 @@ void add_media(http::Router& router, const providers::ObjectStore& store, const 
         if (!object) throw Failure(object.error());
         if (!*object) return not_found();
         auto tag = (*object)->tag();
-        auto answer = http::Response::file(
-            request, (*object)->release(),
-            std::string(providers::media_type(std::string_view(target->object_key).substr(target->object_key.rfind('.') + 1))),
-            tag);
+        auto served = Served::of(target->object_key, **object);
+        auto answer = http::Response::file(request, (*object)->release(), served.type, tag);
+        // The key's name: letters, digits, '_', '-' and '.'.
+        if (served.saved_as) answer.headers.add("Content-Disposition", "attachment; filename=\"" + *served.saved_as + "\"");
         answer.headers.add("Cache-Control", "private, no-store");  // a copy elsewhere would outlive the link
         answer.headers.add("X-Content-Type-Options", "nosniff");
         return answer;

@@ -6,8 +6,9 @@
 
 namespace otto::shunya_orchestrator {
 
-/// `GET /media/{token}`: the object that a link names, with ranges, for providers that fetch it (no bearer token). A link that is
-/// wrong or over, and an object that is not there, are 404 alike. `store`, `links` and `clock` must outlive the server.
+/// `GET /media/{token}`: the object that a link names, with ranges, for whoever has the link (no bearer token). What is no image,
+/// audio or video is an attachment, so that nothing that strangers sent runs as a page of ours. A link that is wrong or over, and
+/// an object that is not there, are 404 alike. `store`, `links` and `clock` must outlive the server.
 void add_media(http::Router&, const providers::ObjectStore& store, const providers::MediaLinks& links,
                const Clock& clock = system_clock());
 

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <tuple>
 
 #include "base/json.hpp"
 #include "http/client.hpp"
@@ -92,6 +93,25 @@ TEST_CASE("media: a link gives the object, in parts too, to who has no token") {
         auto key = std::string("org_a/calls/") + name;
         f.put(key, "sound");
         CHECK(f.get(f.path(key)).headers.get("content-type") == type);
+    }
+    // What came with texts has no ending: it is what it is, and only saved if no browser shows it without running it.
+    using namespace std::string_literals;
+    for (auto [content, type, saved] : {std::tuple{"\xff\xd8\xff\xe0 and more"s, "image/jpeg", ""},
+                                        {"\0\0\0\x18"
+                                         "ftypmp42 and more"s,
+                                         "video/mp4", ""},
+                                        {"#!AMR\n"s, "audio/amr", ""},
+                                        {"%PDF-1.7"s, "application/pdf", "attachment; filename=\"0.pdf\""},
+                                        {"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>"s, "application/octet-stream",
+                                         "attachment; filename=\"0.bin\""},
+                                        {"<html><script/></html>"s, "application/octet-stream", "attachment; filename=\"0.bin\""},
+                                        {""s, "application/octet-stream", "attachment; filename=\"0.bin\""}}) {
+        f.put("org_a/messages/m.1/0", content);
+        auto answer = f.get(f.path("org_a/messages/m.1/0"));
+        CHECK(answer.body == content);
+        CHECK(answer.headers.get("content-type") == type);
+        CHECK(answer.headers.get("content-disposition") == saved);
+        CHECK(answer.headers.get("x-content-type-options") == "nosniff");
     }
     f.put("org_a/calls/17.mp3", "another");
     CHECK(f.get(f.path(), {{"Range", "bytes=2-4"}, {"If-Range", tag}}).body == "another");

@@ -22,7 +22,8 @@ inline const app::Setting<std::string> kTwilioApiKey =
 inline const app::Setting<Secret> kTwilioApiSecret = app::secret("twilio-api-secret", "secret of OTTO_TWILIO_API_KEY");
 inline const app::Setting<std::string> kObjectStore =
     app::text("object-store", "file:/var/lib/otto/objects",
-              "where recordings are kept: file:PATH, a folder that outlives the process and that all instances share");
+              "where recordings and what came with texts are kept: file:PATH, a folder that outlives the process and that all "
+              "instances share");
 inline const app::Setting<Secret> kMediaKeys =
     app::secret("media-keys",
                 "keys of the links under /media, comma list, newest first, 32 characters or more each; empty: they are derived "
