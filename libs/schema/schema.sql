@@ -257,7 +257,7 @@ CREATE OR REPLACE FUNCTION public.check_company(of_company text, of_what text)
  LANGUAGE sql
 AS $function$ SELECT otto_want('company-service/' || replace(of_what, '_', '-'), of_company, '', now()) $function$;
 
-CREATE OR REPLACE FUNCTION public.claim_number(of_company text, number text, of_purposes text[], of_row uuid)
+CREATE OR REPLACE FUNCTION public.claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -265,26 +265,28 @@ CREATE OR REPLACE FUNCTION public.claim_number(of_company text, number text, of_
 AS $function$
 DECLARE
   obstacle text;
+  ending   timestamptz := greatest(now(), since);
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('number ' || number, 0));  -- one claim of a number after the other
-  obstacle := number_obstacle(of_company, number, of_purposes, of_row);
+  obstacle := number_obstacle(of_company, number, of_purposes, of_row, since, until);
   IF obstacle = 'own' THEN
     RAISE EXCEPTION 'the number is the company''s own already' USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'company_numbers_own', HINT = 'change the row that is there';
   ELSIF obstacle IS NOT NULL THEN
     RAISE EXCEPTION 'the number is another company''s' USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'company_numbers_' || obstacle,
       HINT = 'have it released there, or set the CallRail API key of this company: once the list of its account shows the number, that is proof';
   END IF;
-  -- A claim that was never proven is as if it had never been; what was proven keeps what it had until now.
-  UPDATE company_numbers SET valid_to = greatest(now(), valid_from), is_active = standing <> 'unproven',
-         ended_note = 'Another company has proven that this number is its own. If it is yours, set your CallRail API key (POST /api/v1/company/set-callrail-api-key/{id}) and register it again.'
-   WHERE e164 = number AND company_id <> of_company AND is_active AND (valid_to IS NULL OR valid_to > now()) AND purposes && of_purposes
+  -- A claim that was never proven is as if it had never been, unless it goes on until a moment to come; what was proven keeps what it had until then.
+  UPDATE company_numbers SET valid_to = CASE WHEN valid_to <= ending THEN valid_to ELSE greatest(ending, valid_from) END, is_active = standing <> 'unproven' OR (ending > now() AND valid_from < ending),
+         ended_note = 'Another company has proven that this number is its own. If it is yours, set your CallRail API key (POST /api/v1/company/set-callrail-api-key/{id}), or connect Twilio (POST /api/v1/onboarding/twilio/connect), and register it again.'
+   WHERE e164 = number AND company_id <> of_company AND is_active AND purposes && of_purposes AND tstzrange(valid_from, valid_to) && tstzrange(since, until)
+     AND (standing = 'unproven' OR valid_to IS NULL OR valid_to > ending)
      AND standing <> 'final';  -- if it has become that meanwhile, the constraint on owners refuses the newcomer
   RETURN number_proof(of_company, number);
 END $function$;
-ALTER FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid) OWNER TO otto_numbers;
-REVOKE EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid) TO otto_company_service;
-GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid) TO otto_maintenance;
+ALTER FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_maintenance;
 
 CREATE OR REPLACE FUNCTION public.companies_check()
  RETURNS trigger
@@ -336,7 +338,13 @@ CREATE OR REPLACE FUNCTION public.company_numbers_changed()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  IF TG_OP = 'INSERT' THEN PERFORM mark_directory_dirty(NEW.company_id); RETURN NULL; END IF;
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.is_active AND NEW.valid_to > NEW.valid_from THEN
+      INSERT INTO number_releases VALUES (NEW.e164, NEW.valid_to) ON CONFLICT (e164) DO UPDATE SET released_at = greatest(number_releases.released_at, excluded.released_at);
+    END IF;
+    PERFORM mark_directory_dirty(NEW.company_id);
+    RETURN NULL;
+  END IF;
   IF OLD.is_active AND OLD.valid_to IS NULL AND (TG_OP = 'DELETE' OR NOT NEW.is_active OR NEW.valid_to IS NOT NULL) THEN
     IF TG_OP = 'DELETE' OR NEW.is_active OR NEW.ended_note IS NULL THEN
       INSERT INTO number_releases VALUES (OLD.e164, CASE WHEN TG_OP = 'UPDATE' AND NEW.is_active THEN NEW.valid_to ELSE now() END)
@@ -346,6 +354,11 @@ BEGIN
            primary_tracking_number = CASE WHEN e164(primary_tracking_number) = OLD.e164 THEN NULL ELSE primary_tracking_number END
      WHERE id = OLD.company_id AND status = 'active' AND OLD.e164 IN (e164(phone_number), e164(primary_tracking_number))
        AND NOT EXISTS (SELECT FROM company_numbers n WHERE n.company_id = OLD.company_id AND n.e164 = OLD.e164 AND n.is_active AND n.valid_to IS NULL);
+  ELSIF OLD.is_active AND OLD.valid_to IS NOT NULL AND (TG_OP = 'DELETE' OR NOT NEW.is_active OR NEW.valid_to IS DISTINCT FROM OLD.valid_to) THEN
+    UPDATE number_releases SET released_at = CASE WHEN TG_OP = 'UPDATE' AND NEW.is_active THEN coalesce(NEW.valid_to, NEW.valid_from)
+                                                  WHEN TG_OP = 'UPDATE' AND NEW.ended_note IS NOT NULL THEN OLD.valid_from
+                                                  ELSE least(now(), OLD.valid_to) END
+     WHERE e164 = OLD.e164 AND released_at = OLD.valid_to;
   END IF;
   PERFORM mark_directory_dirty(OLD.company_id);
   RETURN NULL;
@@ -368,12 +381,13 @@ AS $function$
 DECLARE
   proof text;
 BEGIN
-  IF NOT NEW.is_active OR NEW.valid_to IS NOT NULL THEN RETURN NEW; END IF;
-  IF TG_OP = 'UPDATE' AND OLD.is_active AND OLD.valid_to IS NULL AND OLD.e164 = NEW.e164 AND NEW.purposes <@ OLD.purposes THEN RETURN NEW; END IF;
-  proof := claim_number(NEW.company_id, NEW.e164, NEW.purposes, NEW.id);
+  IF NOT NEW.is_active OR NEW.valid_to <= NEW.valid_from THEN RETURN NEW; END IF;
+  IF TG_OP = 'UPDATE' AND OLD.is_active AND OLD.e164 = NEW.e164 AND NEW.purposes <@ OLD.purposes AND NEW.valid_from >= OLD.valid_from AND (OLD.valid_to IS NULL OR NEW.valid_to <= OLD.valid_to) THEN RETURN NEW; END IF;
+  proof := claim_number(NEW.company_id, NEW.e164, NEW.purposes, NEW.id, NEW.valid_from, NEW.valid_to);
   IF proof = 'final' OR NEW.standing = 'unproven' THEN NEW.standing := proof; END IF;
   NEW.ended_note := NULL;
-  IF TG_OP = 'INSERT' THEN NEW.valid_from := greatest(NEW.valid_from, number_free_since(NEW.e164)); END IF;  -- a former owner may have been ended just now
+  -- A former owner may have been ended just now. What the company itself said stays, and the constraint on owners judges it.
+  IF TG_OP = 'INSERT' AND NOT NEW.from_given THEN NEW.valid_from := greatest(NEW.valid_from, number_free_since(NEW.e164)); END IF;
   RETURN NEW;
 END $function$;
 
@@ -557,14 +571,16 @@ CREATE OR REPLACE FUNCTION public.number_note(ended_note text, kept_note text, v
  IMMUTABLE PARALLEL SAFE
 AS $function$ SELECT coalesce(ended_note, CASE WHEN valid_to IS NULL THEN kept_note END) $function$;
 
-CREATE OR REPLACE FUNCTION public.number_obstacle(of_company text, number text, of_purposes text[], of_row uuid)
+CREATE OR REPLACE FUNCTION public.number_obstacle(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS text
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'public', 'pg_temp'
 AS $function$
   WITH mine AS (SELECT number_proof(of_company, number) AS proof),
-  live AS (SELECT n.company_id, n.id, n.standing FROM company_numbers n WHERE n.e164 = number AND n.is_active AND (n.valid_to IS NULL OR n.valid_to > now()) AND n.purposes && of_purposes),
+  live AS (SELECT n.company_id, n.id, n.standing FROM company_numbers n
+            WHERE n.e164 = number AND n.is_active AND n.purposes && of_purposes
+              AND tstzrange(n.valid_from, n.valid_to) && tstzrange(coalesce(since, least(number_free_since(number), until)), until)),
   others AS (
     SELECT standing FROM live WHERE company_id <> of_company
     UNION ALL
@@ -577,10 +593,10 @@ AS $function$
     WHEN mine.proof = 'unproven' AND EXISTS (SELECT FROM others) THEN 'claimed' END
   FROM mine
 $function$;
-ALTER FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid) OWNER TO otto_numbers;
-REVOKE EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid) TO otto_company_service;
-GRANT EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid) TO otto_maintenance;
+ALTER FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION number_obstacle(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_maintenance;
 
 CREATE OR REPLACE FUNCTION public.number_proof(of_company text, number text)
  RETURNS text
@@ -596,6 +612,12 @@ AS $function$
 $function$;
 ALTER FUNCTION number_proof(of_company text, number text) OWNER TO otto_numbers;
 REVOKE EXECUTE ON FUNCTION number_proof(of_company text, number text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.number_state(standing text, valid_from timestamp with time zone, valid_to timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ SELECT CASE WHEN valid_to <= greatest(now(), valid_from) THEN 'past' WHEN valid_from > now() THEN 'planned' WHEN standing = 'unproven' THEN 'unproven' ELSE 'registered' END $function$;
 
 CREATE OR REPLACE FUNCTION public.number_state(standing text, valid_to timestamp with time zone)
  RETURNS text
@@ -1566,6 +1588,7 @@ CREATE TABLE company_numbers (
   standing text DEFAULT 'unproven'::text NOT NULL,
   ended_note text,
   kept_note text,
+  from_given boolean DEFAULT false NOT NULL,
   CONSTRAINT company_numbers_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT company_numbers_callable CHECK (valid_to IS NOT NULL OR NOT e164(e164) IS DISTINCT FROM e164),
   CONSTRAINT company_numbers_check CHECK (valid_to IS NULL OR valid_to >= valid_from),

@@ -1,5 +1,7 @@
 #include "numbers.hpp"
 
+#include <algorithm>
+
 #include "api/inputs.hpp"
 #include "api/resources.hpp"
 #include "base/json.hpp"
@@ -25,7 +27,6 @@ struct Count {
     static Count from(const pg::Fields& f) { return {f.integer("n")}; }
 };
 
-constexpr const char* kValidityCure = "is set by POST (since the number is free) and DELETE (from now on)";
 constexpr const char* kApiKeyCure =
     "If it is yours, set the CallRail API key and account id of your company (POST /api/v1/company/set-callrail-api-key/{id}, "
     "POST /api/v1/company/set-callrail-account-id/{id}), or its Twilio account (POST /api/v1/onboarding/twilio/connect): once "
@@ -62,20 +63,26 @@ std::optional<std::string> purposes_json(const Inputs& in) {
 /// goes on as it is.
 void refuse_for(std::string_view obstacle, const std::vector<std::string>& fields) {
     if (obstacle == "own") refuse_own(fields, "");
+    if (obstacle == "check")
+        api::refuse_field("valid_to", "lies before the number is yours; give a valid_from before it, from when on it was free");
+    const bool of_a_time = std::any_of(fields.begin(), fields.end(), [](const auto& f) { return f.starts_with("valid_"); });
+    const char* other_time = of_a_time ? " Or give other times: it may be free before or after." : "";
     Fields named;
     for (const auto& field : fields) named.emplace_back(field, "belongs to another company");
     if (obstacle == "final")
         api::refuse(409, "Number taken",
                     "This number belongs to another company, as the provider itself says. Give another one; if it has become "
-                    "yours, have it released there, or ask whoever runs this Otto.",
+                    "yours, have it released there, or ask whoever runs this Otto." +
+                        std::string(other_time),
                     std::move(named));
     if (obstacle == "proven")
-        api::refuse(409, "Number taken", std::string("Calls of another company come in on this number. ") + kApiKeyCure,
+        api::refuse(409, "Number taken",
+                    std::string("Calls or texts of another company come in on this number. ") + kApiKeyCure + other_time,
                     std::move(named));
     if (obstacle == "claimed" || obstacle == "voice_owner" || obstacle == "text_owner")
         api::refuse(409, "Number taken",
                     std::string("Another company registered this number first. ") + kApiKeyCure +
-                        " So it can once a webhook that your signing key proves has come for it.",
+                        " So it can once a webhook that your signing key proves has come for it." + other_time,
                     std::move(named));
 }
 
@@ -131,26 +138,32 @@ void Numbers::registering(api::Context& c, const CompanyId& company, const std::
 http::Response Numbers::add(api::Context& c) const {
     auto in = Inputs::of(c.request, {"e164", "phone_number", "purposes", "provider", "provider_sid", "is_active",
                                      "voicemail_enabled", "valid_from", "valid_to"});
-    for (auto field : {"valid_from", "valid_to"})
-        if (in.has(field)) api::refuse_field(field, kValidityCure);
     const std::string field = in.has("phone_number") ? "phone_number" : "e164";
     in.alias("phone_number", "e164");
     auto number = in.phone("e164");
     if (!number) api::refuse_field("e164", "is missing");
     auto purposes = purposes_json(in).value_or(R"(["voice","text"])");
     bool active = in.truth("is_active").value_or(true);
+    auto from = in.time("valid_from"), to = in.time("valid_to");
+    if (from && to && *to <= *from) api::refuse_field("valid_to", "must lie after valid_from");
+    std::vector<std::string> claimed{field};
+    if (from) claimed.emplace_back("valid_from");
+    if (to) claimed.emplace_back("valid_to");
     pg::Params params{c.company(),
                       *number,
                       purposes,
                       in.one_of("provider", words::call_provider).value_or("callrail"),
                       in.text("provider_sid", 100),
                       active,
-                      in.truth("voicemail_enabled").value_or(true)};
+                      in.truth("voicemail_enabled").value_or(true),
+                      from,
+                      to};
     if (active) consult(c, c.company(), {*number});
     if (active)
-        if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes})) refuse_own({field}, own->id);
+        if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes, from, to}))
+            refuse_own(claimed, own->id);
     std::string row;
-    registering(c, c.company(), {field},
+    registering(c, c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     must_fit_directory(c, c.company(), field);
     c.audit("number.add", *number);
@@ -160,12 +173,17 @@ http::Response Numbers::add(api::Context& c) const {
 http::Response Numbers::change(api::Context& c) const {
     auto id = c.id("id", "number");
     auto in = Inputs::change(
-        c.request, {.lasting = {"purposes", "provider", "is_active", "voicemail_enabled"},
-                    .clearable = {"provider_sid"},
+        c.request, {.lasting = {"purposes", "provider", "is_active", "voicemail_enabled", "valid_from"},
+                    .clearable = {"provider_sid", "valid_to"},
                     .besides = {},
                     .fixed = {{{"e164", "phone_number"},
-                               "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers"},
-                              {{"valid_from", "valid_to"}, kValidityCure}}});
+                               "stays what it is; end this number with DELETE and add another with POST /api/v1/numbers"}}});
+    auto from = in.time("valid_from"), to = in.time("valid_to");
+    if (from && to && *to <= *from) api::refuse_field("valid_to", "must lie after valid_from");
+    std::vector<std::string> claimed;
+    for (auto field : {"valid_from", "valid_to"})
+        if (in.has(field)) claimed.emplace_back(field);
+    if (claimed.empty()) claimed.emplace_back("e164");
     pg::Params params{c.company(),
                       id,
                       purposes_json(in),
@@ -173,9 +191,12 @@ http::Response Numbers::change(api::Context& c) const {
                       in.text("provider_sid", 100),
                       in.clears("provider_sid"),
                       in.truth("is_active"),
-                      in.truth("voicemail_enabled")};
+                      in.truth("voicemail_enabled"),
+                      from,
+                      to,
+                      in.clears("valid_to")};
     std::string row;
-    registering(c, c.company(), {"e164"},
+    registering(c, c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     if (row.empty()) api::not_found("number");
     c.audit("number.change", id.to_string());

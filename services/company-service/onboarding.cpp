@@ -58,10 +58,12 @@ http::Response Onboarding::connect_twilio(api::Context& c) const {
     auto sid = in.required("account_sid", 100), token = in.required("auth_token", 100);
     auto number = in.phone("primary_tracking_number");
     if (!twilio::is_account_sid(sid))
-        api::refuse_field("account_sid", "is AC and 32 hexadecimal digits (0-9, a-f), as Twilio's console shows it under Account Info");
-    if (sid == deployment_sid_)
         api::refuse_field("account_sid",
-                          "is the account of this Otto itself; its numbers need no connecting: register yours with POST /api/v1/numbers");
+                          "is AC and 32 hexadecimal digits (0-9, a-f), as Twilio's console shows it under Account Info");
+    if (sid == deployment_sid_)
+        api::refuse_field(
+            "account_sid",
+            "is the account of this Otto itself; its numbers need no connecting: register yours with POST /api/v1/numbers");
     std::int64_t claimants = 0;
     {
         auto tx = pool_.begin(pg::Scope::company(c.company()));
@@ -73,24 +75,25 @@ http::Response Onboarding::connect_twilio(api::Context& c) const {
         api::refuse_field("auth_token", std::string("is refused by Twilio: ") + kNotTogether + " (" + listing.why +
                                             "); copy both from Account Info in Twilio's console");
     if (claimants >= kMostClaimants && listing.end != Listing::End::good)
-        api::refuse(409, "Claimed by many",
-                    "So many companies claim this account already that a further one is taken only while Twilio itself confirms its "
-                    "auth token; try again.",
-                    {{"account_sid", "is claimed by many companies"}});
+        api::refuse(
+            409, "Claimed by many",
+            "So many companies claim this account already that a further one is taken only while Twilio itself confirms its "
+            "auth token; try again.",
+            {{"account_sid", "is claimed by many companies"}});
     const auto& company = c.company().value();
     const auto place = seal_place(company, "twilio_auth_token");
-    numbers_.registering(c, c.company(), number ? std::vector<std::string>{"primary_tracking_number"} : std::vector<std::string>{},
-                         [&](pg::Tx& tx) {
-                             auto now = tx.maybe<Token>(sql::twilio_token, {c.company()});
-                             if (!now) api::not_found("company");
-                             auto open = now->sealed ? keys_.open(*now->sealed, place) : Result<Secret>(Error("none"));
-                             bool replaces = now->sealed && !(open && constant_time_equal(open->reveal(), token));
-                             twilio_.keep(tx, c.company(), listing);  // first: it may be what proves the number
-                             if (number) tx.write(sql::keep_other_providers, {c.company(), "twilio"});
-                             tx.write(sql::connect_twilio,
-                                      {c.company(), sid, keys_.seal(Secret(token), place), Secret(token).last4(), number, replaces,
-                                       static_cast<std::int64_t>(key_grace_.count())});
-                         });
+    numbers_.registering(
+        c, c.company(), number ? std::vector<std::string>{"primary_tracking_number"} : std::vector<std::string>{},
+        [&](pg::Tx& tx) {
+            auto now = tx.maybe<Token>(sql::twilio_token, {c.company()});
+            if (!now) api::not_found("company");
+            auto open = now->sealed ? keys_.open(*now->sealed, place) : Result<Secret>(Error("none"));
+            bool replaces = now->sealed && !(open && constant_time_equal(open->reveal(), token));
+            twilio_.keep(tx, c.company(), listing);  // first: it may be what proves the number
+            if (number) tx.write(sql::keep_other_providers, {c.company(), "twilio"});
+            tx.write(sql::connect_twilio, {c.company(), sid, keys_.seal(Secret(token), place), Secret(token).last4(), number,
+                                           replaces, static_cast<std::int64_t>(key_grace_.count())});
+        });
     std::vector<std::string> fields{"twilio_account_sid", "twilio_auth_token"};
     if (number) fields.emplace_back("primary_tracking_number");
     c.audit("twilio.credentials", company, fields);
@@ -144,7 +147,8 @@ Onboarding::Check Onboarding::numbers_check(const std::vector<std::string>& regi
     if (unlisted.empty())
         return {"numbers", true, "The account lists all " + std::to_string(registered.size()) + " that are registered.", ""};
     if (!listing.whole)
-        return {"numbers", true, "The account has more numbers than a test reads; " + list_of(unlisted) + " were not among those read.", ""};
+        return {"numbers", true,
+                "The account has more numbers than a test reads; " + list_of(unlisted) + " were not among those read.", ""};
     return {"numbers", false, "The account does not list " + list_of(unlisted) + ".",
             "Have them moved to this account at " + title + ", or end them here: DELETE /api/v1/numbers/{id}."};
 }
@@ -202,14 +206,15 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
         if (error->kind == twilio::ApiError::Kind::refused)
             return answer(c, {{"credentials", false, std::string(kNotTogether) + " (" + error->why + ").",
                                "Copy both from Account Info in Twilio's console. " + again}});
-        if (error->not_let_in())
-            return answer(c, {{"credentials", false, error->why + ".", "Check the account SID. " + again}});
-        return answer(c, {{"credentials", false, error->why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
+        if (error->not_let_in()) return answer(c, {{"credentials", false, error->why + ".", "Check the account SID. " + again}});
+        return answer(
+            c, {{"credentials", false, error->why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
     }
     const auto& state = std::get<twilio::AccountState>(reply);
     Checks checks{{"credentials", true, "Twilio lets them in" + (state.name.empty() ? "" : ": " + state.name) + ".", ""}};
     if (state.status == "active" || state.status.empty())
-        checks.push_back({"account", true, "The account is active" + std::string(state.type == "Trial" ? ", on trial." : "."), ""});
+        checks.push_back(
+            {"account", true, "The account is active" + std::string(state.type == "Trial" ? ", on trial." : "."), ""});
     else
         checks.push_back({"account", false, "The account is " + state.status + ".", "Ask Twilio to open it again."});
     std::vector<twilio::ListedNumber> listed;
@@ -246,7 +251,8 @@ http::Response Onboarding::test_callrail(api::Context& c) const {
         return answer(c, {{"credentials", false, "CallRail refuses the API key (" + listing.why + ").",
                            "Make one in CallRail under Settings, API access: POST /api/v1/company/set-callrail-api-key/{id}."}});
     if (listing.end == End::no_answer)
-        return answer(c, {{"credentials", false, listing.why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
+        return answer(
+            c, {{"credentials", false, listing.why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
     Checks checks{{"credentials", true, "CallRail lets the API key in.", ""}};
     if (listing.end != End::good) {
         checks.push_back({"account", false, "CallRail shows this API key no such account (" + listing.why + ").",
@@ -259,8 +265,9 @@ http::Response Onboarding::test_callrail(api::Context& c) const {
     if (has_key)
         checks.push_back({"signing_key", true, "The key that webhooks are signed with is set.", ""});
     else
-        checks.push_back({"signing_key", false, "The key that webhooks are signed with is not known, so they are held.",
-                          "Make the webhook integration in CallRail, or set its key: POST /api/v1/company/set-callrail-signing-key/{id}."});
+        checks.push_back(
+            {"signing_key", false, "The key that webhooks are signed with is not known, so they are held.",
+             "Make the webhook integration in CallRail, or set its key: POST /api/v1/company/set-callrail-signing-key/{id}."});
     return answer(c, checks);
 }
 

@@ -31,8 +31,7 @@ private:
     /// Whether each of the company's numbers at the provider is among those that it lists.
     Check numbers_check(const std::vector<std::string>& registered, const Listing&, const std::string& title) const;
     std::vector<std::string> registered_at(pg::Tx&, const CompanyId&, const char* provider) const;
-    Check webhooks_check(const std::vector<std::string>& registered,
-                         const std::vector<providers::twilio::ListedNumber>&) const;
+    Check webhooks_check(const std::vector<std::string>& registered, const std::vector<providers::twilio::ListedNumber>&) const;
     static http::Response answer(api::Context&, const Checks&);
 
     KeyRing keys_;

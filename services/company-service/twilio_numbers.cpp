@@ -88,9 +88,9 @@ NumberList::Provider TwilioNumbers::provider() const { return {"twilio", sql::tw
 std::optional<NumberList::Asked> TwilioNumbers::asked(pg::Tx& tx, const CompanyId& company) const {
     auto account = account_of(tx, company);
     if (!account) return std::nullopt;
-    return Asked{account->sid + "\n" + account->password.reveal(), [this, account = *account](How how, const tel::TraceContext& trace) {
-                     return read(how, account, trace, nullptr);
-                 }};
+    return Asked{
+        account->sid + "\n" + account->password.reveal(),
+        [this, account = *account](How how, const tel::TraceContext& trace) { return read(how, account, trace, nullptr); }};
 }
 
 std::pair<std::string, std::string> TwilioNumbers::problem_of(const Listing& listing) const {

@@ -38,7 +38,6 @@ private:
     providers::twilio::Client hasty_;
 };
 
-inline constexpr const char* kNotTogether =
-    "account SID and auth token do not fit together, or the account is suspended";
+inline constexpr const char* kNotTogether = "account SID and auth token do not fit together, or the account is suspended";
 
 }  // namespace otto::company_service

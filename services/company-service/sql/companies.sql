@@ -59,24 +59,27 @@ UPDATE companies SET callrail_signing_key_former = CASE WHEN $6::boolean THEN ca
 SELECT number_obstacle($1, $2, '{voice,text}', NULL) AS obstacle
 
 -- name: own_number
-SELECT id FROM company_numbers WHERE company_id = $1 AND e164 = $2 AND is_active AND valid_to IS NULL AND purposes && ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) ORDER BY created_at LIMIT 1
+SELECT id FROM company_numbers WHERE company_id = $1 AND e164 = $2 AND is_active AND purposes && ARRAY(SELECT jsonb_array_elements_text($3::jsonb))
+   AND tstzrange(valid_from, valid_to) && tstzrange(coalesce($4::timestamptz, least(number_free_since($2), $5::timestamptz)), $5) ORDER BY created_at LIMIT 1
 
 -- name: count_unproven
-SELECT count(*) AS n FROM company_numbers WHERE company_id = $1 AND standing = 'unproven' AND valid_to IS NULL
+-- Also those that were past when they were registered: nobody holds others' past in bulk either.
+SELECT count(*) AS n FROM company_numbers WHERE company_id = $1 AND standing = 'unproven' AND (valid_to IS NULL OR (valid_to > valid_from AND (valid_to > now() OR created_at >= valid_to)))
 
 -- name: add_number
-INSERT INTO company_numbers (company_id, e164, purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from)
-VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)), $4, $5, $6, $7, number_free_since($2))
+INSERT INTO company_numbers (company_id, e164, purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, from_given, valid_to)
+VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)), $4, $5, $6, $7, coalesce($8::timestamptz, number_free_since($2)), $8::timestamptz IS NOT NULL, $9)
 RETURNING /*number_columns*/
 
 -- name: change_number
 UPDATE company_numbers SET purposes = CASE WHEN $3::jsonb IS NULL THEN purposes ELSE ARRAY(SELECT jsonb_array_elements_text($3::jsonb)) END, provider = coalesce($4, provider),
-       provider_sid = CASE WHEN $6::boolean THEN NULL ELSE coalesce($5, provider_sid) END, is_active = coalesce($7, is_active), voicemail_enabled = coalesce($8, voicemail_enabled)
- WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
+       provider_sid = CASE WHEN $6::boolean THEN NULL ELSE coalesce($5, provider_sid) END, is_active = coalesce($7, is_active), voicemail_enabled = coalesce($8, voicemail_enabled),
+       valid_from = coalesce($9::timestamptz, valid_from), from_given = from_given OR $9::timestamptz IS NOT NULL, valid_to = CASE WHEN $11::boolean THEN NULL ELSE coalesce($10::timestamptz, valid_to) END
+ WHERE company_id = $1 AND id = $2 AND (valid_to IS NULL OR valid_to > greatest(now(), valid_from))
 RETURNING /*number_columns*/
 
 -- name: end_number
-UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND valid_to IS NULL
+UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND (valid_to IS NULL OR valid_to > greatest(now(), valid_from))
 RETURNING /*number_columns*/
 
 -- name: raise_number
@@ -156,13 +159,13 @@ INSERT INTO provider_tests (company_id) VALUES ($1)
 -- name: forget_unlisted
 -- A number that the list showed and shows no more is the company's by its signature only.
 WITH gone AS (DELETE FROM listed_numbers WHERE company_id = $1 AND provider = $3 AND e164 <> ALL ($2::text[]) RETURNING e164)
-UPDATE company_numbers n SET standing = 'proven' FROM gone WHERE n.company_id = $1 AND n.e164 = gone.e164 AND n.standing = 'final' AND n.is_active AND n.valid_to IS NULL
+UPDATE company_numbers n SET standing = 'proven' FROM gone WHERE n.company_id = $1 AND n.e164 = gone.e164 AND n.standing = 'final' AND n.is_active AND (n.valid_to IS NULL OR n.valid_to > now())
 
 -- name: keep_listed
 INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, $3, n FROM unnest($2::text[]) n ON CONFLICT (company_id, provider, e164) DO UPDATE SET listed_at = now()
 
 -- name: listed_are_final
-UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND valid_to IS NULL
+UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND (valid_to IS NULL OR valid_to > now())
 
 -- name: keep_members
 INSERT INTO company_users AS u (company_id, id, email, name, role, at_clerk)

@@ -1,3 +1,4 @@
+#include "directory.hpp"
 #include "rig.hpp"
 
 using namespace otto;
@@ -6,6 +7,12 @@ using namespace otto::company_service;
 namespace {
 
 Rig& rig() { return Rig::shared(); }
+
+using std::chrono::hours;
+
+/// So many hours from now, to the second.
+Instant in_hours(int n) { return std::chrono::floor<std::chrono::seconds>(system_clock().now()) + hours(n); }
+std::string at(const char* field, Instant moment) { return std::string(",\"") + field + "\":\"" + to_rfc3339(moment) + "\""; }
 
 }  // namespace
 
@@ -157,4 +164,129 @@ TEST_CASE("a number that was ended stays ended, whatever else of its company cha
     CHECK(rig().standing("org_first", tracking) == "unproven past");
     rig().sql("UPDATE companies SET status = 'active' WHERE id = 'org_first'");
     CHECK(rig().standing("org_first", tracking) == "unproven past, unproven");
+}
+
+TEST_CASE("a number moves: who has it until a moment, and who from then on", "[integration]") {
+    rig().company("org_leaves");
+    rig().company("org_comes");
+    auto n = Rig::fresh_number();
+    auto moment = in_hours(5);
+    auto had = rig().add("org_leaves", n);
+    REQUIRE(had.status == 201);
+    auto early = rig().add("org_comes", n, at("valid_from", moment));
+    CHECK(early.status == 409);  // it is the other's until further notice
+    CHECK(early.field == "e164");
+    CHECK(early.body.find("other times") != std::string::npos);
+    auto leaves = rig().change("org_leaves", had.data("id"), "{" + at("valid_to", moment).substr(1) + "}");
+    CHECK(leaves.status == 200);
+    CHECK(leaves.data("valid_to") == to_rfc3339(moment));
+    CHECK(leaves.data("state") == "unproven");  // until then it is what it was
+    CHECK(rig().add("org_comes", n, at("valid_from", moment - hours(1))).status == 409);
+    auto comes = rig().add("org_comes", n, at("valid_from", moment));
+    CHECK(comes.status == 201);
+    CHECK(comes.data("state") == "planned");
+    CHECK(comes.data("valid_from") == to_rfc3339(moment));
+    auto longer = rig().change("org_leaves", had.data("id"), "{" + at("valid_to", moment + hours(1)).substr(1) + "}");
+    CHECK(longer.status == 409);
+    CHECK(longer.field == "valid_to");
+    CHECK(rig().change("org_leaves", had.data("id"), R"({"valid_to":null})").field == "valid_to");
+    CHECK(rig().change("org_comes", comes.data("id"), "{" + at("valid_from", moment - hours(1)).substr(1) + "}").field ==
+          "valid_from");
+    // Each event is its owner's at its own time.
+    pg::Connection db(rig().service_url(), "test");
+    auto told = [&](const std::string& company) {
+        auto tx = db.begin(pg::Scope::company(CompanyId{company}));
+        auto m = profile_of(tx, CompanyId{company});
+        tx.commit();
+        return m;
+    };
+    CHECK_FALSE(told("org_leaves").numbers(0).has_valid_from_us());
+    CHECK(from_micros(told("org_leaves").numbers(0).valid_to_us()) == moment);
+    CHECK(from_micros(told("org_comes").numbers(0).valid_from_us()) == moment);
+    // Who comes gives it up again before it began: nothing of it was ever theirs, and who had it may keep it.
+    CHECK(rig().end("org_comes", comes.data("id")).data("state") == "past");
+    CHECK(rig().change("org_leaves", had.data("id"), R"({"valid_to":null})").status == 200);
+    CHECK(rig().change("org_comes", comes.data("id"), R"({"voicemail_enabled":false})").status == 404);
+    CHECK(rig().add("org_comes", n).status == 409);
+}
+
+TEST_CASE("who registers a number without a time has it since it is free, also if that is to come", "[integration]") {
+    rig().company("org_ends");
+    rig().company("org_follows");
+    auto n = Rig::fresh_number();
+    auto moment = in_hours(3);
+    auto had = rig().add("org_ends", n, at("valid_to", moment));
+    REQUIRE(had.status == 201);
+    CHECK(had.data("valid_to") == to_rfc3339(moment));
+    auto follows = rig().add("org_follows", n);
+    CHECK(follows.status == 201);
+    CHECK(follows.data("state") == "planned");
+    CHECK(follows.data("valid_from") == to_rfc3339(moment));
+    CHECK(rig().end("org_follows", follows.data("id")).status == 200);
+    // An end that is moved moves the release.
+    REQUIRE(rig().change("org_ends", had.data("id"), "{" + at("valid_to", in_hours(1)).substr(1) + "}").status == 200);
+    CHECK(rig().end("org_ends", had.data("id")).data("state") == "past");
+    auto now = rig().add("org_follows", n);
+    CHECK(now.status == 201);
+    CHECK(now.data("state") != "past");
+}
+
+TEST_CASE("times that cannot be are refused by the field", "[integration]") {
+    rig().company("org_times");
+    auto n = Rig::fresh_number();
+    CHECK(rig().add("org_times", n, at("valid_from", in_hours(2)) + at("valid_to", in_hours(1))).field == "valid_to");
+    CHECK(rig().add("org_times", n, R"(,"valid_from":"tomorrow")").field == "valid_from");
+    CHECK(rig().add("org_times", n, R"(,"valid_to":"2026-11-30T10:00:00")").field == "valid_to");  // of which zone?
+    auto planned = rig().add("org_times", n, at("valid_from", in_hours(2)));
+    REQUIRE(planned.status == 201);
+    auto before = rig().change("org_times", planned.data("id"), "{" + at("valid_to", in_hours(1)).substr(1) + "}");
+    CHECK(before.status == 422);
+    CHECK(before.field == "valid_to");
+    CHECK(rig().change("org_times", planned.data("id"), R"({"valid_from":null})").field == "valid_from");
+    // One's own number again is another row for another time only.
+    CHECK(rig().add("org_times", n, at("valid_from", in_hours(3))).body.find("yours already") != std::string::npos);
+    auto earlier = rig().add("org_times", n, at("valid_from", in_hours(-3)) + at("valid_to", in_hours(-1)));
+    CHECK(earlier.status == 201);
+    CHECK(earlier.data("state") == "past");
+    CHECK(earlier.data("valid_from") == to_rfc3339(in_hours(-3)));
+    // Past ones count as unproven too: nobody holds the past of others' numbers in bulk.
+    CHECK(rig().add("org_times", Rig::fresh_number(), at("valid_from", in_hours(-3)) + at("valid_to", in_hours(-1))).status ==
+          201);
+    auto many = rig().add("org_times", Rig::fresh_number(), at("valid_from", in_hours(-3)) + at("valid_to", in_hours(-1)));
+    CHECK(many.status == 409);
+    CHECK(many.body.find("nothing has proven") != std::string::npos);
+}
+
+TEST_CASE("proof beats a claim of the same time, and leaves other times alone", "[integration]") {
+    rig().company("org_squats");
+    rig().company("org_proves");
+    auto n = Rig::fresh_number();
+    auto moment = in_hours(4);
+    REQUIRE(rig().add("org_squats", n, at("valid_from", in_hours(-9)) + at("valid_to", in_hours(-8))).status == 201);
+    REQUIRE(rig().add("org_squats", n, at("valid_from", in_hours(-7))).status == 201);
+    rig().saw("org_proves", n);
+    // From a moment on: the mere claim goes on until then.
+    auto planned = rig().add("org_proves", n, at("valid_from", moment));
+    CHECK(planned.status == 201);
+    CHECK(planned.data("state") == "planned");
+    CHECK(rig().value("SELECT string_agg(is_active::text || ' ' || coalesce((valid_to = $2::timestamptz)::text, 'open'), ', ' "
+                      "ORDER BY valid_from) AS v FROM "
+                      "company_numbers WHERE company_id = 'org_squats' AND e164 = $1",
+                      {n, to_rfc3339(moment)}) == "true false, true true");
+    REQUIRE(rig().end("org_proves", planned.data("id")).status == 200);
+    // Since it was free: the claim is as if it had never been.
+    rig().sql("UPDATE seen_numbers SET last_seen_at = now() + interval '1 day' WHERE company_id = 'org_proves'");
+    auto all = rig().add("org_proves", n, at("valid_from", in_hours(-10)));
+    CHECK(all.status == 201);
+    CHECK(all.data("state") == "registered");
+    CHECK(
+        rig().value("SELECT count(*)::text AS v FROM company_numbers WHERE company_id = 'org_squats' AND e164 = $1 AND is_active",
+                    {n}) == "0");
+    // What a company proved stays its own until it ended, whoever comes with what proof.
+    rig().company("org_lists");
+    rig().sql("INSERT INTO listed_numbers (company_id, provider, e164) VALUES ('org_lists', 'twilio', $1)", {n});
+    auto past = rig().add("org_lists", n, at("valid_from", in_hours(-5)));
+    CHECK(past.status == 409);
+    CHECK(rig().standing("org_proves", n).find("proven past, proven") == 0);
+    CHECK(rig().add("org_lists", n, at("valid_from", in_hours(2))).data("state") == "planned");
 }

@@ -68,7 +68,8 @@ TEST_CASE("Twilio is connected in one step, and the former token stays valid for
     CHECK(column("org_twilio", "onboarding_step") == "document_ingestion");
     CHECK(rig().standing("org_twilio", number) == "final");  // the list of its own account has it
     CHECK(rig().value("SELECT provider AS v FROM company_numbers WHERE company_id = 'org_twilio'") == "twilio");
-    CHECK(rig().value("SELECT detail::text AS v FROM audit_log WHERE company_id = 'org_twilio' AND action = 'twilio.credentials'")
+    CHECK(rig()
+              .value("SELECT detail::text AS v FROM audit_log WHERE company_id = 'org_twilio' AND action = 'twilio.credentials'")
               .find("first token") == std::string::npos);
 
     CHECK(connect("org_twilio", sid, "first token 1111").status == 200);  // the same again replaces nothing
@@ -88,7 +89,8 @@ TEST_CASE("what cannot be a company's Twilio account is 422, by the field", "[in
     CHECK(own.status == 422);
     CHECK(own.field == "account_sid");
     auto sid = fresh_sid();
-    peer().on("/2010-04-01/Accounts/" + sid + "/IncomingPhoneNumbers.json", R"({"code":20003,"message":"Authenticate","status":401})", 401);
+    peer().on("/2010-04-01/Accounts/" + sid + "/IncomingPhoneNumbers.json",
+              R"({"code":20003,"message":"Authenticate","status":401})", 401);
     auto refused = connect("org_notwilio", sid);
     CHECK(refused.status == 422);
     CHECK(refused.field == "auth_token");
@@ -121,8 +123,10 @@ TEST_CASE("a company has numbers of both providers: connecting one ends nothing 
     CHECK(rig().standing("org_both", text) == "final");
     CHECK(column("org_both", "primary_tracking_number") == text);
     // And back.
-    REQUIRE(rig().ask("org_both", [](auto& c) { return rig().commands.connect_callrail(c); },
-                      R"({"api_key":"a key","account_id":"ACCBOTH","primary_tracking_number":")" + voice + "\"}")
+    REQUIRE(rig()
+                .ask(
+                    "org_both", [](auto& c) { return rig().commands.connect_callrail(c); },
+                    R"({"api_key":"a key","account_id":"ACCBOTH","primary_tracking_number":")" + voice + "\"}")
                 .status == 200);
     CHECK(rig().standing("org_both", text) == "final");
     // Two companies may have one account; whose number it is says who registered it.

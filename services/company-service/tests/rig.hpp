@@ -137,6 +137,10 @@ public:
         return ask(
             company, [&](auto& c) { return numbers.add(c); }, R"({"e164":")" + number + "\"" + more + "}");
     }
+    Answer change(const std::string& company, const std::string& id, const std::string& body) {
+        return ask(
+            company, [&](auto& c) { return numbers.change(c); }, body, id);
+    }
     Answer end(const std::string& company, const std::string& id) {
         return ask(
             company, [&](auto& c) { return numbers.end(c); }, "", id);
