@@ -14,7 +14,8 @@ inline const app::Setting<std::string> kClerkApi = app::text("clerk-api", "https
 inline const app::Setting<Secret> kClerkSecretKey =
     app::secret("clerk-secret-key", "key of Clerk's API (sk_…); organisations are made with it");
 inline const app::Setting<Millis> kSweepEvery = app::duration(
-    "sweep-every", "10m", "how often CallRail's list of calls is held against ours, because CallRail never repeats a webhook");
+    "sweep-every", "10m",
+    "how often CallRail's list of calls and Twilio's of texts are held against ours, because neither repeats a webhook");
 inline const app::Setting<std::int64_t> kSweepRequests =
     app::number("sweep-requests", 100, 1, 100'000,
                 "requests an hour that sweeps may make to one CallRail account; recordings have their own "

@@ -91,6 +91,7 @@ http::Response Onboarding::connect_twilio(api::Context& c) const {
             bool replaces = now->sealed && !(open && constant_time_equal(open->reveal(), token));
             twilio_.keep(tx, c.company(), listing);  // first: it may be what proves the number
             if (number) tx.write(sql::keep_other_providers, {c.company(), "twilio"});
+            tx.write(sql::forget_other_twilio_sweeps, {c.company(), sid, deployment_sid_});
             tx.write(sql::connect_twilio, {c.company(), sid, keys_.seal(Secret(token), place), Secret(token).last4(), number,
                                            replaces, static_cast<std::int64_t>(key_grace_.count())});
         });

@@ -1,6 +1,7 @@
 #include "api/api.hpp"
 #include "app/common.hpp"
 #include "app/process.hpp"
+#include "callrail_calls.hpp"
 #include "callrail_numbers.hpp"
 #include "checks.hpp"
 #include "commands.hpp"
@@ -10,6 +11,7 @@
 #include "onboarding.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
+#include "twilio_messages.hpp"
 #include "twilio_numbers.hpp"
 
 namespace otto::company_service {
@@ -49,7 +51,11 @@ void wire(app::Service& service) {
     });
     auto& member_checks = service.own<Checks>(settings.get(kMembersEvery),
                                               [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
-    auto& sweep = service.own<Sweep>(settings, callrail, companies);  // calls whose webhooks never came
+    auto& calls = service.own<CallRailCalls>(settings, callrail, companies);
+    auto& sweep = service.own<Sweep>(settings, calls, companies);  // calls whose webhooks never came
+    auto& texts = service.own<TwilioMessages>(settings, twilio, companies);
+    auto& text_sweep = service.own<Sweep>(settings, texts, companies);  // and texts
+    auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles,
@@ -78,7 +84,7 @@ void wire(app::Service& service) {
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"company-service"}
                  .on<&SigningKeyReader::want>(signing_keys)
-                 .on<&Sweep::note_refusals>(sweep, patient)
+                 .on<&Refusals::note>(refusals, patient)
                  .on<&Numbers::note_proof>(numbers, patient)
                  .linger(Millis{100}))
         .work<&SigningKeyReader::next>(std::string(kSigningKeys), signing_keys, {.threads = 2})
@@ -87,13 +93,19 @@ void wire(app::Service& service) {
         .work<&Sweep::next>(std::string(kSweeps), sweep, {.threads = 2})
         .periodic(
             "sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
+        .work<&Sweep::next>(std::string(kTwilioSweeps), text_sweep, {.threads = 2})
+        .periodic(
+            "twilio-sweep", settings.get(kSweepEvery), [&text_sweep](pg::Connection& db) { text_sweep.plan(db); }, "otto_sweep")
         .work<&Checks::next>(std::string(kNumberChecks), number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kTwilioNumberChecks), twilio_number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
-    service.on_stop("the sweep", [&sweep](Millis) { sweep.stop(); });
+    service.on_stop("the sweeps", [&sweep, &text_sweep](Millis) {
+        sweep.stop();
+        text_sweep.stop();
+    });
 }
 
 app::Rows rows() {

@@ -186,8 +186,9 @@ std::span<const Command> commands() {
          "[ACCOUNT|COMPANY ...]",
          0,
          kAny,
-         "CallRail's lists of calls held against ours: when, what was missing, what differed; signatures that failed",
-         "Of all companies with a CallRail account, or of those named by their id or their account's. --now asks company-service "
+         "CallRail's lists of calls and Twilio's of texts held against ours: when, what was missing, what differed; signatures "
+         "that failed",
+         "Of all companies with an account there, or of those named by their id or their account's. --now asks company-service "
          "to sweep those named at once, and waits. Exit code 0: done;\n"
          "3: nobody is swept that fits, or (with --now) a sweep ended with an error; 1: not swept in time.",
          {{"now", "", "sweep those named at once"}, {"wait", "TIME", "how long to wait for that; default 60s"}},

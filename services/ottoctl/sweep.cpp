@@ -1,4 +1,4 @@
-// sweep: calls whose webhooks never came, and signatures that failed.
+// sweep: calls and texts whose webhooks never came, and signatures that failed.
 #include <thread>
 
 #include "commands.hpp"
@@ -11,8 +11,8 @@ namespace {
 Report report_of(pg::Tx& tx, const pg::Param& named) {
     Report report;
     report.many("sweeps", records(tx, sql::sweeps, {named}),
-                {"company_id", "account", "finished_at", "pages", "seen", "missing", "early", "differing", "error"},
-                "nobody with a CallRail account and key has been swept");
+                {"provider", "company_id", "account", "finished_at", "pages", "seen", "missing", "early", "differing", "error"},
+                "nobody with an account at CallRail or Twilio has been swept");
     auto failures = records(tx, sql::signature_failures, {named});
     if (!failures.empty())
         report.many("signatures", std::move(failures), {"company_id", "provider", "failures", "last_at", "why"});
@@ -24,7 +24,8 @@ Report report_of(pg::Tx& tx, const pg::Param& named) {
 int sweep(const Invocation& call) {
     bool now = call.has("now");
     if (now && call.operands().empty())
-        throw UsageError("sweep --now takes the ids of companies or of CallRail accounts", "ottoctl sweep shows them");
+        throw UsageError("sweep --now takes the ids of companies or of accounts (CallRail's ACC…, Twilio's AC…)",
+                         "ottoctl sweep shows them");
     auto wait = call.duration("wait", Millis{60'000});
     auto db = operators_database(call.settings());
     pg::Param named = call.operands().empty() ? pg::Param(nullptr) : pg::Param::array(call.operands());
@@ -46,8 +47,8 @@ int sweep(const Invocation& call) {
     if (asked.empty()) {
         Report report;
         report.note(
-            "No active company that fits has a CallRail account and an API key: set them (POST "
-            "/api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}).");
+            "No active company that fits has a CallRail account and an API key, or a Twilio account: set them (POST "
+            "/api/v1/company/set-callrail-api-key/{id}, …/set-callrail-account-id/{id}, /api/v1/onboarding/twilio/connect).");
         print(call, report);
         return kRefused;
     }
@@ -74,7 +75,7 @@ int sweep(const Invocation& call) {
     tx.commit();
     if (open > 0)
         report.note(std::to_string(open) + " were not swept within " + std::to_string(wait.count() / 1000) +
-                    " s: is company-service running (deploy/status), and has CallRail asked to wait (not_before)? They are "
+                    " s: is company-service running (deploy/status), and has the provider asked to wait (not_before)? They are "
                     "marked, and swept as soon as it can be.");
     print(call, report);
     return open > 0 ? kFailed : failed > 0 ? kRefused : kDone;

@@ -176,8 +176,8 @@ def test_what_a_company_may_not_become(stack):
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
     assert stack.get(f"/api/v1/company/{company.id}", company.manager).json()["data"]["call_flow"] == flow
     number = stack.http.post("/api/v1/numbers", json={"e164": new_number()}, headers=headers).json()["data"]
-    for field in ("e164", "valid_from", "valid_to"):
-        answer = stack.http.patch(f"/api/v1/numbers/{number['id']}", json={field: "2030-01-01T00:00:00Z"}, headers=headers)
+    for field, value in (("e164", "+12025550100"), ("valid_from", None), ("valid_from", "tomorrow"), ("valid_to", "2001-01-01T00:00:00Z")):
+        answer = stack.http.patch(f"/api/v1/numbers/{number['id']}", json={field: value, **({"valid_from": "2030-01-01T00:00:00Z"} if field == "valid_to" else {})}, headers=headers)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field
     answer = stack.http.put(f"/api/v1/company/{company.id}", content=b"<name>x</name>", headers={**headers, "Content-Type": "application/xml"})
     assert answer.status_code == 415 and "application/json" in answer.json()["detail"]

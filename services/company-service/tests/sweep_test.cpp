@@ -1,6 +1,7 @@
 #include "sweep.hpp"
 
 #include "base/json.hpp"
+#include "callrail_calls.hpp"
 #include "listed_call.hpp"
 #include "testing/catch.hpp"
 
