@@ -18,8 +18,8 @@ namespace {
 
 constexpr auto kOverlap = 1h;
 constexpr auto kFirst = 24h;
-constexpr auto kWebhook = 2min;    ///< after a text was sent its webhook comes at the latest
-constexpr auto kDelivery = 10h;    ///< after a text was sent Twilio tries to deliver it no longer
+constexpr auto kWebhook = 2min;          ///< after a text was sent its webhook comes at the latest
+constexpr auto kDelivery = 10h;          ///< after a text was sent Twilio tries to deliver it no longer
 constexpr std::size_t kMostMedia = 300;  ///< requests of one page for what came with texts
 
 const tel::Counters kFound{
@@ -126,7 +126,8 @@ std::variant<SweptList::Page, SweptList::Refusal> TwilioMessages::page(const Swe
     auto reply = twilio_.messages(as_account(account), from, to, next, trace);
     if (const auto* error = std::get_if<twilio::ApiError>(&reply)) {
         if (error->kind == twilio::ApiError::Kind::busy) return Refusal{error->why, true, error->after};
-        return Refusal{error->not_let_in() ? error->why + ": check account SID and auth token, and connect Twilio again" : error->why};
+        return Refusal{error->not_let_in() ? error->why + ": check account SID and auth token, and connect Twilio again"
+                                           : error->why};
     }
     auto& list = std::get<twilio::MessagePage>(reply);
     Page page;
@@ -177,7 +178,9 @@ std::vector<Compared> TwilioMessages::compare(pg::Tx& tx, const CompanyId& compa
         Compared c{entry, ours != known.end(), {}, {}};
         if (c.known && !entry->early) c.differs = differences(message, ours->second.status, ours->second.body);
         if (!c.known || !c.differs.empty())
-            c.to_enter = [&message, company, sid = account.id, asked] { return swept_event(message, company.value(), sid, asked); };
+            c.to_enter = [&message, company, sid = account.id, asked] {
+                return swept_event(message, company.value(), sid, asked);
+            };
         out.push_back(std::move(c));
     }
     return out;
@@ -188,7 +191,8 @@ void TwilioMessages::complete(const SweptAccount& account, std::vector<Compared>
     std::size_t asked = 0;
     for (auto& c : compared) {
         const auto& message = message_of(*c.listed);
-        if (!c.to_enter || message.media == 0 || (c.known && std::find(c.differs.begin(), c.differs.end(), "body") == c.differs.end()))
+        if (!c.to_enter || message.media == 0 ||
+            (c.known && std::find(c.differs.begin(), c.differs.end(), "body") == c.differs.end()))
             continue;
         auto postpone = [&] { c.to_enter = nullptr, c.known = false; };
         if (++asked > kMostMedia || !may_ask()) {

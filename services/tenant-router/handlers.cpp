@@ -240,7 +240,7 @@ void SeenNumbers::write(pg::Tx& tx) const {
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const {
     read_anew(in.event);
     if (in.event.has_job()) return rt::Outcome::defer();  // its company stands in a table
-    auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now());
+    auto decision = decide(in.event);
     auto* owner = std::get_if<Owner>(&decision);
     if (!owner) return rt::Outcome::defer();
     Kinds::hand_over(in.event, *owner, [&](const auto& message) { out.emit(message); });
@@ -263,7 +263,7 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
             held = std::get<Held>(std::move(decision));
         } else {
             const auto of_message = known.of_message(in.event);
-            auto decision = tenant_router::route(in.event, companies_, allow_unsigned_, system_clock().now(), of_message);
+            auto decision = decide(in.event, of_message);
             if (auto* owner = std::get_if<Owner>(&decision); owner && !of_message.empty()) {
                 out.emit(in.meta, handed_over<MessageKind>(in.event, *owner));
                 continue;
@@ -384,7 +384,6 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
         std::string().swap(rows[i].record);
     }
     known.look_up(tx);
-    const auto now = system_clock().now();
     int n = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto& row = rows[i];
@@ -401,7 +400,7 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
             n += held.go(std::move(*events_of[i]), decision);
         } else {
             const auto of_message = known.of_message(*events_of[i]);
-            const auto decision = tenant_router::route(*events_of[i], companies_, allow_unsigned_, now, of_message);
+            const auto decision = decide(*events_of[i], of_message);
             if (const auto* stays = std::get_if<Held>(&decision)) note_seen(*events_of[i], *stays, companies_, seen);
             n += held.go(std::move(*events_of[i]), decision);
         }

@@ -56,8 +56,12 @@ inline constexpr const char *kWentOn = "released_at IS NOT NULL", *kUnverified =
 /// From otto.inbound to otto.routed; what nobody owns is held until somebody does.
 class Router {
 public:
-    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {})
-        : companies_(companies), allow_unsigned_(std::move(allow_unsigned)), limits_(limits) {}
+    Router(const directory::Companies& companies, std::vector<std::string> allow_unsigned, HeldLimits limits = {},
+           ingress::DeploymentAccount deployment = {})
+        : companies_(companies),
+          allow_unsigned_(std::move(allow_unsigned)),
+          deployment_(std::move(deployment)),
+          limits_(limits) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, Kinds::Out&) const;
     using LookedUp = rt::Out<routed::v1::JobReported, routed::v1::MessageReported>;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table, as that of a message does
@@ -77,6 +81,9 @@ public:
     void count(pg::Connection&, tel::Shares&) const;
 
 private:
+    Decision decide(const inbound::v1::ProviderEvent& event, const std::vector<CompanyId>& of_message = {}) const {
+        return tenant_router::route(event, companies_, allow_unsigned_, system_clock().now(), of_message, deployment_);
+    }
     /// What a report that a company's number was used for says of the number.
     struct Use {
         std::string number;
@@ -90,6 +97,7 @@ private:
                       Uuid& after_id) const;
     const directory::Companies& companies_;
     std::vector<std::string> allow_unsigned_;
+    ingress::DeploymentAccount deployment_;
     mutable std::uint64_t tried_generation_ = 0;
     HeldLimits limits_;
     mutable std::optional<std::chrono::steady_clock::time_point> tried_all_, count_at_;

@@ -20,6 +20,7 @@ void hand_over_rest(inbound::v1::ProviderEvent& event, const Owner& owner, std::
     receipt.set_verdict(owner.unsigned_ ? inbound::v1::VERDICT_UNSIGNED : inbound::v1::VERDICT_AUTHENTIC);
     receipt.set_proven_company_id(owner.company.value());
     receipt.set_final_proof(owner.final_proof);
+    receipt.set_proven_by_deployment(owner.by_deployment);
 }
 
 struct CallKind {

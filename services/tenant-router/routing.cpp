@@ -20,6 +20,12 @@ public:
     Proving(const providers::Webhook& webhook, const pb::Receipt& receipt)
         : webhook_(webhook), parts_(providers::Parts::of(receipt)), proof_(webhook.proof(parts_)) {}
     enum class Result { proven, proven_finally, refuted, no_key };
+    Result by(const std::vector<Secret>& secrets) const {
+        if (secrets.empty()) return Result::no_key;
+        return std::any_of(secrets.begin(), secrets.end(), [&](const auto& s) { return providers::proves(proof_, s); })
+                   ? Result::proven
+                   : Result::refuted;
+    }
     Result by(const directory::Profile& company) const {
         auto keys = company.account(webhook_.name()).keys_at(parts_.received_at);
         if (keys.empty()) return Result::no_key;
@@ -123,9 +129,10 @@ struct Question {
     std::optional<Proving> proving{};  ///< made when it is asked first: most events are proven already
 
     void ask() { candidates = companies.candidates(receipt.provider(), addressee, at, now); }
-    Proving::Result proven_by(const directory::Profile& company) {
+    template <class Keys>
+    Proving::Result proven_by(const Keys& keys) {
         if (!proving) proving.emplace(webhook, receipt);
-        return proving->by(company);
+        return proving->by(keys);
     }
     const directory::Candidate* find(const CompanyId& company) const {
         auto found = std::find_if(candidates.begin(), candidates.end(), [&](const auto& c) { return c.company->id == company; });
@@ -134,10 +141,20 @@ struct Question {
 };
 
 bool owns(const directory::Candidate& c) { return c.owns_at || c.owns_now; }
+
+/// Whether both have one key: they are on one account, whatever either says of it.
+bool share_a_key(const directory::Profile& a, const directory::Profile& b, std::string_view provider) {
+    const auto &of_a = a.account(provider).signing_keys, &of_b = b.account(provider).signing_keys;
+    return std::any_of(of_a.begin(), of_a.end(), [&](const auto& one) {
+        return std::any_of(of_b.begin(), of_b.end(),
+                           [&](const auto& other) { return constant_time_equal(one.secret.reveal(), other.secret.reveal()); });
+    });
+}
 bool is_proof(Proving::Result r) { return r == Proving::Result::proven || r == Proving::Result::proven_finally; }
 
 /// Whose key proves an event whose verdict is still open; whether one of theirs refutes it.
-bool prove(Question& q, const std::vector<std::string>& allow_unsigned, Owner& owner) {
+bool prove(Question& q, const std::vector<std::string>& allow_unsigned, const ingress::DeploymentAccount& deployment,
+           Owner& owner) {
     bool refuted = false;
     for (const auto& candidate : q.candidates) {
         auto proof = q.proven_by(*candidate.company);
@@ -145,6 +162,12 @@ bool prove(Question& q, const std::vector<std::string>& allow_unsigned, Owner& o
         if (!is_proof(proof)) continue;
         owner = {candidate.company->id, proof == Proving::Result::proven_finally};
         return false;
+    }
+    if (!deployment.id.empty() && q.addressee.account_id() == deployment.id) {
+        auto proof = q.proven_by(deployment.key.secrets);
+        owner.by_deployment = is_proof(proof);
+        if (owner.by_deployment) return false;
+        refuted = refuted || proof == Proving::Result::refuted;
     }
     const auto* sole = directory::sole_owner(q.candidates);
     if (!refuted && sole && std::find(allow_unsigned.begin(), allow_unsigned.end(), q.receipt.provider()) != allow_unsigned.end())
@@ -193,7 +216,7 @@ Held unregistered(const Question& q, const CompanyId& signer) {
 /// deployment's account signed, its owner. Nobody's: whose message it is about.
 std::optional<Held> settle_registered(Question& q, const std::vector<CompanyId>& of_message, Owner& owner) {
     const auto& number = q.addressee.number();
-    const bool by_deployment = q.receipt.proven_by_deployment();
+    const bool by_deployment = owner.by_deployment;
     const auto* signer = by_deployment ? nullptr : q.find(owner.company);
     if (signer && signer->owns_at) return std::nullopt;
     if (by_deployment) {
@@ -210,7 +233,9 @@ std::optional<Held> settle_registered(Question& q, const std::vector<CompanyId>&
     bool anothers_too = false;
     for (const auto& c : q.candidates) {
         if (&c == signer || by_deployment || !(c.owns_at || (c.owns_now && !has_it_now))) continue;
-        if (auto proof = q.proven_by(*c.company); is_proof(proof)) {
+        // What was found in the account's list carries no signature: there the account's token stands for it.
+        const bool listed_for = q.receipt.swept() && signer && share_a_key(*signer->company, *c.company, q.webhook.name());
+        if (auto proof = q.proven_by(*c.company); is_proof(proof) || listed_for) {
             owner = {c.company->id, proof == Proving::Result::proven_finally};
             return std::nullopt;
         }
@@ -255,7 +280,8 @@ bool read_anew(pb::ProviderEvent& event) {
 std::string message_name(const pb::MessageReport& message) { return "message:" + message.provider_message_id(); }
 
 Decision route(const pb::ProviderEvent& event, const directory::Companies& companies,
-               const std::vector<std::string>& allow_unsigned, Instant now, const std::vector<CompanyId>& of_message) {
+               const std::vector<std::string>& allow_unsigned, Instant now, const std::vector<CompanyId>& of_message,
+               const ingress::DeploymentAccount& deployment) {
     const auto& receipt = event.receipt();
     CompanyId proven{receipt.proven_company_id()};
     auto addressee = addressee_of(event);
@@ -270,11 +296,11 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
     Question q{*webhook, receipt, std::move(addressee), companies, at, now};
     q.ask();
     const auto& number = q.addressee.number();
-    Owner owner{proven, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED};
+    Owner owner{proven, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED, receipt.proven_by_deployment()};
     auto mismatched = [&] { return companies.mismatched(receipt.provider(), q.addressee, owner.company); };
-    if (proven.value().empty() && !receipt.proven_by_deployment()) {  // whoever it could be of must prove it with a key
-        bool refuted = prove(q, allow_unsigned, owner);
-        if (owner.company.value().empty() && !mismatched())
+    if (proven.value().empty() && !owner.by_deployment) {  // whoever it could be of must prove it with a key
+        bool refuted = prove(q, allow_unsigned, deployment, owner);
+        if (owner.company.value().empty() && !owner.by_deployment && !mismatched())
             return std::any_of(q.candidates.begin(), q.candidates.end(), owns) || refuted || number.empty()
                        ? unproven(*webhook, q.addressee, q.candidates, refuted)
                        : unregistered(q, {});

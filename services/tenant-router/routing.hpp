@@ -6,6 +6,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "directory/companies.hpp"
+#include "ingress/judge.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 
@@ -21,8 +22,9 @@ struct Held {
 /// Whose an event is, and what says so.
 struct Owner {
     CompanyId company;
-    bool final_proof = false;  ///< the provider's API gave the key that proved it
-    bool unsigned_ = false;    ///< no key proved it; the deployment takes the provider's word
+    bool final_proof = false;    ///< the provider's API gave the key that proved it
+    bool unsigned_ = false;      ///< no key proved it; the deployment takes the provider's word
+    bool by_deployment = false;  ///< the deployment's own account at the provider signed it, and no company's key
     bool turned =
         false;  ///< a text that was read as one that came in, or went, is the other: the number at its other end is ours
 };
@@ -40,7 +42,7 @@ bool read_anew(inbound::v1::ProviderEvent&);
 /// `allow_unsigned`: providers whose unsigned events are taken for owners without a key. `of_message`: whose the message is that
 /// it is about, as far as that is remembered; it counts where nobody has the number.
 Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, const std::vector<std::string>& allow_unsigned,
-               Instant now, const std::vector<CompanyId>& of_message = {});
+               Instant now, const std::vector<CompanyId>& of_message = {}, const ingress::DeploymentAccount& deployment = {});
 
 /// "message:<id>", under which the company of a message is remembered.
 std::string message_name(const inbound::v1::MessageReport&);

@@ -62,9 +62,10 @@ std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instan
         for (const auto& candidate : candidates[i]) {
             auto of_company = candidate.company->account(webhook_.name()).keys_at(now);
             if (of_company.empty()) continue;
-            keyed = true;
+            // That it may have written a text to whom nobody knows is no reason to refuse the text.
+            keyed = keyed || !candidate.other_end;
             if (proofs[i].alternatives.empty()) continue;
-            judgement.refused_for.push_back(candidate.company->id);
+            if (!candidate.other_end) judgement.refused_for.push_back(candidate.company->id);
             for (auto& key : of_company) {
                 keys.push_back(std::move(key.secret));
                 trials.add(proofs[i], keys.back().reveal());

@@ -199,6 +199,11 @@ TEST_CASE("a text is judged as a call is, by who has the number for texts") {
         path = "/sms/callrail-webhook";
     CHECK(judged(all, received, "key a", false, path).company.value() == "org_a");
     CHECK(judged(all, received, "wrong", false, path).verdict == Verdict::forged);
+    // Of a text from its number to whom nobody knows: its key may prove that it wrote it, and refutes nothing.
+    const std::string from_a = R"({"id":5,"source_number":"+12025550101","destination_number":"(202) 555-0177"})";
+    CHECK(judged(all, from_a, "key a", false, path).company.value() == "org_a");
+    CHECK(judged(all, from_a, "wrong", false, path).verdict == Verdict::open);
+    CHECK(judged(all, from_a, "wrong", false, path).refused_for.empty());
     CHECK(judged(all, R"({"id":5,"source_number":"(202) 555-0177","destination_number":"+12025550102"})", "key b", false, path)
               .verdict == Verdict::open);
 }

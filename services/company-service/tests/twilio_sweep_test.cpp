@@ -22,7 +22,8 @@ std::string rfc2822(Instant at) {
 }
 
 /// A message as Twilio lists it.
-std::string listed(const std::string& sid, const std::string& number, const std::string& status, Millis ago = 30min, int media = 0) {
+std::string listed(const std::string& sid, const std::string& number, const std::string& status, Millis ago = 30min,
+                   int media = 0) {
     const bool inbound = status == "received";
     auto sent = rfc2822(system_clock().now() - ago);
     const std::string customer = "+12148654559";
@@ -84,15 +85,21 @@ struct Sweeper {
 };
 
 std::string swept(const std::string& company, const std::string& sid) {
-    return rig().value("SELECT concat_ws(' ', pages, seen, missing, early, differing, unowned, coalesce(error, 'done'), watermark > "
-                       "now() - interval '1 minute') AS v FROM twilio_sweeps WHERE company_id = $1 AND account_id = $2",
-                       {company, sid});
+    return rig().value(
+        "SELECT concat_ws(' ', pages, seen, missing, early, differing, unowned, coalesce(error, 'done'), watermark > "
+        "now() - interval '1 minute') AS v FROM twilio_sweeps WHERE company_id = $1 AND account_id = $2",
+        {company, sid});
 }
 void have(const std::string& company, const std::string& sid, const std::string& status, bool body = true) {
-    rig().sql("INSERT INTO contact_cards (company_id, id, primary_phone) VALUES ($1, md5($1)::uuid, '+12148654559') ON CONFLICT DO NOTHING", {company});
-    rig().sql("INSERT INTO messages (company_id, id, provider, provider_message_id, direction, status, body, contact_card_id, sent_at) "
-              "VALUES ($1, gen_random_uuid(), 'twilio', $2, 'inbound', $3, CASE WHEN $4::boolean THEN 'roof leaks' END, md5($1)::uuid, now())",
-              {company, sid, status, body});
+    rig().sql(
+        "INSERT INTO contact_cards (company_id, id, primary_phone) VALUES ($1, md5($1)::uuid, '+12148654559') ON CONFLICT DO "
+        "NOTHING",
+        {company});
+    rig().sql(
+        "INSERT INTO messages (company_id, id, provider, provider_message_id, direction, status, body, contact_card_id, sent_at) "
+        "VALUES ($1, gen_random_uuid(), 'twilio', $2, 'inbound', $3, CASE WHEN $4::boolean THEN 'roof leaks' END, md5($1)::uuid, "
+        "now())",
+        {company, sid, status, body});
 }
 
 }  // namespace
@@ -129,7 +136,8 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     REQUIRE(rig()
                 .ask(
                     "org_sweep", [](auto& c) { return rig().onboarding.connect_twilio(c); },
-                    R"({"account_sid":")" + sid + R"(","auth_token":"a token of Twilio","primary_tracking_number":")" + number + "\"}")
+                    R"({"account_sid":")" + sid + R"(","auth_token":"a token of Twilio","primary_tracking_number":")" + number +
+                        "\"}")
                 .status == 200);
     Sweeper s;
     s.know("org_sweep");
@@ -138,12 +146,12 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     have("org_sweep", "SMlate", "sent");
     have("org_sweep", "SMstatus", "received", false);
     peer().on(base + "/Messages.json",
-              page({listed("SMgone", number, "received"), listed("SMknown", number, "received"), listed("SMlate", number, "delivered"),
-                    listed("SMstatus", number, "received"), listed("SMnew", number, "received", 10s),
-                    listed("SMqueued", number, "queued"), listed("SMother", "+12025550111", "received"),
-                    listed("SMpicture", number, "received", 30min, 1)}));
-    peer().on(base + "/Messages/SMpicture/Media.json",
-              R"({"media_list":[{"sid":"ME1","content_type":"image/jpeg","uri":")" + base + R"(/Messages/SMpicture/Media/ME1.json"}]})");
+              page({listed("SMgone", number, "received"), listed("SMknown", number, "received"),
+                    listed("SMlate", number, "delivered"), listed("SMstatus", number, "received"),
+                    listed("SMnew", number, "received", 10s), listed("SMqueued", number, "queued"),
+                    listed("SMother", "+12025550111", "received"), listed("SMpicture", number, "received", 30min, 1)}));
+    peer().on(base + "/Messages/SMpicture/Media.json", R"({"media_list":[{"sid":"ME1","content_type":"image/jpeg","uri":")" +
+                                                           base + R"(/Messages/SMpicture/Media/ME1.json"}]})");
     s.run("org_sweep", sid);
     std::map<std::string, pb::ProviderEvent> in;
     for (auto& e : Sweeper::entered()) in[e.message().provider_message_id()] = e;
@@ -158,7 +166,10 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     CHECK(in["SMpicture"].message().media(0).url() == "http://" + peer().place() + base + "/Messages/SMpicture/Media/ME1");
     // Two are not settled: one that was sent a moment ago, and one that waits. The watermark stays before them.
     CHECK(swept("org_sweep", sid) == "1 6 2 1 2 1 done f");
-    CHECK(rig().value("SELECT (watermark < now() - interval '20 minutes')::text AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") == "true");
+    CHECK(
+        rig().value(
+            "SELECT (watermark < now() - interval '20 minutes')::text AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") ==
+        "true");
 
     // All is known: nothing enters twice.
     for (auto known : {"SMgone", "SMnew", "SMpicture"}) have("org_sweep", known, "received");
@@ -170,7 +181,9 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     s.run("org_sweep", sid);
     CHECK(Sweeper::entered().empty());
     CHECK(swept("org_sweep", sid) == "1 6 0 0 0 1 done f");
-    CHECK(rig().value("SELECT missing_total::text || ' ' || differing_total AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") == "2 2");
+    CHECK(rig().value(
+              "SELECT missing_total::text || ' ' || differing_total AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") ==
+          "2 2");
 }
 
 TEST_CASE("a list of pages is read to its end, and one that breaks off is read again", "[integration]") {
@@ -181,7 +194,8 @@ TEST_CASE("a list of pages is read to its end, and one that breaks off is read a
     REQUIRE(rig()
                 .ask(
                     "org_pages", [](auto& c) { return rig().onboarding.connect_twilio(c); },
-                    R"({"account_sid":")" + sid + R"(","auth_token":"a token of Twilio","primary_tracking_number":")" + number + "\"}")
+                    R"({"account_sid":")" + sid + R"(","auth_token":"a token of Twilio","primary_tracking_number":")" + number +
+                        "\"}")
                 .status == 200);
     Sweeper s;
     s.know("org_pages");
@@ -191,8 +205,8 @@ TEST_CASE("a list of pages is read to its end, and one that breaks off is read a
     s.run("org_pages", sid);
     CHECK(Sweeper::entered().size() == 1);
     CHECK(swept("org_pages", sid).find("1 1 1 0 0 0 Twilio answered 429") == 0);
-    CHECK(rig().value("SELECT (not_before > now())::text || ' ' || (watermark < now() - interval '23 hours') AS v FROM twilio_sweeps WHERE company_id = 'org_pages'") ==
-          "true true");
+    CHECK(rig().value("SELECT (not_before > now())::text || ' ' || (watermark < now() - interval '23 hours') AS v FROM "
+                      "twilio_sweeps WHERE company_id = 'org_pages'") == "true true");
     peer().on(base + "/Messages/further/Media.json", page({listed("SMb", number, "received", 2h)}));
     rig().sql("UPDATE twilio_sweeps SET asked_at = now(), not_before = NULL");
     have("org_pages", "SMa", "received");
@@ -229,7 +243,8 @@ TEST_CASE("the deployment's account is swept for the companies that have numbers
     auto db = rig().connection();
     s.run("org_guest1", sid);
     std::string whose;
-    for (const auto& e : Sweeper::entered()) whose += e.message().provider_message_id() + " " + e.receipt().proven_company_id() + ", ";
+    for (const auto& e : Sweeper::entered())
+        whose += e.message().provider_message_id() + " " + e.receipt().proven_company_id() + ", ";
     CHECK(whose == "SM1 org_guest1, SM2 org_guest2, ");
     CHECK(swept("org_guest1", sid) == "1 1 1 0 0 1 done t");
     CHECK(swept("org_guest2", sid) == "1 1 1 0 0 1 done t");

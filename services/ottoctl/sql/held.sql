@@ -24,7 +24,7 @@ SELECT record, raw_body FROM held_events WHERE event_id = $1
 -- name: number_owners
 -- Whose number it is and was, and whether the owner could prove anything.
 SELECT json_build_object('company_id', n.company_id, 'company_status', c.status, 'purposes', array_to_string(n.purposes, ','), 'valid_from', n.valid_from, 'valid_to', n.valid_to,
-                         'is_active', n.is_active, 'standing', n.standing, 'signing_key', CASE WHEN c.callrail_signing_key IS NULL THEN 'not set' ELSE 'set' END) AS j
+                         'is_active', n.is_active, 'standing', n.standing, 'signing_key', CASE WHEN c.callrail_signing_key IS NULL THEN 'not set' ELSE 'set' END, 'twilio_auth_token', CASE WHEN c.twilio_auth_token IS NULL THEN 'not set' ELSE 'set' END) AS j
   FROM company_numbers n LEFT JOIN companies c ON c.id = n.company_id WHERE n.e164 = $1 ORDER BY n.valid_from
 
 -- name: held_chosen

@@ -154,6 +154,13 @@ TEST_CASE("an event's fields are masked unless they are known to be nobody's") {
     for (const char* hidden : {"Bob", "vip", "2148654559", "e30=", "abc"}) CHECK(out.find(hidden) == std::string::npos);
     for (const char* shown : {"org_1", "…4559", "callrail", "\"35\"", "true", "+15205232772", "a_new_field"})
         CHECK(out.find(shown) != std::string::npos);
+    auto text = masked(
+        R"({"company_id":"org_1","receipt":{"provider":"twilio","judged_urls":["https://otto.example/?who=Bob"]},"addressee":{"other_number":"+12148654559"},)"
+        R"("message":{"provider_message_id":"SM1","customer_phone":"+12148654559","company_number":"+15205232772","body":"I am Bob","agent":"Bob","status":"failed",)"
+        R"("error_code":"30003","error_message":"no answer from +12148654559","media":[{"url":"https://media.example/Bob","content_type":"image/png"}]}})");
+    for (const char* hidden : {"Bob", "2148654559"}) CHECK(text.find(hidden) == std::string::npos);
+    for (const char* shown : {"SM1", "…4559", "+15205232772", "failed", "30003", "no answer from", "image/png"})
+        CHECK(text.find(shown) != std::string::npos);
     Record r{{"phone_number", "+12148654559"},
              {"first_name", "Bob"},
              {"status", "completed"},

@@ -42,6 +42,18 @@ public:
     virtual std::vector<Judgement> judge(std::span<const Case>, Instant now) const = 0;
 };
 
+/// The secrets that a provider signs with for the whole deployment, the newest first, and where operators set them.
+struct DeploymentKey {
+    std::vector<Secret> secrets = {};
+    std::string setting = {};            ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
+    std::string signature_setting = {};  ///< names what is signed; "" if that is no setting
+};
+/// The deployment's own account at a provider that companies have accounts at too.
+struct DeploymentAccount {
+    std::string id;  ///< as an addressee names it; "" = it has none
+    DeploymentKey key;
+};
+
 /// Architecture G4. Whose key of the candidates verifies, owns. None has a key: open. One has a key and none verifies: forged.
 class KeyedByCompany final : public Judge {
 public:
@@ -54,13 +66,6 @@ private:
     const providers::Webhook& webhook_;
     const directory::Companies& companies_;
     bool allow_unsigned_;
-};
-
-/// The secrets that a provider signs with for the whole deployment, the newest first, and where operators set them.
-struct DeploymentKey {
-    std::vector<Secret> secrets;
-    std::string setting;                 ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
-    std::string signature_setting = {};  ///< names what is signed; "" if that is no setting
 };
 
 /// A signature proves that the provider speaks, and nothing about a company.
