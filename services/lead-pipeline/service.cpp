@@ -1,6 +1,7 @@
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "commands/commands.hpp"
+#include "commands/opt_outs.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"
 #include "handlers/analyses.hpp"
@@ -8,6 +9,7 @@
 #include "handlers/doubts.hpp"
 #include "handlers/due.hpp"
 #include "handlers/media.hpp"
+#include "handlers/messages.hpp"
 #include "handlers/renumber.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
@@ -47,6 +49,7 @@ std::optional<std::optional<Account>> account_of(const directory::Companies& com
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));  // contact card, lead and call of each report
+    auto& messages = service.own<Messages>();                          // texts on the customers' cards, and who wants none
     auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
     auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
     auto& due = service.own<DueWork>();                                // call-backs and overdue tasks
@@ -65,6 +68,7 @@ void wire(app::Service& service) {
     auto& authenticator = service.own<identity::Authenticator>(settings);    // who asks
     auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                // what people command
+    auto& opt_outs = service.own<OptOuts>();                                 // the same of the opt-out ledger
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
     using http::Method;
@@ -74,10 +78,13 @@ void wire(app::Service& service) {
     api.write(Method::del, "/api/v1/tasks/{task_id}", everybody, commands, &Commands::cancel_task);
     api.write(Method::patch, "/api/v1/leads/{lead_id}", office, commands, &Commands::change_lead);
     api.write(Method::post, "/api/v1/leads/{lead_id}/claim", office, commands, &Commands::claim_lead);
+    api.write(Method::post, "/api/v1/opt-outs", office, opt_outs, &OptOuts::enter);
+    api.write(Method::del, "/api/v1/opt-outs/{opt_out_id}", office, opt_outs, &OptOuts::take_back);
 
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(
             2))  // with one, half of the cores' time was waited away
+        .add(rt::Consumer{"lead-pipeline/messages"}.on<&Messages::record>(messages))
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)

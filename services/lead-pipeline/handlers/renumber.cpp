@@ -76,7 +76,9 @@ bool Renumber::page_of_cards(pg::Connection& db, Company& company) const {
         bool is_wrong = false;
         if (auto number = f.maybe_text("primary_phone"))
             is_wrong = normalize_phone(*number) != Phone{*number, true};
-        else if (auto said = f.maybe_text("phone_number"); ++calls > 1 || (said && normalize_phone(*said).e164))
+        else if (auto said = f.maybe_text("phone_number"); said && normalize_phone(*said).e164)
+            is_wrong = true;
+        else if (f.maybe_integer("call_id") && ++calls > 1)
             is_wrong = true;
         if (is_wrong && (wrong.empty() || wrong.back() != id)) wrong.push_back(id);
     });
@@ -129,9 +131,17 @@ void Renumber::judge(pg::Connection& db, const ContactKey& key) const {
         auto look = db.begin(scope(key.first));
         auto calls = look.values<CallId>(sql::calls_of_card, {key.first, key.second, before, kTogether});
         look.commit();
-        if (calls.empty()) return;
+        if (calls.empty()) break;
         before = calls.back();
         look_at(db, key.first, calls);
+    }
+    for (Uuid after;;) {
+        auto look = db.begin(scope(key.first));
+        auto messages = look.values<Uuid>(sql::messages_of_card, {key.first, key.second, after, kTogether});
+        look.commit();
+        if (messages.empty()) return;
+        after = messages.back();
+        look_at(db, key.first, messages);
     }
 }
 
@@ -156,12 +166,24 @@ void Renumber::look_at(pg::Connection& db, const CompanyId& company, std::span<c
     auto tx = db.begin(scope(company));
     Books books(tx, grace_);
     for (const auto& call : calls) books.calls.look_at({company, call});
-    books.settle();
-    auto trace = tel::TraceContext::fresh();
-    books.tell([&](const rt::Envelope*, const Outgoing& event) {
-        std::visit([&](const auto& m) { emitter_.emit(tx, m, trace); }, event);
-    });
+    settle(tx, books);
     tx.commit();
+}
+
+void Renumber::look_at(pg::Connection& db, const CompanyId& company, std::span<const Uuid> messages) const {
+    auto tx = db.begin(scope(company));
+    MessageBook book(tx);
+    for (const auto& message : messages) book.look_at({company, message});
+    settle(tx, book);
+    tx.commit();
+}
+
+template <class Book>
+void Renumber::settle(pg::Tx& tx, Book& book) const {
+    book.settle();
+    auto trace = tel::TraceContext::fresh();
+    book.tell(
+        [&](const rt::Envelope*, const auto& event) { std::visit([&](const auto& m) { emitter_.emit(tx, m, trace); }, event); });
 }
 
 }  // namespace otto::lead_pipeline

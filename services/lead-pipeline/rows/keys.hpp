@@ -11,5 +11,6 @@ using ContactKey = std::pair<CompanyId, ContactId>;
 using NumberKey = std::pair<CompanyId, std::string>;  ///< a callable number
 using LeadKey = std::pair<CompanyId, LeadId>;
 using CallKey = std::pair<CompanyId, CallId>;
+using MessageKey = std::pair<CompanyId, Uuid>;
 
 }  // namespace otto::lead_pipeline

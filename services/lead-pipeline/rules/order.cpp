@@ -49,6 +49,13 @@ bool Origins::take(std::string_view field, const Order& order) {
     return true;
 }
 
+bool Origins::take_first(std::string_view field, const Order& order) {
+    auto found = fields_.find(field);
+    if (found != fields_.end() && found->second <= order) return false;
+    set(field, order);
+    return true;
+}
+
 void Origins::set(std::string_view field, const Order& order) { fields_.insert_or_assign(std::string(field), order); }
 
 std::vector<std::string> Origins::reports() const {

@@ -24,11 +24,14 @@ public:
     std::string text() const;
     /// Whether a statement of this order about the field wins; if so it is noted.
     bool take(std::string_view field, const Order&);
+    /// The same, where the first statement counts and not the last.
+    bool take_first(std::string_view field, const Order&);
     /// Notes it whatever stood there, for fields with a rule of their own.
     void set(std::string_view field, const Order&);
     std::optional<Order> of(std::string_view field) const;
     /// The events that any field comes from.
     std::vector<std::string> reports() const;
+    bool operator==(const Origins&) const = default;
 
 private:
     std::map<std::string, Order, std::less<>> fields_;

@@ -54,17 +54,19 @@ tasks_too AS (UPDATE tasks SET contact_card_id = $3, version = version + 1, upda
 SELECT id FROM moved
 
 -- name: move_tasks
--- Those of the call, and of a lead that is about to go all.
+-- Those of the call, those of texts that are on the other lead by now, and of a lead that is about to go all.
 UPDATE tasks SET lead_id = $3, contact_card_id = $5, version = version + 1, updated_at = now()
- WHERE company_id = $1 AND lead_id = $2 AND (call_id = $4 OR NOT EXISTS (SELECT FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2))
+ WHERE company_id = $1 AND lead_id = $2 AND (call_id = $4 OR message_id IN (SELECT m.id FROM messages m WHERE m.company_id = $1 AND m.lead_id = $3)
+       OR NOT EXISTS (SELECT FROM calls c WHERE c.company_id = $1 AND c.lead_id = $2) AND NOT EXISTS (SELECT FROM messages m WHERE m.company_id = $1 AND m.lead_id = $2))
 RETURNING id, version
 
 -- name: move_verdicts
 UPDATE call_verdicts SET lead_id = $3, updated_at = now() WHERE company_id = $1 AND lead_id = $2 AND call_id = $4
 
 -- name: fold_lead
--- A lead that has no calls any more goes into the one that has them; what people did to it is done to that one, the later word on a status counts. No row: it has calls.
-WITH gone AS (DELETE FROM leads l WHERE l.company_id = $1 AND l.id = $2 AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = l.company_id AND c.lead_id = l.id) RETURNING l.*),
+-- A lead that has no calls and texts any more goes into the one that has them; what people did to it is done to that one, the later word on a status counts. No row: it has some.
+WITH gone AS (DELETE FROM leads l WHERE l.company_id = $1 AND l.id = $2 AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = l.company_id AND c.lead_id = l.id)
+                 AND NOT EXISTS (SELECT FROM messages m WHERE m.company_id = l.company_id AND m.lead_id = l.id) RETURNING l.*),
      earlier AS (UPDATE folded_rows SET into_id = $3, updated_at = now() WHERE company_id = $1 AND kind = 'lead' AND into_id = $2 AND EXISTS (SELECT FROM gone)),
      mark AS (INSERT INTO folded_rows (company_id, kind, from_id, into_id) SELECT company_id, 'lead', id, $3 FROM gone
               ON CONFLICT (company_id, kind, from_id) DO UPDATE SET into_id = excluded.into_id, updated_at = now()),
@@ -77,9 +79,10 @@ WITH gone AS (DELETE FROM leads l WHERE l.company_id = $1 AND l.id = $2 AND NOT 
 SELECT id FROM gone
 
 -- name: relearn_lead
--- What a lead knows from its calls, after some of them have left it.
+-- What a lead knows from its calls and texts, after some of them have left it.
 UPDATE leads l SET source = s.source, source_at = s.at, source_call = s.provider_call_id, last_contacted_at = c.last, version = l.version + 1, updated_at = now()
-  FROM (SELECT max(coalesce(started_at, received_at)) AS last FROM calls WHERE company_id = $1 AND lead_id = $2) c
+  FROM (SELECT greatest((SELECT max(coalesce(started_at, received_at)) FROM calls WHERE company_id = $1 AND lead_id = $2),
+                        (SELECT max(sent_at) FROM messages WHERE company_id = $1 AND lead_id = $2 AND body IS NOT NULL)) AS last) c
   LEFT JOIN LATERAL (SELECT source, coalesce(started_at, received_at) AS at, provider_call_id FROM calls WHERE company_id = $1 AND lead_id = $2 AND source IS NOT NULL ORDER BY 2, 3 LIMIT 1) s ON true
  WHERE l.company_id = $1 AND l.id = $2 AND c.last IS NOT NULL
 RETURNING l.contact_card_id
@@ -89,6 +92,7 @@ RETURNING l.contact_card_id
 WITH gone AS (
   DELETE FROM contact_cards k WHERE company_id = $1 AND id = $2 AND primary_phone IS NULL
      AND NOT EXISTS (SELECT FROM calls c WHERE c.company_id = k.company_id AND c.contact_card_id = k.id)
+     AND NOT EXISTS (SELECT FROM messages m WHERE m.company_id = k.company_id AND m.contact_card_id = k.id)
      AND NOT EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id)
   RETURNING id),
 tasks_too AS (UPDATE tasks SET contact_card_id = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND contact_card_id = $2 AND EXISTS (SELECT FROM gone)),

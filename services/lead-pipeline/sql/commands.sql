@@ -46,3 +46,17 @@ UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, versi
        status_edited_at = greatest(now(), (SELECT max(v.call_started_at) FROM call_verdicts v WHERE v.company_id = l.company_id AND v.lead_id = l.id)),
        closed_at = CASE WHEN $3 IN ('closed_won', 'closed_lost', 'abandoned') THEN coalesce(closed_at, now()) END
  WHERE company_id = $1 AND id = $2
+
+-- name: opt_out
+/*one_opt_out*/
+
+-- name: enter_opt_out
+-- One entry of a person's stands for a number at a time. Whoever enters the same number at the same moment makes a second one, which does no harm.
+INSERT INTO opt_outs (company_id, id, phone, source, created_by, reason, opted_out_at)
+SELECT $1, $2, $3, 'csr', $4, $5, now() WHERE NOT EXISTS (SELECT FROM opt_outs o WHERE o.company_id = $1 AND o.phone = $3 AND o.source = 'csr' AND o.revoked_at IS NULL)
+
+-- name: lock_opt_out
+SELECT source, revoked_at IS NOT NULL AS revoked FROM opt_outs WHERE company_id = $1 AND id = $2 FOR UPDATE
+
+-- name: take_opt_out_back
+UPDATE opt_outs SET revoked_at = greatest(now(), opted_out_at), revoked_source = 'csr', revoked_by = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL

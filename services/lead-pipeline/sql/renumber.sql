@@ -12,9 +12,12 @@ UPDATE renumbering r SET cards_after = '00000000-0000-0000-0000-000000000000', c
  WHERE company_id = $1 AND (failed OR $2 OR pass = 1)
 
 -- name: cards_to_judge
--- A page of cards; of those without a number what two of their calls say.
+-- A page of cards; of those without a number what two of their calls say, and a text.
 SELECT k.id, k.primary_phone, c.call_id, c.phone_number FROM (SELECT id, primary_phone FROM contact_cards WHERE company_id = $1 AND id > $2 ORDER BY id LIMIT $3) k
-  LEFT JOIN LATERAL (SELECT call_id, phone_number FROM calls WHERE company_id = $1 AND contact_card_id = k.id AND k.primary_phone IS NULL ORDER BY call_id LIMIT 2) c ON true ORDER BY k.id
+  LEFT JOIN LATERAL ((SELECT call_id, phone_number FROM calls WHERE company_id = $1 AND contact_card_id = k.id AND k.primary_phone IS NULL ORDER BY call_id LIMIT 2)
+                     UNION ALL
+                     (SELECT NULL, CASE direction WHEN 'inbound' THEN from_number ELSE to_number END FROM messages WHERE company_id = $1 AND contact_card_id = k.id AND k.primary_phone IS NULL LIMIT 1)) c ON true
+ ORDER BY k.id
 
 -- name: calls_to_judge
 SELECT call_id, phone_number, direction, status, missed_call, answered FROM calls WHERE company_id = $1 AND call_id > $2 ORDER BY call_id LIMIT $3
@@ -34,3 +37,6 @@ RETURNING id, version
 
 -- name: calls_of_card
 SELECT call_id FROM calls WHERE company_id = $1 AND contact_card_id = $2 AND call_id < $3 ORDER BY call_id DESC LIMIT $4
+
+-- name: messages_of_card
+SELECT id FROM messages WHERE company_id = $1 AND contact_card_id = $2 AND id > $3 ORDER BY id LIMIT $4
