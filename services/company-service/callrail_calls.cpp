@@ -58,9 +58,13 @@ const SweptList::Names& CallRailCalls::names() const {
     return names;
 }
 
+bool CallRailCalls::concerns(const directory::Profile& profile, const std::optional<std::string>& account) const {
+    const auto& id = profile.account("callrail").id;
+    return !id.empty() && (!account || id == *account);
+}
+
 std::vector<SweptList::Credentials> CallRailCalls::credentials(pg::Tx& tx, const directory::Profile& profile) const {
     std::vector<Credentials> out;
-    if (profile.account("callrail").id.empty()) return out;
     const auto& id = profile.id.value();
     tx.each(sql::callrail_account, {id}, [&](const pg::Fields& f) {
         auto sealed = f.maybe_text("callrail_api_key");

@@ -10,6 +10,7 @@ class CallRailCalls final : public SweptList {
 public:
     CallRailCalls(const app::Settings&, const providers::callrail::Client&, const directory::Companies&);
     const Names& names() const override;
+    bool concerns(const directory::Profile&, const std::optional<std::string>& account) const override;
     std::vector<Credentials> credentials(pg::Tx&, const directory::Profile&) const override;
     Instant from(std::optional<Instant> watermark, std::optional<Instant> last_sweep, Instant now) const override;
     std::variant<Page, Refusal> page(const SweptAccount&, Instant from, Instant to, const std::string& next,

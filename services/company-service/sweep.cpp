@@ -45,7 +45,7 @@ std::vector<SweptAccount> Sweep::accounts(const std::function<pg::Tx(const Compa
     std::map<std::tuple<std::string, std::string, std::string>, SweptAccount> found;
     for (const auto& [id, version] : companies_.versions()) {
         auto profile = companies_.find(CompanyId{id});
-        if (!profile || !profile->active) continue;
+        if (!profile || !profile->active || !list_.concerns(*profile, wanted)) continue;
         auto tx = begin(profile->id);
         for (auto& named : list_.credentials(tx, *profile)) {
             if (wanted && named.id != *wanted) continue;

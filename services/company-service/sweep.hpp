@@ -63,6 +63,9 @@ public:
         const tel::Counters& found;
     };
     virtual const Names& names() const = 0;
+    /// Whether a company can have credentials of that account, or, without one, of any: what is known without asking the
+    /// database.
+    virtual bool concerns(const directory::Profile&, const std::optional<std::string>& account) const = 0;
     /// The accounts that a company is asked about; without members.
     struct Credentials {
         std::string id, user;

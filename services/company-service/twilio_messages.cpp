@@ -92,6 +92,16 @@ const SweptList::Names& TwilioMessages::names() const {
     return names;
 }
 
+bool TwilioMessages::concerns(const directory::Profile& profile, const std::optional<std::string>& account) const {
+    const auto& id = profile.account("twilio").id;
+    return (!id.empty() && (!account || id == *account)) || may_be_guest(profile, account);
+}
+
+bool TwilioMessages::may_be_guest(const directory::Profile& profile, const std::optional<std::string>& account) const {
+    return deployment_ && (!account || deployment_->sid == *account) &&
+           std::any_of(profile.numbers.begin(), profile.numbers.end(), [](const auto& n) { return n.text; });
+}
+
 std::vector<SweptList::Credentials> TwilioMessages::credentials(pg::Tx& tx, const directory::Profile& profile) const {
     std::vector<Credentials> out;
     const auto& id = profile.id.value();
@@ -106,8 +116,7 @@ std::vector<SweptList::Credentials> TwilioMessages::credentials(pg::Tx& tx, cons
                 tel::error("a company's Twilio token cannot be opened: its texts are not swept",
                            {{"company_id", id}, {"why", token.error().message}, {"cure", token.error().hint}});
         });
-    bool texts = std::any_of(profile.numbers.begin(), profile.numbers.end(), [](const auto& n) { return n.text; });
-    if (deployment_ && texts) {
+    if (may_be_guest(profile, {})) {
         bool has_one = false;
         tx.each(sql::numbers_of_provider, {id, "twilio"}, [&](const pg::Fields&) { has_one = true; });
         if (has_one) out.push_back({deployment_->sid, deployment_->user, deployment_->password, {}});

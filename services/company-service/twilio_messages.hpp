@@ -12,6 +12,7 @@ public:
     TwilioMessages(const app::Settings&, const providers::twilio::Client&, const directory::Companies&,
                    Millis pace = Millis{1'000});
     const Names& names() const override;
+    bool concerns(const directory::Profile&, const std::optional<std::string>& account) const override;
     std::vector<Credentials> credentials(pg::Tx&, const directory::Profile&) const override;
     Instant from(std::optional<Instant> watermark, std::optional<Instant> last_sweep, Instant now) const override;
     std::variant<Page, Refusal> page(const SweptAccount&, Instant from, Instant to, const std::string& next,
@@ -26,6 +27,9 @@ public:
     std::int64_t requests_an_hour() const override { return 3'600; }
 
 private:
+    /// It may have numbers in the deployment's account; which provider's a number is, the tables say.
+    bool may_be_guest(const directory::Profile&, const std::optional<std::string>& account) const;
+
     KeyRing keys_;
     std::optional<providers::twilio::Account> deployment_;
     const providers::twilio::Client& twilio_;
