@@ -1,19 +1,18 @@
 #include "rules/message.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "base/phone.hpp"
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
+#include "words.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
 
 namespace pb = otto::inbound::v1;
 
-constexpr std::array<std::string_view, 10> kStatuses{"scheduled", "queued",      "sending",   "sent", "canceled",
-                                                     "failed",    "undelivered", "delivered", "read", "received"};
 constexpr std::size_t kMostBody = 64 * 1024, kMostText = 500, kMostUrl = 4'096;
 constexpr int kMostMedia = 100;  // the last one's address has two digits
 
@@ -23,18 +22,11 @@ std::string kept(std::string text, std::size_t most) {
     return clip_utf8(text, most);
 }
 
-/// -1: it is none.
+/// The contract names statuses in the order in which a text goes through them; -1: it is none.
 int rank(std::string_view status) {
-    auto found = std::find(kStatuses.begin(), kStatuses.end(), status);
-    return found == kStatuses.end() ? -1 : static_cast<int>(found - kStatuses.begin());
-}
-
-/// Providers write some statuses in words of their own; "" for what is none.
-std::string_view status_of(std::string_view said) {
-    if (said == "accepted") return "queued";
-    if (said == "partially_delivered") return "delivered";
-    if (said == "receiving") return "received";
-    return rank(said) < 0 ? std::string_view{} : said;
+    const auto& all = words::message_status;
+    auto found = std::find(std::begin(all), std::end(all), status);
+    return found == std::end(all) ? -1 : static_cast<int>(found - std::begin(all));
 }
 
 bool is_direction(std::string_view said) { return said == "inbound" || said == "outbound"; }
@@ -47,7 +39,8 @@ Order time_of(const pb::MessageReport& r, Instant received) {
 }
 
 void take_status(Message& m, const pb::MessageReport& r, const Order& told) {
-    auto status = status_of(r.status());
+    std::string_view status = r.status();
+    if (rank(status) < 0) status = {};
     if (status.empty() && says_what_was_written(r) && is_direction(r.direction()))
         status = r.direction() == "inbound" ? "received" : "sent";
     if (status.empty()) return;

@@ -39,8 +39,8 @@ bool says_what_was_written(const inbound::v1::MessageReport&);
 
 /// What one more report makes of it. A text is written once, so the first word on a field counts, and a report of what was
 /// written before one of its delivery: a body that somebody kept and posts anew, long after the inbox has forgotten it, changes
-/// nothing. The highest status counts (scheduled < queued < sending < sent < canceled < failed < undelivered < delivered < read;
-/// what came in has no delivery, so nothing is above received), with what that status says of an error.
+/// nothing. The highest status counts (in the order of the contract: received, scheduled, queued,
+/// sending, sent, canceled, failed, undelivered, delivered, read), with what that status says of an error.
 void merge(Message&, const inbound::v1::MessageReport&, Instant received, const std::string& event_id);
 
 }  // namespace otto::lead_pipeline

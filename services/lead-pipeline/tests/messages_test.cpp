@@ -32,10 +32,10 @@ std::vector<Told> life(const std::string& sid) {
     again.id += " again";
     again.received = 13;
     again.report.clear_error_code();
-    auto nobodys = status(sid, "accepted", 7);
+    auto nobodys = status(sid, "queued", 7);
     nobodys.report.clear_customer_phone();
     nobodys.report.clear_company_number();
-    return {nobodys, status(sid, "sending", 8), failed, again, status(sid, "partially_delivered", 9), posted, swept};
+    return {nobodys, status(sid, "sending", 8), failed, again, status(sid, "delivered", 9), posted, swept};
 }
 
 Message applied(const std::vector<Told>& all, const std::vector<std::size_t>& order) {
