@@ -1914,6 +1914,7 @@ CREATE TABLE leads (
 CREATE INDEX leads_contact ON leads USING btree (company_id, contact_card_id);
 CREATE INDEX leads_list ON leads USING btree (company_id, created_at DESC, id DESC);
 CREATE UNIQUE INDEX leads_one_open ON leads USING btree (company_id, contact_card_id) WHERE status <> ALL (ARRAY['closed_won'::text, 'closed_lost'::text, 'abandoned'::text]);
+CREATE INDEX leads_rep ON leads USING btree (company_id, assigned_rep_id, contact_card_id) WHERE assigned_rep_id IS NOT NULL;
 CREATE INDEX leads_search ON leads USING gin ((company_id || ''::text), search_text gin_trgm_ops) WITH (gin_pending_list_limit='256');
 ALTER TABLE leads ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY appointments_look ON leads FOR SELECT TO otto_appointment_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));

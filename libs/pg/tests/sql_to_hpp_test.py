@@ -45,6 +45,8 @@ TAKEN = [  # (what stands in the file, what stands in the header)
     ("-- name: a\nSELECT 1 FROM t WHERE x = :x::text AND y = :y AND (z = :x OR v[1:2] = '{1}')", "SELECT 1 FROM t WHERE x = $1::text AND y = $2 AND (z = $1 OR v[1:2] = '{1}')"),
     (LIST.replace("-- sorts", "-- asks: search, b, a=task_status\n-- sorts") + "   AND t.a = ANY (:a::text[])\n   AND t.b = :b::uuid\n   AND t.c = :c::uuid\n",
      'return {.a = asked.any_of("a", words::task_status), .b = asked.uuid("b")};'),
+    (LIST + "   AND EXISTS (SELECT FROM leads l WHERE l.id = t.lead AND l.rep = :own::text)\n", "page, count, 0x2u, 5}"),  # whose they are decides the plan
+    (LIST + "   AND t.rep = :own::text\n", "page, count, 0x0u, 5}"),
     ("-- name: n\nSELECT 1\n" + LIST, 'inline constexpr const pg::ListText* all[] = {&Things::text};'),
 ]
 

@@ -204,7 +204,9 @@ class List:
         return sum(1 << self.parameters.index(name) for name in set(PARAMETER.findall(condition)))
 
     def weighs(self, name, condition):
-        """How many rows a date range or a search leaves decides between a walk along the order and a search of its own."""
+        """How many rows a date range, a search or somebody's own in another table leave decides between a walk along the order and a search of its own."""
+        if name == "own":
+            return condition.startswith("EXISTS (")
         kind = self.types[name]
         found = re.match(rf"{re.escape(self.alias)}\.{re.escape(self.id)} = ANY \(", condition)
         return kind in ("date", "timestamptz") or "LIKE ALL" in condition or found is not None
@@ -286,7 +288,7 @@ class List:
     def header(self):
         struct = "".join(word.capitalize() for word in self.name.split("_"))
         fields = "".join(f"        pg::Param {name} = nullptr;\n" for name in self.filters)
-        weigh = sum(self.bits(c) for c in self.conditions if ":own" not in c and self.weighs(PARAMETER.search(c).group(1), c))
+        weigh = sum(self.bits(c) for c in self.conditions if self.weighs(PARAMETER.search(c).group(1), c))
         lines = {name: ", ".join("{0x%xu, %d, %d, %d, %d}" % line for line in self.lines[name]) for name in self.lines}
         out = [f"/// {line}" for line in self.piece.doc]
         out += [f"struct {struct} {{", "    struct Filters {", f"{fields}        pg::Params params() const {{ return {{{', '.join(self.filters)}}}; }}", "    };"]

@@ -213,6 +213,32 @@ TEST_CASE("pages of a company that statistics do not know find cards and leads b
     CHECK(plan.find("Index Cond: ((company_id = c.company_id) AND (id = c.lead_id))") != std::string::npos);
 }
 
+TEST_CASE("the texts of a rep with few leads are found by these", "[integration]") {
+    testkit::Database database("otto_query_service");
+    database.owner.execute(R"sql(
+INSERT INTO contact_cards (company_id, id) SELECT 'org_a', md5(n::text)::uuid FROM generate_series(1, 3000) n;
+INSERT INTO leads (company_id, id, contact_card_id, assigned_rep_id) SELECT company_id, id, id, CASE WHEN id < '01000000-0000-0000-0000-000000000000' THEN 'user_few' WHEN id < 'f0000000-0000-0000-0000-000000000000' THEN 'user_many' END FROM contact_cards;
+INSERT INTO messages (company_id, id, provider, provider_message_id, direction, status, contact_card_id, lead_id, sent_at)
+SELECT company_id, md5(id::text || n)::uuid, 'twilio', id::text || n, 'inbound', 'received', id, id, now() - n * interval '1 hour' FROM leads, generate_series(1, 5) n;
+ANALYZE)sql");
+    Lists lists;
+    auto plan_of = [&](const char* rep) {
+        auto statement = lists.messages.page({CompanyId{"org_a"}, rep, true}, api::Page::newest("sent_at", 50), {});
+        CHECK(statement.plan_anew);
+        auto tx = database.service.begin(pg::Scope::company(CompanyId{"org_a"}));
+        tx.write({"anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"});
+        static const std::string text = "EXPLAIN (COSTS OFF) " + std::string(statement.query->text);
+        std::string plan;
+        tx.each({"explained own", text}, statement.params, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        return plan;
+    };
+    auto few = plan_of("user_few"), many = plan_of("user_many");
+    INFO(few << many);
+    CHECK(few.find("using leads_rep") != std::string::npos);
+    CHECK(few.find("using messages_thread") != std::string::npos);
+    CHECK(many.find("using messages_list") != std::string::npos);
+}
+
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
     testkit::Database db("otto_query_service");
     CHECK(db.prepares_all(sql::all) == "");

@@ -35,7 +35,7 @@ struct ListText {
     std::span<const Sort> sorts;  ///< the first is the usual one
     std::span<const Piece> pieces;
     std::span<const Line> page, count;
-    std::uint64_t weigh;  ///< filters whose values decide which plan is best: days, searches
+    std::uint64_t weigh;  ///< filters whose values decide which plan is best: days, searches, own rows by another table
     int parameters;       ///< all of them, those that each list has included
 };
 
