@@ -33,20 +33,15 @@ pg::Param text_or_null(const std::string& text) { return text.empty() ? pg::Para
 
 struct HeldRow {
     Uuid id;
-    std::string reason, record, traceparent;
+    std::string reason, cure, record, traceparent;
     Instant received_at;
     bool asked;  // by an operator, who waits for the answer
     bool known;  // false: the job that it waits for is not on record, and its record was not read
     bool named;  // what it waits for in the directory is on record
     static HeldRow from(const pg::Fields& f) {
         bool known = f.boolean("known");
-        return {f.uuid("event_id"),
-                f.text("reason"),
-                known ? f.bytes("record") : "",
-                f.text("traceparent"),
-                *f.time("received_at"),
-                f.boolean("asked"),
-                known,
+        return {f.uuid("event_id"),    f.text("reason"),       f.text("cure"),     known ? f.bytes("record") : "",
+                f.text("traceparent"), *f.time("received_at"), f.boolean("asked"), known,
                 f.boolean("named")};
     }
 };
@@ -140,7 +135,7 @@ public:
 private:
     bool stays(const pb::ProviderEvent& event, const Held& held) {
         auto account = text_or_null(held.held_for.value());
-        if (held.reason != row_.reason || row_.asked || !row_.named)
+        if (held.reason != row_.reason || held.cure != row_.cure || row_.asked || !row_.named)
             tx_.write(sql::explain_again, {row_.id, held.reason, held.cure, concerns(event, held), account, held.conflict});
         return false;
     }

@@ -5,9 +5,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 -- name: held_page
 -- The waiting ones in order of arrival, after a position: as many as are 32 MiB together, but one. What waits for a job that is not on record comes without its record.
-SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
+SELECT event_id, reason, cure, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
   FROM (SELECT *, row_number() OVER arrival AS n, sum(CASE WHEN known THEN octet_length(record) ELSE 0 END) OVER arrival AS bytes
-          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
+          FROM (SELECT event_id, reason, cure, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
                        waits_for IS NULL OR EXISTS (SELECT FROM provider_calls c WHERE c.provider = h.provider AND c.provider_call_id = ANY (h.waits_for)) AS known
                   FROM held_events h
                  WHERE released_at IS NULL AND (received_at, event_id) > ($1, $2) ORDER BY received_at, event_id LIMIT 200) waiting
@@ -16,9 +16,9 @@ SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at,
 
 -- name: held_due
 -- Of these: what was held a moment ago, perhaps by a router that did not know yet; what an operator asks for, or a job that has become known; and what waits for one of these names.
-SELECT event_id, reason, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
+SELECT event_id, reason, cure, CASE WHEN known THEN record END AS record, received_at, traceparent, asked, known, named
   FROM (SELECT *, row_number() OVER arrival AS n, sum(CASE WHEN known THEN octet_length(record) ELSE 0 END) OVER arrival AS bytes
-          FROM (SELECT event_id, reason, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
+          FROM (SELECT event_id, reason, cure, record, received_at, traceparent, asked_at IS NOT NULL AS asked, concerns IS NOT NULL AS named,
                        waits_for IS NULL OR EXISTS (SELECT FROM provider_calls c WHERE c.provider = h.provider AND c.provider_call_id = ANY (h.waits_for)) AS known
                   FROM held_events h
                  WHERE event_id IN (SELECT event_id FROM held_events WHERE released_at IS NULL AND held_at > now() - interval '15 seconds'

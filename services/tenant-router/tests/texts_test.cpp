@@ -182,8 +182,15 @@ TEST_CASE("what former versions held of texts is read from its receipt and goes 
               "SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_id') AS v FROM outbox ORDER "
               "BY id") == ids);
     CHECK(database.texts("SELECT DISTINCT key AS v FROM outbox") == std::vector<std::string>{"org_a:" + kTheirs});
-    // What stays is kept as it is read now, and goes on when its number is registered.
+    // The reason stays, and the cure becomes another one.
+    known.purposes = {"voice"};
     known.add("org_c", 1, kNobodys, "a key of nobody's");
+    router.release(db);
+    CHECK(database.value("SELECT cure AS v FROM held_events WHERE number = '" + kNobodys + "'")
+              .starts_with("The number is registered for calls only: add the purpose text"));
+    known.purposes = {"text"};
+    // What stays is kept as it is read now, and goes on when its number is registered.
+    known.add("org_c", 2, kNobodys, "a key of nobody's");
     router.release(db);
     CHECK(database.value("SELECT released_to AS v FROM held_events WHERE number = '" + kNobodys + "'") == "org_c");
 }
