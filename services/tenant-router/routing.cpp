@@ -254,6 +254,9 @@ std::optional<Held> settle_registered(Question& q, const std::vector<CompanyId>&
     if (number.empty())
         return Held{"The webhook names no tracking number of a company", "Look at its body (ottoctl held show ID).", "",
                     owner.company};
+    // Its own numbers end with its suspension, and are its own again when it is active.
+    if (const auto company = q.companies.find(owner.company); company && !company->active)
+        return suspended(number, owner.company);
     return unregistered(q, owner.company);
 }
 
