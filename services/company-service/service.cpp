@@ -21,6 +21,31 @@ using api::Context;
 using identity::Role;
 using identity::Roles;
 
+/// What people command.
+void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers, const Onboarding& onboarding) {
+    constexpr Roles managers{Role::manager};
+    auto route = [&](http::Method method, const std::string& path, Roles roles,
+                     http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
+    auto number_route = [&](http::Method method, const std::string& path, http::Response (Numbers::*command)(Context&) const) {
+        api.write(method, path, managers, numbers, command);
+    };
+    using http::Method;
+    for (std::string family : {"/api/v1/company", "/company"}) {
+        for (std::string end : {"", "/"}) route(Method::post, family + end, Roles::any_signed_in(), &Commands::create);
+        route(Method::put, family + "/{id}", managers, &Commands::update);
+        route(Method::post, family + "/set-callrail-api-key/{id}", managers, &Commands::set_api_key);
+        route(Method::post, family + "/set-callrail-account-id/{id}", managers, &Commands::set_account_id);
+        route(Method::post, family + "/set-callrail-signing-key/{id}", managers, &Commands::set_signing_key);
+    }
+    route(Method::post, "/api/v1/onboarding/callrail/connect", managers, &Commands::connect_callrail);
+    api.write(Method::post, "/api/v1/onboarding/twilio/connect", managers, onboarding, &Onboarding::connect_twilio);
+    api.write(Method::post, "/api/v1/onboarding/callrail/test", managers, onboarding, &Onboarding::test_callrail);
+    api.write(Method::post, "/api/v1/onboarding/twilio/test", managers, onboarding, &Onboarding::test_twilio);
+    number_route(Method::post, "/api/v1/numbers", &Numbers::add);
+    number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
+    number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
+}
+
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     http::ClientOptions outside;
@@ -57,27 +82,7 @@ void wire(app::Service& service) {
     auto& text_sweep = service.own<Sweep>(settings, texts, companies);  // and texts
     auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
-    constexpr Roles managers{Role::manager};
-    auto route = [&](http::Method method, const std::string& path, Roles roles,
-                     http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
-    auto number_route = [&](http::Method method, const std::string& path, http::Response (Numbers::*command)(Context&) const) {
-        api.write(method, path, managers, numbers, command);
-    };
-    using http::Method;
-    for (std::string family : {"/api/v1/company", "/company"}) {
-        for (std::string end : {"", "/"}) route(Method::post, family + end, Roles::any_signed_in(), &Commands::create);
-        route(Method::put, family + "/{id}", managers, &Commands::update);
-        route(Method::post, family + "/set-callrail-api-key/{id}", managers, &Commands::set_api_key);
-        route(Method::post, family + "/set-callrail-account-id/{id}", managers, &Commands::set_account_id);
-        route(Method::post, family + "/set-callrail-signing-key/{id}", managers, &Commands::set_signing_key);
-    }
-    route(Method::post, "/api/v1/onboarding/callrail/connect", managers, &Commands::connect_callrail);
-    api.write(Method::post, "/api/v1/onboarding/twilio/connect", managers, onboarding, &Onboarding::connect_twilio);
-    api.write(Method::post, "/api/v1/onboarding/callrail/test", managers, onboarding, &Onboarding::test_callrail);
-    api.write(Method::post, "/api/v1/onboarding/twilio/test", managers, onboarding, &Onboarding::test_twilio);
-    number_route(Method::post, "/api/v1/numbers", &Numbers::add);
-    number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
-    number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
+    add_routes(api, commands, numbers, onboarding);
 
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
