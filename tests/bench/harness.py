@@ -269,7 +269,8 @@ def follow(count: typing.Callable[[], int], start: int, expected: int, pause: fl
 def skip(bench: Bench) -> None:
     """What other measures have left in the topics is nobody's work: every consumer goes on from the end. None may run."""
     bench.sql_as_owner("DELETE FROM work WHERE queue = 'shunya-orchestrator'")
-    known = bench.sql("SELECT DISTINCT consumer, topic FROM lanes") + [("tenant-router", "otto.inbound"), ("tenant-router/calls", "otto.routed"), ("lead-pipeline", "otto.routed")]
+    known = bench.sql("SELECT DISTINCT consumer, topic FROM lanes") + [("tenant-router", "otto.inbound"), ("tenant-router/calls", "otto.routed"), ("lead-pipeline", "otto.routed"),
+                                                                          ("lead-pipeline/messages", "otto.routed")]
     for consumer, topic in dict.fromkeys(known):
         with Ends(bench.brokers, topic, consumer) as ends:
             ends.commit_all()
