@@ -98,6 +98,12 @@ class Stack:
         assert answer.status_code == 200, answer.text
         return {**answer.json(), "from": body["from"]}
 
+    def place_text(self, provider: str, to: str, sender: str, **more: typing.Any) -> dict[str, typing.Any]:
+        """A text over that provider, its webhooks posted."""
+        answer = httpx.post(self.sandbox + f"/sandbox/{provider}/place-text", json={"to": to, "from": sender, "otto_url": self.url, **more}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
 
 def new_number() -> str:
     n = uuid.uuid4().int
@@ -105,7 +111,7 @@ def new_number() -> str:
 
 
 class Company:
-    """A company that is connected to CallRail, its key known to the ingress."""
+    """A company that is connected to CallRail, its key known to the ingress; and to Twilio once it asks for that."""
 
     def __init__(self, stack: Stack, signing_key: str | None = "a signing key of a test", timezone: str = "America/Phoenix") -> None:
         self.stack = stack
@@ -131,6 +137,42 @@ class Company:
         answer = self.stack.http.post(path, headers={"Authorization": f"Bearer {self.manager}", **kwargs.pop("headers", {})}, **kwargs)
         assert answer.status_code // 100 == 2, answer.text
         return answer
+
+    def connect_twilio(self, number: str | None = None, account: str | None = None, token: str | None = None) -> str:
+        """A Twilio account (a new one by default) with that number, or a new one, registered in the sandbox and connected; the number. The ingress knows the token on return."""
+        self.texts = number or new_number()
+        self.twilio_account, self.auth_token = account or f"AC{uuid.uuid4().hex}", token or uuid.uuid4().hex
+        self.register_twilio([self.texts])
+        self.post("/api/v1/onboarding/twilio/connect", json={"account_sid": self.twilio_account, "auth_token": self.auth_token, "primary_tracking_number": self.texts})
+        eventually(lambda: self.text(sid="SM" + "0" * 32, auth_token="not the token", listed=False)["events"][0]["status"] == 401, what="the token's way to the ingress")
+        return self.texts
+
+    def register_twilio(self, numbers: list[str], **more: typing.Any) -> None:
+        body = {"account_sid": self.twilio_account, "auth_token": self.auth_token, "numbers": numbers, "sms_url": self.stack.url + "/sms/twilio-webhook", **more}
+        answer = httpx.post(self.stack.sandbox + "/sandbox/twilio/accounts", json=body)
+        assert answer.status_code == 200, answer.text
+
+    def text(self, sender: str = "+14805550111", **more: typing.Any) -> dict[str, typing.Any]:
+        """A text of a customer over Twilio."""
+        return self.stack.place_text("twilio", more.pop("to", self.texts), sender, **{"account_sid": self.twilio_account, **more})
+
+    def callrail_text(self, sender: str, **more: typing.Any) -> dict[str, typing.Any]:
+        return self.stack.place_text("callrail", more.pop("to", self.number), sender, **{"signing_key": self.key, **more})
+
+    def messages(self, **params: typing.Any) -> list[dict[str, typing.Any]]:
+        """The newest first."""
+        answer = self.stack.get("/api/v1/messages", self.csr, **params)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["data"]["items"])
+
+    def message(self, provider_id: str, *, within: float = 30, where: typing.Callable[[dict[str, typing.Any]], bool] = lambda _: True) -> dict[str, typing.Any]:
+        """The text with that id at its provider, once it is there and so."""
+        def found() -> dict[str, typing.Any] | None:
+            rows = self.stack.sql("SELECT id FROM messages WHERE company_id = %s AND provider_message_id = %s", self.id, provider_id)
+            answer = self.stack.get(f"/api/v1/messages/{rows[0][0]}", self.csr) if rows else None
+            return answer.json()["data"] if answer and answer.status_code == 200 and where(answer.json()["data"]) else None
+
+        return typing.cast(dict[str, typing.Any], eventually(found, within=within, what=f"text {provider_id}"))
 
     def member(self, role: str, user: str) -> str:
         """Somebody who joins this company at the identity provider; the token. Otto learns of it when it next asks there."""

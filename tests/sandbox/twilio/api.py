@@ -85,7 +85,7 @@ def routes(texts: Texts) -> list[Route]:
     async def numbers(request: Request, sid: str) -> Response:
         owned = [e164(str(n)) for n in (texts.account(sid) or {}).get("numbers", [])]
         wanted = request.query_params.get("PhoneNumber")
-        everywhere = {"sms_url": "", "sms_method": "POST", "voice_url": "", "voice_method": "POST", "status_callback": "", "status_callback_method": "POST"}
+        everywhere = {"sms_url": (texts.account(sid) or {}).get("sms_url", ""), "sms_method": "POST", "voice_url": "", "voice_method": "POST", "status_callback": "", "status_callback_method": "POST"}
         return paged(request, "incoming_phone_numbers", [
             {"sid": sid_of("PN", n), "account_sid": sid, "phone_number": n, "friendly_name": n, "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False}, "beta": False, "origin": "twilio",
              "status": "in-use", "date_created": rfc2822(BEGIN), "date_updated": rfc2822(BEGIN), "uri": f"{API}{sid}/IncomingPhoneNumbers/{sid_of('PN', n)}.json", **everywhere}

@@ -19,7 +19,7 @@ from .texts import DEFAULT_AUTH_TOKEN, FAILED, STATUSES, Texts, as_form, media_m
 TEXT_PATH, STATUS_PATH = "/sms/twilio-webhook", "/api/aloha/webhooks/message-status"
 
 HELP = """<dt>POST /sandbox/twilio/accounts</dt>
-<dd>account_sid, auth_token?, numbers?, api_key?, api_secret?, status? (suspended): from then on this account has only that token, signs with it, and owns those numbers. An account that nobody registered takes
+<dd>account_sid, auth_token?, numbers?, sms_url? (where their texts are posted), api_key?, api_secret?, status? (suspended): from then on this account has only that token, signs with it, and owns those numbers. An account that nobody registered takes
 any token, and signs with the one that it was asked with last, else with """ + DEFAULT_AUTH_TOKEN + """.</dd>
 <dt>POST /sandbox/twilio/place-text</dt>
 <dd>to, from, otto_url, body?, media? (a number of pictures, or a list of {content_type?, bytes?, fault?}), direction = inbound (or outbound), events? (received; of an outbound one, by default: queued, sent, delivered;
@@ -65,7 +65,7 @@ def place(texts: Texts, wanted: Json) -> Json:
 
 def routes(texts: Texts) -> list[Route]:
     async def register(request: Request) -> Response:
-        body = await read_command(request, {"account_sid"}, {"auth_token", "numbers", "api_key", "api_secret", "status"})
+        body = await read_command(request, {"account_sid"}, {"auth_token", "numbers", "api_key", "api_secret", "status", "sms_url"})
         if not re.fullmatch(r"AC[0-9a-f]{32}", str(body["account_sid"])):
             refuse("account_sid must be AC and 32 hexadecimal digits")
         if not isinstance(body.get("numbers", []), list):
