@@ -2,6 +2,7 @@
 #include "app/process.hpp"
 #include "handlers.hpp"
 #include "ingress/endpoint.hpp"
+#include "providers/settings.hpp"
 
 namespace otto::tenant_router {
 namespace {
@@ -21,7 +22,11 @@ void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");  // company profiles, from otto.directory
     companies.hold_start(service);                                     // without them everything would be held
     const HeldLimits limits{service.settings().get(ingress::kHeldEvents), service.settings().get(ingress::kHeldMegabytes) << 20};
-    auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned), limits);  // number -> company
+    auto own_account =
+        ingress::DeploymentAccount::of(service.settings().get(providers::kTwilioAccountSid),
+                                       service.settings().get(providers::kTwilioAuthToken), "OTTO_TWILIO_AUTH_TOKEN");
+    auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned), limits,
+                                       std::move(own_account));  // number -> company
     auto days = [&](const auto& setting) { return Millis{std::chrono::hours(24 * service.settings().get(setting))}; };
     rt::Policy known_already;
     known_already.once = false;  // a call that is remembered stays as it is
@@ -46,7 +51,8 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     all.push_back(app::kSecretKeys.row);
-    for (const auto& row : {ingress::kAllowUnsigned.row, ingress::kHeldEvents.row, ingress::kHeldMegabytes.row})
+    for (const auto& row : {ingress::kAllowUnsigned.row, ingress::kHeldEvents.row, ingress::kHeldMegabytes.row,
+                            providers::kTwilioAccountSid.row, providers::kTwilioAuthToken.row})
         all.push_back(row);
     for (const auto* days : {&kReleasedDays, &kUnverifiedDays, &kConflictDays, &kCallDays}) all.push_back(days->row);
     return all;

@@ -67,6 +67,15 @@ error_code take_in(int socket, std::string& body, std::size_t rest) {
     return {};
 }
 
+/// Under which address they were asked, others may say as they like: whoever believes it believes a trusted proxy.
+void forget_forwarding(Headers& headers) {
+    if (!headers.has("x-forwarded-proto") && !headers.has("x-forwarded-host")) return;
+    Headers kept;
+    for (const auto& [name, value] : headers.items())
+        if (!iequals(name, "x-forwarded-proto") && !iequals(name, "x-forwarded-host")) kept.add(name, value);
+    headers = std::move(kept);
+}
+
 }  // namespace
 
 std::string Server::Impl::client_of(const Headers& headers, const std::string& peer) const {
@@ -99,6 +108,7 @@ void Server::Impl::describe(Request& request, const std::string& peer) const {
     auto trace = tel::TraceContext::parse(request.headers.get("traceparent"));
     request.trace = trace ? trace->child() : tel::TraceContext::fresh();
     request.client_address = client_of(request.headers, peer);
+    if (!trusted(peer)) forget_forwarding(request.headers);
 }
 
 /// Gives the request to its handler. What the answer still needs of it stays in `request`; the rest, its body too, is the

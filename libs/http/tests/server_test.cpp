@@ -39,6 +39,10 @@ struct Fixture {
         router->add(Method::get, "/throws",
                     [](const http::Request&) -> http::Response { throw std::runtime_error("a secret of ours"); });
         router->add(Method::get, "/client", [](const http::Request& r) { return http::Response::text(200, r.client_address); });
+        router->add(Method::get, "/asked", [](const http::Request& r) {
+            return http::Response::text(
+                200, std::string(r.headers.get("x-forwarded-proto")) + " " + std::string(r.headers.get("X-Forwarded-Host")));
+        });
         router->add_async(Method::post, {"/async"}, [](std::vector<http::PendingRequest> all) {
             for (auto& asked : all)
                 std::thread([body = asked.request.body, a = std::move(asked.respond)]() mutable {
@@ -304,12 +308,15 @@ TEST_CASE("forwarded addresses are believed of trusted proxies only", "[integrat
     {
         Fixture f;
         CHECK(has(f.get("/client", "X-Forwarded-For: 203.0.113.9\r\n"), "\r\n\r\n127.0.0.1"));
+        // Under which address one was asked, nobody else may say.
+        CHECK(f.get("/asked", "x-forwarded-proto: https\r\nX-FORWARDED-HOST: evil.example\r\n").ends_with("\r\n\r\n "));
     }
     http::ServerOptions options;
     options.trusted_proxies = {"127.0.0.1", "10.0.0.1"};
     Fixture f(options);
     CHECK(has(f.get("/client", "X-Forwarded-For: 1.1.1.1, 203.0.113.9, 10.0.0.1\r\n"), "\r\n\r\n203.0.113.9"));
     CHECK(has(f.get("/client"), "\r\n\r\n127.0.0.1"));
+    CHECK(has(f.get("/asked", "X-Forwarded-Proto: https\r\nX-Forwarded-Host: otto.example\r\n"), "\r\n\r\nhttps otto.example"));
 }
 
 TEST_CASE("draining finishes what is under way and takes no more", "[integration]") {

@@ -55,6 +55,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
         : service(s.name()),
           webhook(w),
           judge(std::move(j)),
+          public_url(w.signs_address() ? s.settings().get(app::kPublicUrl) : ""),
           publisher([&] {
               PublisherOptions o;
               o.brokers = s.settings().get(app::kKafkaBrokers);
@@ -64,7 +65,9 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
               o.topics = {"otto.inbound", "otto.changes"};
               return o;
           }()),
-          quotas(std::move(q)) {}
+          quotas(std::move(q)) {
+        while (public_url.ends_with('/')) public_url.pop_back();
+    }
 
     /// A webhook on its way through the endpoint. `parts` views the request, which stays where it is from then on.
     struct Incoming {
@@ -88,6 +91,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     std::string service;
     const providers::Webhook& webhook;
     std::unique_ptr<const Judge> judge;
+    std::string public_url;  ///< where the provider signs addresses
     Publisher publisher;
     std::unique_ptr<Quotas> quotas;  ///< null: nothing waits
     std::atomic<std::int64_t> last_us{0};
@@ -121,7 +125,10 @@ void log_webhook(const providers::Webhook& webhook, const http::Request& request
                  std::string_view verdict, int status, std::string_view why) {
     auto kind = n ? n->event->kind() : request.path.substr(request.path.rfind('/') + 1);
     if (kind == "webhook") kind.clear();
-    tel::log(level, std::string(webhook.title()) + (kind.empty() ? "" : " " + kind) + " webhook",
+    auto headline = std::string(webhook.title()) + (kind.empty() ? "" : " " + kind) + " webhook";
+    if (kind == "message.received")
+        headline = std::string(webhook.title()) + " SMS webhook received from " + tel::phone_hash(n->customer);
+    tel::log(level, headline,
              {{"provider", webhook.name()},
               {"kind", kind},
               {"event_id", event_id},
@@ -224,6 +231,7 @@ void Endpoint::Impl::judge_all(std::vector<Incoming> all, Instant now) {
     for (auto& w : all)
         guarded(w.request, [&] {
             w.parts = providers::Parts::of(w.request);
+            if (webhook.signs_address()) w.parts.urls = addresses_of(public_url, w.request);
             w.reading = webhook.read(w.parts);
             read.push_back(&w);
             cases.push_back({w.parts, w.reading->addressee(), w.received});
@@ -278,8 +286,9 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     auto& request = w.request;
     auto& event = *w.normalized.event;
     const auto& judgement = w.judgement;
+    const bool alone = request.body.empty() || w.normalized.whole;
     auto event_id = events::provider_event_id_of(webhook.name(), event.kind(), w.normalized.identity,
-                                                 request.body.empty() ? std::string_view() : body_sha256);
+                                                 alone ? std::string_view() : body_sha256);
     auto id = event_id.value().to_string();
     (judgement.verdict == Verdict::authentic   ? counters.authentic
      : judgement.verdict == Verdict::unsigned_ ? counters.unsigned_
@@ -292,7 +301,7 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
         quotas->held.room(waits_for, request.body.size(), now);  // which forgets what time has passed over
         quotas->held.add(waits_for, request.body.size());
     }
-    fill_receipt(*event.mutable_receipt(), webhook, request, judgement, w.received);
+    fill_receipt(*event.mutable_receipt(), webhook, request, judgement, w.received, w.parts.urls);
 
     events::Meta meta;
     meta.id = event_id;
@@ -325,8 +334,10 @@ bool unsigned_allowed(const app::Service& service, const providers::Webhook& web
 
 }  // namespace
 
-Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, const directory::Companies& companies)
-    : Endpoint(service, webhook, std::make_unique<KeyedByCompany>(webhook, companies, unsigned_allowed(service, webhook)),
+Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, const directory::Companies& companies,
+                   DeploymentAccount deployment)
+    : Endpoint(service, webhook,
+               std::make_unique<KeyedByCompany>(webhook, companies, unsigned_allowed(service, webhook), std::move(deployment)),
                std::make_unique<Quotas>(service.settings())) {}
 
 Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, DeploymentKey key)

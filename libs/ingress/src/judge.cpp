@@ -40,62 +40,100 @@ std::string_view to_text(Verdict v) {
     return "";
 }
 
-std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instant now) const {
+DeploymentAccount DeploymentAccount::of(std::string id, const Secret& secrets, std::string setting) {
+    DeploymentAccount account{std::move(id), {{}, std::move(setting)}};
+    for (auto& one : split_list(secrets.reveal())) account.key.secrets.emplace_back(std::move(one));
+    return account;
+}
+
+/// What is tried of several cases at once.
+struct KeyedByCompany::Try {
     struct OfCase {  // one key on one case, in the order of the trials
         std::size_t of;
-        const directory::Candidate* candidate;
+        const directory::Candidate* candidate;  ///< null: the deployment's key
         bool final_proof;
     };
-    std::vector<Judgement> out(cases.size());
+    explicit Try(std::size_t cases) {
+        proofs.reserve(cases);
+        candidates.reserve(cases);
+    }
     std::vector<providers::Proof> proofs;
     std::vector<std::vector<directory::Candidate>> candidates;
     std::deque<Secret> keys;  // where they stand while they are tried
     providers::Trials trials;
     std::vector<OfCase> tried;
-    proofs.reserve(cases.size());
-    candidates.reserve(cases.size());
-    for (std::size_t i = 0; i < cases.size(); ++i) {
-        auto& judgement = out[i];
-        proofs.push_back(webhook_.proof(cases[i].parts));
-        candidates.push_back(companies_.candidates(webhook_.name(), cases[i].addressee, own_time(cases[i]), now));
-        bool keyed = false;
-        for (const auto& candidate : candidates[i]) {
-            auto of_company = candidate.company->account(webhook_.name()).keys_at(now);
-            if (of_company.empty()) continue;
-            // That it may have written a text to whom nobody knows is no reason to refuse the text.
-            keyed = keyed || !candidate.other_end;
-            if (proofs[i].alternatives.empty()) continue;
-            if (!candidate.other_end) judgement.refused_for.push_back(candidate.company->id);
-            for (auto& key : of_company) {
-                keys.push_back(std::move(key.secret));
-                trials.add(proofs[i], keys.back().reveal());
-                tried.push_back({i, &candidate, key.from_provider});
-            }
-        }
-        if (keyed) {
-            judgement.verdict = Verdict::forged;
-            judgement.refusal = proofs[i].missing.value_or(providers::Refusal{"no key matched"});
-        } else if (const auto* owner = directory::sole_owner(candidates[i])) {
-            (allow_unsigned_ ? judgement.company : judgement.held_for) = owner->company->id;
-            if (allow_unsigned_)
-                judgement.verdict = Verdict::unsigned_;
-            else
-                judgement.held_limited = owner->company->held_limited;
+};
+
+void KeyedByCompany::try_all(Try& t, const Case& one, std::size_t number, Instant now, Judgement& judgement) const {
+    const auto& proof = t.proofs.emplace_back(webhook_.proof(one.parts));
+    const auto& candidates = t.candidates.emplace_back(companies_.candidates(webhook_.name(), one.addressee, own_time(one), now));
+    bool keyed = false;
+    for (const auto& candidate : candidates) {
+        auto of_company = candidate.company->account(webhook_.name()).keys_at(now);
+        if (of_company.empty()) continue;
+        // That it may have written a text to whom nobody knows is no reason to refuse the text.
+        keyed = keyed || !candidate.other_end;
+        if (proof.alternatives.empty()) continue;
+        if (!candidate.other_end) judgement.refused_for.push_back(candidate.company->id);
+        for (auto& key : of_company) {
+            t.keys.push_back(std::move(key.secret));
+            t.trials.add(proof, t.keys.back().reveal());
+            t.tried.push_back({number, &candidate, key.from_provider});
         }
     }
-    trials.run();
-    for (std::size_t trial = 0; trial < tried.size(); ++trial) {
-        auto [of, candidate, final_proof] = tried[trial];
-        auto& judgement = out[of];
-        if (judgement.verdict == Verdict::authentic || !trials.good(trial)) continue;
-        const auto& company = *candidate->company;
-        judgement = {Verdict::authentic, company.id};
-        judgement.final_proof = final_proof;
-        judgement.contested = directory::contested(candidates[of], company.id);
-        if (!judgement.contested && company.active && !companies_.mismatched(webhook_.name(), cases[of].addressee, company.id))
-            continue;
-        judgement.held_for = company.id;
-        judgement.held_limited = company.held_limited;
+    if (!deployment_.id.empty() && one.addressee.account_id() == deployment_.id)
+        for (const auto& secret : deployment_.key.secrets) {
+            keyed = true;
+            if (proof.alternatives.empty()) continue;
+            t.trials.add(proof, secret.reveal());
+            t.tried.push_back({number, nullptr, false});
+        }
+    if (keyed) {
+        providers::Refusal no_match{"no key matched"};
+        if (webhook_.signs_address())
+            no_match.operators_cure = "compare OTTO_PUBLIC_URL with the address that " + std::string(webhook_.title()) +
+                                      " is given, and the key with the one that it signs with";
+        judgement.verdict = Verdict::forged;
+        judgement.refusal = proof.missing.value_or(std::move(no_match));
+    } else if (const auto* owner = directory::sole_owner(candidates)) {
+        (allow_unsigned_ ? judgement.company : judgement.held_for) = owner->company->id;
+        if (allow_unsigned_)
+            judgement.verdict = Verdict::unsigned_;
+        else
+            judgement.held_limited = owner->company->held_limited;
+    }
+}
+
+/// Whose a case is that this trial's key proves, and whether it will wait all the same, as far as is known here.
+Judgement KeyedByCompany::proven(const Try& t, const Case& one, std::size_t trial) const {
+    const auto& [of, candidate, final_proof] = t.tried[trial];
+    const auto& candidates = t.candidates[of];
+    Judgement out{Verdict::authentic};
+    if (!candidate) {
+        out.by_deployment = true;
+        if (const auto* owner = directory::sole_owner(candidates)) out.company = owner->company->id;
+        return out;
+    }
+    const auto& company = *candidate->company;
+    out.company = company.id;
+    out.final_proof = final_proof;
+    out.contested = directory::contested(candidates, company.id);
+    const bool registered = candidate->owns_at || candidate->owns_now || !webhook_.numbers_are_registered();
+    if (!out.contested && company.active && registered && !companies_.mismatched(webhook_.name(), one.addressee, company.id))
+        return out;
+    out.held_for = company.id;
+    out.held_limited = company.held_limited;
+    return out;
+}
+
+std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instant now) const {
+    std::vector<Judgement> out(cases.size());
+    Try t(cases.size());
+    for (std::size_t i = 0; i < cases.size(); ++i) try_all(t, cases[i], i, now, out[i]);
+    t.trials.run();
+    for (std::size_t trial = 0; trial < t.tried.size(); ++trial) {
+        const auto of = t.tried[trial].of;
+        if (out[of].verdict != Verdict::authentic && t.trials.good(trial)) out[of] = proven(t, cases[of], trial);
     }
     return out;
 }
@@ -147,8 +185,23 @@ std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Ins
     return out;
 }
 
+std::vector<std::string> addresses_of(const std::string& public_url, const http::Request& request) {
+    std::vector<std::string> out{public_url + request.target};
+    const auto scheme_said = request.headers.get("x-forwarded-proto"), host_said = request.headers.get("x-forwarded-host");
+    if (scheme_said.empty() && host_said.empty()) return out;
+    // Behind several proxies each adds what it was asked under; the last one is ours.
+    auto last = [](std::string_view list) { return trim(list.substr(list.rfind(',') + 1)); };
+    auto scheme = scheme_said.empty() ? public_url.substr(0, public_url.find(':')) : lower(last(scheme_said));
+    auto host = last(host_said.empty() ? request.headers.get("host") : host_said);
+    auto url = scheme + "://" + std::string(host);
+    if (host.find_first_of("/?#") != std::string_view::npos || !Url::parse(url)) return out;
+    url += request.target;
+    if (url != out.front()) out.push_back(std::move(url));
+    return out;
+}
+
 void fill_receipt(pb::Receipt& receipt, const providers::Webhook& webhook, const http::Request& request,
-                  const Judgement& judgement, Instant received) {
+                  const Judgement& judgement, Instant received, std::span<const std::string> urls) {
     receipt.set_provider(std::string(webhook.name()));
     receipt.set_request_target(mend_utf8(request.target));
     receipt.set_content_type(mend_utf8(request.headers.get("content-type")));
@@ -167,6 +220,8 @@ void fill_receipt(pb::Receipt& receipt, const providers::Webhook& webhook, const
                                                                   : pb::VERDICT_OPEN);
     receipt.set_proven_company_id(judgement.company.value());
     receipt.set_final_proof(judgement.final_proof);
+    receipt.set_proven_by_deployment(judgement.by_deployment);
+    for (const auto& url : urls) receipt.add_judged_urls(mend_utf8(url));
     receipt.set_client_address(mend_utf8(request.client_address));
 }
 

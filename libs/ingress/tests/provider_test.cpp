@@ -218,7 +218,7 @@ TEST_CASE("a provider is answered in its own words and type") {
 
 TEST_CASE("every provider of the table goes by its own name, and has paths of its own") {
     std::vector<std::string> paths;
-    for (auto name : {"callrail", "shunya"}) {
+    for (auto name : {"callrail", "shunya", "twilio"}) {
         const auto* webhook = providers::webhook_of(name);
         REQUIRE(webhook);
         CHECK(webhook->name() == name);

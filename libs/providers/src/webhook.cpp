@@ -38,7 +38,8 @@ Parts Parts::of(const inbound::v1::Receipt& receipt) {
             http::media_type(receipt.content_type()),
             receipt.raw_body(),
             {},
-            from_micros(receipt.received_at_us())};
+            from_micros(receipt.received_at_us()),
+            {receipt.judged_urls().begin(), receipt.judged_urls().end()}};
     if (p.path.ends_with('/')) p.path.pop_back();  // as the endpoint does
     for (const auto& h : receipt.headers()) p.headers.emplace_back(h.name(), h.value());
     return p;

@@ -42,8 +42,8 @@ app::Rows company_keyed_rows();
 /// Serves a provider's webhooks: registers its routes, owns the publisher. Made once in wire(). The webhook must outlive it.
 class Endpoint {
 public:
-    /// Proven by the keys of companies.
-    Endpoint(app::Service&, const providers::Webhook&, const directory::Companies&);
+    /// Proven by the keys of companies, and by the deployment's for what its own account sends.
+    Endpoint(app::Service&, const providers::Webhook&, const directory::Companies&, DeploymentAccount = {});
     /// Proven by the deployment's key.
     Endpoint(app::Service&, const providers::Webhook&, DeploymentKey);
     ~Endpoint();

@@ -29,6 +29,7 @@ struct Parts {
     std::string_view body;
     std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< of a receipt only those that carry the signature
     Instant received_at{};
+    std::vector<std::string> urls = {};  ///< where Webhook::signs_address(): under which the request can have been addressed
 
     static Parts of(const http::Request&);
     static Parts of(const inbound::v1::Receipt&);
@@ -93,6 +94,7 @@ bool proves(const Proof&, const Secret& key);
 struct Normalized {
     std::shared_ptr<inbound::v1::ProviderEvent> event;  ///< lacks only the receipt
     std::string identity;  ///< the provider's own id of what happened; with the raw body's hash it makes the event's id
+    bool whole = false;    ///< `identity` says all: it makes the event's id alone, whatever else a repeat's body says
     std::string customer;  ///< for the log, hashed there
     bool waits = false;    ///< nothing can be made of it yet, whoever proves it: it will be held
 };
@@ -131,6 +133,8 @@ public:
     /// What its headers alone refute, before the body is read.
     virtual std::optional<Refusal> refused_by_head(const Parts& /*head*/) const { return std::nullopt; }
     virtual Proof proof(const Parts&) const = 0;
+    /// Whether the address is part of what is signed: the ingress then says under which it can have been (Parts::urls).
+    virtual bool signs_address() const { return false; }
     /// Whether an event flows only to a company that has registered its number for its purpose: the provider has no numbers that
     /// come and go, and one account of its may be several companies'.
     virtual bool numbers_are_registered() const { return false; }

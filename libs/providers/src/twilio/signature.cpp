@@ -1,0 +1,102 @@
+#include "twilio/signature.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace otto::providers::twilio {
+namespace {
+
+/// "https://user:pass@host/…" with its scheme's own port; without the port, if it has one.
+std::string with_port_turned(const std::string& url) {
+    auto authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    authority += 3;
+    const auto end = std::min(url.find_first_of("/?", authority), url.size());
+    auto host = url.rfind('@', end);
+    host = host == std::string::npos || host < authority ? authority : host + 1;
+    const auto place = std::string_view(url).substr(host, end - host);
+    const auto colon = place.rfind(':');
+    if (colon != std::string_view::npos && place.find(']', colon) == std::string_view::npos)
+        return url.substr(0, host + colon) + url.substr(end);
+    return url.substr(0, end) + (url.starts_with("https:") ? ":443" : ":80") + url.substr(end);
+}
+
+/// The address with `'` of its query as some clients of Twilio's write it.
+std::string with_quotes_escaped(const std::string& url) {
+    std::string out = url;
+    for (auto at = out.find('\'', std::min(out.find('?'), out.size())); at != std::string::npos; at = out.find('\'', at))
+        out.replace(at, 1, "%27");
+    return out;
+}
+
+std::vector<std::string> signed_urls(const Parts& parts) {
+    std::vector<std::string> out;
+    auto add = [&](std::string url) {
+        if (std::find(out.begin(), out.end(), url) == out.end()) out.push_back(std::move(url));
+    };
+    for (const auto& url : parts.urls) {
+        const auto turned = with_port_turned(url);
+        add(url);
+        add(turned);
+        add(with_quotes_escaped(url));
+        add(with_quotes_escaped(turned));
+    }
+    return out;
+}
+
+std::string signed_parameters(std::string_view form) {
+    auto fields = parse_form(form);
+    std::sort(fields.begin(), fields.end());
+    fields.erase(std::unique(fields.begin(), fields.end()), fields.end());
+    std::string out;
+    out.reserve(form.size());
+    for (const auto& [name, value] : fields) out.append(name).append(value);
+    return out;
+}
+
+/// What the query says the body is: bytes of its SHA-256.
+std::optional<std::string> said_digest(std::string_view target) {
+    auto query = target.find('?');
+    if (query == std::string_view::npos) return std::nullopt;
+    const auto fields = parse_form(target.substr(query + 1));
+    auto said = form_value(fields, "bodySHA256");
+    auto digest = said ? hex_decode(*said) : std::nullopt;
+    return digest && digest->size() == 32 ? digest : std::nullopt;
+}
+
+}  // namespace
+
+bool too_many_fields(std::string_view form) {
+    return static_cast<std::size_t>(std::count(form.begin(), form.end(), '&')) >= kMostFields;
+}
+
+Proof proof_of(const Parts& parts) {
+    const auto count = parts.count(kSignatureHeader);
+    if (count == 0) return Proof::none({"the header X-Twilio-Signature is missing"});
+    if (count > 1) return Proof::none({"the header X-Twilio-Signature is there more than once"});
+    const auto signature = base64_decode(trim(parts.header(kSignatureHeader)));
+    if (!signature || signature->size() != 20) return Proof::none({"the header X-Twilio-Signature is not base64 of a signature"});
+
+    Proof::Claims of_body;
+    std::string parameters;
+    if (parts.content_type == "application/x-www-form-urlencoded") {
+        if (too_many_fields(parts.body))
+            return Proof::none({"the form has more than " + std::to_string(kMostFields) + " fields"});
+        parameters = signed_parameters(parts.body);
+    } else {
+        auto digest = said_digest(parts.target);
+        if (!digest) return Proof::none({"the body is no form, and the query has no bodySHA256 to say what it is"});
+        of_body.push_back({Digest::sha256, std::move(*digest), {}, parts.body});
+    }
+    Proof proof;
+    for (auto& url : signed_urls(parts)) {
+        auto claims = of_body;
+        claims.push_back({Digest::hmac_sha1, *signature, std::move(url.append(parameters))});
+        proof.alternatives.push_back(std::move(claims));
+    }
+    if (proof.alternatives.empty()) return Proof::none({"the address that was signed is not known"});
+    return proof;
+}
+
+}  // namespace otto::providers::twilio
