@@ -2,6 +2,7 @@
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
 #include "providers/twilio.hpp"
+#include "providers/twilio_report.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;

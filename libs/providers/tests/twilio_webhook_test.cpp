@@ -202,6 +202,7 @@ TEST_CASE("what is neither is taken and says why; nobody is addressed by what ca
     };
     CHECK(why("") == "it names no text (MessageSid) and no call (CallSid)");
     CHECK(why("AccountSid=AC1&Sid=SM1") == "it names no text (MessageSid) and no call (CallSid)");
+    CHECK(why("MessageSid=%00") == "it names no text (MessageSid)");
     CHECK(why("MessageSid=+&CallSid=%20") == "it names no text (MessageSid) and no call (CallSid)");
     CHECK(why("<xml/>", "text/xml").starts_with("the body is no form and no JSON: "));
     CHECK(why("[1]", "application/json") == "the body is no form and no JSON object");

@@ -17,7 +17,7 @@ namespace otto::inbound::v1 {
 class ProviderEvent;
 }
 
-/// Twilio's API, version 2010-04-01 (providers.md §2.7), asked for one account, and the words that its webhooks share with it.
+/// Twilio's API, version 2010-04-01 (providers.md §2.7), asked for one account.
 namespace otto::providers::twilio {
 
 /// Whose account is asked, and as whom.
@@ -77,7 +77,7 @@ struct ListedMessage {
     std::shared_ptr<inbound::v1::ProviderEvent> event;  ///< as a webhook of it would read; without a receipt and without media
     std::string json;                                   ///< as Twilio wrote it, byte for byte
     std::string sid;
-    std::string status;         ///< in our words
+    std::string status;         ///< in our words; "": in one that nobody knows
     std::optional<Instant> at;  ///< when it was sent, else when it was made
     std::int64_t media = 0;     ///< how many items came with it
 };
@@ -91,24 +91,8 @@ struct ListedMedia {
     std::string url, content_type;
 };
 
-/// Status of a message in our words (MessageStatus of the HTTP contract), "" for one that Twilio does not name.
-std::string message_status(std::string_view twilio);
 /// "Mon, 30 Nov 2026 04:00:00 +0000", as Twilio writes times (RFC 2822).
 std::optional<Instant> read_time(std::string_view);
-
-/// A message as Twilio tells it, by a webhook or in a list; "" = it does not say.
-struct Told {
-    std::string sid, account_sid;
-    bool inbound = true;
-    std::string from, to;
-    std::string status;  ///< in our words
-    std::optional<std::string> body;
-    std::optional<Instant> at;
-    std::optional<std::int64_t> segments;
-    std::string error_code, error_message;
-};
-/// Makes report, addressee and key of it; the kind is the caller's.
-void tell(const Told&, inbound::v1::ProviderEvent&);
 
 /// What these answers mean. The error says what is wrong with one that is none.
 Result<AccountState> read_account(std::string_view json);

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct MessageFacts {
     std::string our_message_id = {};
     std::optional<Instant> sent_at = {};
 };
+
+/// How a text stands in our words (MessageStatus of the HTTP contract), "" for a word that Twilio does not have.
+std::string message_status(std::string_view twilio);
 
 /// A text that somebody wrote to the company; else it is one that was sent, and the facts may be only how that stands.
 bool came_in(const MessageFacts&);

@@ -7,6 +7,7 @@
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
 #include "providers/twilio.hpp"
+#include "providers/twilio_report.hpp"
 
 namespace otto::providers::twilio {
 namespace {
@@ -26,22 +27,23 @@ ListedMessage message_in(std::string_view json, JsonView entry) {
     ListedMessage m;
     m.json = json;
     m.event = std::make_shared<inbound::v1::ProviderEvent>();
-    Told told;
-    told.sid = m.sid = said(entry, "sid");
-    told.account_sid = said(entry, "account_sid");
-    told.inbound = said(entry, "direction") == "inbound";
-    told.from = said(entry, "from");
-    told.to = said(entry, "to");
-    told.status = m.status = message_status(said(entry, "status"));
-    if (auto body = entry["body"]; body.is_string()) told.body = std::string(*body.string());
+    MessageFacts facts;
+    facts.sid = m.sid = said(entry, "sid");
+    facts.account_sid = said(entry, "account_sid");
+    facts.direction = said(entry, "direction");
+    facts.from = said(entry, "from");
+    facts.to = said(entry, "to");
+    facts.status = said(entry, "status");
+    if (auto body = entry["body"]; body.is_string()) facts.body = std::string(*body.string());
     for (auto name : {"date_created", "date_sent"})
         if (auto at = read_time(said(entry, name))) m.at = at;
-    told.at = m.at;
-    told.segments = entry["num_segments"].loose_integer();
-    told.error_code = said(entry, "error_code");
-    told.error_message = said(entry, "error_message");
+    facts.sent_at = m.at;
+    facts.segments = entry["num_segments"].loose_integer();
+    facts.error_code = said(entry, "error_code");
+    facts.error_message = said(entry, "error_message");
     m.media = std::max<std::int64_t>(0, entry["num_media"].loose_integer().value_or(0));
-    tell(told, *m.event);
+    tell(facts, *m.event);
+    if (m.event->not_understood().empty()) m.status = m.event->message().status();
     return m;
 }
 
@@ -95,16 +97,6 @@ std::optional<Account> deployment_account(const app::Settings& s) {
     return Account::with_token(sid, Secret(tokens.front()));
 }
 
-std::string message_status(std::string_view twilio) {
-    for (auto same :
-         {"scheduled", "queued", "sending", "sent", "canceled", "failed", "undelivered", "delivered", "read", "received"})
-        if (twilio == same) return same;
-    if (twilio == "accepted") return "queued";
-    if (twilio == "partially_delivered") return "delivered";
-    if (twilio == "receiving") return "received";
-    return "";
-}
-
 std::optional<Instant> read_time(std::string_view text) {
     text = trim(text);
     if (auto comma = text.find(','); comma != std::string_view::npos) text = trim(text.substr(comma + 1));
@@ -118,32 +110,6 @@ std::optional<Instant> read_time(std::string_view text) {
     auto zone = parts[4] == "GMT" ? "Z" : parts[4];
     return parse_time(parts[2] + "-" + two(static_cast<std::size_t>(month - std::begin(months)) + 1) + "-" +
                       (parts[0].size() == 1 ? "0" : "") + parts[0] + "T" + parts[3] + zone);
-}
-
-void tell(const Told& told, inbound::v1::ProviderEvent& event) {
-    auto& report = *event.mutable_message();
-    auto from = normalize_phone(told.from), to = normalize_phone(told.to);
-    const auto &customer = told.inbound ? from : to, &company = told.inbound ? to : from;
-    report.set_provider_message_id(told.sid);
-    report.set_direction(told.inbound ? "inbound" : "outbound");
-    report.set_customer_phone(customer.text);
-    report.set_customer_phone_callable(customer.e164);
-    report.set_company_number(company.text);
-    report.set_status(told.status);
-    if (told.body) {
-        report.set_has_body(true);
-        report.set_body(mend_utf8(*told.body));
-    }
-    if (told.at) report.set_sent_at_us(to_micros(*told.at));
-    if (told.segments) report.set_segments(*told.segments);
-    if (!told.error_code.empty()) report.set_error_code(told.error_code);
-    if (!told.error_message.empty()) report.set_error_message(mend_utf8(told.error_message));
-    auto& addressee = *event.mutable_addressee();
-    addressee.set_number(company.text);
-    addressee.set_purpose(inbound::v1::PURPOSE_TEXT);
-    addressee.set_account_id(told.account_sid);
-    if (told.at) addressee.set_at_us(to_micros(*told.at));
-    event.set_key(customer.e164 ? customer.text : told.sid);
 }
 
 Result<AccountState> read_account(std::string_view json) {

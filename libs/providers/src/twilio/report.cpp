@@ -22,7 +22,9 @@ std::string keepable(std::string_view text, std::size_t most) {
 std::string id(std::string_view text) { return keepable(trim(text), kLongestId); }
 
 /// Twilio's words for how a text stands, and ours.
-constexpr std::pair<std::string_view, std::string_view> kStatuses[] = {{"accepted", "queued"},
+constexpr std::pair<std::string_view, std::string_view> kStatuses[] = {{"receiving", "received"},
+                                                                       {"received", "received"},
+                                                                       {"accepted", "queued"},
                                                                        {"scheduled", "scheduled"},
                                                                        {"queued", "queued"},
                                                                        {"sending", "sending"},
@@ -38,13 +40,8 @@ constexpr std::pair<std::string_view, std::string_view> kStatuses[] = {{"accepte
 std::string status_of(const MessageFacts& said) {
     if (came_in(said)) return "received";
     auto word = lower(id(said.status));
-    auto known = std::find_if(std::begin(kStatuses), std::end(kStatuses), [&](const auto& s) { return s.first == word; });
-    return known == std::end(kStatuses) ? word : std::string(known->second);
-}
-
-bool known(std::string_view status) {
-    return status == "received" ||
-           std::any_of(std::begin(kStatuses), std::end(kStatuses), [&](const auto& s) { return s.second == status; });
+    auto ours = message_status(word);
+    return ours.empty() ? word : ours;
 }
 
 /// Untrimmed: a space in front is the plus of who did not encode it.
@@ -55,6 +52,11 @@ bool is_url(std::string_view text) {
 }
 
 }  // namespace
+
+std::string message_status(std::string_view word) {
+    auto known = std::find_if(std::begin(kStatuses), std::end(kStatuses), [&](const auto& s) { return s.first == word; });
+    return known == std::end(kStatuses) ? "" : std::string(known->second);
+}
 
 bool came_in(const MessageFacts& said) {
     if (!said.direction.empty()) return iequals(trim(said.direction), "inbound");
@@ -103,7 +105,7 @@ std::string tell(const MessageFacts& said, pb::ProviderEvent& event) {
     *event.mutable_addressee() = addressee_of(said);
     if (r.provider_message_id().empty())
         event.set_not_understood("it names no text (MessageSid)");
-    else if (!known(r.status()))
+    else if (!in && message_status(lower(id(said.status))).empty())
         event.set_not_understood("status '" + clip_utf8(r.status(), 60) + "' is not known");
     return r.provider_message_id() + ":" + r.status();
 }

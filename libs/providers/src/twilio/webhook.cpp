@@ -58,7 +58,7 @@ public:
         auto& event = *n.event;
         if (!facts_.sid.empty()) {
             n.identity = tell(whole(parts), event);
-            n.whole = true;
+            n.whole = !event.message().provider_message_id().empty();
             n.customer = event.message().customer_phone();
         } else {
             *event.mutable_addressee() = addressee_;
