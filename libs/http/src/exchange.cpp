@@ -9,6 +9,8 @@
 #include "server_impl.hpp"
 #include "telemetry/log.hpp"
 
+// Every coroutine here is awaited where it is called, by one that holds what is referred to until then.
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters)
 namespace otto::http {
 namespace {
 
@@ -468,3 +470,4 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
 }
 
 }  // namespace otto::http
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
