@@ -2,15 +2,18 @@
 
 import collections
 import dataclasses
+import re
 import time
 import typing
 
 import confluent_kafka
 
 from .cluster import Cluster
-from .load import Call, Load
+from .load import Call, Load, Text
 
-FINAL = {"completed": "completed", "missed": "missed"}
+RANKS = ("queued", "sending", "sent", "failed", "undelivered", "delivered", "read")  # of a text that was sent
+# What a record of Twilio's says of itself, in the form that it carries: the answers to these say no event's id.
+ABOUT = re.compile(rb"MessageSid=(SM[0-9a-f]{32})&SmsStatus=([a-z]+)")
 
 
 @dataclasses.dataclass(slots=True)
@@ -22,6 +25,13 @@ class Record:
     cause: str
     time: str
     type: str
+    source: str
+    about: str
+
+
+def about(value: bytes) -> str:
+    found = ABOUT.search(value)
+    return " ".join(part.decode() for part in found.groups()) if found else ""
 
 
 def scan(brokers: str, topic: str) -> list[Record]:
@@ -44,7 +54,8 @@ def scan(brokers: str, topic: str) -> list[Record]:
                 if m.error():
                     raise AssertionError(f"{topic}: {m.error()}")
                 headers = {k: v.decode(errors="replace") for k, v in (m.headers() or []) if v is not None}
-                out.append(Record(m.partition(), m.offset(), (m.key() or b"").decode(errors="replace"), headers.get("ce_id", ""), headers.get("ce_causationid", ""), headers.get("ce_time", ""), headers.get("ce_type", "")))
+                out.append(Record(m.partition(), m.offset(), (m.key() or b"").decode(errors="replace"), headers.get("ce_id", ""), headers.get("ce_causationid", ""), headers.get("ce_time", ""), headers.get("ce_type", ""),
+                                  headers.get("ce_source", ""), about(m.value() or b"")))
                 if m.offset() + 1 >= left.get(m.partition(), 1 << 62):
                     left.pop(m.partition())
         out.sort(key=lambda r: (r.partition, r.offset))
@@ -83,14 +94,22 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     """`orderless`: times (since, until) in which more than one ingress stamped webhooks, or the clock stood elsewhere: their order is nobody's promise."""
     f = Findings()
     good = [c for c in load.calls if c.kind == "good"]
+    texts = [t for t in load.texts if t.kind == "good"]
+    things = [*load.calls, *load.texts]
     companies = {c.id: c for c in load.companies}
-    taken = {w.event_id: w for c in load.calls for w in c.taken}
+    inbound, routed = scan(cluster.brokers, "otto.inbound"), scan(cluster.brokers, "otto.routed")
+    named = {(r.about, r.id) for r in inbound if r.about}
+    ids = dict(named)
+    f.expect(len(ids) == len(named), "a text's report has two ids")
+    for hook in (w for t in load.texts for w in t.taken if w.named):
+        hook.event_id = ids.get(hook.named, hook.named)
+    taken = {w.event_id: w for c in things for w in c.taken}
     f.count("webhooks sent", len(load.sends))
     f.count("answered 2xx", sum(s.status // 100 == 2 for s in load.sends))
     f.count("refused 401", sum(s.status == 401 for s in load.sends))
     f.count("other answers", sum(s.status // 100 != 2 and s.status not in (0, 401) for s in load.sends))
     f.count("no answer", sum(s.status == 0 for s in load.sends))
-    f.expect(len(taken) == sum(len(c.taken) for c in load.calls), "two webhooks got one event id")
+    f.expect(len(taken) == sum(len(c.taken) for c in things), "two webhooks got one event id")
 
     # -- rows
     rows = cluster.sql("SELECT company_id, provider_call_id, status, note, contact_card_id, lead_id, phone_number FROM calls WHERE company_id = ANY(%s)", list(companies))
@@ -107,7 +126,6 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     by_call = dict(zip(named, rows))
 
     # -- topics
-    inbound, routed = scan(cluster.brokers, "otto.inbound"), scan(cluster.brokers, "otto.routed")
     first: dict[str, Record] = {}
     for r in inbound:
         first.setdefault(r.id, r)
@@ -132,32 +150,36 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     f.expect(not wrong_status, f"{len(wrong_status)} calls have a wrong status, such as {wrong_status[:3]}")
     f.expect(not wrong_note, f"{len(wrong_note)} calls have not the last note, such as {wrong_note[:3]}")
 
+    # -- texts, message by message
+    threads(f, cluster, load, texts)
+
     # -- people and leads
     contacts = cluster.sql("SELECT company_id, primary_phone FROM contact_cards WHERE company_id = ANY(%s)", list(companies))
-    f.same("contacts", contacts, {(c.company.id, c.customer) for c in good if c.taken and c.company}, {(c.company.id, c.customer) for c in good if c.perhaps and c.company})
+    f.same("contacts", contacts, {(c.company.id, c.customer) for c in [*good, *texts] if c.taken and c.company}, {(c.company.id, c.customer) for c in [*good, *texts] if c.perhaps and c.company})
+    led = cluster.sql("SELECT company_id, contact_card_id FROM messages WHERE company_id = ANY(%s) AND lead_id IS NOT NULL", list(companies))
     f.same("open leads", cluster.sql("SELECT company_id, contact_card_id FROM leads WHERE company_id = ANY(%s) AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')", list(companies)),
-           {(company, contact) for company, _, _, _, contact, _, _ in rows})
+           {*((company, contact) for company, _, _, _, contact, _, _ in rows), *led})
     f.expect(all(r[5] for r in rows), "there are calls without a lead")
 
     # -- once
     causes = {r.id: r.cause for r in routed}
-    applied = [causes.get(str(i), f"? {i}") for (i,) in cluster.sql("SELECT event_id FROM inbox WHERE consumer = 'lead-pipeline' AND company_id = ANY(%s)", list(companies))]
+    applied = [causes.get(str(i), f"? {i}") for (i,) in cluster.sql("SELECT event_id FROM inbox WHERE consumer IN ('lead-pipeline', 'lead-pipeline/messages') AND company_id = ANY(%s)", list(companies))]
     seen = {r.id for r in inbound}
-    authentic = {i for i, w in taken.items() if w.call.kind == "good"}
+    authentic = {i for i, w in taken.items() if w.of.kind == "good"}
     f.same("events applied by lead-pipeline", applied, authentic, seen)
     f.count("events applied", len(applied))
 
     # -- forged and unknown
     strangers = {str(c.id) for c in load.calls if c.kind == "forged"}
-    forged_taken = [c.id for c in load.calls if c.kind == "forged" and c.taken]
+    forged_taken = [c.id for c in things if c.kind == "forged" and c.taken]
     f.expect(not forged_taken, f"{len(forged_taken)} forged webhooks were taken")
     f.expect(not [n for n in named if n[1] in strangers], "there are rows of forged calls")
     held = [str(i) for (i,) in cluster.sql("SELECT event_id FROM held_events WHERE number = ANY(%s)", load.unowned)]
-    unknown = {w.event_id for c in load.calls if c.kind == "unknown" for w in c.taken}
+    unknown = {w.event_id for c in things if c.kind == "unknown" for w in c.taken}
     f.same("held events", held, unknown, seen)
     f.count("held", len(held))
-    f.count("forged", len(strangers))
-    f.expect(len(seen) - len(taken) <= sum(len(c.perhaps) for c in load.calls) + len({r.id for r in inbound if r.key not in set(load.customers)}),
+    f.count("forged", sum(c.kind == "forged" for c in things))
+    f.expect(len(seen) - len(taken) <= sum(len(c.perhaps) for c in things) + len({r.id for r in inbound if r.key not in set(load.customers)}),
              "otto.inbound holds events that nobody sent")
 
     # -- order
@@ -168,14 +190,15 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
         return any(since <= at <= until for since, until in orderless)
 
     ours = set(load.customers)
-    late: dict[str, str] = {}
+    late: dict[tuple[str, str], str] = {}  # by customer and who took it: of two ingresses each keeps its own order
     disordered = []
     for r in first.values():
         if r.key not in ours or apart(r.time):
             continue
-        if r.time < late.get(r.key, ""):
-            disordered.append((r.key[-4:], r.time, late[r.key]))
-        late[r.key] = max(late.get(r.key, ""), r.time)
+        way = r.key, r.source
+        if r.time < late.get(way, ""):
+            disordered.append((r.key[-4:], r.time, late[way]))
+        late[way] = max(late.get(way, ""), r.time)
     f.expect(not disordered, f"otto.inbound: {len(disordered)} events stand before earlier ones of their customer, such as {disordered[:3]}")
     position = {id_: n for n, id_ in enumerate(first)}
     latest: dict[str, int] = {}
@@ -194,6 +217,37 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     standing = cluster.standing()
     f.expect(not any(standing.values()), f"something is still on its way: {standing}")
     return f
+
+
+def standings(text: Text) -> set[str]:
+    """How a text may stand: by its reports that were taken, with any of those that perhaps were."""
+    if text.provider == "callrail":
+        return {"received" if text.direction == "inbound" else "sent"}
+    sure, perhaps = {w.event for w in text.taken}, {w.event for w in text.perhaps}
+    ends = [sure | p for p in subsets(perhaps)]
+    return {"received"} if text.direction == "inbound" else {max(end, key=RANKS.index) for end in ends if end}
+
+
+def threads(f: Findings, cluster: Cluster, load: Load, texts: list[Text]) -> None:
+    """Each customer's thread holds each of its texts once, with its words, its standing and its time, and nothing else."""
+    companies = [c.id for c in load.companies]
+    rows = cluster.sql("SELECT m.company_id, m.provider, m.provider_message_id, m.direction, m.body, m.status, m.sent_at, m.lead_id, c.primary_phone FROM messages m"
+                       " JOIN contact_cards c ON (c.company_id, c.id) = (m.company_id, m.contact_card_id) WHERE m.company_id = ANY(%s)", companies)
+    f.count("texts", len(rows))
+
+    def thread(text: Text) -> tuple[str, str, str, str]:
+        assert text.company
+        return text.company.id, text.customer, text.provider, text.id
+
+    seen = {(company, phone, provider, id_): (direction, body, status, sent_at) for company, provider, id_, direction, body, status, sent_at, _, phone in rows}
+    f.same("texts in threads", [(company, phone, provider, id_) for company, provider, id_, *_, phone in rows], {thread(t) for t in texts if t.taken}, {thread(t) for t in texts if t.perhaps})
+    wrong = []
+    for t in texts:
+        row = seen.get(thread(t))
+        if row and (row[:2] != (t.direction, t.body) or row[2] not in standings(t) or (t.sent_at and row[3] != t.sent_at)):
+            wrong.append((t.id, row, t.direction, t.body, sorted(standings(t)), t.sent_at))
+    f.expect(not wrong, f"{len(wrong)} texts are not what was told, such as {wrong[:3]}")
+    f.expect(not cluster.sql("SELECT 1 FROM opt_outs WHERE company_id = ANY(%s)", companies), "somebody is said to want no texts who said nothing of the kind")
 
 
 def subsets(of: set[str]) -> list[set[str]]:

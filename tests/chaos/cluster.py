@@ -16,7 +16,7 @@ import typing
 import httpx
 import psycopg
 
-from conftest import REPO, SERVICES, Stack, eventually, free_port
+from conftest import REPO, SERVICES, Stack, eventually, free_port, manifest
 
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
@@ -120,6 +120,10 @@ class Cluster(Stack):
         return url.replace(f":{self.env['OTTO_PG_PORT']}/", f":{self.promoted}/") if self.promoted else url
 
     # -- services
+
+    def ingresses(self) -> list[Instance]:
+        """Every process that takes webhooks, and keeps them on its disk while Kafka is away."""
+        return [i for name, service in manifest.services().items() if "spool" in service.needs for i in self.instances[name]]
 
     def one(self, name: str) -> Instance:
         return self.instances[name][0]
@@ -255,7 +259,7 @@ class Cluster(Stack):
         """What is still on its way: all zero once everything has arrived. The timers of missed calls (OTTO_MISSED_CALL_GRACE, 3 s here) are on their way too."""
         def leaving() -> tuple[int, ...]:
             outbox, parked = self.sql("SELECT (SELECT count(*) FROM outbox WHERE not_before IS NULL OR not_before <= now() + interval '15 seconds'), (SELECT count(*) FROM parked)")[0]
-            return sum(int(i.metric("otto_spool_rows")) for i in self.instances["callrail-ingress"]), outbox, parked
+            return sum(int(i.metric("otto_spool_rows")) for i in self.ingresses()), outbox, parked
 
         before = leaving()
         lags = {f"lag of {r['name']}": int(r["lag"]) for r in self.status() if r["lag"] is not None} or {"lags that nobody could read": UNKNOWN}
