@@ -165,14 +165,29 @@ PIPELINE_CALLS = 66_667
 PIPELINE_NUMBERS = 20_000
 
 
+def caught_up(bench: Bench, load: list[typing.Any], consumer: str = "lead-pipeline") -> dict[str, typing.Any]:
+    """A backlog on otto.routed, then lead-pipeline: how fast that consumer of its takes it."""
+    def done() -> int:
+        return int(bench.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = %s AND topic = 'otto.routed'", consumer)[0][0])
+
+    events = bench.report("backlog", "--brokers", bench.brokers, "--topic", "otto.routed", *load)["events"]
+    bench.sql_as_owner("CHECKPOINT")
+    before = done()
+    bench.start("lead-pipeline")
+    cpu = Cpu(bench, "lead-pipeline", "kafka", "postgres")
+    with bench.profiled("lead-pipeline"):
+        seconds, counted = follow(done, before, events, 0.05, 240, "lead-pipeline")
+    used = cpu.used()
+    seen = {"events_per_s": counted / seconds, "seconds": seconds, "cores": cpu.shares(), "cpu_us": used["lead-pipeline"] / events * 1e6, "postgres_us": used["postgres"] / events * 1e6}
+    bench.stop("lead-pipeline")
+    return seen
+
+
 def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     """A backlog on otto.routed; and the same rows by set-based libpq batches into a database of the same schema."""
     bench.keep_only()
     limit_url = bench.make_database("bench_limit")
     lanes = min(2 * len(os.sched_getaffinity(0)), 12)
-
-    def done() -> int:
-        return int(bench.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = 'lead-pipeline'")[0][0])
 
     skip(bench)
     ours, limit = [], []
@@ -184,15 +199,7 @@ def pipeline(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         bench.sql_as_owner("CHECKPOINT")
         cpu = Cpu(bench, "postgres")
         limit.append(bench.report("pipeline-limit", "--url", limit_url, "--connections", lanes, "--batch", 250, *load) | {"cores": cpu.shares()})
-        events = bench.report("backlog", "--brokers", bench.brokers, "--topic", "otto.routed", *load)["events"]
-        bench.sql_as_owner("CHECKPOINT")
-        before = done()
-        bench.start("lead-pipeline")
-        cpu = Cpu(bench, "lead-pipeline", "kafka", "postgres")
-        with bench.profiled("lead-pipeline"):
-            seconds, counted = follow(done, before, events, 0.05, 240, "lead-pipeline")
-        ours.append({"events_per_s": counted / seconds, "seconds": seconds, "cores": cpu.shares(), "cpu_us": cpu.used()["lead-pipeline"] / events * 1e6, "postgres_us": cpu.used()["postgres"] / events * 1e6})
-        bench.stop("lead-pipeline")
+        ours.append(caught_up(bench, load))
         say(f"pipeline {n + 1}/{rounds}: libpq {limit[-1]['events_per_s']:.0f}/s {limit[-1]['cores']}, lead-pipeline {ours[-1]['events_per_s']:.0f}/s {ours[-1]['cpu_us']:.1f} µs {ours[-1]['cores']}")
     both = [{"ours": o, "limit": li} for o, li in zip(ours, limit)]
     return [Row("lead-pipeline: events/s from a backlog", median(ours, "events_per_s"), "/s", median(limit, "events_per_s"), 0.4, 0.6, "more", limited_by(ours), both)]

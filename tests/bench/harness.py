@@ -38,6 +38,7 @@ class Row:
     rounds: list[dict[str, typing.Any]]
     what: str = ""       # the compared figure is the ratio; this says of what it is in words
     scale: float = 1.0   # ours / limit * scale
+    busy: bool = False   # others used the machine in too many rounds: the figure says nothing, and the measure is to be repeated
 
     @property
     def ratio(self) -> float | None:
@@ -45,6 +46,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
+        if self.busy:
+            return "machine busy"
         figure = self.ours if self.limit is None else typing.cast(float, self.ratio)
         reached = (lambda bound: figure <= bound) if self.better == "less" else (lambda bound: figure >= bound)
         return "aim" if reached(self.aim) else "must" if reached(self.must) else "FAILED"

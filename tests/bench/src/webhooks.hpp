@@ -51,6 +51,11 @@ std::string signature_of(const std::string& body, const std::string& key);
 inbound::v1::ProviderEvent event_of(const Call&, Stage, Instant received);
 EventId event_id_of(const inbound::v1::ProviderEvent&);
 
+/// Twilio's reports of texts in a call's stead: of its customer one text that came in (at the call's first stage), and how one
+/// stands that was sent to them (sent, then delivered).
+inbound::v1::ProviderEvent text_event_of(const Call&, Stage, Instant received);
+EventId text_event_id_of(const inbound::v1::ProviderEvent&);
+
 /// One report of a backlog.
 struct Due {
     std::uint32_t call = 0, number = 0;
