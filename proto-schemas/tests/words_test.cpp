@@ -27,14 +27,14 @@ struct Confined {
 };
 
 /// `CHECK (status IN ('a', 'b'))` stands as `status = ANY (ARRAY['a'::text, 'b'::text])`, and a list of words as
-/// `purposes <@ '{a,b}'::text[]`.
+/// `purposes <@ '{a,b}'::text[]`; one word alone as `channel = 'a'::text`.
 constexpr const char* kConfined = R"sql(
 SELECT c.conrelid::regclass || '.' || a.attname AS "column",
        (SELECT string_agg(btrim(m[1], '{}'), ',')
           FROM regexp_matches(pg_get_constraintdef(c.oid), '''([^'']*)''::text', 'g') AS m) AS words
   FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
  WHERE c.contype = 'c' AND cardinality(c.conkey) = 1 AND c.connamespace = 'public'::regnamespace
-   AND pg_get_constraintdef(c.oid) ~ '(= ANY \(ARRAY\[|<@ ''\{)'
+   AND pg_get_constraintdef(c.oid) ~ '(= ANY \(ARRAY\[|<@ ''\{|\(\w+ = ''[^'']+''::text\))'
  ORDER BY 1)sql";
 
 /// Words that no answer shows: the reason why the contract does not name them.
@@ -43,6 +43,8 @@ const std::map<std::string, std::string> kOwn{
     {"folded_rows.kind", "whose rows became one, for other services"},
     {"intents.state", "the runtime's own"},
     {"operator_actions.action", "ottoctl's"},
+    {"opt_ins.source", "what takes an opt-out back, which shows it"},
+    {"opt_ins.word", "what takes an opt-out back, which shows it"},
     {"recordings.status", "shown as analysis_state"},
     {"shunya_jobs.job_status", "shown as analysis_state"},
     {"shunya_jobs.job_type", "shown as analysis_state"},

@@ -211,11 +211,13 @@ inbound::v1::ProviderEvent text_event_of(const Call& c, Stage stage, Instant rec
     const auto sid = (in ? "SM0" : "SM1") + c.resource_id.substr(4, 31);
     auto escaped = [](const std::string& e164) { return "%2B" + e164.substr(1); };
     const auto customer = escaped(c.customer), ours = escaped(c.company->tracking);
-    std::string body = "MessageSid=" + sid + "&SmsSid=" + sid + "&AccountSid=AC0123456789abcdef0123456789abcdef&ApiVersion=2010-04-01&From=" +
-                       (in ? customer : ours) + "&To=" + (in ? ours : customer);
+    std::string body = "MessageSid=" + sid + "&SmsSid=" + sid +
+                       "&AccountSid=AC0123456789abcdef0123456789abcdef&ApiVersion=2010-04-01&From=" + (in ? customer : ours) +
+                       "&To=" + (in ? ours : customer);
     if (in)
         body += "&SmsMessageSid=" + sid + "&SmsStatus=received&Body=Is+Monday+still+good%3F+The+roof+leaks+again%2C+number+" +
-                std::to_string(c.id) + "&NumMedia=0&NumSegments=1&FromCity=PHOENIX&FromState=AZ&FromZip=85001&FromCountry=US&ToCity=" +
+                std::to_string(c.id) +
+                "&NumMedia=0&NumSegments=1&FromCity=PHOENIX&FromState=AZ&FromZip=85001&FromCountry=US&ToCity=" +
                 "PHOENIX&ToState=AZ&ToZip=85001&ToCountry=US";
     else
         body += stage == Stage::answered ? "&SmsStatus=sent&MessageStatus=sent" : "&SmsStatus=delivered&MessageStatus=delivered";
