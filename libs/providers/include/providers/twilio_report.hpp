@@ -14,7 +14,7 @@ class ProviderEvent;
 }  // namespace otto::inbound::v1
 
 /// What Twilio says of a text, in our words; the same for its webhooks and for its API's list of messages, so that what both say
-/// is one event.
+/// ends in one row.
 namespace otto::providers::twilio {
 
 /// In Twilio's words; "" and nothing: it does not say.

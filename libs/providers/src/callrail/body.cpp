@@ -8,20 +8,13 @@
 #include "base/json_page.hpp"
 
 #include "base/spoken_time.hpp"
+#include "keepable.hpp"
 
 namespace otto::providers::callrail {
 namespace {
 
 constexpr std::size_t kLongestText = 64u << 10;  ///< normalized parts do not repeat what is larger; the raw body has it
 constexpr std::size_t kMostFields = 1'000, kMostItems = 200, kMostChanges = 100;
-
-/// A text as rows can keep it: Postgres knows no NUL, which JSON and forms may hold, and one row that cannot be written would
-/// stop all that are with it.
-std::string keepable(std::string_view text, std::size_t most) {
-    auto out = clip_utf8(text, most);
-    std::erase(out, '\0');
-    return out;
-}
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kNames[] = {"name", "label", "title", "text",

@@ -4,6 +4,7 @@
 
 #include "base/json_page.hpp"
 #include "base/text.hpp"
+#include "keepable.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/shunya.hpp"
 #include "providers/shunya_webhook.hpp"
@@ -17,17 +18,10 @@ namespace {
 constexpr std::size_t kLongestId = 500;
 constexpr std::int64_t kLargestCallId = (1ll << 53) - 1;
 
-/// Postgres knows no NUL, which JSON may hold.
-std::string keepable(std::string_view text, std::size_t most) {
-    auto out = clip_utf8(text, most);
-    std::erase(out, '\0');
-    return std::string(trim(out));
-}
-
 std::string text(JsonView object, std::initializer_list<std::string_view> names) {
     for (auto name : names)
         if (auto value = object[name].loose_text(); value && !object[name].is_bool())
-            if (auto kept = keepable(*value, kLongestId); !kept.empty()) return kept;
+            if (auto kept = std::string(trim(keepable(*value, kLongestId))); !kept.empty()) return kept;
     return "";
 }
 

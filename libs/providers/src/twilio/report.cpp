@@ -2,6 +2,7 @@
 
 #include "base/phone.hpp"
 #include "base/text.hpp"
+#include "keepable.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/twilio_report.hpp"
 
@@ -13,12 +14,6 @@ namespace {
 
 constexpr std::size_t kLongestText = 64u << 10, kLongestId = 200, kLongestUrl = 4'000;
 
-/// A text as rows can keep it: Postgres knows no NUL, and proto3 nothing but UTF-8.
-std::string keepable(std::string_view text, std::size_t most) {
-    auto out = clip_utf8(mend_utf8(text), most);
-    std::erase(out, '\0');
-    return out;
-}
 std::string id(std::string_view text) { return keepable(trim(text), kLongestId); }
 
 /// Twilio's words for how a text stands, and ours.

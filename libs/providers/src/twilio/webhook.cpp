@@ -5,6 +5,7 @@
 #include "base/json.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
+#include "keepable.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/twilio_report.hpp"
 #include "twilio/signature.hpp"
@@ -63,8 +64,7 @@ public:
         } else {
             *event.mutable_addressee() = addressee_;
             event.set_kind(call_sid_.empty() ? "webhook" : "call.webhook");
-            n.identity = clip_utf8(mend_utf8(call_sid_), 200);
-            std::erase(n.identity, '\0');  // no row takes it
+            n.identity = keepable(call_sid_, 200);
             event.set_key(n.identity.empty() ? "twilio:unknown" : n.identity);
             event.set_not_understood(!fields_            ? fields_.error().message
                                      : call_sid_.empty() ? "it names no text (MessageSid) and no call (CallSid)"
