@@ -150,7 +150,10 @@ void Sweep::sweep(rt::Lease& lease, const SweptAccount& account) const {
 
 std::optional<Sweep::Ending> Sweep::take_turn(const rt::Lease& lease, Budget& budget) const {
     const auto most = list_.requests_an_hour();
-    while (!lease.stopping() && system_clock().now() < budget.last + list_.pace()) std::this_thread::sleep_for(20ms);
+    // By both clocks: the time that stands in the row may be ahead of one that was set back.
+    const auto longest = std::chrono::steady_clock::now() + list_.pace();
+    while (!lease.stopping() && system_clock().now() < budget.last + list_.pace() && std::chrono::steady_clock::now() < longest)
+        std::this_thread::sleep_for(20ms);
     auto now = system_clock().now();
     if (auto hour = hour_of(now); hour != budget.hour) budget = {hour, 0, budget.last};
     if (lease.stopping()) return Ending{"company-service was stopped meanwhile; the next sweep goes on from here", {}};
