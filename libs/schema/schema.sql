@@ -2071,6 +2071,7 @@ CREATE TABLE opt_outs (
   source text NOT NULL,
   message_id uuid,
   created_by text,
+  created_as text,
   reason text,
   opted_out_at timestamp with time zone NOT NULL,
   revoked_at timestamp with time zone,

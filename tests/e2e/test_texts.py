@@ -391,6 +391,8 @@ def test_what_is_unclear_is_a_task_and_what_people_enter_only_people_take_back(s
     back = taken_back(csr, data(made)["id"])
     assert back.status_code == 200 and data(back)["revoked_source"] == "csr" and data(back)["revoked_at"]
     assert taken_back(texting.manager, said["id"]).status_code == 200
+    managers = data(entered(texting.manager, customer))
+    assert taken_back(csr, managers["id"]).status_code == 403 and taken_back(texting.manager, managers["id"]).status_code == 200
     assert entered(csr, "no number").status_code == 422 and entered(csr, customer, "").status_code == 422
     # It stays on record, whoever tries.
     with pytest.raises(psycopg.Error):

@@ -13,9 +13,9 @@ namespace {
 constexpr std::size_t kLongestReason = 500;
 
 struct Entry {
-    std::string source;
+    std::string entered_as;  ///< "": no person has entered it
     bool revoked;
-    static Entry from(const pg::Fields& f) { return {f.text("source"), f.boolean("revoked")}; }
+    static Entry from(const pg::Fields& f) { return {f.text("entered_as"), f.boolean("revoked")}; }
 };
 
 }  // namespace
@@ -26,7 +26,8 @@ http::Response OptOuts::enter(api::Context& c) const {
     auto phone = *in.phone("phone");
     auto reason = in.required("reason", kLongestReason);
     auto id = Uuid::v7(c.request.received_at);
-    if (c.tx().write_counted(sql::enter_opt_out, {c.company(), id, phone, c.who.user, reason}) == 0)
+    if (c.tx().write_counted(sql::enter_opt_out, {c.company(), id, phone, c.who.user, identity::to_text(*c.who.role), reason}) ==
+        0)
         api::refuse(409, "Opted out already", "Somebody has entered this number already, and nobody has taken it back.",
                     {{"phone", "is entered already; GET /api/v1/opt-outs?phone= shows the entry"}});
     return c.changed({"opt_out", id.to_string(), "opt_out.enter", {"phone", "reason"}}, sql::opt_out, resources::opt_out_value,
@@ -39,9 +40,9 @@ http::Response OptOuts::take_back(api::Context& c) const {
     auto reason = in.required("reason", kLongestReason);
     auto entry = c.tx().maybe<Entry>(sql::lock_opt_out, {c.company(), id});
     if (!entry) api::not_found("opt-out");
-    if (c.who.role == identity::Role::csr && entry->source != "csr")
+    if (c.who.role == identity::Role::csr && entry->entered_as != identity::to_text(identity::Role::csr))
         api::refuse(403, "Not yours to take back",
-                    "The customer has said so; a manager may take it back, or the customer does by texting START.");
+                    "No csr has entered it; a manager may take it back, or the customer does by texting START.");
     if (entry->revoked) return c.row(id.to_string(), sql::opt_out, resources::opt_out_value);
     c.tx().write(sql::take_opt_out_back, {c.company(), id, c.who.user});
     // Why is on record where nothing is ever changed: the row itself takes no more than that it was taken back.

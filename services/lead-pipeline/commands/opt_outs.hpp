@@ -7,7 +7,7 @@ namespace otto::lead_pipeline {
 class OptOuts {
 public:
     http::Response enter(api::Context&) const;
-    /// A csr takes back only what a person entered; who has said STOP is the manager's to answer for.
+    /// A csr takes back only what a csr entered; who has said STOP, or told a manager, is the manager's to answer for.
     http::Response take_back(api::Context&) const;
 };
 

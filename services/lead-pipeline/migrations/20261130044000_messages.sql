@@ -39,6 +39,7 @@ CREATE TABLE opt_outs (
   source         text NOT NULL CHECK (source IN ('keyword', 'provider', 'csr', 'spoken')),
   message_id     uuid,                          -- the text that says so: one row a text
   created_by     text,                          -- the person who entered it; null: nobody
+  created_as     text,                          -- in which role: a csr takes back what a csr entered
   reason         text,
   opted_out_at   timestamptz NOT NULL,
   revoked_at     timestamptz,

@@ -52,11 +52,11 @@ UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, versi
 
 -- name: enter_opt_out
 -- One entry of a person's stands for a number at a time. Whoever enters the same number at the same moment makes a second one, which does no harm.
-INSERT INTO opt_outs (company_id, id, phone, source, created_by, reason, opted_out_at)
-SELECT $1, $2, $3, 'csr', $4, $5, now() WHERE NOT EXISTS (SELECT FROM opt_outs o WHERE o.company_id = $1 AND o.phone = $3 AND o.source = 'csr' AND o.revoked_at IS NULL)
+INSERT INTO opt_outs (company_id, id, phone, source, created_by, created_as, reason, opted_out_at)
+SELECT $1, $2, $3, 'csr', $4, $5, $6, now() WHERE NOT EXISTS (SELECT FROM opt_outs o WHERE o.company_id = $1 AND o.phone = $3 AND o.source = 'csr' AND o.revoked_at IS NULL)
 
 -- name: lock_opt_out
-SELECT source, revoked_at IS NOT NULL AS revoked FROM opt_outs WHERE company_id = $1 AND id = $2 FOR UPDATE
+SELECT coalesce(created_as, '') AS entered_as, revoked_at IS NOT NULL AS revoked FROM opt_outs WHERE company_id = $1 AND id = $2 FOR UPDATE
 
 -- name: take_opt_out_back
 UPDATE opt_outs SET revoked_at = greatest(now(), opted_out_at), revoked_source = 'csr', revoked_by = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL

@@ -198,7 +198,7 @@ TEST_CASE("of the ledger nothing is changed but that an entry was taken back, an
     CHECK(ledger(company) == "keyword 10 20\n");
 }
 
-TEST_CASE("people enter and take back; a csr only what a person entered", "[integration]") {
+TEST_CASE("people enter and take back; a csr only what a csr entered", "[integration]") {
     const auto enter = &OptOuts::enter;
     const auto take_back = &OptOuts::take_back;
     auto on_record = [] {
@@ -236,6 +236,9 @@ TEST_CASE("people enter and take back; a csr only what a person entered", "[inte
             "SELECT concat_ws(' ', revoked_source, extract(epoch FROM revoked_at)::bigint - 1700000000) AS v FROM opt_outs WHERE "
             "company_id = $1 AND source = 'keyword'",
             "org_opt_hand") == "keyword 20\n");
-    // What a person enters anew stands again.
-    CHECK(send(enter, R"({"phone":"+12025550100","reason":"x"})").starts_with("201 "));
+    // What a person enters anew stands again, and a manager's word is a manager's to take back.
+    entered = send(enter, R"({"phone":"+12025550100","reason":"x"})", "", identity::Role::manager);
+    CHECK(entered.starts_with("201 "));
+    CHECK(send(take_back, R"({"reason":"x"})", id_in(entered)) == "403 ");
+    CHECK(send(take_back, R"({"reason":"x"})", id_in(entered), identity::Role::manager).starts_with("200 "));
 }
