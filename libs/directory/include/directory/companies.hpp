@@ -34,6 +34,7 @@ struct Number {
     bool voice = false, text = false;
     std::optional<Instant> from, to;
     Standing standing = Standing::proven;
+    std::string provider = {};  ///< who serves it: callrail, twilio
     bool covers(Instant at) const { return (!from || *from <= at) && (!to || at < *to); }
 };
 

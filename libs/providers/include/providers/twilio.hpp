@@ -78,8 +78,9 @@ struct ListedMessage {
     std::string json;                                   ///< as Twilio wrote it, byte for byte
     std::string sid;
     std::string status;         ///< in our words; "": in one that nobody knows
-    std::optional<Instant> at;  ///< when it was sent, else when it was made
-    std::int64_t media = 0;     ///< how many items came with it
+    std::optional<Instant> at;       ///< when it was sent, else when it was made
+    std::optional<Instant> created;  ///< when it was made; one that still waits at Twilio has no other time
+    std::int64_t media = 0;          ///< how many items came with it
 };
 struct MessagePage {
     std::vector<ListedMessage> messages;
@@ -90,6 +91,34 @@ struct MessagePage {
 struct ListedMedia {
     std::string url, content_type;
 };
+
+/// A text that is to be sent.
+struct NewText {
+    std::string from, to, body;
+    std::string status_callback;  ///< where Twilio tells how it stands
+};
+/// Twilio has taken it.
+struct Taken {
+    ListedMessage message;
+};
+/// It certainly has not, and may when it is asked again: too much at once, no connection, or it does not let the account in.
+struct NotTaken {
+    ApiError error;
+};
+/// It never will: what is wrong with it, in Twilio's code and in plain words with the cure.
+struct Rejected {
+    int code = 0;
+    std::string why;
+};
+/// Nobody knows: the answer was lost, or is none. Twilio has no idempotency key, so only its list can tell.
+struct InDoubt {
+    std::string why;
+};
+using SendOutcome = std::variant<Taken, NotTaken, Rejected, InDoubt>;
+
+/// What an error code of a text means, with the cure, for people; "" for a code that is not in the table (then Twilio's own words
+/// are shown).
+std::string_view explain(int code);
 
 /// "Mon, 30 Nov 2026 04:00:00 +0000", as Twilio writes times (RFC 2822).
 std::optional<Instant> read_time(std::string_view);
@@ -114,6 +143,13 @@ public:
     /// Messages in both directions that were sent between these moments, the newest first.
     Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next,
                                 const tel::TraceContext&) const;
+    /// Messages from one number to another, whenever they were sent, those not sent yet too; the newest first.
+    Reply<MessagePage> messages_of_pair(const Account&, const std::string& from, const std::string& to, const std::string& next,
+                                        const tel::TraceContext&) const;
+    /// One message as it stands.
+    Reply<ListedMessage> message(const Account&, const std::string& message_sid, const tel::TraceContext&) const;
+    /// Asks once. A repeat may send it twice: see SendOutcome.
+    SendOutcome send(const Account&, const NewText&, const tel::TraceContext&) const;
     /// What came with one message.
     Reply<std::vector<ListedMedia>> media(const Account&, const std::string& message_sid, const tel::TraceContext&) const;
 
