@@ -19,6 +19,7 @@ CREATE TABLE text_sends (
   state       text NOT NULL CHECK (state IN ('scheduled', 'behind', 'waiting', 'released', 'asked', 'unknown')),
   accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   asked_at    timestamptz,                          -- of the last time: it was noted, then asked
+  account     text,                                 -- as whose: only that account can tell what became of it
   looked_at   timestamptz,                          -- unknown: when the provider's list was read last
   not_found   integer NOT NULL DEFAULT 0,           -- unknown: how often it was not there
   failures    integer NOT NULL DEFAULT 0,           -- in a row, after which it certainly had not been taken
@@ -30,6 +31,8 @@ CREATE UNIQUE INDEX text_sends_head ON text_sends (company_id, from_number, to_n
 -- People's texts before automatic ones, then the oldest: of a pair, and of a number.
 CREATE INDEX text_sends_behind ON text_sends (company_id, from_number, to_number, automatic, accepted_at, message_id) WHERE state = 'behind';
 CREATE INDEX text_sends_waiting ON text_sends (company_id, from_number, automatic, accepted_at, message_id) WHERE state = 'waiting';
+-- Few: what was released and not asked yet is bounded, so that a number whose texts are slow to leave has no more than its pace on the way.
+CREATE INDEX text_sends_released ON text_sends (company_id, from_number) INCLUDE (segments) WHERE state = 'released';
 SELECT otto_wall('text_sends', writer => 'otto_lead_pipeline', readers => '{}');
 
 -- Until when a number's pace is used up: a text of n segments at r a second puts it n/r further.
