@@ -50,6 +50,9 @@ class Reading:
 
     @classmethod
     def of(cls, bench: Bench, *databases: str) -> "Reading":
+        if bench.pid("sandbox") is None:  # it gives the tokens; a measure before this one may have stopped it
+            bench.all_up()
+            bench.keep_only("sandbox")
         if id(bench) not in cls._made:
             cls._made[id(bench)] = cls(bench)
         made = cls._made[id(bench)]
@@ -65,9 +68,6 @@ class Reading:
         return made
 
     def __init__(self, bench: Bench) -> None:
-        if bench.pid("sandbox") is None:  # it gives the tokens; a measure before this one may have stopped it
-            bench.all_up()
-            bench.keep_only("sandbox")
         self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         self.window = (self.now - datetime.timedelta(days=60)).date(), (self.now - datetime.timedelta(days=51)).date()
         self.ports: dict[str, int] = {}
