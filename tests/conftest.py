@@ -174,6 +174,48 @@ class Company:
 
         return typing.cast(dict[str, typing.Any], eventually(found, within=within, what=f"text {provider_id}"))
 
+    def send(self, body: str, token: str | None = None, key: str | None = None, **more: typing.Any) -> httpx.Response:
+        """Asks Otto to send a text: to=, or contact_id=; from_=."""
+        headers = {"Authorization": f"Bearer {token or self.csr}", **({"Idempotency-Key": key} if key else {})}
+        return self.stack.http.post("/api/v1/messages", json={"body": body, **{name.rstrip("_"): value for name, value in more.items()}}, headers=headers)
+
+    def sent(self, body: str, **more: typing.Any) -> dict[str, typing.Any]:
+        """The row of a text that Otto has accepted."""
+        answer = self.send(body, **more)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json()["data"])
+
+    def cancel(self, message: str, token: str | None = None) -> httpx.Response:
+        return self.stack.http.delete(f"/api/v1/messages/{message}", headers={"Authorization": f"Bearer {token or self.csr}"})
+
+    def becomes(self, message: str, *, within: float = 30, **wanted: typing.Any) -> dict[str, typing.Any]:
+        """The text with that id of ours, once these fields of it are so."""
+        def seen() -> dict[str, typing.Any]:
+            answer = self.stack.get(f"/api/v1/messages/{message}", self.csr)
+            assert answer.status_code == 200, answer.text
+            return dict(answer.json()["data"])
+
+        last: dict[str, typing.Any] = {}
+
+        def so() -> bool:
+            last.update(seen())
+            return all(last[name] == value for name, value in wanted.items())
+
+        try:
+            eventually(so, within=within)
+        except AssertionError as e:
+            raise AssertionError(f"text {message} did not become {wanted} within {within} s: {last}") from e
+        return last
+
+    def script(self, **wanted: typing.Any) -> None:
+        """What becomes of texts that this company's Twilio account is asked to send (sandbox/README.md, "Texts that are sent")."""
+        answer = httpx.post(self.stack.sandbox + "/sandbox/twilio/sends", json={"account_sid": self.twilio_account, **wanted})
+        assert answer.status_code == 200, answer.text
+
+    def at_twilio(self, **wanted: str) -> list[dict[str, typing.Any]]:
+        """What this company's Twilio account was asked to send, each with the SID that it took it under, or null."""
+        return list(httpx.get(self.stack.sandbox + "/sandbox/twilio/sent", params={"account_sid": self.twilio_account, **wanted}, timeout=30).json())
+
     def member(self, role: str, user: str) -> str:
         """Somebody who joins this company at the identity provider; the token. Otto learns of it when it next asks there."""
         return self.stack.token(role, self.id, user=user)

@@ -3,10 +3,12 @@
 from ..provider import Provider
 from ..state import State
 from . import api, commands
+from .sending import Sending
 from .texts import Texts
 
 
 def provider(state: State) -> Provider:
     texts = Texts(state)
-    return Provider(name="twilio", serves=lambda path: path.startswith(("/2010-04-01/", "/twilio-media/")), routes=[*commands.routes(texts), *api.routes(texts)], refusal=api.refusal, fault=api.fault,
-                    commands=commands.HELP, api="Twilio's REST API under /2010-04-01/Accounts/{AccountSid} (account, IncomingPhoneNumbers, Messages and their media)")
+    sending = Sending(texts)
+    return Provider(name="twilio", serves=lambda path: path.startswith(("/2010-04-01/", "/twilio-media/")), routes=[*commands.routes(texts, sending), *api.routes(texts, sending)], refusal=api.refusal,
+                    fault=api.fault, commands=commands.HELP, api="Twilio's REST API under /2010-04-01/Accounts/{AccountSid} (account, IncomingPhoneNumbers, Messages, which it sends too, and their media)")

@@ -10,14 +10,11 @@ from starlette.routing import Route
 
 from .. import attachments, downloads
 from ..state import Json, e164
-from .texts import API, Texts, media_mark, media_sid, rfc2822, shown, sid_of
+from .sending import Sending, problem
+from .texts import API, Texts, is_listed, media_mark, media_sid, rfc2822, shown, sid_of
 
 Handler = typing.Callable[[Request, str], typing.Awaitable[Response]]
 BEGIN = datetime.datetime(2024, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
-
-
-def problem(status: int, code: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"code": code, "message": message, "more_info": f"https://www.twilio.com/docs/errors/{code}", "status": status}, status, headers)
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
@@ -57,11 +54,11 @@ def paged(request: Request, name: str, items: list[Json]) -> Response:
                          "next_page_uri": at(page + 1, end) if end < len(items) else None, "previous_page_uri": at(page - 1, max(0, start - size)) if page > 0 else None})
 
 
-def routes(texts: Texts) -> list[Route]:
+def routes(texts: Texts, sending: Sending) -> list[Route]:
     def not_found(request: Request) -> Response:
         return problem(404, 20404, f"The requested resource {request.url.path} was not found")
 
-    def api(path: str, handler: Handler) -> Route:
+    def api(path: str, handler: Handler, methods: tuple[str, ...] = ("GET",)) -> Route:
         async def guarded(request: Request) -> Response:
             sid = request.path_params["account"]
             word, _, rest = request.headers.get("authorization", "").partition(" ")
@@ -75,7 +72,7 @@ def routes(texts: Texts) -> list[Route]:
                 return problem(401, 20003, "Authenticate: the account is not active")
             return await handler(request, sid)
 
-        return Route(API + "{account}" + path, guarded)
+        return Route(API + "{account}" + path, guarded, methods=list(methods))
 
     async def account(_: Request, sid: str) -> Response:
         known = texts.account(sid) or {}
@@ -92,6 +89,8 @@ def routes(texts: Texts) -> list[Route]:
             for n in owned if wanted in (None, "", n)])
 
     async def messages(request: Request, sid: str) -> Response:
+        if request.method == "POST":
+            return await sending.asked(request, sid)
         query, found = request.query_params, texts.of_account(sid)
         for name, member in (("From", "from"), ("To", "to")):
             if name in query:
@@ -101,12 +100,12 @@ def routes(texts: Texts) -> list[Route]:
                 at = when(query[name], name)
                 if isinstance(at, Response):
                     return at
-                found = [f for f in found if fits(f["sent_at"].replace(microsecond=0), at)]
+                found = [f for f in found if f["sent_at"] and fits(f["sent_at"].replace(microsecond=0), at)]
         return paged(request, "messages", [shown(f) for f in found])
 
     async def message(request: Request, sid: str) -> Response:
         facts = texts.find(request.path_params["message"].removesuffix(".json"), sid)
-        return JSONResponse(shown(facts)) if facts and facts["listed"] is not False else not_found(request)
+        return JSONResponse(shown(facts)) if facts and is_listed(facts) else not_found(request)
 
     def media_of(facts: Json | None, wanted: str) -> int | None:
         return next((n for n in range(len(facts["media"])) if media_sid(facts, n) == wanted), None) if facts else None
@@ -116,8 +115,8 @@ def routes(texts: Texts) -> list[Route]:
         if facts is None:
             return not_found(request)
         return paged(request, "media_list", [
-            {"sid": media_sid(facts, n), "account_sid": sid, "parent_sid": facts["sid"], "content_type": item["content_type"], "date_created": rfc2822(facts["sent_at"]),
-             "date_updated": rfc2822(facts["sent_at"]), "uri": f"{API}{sid}/Messages/{facts['sid']}/Media/{media_sid(facts, n)}.json"} for n, item in enumerate(facts["media"])])
+            {"sid": media_sid(facts, n), "account_sid": sid, "parent_sid": facts["sid"], "content_type": item["content_type"], "date_created": rfc2822(facts["created_at"]),
+             "date_updated": rfc2822(facts["created_at"]), "uri": f"{API}{sid}/Messages/{facts['sid']}/Media/{media_sid(facts, n)}.json"} for n, item in enumerate(facts["media"])])
 
     async def media(request: Request, sid: str) -> Response:
         """Says where the file is: at Twilio's store, which takes no password."""
@@ -139,6 +138,6 @@ def routes(texts: Texts) -> list[Route]:
         return downloads.answer(attachments.attachment_of(item, media_mark(facts, n)), None if "moved" in request.query_params else item["fault"])
 
     return [
-        api(".json", account), api("/IncomingPhoneNumbers.json", numbers), api("/Messages.json", messages), api("/Messages/{message}/Media.json", media_list),
+        api(".json", account), api("/IncomingPhoneNumbers.json", numbers), api("/Messages.json", messages, ("GET", "POST")), api("/Messages/{message}/Media.json", media_list),
         api("/Messages/{message}/Media/{media}", media), api("/Messages/{message}", message), Route("/twilio-media/{message}/{n:int}", file),
     ]

@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .. import attachments, downloads
-from ..commands import read_command, refuse
+from ..commands import one_of, read_command, refuse, whole_number
 from ..posting import otto_url, posting
 from ..state import Json
+from .sending import FAILURES, FAULTS, REFUSALS, Sending
 from .texts import DEFAULT_AUTH_TOKEN, FAILED, STATUSES, Texts, as_form, media_mark, media_url, parameters, read_facts, sign
 
 # What the number's owner enters at Twilio.
@@ -29,6 +30,15 @@ false: the API does not know the text) &rarr; sid, account_sid, events: event, p
 <dt>GET, POST /sandbox/twilio/media</dt>
 <dd>GET ?sid=: url, content_type, bytes, sha256 of each attachment as it is without its fault. POST: sid, n?, fault changes it. A fault is "none", a kind, or an object {kind, seconds?, times?, to?}. Kinds:
 """ + ", ".join(downloads.FAULTS) + """.</dd>
+<dt>GET, POST, DELETE /sandbox/twilio/sends</dt>
+<dd>What becomes of texts that the API is asked to send. Whose: account_sid?, from?, to?, body?, word? (part of the body), times?; the first script that fits counts. What: fault? (""" + ", ".join(FAULTS) + """),
+seconds? (slow: 20; lists_late: 30), retry_after? (busy), code? (""" + ", ".join(map(str, [*REFUSALS, *FAILURES])) + """: below 30000 the answer, from 30000 how it ends), events? (by default sent, delivered; an empty
+list: it stays queued), callbacks? (false: nobody is told), pause_ms? (20, before each), callback_first? (all are posted before the answer), hold? (before, after: the request stands still before or after it was taken,
+until it is released).</dd>
+<dt>GET /sandbox/twilio/sent?account_sid=&amp;from=&amp;to=&amp;body=</dt>
+<dd>What it was asked to send: account_sid, from, to, body, callback, at, sid and status (null: not taken). With counts=1 and account_sid: asked, taken, and both by bodies.</dd>
+<dt>GET, POST /sandbox/twilio/held</dt><dd>The requests that stand still; POST: all of them go on.</dd>
+<dt>POST /sandbox/twilio/tell</dt><dd>sid, status, code?, post? (true): a further status of a text that was sent &rarr; status, body of Otto's answer.</dd>
 """
 
 
@@ -63,7 +73,23 @@ def place(texts: Texts, wanted: Json) -> Json:
     return {"sid": facts["sid"], "account_sid": facts["account_sid"], "events": posted}
 
 
-def routes(texts: Texts) -> list[Route]:
+def read_script(wanted: Json) -> Json:
+    if "fault" in wanted:
+        one_of(wanted, "fault", FAULTS)
+    if "hold" in wanted:
+        one_of(wanted, "hold", ("before", "after"))
+    for name in ("seconds", "times", "retry_after", "code", "pause_ms"):
+        if name in wanted:
+            wanted[name] = whole_number(wanted, name, 0, 0)
+    if not isinstance(wanted.get("events", []), list) or not set(map(str, wanted.get("events", []))) <= set(STATUSES):
+        refuse(f"events must be a list of {', '.join(STATUSES)}; an empty one for a text that stays queued")
+    for name in ("callbacks", "callback_first"):
+        if not isinstance(wanted.get(name, False), bool):
+            refuse(f"{name} must be true or false")
+    return wanted
+
+
+def routes(texts: Texts, sending: Sending) -> list[Route]:
     async def register(request: Request) -> Response:
         body = await read_command(request, {"account_sid"}, {"auth_token", "numbers", "api_key", "api_secret", "status", "sms_url"})
         if not re.fullmatch(r"AC[0-9a-f]{32}", str(body["account_sid"])):
@@ -90,4 +116,28 @@ def routes(texts: Texts) -> list[Route]:
             facts = known(request.query_params.get("sid", ""))
         return JSONResponse(await asyncio.to_thread(lambda: [attachments.shown(item, media_mark(facts, n), media_url(texts, facts, n)) for n, item in enumerate(facts["media"])]))
 
-    return [Route("/sandbox/twilio/accounts", register, methods=["POST"]), Route("/sandbox/twilio/place-text", place_text, methods=["POST"]), Route("/sandbox/twilio/media", media, methods=["GET", "POST"])]
+    async def sends(request: Request) -> Response:
+        if request.method == "DELETE":
+            sending.scripts.clear()
+        elif request.method == "POST":
+            sending.scripts.append(read_script(await read_command(request, set(), {"account_sid", "from", "to", "body", "word", "times", "fault", "seconds", "retry_after", "code", "events", "callbacks", "pause_ms",
+                                                                                   "callback_first", "hold"})))
+        return JSONResponse(sending.scripts)
+
+    async def sent(request: Request) -> Response:
+        wanted = {name: request.query_params.get(name, "") for name in ("account_sid", "from", "to", "body")}
+        return JSONResponse(sending.counts(wanted["account_sid"]) if request.query_params.get("counts") else sending.seen(**wanted))
+
+    async def held(request: Request) -> Response:
+        return JSONResponse(sending.release() if request.method == "POST" else [said for said, _ in sending.held])
+
+    async def tell(request: Request) -> Response:
+        body = await read_command(request, {"sid", "status"}, {"code", "post"})
+        facts = known(body["sid"])
+        if "callback" not in facts:
+            refuse(f"text {body['sid']} was placed, not sent: place it again with the events that it lacks")
+        return JSONResponse(await sending.tell(facts, one_of(body, "status", STATUSES), whole_number(body, "code", 0, 0) or None, bool(body.get("post", True))))
+
+    return [Route("/sandbox/twilio/accounts", register, methods=["POST"]), Route("/sandbox/twilio/place-text", place_text, methods=["POST"]), Route("/sandbox/twilio/media", media, methods=["GET", "POST"]),
+            Route("/sandbox/twilio/sends", sends, methods=["GET", "POST", "DELETE"]), Route("/sandbox/twilio/sent", sent), Route("/sandbox/twilio/held", held, methods=["GET", "POST"]),
+            Route("/sandbox/twilio/tell", tell, methods=["POST"])]
