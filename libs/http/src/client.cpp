@@ -225,7 +225,8 @@ struct Client::Impl {
     template <class Body>
     Failed fault(error_code, const Url&, const Patience&, const wire::response_parser<Body>& in, error_code unwritten = {}) const;
     Attempt exchange(Peer&, const ClientRequest&, const Url&, const Patience&, bool& keep);
-    Attempt once(const ClientRequest&, const Url&, const Patience&);
+    /// `left` becomes true before a byte of the request may leave.
+    Attempt once(const ClientRequest&, const Url&, const Patience&, bool& left);
     /// As exchange(), of an answer whose body goes to the sink. What it failed of is in `failed`.
     Download receive(Peer&, const ClientRequest&, const Url&, const Patience&, const Sink&, std::uint64_t byte_limit,
                      std::optional<Failed>& failed, bool& keep);
@@ -441,10 +442,11 @@ Client::Impl::Attempt Client::Impl::exchange(Peer& peer, const ClientRequest& r,
     return response;
 }
 
-Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url, const Patience& patience) {
+Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url, const Patience& patience, bool& left) {
     auto place = url.scheme + "://" + place_of(url);
     if (auto peer = pooled(place)) {
         bool keep = false;
+        left = true;
         auto answer = exchange(*peer, r, url, patience, keep);
         if (keep) give_back(place, std::move(peer));
         auto* failed = std::get_if<Failed>(&answer);
@@ -456,6 +458,7 @@ Client::Impl::Attempt Client::Impl::once(const ClientRequest& r, const Url& url,
     if (auto* failed = std::get_if<Failed>(&made)) return std::move(*failed);
     auto peer = std::move(std::get<PeerPtr>(made));
     bool keep = false;
+    left = true;
     auto answer = exchange(*peer, r, url, patience, keep);
     if (keep) give_back(place, std::move(peer));
     return answer;
@@ -521,16 +524,17 @@ Download Client::Impl::receive(Peer& peer, const ClientRequest& r, const Url& ur
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Client::~Client() = default;
 
-Result<Response> Client::send(const ClientRequest& request) {
+Sent Client::send(const ClientRequest& request) {
     auto& self = *impl_;
     auto url = Url::parse(request.url);  // refuses line breaks, white space and control characters
-    if (!url) return url.error();
-    if (auto fault = fault_of(request.headers)) return *fault;
+    if (!url) return {url.error(), true};
+    if (auto fault = fault_of(request.headers)) return {*fault, true};
+    bool left = false;
     Patience patience{Steady::now() + self.options.total_timeout, self.options.total_timeout, std::nullopt};
     self.earn_budget();
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     for (int attempt = 0;; ++attempt) {
-        auto answer = self.once(request, *url, patience);
+        auto answer = self.once(request, *url, patience, left);
         auto* response = std::get_if<Response>(&answer);
         auto* failed = std::get_if<Failed>(&answer);
         bool sick = response && (response->status == 429 || (response->status >= 502 && response->status <= 504));
@@ -541,7 +545,7 @@ Result<Response> Client::send(const ClientRequest& request) {
                      in_time && self.take_budget();
         if (!again) {
             self.count(request, failed ? "failed" : std::to_string(response->status / 100) + "xx");
-            if (failed) return failed->error;
+            if (failed) return {std::move(failed->error), !left};
             return std::move(*response);
         }
         std::this_thread::sleep_for(wait);

@@ -580,6 +580,68 @@ TEST_CASE("client: what would break the request's form never leaves") {
     CHECK(peer.connections() == 0);
 }
 
+TEST_CASE("client: whether a request may have reached its peer") {
+    auto unsent = [](ClientOptions options, const ClientRequest& request) {
+        options.total_timeout = Millis{500};
+        auto answer = Client(options).send(request);
+        CHECK_FALSE(answer.ok());
+        return answer.unsent();
+    };
+    SECTION("not, if nothing listens there, its name leads nowhere or inside, or it speaks no TLS") {
+        std::string place;
+        {
+            RawPeer gone({{""}});
+            place = gone.place();
+        }
+        CHECK(unsent(reaching(place), post("http://" + place + "/")));
+        CHECK(unsent({}, post("http://nobody.invalid/")));
+        CHECK(unsent({}, post("http://10.0.0.1/")));
+        CHECK(unsent({}, post("http://" + place + "/a b")));
+        auto strange = post("http://" + place + "/");
+        strange.headers.add("Host", "other");
+        CHECK(unsent({}, strange));
+        RawPeer plain({{"HTTP/1.1 400 no TLS here\r\n\r\n"}});
+        CHECK(unsent(reaching(plain.place()), post("https://" + plain.place() + "/")));
+        RawPeer silent({{kSilence}});
+        CHECK(unsent(reaching(silent.place()), post("https://" + silent.place() + "/")));
+        TlsPeer untrusted;
+        CHECK(unsent(reaching(untrusted.at("localhost")), post("https://" + untrusted.at("localhost") + "/")));
+    }
+    SECTION("perhaps, once a byte has left: silence, an end before or within the answer, an answer that is none") {
+        for (const auto& answer : {kSilence, std::string(), std::string("HTTP/1.1 2"), std::string("hello\r\n\r\n"),
+                                   std::string("HTTP/1.1 201 Made\r\nContent-Length: 10\r\n\r\nhalf")}) {
+            RawPeer peer({{answer}});
+            INFO(answer);
+            CHECK_FALSE(unsent(reaching(peer.place()), post(peer.url())));
+        }
+    }
+    SECTION("perhaps, if a kept connection ends as it is used again, or a peer takes only a part") {
+        RawPeer peer({{ok("one"), ""}});
+        Client client(reaching(peer.place()));
+        REQUIRE(why(client.send(post(peer.url()))) == "");
+        auto second = client.send(post(peer.url()));
+        CHECK_FALSE(second.ok());
+        CHECK_FALSE(second.unsent());
+        RawPeer deaf({{kDeaf}});
+        CHECK_FALSE(unsent(reaching(deaf.place()), post(deaf.url(), std::string(32u << 20, 'x'))));
+    }
+    SECTION("perhaps, if one of several attempts did") {
+        RawPeer peer({{""}});
+        auto options = reaching(peer.place());
+        options.retries = 1;
+        auto answer = Client(options).send(get(peer.url()));
+        CHECK_FALSE(answer.ok());
+        CHECK_FALSE(answer.unsent());
+        CHECK(peer.connections() == 2);
+    }
+    SECTION("an answer is no error") {
+        RawPeer peer({{busy("0")}});
+        auto answer = Client(reaching(peer.place())).send(post(peer.url()));
+        CHECK(answer.ok());
+        CHECK_FALSE(answer.unsent());
+    }
+}
+
 TEST_CASE("client: what came of requests is counted") {
     RawPeer peer({{ok("")}, {busy("3600")}, {"nonsense\r\n\r\n"}});
     auto options = reaching(peer.place());

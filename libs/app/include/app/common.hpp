@@ -19,8 +19,8 @@ inline const Setting<Secret> kLogHashKey = secret("log-hash-key", "key of the ha
 inline const Setting<std::int64_t> kHttpThreads = number("http-threads", 1, 1, 64, "threads that read and write HTTP");
 inline const Setting<std::int64_t> kHttpWorkers =
     number("http-workers", 16, 1, 512, "threads that run requests which wait for the database");
-inline const Setting<std::vector<std::string>> kTrustedProxies =
-    list("trusted-proxies", "", "addresses whose X-Forwarded-For is believed");
+inline const Setting<std::vector<std::string>> kTrustedProxies = list(
+    "trusted-proxies", "", "addresses of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed");
 inline const Setting<Millis> kDrain = duration("drain", "25s", "how long a stop may take before what is under way is cut off");
 
 inline const Setting<std::string> kKafkaBrokers =

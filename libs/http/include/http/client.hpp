@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -59,6 +60,18 @@ struct Download {
     bool answered() const { return end == End::answered; }
 };
 
+/// What came of a request: an answer of whatever status, or what kept one from coming.
+class [[nodiscard]] Sent : public Result<Response> {
+public:
+    Sent(Response response) : Result(std::move(response)) {}
+    Sent(Error error, bool unsent = false) : Result(std::move(error)), unsent_(unsent) {}
+    /// No byte of the request has left, in any attempt: the peer cannot have acted on it. After any other error it may have.
+    bool unsent() const { return unsent_; }
+
+private:
+    bool unsent_ = false;
+};
+
 /// Blocking calls over pooled keep-alive connections. Thread-safe; callers do not wait for one another. One client is made and
 /// kept: its pool, its retry budget and the trusted authorities are its own. TLS is 1.2 or later and always verified, authority
 /// and name. Addresses that are loopback, private, link-local or otherwise not public are refused: each is judged after the name
@@ -71,8 +84,7 @@ public:
     /// Throws Failure if `ca_file` or the system's store cannot be read.
     explicit Client(ClientOptions);
     ~Client();
-    /// Any HTTP status is a Response; an Error says what kept one from coming.
-    Result<Response> send(const ClientRequest&);
+    Sent send(const ClientRequest&);
     /// A body of any size in constant memory: that of a 2xx answer goes to `sink`, on the caller's thread. One attempt: what has
     /// reached the sink cannot be taken back, so only the caller can begin again. The time-outs are those of `options`, not the
     /// client's own. A body that says neither its length nor its end ends with the connection; whether it is whole, nobody can
