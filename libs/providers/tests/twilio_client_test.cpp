@@ -57,7 +57,8 @@ TEST_CASE("a page of Twilio's messages, and what is none") {
     CHECK(out.status() == "undelivered");
     CHECK(out.has_body());
     CHECK(out.error_code() == "30003");
-    CHECK(out.error_message() == "Unreachable");
+    CHECK(out.error_message() == explain(30003));
+    CHECK(in.created == read_time("Mon, 30 Nov 2026 04:00:00 +0000"));
     CHECK(to_rfc3339(*page->messages[1].at) == "2026-11-30T04:00:00Z");  // not sent: when it was made
     CHECK(read_messages(R"({"messages":[]})")->messages.empty());
     CHECK_FALSE(read_messages("<html>").ok());

@@ -111,10 +111,14 @@ TEST_CASE("how a text stands, in our words: the company is at the other end, and
     CHECK(status.event().addressee().number() == "+15205232772");
     CHECK(m.status() == "undelivered");
     CHECK(m.error_code() == "30003");
-    CHECK(m.error_message() == "Unreachable handset");
+    CHECK(m.error_message().starts_with("The phone could not be reached"));  // our words for a code that we know
     CHECK_FALSE(m.has_body());
     CHECK(m.our_message_id() == "0190aaaa-0000-7000-8000-000000000001");
     CHECK(status.normalized.identity == "SM1:undelivered");
+    auto unknown =
+        said("MessageSid=SM1&MessageStatus=failed&To=%2B16025550123&From=%2B15205232772&ErrorCode=30999&ErrorMessage=Odd");
+    CHECK(unknown.message().error_code() == "30999");
+    CHECK(unknown.message().error_message() == "Odd");  // Twilio's words for one that we do not
     for (auto [theirs, ours] : std::vector<std::pair<std::string, std::string>>{{"accepted", "queued"},
                                                                                 {"scheduled", "scheduled"},
                                                                                 {"queued", "queued"},

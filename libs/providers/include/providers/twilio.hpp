@@ -36,10 +36,10 @@ bool is_account_sid(std::string_view);
 struct ApiError {
     enum class Kind {
         no_answer,   ///< nothing came
-        refused,     ///< 401, or 20003: SID and secret do not fit together, or the account is suspended
+        refused,     ///< 401, 20003, 20005, 10001: SID and secret do not fit together, or the account is suspended or closed
         forbidden,   ///< 403: whom it let in may not do that
         not_found,   ///< 404
-        busy,        ///< 429: too much at once
+        busy,        ///< 429, 20429: too much at once
         failed,      ///< any other status
         unreadable,  ///< an answer that is none
     };
@@ -77,7 +77,7 @@ struct ListedMessage {
     std::shared_ptr<inbound::v1::ProviderEvent> event;  ///< as a webhook of it would read; without a receipt and without media
     std::string json;                                   ///< as Twilio wrote it, byte for byte
     std::string sid;
-    std::string status;         ///< in our words; "": in one that nobody knows
+    std::string status;              ///< in our words; "": in one that nobody knows
     std::optional<Instant> at;       ///< when it was sent, else when it was made
     std::optional<Instant> created;  ///< when it was made; one that still waits at Twilio has no other time
     std::int64_t media = 0;          ///< how many items came with it
@@ -127,6 +127,9 @@ std::optional<Instant> read_time(std::string_view);
 Result<AccountState> read_account(std::string_view json);
 Result<NumberPage> read_numbers(std::string_view json);
 Result<MessagePage> read_messages(std::string_view json);
+Result<ListedMessage> read_message(std::string_view json);
+/// Of the request to send one.
+SendOutcome read_sending(const http::Response&, Instant now);
 Result<std::vector<ListedMedia>> read_media(std::string_view json, std::string_view api);
 
 /// Each call is one request; how often, how patiently and what is repeated is the HTTP client's and the caller's business.

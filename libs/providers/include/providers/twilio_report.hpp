@@ -25,7 +25,7 @@ struct MessageFacts {
     std::optional<std::string> body = {};
     std::vector<std::pair<std::string, std::string>> media = {};  ///< URL and content type
     std::optional<std::int64_t> segments = {};
-    std::string error_code = {}, error_message = {};
+    std::string error_code = {}, error_message = {};  ///< of a code that explain() knows its words are told, not these
     std::string opt_out_type = {};
     std::string our_message_id = {};
     std::optional<Instant> sent_at = {};

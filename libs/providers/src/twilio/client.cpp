@@ -6,14 +6,11 @@
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
-#include "providers/twilio.hpp"
 #include "providers/twilio_report.hpp"
+#include "twilio/api.hpp"
 
 namespace otto::providers::twilio {
 namespace {
-
-constexpr const char* kPageSize = "1000";
-constexpr std::string_view kVersion = "/2010-04-01/";
 
 std::string said(JsonView object, std::string_view name) { return object[name].loose_text().value_or(""); }
 
@@ -35,8 +32,9 @@ ListedMessage message_in(std::string_view json, JsonView entry) {
     facts.to = said(entry, "to");
     facts.status = said(entry, "status");
     if (auto body = entry["body"]; body.is_string()) facts.body = std::string(*body.string());
-    for (auto name : {"date_created", "date_sent"})
-        if (auto at = read_time(said(entry, name))) m.at = at;
+    m.created = read_time(said(entry, "date_created"));
+    m.at = read_time(said(entry, "date_sent"));
+    if (!m.at) m.at = m.created;
     facts.sent_at = m.at;
     facts.segments = entry["num_segments"].loose_integer();
     facts.error_code = said(entry, "error_code");
@@ -47,6 +45,11 @@ ListedMessage message_in(std::string_view json, JsonView entry) {
     return m;
 }
 
+/// Nobody is let in: SID and secret do not fit together (20003), or the account is suspended or closed.
+bool is_no_account(std::int64_t code) { return code == 20003 || code == 20005 || code == 10001; }
+
+}  // namespace
+
 ApiError error_of(const http::Response& answer, Instant now) {
     using Kind = ApiError::Kind;
     ApiError error{Kind::failed, "Twilio answered " + std::to_string(answer.status)};
@@ -54,33 +57,19 @@ ApiError error_of(const http::Response& answer, Instant now) {
         error.code = static_cast<int>(parsed->root()["code"].loose_integer().value_or(0));
         if (error.code != 0) error.why += ", error " + std::to_string(error.code);
     }
-    if (answer.status == 401 || error.code == 20003)
+    if (answer.status == 401 || is_no_account(error.code))
         error.kind = Kind::refused;
     else if (answer.status == 403)
         error.kind = Kind::forbidden;
     else if (answer.status == 404)
         error.kind = Kind::not_found;
-    else if (answer.status == 429) {
+    else if (answer.status == 429 || error.code == 20429) {
         error.kind = Kind::busy;
         error.why += ": too much is asked of the account at once";
         error.after = http::retry_after(answer.headers.get("Retry-After"), now);
     }
     return error;
 }
-
-template <class T>
-Reply<T> understood(Result<T> read) {
-    if (!read) return ApiError{ApiError::Kind::unreadable, read.error().message};
-    return std::move(*read);
-}
-
-template <class T, class Read>
-Reply<T> understood(Reply<std::string> reply, Read&& read) {
-    if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
-    return understood<T>(read(std::get<std::string>(reply)));
-}
-
-}  // namespace
 
 bool is_account_sid(std::string_view text) {
     return text.size() == 34 && text.starts_with("AC") && text.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
@@ -160,6 +149,14 @@ Result<MessagePage> read_messages(std::string_view json) {
     return page;
 }
 
+Result<ListedMessage> read_message(std::string_view json) {
+    auto parsed = JsonDocument::parse(json);
+    if (!parsed || !parsed->root().is_object()) return Error("Twilio's answer holds no message");
+    auto message = message_in(json, parsed->root());
+    if (message.sid.empty()) return Error("Twilio's answer holds no message");
+    return message;
+}
+
 Result<std::vector<ListedMedia>> read_media(std::string_view json, std::string_view api) {
     auto parsed = JsonDocument::parse(json);
     auto list = parsed ? parsed->root()["media_list"] : JsonView{};
@@ -202,14 +199,14 @@ Reply<AccountState> Client::account(const Account& account, const tel::TraceCont
 }
 
 Reply<NumberPage> Client::numbers(const Account& account, const std::string& next, const tel::TraceContext& trace) const {
-    return understood<NumberPage>(page(account, std::string("/IncomingPhoneNumbers.json?PageSize=") + kPageSize, next, trace),
+    return understood<NumberPage>(page(account, "/IncomingPhoneNumbers.json?PageSize=" + std::string(kPageSize), next, trace),
                                   read_numbers);
 }
 
 Reply<MessagePage> Client::messages(const Account& account, Instant from, Instant to, const std::string& next,
                                     const tel::TraceContext& trace) const {
     auto whole_second = [](Instant at) { return percent_encode(to_rfc3339(std::chrono::floor<std::chrono::seconds>(at))); };
-    auto first = std::string("/Messages.json?PageSize=") + kPageSize + "&DateSent%3E=" + whole_second(from) +
+    auto first = "/Messages.json?PageSize=" + std::string(kPageSize) + "&DateSent%3E=" + whole_second(from) +
                  "&DateSent%3C=" + whole_second(to + std::chrono::seconds(1));
     return understood<MessagePage>(page(account, first, next, trace), read_messages);
 }
@@ -218,7 +215,7 @@ Reply<std::vector<ListedMedia>> Client::media(const Account& account, const std:
                                               const tel::TraceContext& trace) const {
     auto message = path_segment(sid);
     if (!message) return ApiError{ApiError::Kind::unreadable, "no message has the SID \"" + sid + "\""};
-    auto reply = page(account, "/Messages/" + *message + "/Media.json?PageSize=" + kPageSize, "", trace);
+    auto reply = page(account, "/Messages/" + *message + "/Media.json?PageSize=" + std::string(kPageSize), "", trace);
     return understood<std::vector<ListedMedia>>(std::move(reply),
                                                 [this](const std::string& json) { return read_media(json, api_); });
 }

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <charconv>
 
 #include "base/phone.hpp"
 #include "base/text.hpp"
 #include "keepable.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "providers/twilio.hpp"
 #include "providers/twilio_report.hpp"
 
 namespace otto::providers::twilio {
@@ -41,6 +43,13 @@ std::string status_of(const MessageFacts& said) {
 
 /// Untrimmed: a space in front is the plus of who did not encode it.
 Phone phone(std::string_view text) { return normalize_phone(keepable(text, kLongestId)); }
+
+/// 0: it is none.
+int number_of(std::string_view code) {
+    int n = 0;
+    std::from_chars(code.data(), code.data() + code.size(), n);
+    return n;
+}
 
 bool is_url(std::string_view text) {
     return text.size() <= kLongestUrl && (text.starts_with("https://") || text.starts_with("http://"));
@@ -87,8 +96,12 @@ std::string tell(const MessageFacts& said, pb::ProviderEvent& event) {
         m.set_content_type(id(type));
     }
     if (said.sent_at) r.set_sent_at_us(to_micros(*said.sent_at));
-    if (auto code = id(said.error_code); !code.empty() && code != "0") r.set_error_code(std::move(code));
-    if (auto why = keepable(trim(said.error_message), kLongestText); !why.empty()) r.set_error_message(std::move(why));
+    auto code = id(said.error_code);
+    if (code == "0") code.clear();
+    auto why = std::string(explain(number_of(code)));
+    if (why.empty()) why = keepable(trim(said.error_message), kLongestText);
+    if (!code.empty()) r.set_error_code(std::move(code));
+    if (!why.empty()) r.set_error_message(std::move(why));
     if (said.segments && *said.segments >= 0 && *said.segments <= 1'000) r.set_segments(*said.segments);
     for (std::string_view type : {"STOP", "START", "HELP"})
         if (iequals(trim(said.opt_out_type), type)) r.set_opt_out_type(std::string(type));
