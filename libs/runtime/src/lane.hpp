@@ -154,6 +154,7 @@ private:
     void attempt(std::span<const Leg>, bool single, const Disposition*);
     std::optional<Disposition> transact(std::span<const Leg>, bool single, const Disposition*);
     void open(pg::Tx&, Attempt&);
+    void finish_run(pg::Tx&, Attempt&);
     std::optional<Disposition> handle(pg::Tx&, Attempt&, const Leg&, const kafka::Record&, const Decoded&, bool single);
     void committed(Attempt&, const std::vector<std::int64_t>& outbox, std::chrono::steady_clock::time_point started);
     void run_parked(const Tp&, Part&);

@@ -133,14 +133,12 @@ struct Lane::Attempt {
         auto found = came_from.find(item.cause);
         return found == came_from.end() ? *legs.front().tp : *found->second;
     }
-    /// Consecutive events of one batch handler go to it together.
-    void finish_run(pg::Tx& tx) {
-        if (run.empty()) return;
-        run_handler->batch(run, tx, sink);
-        after.tally.handled(run_handler->type->type, "done", run.size());
-        run.clear();
-    }
-
+    /// One of a run.
+    struct Handed {
+        const Leg* leg;
+        const kafka::Record* record;
+        const Decoded* decoded;
+    };
     std::span<const Leg> legs;
     google::protobuf::Arena arena;
     std::vector<Piece> pieces;
@@ -151,7 +149,7 @@ struct Lane::Attempt {
     Sink sink;
     After after;
     std::map<EventId, const Tp*> came_from;
-    std::vector<const detail::Event*> run;
+    std::vector<Handed> run;
     const detail::Handler* run_handler = nullptr;
     bool intents = false;
     std::size_t repeats = 0;
@@ -172,18 +170,37 @@ void Lane::open(pg::Tx& tx, Attempt& a) {
     tx.each(sql::inbox_insert, params, [&](const pg::Fields& f) { a.fresh.emplace(f.text("company_id"), f.uuid("event_id")); });
 }
 
+/// Consecutive events of one batch handler go to it together.
+void Lane::finish_run(pg::Tx& tx, Attempt& a) {
+    if (a.run.empty()) return;
+    std::vector<const detail::Event*> events;
+    for (const auto& handed : a.run) events.push_back(&handed.decoded->event);
+    a.run_handler->batch(events, tx, a.sink);
+    auto rejected = a.sink.take_rejected();
+    std::size_t done = 0;
+    for (const auto& handed : a.run) {
+        auto found = rejected.find(handed.decoded->event.meta.id);
+        if (found == rejected.end())
+            ++done;
+        else
+            settle(tx, *handed.leg, *handed.record, *handed.decoded, Outcome::reject(found->second), 1, a.after);
+    }
+    if (done > 0) a.after.tally.handled(a.run_handler->type->type, "done", done);
+    a.run.clear();
+}
+
 /// Has one event handled. What its handler answered after a write is returned: of a single event, for the transaction to be begun
 /// anew with that.
 std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg& leg, const kafka::Record& r, const Decoded& d,
                                               bool single) {
     switch (d.handler->shape) {
         case detail::Shape::batch:
-            if (a.run_handler != d.handler) a.finish_run(tx);
+            if (a.run_handler != d.handler) finish_run(tx, a);
             a.run_handler = d.handler;
-            a.run.push_back(&d.event);
+            a.run.push_back({&leg, &r, &d});
             return std::nullopt;
         case detail::Shape::activity: {
-            a.finish_run(tx);
+            finish_run(tx, a);
             auto key = d.event.meta.id.value().to_string() + ":" + d.event.meta.type;
             tx.write(sql::intend, {consumer_.name(), key, d.event.meta.id, d.event.meta.company, d.event.meta.type,
                                    pg::Param::bytes(r.value), headers_json(r.headers)});
@@ -194,7 +211,7 @@ std::optional<Lane::Disposition> Lane::handle(pg::Tx& tx, Attempt& a, const Leg&
         default:
             break;
     }
-    a.finish_run(tx);
+    finish_run(tx, a);
     auto written = tx.statements();
     auto emitted = a.sink.size();
     auto outcome = d.handler->one(d.event, &tx, a.sink);
@@ -217,7 +234,7 @@ std::optional<Lane::Disposition> Lane::transact(std::span<const Leg> legs, bool 
     open(tx, a);
     for (const auto& [leg, record, d] : a.pieces) {
         if (!d.unreadable.empty() || forced) {
-            a.finish_run(tx);
+            finish_run(tx, a);
             if (forced && d.handler && !a.first_time(d))
                 ++a.repeats;
             else
@@ -231,7 +248,7 @@ std::optional<Lane::Disposition> Lane::transact(std::span<const Leg> legs, bool 
         }
         if (leg->part->blocked.contains(record->key) ||
             a.after.blocked.contains({leg->part, record->key})) {  // behind what waits already
-            a.finish_run(tx);
+            finish_run(tx, a);
             park(tx, *leg->tp, *record, d, true, 0, "", Millis{0});
             ++a.after.parked[leg->part];
             a.after.tally.handled(d.event.meta.type, "parked");
@@ -243,7 +260,7 @@ std::optional<Lane::Disposition> Lane::transact(std::span<const Leg> legs, bool 
             return answer;
         }
     }
-    a.finish_run(tx);
+    finish_run(tx, a);
     auto outbox = write_outbox(tx, a.sink, [&a](const Sink::Item& item) -> const Tp& { return a.leg_of(item); });
     tx.commit();
     committed(a, outbox, started);

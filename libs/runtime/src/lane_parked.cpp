@@ -89,9 +89,10 @@ std::optional<Outcome> Lane::apply_parked(const Tp& tp, const Part& part, const 
     Outcome outcome = Outcome::done();
     const detail::Event* event = &d.event;
     const bool activity = d.handler->shape == detail::Shape::activity;
-    if (d.handler->shape == detail::Shape::batch)
+    if (d.handler->shape == detail::Shape::batch) {
         d.handler->batch(std::span(&event, 1), tx, sink);
-    else if (activity)
+        if (auto rejected = sink.take_rejected(); !rejected.empty()) outcome = Outcome::reject(rejected.begin()->second);
+    } else if (activity)
         tx.write(sql::intend,
                  {consumer_.name(), d.event.meta.id.value().to_string() + ":" + d.event.meta.type, d.event.meta.id,
                   d.event.meta.company, d.event.meta.type, pg::Param::bytes(s.record.value), headers_json(s.record.headers)});

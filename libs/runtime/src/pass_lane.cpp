@@ -150,6 +150,10 @@ void PassLane::dead_letter(const Tp& tp, const kafka::Record& r, const Decoded& 
         rt::dead_letter(tx, consumer_.name(), tp, r.offset, r, d, why, longer_history("[]", why, system_clock().now()));
         tx.commit();
     });
+    tell_of_dead(tp, r, d, why);
+}
+
+void PassLane::tell_of_dead(const Tp& tp, const kafka::Record& r, const Decoded& d, const std::string& why) {
     metrics_.dead.inc();
     metrics_.handled(d.event.meta.type, "dead");
     tel::error(
@@ -159,11 +163,12 @@ void PassLane::dead_letter(const Tp& tp, const kafka::Record& r, const Decoded& 
 
 /// One transaction for all that was deferred; if it fails over its data, one by one, and the guilty one is a dead letter.
 void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std::span<const kafka::Record* const> records) {
-    auto write = [&](std::span<const Decoded> some) {
+    auto write = [&](std::size_t from, std::size_t n) {
+        std::map<std::size_t, std::string> rejected;
         retry("taking deferred events", [&] {
             std::set<CompanyId> companies;
             std::vector<const detail::Event*> batch;
-            for (const auto& d : some) {
+            for (const auto& d : events.subspan(from, n)) {
                 batch.push_back(&d.event);
                 if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
             }
@@ -177,11 +182,19 @@ void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std:
             }
             for (const auto& item : sink.items()) write_to_shard(tx, consumer_.name(), item);
             if (sink.size() > 0) tx.write(sql::outbox_notify, {consumer_.name()});
+            rejected.clear();
+            for (const auto& [id, why] : sink.take_rejected())
+                for (std::size_t i = from; i < from + n; ++i)
+                    if (events[i].event.meta.id == id) rejected.emplace(i, why);
+            for (const auto& [i, why] : rejected)
+                rt::dead_letter(tx, consumer_.name(), tp, records[i]->offset, *records[i], events[i], why,
+                                longer_history("[]", why, system_clock().now()));
             tx.commit();
         });
+        for (const auto& [i, why] : rejected) tell_of_dead(tp, *records[i], events[i], why);
     };
     try {
-        write(events);
+        write(0, events.size());
         return;
     } catch (const pg::SqlFailure& e) {
         tel::warn("a batch of deferred events failed and runs again one by one",
@@ -189,7 +202,7 @@ void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std:
     }
     for (std::size_t i = 0; i < events.size(); ++i) {
         try {
-            write(events.subspan(i, 1));
+            write(i, 1);
         } catch (const pg::SqlFailure& e) {
             dead_letter(tp, *records[i], events[i], e.what());
         }

@@ -33,6 +33,7 @@ private:
     bool safe_to_touch(const Tp&, const kafka::Record&);
     void take_deferred(const Tp&, std::span<const Decoded>, std::span<const kafka::Record* const>);
     void dead_letter(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
+    void tell_of_dead(const Tp&, const kafka::Record&, const Decoded&, const std::string& why);
     void advance(Part&);
     void take_back(const Tp&, Part&);
     void tell_group(bool now);

@@ -49,6 +49,8 @@ void Sink::cancel(std::string_view replaces) {
     items_.push_back(std::move(item));
 }
 
+void Sink::reject(const EventId& which, std::string_view why) { rejected_.insert_or_assign(which, std::string(why)); }
+
 void Sink::truncate(std::size_t size) {
     if (items_.size() > size) items_.resize(size);
 }

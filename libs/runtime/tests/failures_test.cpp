@@ -222,6 +222,39 @@ TEST_CASE("events and dead letters are counted once they are committed, and once
     owner.execute("DROP FUNCTION refuse() CASCADE");
 }
 
+TEST_CASE("a batch handler rejects one event of its batch; it is a dead letter, and the others, also of its key, go on",
+          "[integration]") {
+    World::shared();
+    Policy quick;
+    quick.retry.pause = Backoff{Millis{20}, Millis{20}, 1, 0};
+    const std::string why = " AND error = 'not wanted'";
+    SECTION("in a lane, of a batch and of what was parked") {
+        Notes notes{fresh_company()};
+        auto name = consumer_of(notes.company);
+        send(
+            {report(notes.company, "+1", "first"), report(notes.company, "+1", "reject"), report(notes.company, "+1", "second")});
+        Running lane(Consumer{name}.on<&Notes::batch>(notes, quick));
+        CHECK(eventually([&] { return notes_of(notes.company) == 2 && dead_letters_of(notes.company, why) == 1; }));
+        auto handled = [&](const std::string& outcome) {
+            return "otto_events_handled_total{consumer=\"" + name + "\",event=\"otto.routed.v1.CallReported\",outcome=\"" +
+                   outcome + "\"} ";
+        };
+        CHECK(eventually([&] { return shown(handled("done") + "2\n") && shown(handled("dead") + "1\n"); }));
+        CHECK(parked_of(notes.company) == 0);
+        send({report(notes.company, "+2", "once reject"), report(notes.company, "+2", "third")});
+        CHECK(eventually([&] { return dead_letters_of(notes.company, why) == 2; }));
+        CHECK(eventually([&] { return notes_of(notes.company) == 3 && parked_of(notes.company) == 0; }));
+        CHECK(notes_in_order(notes.company) == std::vector<std::string>{"first", "second", "third"});
+    }
+    SECTION("of what a pass-through deferred") {
+        Notes notes{fresh_company()};
+        send({report(notes.company, "+1", "aside"), report(notes.company, "+1", "aside, reject"),
+              report(notes.company, "+1", "n")});
+        Running lane(Consumer{consumer_of(notes.company)}.on<&Notes::pass>(notes).deferred<&Notes::batch>(notes));
+        CHECK(eventually([&] { return notes_of(notes.company) == 1 && dead_letters_of(notes.company, why) == 1; }));
+    }
+}
+
 TEST_CASE("what is told of a consumer's partitions adds up over its lanes, and goes with them", "[integration]") {
     World::shared();
     Trouble trouble{fresh_company()};

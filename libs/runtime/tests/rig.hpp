@@ -166,17 +166,21 @@ struct Notes {
         out.emit(done);
         return Outcome::done();
     }
-    void batch(std::span<const In<CallReported>> ins, pg::Tx& tx, Out<>&) const {
+    void batch(std::span<const In<CallReported>> ins, pg::Tx& tx, Out<>& out) const {
         for (const auto& in : ins) {
             if (in.event.company_id() != company) continue;
             ++calls;
-            if (in.event.call().note() == "throw") throw std::runtime_error("thrown");
-            tx.write(kNote, {company, in.meta.id.value().to_string(), in.event.call().note()});
+            const auto& note = in.event.call().note();
+            if (note == "throw" || (note == "once reject" && in.meta.attempt == 0)) throw std::runtime_error("thrown");
+            if (note.ends_with("reject"))
+                out.reject(in.meta, "not wanted");
+            else
+                tx.write(kNote, {company, in.meta.id.value().to_string(), note});
         }
     }
     Outcome pass(In<CallReported> in, Out<CallRecorded>& out) const {
         if (in.event.company_id() != company) return Outcome::ignored("another test's");
-        if (in.event.call().note() == "aside") return Outcome::defer();
+        if (in.event.call().note().starts_with("aside")) return Outcome::defer();
         if (in.event.call().note() == "throw") throw std::runtime_error("thrown");
         CallRecorded done;
         done.set_company_id(company);

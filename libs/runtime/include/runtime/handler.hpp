@@ -104,6 +104,9 @@ public:
     };
     void emit(const Envelope& cause, const google::protobuf::Message&, EmitOptions);
     void cancel(std::string_view replaces);
+    void reject(const EventId&, std::string_view why);
+    /// What was rejected since this was asked last, with why.
+    std::map<EventId, std::string> take_rejected() { return std::exchange(rejected_, {}); }
     std::vector<Item>& items() { return items_; }
     std::size_t size() const { return items_.size(); }
     void truncate(std::size_t size);
@@ -112,6 +115,7 @@ private:
     std::string consumer_;
     std::vector<Item> items_;
     std::map<std::pair<EventId, std::string>, int> ordinals_;
+    std::map<EventId, std::string> rejected_;
 };
 
 /// Where a handler puts what follows from its event. Only the listed events can be emitted; ids are names (cause, consumer, type,
@@ -133,6 +137,12 @@ public:
         sink_->emit(cause, message, std::move(options));
     }
     void cancel(std::string_view replaces) { sink_->cancel(replaces); }
+    /// In a handler of a batch: this event of it is a dead letter, in the batch's transaction; the others, also of its key, go
+    /// on. Nothing of it may have been written or emitted. A handler of one event returns Outcome::reject().
+    void reject(const Envelope& which, std::string_view why) {
+        if (cause_) throw std::logic_error("a handler of one event says what it rejects by its outcome");
+        sink_->reject(which.id, why);
+    }
 
 private:
     Sink* sink_;
