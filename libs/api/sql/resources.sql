@@ -38,3 +38,15 @@ id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_
 -- part: one_opt_out
 -- An entry changes once, when it is taken back, and has no version of its own.
 SELECT o.*, 0 AS version FROM opt_outs o WHERE o.company_id = $1 AND o.id = $2
+
+-- part: paused_why
+-- Of a text that is still to leave: why its company is not let in at the provider just now.
+CASE WHEN m.provider_message_id IS NULL AND m.status IN ('scheduled', 'queued', 'sending') THEN (SELECT p.why FROM text_pauses p WHERE p.company_id = m.company_id) END AS paused_why
+
+-- part: one_message
+-- GET of a text, and the answer to what makes or cancels one.
+SELECT m.*, /*paused_why*/, /*contact*/, /*lead*/
+  FROM messages m
+  JOIN contact_cards k ON k.company_id = m.company_id AND k.id = m.contact_card_id
+  LEFT JOIN leads l ON l.company_id = m.company_id AND l.id = m.lead_id
+ WHERE m.company_id = :company AND m.id = :id

@@ -156,6 +156,25 @@ std::string Inputs::required(std::string_view name, std::size_t most) const {
     return *value;
 }
 
+std::optional<std::string> Inputs::lines(std::string_view name, std::size_t most) const {
+    const auto* given = find(name);
+    if (!given) return std::nullopt;
+    if (given->structured) refuse_field(std::string(name), "takes a text");
+    if (trim(given->text).empty()) return std::nullopt;
+    std::string value;
+    std::size_t characters = 0;
+    for (std::size_t i = 0; i < given->text.size(); ++i) {
+        const auto at = [&](std::size_t n) { return n < given->text.size() ? static_cast<unsigned char>(given->text[n]) : 0u; };
+        if (at(i) == '\r' && at(i + 1) == '\n') continue;
+        bool control = (at(i) < 0x20 && at(i) != '\n') || at(i) == 0x7f || (at(i) == 0xc2 && at(i + 1) < 0xa0);
+        if (control) refuse_field(std::string(name), "holds a control character; of those it takes ends of lines only");
+        if ((at(i) & 0xc0) != 0x80) ++characters;
+        value += given->text[i];
+    }
+    if (characters > most) refuse_field(std::string(name), "takes at most " + std::to_string(most) + " characters");
+    return value;
+}
+
 std::optional<std::string> Inputs::phone(std::string_view name) const {
     const auto* given = find(name);
     if (!given || trim(given->text).empty()) return std::nullopt;

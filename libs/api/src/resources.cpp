@@ -149,6 +149,11 @@ void message_columns(JsonWriter& w, const Fields& f, Texts length) {
     words(w, f, {"error_code", "error_message"}, length);
     texts(w, f, {"contact_card_id", "lead_id"});
     words(w, f, {"sent_by"}, length);
+    w.member("automatic", f.boolean("automatic"));
+    words(w, f, {"reason"}, length);
+    times(w, f, {"scheduled_at", "asked_at"});
+    w.member("status_unknown", f.boolean("status_unknown"));
+    words(w, f, {"paused_why"}, length);
     times(w, f, {"sent_at", "created_at", "updated_at"});
 }
 

@@ -63,6 +63,9 @@ public:
     /// Trimmed; nullopt if absent, null or empty. 422 over `most` bytes or with control characters.
     std::optional<std::string> text(std::string_view name, std::size_t most = 500) const;
     std::string required(std::string_view name, std::size_t most = 500) const;
+    /// As it was written, in lines that end with \n: not trimmed, but nullopt if nothing is in it. 422 over `most` characters or
+    /// with control characters other than the ends of lines.
+    std::optional<std::string> lines(std::string_view name, std::size_t most) const;
     /// E.164; 422 if it is no callable number.
     std::optional<std::string> phone(std::string_view name) const;
     std::optional<bool> truth(std::string_view name) const;
