@@ -1,6 +1,7 @@
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "commands/commands.hpp"
+#include "commands/messages.hpp"
 #include "commands/opt_outs.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"
@@ -69,6 +70,7 @@ void wire(app::Service& service) {
     auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                // what people command
     auto& opt_outs = service.own<OptOuts>();                                 // the same of the opt-out ledger
+    auto& texts = service.own<MessageCommands>(companies);                   // texts that people send
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
     using http::Method;
@@ -78,6 +80,8 @@ void wire(app::Service& service) {
     api.write(Method::del, "/api/v1/tasks/{task_id}", everybody, commands, &Commands::cancel_task);
     api.write(Method::patch, "/api/v1/leads/{lead_id}", office, commands, &Commands::change_lead);
     api.write(Method::post, "/api/v1/leads/{lead_id}/claim", office, commands, &Commands::claim_lead);
+    api.write(Method::post, "/api/v1/messages", everybody, texts, &MessageCommands::send);
+    api.write(Method::del, "/api/v1/messages/{message_id}", everybody, texts, &MessageCommands::cancel);
     api.write(Method::post, "/api/v1/opt-outs", office, opt_outs, &OptOuts::enter);
     api.write(Method::del, "/api/v1/opt-outs/{opt_out_id}", office, opt_outs, &OptOuts::take_back);
 

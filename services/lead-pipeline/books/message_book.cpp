@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/phone.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
+#include "rules/segments.hpp"
+#include "runtime/work_queue.hpp"
+#include "sender/queues.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::lead_pipeline {
@@ -14,6 +16,11 @@ namespace {
 /// No call is so named: it has a number of its own, from 1 on.
 const CallId kNoCall{0};
 
+/// What texts of ours leave by, its code for a customer who has told it to let none through, and for how long it may be silent
+/// about one before it is asked (sender/statuses.hpp).
+constexpr const char *kOurProvider = "twilio", *kOptedOut = "21610";
+constexpr Millis kFirstSilence{600'000};
+
 bool same_media(const std::vector<Medium>& a, const std::vector<Medium>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Medium& x, const Medium& y) { return x.url == y.url; });
 }
@@ -21,80 +28,79 @@ bool same_media(const std::vector<Medium>& a, const std::vector<Medium>& b) {
 }  // namespace
 
 void MessageBook::add(const In& in) {
-    const auto& e = in.event;
-    const CompanyId company{e.company_id()};
-    const auto& provider = e.receipt().provider();
-    const auto& named = e.message().provider_message_id();
-    if (named.empty()) {
-        tel::warn("a report of a text that has no id changes nothing", {{"company_id", company.value()}, {"provider", provider}});
-        return;
-    }
-    const MessageKey key{company, message_id(company, provider, named)};
-    auto& held = messages_[key];
-    std::tie(held.row.company, held.row.id) = key;
-    held.row.provider = provider;
-    held.row.provider_message_id = named;
-    held.reports.push_back(&in);
-    held.written = held.written || says_what_was_written(e.message());
-    if (auto phone = normalize_phone(e.message().customer_phone()); phone.e164)
-        held.numbers.emplace(company, std::move(phone.text));
+    const auto& receipt = in.event.receipt();
+    add(CompanyId{in.event.company_id()}, receipt.provider(),
+        {&in.event.message(), from_micros(receipt.received_at_us()), in.meta.id.value().to_string(), &in.meta});
 }
 
-void MessageBook::look_at(const MessageKey& key) {
-    auto& held = messages_[key];
-    std::tie(held.row.company, held.row.id) = key;
+void MessageBook::hear(const CompanyId& company, const std::string& provider, inbound::v1::MessageReport report,
+                       Instant received) {
+    heard_.push_back(std::move(report));
+    add(company, provider, {&heard_.back(), received, {}, nullptr});
+}
+
+void MessageBook::add(const CompanyId& company, const std::string& provider, Report report) {
+    const auto& named = report.message->provider_message_id();
+    if (named.empty())
+        tel::warn("a report of a text that has no id changes nothing", {{"company_id", company.value()}, {"provider", provider}});
+    else
+        told_[{company, provider, named}].push_back(std::move(report));
+}
+
+void MessageBook::write(const OwnText& text) { held({text.company, text.id}).own = text; }
+
+void MessageBook::say(const MessageKey& key, const OwnWord& word) { held(key).words.emplace_back(word, system_clock().now()); }
+
+void MessageBook::look_at(const MessageKey& key) { held(key); }
+
+MessageBook::Held& MessageBook::held(const MessageKey& key) {
+    auto [found, is_first] = messages_.try_emplace(key);
+    if (is_first) std::tie(found->second.row.company, found->second.row.id) = key;
+    return found->second;
+}
+
+bool MessageBook::Held::touches() const {
+    return written || std::any_of(words.begin(), words.end(), [](const auto& word) { return word.first.asked_at.has_value(); });
+}
+
+const MessageRow* MessageBook::at(const MessageKey& key) const {
+    auto found = messages_.find(key);
+    return found == messages_.end() ? nullptr : &found->second.row;
 }
 
 void MessageBook::settle() {
     hold_cards();  // before anything else is locked: whoever works on the same customers waits here
     load();
+    resolve();
     for (auto& [key, held] : messages_) merge(held);
     settle_contacts();
     settle_leads();
-    write();
+    save();
+    settle_lines();
     leave_former();
     take_opt_outs();
-}
-
-void MessageBook::hold_cards() {
-    std::set<MessageKey> looked_at;
-    for (const auto& [key, held] : messages_)
-        if (held.reports.empty()) looked_at.insert(key);
-    for (const auto& row : find_messages(tx_, looked_at))
-        if (auto number = row.number()) messages_.at(row.key()).numbers.insert(*number);
-    std::set<NumberKey> numbers;
-    for (const auto& [key, held] : messages_) numbers.insert(held.numbers.begin(), held.numbers.end());
-    contacts_.hold(numbers);
-}
-
-void MessageBook::load() {
-    std::set<MessageKey> keys;
-    for (const auto& [key, held] : messages_) keys.insert(key);
-    std::set<ContactKey> cards;
-    for (auto& row : lock_messages(tx_, keys)) {
-        auto& held = messages_.at(row.key());
-        held.is_new = false;
-        cards.insert(row.contact_key());
-        held.row = std::move(row);
-    }
-    // Those that texts have for want of a number, mostly none.
-    contacts_.hold(cards);
-    std::erase_if(messages_, [](const auto& m) { return m.second.reports.empty() && m.second.is_new; });
 }
 
 void MessageBook::merge(Held& held) {
     auto& row = held.row;
     const auto former = row.message;
-    for (const auto* in : held.reports)
-        lead_pipeline::merge(row.message, in->event.message(), from_micros(in->event.receipt().received_at_us()),
-                             in->meta.id.value().to_string());
+    if (held.own && held.is_new) {
+        const auto& own = *held.own;
+        row.provider = kOurProvider;
+        lead_pipeline::merge(
+            row.message,
+            Written{own.to, own.from, own.body, own.by, own.reason, own.automatic, segments(own.body), own.not_before},
+            system_clock().now());
+    }
+    for (const auto& [word, at] : held.words) lead_pipeline::merge(row.message, word, at);
+    for (const auto& report : held.reports) lead_pipeline::merge(row.message, *report.message, report.received, report.id);
     if (same_media(former.media, row.message.media)) {
         row.message.media = former.media;
     } else {
         row.media = pending(row.message.media);
         held.media_wanted = true;
     }
-    held.changed = held.is_new || row.message != former;
+    held.changed = held.changed || held.is_new || held.taken || row.message != former;
 }
 
 void MessageBook::settle_contacts() {
@@ -151,24 +157,25 @@ void MessageBook::settle_leads() {
     std::set<LeadKey> leads;
     for (const auto& [key, held] : messages_) {
         const auto& row = held.row;
-        if (row.lead && held.written) leads.emplace(row.company, *row.lead);
+        if (row.lead && held.touches()) leads.emplace(row.company, *row.lead);
         if (!row.lead && row.number()) contacts.insert(row.contact_key());
     }
     leads_.find(contacts, leads);
     for (auto& [key, held] : messages_) {
         auto& row = held.row;
         if (!row.lead && row.number()) {
-            auto because = held.reports.empty() ? row.id : held.reports.front()->meta.id.value();
+            const auto* cause = held.reports.empty() ? nullptr : held.reports.front().meta;
+            auto because = cause ? cause->id.value() : row.id;
             row.lead = leads_.open_lead(row.contact_key(), LeadId{Uuid::v5(because, "lead")}, {}).second;
             held.changed = true;
         }
-        // Of a delivery nobody was spoken to.
-        if (row.lead && held.written && row.message.written())
+        // Of a delivery nobody was spoken to, nor by a text that has not left.
+        if (row.lead && held.touches() && row.message.written())
             leads_.touch({row.company, *row.lead}, {}, row.message.sent_at, row.provider_message_id);
     }
 }
 
-void MessageBook::write() {
+void MessageBook::save() {
     // The moment, so that what is written over a restored database is above what readers know of the time that was lost.
     const auto now_ms = to_micros(system_clock().now()) / 1000;
     std::vector<const MessageRow*> added, changed;
@@ -183,6 +190,40 @@ void MessageBook::write() {
     add_messages(tx_, added);
     change_messages(tx_, changed);
     if (!with_media.empty()) tx_.write(sql::want_media, pg::arrays(with_media));
+}
+
+/// The line of those that leave: who is new enters, and who was taken, as whoever tells it, is out of it. What is looked at anew
+/// goes by its number as that is read now.
+void MessageBook::settle_lines() {
+    std::set<MessageKey> keys;
+    for (const auto& [key, held] : messages_) {
+        const auto& row = held.row;
+        const bool waits = row.provider_message_id.empty() && !is_final(row.message.status_or());
+        const bool looked_at = held.looked_at() && held.words.empty();
+        if (!held.is_new && row.message.ours() && (held.taken || (looked_at && waits))) keys.insert(key);
+    }
+    for (const auto& send : sends_.lock(keys)) {
+        const auto& held = messages_.at(send.key());
+        if (held.taken)
+            sends_.leave(send);
+        else if (auto number = held.row.number())
+            sends_.redirect(send, number->second);
+    }
+    for (const auto& [key, held] : messages_) {
+        const auto& m = held.row.message;
+        if (held.own && held.is_new) {
+            Send send;
+            std::tie(send.company, send.message) = key;
+            send.from = held.own->from;
+            send.to = held.own->to;
+            send.automatic = m.automatic;
+            send.segments = m.segments.value_or(1);
+            send.accepted_at = m.sent_at;
+            sends_.enter(send, held.own->not_before);
+        }
+        if (held.taken && !is_final(m.status_or()))
+            rt::want(tx_, kTextStatuses, key.first, key.second.to_string(), m.asked_at.value_or(m.sent_at) + kFirstSilence);
+    }
 }
 
 /// What hung on the card and lead that a text had goes along, once nothing hangs on them any more.
@@ -200,22 +241,24 @@ void MessageBook::leave_former() {
 
 void MessageBook::take_opt_outs() {
     for (const auto& [key, held] : messages_) {
+        const auto& m = held.row.message;
+        if (!m.inbound() && held.changed && m.error_code == kOptedOut) opt_outs_.take_refusal(held.row);
         if (!held.written) continue;
         std::string said;
-        for (const auto* in : held.reports)
-            if (!in->event.message().opt_out_type().empty()) said = in->event.message().opt_out_type();
+        for (const auto& report : held.reports)
+            if (!report.message->opt_out_type().empty()) said = report.message->opt_out_type();
         opt_outs_.take(held.row, said);
     }
     opt_outs_.save();
 }
 
 void MessageBook::tell(const std::function<void(const rt::Envelope*, const Outgoing&)>& out) const {
-    auto cause_of = [](const Held& held) { return held.reports.empty() ? nullptr : &held.reports.back()->meta; };
+    for (const auto& [key, cause] : folded_) out(cause, events::row_changed(key.first, "message", key.second.to_string(), 0));
     std::set<LeadKey> told;
     for (const auto& [key, held] : messages_) {
         const auto& row = held.row;
         auto changed = [&](const char* kind, const std::string& id, std::int64_t version) {
-            out(cause_of(held), events::row_changed(row.company, kind, id, version));
+            out(held.cause(), events::row_changed(row.company, kind, id, version));
         };
         for (const auto& task : held.tasks) changed("task", task.id.to_string(), task.version);
         if (held.moved_lead) {
@@ -225,7 +268,7 @@ void MessageBook::tell(const std::function<void(const rt::Envelope*, const Outgo
             moved.set_from_lead(held.moved_lead->value().to_string());
             moved.set_into_lead(row.lead->value().to_string());
             moved.set_contact_card_id(row.contact.value().to_string());
-            out(cause_of(held), moved);
+            out(held.cause(), moved);
             changed("lead", held.moved_lead->value().to_string(), 0);
         }
         if (held.left_contact) changed("contact", held.left_contact->value().to_string(), 0);
@@ -234,7 +277,7 @@ void MessageBook::tell(const std::function<void(const rt::Envelope*, const Outgo
             changed("lead", row.lead->value().to_string(), 0);
     }
     for (const auto& c : opt_outs_.changed())
-        out(cause_of(messages_.at(c.because_of)), events::row_changed(c.because_of.first, c.kind, c.id.to_string(), c.version));
+        out(messages_.at(c.because_of).cause(), events::row_changed(c.because_of.first, c.kind, c.id.to_string(), c.version));
 }
 
 }  // namespace otto::lead_pipeline

@@ -26,6 +26,10 @@ void OptOutBook::take(const MessageRow& row, const std::string& said_by_provider
     (ask.what == Asks::stop ? stops_ : ask.what == Asks::unclear ? unclear_ : starts_).push_back(std::move(said));
 }
 
+void OptOutBook::take_refusal(const MessageRow& row) {
+    if (auto number = row.number()) stops_.push_back({&row, number->second, {}, "provider"});
+}
+
 void OptOutBook::save() {
     enter_starts();
     enter_stops();

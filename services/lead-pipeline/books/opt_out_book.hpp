@@ -19,6 +19,8 @@ public:
 
     /// A text that came in, its row complete.
     void take(const MessageRow&, const std::string& said_by_provider);
+    /// A text of ours that the provider did not let through, because the customer has told it so.
+    void take_refusal(const MessageRow&);
     void save();
 
     struct Changed {

@@ -1,10 +1,13 @@
 #include "commands/opt_outs.hpp"
 
+#include <set>
+
 #include "api/inputs.hpp"
 #include "api/resources.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "otto/changes/v1/changes.pb.h"
+#include "rows/contact_row.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::lead_pipeline {
@@ -26,6 +29,8 @@ http::Response OptOuts::enter(api::Context& c) const {
     auto phone = *in.phone("phone");
     auto reason = in.required("reason", kLongestReason);
     auto id = Uuid::v7(c.request.received_at);
+    // Who is about to ask the provider for a text to this number holds its card; where there is none, no text is under way.
+    lock_cards_of_numbers.queue(c.tx(), std::set{NumberKey{c.company(), phone}});
     if (c.tx().write_counted(sql::enter_opt_out, {c.company(), id, phone, c.who.user, identity::to_text(*c.who.role), reason}) ==
         0)
         api::refuse(409, "Opted out already", "Somebody has entered this number already, and nobody has taken it back.",

@@ -11,6 +11,7 @@ void Messages::record(std::span<const rt::In<routed::v1::MessageReported>> ins, 
     messages.tell([&](const rt::Envelope* cause, const MessageBook::Outgoing& event) {
         std::visit([&](const auto& m) { out.emit(*cause, m); }, event);
     });
+    for (const auto& refused : messages.refused()) out.reject(*refused.which, refused.why);
 }
 
 }  // namespace otto::lead_pipeline

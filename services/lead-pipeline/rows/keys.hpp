@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/ids.hpp"
@@ -12,5 +13,6 @@ using NumberKey = std::pair<CompanyId, std::string>;  ///< a callable number
 using LeadKey = std::pair<CompanyId, LeadId>;
 using CallKey = std::pair<CompanyId, CallId>;
 using MessageKey = std::pair<CompanyId, Uuid>;
+using ProviderKey = std::tuple<CompanyId, std::string, std::string>;  ///< a text's provider, and the id that it has there
 
 }  // namespace otto::lead_pipeline

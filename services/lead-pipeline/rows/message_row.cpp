@@ -52,48 +52,54 @@ std::vector<Medium> media_of(const std::string& json) {
     return media;
 }
 
-const pg::Table<MessageRow> kMessages("lead_pipeline", "messages",
-                                      {
-                                          pg::col("company_id", &MessageRow::company).key(),
-                                          pg::col("id", &MessageRow::id).key(),
-                                          pg::col("provider", &MessageRow::provider).once(),
-                                          pg::col("provider_message_id", &MessageRow::provider_message_id).once(),
-                                          // Before the ends, because it tells which is whose.
-                                          pg::derived<MessageRow>(
-                                              "direction", [](const MessageRow& r) { return r.message.direction_or(); },
-                                              [](MessageRow& r, std::string direction) {
-                                                  r.message.direction = std::move(direction);
-                                              }),
-                                          end_column("from_number", "from"),
-                                          end_column("to_number", "to"),
-                                          pg::col("body", &MessageRow::message, &Message::body),
-                                          pg::derived<MessageRow>(
-                                              "media", [](const MessageRow& r) { return Json{r.media}; },
-                                              [](MessageRow& r, Json media) {
-                                                  r.message.media = media_of(media.text);
-                                                  r.media = std::move(media.text);
-                                              }),
-                                          pg::col("segments", &MessageRow::message, &Message::segments),
-                                          pg::derived<MessageRow>(
-                                              "status", [](const MessageRow& r) { return r.message.status_or(); },
-                                              [](MessageRow& r, std::string status) { r.message.status = std::move(status); }),
-                                          pg::col("error_code", &MessageRow::message, &Message::error_code),
-                                          pg::col("error_message", &MessageRow::message, &Message::error_message),
-                                          pg::col("contact_card_id", &MessageRow::contact),
-                                          pg::col("lead_id", &MessageRow::lead),
-                                          pg::col("sent_by", &MessageRow::message, &Message::agent),
-                                          pg::col("sent_at", &MessageRow::message, &Message::sent_at),
-                                          pg::derived<MessageRow>(
-                                              "merge_state", [](const MessageRow& r) { return r.message.origins; },
-                                              [](MessageRow& r, Origins origins) {
-                                                  // What stands there for want of a statement is none.
-                                                  if (!origins.of("direction") && origins.of("sent_at"))
-                                                      r.message.direction.reset();
-                                                  if (!origins.of("status") && origins.of("sent_at")) r.message.status.reset();
-                                                  r.message.origins = std::move(origins);
-                                              }),
-                                          pg::col("version", &MessageRow::version),
-                                      });
+const pg::Table<MessageRow> kMessages(
+    "lead_pipeline", "messages",
+    {
+        pg::col("company_id", &MessageRow::company).key(),
+        pg::col("id", &MessageRow::id).key(),
+        pg::col("provider", &MessageRow::provider).once(),
+        pg::derived<MessageRow>(
+            "provider_message_id",
+            [](const MessageRow& r) -> MaybeText { return r.provider_message_id.empty() ? MaybeText{} : r.provider_message_id; },
+            [](MessageRow& r, MaybeText id) { r.provider_message_id = id.value_or(""); }),
+        // Before the ends, because it tells which is whose.
+        pg::derived<MessageRow>(
+            "direction", [](const MessageRow& r) { return r.message.direction_or(); },
+            [](MessageRow& r, std::string direction) { r.message.direction = std::move(direction); }),
+        end_column("from_number", "from"),
+        end_column("to_number", "to"),
+        pg::col("body", &MessageRow::message, &Message::body),
+        pg::derived<MessageRow>(
+            "media", [](const MessageRow& r) { return Json{r.media}; },
+            [](MessageRow& r, Json media) {
+                r.message.media = media_of(media.text);
+                r.media = std::move(media.text);
+            }),
+        pg::col("segments", &MessageRow::message, &Message::segments),
+        pg::derived<MessageRow>(
+            "status", [](const MessageRow& r) { return r.message.status_or(); },
+            [](MessageRow& r, std::string status) { r.message.status = std::move(status); }),
+        pg::col("error_code", &MessageRow::message, &Message::error_code),
+        pg::col("error_message", &MessageRow::message, &Message::error_message),
+        pg::col("contact_card_id", &MessageRow::contact),
+        pg::col("lead_id", &MessageRow::lead),
+        pg::col("sent_by", &MessageRow::message, &Message::agent),
+        pg::col("sent_at", &MessageRow::message, &Message::sent_at),
+        pg::col("automatic", &MessageRow::message, &Message::automatic).once(),
+        pg::col("reason", &MessageRow::message, &Message::reason).once(),
+        pg::col("scheduled_at", &MessageRow::message, &Message::scheduled_at),
+        pg::col("asked_at", &MessageRow::message, &Message::asked_at),
+        pg::col("status_unknown", &MessageRow::message, &Message::status_unknown),
+        pg::derived<MessageRow>(
+            "merge_state", [](const MessageRow& r) { return r.message.origins; },
+            [](MessageRow& r, Origins origins) {
+                // What stands there for want of a statement is none.
+                if (!origins.of("direction") && origins.of("sent_at")) r.message.direction.reset();
+                if (!origins.of("status") && origins.of("sent_at")) r.message.status.reset();
+                r.message.origins = std::move(origins);
+            }),
+        pg::col("version", &MessageRow::version),
+    });
 
 }  // namespace
 
@@ -123,10 +129,17 @@ std::string pending(const std::vector<Medium>& media) {
 const pg::Select<MessageRow> find_messages = kMessages.by("find_messages", {"company_id", "id"});
 const pg::Select<MessageRow> lock_messages =
     kMessages.by("lock_messages", {"company_id", "id"}, "ORDER BY company_id, id FOR UPDATE");
+const pg::Select<MessageRow> lock_messages_told = kMessages.select(
+    "lock_messages_told",
+    "SELECT {columns} FROM messages WHERE (company_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]) UNION ALL "
+    "SELECT m.company_id, m.id FROM unnest($3::text[], $4::text[], $5::text[]) AS i (company_id, provider, provider_message_id) "
+    "JOIN messages m ON m.company_id = i.company_id AND m.provider = i.provider AND m.provider_message_id = "
+    "i.provider_message_id) ORDER BY company_id, id FOR UPDATE");
 // No ON CONFLICT: if another batch has just made the row, this batch must read it and begin again.
 const pg::Write<MessageRow> add_messages = kMessages.insert("add_messages", "ORDER BY company_id, id");
 const pg::Write<MessageRow> change_messages = kMessages.update(
-    "change_messages", {"direction", "from_number", "to_number", "body", "media", "segments", "status", "error_code",
-                        "error_message", "contact_card_id", "lead_id", "sent_by", "sent_at", "merge_state", "version"});
+    "change_messages", {"provider_message_id", "direction", "from_number", "to_number", "body", "media", "segments", "status",
+                        "error_code", "error_message", "contact_card_id", "lead_id", "sent_by", "sent_at", "scheduled_at",
+                        "asked_at", "status_unknown", "merge_state", "version"});
 
 }  // namespace otto::lead_pipeline

@@ -17,7 +17,7 @@ Uuid message_id(const CompanyId&, std::string_view provider, std::string_view pr
 struct MessageRow {
     CompanyId company;
     Uuid id;
-    std::string provider, provider_message_id;
+    std::string provider, provider_message_id;  ///< the latter "" until the provider has told it of a text of ours
     ContactId contact;
     std::optional<LeadId> lead;  ///< none: of one who has no callable number, who is nobody's customer
     std::string media = "[]";    ///< with what became of each (handlers/media.hpp)
@@ -26,6 +26,7 @@ struct MessageRow {
 
     MessageKey key() const { return {company, id}; }
     ContactKey contact_key() const { return {company, contact}; }
+    ProviderKey provider_key() const { return {company, provider, provider_message_id}; }
     /// The customer's number as numbers are read now, if somebody can be reached there.
     std::optional<NumberKey> number() const;
 };
@@ -35,6 +36,8 @@ std::string pending(const std::vector<Medium>&);
 
 extern const pg::Select<MessageRow> find_messages;
 extern const pg::Select<MessageRow> lock_messages;
+/// Those of these ids, and those that the provider knows so.
+extern const pg::Select<MessageRow> lock_messages_told;
 extern const pg::Write<MessageRow> add_messages;
 extern const pg::Write<MessageRow> change_messages;
 

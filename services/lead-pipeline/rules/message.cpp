@@ -15,6 +15,10 @@ namespace pb = otto::inbound::v1;
 
 constexpr std::size_t kMostBody = 64 * 1024, kMostText = 500, kMostUrl = 4'096;
 constexpr int kMostMedia = 100;  // the last one's address has two digits
+// Stages of statements: our own word on what we wrote is before all others', our count of its segments behind them.
+constexpr int kOurs = -1, kBehindAll = 2;
+// Of its time: when we asked, when we accepted it; then what reports say (time_of).
+constexpr int kAsked = -2, kAccepted = -1;
 
 /// As a row can hold it.
 std::string kept(std::string text, std::size_t most) {
@@ -38,20 +42,25 @@ Order time_of(const pb::MessageReport& r, Instant received) {
     return {worth, to_micros(std::min(stated.value_or(received), received)), {}};
 }
 
+void take_status(Message& m, std::string_view status, const std::string& code, const std::string& why, const Order& told) {
+    bool failed = !code.empty() && code != "0", explained = failed || !why.empty();
+    // The highest first, and of equal ones that which says why.
+    if (!m.origins.take_first("status", {-(2 * rank(status) + (explained ? 1 : 0)), told.received_us, told.id})) return;
+    m.status = std::string(status);
+    m.error_code = failed ? std::optional(kept(code, kMostText)) : std::nullopt;
+    m.error_message = why.empty() ? std::nullopt : std::optional(kept(why, kMostText));
+}
+
 void take_status(Message& m, const pb::MessageReport& r, const Order& told) {
     std::string_view status = r.status();
     if (rank(status) < 0) status = {};
     if (status.empty() && says_what_was_written(r) && is_direction(r.direction()))
         status = r.direction() == "inbound" ? "received" : "sent";
-    if (status.empty()) return;
-    bool failed = r.has_error_code() && !r.error_code().empty() && r.error_code() != "0";
-    bool explained = failed || (r.has_error_message() && !r.error_message().empty());
-    // The highest first, and of equal ones that which says why.
-    if (!m.origins.take_first("status", {-(2 * rank(status) + (explained ? 1 : 0)), told.received_us, told.id})) return;
-    m.status = std::string(status);
-    m.error_code = failed ? std::optional(kept(r.error_code(), kMostText)) : std::nullopt;
-    m.error_message = explained && !r.error_message().empty() ? std::optional(kept(r.error_message(), kMostText)) : std::nullopt;
+    if (!status.empty()) take_status(m, status, r.error_code(), r.error_message(), told);
 }
+
+/// That nobody says how it ended holds as long as nobody does.
+void settle_unknown(Message& m) { m.status_unknown = m.origins.of("status_unknown") && !is_final(m.status_or()); }
 
 }  // namespace
 
@@ -64,6 +73,13 @@ std::string Message::status_or() const {
     if (status) return *status;
     return direction == "inbound" ? "received" : "queued";
 }
+
+bool Message::ours() const {
+    auto said = origins.of("body");
+    return said && said->stage == kOurs;
+}
+
+bool is_final(std::string_view status) { return rank(status) >= rank("canceled"); }
 
 bool says_what_was_written(const pb::MessageReport& r) { return r.has_body() || r.media_size() > 0; }
 
@@ -84,6 +100,58 @@ void merge(Message& m, const pb::MessageReport& r, Instant received, const std::
     }
     take_status(m, r, told);
     if (auto at = time_of(r, received); m.origins.take_first("sent_at", at)) m.sent_at = from_micros(at.received_us);
+    settle_unknown(m);
+}
+
+void merge(Message& m, const Written& w, Instant accepted) {
+    const Order ours{kOurs, to_micros(accepted), {}};
+    auto first = [&](std::string_view field) { return m.origins.take_first(field, ours); };
+    if (first("direction")) m.direction = "outbound";
+    if (first("customer")) m.customer = w.customer;
+    if (first("company_number")) m.company_number = w.company_number;
+    if (first("body")) {
+        m.body = w.body;
+        m.automatic = w.automatic;
+        m.reason = w.reason;
+    }
+    if (w.by && first("agent")) m.agent = w.by;
+    if (m.origins.take_first("segments", {kBehindAll, ours.received_us, {}})) m.segments = w.segments;
+    if (m.origins.take_first("sent_at", {kAccepted, ours.received_us, {}})) m.sent_at = accepted;
+    merge(m, OwnWord{.status = w.scheduled_at ? "scheduled" : "queued", .scheduled_at = w.scheduled_at}, accepted);
+}
+
+void merge(Message& m, const OwnWord& word, Instant at) {
+    const auto said = to_micros(at);
+    if (!word.status.empty())
+        take_status(m, word.status, word.error_code.value_or(""), word.error_message.value_or(""), {kOurs, said, {}});
+    if (word.scheduled_at) m.scheduled_at = std::max(m.scheduled_at.value_or(*word.scheduled_at), *word.scheduled_at);
+    if (word.asked_at) {
+        m.asked_at = std::max(m.asked_at.value_or(*word.asked_at), *word.asked_at);
+        // The last one first.
+        if (m.origins.take_first("sent_at", {kAsked, -to_micros(*word.asked_at), {}})) m.sent_at = *word.asked_at;
+    }
+    if (word.status_unknown) m.origins.take_first("status_unknown", {kOurs, said, {}});
+    settle_unknown(m);
+}
+
+void merge(Message& m, const Message& other) {
+    auto take = [&](const char* field, auto... slots) {
+        auto theirs = other.origins.of(field);
+        if (theirs && m.origins.take_first(field, *theirs)) ((m.*slots = other.*slots), ...);
+    };
+    take("direction", &Message::direction);
+    take("customer", &Message::customer);
+    take("company_number", &Message::company_number);
+    take("body", &Message::body, &Message::automatic, &Message::reason);
+    take("agent", &Message::agent);
+    take("segments", &Message::segments);
+    take("media", &Message::media);
+    take("status", &Message::status, &Message::error_code, &Message::error_message);
+    take("sent_at", &Message::sent_at);
+    take("status_unknown");
+    for (auto slot : {&Message::scheduled_at, &Message::asked_at})
+        if (other.*slot) m.*slot = std::max((m.*slot).value_or(*(other.*slot)), *(other.*slot));
+    settle_unknown(m);
 }
 
 }  // namespace otto::lead_pipeline

@@ -47,6 +47,29 @@ UPDATE leads l SET status = $3, edited_status = $3, status_edited_by = $4, versi
        closed_at = CASE WHEN $3 IN ('closed_won', 'closed_lost', 'abandoned') THEN coalesce(closed_at, now()) END
  WHERE company_id = $1 AND id = $2
 
+-- name: message
+/*one_message*/
+
+-- name: contact_to_text
+-- Also by the id of a card that went into it; for a rep only one with an own lead. So the next.
+SELECT k.id, k.primary_phone FROM contact_cards k
+ WHERE k.company_id = $1 AND k.id = coalesce((SELECT f.into_id FROM folded_rows f WHERE f.company_id = $1 AND f.kind = 'contact' AND f.from_id = $2), $2)
+   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3))
+
+-- name: contact_of_number
+SELECT k.id, k.primary_phone FROM contact_cards k
+ WHERE k.company_id = $1 AND k.primary_phone = $2
+   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = $3))
+
+-- name: numbers_of_thread
+-- Which of the company's numbers the last texts with a customer were by, the last one first.
+SELECT CASE direction WHEN 'inbound' THEN to_number ELSE from_number END AS number FROM messages WHERE company_id = $1 AND contact_card_id = $2 ORDER BY sent_at DESC, id DESC LIMIT 100
+
+-- name: message_to_cancel
+SELECT m.direction, m.status, CASE m.direction WHEN 'inbound' THEN m.from_number ELSE m.to_number END AS customer FROM messages m
+ WHERE m.company_id = $1 AND m.id = $2
+   AND ($3::text IS NULL OR EXISTS (SELECT FROM leads l WHERE l.company_id = m.company_id AND l.contact_card_id = m.contact_card_id AND l.assigned_rep_id = $3))
+
 -- name: opt_out
 /*one_opt_out*/
 

@@ -34,3 +34,7 @@ RETURNING company_id, id, message_id, version
 
 -- name: want_media
 SELECT otto_want('lead-pipeline/media', company_id, id::text, now()) FROM (SELECT * FROM unnest($1::text[], $2::uuid[]) AS i (company_id, id) ORDER BY company_id, id) wanted
+
+-- name: drop_message
+-- A row that proves to be another's: what it was told is told of that one.
+DELETE FROM messages WHERE company_id = $1 AND id = $2

@@ -54,7 +54,8 @@ inline Told status(const std::string& sid, const std::string& status, int receiv
 
 struct Batch {
     std::size_t statements = 0;
-    std::multiset<std::string> told;  ///< by kind of row
+    std::multiset<std::string> told;     ///< by kind of row
+    std::multiset<std::string> refused;  ///< why
 };
 
 /// In one transaction.
@@ -79,7 +80,8 @@ inline Batch record(const std::vector<std::pair<std::string, Told>>& of_companie
     rt::Sink sink("lead-pipeline/messages");
     MessagesOut out(sink);
     Messages().record(ins, tx, out);
-    Batch batch{tx.statements(), {}};
+    Batch batch{tx.statements(), {}, {}};
+    for (const auto& [id, why] : sink.take_rejected()) batch.refused.insert(why);
     tx.commit();
     for (const auto& item : sink.items()) {
         changes::v1::RowChanged row;
