@@ -71,6 +71,24 @@ std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) 
     return id;
 }
 
+/// Of its members those that Otto reads must be what it can read; the others are the company's own.
+std::optional<std::string> workflow_config(const Inputs& in) {
+    static const JsonSchema schema(openapi_schema("WorkflowConfig"));
+    constexpr std::pair<std::string_view, const char*> cures[] = {
+        {"text_rate_per_second", "takes a number from 0.1 to 100: segments of texts a second that one number sends"},
+        {"quiet_hours", "takes two different times of day, from and to: [\"21:00\",\"08:00\"]"}};
+    auto given = in.json("workflow_config");
+    if (!given) return given;
+    auto parsed = JsonDocument::parse(*given).value();
+    const auto misfit = schema.misfit(parsed.root());
+    for (auto [name, cure] : cures)
+        if (misfit && misfit->substr(1).starts_with(name)) api::refuse_field("workflow_config." + std::string(name), cure);
+    if (misfit) api::refuse_field("workflow_config", "takes a JSON object");
+    if (auto quiet = parsed.root()["quiet_hours"]; quiet.is_array() && quiet.at(0).string() == quiet.at(1).string())
+        api::refuse_field("workflow_config.quiet_hours", cures[1].second);
+    return given;
+}
+
 /// What the tables refuse although nothing else did: 422 that names the field.
 template <class F>
 void guarding_fields(F&& f) {
@@ -227,8 +245,7 @@ http::Response Commands::create(api::Context& c) const {
 }
 
 http::Response Commands::update(api::Context& c) const {
-    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow")),
-        any_object(R"({"type":"object"})");
+    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow"));
     must_be_own(c);
     auto in = Inputs::change(
         c.request, {.lasting = {"name", "timezone"},
@@ -250,7 +267,7 @@ http::Response Commands::update(api::Context& c) const {
                       callrail_id(in, "callrail_company_id"),
                       in.json("service_area", service_area),
                       in.json("call_flow", call_flow),
-                      in.json("workflow_config", any_object),
+                      workflow_config(in),
                       pg::Param::array(cleared)};
     if (auto id = callrail_id(in, "callrail_company_id")) {
         Credentials claimed;

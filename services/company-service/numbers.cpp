@@ -152,7 +152,7 @@ http::Response Numbers::add(api::Context& c) const {
     pg::Params params{c.company(),
                       *number,
                       purposes,
-                      in.one_of("provider", words::call_provider).value_or("callrail"),
+                      in.one_of("provider", words::call_provider),
                       in.text("provider_sid", 100),
                       active,
                       in.truth("voicemail_enabled").value_or(true),

@@ -27,6 +27,12 @@ struct Tests {
     std::int64_t n, seconds_left;
     static Tests from(const pg::Fields& f) { return {f.integer("n"), f.integer("seconds_left")}; }
 };
+struct Waiting {
+    std::string why;
+    Instant until;
+    std::int64_t n;
+    static Waiting from(const pg::Fields& f) { return {f.text("why"), *f.time("until"), f.integer("n")}; }
+};
 struct Token {
     std::optional<std::string> sealed;
     static Token from(const pg::Fields& f) { return {f.maybe_text("twilio_auth_token")}; }
@@ -192,24 +198,34 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
     count_test(c);
     std::optional<twilio::Account> account;
     std::vector<std::string> registered;
+    Checks waiting;
     {
         auto tx = pool_.begin(pg::Scope::company(c.company()));
         account = twilio_.account_of(tx, c.company());
         registered = registered_at(tx, c.company(), "twilio");
+        if (auto texts = tx.maybe<Waiting>(sql::texts_that_wait, {c.company()}); texts && texts->n > 0)
+            waiting.push_back({"texts", false, std::to_string(texts->n) + " texts wait: " + texts->why,
+                               "They leave by themselves once Twilio lets the account in; it is tried anew at " +
+                                   to_rfc3339(texts->until) + ", and at once when other credentials are connected."});
         tx.commit();
     }
+    auto answer_with = [&](Checks checks) {
+        checks.insert(checks.end(), waiting.begin(), waiting.end());
+        return answer(c, checks);
+    };
     const std::string again = "Set both again: POST /api/v1/onboarding/twilio/connect.";
     if (!account)
-        return answer(c, {{"credentials", false, "No Twilio account is connected.",
-                           "Connect it: POST /api/v1/onboarding/twilio/connect."}});
+        return answer_with(
+            {{"credentials", false, "No Twilio account is connected.", "Connect it: POST /api/v1/onboarding/twilio/connect."}});
     auto reply = twilio_.state(*account, c.request.trace);
     if (const auto* error = std::get_if<twilio::ApiError>(&reply)) {
         if (error->kind == twilio::ApiError::Kind::refused)
-            return answer(c, {{"credentials", false, std::string(kNotTogether) + " (" + error->why + ").",
-                               "Copy both from Account Info in Twilio's console. " + again}});
-        if (error->not_let_in()) return answer(c, {{"credentials", false, error->why + ".", "Check the account SID. " + again}});
-        return answer(
-            c, {{"credentials", false, error->why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
+            return answer_with({{"credentials", false, std::string(kNotTogether) + " (" + error->why + ").",
+                                 "Copy both from Account Info in Twilio's console. " + again}});
+        if (error->not_let_in())
+            return answer_with({{"credentials", false, error->why + ".", "Check the account SID. " + again}});
+        return answer_with(
+            {{"credentials", false, error->why + ".", "Nothing is known to be wrong with them; try again in a minute."}});
     }
     const auto& state = std::get<twilio::AccountState>(reply);
     Checks checks{{"credentials", true, "Twilio lets them in" + (state.name.empty() ? "" : ": " + state.name) + ".", ""}};
@@ -222,12 +238,12 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
     auto listing = twilio_.ask(*account, c.request.trace, &listed);
     if (listing.end != Listing::End::good) {
         checks.push_back({"numbers", false, listing.why + ".", "Try again in a minute."});
-        return answer(c, checks);
+        return answer_with(std::move(checks));
     }
     twilio_.keep(c.tx(), c.company(), listing);
     checks.push_back(numbers_check(registered, listing, "Twilio"));
     checks.push_back(webhooks_check(registered, listed));
-    return answer(c, checks);
+    return answer_with(std::move(checks));
 }
 
 http::Response Onboarding::test_callrail(api::Context& c) const {

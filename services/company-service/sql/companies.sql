@@ -67,8 +67,11 @@ SELECT id FROM company_numbers WHERE company_id = $1 AND e164 = $2 AND is_active
 SELECT count(*) AS n FROM company_numbers WHERE company_id = $1 AND standing = 'unproven' AND (valid_to IS NULL OR (valid_to > valid_from AND (valid_to > now() OR created_at >= valid_to)))
 
 -- name: add_number
+-- Whose number it is, if nobody says so: of the provider that lists it for the company, else of the one whose webhooks showed it, else of the one that the company connected last.
 INSERT INTO company_numbers (company_id, e164, purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, from_given, valid_to)
-VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)), $4, $5, $6, $7, coalesce($8::timestamptz, number_free_since($2)), $8::timestamptz IS NOT NULL, $9)
+VALUES ($1, $2, ARRAY(SELECT jsonb_array_elements_text($3::jsonb)),
+        coalesce($4, (SELECT provider FROM listed_numbers WHERE company_id = $1 AND e164 = $2 ORDER BY listed_at DESC LIMIT 1), (SELECT provider FROM seen_numbers WHERE company_id = $1 AND e164 = $2),
+                 (SELECT call_provider FROM companies WHERE id = $1), 'callrail'), $5, $6, $7, coalesce($8::timestamptz, number_free_since($2)), $8::timestamptz IS NOT NULL, $9)
 RETURNING /*number_columns*/
 
 -- name: change_number
@@ -149,6 +152,10 @@ UPDATE company_numbers SET from_company = false WHERE company_id = $1 AND from_c
 
 -- name: numbers_of_provider
 SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
+
+-- name: texts_that_wait
+-- While Twilio does not let the account in; of more than 10,000 no more are counted.
+SELECT p.why, p.until, (SELECT count(*) FROM (SELECT FROM text_sends s WHERE s.company_id = p.company_id LIMIT 10000) AS w) AS n FROM text_pauses p WHERE p.company_id = $1
 
 -- name: provider_tests
 SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 minute' - now())), 0)::bigint AS seconds_left FROM provider_tests WHERE company_id = $1 AND at > now() - interval '1 minute'

@@ -34,6 +34,21 @@ TEST_CASE("a number is unproven until a webhook that the company's key signed co
     CHECK(rig().value("SELECT count(*)::text AS v FROM company_numbers WHERE company_id = 'org_stand'") == "1");
 }
 
+TEST_CASE("a number whose provider nobody names is of the one that has it, else of the one that the company connected last",
+          "[integration]") {
+    rig().company("org_whose");
+    CHECK(rig().add("org_whose", Rig::fresh_number()).data("provider") == "callrail");
+    rig().sql("UPDATE companies SET call_provider = 'twilio' WHERE id = 'org_whose'");
+    CHECK(rig().add("org_whose", Rig::fresh_number()).data("provider") == "twilio");
+    auto seen = Rig::fresh_number(), listed = Rig::fresh_number();
+    rig().saw("org_whose", seen);  // by CallRail's webhooks
+    CHECK(rig().add("org_whose", seen).data("provider") == "callrail");
+    rig().sql("INSERT INTO listed_numbers (company_id, provider, e164) VALUES ('org_whose', 'callrail', $1)", {listed});
+    CHECK(rig().add("org_whose", listed).data("provider") == "callrail");
+    CHECK(rig().add("org_whose", Rig::fresh_number(), R"(,"provider":"callrail")").data("provider") == "callrail");
+    CHECK(rig().add("org_whose", Rig::fresh_number(), R"(,"provider":"other")").field == "provider");
+}
+
 TEST_CASE("what another company's key has proven cannot be registered: 409 that names the cure and nobody", "[integration]") {
     rig().company("org_a1");
     rig().company("org_b1");

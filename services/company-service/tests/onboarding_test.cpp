@@ -173,6 +173,30 @@ TEST_CASE("what is connected at Twilio is tested, and what is wrong has its cure
     CHECK(checks_of(test_callrail("org_test")) == "credentials not");
 }
 
+TEST_CASE("a test of Twilio says that texts wait while it does not let the account in", "[integration]") {
+    rig().company("org_waits");
+    rig().company("org_waits_not");
+    auto sid = fresh_sid(), number = Rig::fresh_number();
+    peer().twilio_account(sid, {number});
+    REQUIRE(connect("org_waits", sid, "a token of Twilio", R"(,"primary_tracking_number":")" + number + "\"").status == 200);
+    rig().sql(
+        "INSERT INTO text_sends (company_id, message_id, from_number, to_number, automatic, segments, state) SELECT 'org_waits', "
+        "gen_random_uuid(), $1, '+1602555010' || i, false, 1, 'waiting' FROM generate_series(0, 2) i",
+        {number});
+    CHECK(checks_of(test_twilio("org_waits")) == "credentials, account, numbers, webhooks");
+    rig().sql(
+        "INSERT INTO text_pauses (company_id, why, credentials, until) VALUES ('org_waits', 'Twilio lets nobody in.', 'x', "
+        "'2026-12-01T00:00:00Z'), ('org_waits_not', 'Another''s.', 'x', now())");
+    auto waiting = test_twilio("org_waits");
+    CHECK(checks_of(waiting) == "credentials, account, numbers, webhooks, texts not");
+    CHECK(waiting.body.find("3 texts wait: Twilio lets nobody in.") != std::string::npos);
+    CHECK(waiting.body.find("2026-12-01T00:00:00Z") != std::string::npos);
+    peer().on("/2010-04-01/Accounts/" + sid + ".json", R"({"code":20003,"message":"Authenticate","status":401})", 401);
+    CHECK(checks_of(test_twilio("org_waits")) == "credentials not, texts not");
+    CHECK(checks_of(test_twilio("org_waits_not")) == "credentials not");  // of which none wait
+    rig().sql("DELETE FROM text_pauses WHERE company_id LIKE 'org_waits%'");
+}
+
 TEST_CASE("what is connected at CallRail is tested likewise", "[integration]") {
     rig().company("org_testrail");
     auto number = Rig::fresh_number(), other = Rig::fresh_number();

@@ -309,6 +309,34 @@ TEST_CASE("a change says and records what it changed, and clears what may be emp
     CHECK(rig().update("org_change", R"({"callrail_account_id":"ACC1"})").field == "callrail_account_id");
 }
 
+TEST_CASE("of workflow_config what Otto reads is checked by its name, and the rest is the company's own", "[integration]") {
+    rig().company("org_config");
+    auto put = [](const std::string& config) { return rig().update("org_config", R"({"workflow_config":)" + config + "}"); };
+    for (std::string good :
+         {R"({"text_rate_per_second":0.1})", R"({"text_rate_per_second":100})", R"({"text_rate_per_second":1.5})",
+          R"({"quiet_hours":["21:00","08:00"]})", R"({"quiet_hours":["00:00","23:59"],"appointment_minutes":90})",
+          R"({"clocks":{"a":[1]}})", "{}", "null"}) {
+        INFO(good);
+        CHECK(put(good).status == 200);
+    }
+    for (std::string bad : {"0", "0.09", "100.1", "-1", "\"1\"", "null", "true", "[]", "1e9"}) {
+        INFO(bad);
+        auto refused = put(R"({"text_rate_per_second":)" + bad + "}");
+        CHECK(refused.status == 422);
+        CHECK(refused.field == "workflow_config.text_rate_per_second");
+    }
+    for (std::string bad :
+         {R"(["21:00"])", R"(["21:00","08:00","09:00"])", R"(["9:00","08:00"])", R"(["21:00","24:00"])", R"(["21:60","08:00"])",
+          R"(["21:00",8])", R"(["21:00","08:00 "])", R"(["08:00","08:00"])", R"("21:00-08:00")", R"({"from":"21:00"})", "null"}) {
+        INFO(bad);
+        auto refused = put(R"({"appointment_minutes":60,"quiet_hours":)" + bad + "}");
+        CHECK(refused.status == 422);
+        CHECK(refused.field == "workflow_config.quiet_hours");
+    }
+    for (std::string none : {"[]", "[1]", "\"x\"", "7"}) CHECK(put(none).field == "workflow_config");
+    CHECK(rig().value("SELECT coalesce(workflow_config::text, 'none') AS v FROM companies WHERE id = 'org_config'") == "none");
+}
+
 TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     rig().company("org_people");
     rig().sql(

@@ -4,7 +4,7 @@ SELECT json_build_object('id', id, 'name', name, 'status', status, 'timezone', t
          'callrail_account_id', callrail_account_id, 'callrail_company_id', callrail_company_id, 'callrail_api_key', CASE WHEN callrail_api_key IS NULL THEN 'not set' ELSE 'set' END,
          'callrail_signing_key', CASE WHEN callrail_signing_key IS NULL THEN 'not set' ELSE 'set' END, 'callrail_signing_key_explicit', callrail_signing_key_explicit,
          'callrail_signing_key_former_until', callrail_signing_key_former_until, 'twilio_account_sid', CASE WHEN twilio_account_sid IS NULL THEN 'not set' ELSE 'set' END,
-         'twilio_auth_token', CASE WHEN twilio_auth_token IS NULL THEN 'not set' ELSE 'set' END, 'onboarding_step', onboarding_step, 'onboarding_completed', onboarding_completed,
+         'twilio_auth_token', CASE WHEN twilio_auth_token IS NULL THEN 'not set' ELSE 'set' END, 'twilio_problem', twilio_problem, 'callrail_problem', callrail_problem, 'onboarding_step', onboarding_step, 'onboarding_completed', onboarding_completed,
          'service_area', CASE WHEN service_area IS NULL THEN 'not set' ELSE 'set' END, 'call_flow', CASE WHEN call_flow IS NULL THEN 'not set' ELSE 'set' END,
          'workflow_config', CASE WHEN workflow_config IS NULL THEN 'not set' ELSE 'set' END, 'directory_version', (SELECT version FROM directory_state d WHERE d.company_id = c.id),
          'directory_behind', (SELECT dirty FROM directory_state d WHERE d.company_id = c.id), 'users', (SELECT count(*) FROM company_users u WHERE u.company_id = c.id),
