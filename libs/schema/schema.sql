@@ -1980,7 +1980,7 @@ CREATE TABLE messages (
   company_id text NOT NULL,
   id uuid NOT NULL,
   provider text NOT NULL,
-  provider_message_id text NOT NULL,
+  provider_message_id text,
   direction text NOT NULL,
   from_number text,
   to_number text,
@@ -1998,6 +1998,11 @@ CREATE TABLE messages (
   version bigint DEFAULT 1 NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  automatic boolean DEFAULT false NOT NULL,
+  reason text,
+  scheduled_at timestamp with time zone,
+  asked_at timestamp with time zone,
+  status_unknown boolean DEFAULT false NOT NULL,
   CONSTRAINT messages_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT messages_company_id_contact_card_id_fkey FOREIGN KEY (company_id, contact_card_id) REFERENCES contact_cards(company_id, id),
   CONSTRAINT messages_direction_check CHECK (direction = ANY (ARRAY['inbound'::text, 'outbound'::text])),
@@ -2290,6 +2295,8 @@ ALTER TABLE seen_numbers ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON seen_numbers TO otto_tenant_router USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY judged ON seen_numbers FOR SELECT TO otto_numbers USING (true);
 CREATE POLICY one_company ON seen_numbers TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY registering_company ON seen_numbers FOR SELECT TO otto_company_service USING ((company_id = otto_request_company()));
+GRANT SELECT (company_id, e164, provider) ON seen_numbers TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON seen_numbers TO otto_maintenance;
 GRANT SELECT ON seen_numbers TO otto_numbers;
 GRANT SELECT ON seen_numbers TO otto_query_service;
@@ -2402,6 +2409,65 @@ GRANT SELECT (company_id, id, contact_card_id, created_at, search_text) ON tasks
 CREATE TRIGGER tasks_due_added AFTER INSERT ON tasks FOR EACH ROW WHEN (new.status = 'open'::text AND new.due_at IS NOT NULL) EXECUTE FUNCTION tasks_due();
 CREATE TRIGGER tasks_due_moved AFTER UPDATE OF status, due_at ON tasks FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.due_at IS DISTINCT FROM new.due_at) EXECUTE FUNCTION tasks_due();
 CREATE TRIGGER tasks_due_removed AFTER DELETE ON tasks FOR EACH ROW WHEN (old.status = 'open'::text AND old.due_at IS NOT NULL) EXECUTE FUNCTION tasks_due();
+
+CREATE TABLE text_paces (
+  company_id text NOT NULL,
+  from_number text NOT NULL,
+  free_at timestamp with time zone NOT NULL,
+  CONSTRAINT text_paces_pkey PRIMARY KEY (company_id, from_number)
+);
+ALTER TABLE text_paces ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON text_paces TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON text_paces TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON text_paces TO otto_maintenance;
+
+CREATE TABLE text_pauses (
+  company_id text NOT NULL,
+  why text NOT NULL,
+  credentials text NOT NULL,
+  since timestamp with time zone DEFAULT now() NOT NULL,
+  until timestamp with time zone NOT NULL,
+  CONSTRAINT text_pauses_pkey PRIMARY KEY (company_id)
+);
+ALTER TABLE text_pauses ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON text_pauses TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY one_company ON text_pauses FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY tested_company ON text_pauses FOR SELECT TO otto_company_service USING ((company_id = otto_request_company()));
+GRANT SELECT (company_id, why, until) ON text_pauses TO otto_company_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON text_pauses TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON text_pauses TO otto_maintenance;
+GRANT SELECT ON text_pauses TO otto_query_service;
+
+CREATE TABLE text_sends (
+  company_id text NOT NULL,
+  message_id uuid NOT NULL,
+  from_number text NOT NULL,
+  to_number text NOT NULL,
+  automatic boolean NOT NULL,
+  segments integer NOT NULL,
+  state text NOT NULL,
+  accepted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  asked_at timestamp with time zone,
+  account text,
+  looked_at timestamp with time zone,
+  not_found integer DEFAULT 0 NOT NULL,
+  failures integer DEFAULT 0 NOT NULL,
+  why text,
+  CONSTRAINT text_sends_pkey PRIMARY KEY (company_id, message_id),
+  CONSTRAINT text_sends_check CHECK ((state <> ALL (ARRAY['asked'::text, 'unknown'::text])) OR asked_at IS NOT NULL),
+  CONSTRAINT text_sends_segments_check CHECK (segments > 0),
+  CONSTRAINT text_sends_state_check CHECK (state = ANY (ARRAY['scheduled'::text, 'behind'::text, 'waiting'::text, 'released'::text, 'asked'::text, 'unknown'::text]))
+);
+CREATE INDEX text_sends_behind ON text_sends USING btree (company_id, from_number, to_number, automatic, accepted_at, message_id) WHERE state = 'behind'::text;
+CREATE UNIQUE INDEX text_sends_head ON text_sends USING btree (company_id, from_number, to_number) WHERE state = ANY (ARRAY['waiting'::text, 'released'::text, 'asked'::text, 'unknown'::text]);
+CREATE INDEX text_sends_released ON text_sends USING btree (company_id, from_number) INCLUDE (segments) WHERE state = 'released'::text;
+CREATE INDEX text_sends_waiting ON text_sends USING btree (company_id, from_number, automatic, accepted_at, message_id) WHERE state = 'waiting'::text;
+ALTER TABLE text_sends ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON text_sends TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY tested_company ON text_sends FOR SELECT TO otto_company_service USING ((company_id = otto_request_company()));
+GRANT SELECT (company_id) ON text_sends TO otto_company_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON text_sends TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON text_sends TO otto_maintenance;
 
 CREATE TABLE twilio_sweeps (
   company_id text NOT NULL,
