@@ -14,6 +14,9 @@
 #include "handlers/renumber.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
+#include "sender/numbers.hpp"
+#include "sender/outside.hpp"
+#include "sender/queues.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -41,10 +44,7 @@ std::optional<std::optional<Account>> account_of(const directory::Companies& com
                                                  const CompanyId& company) {
     if (!companies.caught_up()) return std::nullopt;
     auto profile = companies.find(company);
-    if (!profile) return deployment;
-    const auto& own = profile->account("twilio");
-    if (own.id.empty()) return deployment;
-    return own.api_key ? std::optional(Account::with_token(own.id, *own.api_key)) : std::optional<Account>{};
+    return profile ? twilio_account(*profile, deployment) : deployment;
 }
 
 void wire(app::Service& service) {
@@ -64,7 +64,15 @@ void wire(app::Service& service) {
                        [&companies, own = providers::twilio::deployment_account(settings)](const CompanyId& c) {
                            return account_of(companies, own, c);
                        },
-                       store});                                              // what came with texts
+                       store});  // what came with texts
+    TermsOf terms = [&companies,
+                     own = providers::twilio::deployment_account(settings)](const CompanyId& c) -> std::optional<Terms> {
+        return companies.caught_up() ? std::optional(terms_of(companies.find(c), own)) : std::nullopt;
+    };
+    auto& outside = service.own<Outside>(settings);                          // Twilio, each request once
+    auto& numbers = service.own<Numbers>(terms);                             // what of each sending number may leave by now
+    auto& sender = service.own<Sender>(outside.texts(terms));                // a text leaves
+    auto& statuses = service.own<Statuses>(outside.statuses(terms));         // how it stands, where nobody says
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));  // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);    // who asks
     auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
@@ -93,15 +101,21 @@ void wire(app::Service& service) {
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
         .work<&Media::next>(std::string(kMedia), media)
+        .work<&Numbers::release>(std::string(kTextNumbers), numbers)
+        .work<&Sender::next>(std::string(kTexts), sender,
+                             {.threads = static_cast<int>(settings.get(kTextSenders)), .share = 0.25})
+        .work<&Statuses::next>(std::string(kTextStatuses), statuses, {.threads = 2})
+        .periodic("texts-waiting", Millis{15'000},
+                  [&numbers](pg::Connection& db, tel::Shares& gauges) { numbers.count(db, gauges); })
         .periodic("renumber", Millis{1'000}, [&renumber](pg::Connection& db) { renumber.run(db); });
 }
 
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {kMissedCallGrace.row, app::kSecretKeys.row, app::kPrivateAddresses.row, providers::kObjectStore.row,
-                    providers::kTwilioApi.row, providers::kTwilioAccountSid.row, providers::kTwilioAuthToken.row,
-                    providers::kTwilioApiKey.row, providers::kTwilioApiSecret.row})
+    for (auto& r : {kMissedCallGrace.row, kTextSenders.row, app::kSecretKeys.row, app::kPrivateAddresses.row, app::kPublicUrl.row,
+                    providers::kObjectStore.row, providers::kTwilioApi.row, providers::kTwilioAccountSid.row,
+                    providers::kTwilioAuthToken.row, providers::kTwilioApiKey.row, providers::kTwilioApiSecret.row})
         all.push_back(r);
     return all;
 }
