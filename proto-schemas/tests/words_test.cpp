@@ -50,6 +50,7 @@ const std::map<std::string, std::string> kOwn{
     {"shunya_jobs.job_type", "shown as analysis_state"},
     {"shunya_jobs.step", "shown as analysis_state"},
     {"company_numbers.standing", "shown as state"},
+    {"text_sends.state", "where a text stands in its line, for the sender and ottoctl; people see its status"},
 };
 
 }  // namespace

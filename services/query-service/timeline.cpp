@@ -4,6 +4,7 @@
 
 #include "api/resources.hpp"
 #include "base/json.hpp"
+#include "base/text.hpp"
 
 namespace otto::query_service {
 
@@ -40,17 +41,39 @@ void add_task(Timeline& out, const pg::Fields& f) {
     if (auto at = f.time("completed_at")) out.push_back({*at, "task", "A task was completed", f.text("description")});
 }
 
+namespace {
+
+/// How a text to a customer stands, as far as that is worth a word.
+std::string_view standing(const pg::Fields& f) {
+    const auto status = f.view("status").value_or("");
+    if (status == "scheduled") return ", which waits for its time";
+    if (status == "queued" || status == "sending") return ", which is on its way";
+    if (status == "canceled") return ", which was cancelled";
+    if (status == "failed" || status == "undelivered") return ", which did not arrive";
+    return f.boolean("status_unknown") ? ", of which nobody says whether it arrived" : "";
+}
+
+/// Why it was written, where nobody wrote it; and why it does not leave, or did not arrive.
+std::string reasons(const pg::Fields& f) {
+    std::string out;
+    for (auto column : {"reason", "paused_why", "error_message"})
+        if (auto why = f.view(column); why && !why->empty()) out.append(out.empty() ? "" : "; ").append(*why);
+    return out;
+}
+
+}  // namespace
+
 void add_message(Timeline& out, const pg::Fields& f) {
     const bool inbound = f.text("direction") == "inbound";
-    const auto status = f.text("status");
-    const bool lost = status == "failed" || status == "undelivered" || status == "canceled";
-    auto words = f.maybe_text("body").value_or("What was written is not known; its delivery is: " + status);
+    auto words = f.maybe_text("body").value_or("What was written is not known; its delivery is: " + f.text("status"));
     if (f.view("media") != "[]") words.append(words.empty() ? "" : " ").append("(with attachments)");
-    out.push_back({*f.time("sent_at"), "message",
-                   inbound ? "Text from the customer"
-                   : lost  ? "Text to the customer, which did not arrive"
-                           : "Text to the customer",
-                   std::move(words)});
+    // A long text leaves room for what became of it.
+    if (auto why = " (" + clip_utf8(reasons(f), resources::kBrief / 2) + ")"; why != " ()")
+        words = clip_utf8(words, resources::kBrief - why.size()) + why;
+    const std::string title = inbound                  ? "Text from the customer"
+                              : f.boolean("automatic") ? "Automatic text to the customer"
+                                                       : "Text to the customer";
+    out.push_back({*f.time("sent_at"), "message", inbound ? title : title + std::string(standing(f)), std::move(words)});
 }
 
 std::string timeline_json(Timeline entries) {

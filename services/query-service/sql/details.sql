@@ -38,11 +38,7 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
 /*one_task*/ AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)
 
 -- name: one_message
-SELECT m.*, /*contact*/, /*lead*/
-  FROM messages m
-  JOIN contact_cards k ON k.company_id = m.company_id AND k.id = m.contact_card_id
-  LEFT JOIN leads l ON l.company_id = m.company_id AND l.id = m.lead_id
- WHERE m.company_id = :company AND m.id = :id AND (:own::text IS NULL OR /*message_is_own*/)
+/*one_message*/ AND (:own::text IS NULL OR /*message_is_own*/)
 
 -- name: call_transcript
 SELECT call_id, transcript_text, speaker_labels, confidence_score, language, word_count, received_at, created_at, updated_at FROM call_transcripts WHERE company_id = $1 AND call_id = $2

@@ -159,10 +159,67 @@ TEST_CASE("messages: a card holds its texts, and its timeline tells of them", "[
     }
     CHECK(told ==
           "Text from the customer: My roof leaks (with attachments)\n"
-          "Text to the customer, which did not arrive: We come at 9\n"
+          "Text to the customer, which did not arrive: We come at 9 (Unreachable)\n"
           "Text to the customer: What was written is not known; its delivery is: delivered\n");
     auto rep = Asking::data(world().ask(reading<&Contacts::one>, "", "user_rep3", Role::sales_rep, "contact_id", kCard));
     CHECK(rep.root()["messages"].size() == 0);
+}
+
+TEST_CASE("messages: one of ours shows where it stands, and why", "[integration]") {
+    Asking ours(R"sql(
+INSERT INTO companies (id, name) VALUES ('org_a', 'A'), ('org_b', 'B');
+INSERT INTO contact_cards (company_id, id, primary_phone) SELECT c, '00000000-0000-4000-8000-00000000000c', '+14802000001' FROM unnest('{org_a,org_b}'::text[]) c;
+INSERT INTO messages (company_id, id, provider, provider_message_id, direction, body, status, error_code, error_message, automatic, reason, scheduled_at, asked_at, status_unknown, contact_card_id, sent_at)
+SELECT company_id, ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'twilio', sid, 'outbound', 'We come at ' || n, status, code, why, reason IS NOT NULL, reason, planned, asked, silent, id, timestamptz '2026-11-30T08:00:00Z' + n * interval '1 minute'
+  FROM contact_cards, (VALUES (1, NULL, 'queued', NULL, NULL, NULL, NULL, NULL, false),
+                              (2, NULL, 'scheduled', NULL, NULL, 'the visit is tomorrow', timestamptz '2026-11-30T15:00:00Z', NULL, false),
+                              (3, NULL, 'sending', NULL, NULL, NULL, NULL, timestamptz '2026-11-30T08:03:00Z', false),
+                              (4, NULL, 'canceled', NULL, 'opted out at 2026-11-30T08:00:00Z', NULL, NULL, NULL, false),
+                              (5, NULL, 'failed', '21211', 'It is no number', NULL, NULL, timestamptz '2026-11-30T08:05:00Z', false),
+                              (6, 'SM6', 'sent', NULL, NULL, NULL, NULL, timestamptz '2026-11-30T08:06:00Z', true),
+                              (7, 'SM7', 'queued', NULL, NULL, NULL, NULL, timestamptz '2026-11-30T08:07:00Z', false)) v (n, sid, status, code, why, reason, planned, asked, silent);
+INSERT INTO text_pauses (company_id, why, credentials, until) VALUES ('org_a', 'Twilio does not let the account in. Connect it anew.', 'x', now());
+)sql");
+    auto one = [&](int n, const std::string& company = "org_a") {
+        return Asking::data(ours.ask(reading<&Messages::one>, "", "user_m", Role::manager, "message_id",
+                                     "00000000-0000-4000-8000-00000000000" + std::to_string(n), company));
+    };
+    auto listed = Asking::data(ours.ask(reading<&Messages::list>, "sort=sent_at"));
+    auto card = Asking::data(
+        ours.ask(reading<&Contacts::one>, "", "user_m", Role::manager, "contact_id", "00000000-0000-4000-8000-00000000000c"));
+    for (int n = 1; n <= 7; ++n) {
+        auto whole = one(n);
+        auto item = listed.root()["items"].at(static_cast<std::size_t>(n - 1));
+        CHECK(item.dump() == whole.root().dump());
+        // What is still to leave says why it does not; what Twilio has is none of these.
+        CHECK(item["paused_why"].is_null() == (n > 3));
+        CHECK(one(n, "org_b").root()["paused_why"].is_null());
+        CHECK(item["automatic"].boolean() == (n == 2));
+        CHECK(item["status_unknown"].boolean() == (n == 6));
+        CHECK(item["provider_message_id"].is_null() == (n < 6));
+    }
+    CHECK(listed.root()["items"].at(1)["reason"].string() == "the visit is tomorrow");
+    CHECK(listed.root()["items"].at(1)["scheduled_at"].string() == "2026-11-30T15:00:00Z");
+    CHECK(listed.root()["items"].at(0)["asked_at"].is_null());
+    CHECK(listed.root()["items"].at(2)["asked_at"].string() == "2026-11-30T08:03:00Z");
+    CHECK(listed.root()["items"].at(4)["error_message"].string() == "It is no number");
+    CHECK(card.root()["messages"].at(6)["paused_why"].string() == "Twilio does not let the account in. Connect it anew.");
+    std::string told;
+    for (std::size_t i = 0; i < card.root()["timeline"].size(); ++i) {
+        auto entry = card.root()["timeline"].at(i);
+        if (entry["kind"].string() == "message")
+            told.append(*entry["title"].string()).append(": ").append(*entry["detail"].string()).append("\n");
+    }
+    CHECK(
+        told ==
+        "Text to the customer, which is on its way: We come at 1 (Twilio does not let the account in. Connect it anew.)\n"
+        "Automatic text to the customer, which waits for its time: We come at 2 (the visit is tomorrow; Twilio does not let the "
+        "account in. Connect it anew.)\n"
+        "Text to the customer, which is on its way: We come at 3 (Twilio does not let the account in. Connect it anew.)\n"
+        "Text to the customer, which was cancelled: We come at 4 (opted out at 2026-11-30T08:00:00Z)\n"
+        "Text to the customer, which did not arrive: We come at 5 (It is no number)\n"
+        "Text to the customer, of which nobody says whether it arrived: We come at 6\n"
+        "Text to the customer, which is on its way: We come at 7\n");
 }
 
 TEST_CASE("opt-outs: who asked for no texts, and whether it was taken back", "[integration]") {
