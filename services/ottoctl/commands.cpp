@@ -194,6 +194,33 @@ std::span<const Command> commands() {
          {{"now", "", "sweep those named at once"}, {"wait", "TIME", "how long to wait for that; default 60s"}},
          "ottoctl sweep --now ACC0190b1c2",
          &sweep},
+        {"texts",
+         "[COMPANY ...]",
+         0,
+         kAny,
+         "texts that are still to leave: waiting, in doubt, put off, paused, by company",
+         "Of all companies that have any, or of those named. In doubt: Twilio was asked and nobody knows whether it took it, "
+         "which "
+         "its list will tell. Put off: it was asked, did not take\n"
+         "it, and is asked again. Paused: Twilio does not let the company's account in, or the company is suspended. Exit code 3 "
+         "if nothing waits.",
+         {kPersons, kLimit},
+         "ottoctl texts",
+         &texts},
+        {"texts retry",
+         "[ID ...]",
+         0,
+         kAny,
+         "has texts that are in doubt, put off or paused looked at now, and says what came of it",
+         "lead-pipeline decides, by the same rules as ever: none leaves twice, and none to who asked for no texts. What failed "
+         "for "
+         "good is not sent again. Exit code 0: what became\n"
+         "of each is known; 3: some wait still or are in doubt, or nothing is held up that fits; 1: not looked at in time. "
+         "Several "
+         "at once need --yes.",
+         {{"company", "ID", "all of this company that are held up"}, {"all", "", "all that are held up"}, kReason, kWait, kYes},
+         "ottoctl texts retry --company org_1 --yes",
+         &texts_retry},
         {"event",
          "ID",
          1,

@@ -31,6 +31,8 @@ int dead_letters_discard(const Invocation&);
 int lag(const Invocation&);
 int spool(const Invocation&);
 int sweep(const Invocation&);
+int texts(const Invocation&);
+int texts_retry(const Invocation&);
 int event(const Invocation&);
 int support_bundle(const Invocation&);
 

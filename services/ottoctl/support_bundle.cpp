@@ -106,7 +106,7 @@ struct Question {
 
 /// What the database and Kafka say of it.
 struct Answer {
-    std::vector<Record> profile, numbers, calls, messages, held, dead, parked, versions, waiting;
+    std::vector<Record> profile, numbers, calls, messages, texts, sends, held, dead, parked, versions, waiting;
     bool elsewhere = false;  ///< the number was another company's at the moment
     Result<std::vector<PartitionLag>> lag;
 
@@ -122,6 +122,8 @@ struct Answer {
                  .numbers = records(tx, sql::support_numbers, {q.company, q.number}),
                  .calls = records(tx, sql::support_calls, {q.company, q.number, q.from, q.to}),
                  .messages = records(tx, sql::support_messages, {q.company, q.number, q.from, q.to}),
+                 .texts = records(tx, sql::texts_by_company, {pg::Param::array(std::vector<std::string>{q.company})}),
+                 .sends = records(tx, sql::support_sends, {q.company, q.number}),
                  .held = records(tx, sql::support_held, {q.number, q.company, q.from, q.to}),
                  .dead = records(tx, sql::support_dead, {q.company, q.from, q.to}),
                  .parked = records(tx, sql::support_parked, {q.company}),
@@ -162,6 +164,8 @@ void fill(Bundle& bundle, const Answer& a, const app::Settings& settings, Record
     bundle.part("numbers", a.numbers);
     bundle.part("calls", a.calls);
     bundle.part("messages", a.messages);
+    bundle.part("texts_to_leave", a.texts);
+    bundle.part("texts_of_the_number", a.sends);
     bundle.part("held", a.held);
     bundle.part("dead_letters", a.dead);
     bundle.part("parked", a.parked);
@@ -230,6 +234,7 @@ int support_bundle(const Invocation& call) {
                    {"to", asked.to},
                    {"calls", bundle.count("calls")},
                    {"messages", bundle.count("messages")},
+                   {"texts_of_the_number", bundle.count("texts_of_the_number")},
                    {"held", bundle.count("held")},
                    {"dead_letters", bundle.count("dead_letters")},
                    {"parked", bundle.count("parked")},

@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 
+import httpx
 import pytest
 from conftest import REPO, Company, eventually, manifest, new_number
 
@@ -324,6 +325,50 @@ def test_spool_of_a_running_ingress_and_of_one_that_left_rows(ottoctl, stack, co
     ottoctl("spool", str(left), "--above", "2", code=REFUSED)
 
 
+def test_texts_that_wait_are_shown_and_looked_at_again(ottoctl, stack):
+    texting = Company(stack)
+    number = texting.connect_twilio()
+
+    def account(status):
+        body = {"account_sid": texting.twilio_account, "auth_token": texting.auth_token, "numbers": [number], "sms_url": stack.url + "/sms/twilio-webhook", "status": status}
+        assert httpx.post(stack.sandbox + "/sandbox/twilio/accounts", json=body).status_code == 200
+
+    def write(**body):
+        return eventually(lambda: (a := stack.http.post("/api/v1/messages", json=body, headers={"Authorization": f"Bearer {texting.csr}"})).status_code == 202 and a.json()["data"], what="an accepted text")
+
+    def shown(text):
+        return stack.get(f"/api/v1/messages/{text['id']}", texting.csr).json()["data"]
+
+    def line():
+        return next(iter(ottoctl("texts", texting.id, code=(DONE, REFUSED))["companies"]), {})
+
+    account("suspended")
+    people = [new_number() for _ in range(2)]
+    texts = [write(to=person, body=f"We come at {n}") for n, person in enumerate(people)]
+    assert eventually(lambda: (a := line()).get("paused_why") and a["texts"] == 2 and a, what="the pause")["oldest_s"] >= 0
+    assert all(shown(t)["paused_why"] and shown(t)["provider_message_id"] is None for t in texts)
+    assert people[0][2:] not in json.dumps(ottoctl("texts", texting.id)) and "PAUSED WHY" in ottoctl("texts", js=False)
+
+    waits = ottoctl("texts", "retry", texts[1]["id"], "--wait", "30s", code=REFUSED)["retried"][0]
+    assert (waits["id"], waits["outcome"]) == (texts[1]["id"], "waits") and waits["why"]
+    assert "Nothing was done" in ottoctl("texts", "retry", "--company", texting.id, js=False, code=REFUSED)
+    account("active")
+    done = ottoctl("texts", "retry", "--company", texting.id, "--yes", "--wait", "30s", code=(DONE, REFUSED))  # the second waits for its number's pace
+    assert {r["id"] for r in done["retried"]} <= {t["id"] for t in texts} and any(r["outcome"] == "taken" for r in done["retried"])
+    assert stack.sql("SELECT count(*) FROM operator_actions WHERE action = 'text.retry' AND company_id = %s AND operator = 'olga'", texting.id)[0][0] >= 2
+    for text in texts:
+        assert eventually(lambda: (s := shown(text))["provider_message_id"] and s)["paused_why"] is None
+    assert eventually(lambda: not line(), what="an empty line")
+    assert "the provider has it" in ottoctl("texts", "retry", texts[0]["id"], code=REFUSED)["not_in_line"][0]["why"]
+
+    httpx.post(stack.sandbox + "/sandbox/twilio/sends", json={"account_sid": texting.twilio_account, "to": (landline := new_number()), "code": 21614}).raise_for_status()
+    failed = write(to=landline, body="Is anybody there?")
+    eventually(lambda: shown(failed)["status"] == "failed", what="the refusal")
+    assert "never sent again" in ottoctl("texts", "retry", failed["id"], code=REFUSED)["not_in_line"][0]["why"]
+    assert "no such text" in ottoctl("texts", "retry", str(uuid.uuid4()), code=REFUSED)["not_in_line"][0]["why"]
+    assert "takes ids" in ottoctl("texts", "retry", js=False, code=USAGE)
+
+
 def test_an_events_whole_way_is_told_from_any_of_its_ids(ottoctl, stack, company):
     placed = company.call(name="Zebulon Pike", events=["completed"])
     call = company.settled_call(placed, "completed")
@@ -362,7 +407,7 @@ def test_a_support_bundle_has_what_support_asks_for_and_no_secret_and_no_person(
     command = ("support-bundle", "--company", company.id, "--number", company.number, "--at", moment, "--logs", str(stack.folder / "logs"), "--out", str(out))
     answer = ottoctl(*command)
     assert answer["summary"]["calls"] == 1 and answer["summary"]["dead_letters"] >= 1 and answer["summary"]["number_registered"] and answer["summary"]["signing_key"] == "set"
-    assert {p.name for p in out.iterdir()} >= {"summary.txt", "company.json", "numbers.json", "calls.json", "held.json", "dead_letters.json", "parked.json", "versions.json", "lag.json", "settings.json", "logs.jsonl"}
+    assert {p.name for p in out.iterdir()} >= {"summary.txt", "company.json", "numbers.json", "calls.json", "texts_to_leave.json", "texts_of_the_number.json", "held.json", "dead_letters.json", "parked.json", "versions.json", "lag.json", "settings.json", "logs.jsonl"}
     assert out.stat().st_mode & 0o777 == 0o700
     text = "".join(p.read_text() for p in out.iterdir())
     assert company.id in text and str(call["call_id"]) in text and "CallRail call.completed webhook" in text and "…" + placed["from"][-4:] in text

@@ -33,9 +33,16 @@ SELECT json_build_object('call_id', call_id, 'provider', provider, 'provider_cal
 -- name: support_messages
 -- Texts from or to the number, without what they say.
 SELECT json_build_object('id', id, 'provider', provider, 'provider_message_id', provider_message_id, 'direction', direction, 'from_number', from_number, 'to_number', to_number, 'status', status,
-                         'has_body', body IS NOT NULL, 'media', jsonb_array_length(media), 'segments', segments, 'error_code', error_code, 'error_message', error_message, 'sent_at', sent_at,
+                         'has_body', body IS NOT NULL, 'media', jsonb_array_length(media), 'segments', segments, 'error_code', error_code, 'error_message', error_message, 'automatic', automatic, 'scheduled_at', scheduled_at, 'asked_at', asked_at,
+                         'status_unknown', status_unknown, 'sent_at', sent_at,
                          'lead_id', lead_id, 'contact_card_id', contact_card_id, 'version', version, 'created_at', created_at, 'updated_at', updated_at) AS j
   FROM messages WHERE company_id = $1 AND (from_number = $2 OR to_number = $2) AND sent_at BETWEEN $3 AND $4 ORDER BY sent_at, id LIMIT 1000
+
+-- name: support_sends
+-- Texts from or to the number that are still to leave, whenever they were written.
+SELECT json_build_object('id', message_id, 'from_number', from_number, 'to_number', to_number, 'state', state, 'automatic', automatic, 'segments', segments, 'accepted_at', accepted_at, 'asked_at', asked_at,
+                         'looked_at', looked_at, 'not_found', not_found, 'failures', failures, 'why', nullif(why, '')) AS j
+  FROM text_sends WHERE company_id = $1 AND (from_number = $2 OR to_number = $2) ORDER BY accepted_at, message_id LIMIT 1000
 
 -- name: support_held
 SELECT json_build_object('event_id', event_id, 'received_at', received_at, 'held_at', held_at, 'provider', provider, 'kind', kind, 'verdict', verdict, 'path', split_part(request_target, '?', 1),

@@ -1,5 +1,6 @@
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "database.hpp"
 #include "flight.hpp"
 #include "lag.hpp"
 #include "log_lines.hpp"
@@ -341,6 +342,118 @@ TEST_CASE("log lines of a number are found by its hash, its traces and its event
     CHECK(found.lines[2].find("by its event") != std::string::npos);
     CHECK(found.lines[3].find("no database") != std::string::npos);
     CHECK_THROWS_AS(find_log_lines("/nonexistent", {}), Failure);
+}
+
+namespace {
+
+/// Two companies with a text in each state, and what became of others; the numbers of the ids tell them apart.
+constexpr const char* kTextsToLeave = R"sql(
+INSERT INTO contact_cards (company_id, id) SELECT c, '00000000-0000-4000-8000-0000000000ff' FROM unnest('{org_a,org_b}'::text[]) c;
+INSERT INTO messages (company_id, id, provider, direction, status, error_message, scheduled_at, contact_card_id, sent_at)
+SELECT company, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'twilio', direction, status, why, planned, '00000000-0000-4000-8000-0000000000ff', now()
+  FROM (VALUES ('org_a', 1, 'outbound', 'queued', NULL, NULL), ('org_a', 2, 'outbound', 'queued', NULL, NULL), ('org_a', 3, 'outbound', 'sending', NULL, NULL), ('org_a', 4, 'outbound', 'queued', NULL, NULL),
+               ('org_a', 5, 'outbound', 'scheduled', NULL, timestamptz '2027-01-01T15:00:00Z'), ('org_b', 6, 'outbound', 'queued', NULL, NULL), ('org_a', 7, 'outbound', 'failed', 'It is no number', NULL),
+               ('org_a', 8, 'outbound', 'delivered', NULL, NULL), ('org_a', 9, 'inbound', 'received', NULL, NULL), ('org_a', 10, 'outbound', 'canceled', NULL, NULL)) t (company, n, direction, status, why, planned);
+INSERT INTO text_sends (company_id, message_id, from_number, to_number, automatic, segments, state, asked_at, failures, why, accepted_at)
+SELECT company, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, '+16025550100', '+1480200000' || person, false, 1, state, CASE WHEN state = 'unknown' THEN now() END, failures, why, now() - (20 - n) * interval '1 minute'
+  FROM (VALUES ('org_a', 1, 1, 'waiting', 0, NULL), ('org_a', 2, 1, 'behind', 0, NULL), ('org_a', 3, 2, 'unknown', 0, 'the answer was lost'), ('org_a', 4, 3, 'waiting', 2, 'Twilio asks for a rest'),
+               ('org_a', 5, 4, 'scheduled', 0, NULL), ('org_b', 6, 5, 'waiting', 0, NULL)) s (company, n, person, state, failures, why);
+INSERT INTO text_pauses (company_id, why, credentials, until) VALUES ('org_b', 'Twilio does not let the account in', 'x', now() + interval '1 hour');
+INSERT INTO work (queue, company_id, key, due_at) VALUES ('lead-pipeline/texts', 'org_a', '00000000-0000-4000-8000-000000000003', now() + interval '1 minute'), ('lead-pipeline/text-numbers', 'org_b', '+16025550100', now() + interval '1 hour');
+)sql";
+
+std::string text_id(int n) { return "00000000-0000-4000-8000-00000000000" + std::to_string(n); }
+
+}  // namespace
+
+TEST_CASE("texts that are to leave are counted by company, and what holds them up is shown", "[integration]") {
+    testkit::Database database("otto_maintenance");
+    database.owner.execute(kTextsToLeave);
+    auto tx = database.service.begin(pg::Scope::none());
+    auto companies = records(tx, sql::texts_by_company, {nullptr});
+    REQUIRE(companies.size() == 2);
+    CHECK(find(companies[0], "company_id")->text == "org_b");  // who is paused comes first
+    CHECK(find(companies[0], "paused_why")->text == "Twilio does not let the account in");
+    const std::pair<const char*, const char*> counts[] = {
+        {"texts", "5"}, {"scheduled", "1"}, {"waiting", "3"}, {"in_doubt", "1"}, {"put_off", "1"}};
+    for (auto [name, n] : counts) CHECK(find(companies[1], name)->text == n);
+    CHECK(records(tx, sql::texts_by_company, {pg::Param::array(std::vector<std::string>{"org_c"})}).empty());
+    auto held_up = records(tx, sql::texts_held_up, {nullptr, 50});
+    REQUIRE(held_up.size() == 2);
+    CHECK(find(held_up[0], "id")->text == text_id(3));
+    CHECK(find(held_up[0], "state")->text == "in doubt");
+    CHECK_FALSE(find(held_up[0], "next_at")->text.empty());
+    CHECK(find(held_up[1], "why")->text == "Twilio asks for a rest");
+    mask_persons(held_up[0]);
+    CHECK(find(held_up[0], "to_number")->text == "…0002");
+    CHECK(find(held_up[0], "number")->text == "+16025550100");
+}
+
+TEST_CASE("texts retry knocks for what is held up, and for nothing else", "[integration]") {
+    testkit::Database database("otto_maintenance");
+    database.owner.execute(kTextsToLeave);
+    auto tx = database.service.begin(pg::Scope::none());
+    std::vector<std::string> whose;
+    auto chosen = [&](const pg::Param& ids, const pg::Param& company) {
+        std::vector<std::string> out;
+        whose.clear();
+        tx.each(sql::texts_chosen, {ids, company}, [&](const pg::Fields& f) {
+            out.push_back(f.text("message_id"));
+            whose.push_back(f.text("company_id"));
+        });
+        return out;
+    };
+    CHECK(chosen(nullptr, nullptr) == std::vector<std::string>{text_id(3), text_id(4), text_id(6)});
+    CHECK(chosen(nullptr, "org_a") == std::vector<std::string>{text_id(3), text_id(4)});
+    std::vector<std::string> named;
+    for (int n = 1; n <= 9; ++n) named.push_back(text_id(n));
+    auto ids = chosen(pg::Param::array(named), nullptr);
+    CHECK(ids.size() == 6);
+    std::string lack;
+    for (const auto& r : records(tx, sql::texts_not_in_line, {pg::Param::array(named)})) lack += find(r, "why")->text + "|";
+    CHECK(lack ==
+          "it failed for good, and is never sent again: a new one may be written|the provider has it: delivered|it came in|");
+
+    auto knocked = [&] {
+        std::string out;
+        tx.each({"knocked", "SELECT company_id || ' ' || queue || ' ' || key AS v FROM work WHERE due_at <= now() ORDER BY 1"},
+                {}, [&](const pg::Fields& f) { out += f.text("v") + "\n"; });
+        return out;
+    };
+    std::optional<Instant> asked;
+    const pg::Param companies = pg::Param::array(whose), those = pg::Param::array(ids);
+    tx.write(sql::note_texts, {companies, those, "me", "they wait"});
+    tx.each(sql::ask_texts, {companies, those}, [&](const pg::Fields& f) { asked = f.time("at"); });
+    tx.write(sql::end_pauses, {companies});
+    CHECK(knocked() == "org_a lead-pipeline/text-numbers +16025550100\norg_a lead-pipeline/texts " + text_id(3) +
+                           "\norg_b lead-pipeline/text-numbers +16025550100\n");
+    auto paused = [&] {
+        bool any = false;
+        tx.each({"paused", "SELECT FROM text_pauses WHERE until > now()"}, {}, [&](const pg::Fields&) { any = true; });
+        return any;
+    };
+    CHECK_FALSE(paused());
+    auto open = [&] {
+        std::int64_t n = -1;
+        tx.each(sql::texts_under_way, {companies, those, asked}, [&](const pg::Fields& f) { n = f.integer("n"); });
+        return n;
+    };
+    CHECK(open() == 3);
+    // The sender looks: one is gone, one is asked just now, the rest waits for its number.
+    tx.write({"gone", "DELETE FROM text_sends WHERE message_id = '00000000-0000-4000-8000-000000000004'"});
+    tx.write(
+        {"taken",
+         "UPDATE messages SET status = 'queued', provider_message_id = 'SM4' WHERE id = '00000000-0000-4000-8000-000000000004'"});
+    tx.write({"asks", "UPDATE text_sends SET state = 'released' WHERE message_id = '00000000-0000-4000-8000-000000000001'"});
+    tx.write({"looked", "UPDATE work SET due_at = now() + interval '1 second'"});
+    CHECK(open() == 1);
+    std::string came;
+    for (const auto& r : records(tx, sql::texts_outcomes, {companies, those}))
+        came += find(r, "outcome")->text + ": " + find(r, "why")->text + "|";
+    CHECK(came ==
+          "waits: |waits: another text from this number to this person is before it|in doubt: the answer was lost|taken: |waits: "
+          "its time is "
+          "2027-01-01T15:00:00Z|waits: Twilio does not let the account in|");
 }
 
 TEST_CASE("every query fits the schema and the maintenance role's grants", "[integration]") {
