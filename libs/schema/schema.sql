@@ -2011,6 +2011,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_lead ON messages USING btree (company_id, lead_id);
 CREATE INDEX messages_list ON messages USING btree (company_id, sent_at DESC, id DESC);
+CREATE INDEX messages_lost ON messages USING btree (company_id, sent_at DESC, id DESC) WHERE status = ANY (ARRAY['failed'::text, 'undelivered'::text]);
 CREATE UNIQUE INDEX messages_once ON messages USING btree (company_id, provider, provider_message_id);
 CREATE INDEX messages_thread ON messages USING btree (company_id, contact_card_id, sent_at DESC, id DESC);
 ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -2043,7 +2044,7 @@ CREATE TABLE operator_actions (
   reason text DEFAULT ''::text NOT NULL,
   detail jsonb DEFAULT '{}'::jsonb NOT NULL,
   CONSTRAINT operator_actions_pkey PRIMARY KEY (id),
-  CONSTRAINT operator_actions_action_check CHECK (action = ANY (ARRAY['held.release'::text, 'dead_letter.edit'::text, 'dead_letter.redrive'::text, 'dead_letter.discard'::text]))
+  CONSTRAINT operator_actions_action_check CHECK (action = ANY (ARRAY['held.release'::text, 'dead_letter.edit'::text, 'dead_letter.redrive'::text, 'dead_letter.discard'::text, 'text.retry'::text]))
 );
 CREATE INDEX operator_actions_event ON operator_actions USING btree (event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX operator_actions_target ON operator_actions USING btree (target, at);

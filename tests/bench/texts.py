@@ -127,7 +127,7 @@ FILL = """
 INSERT INTO messages (company_id, id, provider, provider_message_id, direction, from_number, to_number, body, segments, status, contact_card_id, lead_id, sent_at, merge_state, created_at, updated_at)
 SELECT company_id, md5('text' || call_id)::uuid, CASE WHEN call_id % 2 = 0 THEN 'twilio' ELSE 'callrail' END, 'SM' || md5(call_id::text), CASE WHEN call_id % 3 = 0 THEN 'outbound' ELSE 'inbound' END,
        CASE WHEN call_id % 3 = 0 THEN tracking_number ELSE phone_number END, CASE WHEN call_id % 3 = 0 THEN phone_number ELSE tracking_number END,
-       'Is Monday still good? The roof leaks again behind the chimney, and the gutter too. ' || call_id, 1, CASE WHEN call_id % 3 = 0 THEN 'delivered' ELSE 'received' END,
+       'Is Monday still good? The roof leaks again behind the chimney, and the gutter too. ' || call_id, 1, CASE WHEN call_id % 3 > 0 THEN 'received' WHEN call_id % 1500 = 0 THEN 'undelivered' ELSE 'delivered' END,
        -- A hundredth of each company's texts are of one customer: somebody's thread is long.
        CASE WHEN call_id % 100 = 0 THEN first_value(contact_card_id) OVER w ELSE contact_card_id END, CASE WHEN call_id % 100 = 0 THEN first_value(lead_id) OVER w ELSE lead_id END,
        started_at + interval '1 hour', repeat('x', 120), started_at + interval '1 hour', started_at + interval '1 hour'
@@ -166,7 +166,7 @@ def reads(bench: Bench, _: list[Company], rounds: int) -> list[Row]:
                                                       f" UNION ALL (SELECT id FROM contact_cards WHERE company_id = '{company}' ORDER BY id LIMIT 20)", "bench_large")]
     asked = {
         "contacts/{id}/messages": [f"/api/v1/contacts/{c}/messages{size}" for c in contacts for size in ("", "?limit=200")] + [f"/api/v1/contacts/{contacts[0]}/messages"] * 10,
-        "messages": ["/api/v1/messages", "/api/v1/messages?limit=200", "/api/v1/messages?sort=sent_at", "/api/v1/messages?direction=inbound", "/api/v1/messages?status=delivered",
+        "messages": ["/api/v1/messages", "/api/v1/messages?limit=200", "/api/v1/messages?sort=sent_at", "/api/v1/messages?direction=inbound", "/api/v1/messages?status=delivered", "/api/v1/messages?status=failed,undelivered",
                      f"/api/v1/messages?contact_card_id={contacts[1]}", f"/api/v1/messages?contact_card_id={contacts[0]}&direction=outbound",
                      f"/api/v1/messages?date_from={reading.window[0]}&date_to={reading.window[1]}"],
     }

@@ -11,6 +11,7 @@ A file holds pieces, each begun by a line that says what it is; comment lines th
     -- id: id uuid                      … the column that tells its rows apart: uuid, bigint or text
     -- sorts: created_at = t.created_at; due_at = coalesce(t.due_at,t.created_at)
     -- total: tasks                     … if all rows of that table are the list, and `list_totals` keeps how many
+    -- weighs: status                   … filters whose values decide which index is right, beside days, searches and own rows of another table
     -- asks: status=task_status, overdue, search   … what a request may name: filters, read as their types say, with the words of the contract that one takes; names that are no filter the service reads itself
     SELECT t.description, k.first_name                what a row shows: the page is chosen first, and joins for this alone are made for its rows
       FROM tasks t                                    the table that is listed, under the name by which everything else calls it
@@ -47,7 +48,7 @@ def pieces_of(path):
     piece = None
     for number, line in enumerate(path.read_text().splitlines(), 1):
         head = re.fullmatch(r"--\s*(name|part|list):\s*([a-z][a-z0-9_]*)\s*", line)
-        note = re.fullmatch(r"--\s*(id|sorts|total|asks|without \$\d+):\s*(.*?)\s*", line)
+        note = re.fullmatch(r"--\s*(id|sorts|total|asks|weighs|without \$\d+):\s*(.*?)\s*", line)
         if head:
             if piece:
                 yield piece
@@ -136,6 +137,7 @@ class List:
             piece.fail("says its orders: -- sorts: <name> = <column>; …")
         asks = [part.strip().partition("=") for part in piece.notes.get("asks", "").split(",") if part.strip()]
         self.asks = {name.strip(): words.strip() for name, _, words in asks}
+        self.weighed = [name.strip() for name in piece.notes.get("weighs", "").split(",") if name.strip()]
         self.read(text)
         self.write()
 
@@ -177,6 +179,8 @@ class List:
                     self.piece.fail(f"has two lines of :{names[0]}")
                 self.filters.append(names[0])
             self.types[names[0]] = kind.group(1)
+        if unknown := set(self.weighed) - set(self.filters):
+            self.piece.fail(f"weighs {', '.join(sorted(unknown))}, which is no filter of it")
         self.parameters = STANDARD + self.filters
         if len(self.parameters) > 60:
             self.piece.fail("has too many filters for the bits of a number")
@@ -209,7 +213,7 @@ class List:
             return condition.startswith("EXISTS (")
         kind = self.types[name]
         found = re.match(rf"{re.escape(self.alias)}\.{re.escape(self.id)} = ANY \(", condition)
-        return kind in ("date", "timestamptz") or "LIKE ALL" in condition or found is not None
+        return kind in ("date", "timestamptz") or "LIKE ALL" in condition or found is not None or name in self.weighed
 
     def pieces(self, text):
         """Numbers of the pieces that the text is, cut behind each place where something is put in."""

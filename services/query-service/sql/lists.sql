@@ -132,6 +132,7 @@ SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_
 -- A rep's own: those with whose lead it is, whichever of their leads a text belongs to.
 -- id: id uuid
 -- sorts: sent_at = m.sent_at
+-- weighs: status
 -- asks: contact_card_id, direction=message_direction, status=message_status, date_from, date_to
 SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.from_number, m.to_number, left(m.body, 1024) AS body, m.media, m.segments, m.status, m.error_code, left(m.error_message, 1024) AS error_message,
        m.contact_card_id, m.lead_id, m.sent_by, m.automatic, left(m.reason, 1024) AS reason, m.scheduled_at, m.asked_at, m.status_unknown, /*paused_why*/, m.sent_at, m.created_at, m.updated_at, /*contact*/,

@@ -239,6 +239,36 @@ ANALYZE)sql");
     CHECK(many.find("using messages_list") != std::string::npos);
 }
 
+TEST_CASE("texts that did not arrive are found without the others", "[integration]") {
+    testkit::Database database("otto_query_service");
+    database.owner.execute(R"sql(
+INSERT INTO contact_cards (company_id, id) SELECT 'org_a', md5(n::text)::uuid FROM generate_series(1, 3000) n;
+INSERT INTO messages (company_id, id, provider, provider_message_id, direction, status, contact_card_id, sent_at)
+SELECT company_id, id, 'twilio', id::text, 'outbound', CASE WHEN id < '01000000-0000-0000-0000-000000000000' THEN 'failed' ELSE 'delivered' END, id, now() FROM contact_cards;
+ANALYZE)sql");
+    Lists lists;
+    static std::deque<std::string> kept;  // a statement is known by the places of its name and text
+    auto plan_of = [&](const api::Statement& statement) {
+        CHECK(statement.plan_anew);
+        auto tx = database.service.begin(pg::Scope::company(CompanyId{"org_a"}));
+        tx.write({"anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"});
+        const auto& name = kept.emplace_back("explained lost " + std::to_string(kept.size()));
+        const auto& text = kept.emplace_back("EXPLAIN (COSTS OFF) " + std::string(statement.query->text));
+        std::string plan;
+        tx.each({name, text}, statement.params, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        return plan;
+    };
+    const api::Viewer manager{CompanyId{"org_a"}, "user_m"};
+    for (const char* status : {"{failed}", "{failed,undelivered}"}) {
+        const sql::lists::Messages::Filters filters{.status = status};
+        auto page = plan_of(lists.messages.page(manager, api::Page::newest("sent_at", 50), filters)),
+             count = plan_of(lists.messages.count(manager, filters));
+        INFO(page << count);
+        CHECK(page.find("using messages_lost") != std::string::npos);
+        CHECK(count.find("messages_lost") != std::string::npos);
+    }
+}
+
 TEST_CASE("every query of the service fits the schema and the role's grants", "[integration]") {
     testkit::Database db("otto_query_service");
     CHECK(db.prepares_all(sql::all) == "");
