@@ -202,7 +202,11 @@ void MessageBook::settle_lines() {
         const bool looked_at = held.looked_at() && held.words.empty();
         if (!held.is_new && row.message.ours() && (held.taken || (looked_at && waits))) keys.insert(key);
     }
-    for (const auto& send : sends_.lock(keys)) {
+    auto sends = sends_.lock(keys);
+    // Work rows of numbers are locked one by one, in this order.
+    std::sort(sends.begin(), sends.end(),
+              [](const Send& a, const Send& b) { return std::tie(a.company, a.from) < std::tie(b.company, b.from); });
+    for (const auto& send : sends) {
         const auto& held = messages_.at(send.key());
         if (held.taken)
             sends_.leave(send);

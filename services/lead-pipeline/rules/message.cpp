@@ -81,6 +81,19 @@ bool Message::ours() const {
 
 bool is_final(std::string_view status) { return rank(status) >= rank("canceled"); }
 
+bool is_copy(std::string_view listed, std::string_view ours) {
+    constexpr std::string_view kTrial = "Sent from your Twilio trial account - ";
+    auto plain = [](std::string_view body) {
+        std::string out;
+        for (std::size_t i = 0; i < body.size(); ++i)
+            if (body[i] != '\r' || i + 1 == body.size() || body[i + 1] != '\n') out += body[i];
+        return std::string(trim(out));
+    };
+    auto theirs = plain(listed);
+    const auto wanted = plain(ours);
+    return theirs == wanted || (theirs.starts_with(kTrial) && plain(theirs.substr(kTrial.size())) == wanted);
+}
+
 bool says_what_was_written(const pb::MessageReport& r) { return r.has_body() || r.media_size() > 0; }
 
 void merge(Message& m, const pb::MessageReport& r, Instant received, const std::string& event_id) {

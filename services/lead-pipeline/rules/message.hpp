@@ -60,6 +60,11 @@ struct Message {
 /// Nothing is to come after it: canceled, failed, undelivered, delivered, read.
 bool is_final(std::string_view status);
 
+/// Whether the provider's copy of a text may be that of ours: the same words, however ends of lines are written and whatever
+/// surrounds them, also behind what a trial account is made to say first. Whoever looks for a text of ours, in a list or in a
+/// sweep, looks by this alone: two rules would find two texts where there is one, and send it again.
+bool is_copy(std::string_view listed, std::string_view ours);
+
 /// It says what was written; else how the delivery stands.
 bool says_what_was_written(const inbound::v1::MessageReport&);
 

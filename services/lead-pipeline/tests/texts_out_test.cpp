@@ -98,6 +98,17 @@ TEST_CASE("any order of what we say of a text and what the provider reports ends
     CHECK((later.status == "canceled" && later.error_message == "opted out at noon" && !later.error_code));
 }
 
+TEST_CASE("the provider's copy of a text is known by its words") {
+    CHECK(is_copy("On our way", "On our way"));
+    CHECK(is_copy("On our way \n", " On our way"));
+    CHECK(is_copy("a\r\nb", "a\nb"));
+    CHECK(is_copy("Sent from your Twilio trial account - On our way", "On our way"));
+    CHECK(is_copy("Sent from your Twilio trial account - x", "Sent from your Twilio trial account - x"));
+    CHECK_FALSE(is_copy("on our way", "On our way"));
+    CHECK_FALSE(is_copy("a b", "a\nb"));
+    CHECK_FALSE(is_copy("", "On our way"));
+}
+
 TEST_CASE("of a pair one text is at the head, people's texts go before automatic ones, then the oldest", "[integration]") {
     const std::string company = "org_line";
     auto reminder = accept(company, "reminder", {.automatic = true});
@@ -278,8 +289,9 @@ TEST_CASE("what the provider lists of a pair is the text in doubt, whoever hears
               "- On our way sending user_office asked\n- next queued user_office\nSM1 on our way queued nobody\nSM2 On our way "
               "queued nobody\nSM3 next queued nobody\nSM4 On our way queued nobody\n");
         CHECK(line(company) == "On our way asked\nnext behind\n");
-        // Of two that fit one is it.
-        record(company, {listed("SM6", "On our way", now), listed("SM7", "On our way", now)});
+        // Of two that fit one is it, also where a trial account is made to say something first.
+        record(company,
+               {listed("SM6", "Sent from your Twilio trial account - On our way", now), listed("SM7", "On our way", now)});
         CHECK(
             lines("SELECT count(*) AS v FROM messages WHERE company_id = $1 AND body = 'On our way' AND sent_by IS NOT NULL AND "
                   "provider_message_id IN ('SM6', 'SM7')",
