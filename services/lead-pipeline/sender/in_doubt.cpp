@@ -3,9 +3,9 @@
 
 #include "base/backoff.hpp"
 #include "base/json.hpp"
-#include "base/text.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "rules/message.hpp"
 #include "sender/pauses.hpp"
 #include "sender/standing.hpp"
 #include "telemetry/log.hpp"
@@ -27,22 +27,7 @@ constexpr Millis kBack{600'000};             ///< before it was asked: so far ba
 constexpr Millis kOtherAccount{86'400'000};  ///< how long an account that is not connected any more is waited for
 constexpr int kMostPages = 200;
 constexpr int kLooks = 2;
-constexpr std::string_view kTrial = "Sent from your Twilio trial account - ";  // stands before every text of such an account
 const Backoff kTrouble{Millis{60'000}, Millis{600'000}, 2, 0.2};
-
-/// As two bodies are compared: a line end is one however it is written, and what surrounds a text is nobody's words.
-std::string plain(std::string_view body) {
-    std::string out;
-    for (std::size_t i = 0; i < body.size(); ++i)
-        if (body[i] != '\r' || i + 1 == body.size() || body[i + 1] != '\n') out += body[i];
-    return std::string(trim(out));
-}
-
-bool same_words(std::string_view listed, std::string_view ours) {
-    auto theirs = plain(listed);
-    if (theirs.starts_with(kTrial)) theirs.erase(0, kTrial.size());
-    return plain(theirs) == plain(ours);
-}
 
 bool by_the_api(const ListedMessage& m) {
     auto parsed = JsonDocument::parse(m.json);
@@ -98,7 +83,7 @@ Sender::Search Sender::search(const Account& account, const Standing& s) const {
         for (auto& m : page.messages) {
             if (m.created && *m.created < since)
                 back = true;
-            else if (by_the_api(m) && same_words(m.event->message().body(), s.body))
+            else if (by_the_api(m) && is_copy(m.event->message().body(), s.body))
                 found.same.push_back(std::move(m));
         }
         next = page.next;
