@@ -107,6 +107,7 @@ std::optional<Instant> Sender::settle(pg::Tx& tx, const rt::Lease& lease, const 
     if (found.error) {
         const bool refused = found.error->not_let_in();
         if (!refused && *place->asked_at + kOtherAccount < lease.now && standing.account != terms.account->sid) {
+            count_text(tx, "failed");
             record.end("failed", "Nobody knows whether it was sent: " + found.error->why + ".");
             return std::nullopt;
         }

@@ -70,7 +70,10 @@ std::optional<Instant> Sender::note(pg::Tx& tx, const rt::Lease& lease, const Uu
     }
     if (place->state == "unknown") return next_look(*place);
     auto facts = tx.maybe<Facts>(sql::text_to_send, {lease.company, id});
-    if (!facts) return std::nullopt;
+    if (!facts) {  // nothing is left of it; who is behind it goes on
+        record.line().leave(*place);
+        return std::nullopt;
+    }
     if (place->state == "scheduled") return when_due(tx, lease, record, *facts);
     if (place->state == "released") return before_it_is_asked(tx, lease, record, *facts, asked);
     return std::nullopt;  // it waits for its number
@@ -80,8 +83,10 @@ std::optional<Instant> Sender::note(pg::Tx& tx, const rt::Lease& lease, const Uu
 bool Sender::stopped(pg::Tx& tx, Record& record) const {
     const auto& place = *record.place;
     auto why = closed_to(tx, {place.company, place.to}, place.automatic);
-    if (why) record.end("canceled", *why);
-    return why.has_value();
+    if (!why) return false;
+    count_text(tx, "canceled");
+    record.end("canceled", *why);
+    return true;
 }
 
 std::optional<Instant> Sender::quiet_until(pg::Tx& tx, const Terms& terms, const Facts& facts, Instant now) const {
@@ -101,6 +106,7 @@ std::optional<Instant> Sender::when_due(pg::Tx& tx, const rt::Lease& lease, Reco
     const auto& place = *record.place;
     if (place.automatic) {
         if (!outside_.wanted(tx, place.key(), facts.reason)) {
+            count_text(tx, "canceled");
             record.end("canceled", "it was not wanted any more when its time came");
             return std::nullopt;
         }
@@ -134,6 +140,7 @@ std::optional<Instant> Sender::before_it_is_asked(pg::Tx& tx, const rt::Lease& l
         return std::nullopt;
     }
     if (!terms->may_send_from(place.from, lease.now)) {
+        count_text(tx, "failed");
         record.end("failed", place.from +
                                  " is none of the company's text numbers at Twilio any more; send the text from another "
                                  "(GET /api/v1/numbers).");

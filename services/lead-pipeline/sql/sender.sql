@@ -20,7 +20,7 @@ INSERT INTO text_paces (company_id, from_number, free_at) SELECT * FROM unnest($
 ON CONFLICT (company_id, from_number) DO UPDATE SET free_at = excluded.free_at
 
 -- name: text_on_its_way
-SELECT s.from_number, s.to_number, s.state, s.asked_at, s.looked_at, coalesce(s.account, '') AS account, m.body FROM text_sends s JOIN messages m ON m.company_id = s.company_id AND m.id = s.message_id
+SELECT s.from_number, s.to_number, s.state, s.asked_at, s.looked_at, coalesce(s.account, '') AS account, m.body FROM text_sends s LEFT JOIN messages m ON m.company_id = s.company_id AND m.id = s.message_id
  WHERE s.company_id = $1 AND s.message_id = $2
 
 -- name: text_to_send

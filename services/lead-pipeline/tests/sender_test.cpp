@@ -435,6 +435,16 @@ TEST_CASE("sender: quiet hours begin while an automatic text waits for its numbe
     CHECK(w.twilio.times("automatic") == 0);
 }
 
+TEST_CASE("sender: of a text that is gone nothing stays in the line", "[integration]") {
+    World w;
+    auto id = w.accept("hello"), behind = w.accept("then");
+    w.write("DELETE FROM messages WHERE company_id = $1 AND id = $2::uuid", {w.company, id});
+    w.run();
+    CHECK(w.state(id) == "");
+    CHECK(w.sid(behind) != "");
+    CHECK(w.twilio.asked.size() == 1);
+}
+
 TEST_CASE("sender: a state names the customer's clocks", "[integration]") {
     World w;
     auto id = w.accept("automatic", kTheirs, true, system_clock().now());
