@@ -3,7 +3,7 @@
 SELECT json_build_object('company_id', coalesce(s.company_id, p.company_id), 'texts', coalesce(s.texts, 0), 'scheduled', coalesce(s.scheduled, 0), 'waiting', coalesce(s.waiting, 0), 'under_way', coalesce(s.under_way, 0),
                          'in_doubt', coalesce(s.in_doubt, 0), 'put_off', coalesce(s.put_off, 0), 'oldest_s', round(extract(epoch FROM now() - s.oldest)), 'paused_since', p.since, 'paused_until', p.until, 'paused_why', p.why) AS j
   FROM (SELECT company_id, count(*) AS texts, count(*) FILTER (WHERE state = 'scheduled') AS scheduled, count(*) FILTER (WHERE state IN ('waiting', 'behind')) AS waiting,
-               count(*) FILTER (WHERE state IN ('released', 'asked')) AS under_way, count(*) FILTER (WHERE state = 'unknown') AS in_doubt, count(*) FILTER (WHERE failures > 0) AS put_off,
+               count(*) FILTER (WHERE state IN ('released', 'asked') AND failures = 0) AS under_way, count(*) FILTER (WHERE state = 'unknown') AS in_doubt, count(*) FILTER (WHERE failures > 0 AND state IN ('released', 'asked')) AS put_off,
                min(accepted_at) FILTER (WHERE state <> 'scheduled') AS oldest
           FROM text_sends GROUP BY company_id) s
   FULL JOIN text_pauses p ON p.company_id = s.company_id
@@ -12,7 +12,7 @@ SELECT json_build_object('company_id', coalesce(s.company_id, p.company_id), 'te
 
 -- name: texts_held_up
 -- What does not simply wait for its turn: nobody knows whether Twilio took it, or it was asked and did not.
-SELECT json_build_object('id', message_id, 'company_id', company_id, 'number', from_number, 'to_number', to_number, 'state', CASE state WHEN 'unknown' THEN 'in doubt' ELSE state END, 'automatic', automatic,
+SELECT json_build_object('id', message_id, 'company_id', company_id, 'number', from_number, 'to_number', to_number, 'state', CASE WHEN state = 'unknown' THEN 'in doubt' WHEN state IN ('released', 'asked') THEN 'put off' ELSE state END, 'automatic', automatic,
                          'accepted_at', accepted_at, 'asked_at', asked_at, 'looked_at', looked_at, 'not_found', not_found, 'failures', failures, 'why', nullif(why, ''),
                          'next_at', (SELECT nullif(min(w.due_at), 'infinity') FROM work w
                                       WHERE w.company_id = s.company_id AND (w.queue, w.key) IN (('lead-pipeline/texts', s.message_id::text), ('lead-pipeline/text-numbers', s.from_number)))) AS j
@@ -39,10 +39,11 @@ SELECT json_build_object('id', i.id, 'why', CASE WHEN m.id IS NULL THEN 'there i
 unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS i (company_id, id, n)
 
 -- name: texts_summary
-SELECT json_build_object('texts', count(*), 'company_id', s.company_id, 'state', CASE s.state WHEN 'unknown' THEN 'in doubt' ELSE s.state END, 'why', coalesce(p.why, nullif(s.why, '')), 'oldest', min(s.accepted_at),
-                         'newest', max(s.accepted_at)) AS j
-  FROM /*those*/ JOIN text_sends s ON s.company_id = i.company_id AND s.message_id = i.id LEFT JOIN text_pauses p ON p.company_id = s.company_id
- GROUP BY s.company_id, s.state, coalesce(p.why, nullif(s.why, '')) ORDER BY count(*) DESC, s.company_id
+SELECT json_build_object('texts', count(*), 'company_id', company_id, 'state', state, 'why', why, 'oldest', min(accepted_at), 'newest', max(accepted_at)) AS j
+  FROM (SELECT s.company_id, s.accepted_at, coalesce(p.why, nullif(s.why, '')) AS why,
+               CASE WHEN s.state = 'unknown' THEN 'in doubt' WHEN s.failures > 0 AND s.state IN ('released', 'asked') THEN 'put off' ELSE s.state END AS state
+          FROM /*those*/ JOIN text_sends s ON s.company_id = i.company_id AND s.message_id = i.id LEFT JOIN text_pauses p ON p.company_id = s.company_id) t
+ GROUP BY company_id, state, why ORDER BY count(*) DESC, company_id
 
 -- name: note_texts
 INSERT INTO operator_actions (operator, action, target, company_id, reason, detail)
@@ -61,12 +62,12 @@ SELECT otto_want(queue, company_id, key, now()), now() AS at
 UPDATE text_pauses SET until = least(until, now()) WHERE company_id = ANY ($1::text[])
 
 -- name: texts_under_way
--- Of those that were knocked for at $3: looks that were not taken yet, and texts that are just being asked.
+-- Of those that were knocked for at $3: looks that were not taken yet, and texts that are just being asked. One that was released and is due later has been asked, and is put off.
 WITH mine AS (SELECT s.* FROM /*those*/ JOIN text_sends s ON s.company_id = i.company_id AND s.message_id = i.id)
 SELECT (SELECT count(*) FROM (SELECT DISTINCT company_id, from_number FROM mine WHERE state IN ('waiting', 'behind')) s
           JOIN work w ON w.queue = 'lead-pipeline/text-numbers' AND w.company_id = s.company_id AND w.key = s.from_number AND w.due_at <= $3) +
-       (SELECT count(*) FROM mine s JOIN work w ON w.queue = 'lead-pipeline/texts' AND w.company_id = s.company_id AND w.key = s.message_id::text AND w.due_at <= $3) +
-       (SELECT count(*) FROM mine WHERE state IN ('released', 'asked')) AS n
+       (SELECT count(*) FROM mine s JOIN work w ON w.queue = 'lead-pipeline/texts' AND w.company_id = s.company_id AND w.key = s.message_id::text AND w.due_at <= CASE s.state WHEN 'released' THEN now() ELSE $3 END) +
+       (SELECT count(*) FROM mine WHERE state = 'asked') AS n
 
 -- name: texts_outcomes
 SELECT json_build_object('id', i.id, 'company_id', m.company_id, 'outcome', CASE WHEN s.state = 'unknown' THEN 'in doubt' WHEN s.state IS NOT NULL THEN 'waits' WHEN m.status IN ('failed', 'canceled') THEN m.status ELSE 'taken' END,
