@@ -52,8 +52,9 @@ void keep_pause(pg::Tx& tx, const CompanyId& company, const Terms& terms, const 
 
 void refuse(pg::Tx& tx, const CompanyId& company, const Terms& terms, const std::string& why, Instant now) {
     set(tx, company,
-        {why + " Texts wait until Twilio lets the account in: look at it in Twilio's console, or connect it anew "
-               "(POST /api/v1/onboarding/twilio/connect).",
+        {"Twilio does not let the account in (" + why +
+             "): its SID and auth token do not fit together, or it is suspended there. Texts wait until it does: look at the "
+             "account in Twilio's console, or connect it anew (POST /api/v1/onboarding/twilio/connect).",
          terms.credentials, now + kTry});
 }
 
