@@ -15,7 +15,7 @@ import typing
 
 from conftest import SERVICES, Company, eventually
 
-from . import faults, resources
+from . import faults, resources, texts
 from .analyses import Analyses
 from .checker import check
 from .cluster import Cluster, NotRun
@@ -52,7 +52,10 @@ SCENARIOS: dict[str, list[tuple[str, Fault]]] = {
     "resources": resources.CLIENTS,
     "greedy": resources.GREEDY,
     "backlog": resources.BACKLOG,
+    "texts": texts.SCENARIO,
 }
+# Scenarios in which the load is there for what stands beside it, and which take longer: webhooks a second at most, and seconds.
+RATES, LIMITS = {"texts": 50.0}, {"texts": 1_500.0}
 # Seconds are promises of the full scenarios, which have the machine for themselves; what runs within a build, with whatever neighbours, is there for the rest.
 SHORT_SLACK = 4.0
 SHORT: list[tuple[str, Fault]] = [
@@ -84,7 +87,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
     """One scenario: a fresh stack, the load, the faults, and what is there at the end."""
     began = time.monotonic()
     say(f"== {name}")
-    report: dict[str, typing.Any] = {"scenario": name, "faults": [], "check": {}, "broken": []}
+    report: dict[str, typing.Any] = {"scenario": name, "faults": [], "check": {}, "broken": [], "tables": []}
     cluster = Cluster()
     load = reads = analyses = None
     try:
@@ -94,7 +97,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
             company.connect_twilio()
         load = Load(int(cluster.env["OTTO_PORT"]), companies, seed, rate)
         reads = Reader(cluster.url, cluster.token("csr", companies[0].id, ttl_s=86_400))
-        world = faults.World(cluster, load, reads, [], slack)
+        world = faults.World(cluster, load, reads, [], slack, report["tables"])
         load.start()
         reads.start()
         if analysed:
@@ -194,6 +197,7 @@ def table(reports: list[dict[str, typing.Any]]) -> str:
             lines.append(f"{f['fault']:66} {f['verdict']:8} " + (f"{f['seconds']:6} {f['webhooks']:8} {f['2xx']:7} {f['401']:5} {f['503']:6} {f['other']:5} {f['no answer']:5} {f['p99 ms']:6} {f['max ms']:6}" if "seconds" in f else f.get("why", "")))
         lines.append(f"  {r['scenario']}: " + ", ".join(f"{k} {v}" for k, v in r["check"].items()))
         lines += [f"  BROKEN {b}" for b in r["broken"]]
+        lines += [f"\n{t}\n" for t in r["tables"]]
     return "\n".join(lines)
 
 
@@ -212,8 +216,9 @@ def main() -> int:
     say(f"seed {given.seed}, {given.rate:.0f} webhooks/s, load average {os.getloadavg()[0]:.1f}")
     plays = {"short": SHORT} if given.short else {k: v for k, v in SCENARIOS.items() if not given.only or k in given.only}
     if given.fault:
-        plays = {k: [a for a in v if given.fault in a[0]] for k, v in plays.items()}
-    reports = [play(name, acts, given.seed, given.rate, 190 if given.short else 660, SHORT_SLACK if given.short else 1.0, analysed=not given.short) for name, acts in plays.items() if acts]
+        plays = {k: [a for a in v if given.fault in a[0] or a in texts.ENDS] for k, v in plays.items() if any(given.fault in a[0] for a in v)}
+    reports = [play(name, acts, given.seed, min(given.rate, RATES.get(name, given.rate)), 190 if given.short else LIMITS.get(name, 660), SHORT_SLACK if given.short else 1.0,
+                    analysed=not given.short and name != "texts") for name, acts in plays.items() if acts]
     if given.report:
         given.report.write_text(json.dumps({"seed": given.seed, "rate": given.rate, "scenarios": reports}, indent=1, default=str))
     print(table(reports))

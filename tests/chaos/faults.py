@@ -30,6 +30,8 @@ class World:
     reads: Reader
     orderless: list[tuple[float, float]]
     slack: float = 1.0      # what is promised in seconds may take so many times as long: a busy machine is no broken promise
+    tables: list[str] = dataclasses.field(default_factory=list)  # for the report
+    texts: typing.Any = None  # what chaos/texts.py has sent
 
     def all_taken(self, since: float, within: float | None = None) -> Seen:
         """Every authentic webhook of this time was answered 2xx."""
