@@ -18,6 +18,7 @@ def document(stack):
 @pytest.fixture(scope="session")
 def world(stack):
     company = Company(stack)
+    company.connect_twilio()
     company.member("sales_rep", "user_rep")
     call = company.settled_call(company.call(), "completed")
     number = company.post("/api/v1/numbers", json={"e164": new_number()}).json()["data"]["id"]
@@ -89,6 +90,8 @@ def arguments(path, method, lead=None):
         return {"json": {"account_sid": f"AC{uuid.uuid4().hex}", "auth_token": uuid.uuid4().hex, "primary_tracking_number": new_number()}}
     if path.startswith("/api/v1/callrail"):
         return {"content": b'{"id": 1}', "headers": {}}
+    if path.startswith("/api/v1/messages"):
+        return {"json": {"to": new_number(), "body": "We come on Monday."}} if method == "post" else {}
     if "/opt-outs" in path:
         return {"json": {"reason": "said so", **({"phone": new_number()} if method == "post" else {})}}
     if "/tasks" in path or "/leads" in path:
