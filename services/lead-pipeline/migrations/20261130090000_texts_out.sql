@@ -4,7 +4,7 @@ ALTER TABLE messages
   ADD COLUMN automatic boolean NOT NULL DEFAULT false,
   ADD COLUMN reason text,                           -- of an automatic one: why Otto wrote it
   ADD COLUMN scheduled_at timestamptz,              -- not before
-  ADD COLUMN asked_at timestamptz,                  -- when the provider was asked to send it; a text that has it is not cancelled any more
+  ADD COLUMN asked_at timestamptz,                  -- when the provider was asked to send it, the last time
   ADD COLUMN status_unknown boolean NOT NULL DEFAULT false;  -- asked about for a day, and nobody said how it ended
 
 -- Texts on their way to the provider: a row from when one is accepted until its fate is known. Of those from one number to one person (a pair) one is at the head, the others
