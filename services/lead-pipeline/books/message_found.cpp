@@ -161,7 +161,8 @@ std::map<ProviderKey, MessageKey> MessageBook::in_doubt() {
         if (send == sends.end()) continue;
         auto made = report->message->has_sent_at_us() ? from_micros(report->message->sent_at_us()) : report->received;
         auto ours = messages_.find(send->second.key());
-        if (ours == messages_.end() || !is_copy(report->message->body(), ours->second.row.message.body.value_or("")) ||
+        if (ours == messages_.end() || ours->second.row.provider != std::get<1>(named) ||
+            !is_copy(report->message->body(), ours->second.row.message.body.value_or("")) ||
             !ours->second.row.provider_message_id.empty() || made < send->second.asked_at.value_or(made) - kClocks)
             continue;
         found.emplace(named, ours->first);

@@ -283,10 +283,13 @@ TEST_CASE("what the provider lists of a pair is the text in doubt, whoever hears
         elsewhere.report.set_customer_phone("+12025550101");
         auto unread = listed("SM5", "On our way", now);
         unread.report.set_has_body(false);
-        record(company, {listed("SM1", "on our way", now), listed("SM2", "On our way", now - Millis{60'000}),
+        auto by_another = listed("SM0", "On our way", now);
+        by_another.provider = "callrail";
+        record(company, {by_another, listed("SM1", "on our way", now), listed("SM2", "On our way", now - Millis{60'000}),
                          listed("SM3", "next", now), elsewhere});
         CHECK(texts(company) ==
-              "- On our way sending user_office asked\n- next queued user_office\nSM1 on our way queued nobody\nSM2 On our way "
+              "- On our way sending user_office asked\n- next queued user_office\nSM0 On our way queued nobody\nSM1 on our way "
+              "queued nobody\nSM2 On our way "
               "queued nobody\nSM3 next queued nobody\nSM4 On our way queued nobody\n");
         CHECK(line(company) == "On our way asked\nnext behind\n");
         // Of two that fit one is it, also where a trial account is made to say something first.
