@@ -174,6 +174,9 @@ def test_what_a_company_may_not_become(stack):
     for field, value in (("call_flow", {"opne": []}), ("call_flow", {"open": [{"fax": "1"}]}), ("service_area", {"states": ["Arizona"]}), ("workflow_config", [1])):
         answer = put(**{field: value})
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
+    for field, value in (("text_rate_per_second", 0), ("text_rate_per_second", "1"), ("quiet_hours", ["21:00"]), ("quiet_hours", ["08:00", "08:00"])):
+        error = put(workflow_config={"appointment_minutes": 60, field: value}).json()["errors"][0]
+        assert error["field"] == f"workflow_config.{field}" and error["message"].startswith("takes "), error
     assert stack.get(f"/api/v1/company/{company.id}", company.manager).json()["data"]["call_flow"] == flow
     number = stack.http.post("/api/v1/numbers", json={"e164": new_number()}, headers=headers).json()["data"]
     for field, value in (("e164", "+12025550100"), ("valid_from", None), ("valid_from", "tomorrow"), ("valid_to", "2001-01-01T00:00:00Z")):
