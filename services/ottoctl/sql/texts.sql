@@ -63,16 +63,19 @@ UPDATE text_pauses SET until = least(until, now()) WHERE company_id = ANY ($1::t
 
 -- name: texts_under_way
 -- Of those that were knocked for at $3: looks that were not taken yet, and texts that are just being asked. One that was released and is due later has been asked, and is put off.
+-- A pause that is over stands until one text has been tried; without credentials nothing can be.
 WITH mine AS (SELECT s.* FROM /*those*/ JOIN text_sends s ON s.company_id = i.company_id AND s.message_id = i.id)
 SELECT (SELECT count(*) FROM (SELECT DISTINCT company_id, from_number FROM mine WHERE state IN ('waiting', 'behind')) s
           JOIN work w ON w.queue = 'lead-pipeline/text-numbers' AND w.company_id = s.company_id AND w.key = s.from_number AND w.due_at <= $3) +
        (SELECT count(*) FROM mine s JOIN work w ON w.queue = 'lead-pipeline/texts' AND w.company_id = s.company_id AND w.key = s.message_id::text AND w.due_at <= CASE s.state WHEN 'released' THEN now() ELSE $3 END) +
-       (SELECT count(*) FROM mine WHERE state = 'asked') AS n
+       (SELECT count(*) FROM mine WHERE state = 'asked') +
+       (SELECT count(*) FROM text_pauses WHERE credentials <> '' AND until <= now() AND company_id IN (SELECT company_id FROM mine WHERE state IN ('waiting', 'released'))) AS n
 
 -- name: texts_outcomes
 SELECT json_build_object('id', i.id, 'company_id', m.company_id, 'outcome', CASE WHEN s.state = 'unknown' THEN 'in doubt' WHEN s.state IS NOT NULL THEN 'waits' WHEN m.status IN ('failed', 'canceled') THEN m.status ELSE 'taken' END,
                          'status', m.status, 'why', CASE WHEN s.state IS NULL THEN m.error_message WHEN s.state = 'scheduled' THEN 'its time is ' || to_char(m.scheduled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-                                                         WHEN s.state = 'behind' THEN 'another text from this number to this person is before it' ELSE coalesce(p.why, nullif(s.why, '')) END) AS j
+                                                         WHEN s.state = 'behind' THEN 'another text from this number to this person is before it' WHEN p.until > now() OR p.credentials = '' THEN p.why
+                                                         WHEN s.state = 'waiting' THEN 'it is next when its number may send again' ELSE nullif(s.why, '') END) AS j
   FROM /*those*/ JOIN messages m ON m.company_id = i.company_id AND m.id = i.id LEFT JOIN text_sends s ON s.company_id = m.company_id AND s.message_id = m.id
   LEFT JOIN text_pauses p ON p.company_id = m.company_id
  ORDER BY i.n

@@ -439,7 +439,7 @@ TEST_CASE("texts retry knocks for what is held up, and for nothing else", "[inte
         tx.each(sql::texts_under_way, {companies, those, asked}, [&](const pg::Fields& f) { n = f.integer("n"); });
         return n;
     };
-    CHECK(open() == 4);
+    CHECK(open() == 5);  // four looks, and a pause that is over until one text was tried
     // The sender looks: one is gone, one is asked just now, the rest waits for its number.
     tx.write({"gone", "DELETE FROM text_sends WHERE message_id = '00000000-0000-4000-8000-000000000004'"});
     tx.write(
@@ -449,6 +449,8 @@ TEST_CASE("texts retry knocks for what is held up, and for nothing else", "[inte
         {"asks",
          "UPDATE text_sends SET state = 'asked', asked_at = now() WHERE message_id = '00000000-0000-4000-8000-000000000001'"});
     tx.write({"looked", "UPDATE work SET due_at = now() + interval '1 second'"});
+    CHECK(open() == 2);
+    tx.write({"refused again", "UPDATE text_pauses SET until = now() + interval '5 minutes'"});
     CHECK(open() == 1);
     std::string came;
     for (const auto& r : records(tx, sql::texts_outcomes, {companies, those}))
