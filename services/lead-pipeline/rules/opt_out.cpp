@@ -25,6 +25,7 @@ Ask ask_of(std::string_view body, std::string_view said_by_provider) {
     if (iequals(said_by_provider, "STOP")) return {Asks::stop, "provider"};
     if (iequals(said_by_provider, "START")) return {Asks::start, "provider"};
     if (!said_by_provider.empty()) return {};
+    body = trim(body);
     if (body.size() > kLongest) return {};
     auto word = fold(tidy(body));
     if (is_one_of(kStops, word)) return {Asks::stop};
