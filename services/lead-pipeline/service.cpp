@@ -39,12 +39,11 @@ providers::AttachmentOptions attachments_of(const app::Settings& settings) {
     return o;
 }
 
-/// A company with an account of its own has no texts of the deployment's. nullopt: the directory was not read yet.
-std::optional<std::optional<Account>> account_of(const directory::Companies& companies, const std::optional<Account>& deployment,
-                                                 const CompanyId& company) {
+/// nullopt: the directory was not read yet.
+std::optional<std::optional<Account>> own_account(const directory::Companies& companies, const CompanyId& company) {
     if (!companies.caught_up()) return std::nullopt;
     auto profile = companies.find(company);
-    return profile ? twilio_account(*profile, deployment) : deployment;
+    return profile ? twilio_account(*profile, std::nullopt) : std::optional<Account>{};
 }
 
 void wire(app::Service& service) {
@@ -61,8 +60,10 @@ void wire(app::Service& service) {
         Media::Outside{[&attachments](const providers::AttachmentSource& s, const std::function<bool()>& stopping) {
                            return attachments.fetch(s, {}, stopping);
                        },
-                       [&companies, own = providers::twilio::deployment_account(settings)](const CompanyId& c) {
-                           return account_of(companies, own, c);
+                       [&companies, deployments = providers::twilio::deployment_account(settings)](
+                           const CompanyId& c, bool of_deployment) -> std::optional<std::optional<Account>> {
+                           if (of_deployment) return deployments;
+                           return own_account(companies, c);
                        },
                        store});  // what came with texts
     TermsOf terms = [&companies,

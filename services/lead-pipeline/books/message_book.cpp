@@ -30,7 +30,8 @@ bool same_media(const std::vector<Medium>& a, const std::vector<Medium>& b) {
 void MessageBook::add(const In& in) {
     const auto& receipt = in.event.receipt();
     add(CompanyId{in.event.company_id()}, receipt.provider(),
-        {&in.event.message(), from_micros(receipt.received_at_us()), in.meta.id.value().to_string(), &in.meta});
+        {&in.event.message(), from_micros(receipt.received_at_us()), in.meta.id.value().to_string(), &in.meta,
+         receipt.proven_by_deployment()});
 }
 
 void MessageBook::hear(const CompanyId& company, const std::string& provider, inbound::v1::MessageReport report,
@@ -93,7 +94,8 @@ void MessageBook::merge(Held& held) {
             system_clock().now());
     }
     for (const auto& [word, at] : held.words) lead_pipeline::merge(row.message, word, at);
-    for (const auto& report : held.reports) lead_pipeline::merge(row.message, *report.message, report.received, report.id);
+    for (const auto& report : held.reports)
+        lead_pipeline::merge(row.message, *report.message, report.received, report.id, report.by_deployment);
     if (same_media(former.media, row.message.media)) {
         row.message.media = former.media;
     } else {

@@ -71,6 +71,7 @@ private:
         Instant received;
         std::string id;            ///< of its event
         const rt::Envelope* meta;  ///< null: it was heard
+        bool by_deployment = false;
     };
     struct Held {
         std::vector<Report> reports;

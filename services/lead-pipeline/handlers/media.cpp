@@ -13,8 +13,6 @@ namespace {
 
 const tel::Counters kFetched{"otto_text_media_total", "What came with texts, by what became of it.", {"outcome"}};
 
-using providers::twilio::Account;
-
 constexpr Millis kDirectory{1'000};  ///< until it is looked again whether the companies are known
 constexpr int kFewTries = 4;         ///< for what is not there: a link that is over does not come back
 constexpr int kTries = 12;           ///< for what may pass: half a day
@@ -40,6 +38,7 @@ bool is_type(std::string_view text) {
 struct Media::Item {
     std::int64_t n = 0, tries = 0;
     std::string state, url, content_type, why, object_key;
+    bool of_deployment = false;
     std::optional<std::int64_t> bytes;
 
     static std::vector<Item> of(std::string_view column) {
@@ -50,7 +49,7 @@ struct Media::Item {
             auto text = [&](std::string_view name) { return std::string(v[name].string().value_or("")); };
             items.push_back({v["n"].integer().value_or(static_cast<std::int64_t>(i)), v["tries"].integer().value_or(0),
                              text("state"), text("url"), text("content_type"), text("why"), text("object_key"),
-                             v["bytes"].integer()});
+                             v["of_deployment"].boolean().value_or(false), v["bytes"].integer()});
         }
         return items;
     }
@@ -62,6 +61,7 @@ struct Media::Item {
             for (auto [name, text] :
                  {std::pair{"content_type", &i.content_type}, std::pair{"why", &i.why}, std::pair{"object_key", &i.object_key}})
                 if (!text->empty()) w.member(name, *text);
+            if (i.of_deployment) w.member("of_deployment", true);
             if (i.bytes) w.member("bytes", *i.bytes);
             if (i.tries > 0 && i.pending()) w.member("tries", i.tries);
             w.end_object();
@@ -77,13 +77,21 @@ struct Media::Became {
     Millis pause{};  ///< until it is asked for again, if it is still to be had
 };
 
-/// Only what Twilio says of its own texts is asked for with an account.
-std::optional<std::optional<Account>> Media::account_of(const rt::Lease& lease, std::string_view provider) const {
-    if (provider != "twilio") return std::optional<Account>{};
-    return outside_.account(lease.company);
+/// Only what Twilio says of its own texts is asked for with an account, and with that which proved the text: whoever can sign for
+/// a company may name any address.
+std::optional<std::vector<Media::MaybeAccount>> Media::accounts_of(const rt::Lease& lease, std::string_view provider,
+                                                                   const std::vector<Item>& items) const {
+    if (provider != "twilio") return std::vector<MaybeAccount>(items.size());
+    std::vector<MaybeAccount> out;
+    for (const auto& item : items) {
+        auto account = outside_.account(lease.company, item.of_deployment);
+        if (!account) return std::nullopt;
+        out.push_back(std::move(*account));
+    }
+    return out;
 }
 
-Media::Became Media::ask(const rt::Lease& lease, const Item& asked, const std::optional<Account>& account) const {
+Media::Became Media::ask(const rt::Lease& lease, const Item& asked, const MaybeAccount& account) const {
     Became b{asked, {}};
     auto& item = b.item;
     auto over = [&](std::string state, std::string why) {
@@ -166,13 +174,10 @@ std::optional<Instant> Media::next(rt::Lease& lease) const {
     auto items = Item::of(row->media);
     std::erase_if(items, [](const Item& item) { return !item.pending(); });
     if (items.empty()) return std::nullopt;
-    auto account = account_of(lease, row->provider);
-    if (!account) return lease.note([&](pg::Tx&) { return lease.now + kDirectory; });
+    auto accounts = accounts_of(lease, row->provider, items);
+    if (!accounts) return lease.note([&](pg::Tx&) { return lease.now + kDirectory; });
     std::vector<Became> found;
-    for (const auto& item : items) {
-        if (lease.stopping()) break;
-        found.push_back(ask(lease, item, *account));
-    }
+    for (std::size_t i = 0; i < items.size() && !lease.stopping(); ++i) found.push_back(ask(lease, items[i], (*accounts)[i]));
     return lease.settle([&](pg::Tx& tx) { return settle(tx, lease, found); });
 }
 

@@ -20,12 +20,13 @@ class Media {
 public:
     static constexpr std::size_t kMost = 10;  ///< of one text
 
+    using MaybeAccount = std::optional<providers::twilio::Account>;
     struct Outside {
         std::function<providers::AttachmentOutcome(const providers::AttachmentSource&, const std::function<bool()>& stopping)>
             fetch;
-        /// The account by which the company's texts come at Twilio: its own, else the deployment's. nullopt: the companies are
-        /// not known yet, ask again shortly.
-        std::function<std::optional<std::optional<providers::twilio::Account>>(const CompanyId&)> account;
+        /// The account by which a text of the company came at Twilio: its own, or the deployment's, each as far as there is one.
+        /// nullopt: the companies are not known yet, ask again shortly.
+        std::function<std::optional<MaybeAccount>(const CompanyId&, bool of_deployment)> account;
         providers::ObjectStore& store;
     };
     explicit Media(Outside outside) : outside_(std::move(outside)) {}
@@ -34,8 +35,10 @@ public:
 private:
     struct Item;
     struct Became;
-    std::optional<std::optional<providers::twilio::Account>> account_of(const rt::Lease&, std::string_view provider) const;
-    Became ask(const rt::Lease&, const Item&, const std::optional<providers::twilio::Account>&) const;
+    /// Each with the account that may be shown for it; nullopt: that is not known yet.
+    std::optional<std::vector<MaybeAccount>> accounts_of(const rt::Lease&, std::string_view provider,
+                                                         const std::vector<Item>&) const;
+    Became ask(const rt::Lease&, const Item&, const MaybeAccount&) const;
     std::optional<Instant> settle(pg::Tx&, const rt::Lease&, const std::vector<Became>&) const;
 
     Outside outside_;

@@ -48,7 +48,8 @@ std::vector<Medium> media_of(const std::string& json) {
     auto root = parsed->root();
     for (std::size_t i = 0; i < root.size(); ++i)
         media.push_back({std::string(root.at(i)["url"].string().value_or("")),
-                         std::string(root.at(i)["content_type"].string().value_or(""))});
+                         std::string(root.at(i)["content_type"].string().value_or("")),
+                         root.at(i)["of_deployment"].boolean().value_or(false)});
     return media;
 }
 
@@ -121,6 +122,7 @@ std::string pending(const std::vector<Medium>& media) {
     for (const auto& medium : media) {
         w.begin_object().member("n", n++).member("state", "pending").member("url", medium.url);
         if (!medium.content_type.empty()) w.member("content_type", medium.content_type);
+        if (medium.of_deployment) w.member("of_deployment", true);
         w.end_object();
     }
     return w.end_array().take();

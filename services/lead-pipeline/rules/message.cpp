@@ -96,7 +96,7 @@ bool is_copy(std::string_view listed, std::string_view ours) {
 
 bool says_what_was_written(const pb::MessageReport& r) { return r.has_body() || r.media_size() > 0; }
 
-void merge(Message& m, const pb::MessageReport& r, Instant received, const std::string& event_id) {
+void merge(Message& m, const pb::MessageReport& r, Instant received, const std::string& event_id, bool by_deployment) {
     const bool written = says_what_was_written(r);
     const Order told{written ? 0 : 1, to_micros(received), event_id};
     auto first = [&](std::string_view field, bool stated) { return stated && m.origins.take_first(field, told); };
@@ -109,7 +109,7 @@ void merge(Message& m, const pb::MessageReport& r, Instant received, const std::
     if (first("media", r.media_size() > 0)) {
         m.media.clear();
         for (int i = 0; i < std::min(r.media_size(), kMostMedia); ++i)
-            m.media.push_back({kept(r.media(i).url(), kMostUrl), kept(r.media(i).content_type(), kMostText)});
+            m.media.push_back({kept(r.media(i).url(), kMostUrl), kept(r.media(i).content_type(), kMostText), by_deployment});
     }
     take_status(m, r, told);
     if (auto at = time_of(r, received); m.origins.take_first("sent_at", at)) m.sent_at = from_micros(at.received_us);

@@ -14,6 +14,7 @@ namespace otto::lead_pipeline {
 /// What came with a text, as the provider says.
 struct Medium {
     std::string url, content_type;
+    bool of_deployment = false;  ///< it came by the deployment's own account at the provider, which alone proved it
     bool operator==(const Medium&) const = default;
 };
 
@@ -72,7 +73,9 @@ bool says_what_was_written(const inbound::v1::MessageReport&);
 /// written before one of its delivery: a body that somebody kept and posts anew, long after the inbox has forgotten it, changes
 /// nothing. The highest status counts (in the order of the contract: received, scheduled, queued,
 /// sending, sent, canceled, failed, undelivered, delivered, read), with what that status says of an error.
-void merge(Message&, const inbound::v1::MessageReport&, Instant received, const std::string& event_id);
+/// `by_deployment`: the deployment's own account at the provider proved the report, and no company's.
+void merge(Message&, const inbound::v1::MessageReport&, Instant received, const std::string& event_id,
+           bool by_deployment = false);
 
 /// What we say of a text of ours is said in the same order: what it is before anybody else's word, its status by the same rank.
 /// Its time is when it was accepted, and once the provider was asked that moment, of several the last, whatever whole second the

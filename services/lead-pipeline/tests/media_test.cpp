@@ -28,9 +28,10 @@ struct World {
     std::string message = Uuid::v7(system_clock().now()).to_string();
     pg::Pool pool{Db::shared().service_url(), "test", 2};
     Media media{Media::Outside{[this](const providers::AttachmentSource& s, const std::function<bool()>&) { return fetch(s); },
-                               [this](const CompanyId&) -> std::optional<std::optional<providers::twilio::Account>> {
+                               [this](const CompanyId&, bool of_deployment) -> std::optional<Media::MaybeAccount> {
                                    if (!known) return std::nullopt;
-                                   return providers::twilio::Account::with_token("AC1", Secret("token"));
+                                   return providers::twilio::Account::with_token(of_deployment ? "AC_own" : "AC1",
+                                                                                 Secret("token"));
                                },
                                make_store()}};
     rt::WorkQueue queue{rt::work_of<&Media::next>(std::string(kMedia), media), 1};
@@ -203,6 +204,21 @@ TEST_CASE("media: an account is shown for Twilio's texts alone, and waited for w
     t.known = true;
     t.run();
     CHECK(t.states() == "stored");
+}
+
+TEST_CASE("media: the account that proved the text is shown, and no other", "[integration]") {
+    World w;
+    w.came(2);
+    Db::shared().owner.execute("UPDATE messages SET media = jsonb_set(media, '{1,of_deployment}', 'true') WHERE id = '" +
+                               w.message + "'");
+    w.outside["u0"] = w.outside["u1"] = [] { return Again{"it answers with status 503", std::nullopt}; };
+    w.run();
+    CHECK(w.asked == std::vector<std::string>{"u0 as AC1", "u1 as AC_own"});
+    w.outside.clear();
+    w.asked.clear();
+    w.run();  // it is remembered with the tries
+    CHECK(w.asked == std::vector<std::string>{"u0 as AC1", "u1 as AC_own"});
+    CHECK(w.states() == "stored stored");
 }
 
 TEST_CASE("media: what another report put in its place meanwhile is fetched, not overwritten", "[integration]") {

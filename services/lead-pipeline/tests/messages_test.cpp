@@ -236,6 +236,15 @@ TEST_CASE("media are wanted once, and what became of them stays", "[integration]
     record(company, {again, status("SM1", "delivered", 3)});
     CHECK(media() == stored);
     CHECK(lines("SELECT count(*) AS v FROM work WHERE company_id = $1", company) == "0\n");
+    // By whose account it came is remembered, for that one's credentials alone are shown for it.
+    auto guests = text("SM2", "", 4);
+    guests.report.add_media()->set_url("https://example.com/c");
+    guests.by_deployment = true;
+    record(company, {guests});
+    record(company, {status("SM2", "received", 5)});
+    CHECK(lines("SELECT media AS v FROM messages WHERE company_id = $1 AND provider_message_id = 'SM2'", company) ==
+          R"([{"n": 0, "url": "https://example.com/c", "state": "pending", "of_deployment": true}])"
+          "\n");
 }
 
 TEST_CASE("rows of texts that are read and written again are the same rows", "[integration]") {

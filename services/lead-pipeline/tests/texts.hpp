@@ -16,6 +16,7 @@ struct Told {
     inbound::v1::MessageReport report;
     int received = 0;
     std::string provider = "twilio";
+    bool by_deployment = false;  ///< its own account proved it
 };
 
 inline Told text(const std::string& sid, const std::string& body, int received, const std::string& from = kCustomer) {
@@ -69,6 +70,7 @@ inline Batch record(const std::vector<std::pair<std::string, Told>>& of_companie
         const auto& [company, told] = of_companies[i];
         events[i].set_company_id(company);
         events[i].mutable_receipt()->set_provider(told.provider);
+        events[i].mutable_receipt()->set_proven_by_deployment(told.by_deployment);
         events[i].mutable_receipt()->set_received_at_us(to_micros(at(told.received)));
         *events[i].mutable_message() = told.report;
         metas[i].id = EventId{Uuid::v5(space, company + told.id)};
