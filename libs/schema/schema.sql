@@ -1060,6 +1060,20 @@ BEGIN
   RETURN coalesce(words, '');
 END $function$;
 
+CREATE OR REPLACE FUNCTION public.taken_messages(provider_name text, names text[])
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  SELECT provider_call_id FROM provider_calls WHERE provider = provider_name AND provider_call_id = ANY (names)
+  UNION
+  SELECT name FROM held_events, unnest(concerns) AS name WHERE released_at IS NULL AND provider = provider_name AND concerns && names AND name = ANY (names)
+$function$;
+REVOKE EXECUTE ON FUNCTION taken_messages(provider_name text, names text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION taken_messages(provider_name text, names text[]) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION taken_messages(provider_name text, names text[]) TO otto_maintenance;
+
 CREATE OR REPLACE FUNCTION public.task_is_overdue(status text, due_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql

@@ -50,6 +50,7 @@ const SweptList::Names& CallRailCalls::names() const {
                              "a call's webhooks never came",
                              "a call is listed before its webhooks came",
                              "CallRail knows a call otherwise",
+                             "",  // its numbers come and go: whose a call is its list of numbers tells
                              sql::sweep_state,
                              sql::begin_sweep,
                              sql::note_page,
@@ -160,7 +161,7 @@ std::vector<Compared> CallRailCalls::compare(pg::Tx& tx, const CompanyId& compan
     for (std::size_t n = 0; n < entries.size(); ++n) {
         const auto& call = static_cast<const CallEntry*>(entries[n])->call;
         auto ours = known.find(static_cast<int>(n));
-        Compared c{entries[n], ours != known.end(), {}, {}};
+        Compared c{entries[n], ours != known.end(), true, {}, {}};
         if (!c.known) {
             c.to_enter = [&call, company, id = account.id, asked] { return swept_event(call, company.value(), id, asked); };
         } else {

@@ -24,6 +24,11 @@ struct Found {
     int seen = 0, missing = 0, early = 0, differing = 0, unowned = 0;
 };
 
+/// What could not enter yet is looked at again.
+void put_off(const Compared& c, std::optional<Instant>& unsettled) {
+    if (!c.known && c.listed->at && (!unsettled || *c.listed->at < *unsettled)) unsettled = c.listed->at;
+}
+
 std::chrono::sys_time<std::chrono::microseconds> hour_of(Instant at) { return std::chrono::floor<std::chrono::hours>(at); }
 
 }  // namespace
@@ -206,13 +211,13 @@ Sweep::Ending Sweep::read_list(rt::Lease& lease, const SweptAccount& account, In
 void Sweep::take_page(rt::Lease& lease, const SweptAccount& account, const SweptList::Page& page, Instant asked, Budget& budget,
                       std::optional<Instant> reached, std::optional<Instant>& unsettled) const {
     std::vector<std::vector<const Listed*>> mine(account.members.size());
-    int unowned = 0;
+    std::vector<const Listed*> unowned;
     for (const auto& entry : page.entries) {
         if (entry->under_way) continue;
         if (auto owner = list_.owner_of(account, *entry))
             mine[*owner].push_back(entry.get());
         else
-            ++unowned;
+            unowned.push_back(entry.get());
     }
     const auto& found = list_.names().found;
     for (std::size_t m = 0; m < mine.size(); ++m) {
@@ -227,15 +232,15 @@ void Sweep::take_page(rt::Lease& lease, const SweptAccount& account, const Swept
         }
         Found n;
         n.seen = static_cast<int>(mine[m].size());
-        n.unowned = unowned;
+        n.unowned = static_cast<int>(unowned.size());
         auto tx = lease.begin(company);
         for (const auto& c : compared) {
             if (!c.to_enter) {
-                if (!c.known && c.listed->at && (!unsettled || *c.listed->at < *unsettled)) unsettled = c.listed->at;
+                put_off(c, unsettled);
                 continue;
             }
             ++(c.known ? n.differing : c.listed->early ? n.early : n.missing);
-            enter(tx, company, c, asked);
+            enter(tx, c, asked);
         }
         tx.write(list_.names().note_page,
                  {company, n.seen, n.missing, n.early, n.differing, n.unowned, reached, budget.hour, budget.used, account.id});
@@ -244,9 +249,33 @@ void Sweep::take_page(rt::Lease& lease, const SweptAccount& account, const Swept
         found({"early"}).inc(n.early);
         found({"differing"}).inc(n.differing);
     }
+    if (!unowned.empty()) take_unowned(lease, account, unowned, asked, budget, unsettled);
 }
 
-void Sweep::enter(pg::Tx& tx, const CompanyId& company, const Compared& c, Instant asked) const {
+void Sweep::take_unowned(rt::Lease& lease, const SweptAccount& account, const std::vector<const Listed*>& entries, Instant asked,
+                         Budget& budget, std::optional<Instant>& unsettled) const {
+    const auto& company = account.members.front().profile->id;
+    auto looked = lease.begin(company);
+    auto compared = list_.unowned(looked, account, entries, asked);
+    looked.commit();
+    if (compared.empty()) return;
+    list_.complete(
+        account, compared, [&] { return !take_turn(lease, budget); }, tel::TraceContext::fresh());
+    int entered = 0;
+    auto tx = lease.begin(company);
+    for (const auto& c : compared) {
+        if (!c.to_enter) {
+            put_off(c, unsettled);
+            continue;
+        }
+        enter(tx, c, asked);
+        ++entered;
+    }
+    tx.commit();
+    list_.names().found({"unowned"}).inc(entered);
+}
+
+void Sweep::enter(pg::Tx& tx, const Compared& c, Instant asked) const {
     const auto& names = list_.names();
     auto event = c.to_enter();
     rt::Envelope cause;
@@ -257,11 +286,12 @@ void Sweep::enter(pg::Tx& tx, const CompanyId& company, const Compared& c, Insta
     auto event_id = events::derived_event_id(cause.id, "company-service", events::type_of<pb::ProviderEvent>().type, 0);
     std::string differs;
     for (const auto& w : c.differs) differs += (differs.empty() ? "" : ",") + w;
-    tel::warn(c.known           ? names.differs
+    tel::warn(!c.owned          ? names.unowned
+              : c.known         ? names.differs
               : c.listed->early ? names.early
                                 : names.missing,
               {{"swept", true},
-               {"company_id", company.value()},
+               {"company_id", event.receipt().proven_company_id()},
                {names.id_field, c.listed->id},
                {"event_id", event_id.value().to_string()},
                {"differs", differs},

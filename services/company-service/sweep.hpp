@@ -35,6 +35,7 @@ struct Listed {
 struct Compared {
     const Listed* listed;
     bool known = false;
+    bool owned = true;                                     ///< false: to a number that none of the account's companies has
     std::vector<std::string> differs;                      ///< what the provider knows otherwise or besides, of one that is known
     std::function<inbound::v1::ProviderEvent()> to_enter;  ///< null: nothing
 };
@@ -58,7 +59,7 @@ public:
     virtual ~SweptList() = default;
     /// How people, tables and metrics name it.
     struct Names {
-        std::string_view provider, title, queue, id_field, missing, early, differs;
+        std::string_view provider, title, queue, id_field, missing, early, differs, unowned;
         const pg::Query &state, &begin, &note_page, &end;
         const tel::Counters& found;
     };
@@ -94,6 +95,12 @@ public:
     /// Entries of one company beside what we have.
     virtual std::vector<Compared> compare(pg::Tx&, const CompanyId&, const SweptAccount&, const std::vector<const Listed*>&,
                                           Instant asked) const = 0;
+    /// Which entries that are none of the account's companies' enter all the same, in the name of the first: where numbers are
+    /// registered, what came for one that is not is held until it is, whether its webhook came or not.
+    virtual std::vector<Compared> unowned(pg::Tx&, const SweptAccount&, const std::vector<const Listed*>&,
+                                          Instant /*asked*/) const {
+        return {};
+    }
     /// Gets what the list itself lacks, no transaction is open; `may_ask` waits for its turn and counts, false: not now. What is
     /// not got does not enter, and is looked at again.
     virtual void complete(const SweptAccount&, std::vector<Compared>&, const std::function<bool()>& /*may_ask*/,
@@ -140,8 +147,10 @@ private:
     /// What of it was put off is noted in `unsettled`.
     void take_page(rt::Lease&, const SweptAccount&, const SweptList::Page&, Instant asked, Budget&,
                    std::optional<Instant> reached, std::optional<Instant>& unsettled) const;
-    /// Emits, and logs, what enters for one company.
-    void enter(pg::Tx&, const CompanyId&, const Compared&, Instant asked) const;
+    void take_unowned(rt::Lease&, const SweptAccount&, const std::vector<const Listed*>&, Instant asked, Budget&,
+                      std::optional<Instant>& unsettled) const;
+    /// Emits, and logs, what enters.
+    void enter(pg::Tx&, const Compared&, Instant asked) const;
 
     Millis every_;
     const SweptList& list_;

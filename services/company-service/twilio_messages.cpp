@@ -52,7 +52,7 @@ std::vector<std::string> differences(const twilio::ListedMessage& listed, std::s
 }
 
 pb::ProviderEvent swept_event(const twilio::ListedMessage& listed, const std::string& company_id, const std::string& account_sid,
-                              Instant asked_at) {
+                              Instant asked_at, bool by_deployment) {
     auto event = *listed.event;
     event.set_kind("message.swept");
     event.mutable_addressee()->set_account_id(account_sid);
@@ -64,6 +64,7 @@ pb::ProviderEvent swept_event(const twilio::ListedMessage& listed, const std::st
     receipt.set_received_at_us(to_micros(asked_at));
     receipt.set_verdict(pb::VERDICT_AUTHENTIC);
     receipt.set_proven_company_id(company_id);
+    receipt.set_proven_by_deployment(by_deployment);
     receipt.set_swept(true);
     return event;
 }
@@ -84,6 +85,7 @@ const SweptList::Names& TwilioMessages::names() const {
                              "a text's webhook never came",
                              "a text is listed before its webhook came",
                              "Twilio knows a text otherwise",
+                             "a text to a number that nobody registered waits",
                              sql::twilio_sweep_state,
                              sql::begin_twilio_sweep,
                              sql::note_twilio_page,
@@ -159,8 +161,10 @@ std::variant<SweptList::Page, SweptList::Refusal> TwilioMessages::page(const Swe
 
 std::optional<std::size_t> TwilioMessages::owner_of(const SweptAccount& account, const Listed& listed) const {
     const auto& message = message_of(listed);
-    auto owners = companies_.owners(message.event->message().company_number(), directory::Purpose::text,
-                                    message.at.value_or(system_clock().now()));
+    const auto& number = message.event->message().company_number();
+    const auto now = system_clock().now();
+    auto owners = companies_.owners(number, directory::Purpose::text, message.at.value_or(now));
+    if (owners.empty()) owners = companies_.owners(number, directory::Purpose::text, now);  // as its webhook is routed
     if (owners.size() != 1) return std::nullopt;  // there are no pools: whoever has the number has registered it
     auto it = std::find_if(account.members.begin(), account.members.end(),
                            [&](const auto& m) { return m.profile->id == owners.front()->id; });
@@ -184,12 +188,37 @@ std::vector<Compared> TwilioMessages::compare(pg::Tx& tx, const CompanyId& compa
     for (const auto* entry : entries) {
         const auto& message = message_of(*entry);
         auto ours = known.find(message.sid);
-        Compared c{entry, ours != known.end(), {}, {}};
+        Compared c{entry, ours != known.end(), true, {}, {}};
         if (c.known && !entry->early) c.differs = differences(message, ours->second.status, ours->second.body);
         if (!c.known || !c.differs.empty())
-            c.to_enter = [&message, company, sid = account.id, asked] {
-                return swept_event(message, company.value(), sid, asked);
+            c.to_enter = [&message, company, sid = account.id, asked, by_deployment = is_deployments(account)] {
+                return swept_event(message, company.value(), sid, asked, by_deployment);
             };
+        out.push_back(std::move(c));
+    }
+    return out;
+}
+
+std::vector<Compared> TwilioMessages::unowned(pg::Tx& tx, const SweptAccount& account, const std::vector<const Listed*>& entries,
+                                              Instant asked) const {
+    const bool by_deployment = is_deployments(account);
+    const auto whose = by_deployment ? CompanyId{} : account.members.front().profile->id;
+    // What waits on an account is limited, however it comes.
+    if (auto now = by_deployment ? nullptr : companies_.find(whose); now && now->held_limited) return {};
+    std::map<std::string, const Listed*> came_in;  // by the name under which the router knows it
+    for (const auto* entry : entries)
+        if (entry->settled && message_of(*entry).event->message().direction() == "inbound")
+            came_in.emplace("message:" + entry->id, entry);
+    if (came_in.empty()) return {};
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : came_in) names.push_back(name);
+    tx.each(sql::taken_messages, {pg::Param::array(names)}, [&](const pg::Fields& f) { came_in.erase(f.text("name")); });
+    std::vector<Compared> out;
+    for (const auto& [name, entry] : came_in) {
+        Compared c{entry, false, false, {}, {}};
+        c.to_enter = [&message = message_of(*entry), whose, sid = account.id, asked, by_deployment] {
+            return swept_event(message, whose.value(), sid, asked, by_deployment);
+        };
         out.push_back(std::move(c));
     }
     return out;

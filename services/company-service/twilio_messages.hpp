@@ -20,6 +20,9 @@ public:
     std::optional<std::size_t> owner_of(const SweptAccount&, const Listed&) const override;
     std::vector<Compared> compare(pg::Tx&, const CompanyId&, const SweptAccount&, const std::vector<const Listed*>&,
                                   Instant asked) const override;
+    /// Texts that somebody wrote to a number which none of the account's companies registered. What is sent from such a number
+    /// has no webhook here, and stays where it is.
+    std::vector<Compared> unowned(pg::Tx&, const SweptAccount&, const std::vector<const Listed*>&, Instant asked) const override;
     /// What came with texts that are missing is asked for one by one.
     void complete(const SweptAccount&, std::vector<Compared>&, const std::function<bool()>& may_ask,
                   const tel::TraceContext&) const override;
@@ -29,6 +32,7 @@ public:
 private:
     /// It may have numbers in the deployment's account; which provider's a number is, the tables say.
     bool may_be_guest(const directory::Profile&, const std::optional<std::string>& account) const;
+    bool is_deployments(const SweptAccount& account) const { return deployment_ && deployment_->sid == account.id; }
 
     KeyRing keys_;
     std::optional<providers::twilio::Account> deployment_;
@@ -40,8 +44,9 @@ private:
 /// Whether what Twilio lists says more of a text than we know: "status", if its own stands higher in the contract's order, and
 /// "body", if nothing but its delivery was told.
 std::vector<std::string> differences(const providers::twilio::ListedMessage&, std::string_view known_status, bool known_body);
-/// The event that enters: all that the list says.
+/// The event that enters: all that the list says. `by_deployment`: the account is the deployment's own, whose list proves no
+/// company's number; "" is then nobody's.
 inbound::v1::ProviderEvent swept_event(const providers::twilio::ListedMessage&, const std::string& company_id,
-                                       const std::string& account_sid, Instant asked_at);
+                                       const std::string& account_sid, Instant asked_at, bool by_deployment);
 
 }  // namespace otto::company_service

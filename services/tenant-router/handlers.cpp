@@ -51,11 +51,12 @@ bool may_be_remembered(const pb::ProviderEvent& event) {
     return event.has_message() && event.message().direction() == "outbound" && !event.message().provider_message_id().empty();
 }
 
-/// Names in the directory of what may let a held event go on; of a message, that under which it is remembered.
+/// Names in the directory of what may let a held event go on; and of a message its own, under which it is remembered, and by
+/// which taken_messages() tells that it waits.
 pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
     auto names =
         event.has_job() ? std::vector<std::string>{} : directory::names_of(event.receipt().provider(), addressee_of(event));
-    if (may_be_remembered(event)) names.push_back(message_name(event.message()));
+    if (event.has_message() && !event.message().provider_message_id().empty()) names.push_back(message_name(event.message()));
     if (!held.held_for.value().empty()) names.push_back(directory::name_of(held.held_for));
     return pg::Param::array(names);
 }

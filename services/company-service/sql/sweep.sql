@@ -57,6 +57,10 @@ DELETE FROM twilio_sweeps WHERE company_id = $1 AND account_id NOT IN ($2, $3)
 -- name: known_messages
 SELECT provider_message_id, status, body IS NOT NULL AS has_body FROM messages WHERE company_id = $1 AND provider = 'twilio' AND provider_message_id = ANY ($2::text[])
 
+-- name: taken_messages
+-- Which of these wait, or went to a company.
+SELECT name FROM taken_messages('twilio', $1::text[]) AS name
+
 -- name: note_refusals
 INSERT INTO signature_failures AS f (company_id, provider, failures, last_at, why) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (company_id, provider) DO UPDATE SET failures = f.failures + excluded.failures, last_at = greatest(f.last_at, excluded.last_at),

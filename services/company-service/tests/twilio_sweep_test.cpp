@@ -116,13 +116,14 @@ TEST_CASE("what Twilio knows of a text beyond what we have") {
     CHECK(differences(one("undelivered"), "failed", true) == Names{"status"});
     CHECK(differences(one("received"), "received", false) == Names{"body"});
     CHECK(differences(one("received"), "received", true).empty());
-    auto e = swept_event(one("received"), "org_a", "AC1", *parse_time("2026-11-30T05:00:00Z"));
+    auto e = swept_event(one("received"), "org_a", "AC1", *parse_time("2026-11-30T05:00:00Z"), false);
     CHECK(e.kind() == "message.swept");
     CHECK(e.key() == "+12148654559");
     CHECK(e.receipt().provider() == "twilio");
     CHECK(e.receipt().swept());
     CHECK(e.receipt().verdict() == pb::VERDICT_AUTHENTIC);
     CHECK(e.receipt().proven_company_id() == "org_a");
+    CHECK_FALSE(e.receipt().proven_by_deployment());
     CHECK(e.addressee().account_id() == "AC1");
     CHECK(JsonDocument::parse(e.receipt().raw_body())->root()["sid"].string() == "SM1");
     CHECK(e.message().sent_at_us() == e.addressee().at_us());
@@ -145,17 +146,19 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     have("org_sweep", "SMknown", "received");
     have("org_sweep", "SMlate", "sent");
     have("org_sweep", "SMstatus", "received", false);
-    peer().on(base + "/Messages.json",
-              page({listed("SMgone", number, "received"), listed("SMknown", number, "received"),
-                    listed("SMlate", number, "delivered"), listed("SMstatus", number, "received"),
-                    listed("SMnew", number, "received", 10s), listed("SMqueued", number, "queued"),
-                    listed("SMother", "+12025550111", "received"), listed("SMpicture", number, "received", 30min, 1)}));
+    peer().on(
+        base + "/Messages.json",
+        page({listed("SMgone", number, "received"), listed("SMknown", number, "received"), listed("SMlate", number, "delivered"),
+              listed("SMstatus", number, "received"), listed("SMnew", number, "received", 10s),
+              listed("SMqueued", number, "queued"), listed("SMother", "+12025550111", "received"),
+              listed("SMthere", "+12025550111", "received"), listed("SMothers", "+12025550111", "delivered"),
+              listed("SMyoung", "+12025550111", "received", 10s), listed("SMpicture", number, "received", 30min, 1)}));
     peer().on(base + "/Messages/SMpicture/Media.json", R"({"media_list":[{"sid":"ME1","content_type":"image/jpeg","uri":")" +
                                                            base + R"(/Messages/SMpicture/Media/ME1.json"}]})");
     s.run("org_sweep", sid);
     std::map<std::string, pb::ProviderEvent> in;
     for (auto& e : Sweeper::entered()) in[e.message().provider_message_id()] = e;
-    CHECK(in.size() == 5);
+    CHECK(in.size() == 7);
     CHECK(in["SMgone"].message().body() == "roof leaks");
     CHECK(in["SMgone"].receipt().proven_company_id() == "org_sweep");
     CHECK(in["SMlate"].message().status() == "delivered");
@@ -164,26 +167,49 @@ TEST_CASE("texts whose webhooks never came enter from Twilio's list, and what it
     CHECK(in["SMnew"].receipt().swept());
     REQUIRE(in["SMpicture"].message().media_size() == 1);
     CHECK(in["SMpicture"].message().media(0).url() == "http://" + peer().place() + base + "/Messages/SMpicture/Media/ME1");
+    // Of a number that nobody registered: what somebody wrote to it, once its webhook can come no more.
+    for (auto nobodys : {"SMother", "SMthere"}) {
+        CHECK(in[nobodys].receipt().swept());
+        CHECK(in[nobodys].receipt().proven_company_id() == "org_sweep");
+        CHECK(in[nobodys].addressee().number() == "+12025550111");
+    }
     // Two are not settled: one that was sent a moment ago, and one that waits. The watermark stays before them.
-    CHECK(swept("org_sweep", sid) == "1 6 2 1 2 1 done f");
+    CHECK(swept("org_sweep", sid) == "1 6 2 1 2 4 done f");
     CHECK(
         rig().value(
             "SELECT (watermark < now() - interval '20 minutes')::text AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") ==
         "true");
 
-    // All is known: nothing enters twice.
+    // All is known: nothing enters twice, nor what waits or went to another company.
+    rig().sql(
+        "INSERT INTO held_events (event_id, provider, kind, reason, cure, verdict, request_target, content_type, "
+        "signature_headers, raw_body, record, received_at, concerns) VALUES (gen_random_uuid(), 'twilio', 'message.received', "
+        "'', '', 'authentic', '', '', '[]', '', '', now(), ARRAY['number:+12025550111', 'message:SMother'])");
+    rig().sql(
+        "INSERT INTO provider_calls (provider, provider_call_id, company_id, phone) VALUES ('twilio', 'message:SMthere', "
+        "'org_x', '')");
     for (auto known : {"SMgone", "SMnew", "SMpicture"}) have("org_sweep", known, "received");
     rig().sql("UPDATE messages SET status = 'delivered' WHERE provider_message_id = 'SMlate'");
     rig().sql("UPDATE messages SET body = 'roof leaks' WHERE provider_message_id = 'SMstatus'");
     s.run("org_sweep", sid);  // not due again yet
-    CHECK(swept("org_sweep", sid) == "1 6 2 1 2 1 done f");
+    CHECK(swept("org_sweep", sid) == "1 6 2 1 2 4 done f");
     rig().sql("UPDATE twilio_sweeps SET asked_at = now()");
     s.run("org_sweep", sid);
     CHECK(Sweeper::entered().empty());
-    CHECK(swept("org_sweep", sid) == "1 6 0 0 0 1 done f");
+    CHECK(swept("org_sweep", sid) == "1 6 0 0 0 4 done f");
     CHECK(rig().value(
               "SELECT missing_total::text || ' ' || differing_total AS v FROM twilio_sweeps WHERE company_id = 'org_sweep'") ==
           "2 2");
+
+    // Too much waits on the company's account: what would wait there too does not enter.
+    rig().sql("DELETE FROM provider_calls WHERE provider_call_id = 'message:SMthere'");
+    for (bool limited : {true, false}) {
+        rig().sql("UPDATE companies SET held_limited = $1::boolean WHERE id = 'org_sweep'", {limited});
+        s.know("org_sweep");
+        rig().sql("UPDATE twilio_sweeps SET asked_at = now()");
+        s.run("org_sweep", sid);
+        CHECK(Sweeper::entered().size() == (limited ? 0 : 1));
+    }
 }
 
 TEST_CASE("a list of pages is read to its end, and one that breaks off is read again", "[integration]") {
@@ -243,9 +269,12 @@ TEST_CASE("the deployment's account is swept for the companies that have numbers
     auto db = rig().connection();
     s.run("org_guest1", sid);
     std::string whose;
-    for (const auto& e : Sweeper::entered())
+    for (const auto& e : Sweeper::entered()) {
         whose += e.message().provider_message_id() + " " + e.receipt().proven_company_id() + ", ";
-    CHECK(whose == "SM1 org_guest1, SM2 org_guest2, ");
+        CHECK(e.receipt().proven_by_deployment());
+    }
+    // The third's number is told to be another provider's, or is nobody's: whose it is tenant-router finds.
+    CHECK(whose == "SM1 org_guest1, SM2 org_guest2, SM3 , ");
     CHECK(swept("org_guest1", sid) == "1 1 1 0 0 1 done t");
     CHECK(swept("org_guest2", sid) == "1 1 1 0 0 1 done t");
     CHECK(rig().value("SELECT count(*)::text AS v FROM twilio_sweeps WHERE company_id = 'org_no_guest'") == "0");

@@ -56,6 +56,12 @@ pb::ProviderEvent status(const std::string& from, const std::string& proven, con
         {{"MessageSid", "SM2"}, {"AccountSid", account}, {"From", from}, {"To", kTheirs}, {"MessageStatus", "delivered"}}, proven,
         token);
 }
+/// Found in the account's list, where nothing is signed.
+pb::ProviderEvent swept(pb::ProviderEvent e) {
+    e.mutable_receipt()->set_swept(true);
+    e.mutable_receipt()->clear_headers();
+    return e;
+}
 /// What the deployment's own account signed, as the ingress says it.
 pb::ProviderEvent by_deployment(pb::ProviderEvent e) {
     e.mutable_receipt()->set_verdict(pb::VERDICT_AUTHENTIC);
@@ -100,6 +106,7 @@ TEST_CASE("a text of Twilio flows to who has its number for texts; an account al
         CHECK(held.seen);
         CHECK_FALSE(held.conflict);
     }
+    CHECK(known.held(swept(text(kNobodys, "org_a"))).seen);  // whether its webhook came or not
     auto nobodys = known.held(text(kNobodys, "", "AC" + std::string(32, 'e')));
     CHECK(nobodys.reason == kUnowned);
     CHECK(nobodys.held_for.value().empty());
@@ -150,18 +157,15 @@ TEST_CASE("of two companies on one account the number's owner is meant") {
     CHECK(known.said(text(kOurs, "")) == "-> org_a");
     auto held = known.held(text(kNobodys, "org_a"));
     CHECK(held.reason == kUnowned);
-    CHECK_FALSE(held.seen);  // either's
-    // Found by the sweep of either's account, where nothing is signed.
-    auto swept = text(kAnotherCompanys, "org_a");
-    swept.mutable_receipt()->set_swept(true);
-    swept.mutable_receipt()->clear_headers();
-    CHECK(known.said(swept) == "-> org_b");
+    CHECK_FALSE(held.seen);                                      // either's
+    const auto listed = swept(text(kAnotherCompanys, "org_a"));  // by the sweep of either's account
+    CHECK(known.said(listed) == "-> org_b");
     // Registered since by the one whom the ingress did not find: the same token proves it.
     known.add("org_b", 3, kNobodys, "token a");
     CHECK(known.said(text(kNobodys, "org_a")) == "-> org_b");
     // Who only says that the account is his has no part in it.
     known.add("org_b", 4, kAnotherCompanys, "token x");
-    CHECK(known.said(swept).ends_with("belongs to another company than the one whose key signed"));
+    CHECK(known.said(listed).ends_with("belongs to another company than the one whose key signed"));
 }
 
 TEST_CASE("a moved number keeps its old texts with its old owner, and one that is registered gets those that waited") {
@@ -203,6 +207,12 @@ TEST_CASE("what the deployment's own account signed is the number's owner's, now
     CHECK_FALSE(held.seen);
     known.add("org_c", 2, "+12025550198", "", {}, "suspended");
     CHECK(known.said(by_deployment(text("+12025550198", "", kDeployments, "token d"))) == "The company is suspended");
+    // What its list shows is the owner's, in whose name it entered or not, and still proves no company's number.
+    for (std::string entered_for : {"org_a", "org_b", ""}) {
+        auto listed = known.decide(swept(by_deployment(text(kOurs, entered_for, kDeployments, "token d"))));
+        CHECK(reason(listed) == "-> org_a");
+        CHECK(std::get<Owner>(listed).by_deployment);
+    }
     // One that came before the deployment had its token is proven here.
     for (auto token : {"token d", "former d"}) {
         auto later = known.decide(text(kOurs, "", kDeployments, token), {}, deployment);

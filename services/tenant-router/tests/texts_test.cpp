@@ -171,7 +171,7 @@ TEST_CASE("what former versions held of texts is read from its receipt and goes 
     CHECK(database.value("SELECT concat_ws(' ', held_for, conflict) AS v FROM held_events WHERE number = '" + kAnotherCompanys +
                          "'") == "org_a t");
     CHECK(database.value("SELECT array_to_string(concerns, ' ') AS v FROM held_events WHERE number = '" + kNobodys + "'") ==
-          "number:" + kNobodys + " number:" + kTheirs);
+          "number:" + kNobodys + " number:" + kTheirs + " message:SCI1");
     // Under the ids that they would have had at once.
     std::vector<std::string> ids;
     for (auto name : {"proven", "sent", "open", "not understood"})
