@@ -20,13 +20,14 @@ struct Said {
 };
 
 Said said(const std::string& body, const std::string& target = "/sms/twilio-webhook",
-          const std::string& type = "application/x-www-form-urlencoded") {
+          const std::string& type = "application/x-www-form-urlencoded", const std::string& signature = "") {
     http::Request r;
     r.method = http::Method::post;
     r.target = target;
     r.path = target.substr(0, target.find('?'));
     r.body = body;
     r.headers.add("Content-Type", type);
+    if (!signature.empty()) r.headers.add("X-Twilio-Signature", signature);
     auto parts = Parts::of(r);
     auto reading = twilio().read(parts);
     Said out{reading->normalize(parts), {}};
@@ -180,7 +181,14 @@ TEST_CASE("media, keywords and odd texts are kept as rows can keep them") {
     CHECK(said("MessageSid=SM1&Body=" + std::string(100'000, 'x')).message().body().size() == 64u << 10);
     CHECK_FALSE(said("MessageSid=SM1&NumSegments=many").message().has_segments());
     CHECK(said("MessageSid=SM1&MessageSid=SM2&Body=one&Body=two").message().body() == "one");  // the first of a name counts
-    CHECK(said("MessageSid=" + std::string(500, 'S')).message().provider_message_id().size() == 200);
+    // What of a signed text can be cut anew, still signed, is no other text.
+    const std::string sid = "SM" + std::string(32, 'a'), form = "application/x-www-form-urlencoded";
+    CHECK(said("Body=STOP&MessageSid=" + sid + "&NumMedia=0").event().not_understood().empty());
+    auto cut = said("Body=STOP&To=%2B15205232772&MessageSid=" + sid + "NumMedia0", "/sms/twilio-webhook", form, "kvajT1Pt=");
+    CHECK(cut.event().not_understood() == "it names a text by more than a SID");
+    CHECK_FALSE(cut.event().has_message());
+    CHECK(cut.event().addressee().number() == "+15205232772");
+    CHECK(cut.normalized.identity == " kvajT1Pt=");
 }
 
 TEST_CASE("calls wait with their number and purpose, and each of their webhooks is one of its own") {
@@ -192,6 +200,13 @@ TEST_CASE("calls wait with their number and purpose, and each of their webhooks 
     CHECK(in.event().addressee().account_id() == kAccount);
     CHECK(in.normalized.identity == "CA1");
     CHECK_FALSE(in.normalized.whole);
+    // What was cut anew of one signed request is one event.
+    auto was = said("CallSid=CA1&Digits=12", "/sms/twilio-webhook", "application/x-www-form-urlencoded", "kvajT1Pt=");
+    auto cut = said("CallSid=CA1&Digits1=2", "/sms/twilio-webhook", "application/x-www-form-urlencoded", "kvajT1Pt=");
+    CHECK(was.normalized.identity == "CA1 kvajT1Pt=");
+    CHECK(cut.normalized.identity == was.normalized.identity);
+    CHECK((cut.normalized.whole && was.normalized.whole));
+    CHECK(said("Digits=12", "/sms/twilio-webhook", "application/x-www-form-urlencoded", "x=").normalized.identity == " x=");
     auto out = said("CallSid=CA1&From=%2B15205232772&To=%2B16025550123&Direction=outbound-api");
     CHECK(out.event().addressee().number() == "+15205232772");
 }

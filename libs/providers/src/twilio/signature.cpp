@@ -80,15 +80,17 @@ Proof proof_of(const Parts& parts) {
 
     Proof::Claims of_body;
     std::string parameters;
-    if (parts.content_type == "application/x-www-form-urlencoded") {
+    const bool form = parts.content_type == "application/x-www-form-urlencoded";
+    if (form) {
         if (too_many_fields(parts.body))
             return Proof::none({"the form has more than " + std::to_string(kMostFields) + " fields"});
         parameters = signed_parameters(parts.body);
-    } else {
-        auto digest = said_digest(parts.target);
-        if (!digest) return Proof::none({"the body is no form, and the query has no bodySHA256 to say what it is"});
-        of_body.push_back({Digest::sha256, std::move(*digest), {}, parts.body});
     }
+    // A form never has it; and what was signed as no form is none, whatever is said of it later.
+    if (auto digest = said_digest(parts.target))
+        of_body.push_back({Digest::sha256, std::move(*digest), {}, parts.body});
+    else if (!form)
+        return Proof::none({"the body is no form, and the query has no bodySHA256 to say what it is"});
     Proof proof;
     for (auto& url : signed_urls(parts)) {
         auto claims = of_body;

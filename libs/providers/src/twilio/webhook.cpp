@@ -16,6 +16,10 @@ namespace pb = otto::inbound::v1;
 
 namespace {
 
+/// Names and values are signed with nothing between them, so who has one signed request can cut it anew and it is still signed.
+/// With what follows it a SID would be another one, and the text of then another text of now: but no SID is so long.
+constexpr std::size_t kLongestSid = 34, kLongestSignature = 100;
+
 /// What the body says, a form or a JSON object alike. The error says why it is neither.
 Result<FormFields> fields_of(const Parts& parts) {
     if (parts.content_type == "application/x-www-form-urlencoded") {
@@ -37,6 +41,7 @@ public:
     explicit Read(const Parts& parts) : fields_(fields_of(parts)) {
         if (!fields_) return;
         facts_.sid = text({"MessageSid", "SmsSid", "SmsMessageSid"});
+        sid_is_odd_ = trim(facts_.sid).size() > kLongestSid;
         facts_.account_sid = text({"AccountSid"});
         facts_.from = text({"From", "Caller"});
         facts_.to = text({"To", "Called"});
@@ -57,7 +62,7 @@ public:
         Normalized n;
         n.event = std::make_shared<pb::ProviderEvent>();
         auto& event = *n.event;
-        if (!facts_.sid.empty()) {
+        if (!facts_.sid.empty() && !sid_is_odd_) {
             n.identity = tell(whole(parts), event);
             n.whole = !event.message().provider_message_id().empty();
             n.customer = event.message().customer_phone();
@@ -66,7 +71,13 @@ public:
             event.set_kind(call_sid_.empty() ? "webhook" : "call.webhook");
             n.identity = keepable(call_sid_, 200);
             event.set_key(n.identity.empty() ? "twilio:unknown" : n.identity);
+            // The same for all that can be cut of one signed request, which would fill a disk else.
+            if (auto signature = keepable(trim(parts.header(kSignatureHeader)), kLongestSignature); !signature.empty()) {
+                n.identity.append(" ").append(signature);
+                n.whole = true;
+            }
             event.set_not_understood(!fields_            ? fields_.error().message
+                                     : sid_is_odd_       ? "it names a text by more than a SID"
                                      : call_sid_.empty() ? "it names no text (MessageSid) and no call (CallSid)"
                                                          : "calls of Twilio are not recorded yet");
         }
@@ -112,6 +123,7 @@ private:
     Result<FormFields> fields_;
     MessageFacts facts_;
     std::string call_sid_;
+    bool sid_is_odd_ = false;
     pb::Addressee addressee_;
 };
 
