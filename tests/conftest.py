@@ -242,9 +242,11 @@ class Company:
         return eventually(lambda: (c := self.detail(call["call_id"]))["analysis_state"]["state"] in states and c, within=within, what=f"the state {' or '.join(states)}")
 
 
-def started(*options: str) -> typing.Iterator[Stack]:
+def started(*options: str, **settings: str) -> typing.Iterator[Stack]:
+    """One of its own, with other settings than the shared one has."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="otto-e2e-"))
     stack = Stack(folder, *options)
+    stack.env.update(settings)
     try:
         stack.up()
         yield stack
