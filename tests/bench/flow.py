@@ -8,7 +8,7 @@ import subprocess
 import time
 import typing
 
-from .harness import SEED, SERVICES, Bench, Company, Cpu, Ends, Row, compilers_cpu, eventually, follow, free_port, limited_by, median, pss_mb, say, skip
+from .harness import SEED, SERVICES, Bench, Company, Cpu, Ends, Row, compilers_cpu, eventually, follow, limited_by, median, pss_mb, say, skip
 
 CONNECTIONS = 256
 WRK_S = 4
@@ -77,8 +77,7 @@ def ingress(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     ours_port = int(bench.settings["OTTO_PORT_CALLRAIL_INGRESS"])
     requests = bench.folder / "webhooks"
     subprocess.run(bench.program("make-webhooks", "--seed", SEED, "--count", DISTINCT, "--start-us", now_us(), "--out", requests, *company_args(companies)), check=True)
-    bare_port = free_port()
-    bench.extra["bare-server"] = subprocess.Popen(bench.program("bare-server", "--port", bare_port))
+    bare_port = bench.bare_server()
     warm_up(lambda: wrk(ours_port, requests, 2)["requests"])
     ours, limit = [], []
     for n in range(rounds):

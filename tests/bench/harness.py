@@ -8,6 +8,7 @@ import pathlib
 import resource
 import shlex
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -161,6 +162,19 @@ class Bench(Stack):
             return False
 
         eventually(ready, within=60, what=f"{name}, ready")
+        return port
+
+    def bare_server(self) -> int:
+        """What webhooks are compared with, listening; stop("bare-server") ends it. Returns its port."""
+        port = free_port()
+        self.extra["bare-server"] = subprocess.Popen(self.program("bare-server", "--port", port))
+
+        def listens() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+            return False
+
+        eventually(listens, within=10, what="the bare server")
         return port
 
     def all_up(self) -> None:

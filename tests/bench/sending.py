@@ -16,7 +16,7 @@ import httpx
 from conftest import new_number
 
 from .flow import CONNECTIONS, company_args, now_us
-from .harness import PARTITIONS, SEED, Bench, Company, Cpu, Row, eventually, free_port, limited_by, median, say, skip
+from .harness import PARTITIONS, SEED, Bench, Company, Cpu, Row, eventually, limited_by, median, say, skip
 from .texts import BARE_P99_MS, PLAYED_AT_MOST, connected, make_requests, timed
 
 DRAINED, NUMBERS, RATE = 1_000, 10, 2.0
@@ -163,8 +163,7 @@ def asked(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     desks = [Desk(bench, company, 1, 100) for company in companies[:4]]
     requests = bench.folder / "texts-of-bare"
     make_requests(bench, companies, requests, 5_000)
-    bare_port = free_port()
-    bench.extra["bare-server"] = subprocess.Popen(bench.program("bare-server", "--port", bare_port))
+    bare_port = bench.bare_server()
     played: list[Json] = []
     good: list[Json] = []
     while len(good) < rounds and len(played) < PLAYED_AT_MOST * rounds:

@@ -10,7 +10,7 @@ import uuid
 from sandbox.twilio.texts import as_form, parameters, sign
 
 from .flow import CONNECTIONS, DISTINCT, HALF_LOAD_S, WRK_S, caught_up, company_args, loaded, now_us, until_compiled, warm_up, wrk
-from .harness import SEED, Bench, Company, Cpu, Row, free_port, limited_by, median, say, skip
+from .harness import SEED, Bench, Company, Cpu, Row, limited_by, median, say, skip
 from .reads import Reading, load
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -63,8 +63,7 @@ def webhooks(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     make_requests(bench, companies, texts)
     subprocess.run(bench.program("make-webhooks", "--seed", SEED, "--count", DISTINCT, "--start-us", now_us(), "--out", calls, *company_args(companies)), check=True)
     ports = {name: int(bench.settings["OTTO_PORT_" + name.upper().replace("-", "_")]) for name in ("callrail-ingress", "twilio-ingress")}
-    bare_port = free_port()
-    bench.extra["bare-server"] = subprocess.Popen(bench.program("bare-server", "--port", bare_port))
+    bare_port = bench.bare_server()
     warm_up(lambda: wrk(ports["twilio-ingress"], texts, 2)["requests"])
     ours, limit, beside = [], [], []
     for n in range(rounds):
