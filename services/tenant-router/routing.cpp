@@ -198,7 +198,8 @@ Held unregistered(const Question& q, const CompanyId& signer) {
     const auto for_other = q.companies.owners(number, text ? directory::Purpose::voice : directory::Purpose::text, q.now);
     const bool has_it =
         std::any_of(for_other.begin(), for_other.end(), [&](const auto& c) { return signer.value().empty() || c->id == signer; });
-    std::string cure = "Register the number with its company (POST /api/v1/numbers, or the company's phone_number)";
+    std::string cure = "Register the number with its company (POST /api/v1/numbers with provider " +
+                       std::string(q.webhook.name()) + ", or the company's phone_number)";
     if (has_it)
         cure = text ? "The number is registered for calls only: add the purpose text (PATCH /api/v1/numbers/{id})"
                     : "The number is registered for texts only: add the purpose voice (PATCH /api/v1/numbers/{id})";

@@ -101,7 +101,7 @@ TEST_CASE("a text of Twilio flows to who has its number for texts; an account al
     for (std::string proven : {"org_a", ""}) {
         auto held = known.held(text(kNobodys, proven));
         CHECK(held.reason == kUnowned);
-        CHECK(held.cure.starts_with("Register the number with its company (POST /api/v1/numbers"));
+        CHECK(held.cure.starts_with("Register the number with its company (POST /api/v1/numbers with provider twilio,"));
         CHECK(held.held_for.value() == "org_a");
         CHECK(held.seen);
         CHECK_FALSE(held.conflict);

@@ -198,7 +198,7 @@ TEST_CASE("a cure fits its cause, and names nothing that an operator would have 
     REQUIRE(changed);
     CHECK(std::find(changed->begin(), changed->end(), "number:+12025550103") != changed->end());
     CHECK(held("").cure.find("POST /api/v1/numbers") == std::string::npos);  // there is none to register
-    CHECK(held("+12025550199").cure.find("POST /api/v1/numbers") != std::string::npos);
+    CHECK(held("+12025550199").cure.find("POST /api/v1/numbers with provider callrail") != std::string::npos);
     for (const char* number : {"+12025550101", "+12025550103", "", "+12025550199"})
         for (const char* word : {"SELECT", "company_numbers", "psql", "discard"})
             CHECK(held(number).cure.find(word) == std::string::npos);
