@@ -32,7 +32,6 @@ std::string tasks_of(const std::string& company) {
 std::string status_of(const std::string& company, const PlacedCall& call) {
     return Db::shared().lines("SELECT status AS v FROM leads WHERE company_id = $1 AND id = $2", {company, call.lead});
 }
-void as_owner(const std::string& text) { Db::shared().owner.execute(text); }
 /// What is due: tasks first, so that those which follow from calls are due the next time.
 void run_due() {
     const DueWork due;

@@ -10,8 +10,6 @@ using namespace otto::lead_pipeline::tests;
 
 namespace {
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-
 /// What a message of this number would do.
 std::pair<ContactKey, LeadKey> message(const CompanyId& company, const std::string& number, const std::string& name,
                                        std::size_t* statements = nullptr) {

@@ -20,4 +20,8 @@ struct Db : testkit::Database {
     }
 };
 
+/// What the company's rows say, a line each.
+inline std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
+inline void as_owner(const std::string& sql) { Db::shared().owner.execute(sql); }
+
 }  // namespace otto::lead_pipeline::tests

@@ -19,7 +19,6 @@ inbound::v1::CallReport joining(const std::string& one, const std::string& other
     return r;
 }
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
 std::string count_of(const std::string& table, const std::string& company) {
     return lines("SELECT count(*) AS v FROM " + table + " WHERE company_id = $1", company);
 }

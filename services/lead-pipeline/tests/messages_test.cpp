@@ -16,9 +16,6 @@ using namespace otto::lead_pipeline::tests;
 
 namespace {
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-void as_owner(const std::string& sql) { Db::shared().owner.execute(sql); }
-
 /// All that may be reported of a text that we sent.
 std::vector<Told> life(const std::string& sid) {
     auto swept = sent_text(sid, "We are on our way 🚚", 70, 4);

@@ -13,8 +13,6 @@ using namespace otto::lead_pipeline::tests;
 
 namespace {
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-
 /// Each entry: source, its time, and when it was taken back.
 std::string ledger(const std::string& company) {
     return lines(

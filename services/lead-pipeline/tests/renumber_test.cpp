@@ -13,9 +13,6 @@ namespace {
 
 const std::string kNumber = "+12025550100";
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-void as_owner(const std::string& sql) { Db::shared().owner.execute(sql); }
-
 /// Looks the company through, as often as it takes.
 void renumber(const std::string& company) {
     as_owner("DELETE FROM renumbering; INSERT INTO renumbering (company_id) VALUES ('" + company + "')");

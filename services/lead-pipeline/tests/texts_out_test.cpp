@@ -15,9 +15,6 @@ using namespace otto::lead_pipeline::tests;
 
 namespace {
 
-std::string lines(const std::string& sql, const std::string& company) { return Db::shared().lines(sql, {company}); }
-void as_owner(const std::string& sql) { Db::shared().owner.execute(sql); }
-
 /// The company's lines: each text by its words, with its place.
 std::string line(const std::string& company) {
     return lines(
