@@ -274,7 +274,7 @@ TEST_CASE("sender: an account that is not let in pauses its company alone, and n
     w.terms.account = twilio::Account::with_token("AC1", Secret("renewed"));
     w.terms.credentials = "hash of renewed";
     w.twilio.next.clear();
-    w.terms.rate = 100;
+    w.terms.rate = kUnpaced;
     w.pass(6);
     for (const auto& id : ids) CHECK(w.sid(id) != "");
     CHECK(w.paused() == "");
