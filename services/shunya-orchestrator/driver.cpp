@@ -185,8 +185,13 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
     show_breaker();
 }
 
-/// What a recording's fate says of the company's key. One that is refused while others are given is no matter of the key.
-void Driver::judge_key(const Asker& who, Found& found) {
+/// What a recording's fate says of the place that has it, and of the company's key. One that is refused while others are given is
+/// no matter of the key.
+void Driver::judge_recording(const Asker& who, Found& found) {
+    if (std::holds_alternative<Again>(*found.recording))
+        outside_.failing.failed(who.company);
+    else
+        outside_.failing.had(who.company);
     if (found.key.empty()) return;
     if (std::holds_alternative<NotLetIn>(*found.recording)) {
         if (!refused_keys_.refused(found.key, who, clock_now()))
@@ -328,7 +333,8 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         given_up(Recording::Status::manual_review, failure.why, failure.cure);
         return "manual review";
     }
-    again(failure.why, std::max(failure.after.value_or(Millis{0}), pause_after(r.attempts)), failure.cure);
+    auto pause = std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company)});
+    again(failure.why, pause, failure.cure);
     return "again";
 }
 
@@ -409,7 +415,7 @@ std::optional<Instant> Driver::next(rt::Lease& lease) {
     auto started = std::chrono::steady_clock::now();
     auto found = ask(*begun, [&lease] { return lease.stopping(); });
     if (begun->step.action == Action::fetch_recording)
-        judge_key({lease.company, lease.key}, found);
+        judge_recording({lease.company, lease.key}, found);
     else
         judge_shunya(lease, found);
     std::string outcome =

@@ -5,6 +5,7 @@
 
 #include "base/breaker.hpp"
 #include "call.hpp"
+#include "failing.hpp"
 #include "keys.hpp"
 #include "providers/media_links.hpp"
 #include "providers/object_store.hpp"
@@ -30,6 +31,7 @@ public:
         std::function<std::optional<RecordingSource>(const CompanyId&)> credentials;
         providers::ObjectStore& store;
         const providers::MediaLinks& links;
+        FailingRecordings& failing;
     };
     struct Options {
         Rules rules;
@@ -78,7 +80,7 @@ private:
     void give_up_recording(pg::Tx&, Call&, const Call& before, Recording::Status, const std::string& why, const pg::Param& cure,
                            const pg::Param& key, std::vector<Outgoing>&) const;
     void emit(pg::Tx&, const Call&, const std::vector<Outgoing>&) const;
-    void judge_key(const Asker&, Found&);
+    void judge_recording(const Asker&, Found&);
     void judge_shunya(rt::Lease&, const Found&);
     void show_breaker() const;
 

@@ -126,7 +126,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
         if (!slot || slot->event.version() < in.event.version()) slot = &in;
     }
     if (newest.empty()) return;
-    pg::Columns columns(16);
+    pg::Columns columns(17);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
         columns.row({e.company_id(), e.call_id(), e.version(), e.provider(), e.provider_call_id(), e.phone(), e.status(),
@@ -134,7 +134,8 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
                      e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(),
                      e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
                      from_micros(e.received_at_us()), in->meta.trace.traceparent(),
-                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url())});
+                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url()),
+                     failing_.pause(CompanyId{e.company_id()}).count()});
     }
     tx.write(sql::save_calls, columns.params());
 }

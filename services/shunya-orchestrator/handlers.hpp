@@ -1,5 +1,6 @@
 #pragma once
 #include "call.hpp"
+#include "failing.hpp"
 #include "otto/calls/v1/calls.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "runtime/consumer.hpp"
@@ -13,7 +14,11 @@ bool has_recording(std::string_view status, std::string_view recording_url);
 /// Calls as lead-pipeline records them: one with a recording is to be worked on, once.
 class Calls {
 public:
+    explicit Calls(const FailingRecordings& failing) : failing_(failing) {}
     void record(std::span<const rt::In<calls::v1::CallRecorded>>, pg::Tx&, rt::Out<>&) const;
+
+private:
+    const FailingRecordings& failing_;
 };
 
 /// Shunya's own reports: results, failures, and that something is done and may be fetched.

@@ -88,13 +88,15 @@ void wire(app::Service& service) {
                                                          .value());
     auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));        // its API
     auto& recordings = service.own<providers::Recordings>(fetch_of(settings), store);  // theirs, from whoever has them
+    auto& failing = service.own<FailingRecordings>();                                  // companies whose recordings are away
     auto& driver = service.own<Driver>(
         Driver::Outside{shunya,
                         [&recordings](const RecordingSource& s, const tel::TraceContext& t,
                                       const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
-                        [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links},
+                        [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links,
+                        failing},
         options_of(settings));                                             // a call's next step
-    auto& calls = service.own<Calls>();                                    // calls with a recording
+    auto& calls = service.own<Calls>(failing);                             // calls with a recording
     auto& reports = service.own<Reports>(rules);                           // what Shunya reports
     auto& folds = service.own<Folds>(rules);                               // rows that proved to be one call
     auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks

@@ -1,6 +1,7 @@
 """Many, slow and greedy clients, and a consumer far behind."""
 
 import asyncio
+import json
 import resource
 import subprocess
 import time
@@ -260,8 +261,8 @@ def far_behind(w: "World", small_calls: int = 33_334, calls: int = 333_334) -> "
     return seen
 
 
-def flood(w: "World", company: Company, seed: int, count: int, rate: float) -> str:
-    """So many webhooks of this company, each of a call of its own; what the sender says."""
+def flood(w: "World", company: Company, seed: int, count: int, rate: float) -> dict[str, typing.Any]:
+    """So many webhooks of this company, each of a call of its own; what the sender says. It ends ten seconds after the last was due, sent or not."""
     c = w.cluster
     make, send = c.binaries / "bench-make-webhooks", c.binaries / "bench-open-loop"
     if not make.exists() or not send.exists():
@@ -274,18 +275,19 @@ def flood(w: "World", company: Company, seed: int, count: int, rate: float) -> s
     requests.unlink()
     if done.returncode != 0:
         raise AssertionError(f"bench-open-loop: {done.stdout}{done.stderr}")
-    return done.stdout.strip()[-200:]
+    return typing.cast(dict[str, typing.Any], json.loads(done.stdout))
 
 
 def capacity(w: "World", company: Company, count: int = 24_000) -> float:
-    """Webhooks a second, from the ingress to lead-pipeline's rows, with all services at work."""
+    """Webhooks a second, from the ingress to lead-pipeline's rows, with all services at work: of those that were taken, for a slow machine's sender does not get all of them sent."""
     calls = lambda: int(w.cluster.sql("SELECT count(*) FROM calls WHERE company_id = %s", company.id)[0][0])  # noqa: E731
     begun = time.monotonic()
-    flood(w, company, 8, count, 4_000)
-    while calls() < count:
-        assert time.monotonic() - begun < 180, f"only {calls()} of {count} calls after 180 s"
+    said = flood(w, company, 8, count, 4_000)
+    taken = said["requests"] - said["not_2xx"]
+    while calls() < taken:
+        assert time.monotonic() - begun < 180, f"only {calls()} of {taken} calls after 180 s"
         time.sleep(0.3)
-    return count / (time.monotonic() - begun)
+    return float(taken / (time.monotonic() - begun))
 
 
 def greedy_company(w: "World", seconds: float = 30) -> "Seen":

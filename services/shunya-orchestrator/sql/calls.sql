@@ -3,8 +3,8 @@
 -- be had and has another address now, is to be worked on.
 WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-                       $15::uuid[], $16::boolean[])
-    AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded)
+                       $15::uuid[], $16::boolean[], $17::bigint[])
+    AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded, pause_ms)
 ), saved AS (
   INSERT INTO recorded_calls AS k (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent)
   SELECT company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent FROM given g
@@ -24,7 +24,7 @@ WITH given AS (
    WHERE r.status IN ('unavailable', 'manual_review') AND r.source_url IS DISTINCT FROM excluded.source_url
   RETURNING company_id, call_id
 )
-SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now()) FROM (SELECT * FROM asked ORDER BY company_id, call_id) a
+SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now() + pause_ms * interval '1 millisecond') FROM (SELECT * FROM asked JOIN given USING (company_id, call_id) ORDER BY company_id, call_id) a
 
 -- name: lock_call
 SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE

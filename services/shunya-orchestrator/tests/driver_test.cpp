@@ -287,6 +287,31 @@ TEST_CASE("a recording that is late, broken, or never comes", "[integration]") {
     CHECK(old.told("AnalysisFailed") == 1);
 }
 
+TEST_CASE("while a place fails again and again its recordings are asked for one after another", "[integration]") {
+    Rig rig;
+    const int few = 20;
+    auto url = [](int n) { return "https://away.example/" + std::to_string(n) + ".wav"; };
+    std::vector<calls::v1::CallRecorded> calls;
+    for (int n = 0; n < few; ++n) {
+        rig.recordings.push_back(Again{"the recording's address cannot be reached by Otto", std::nullopt});
+        calls.push_back(rig.recorded(3, "completed", url(n), rig.call + n));
+    }
+    rig.record(calls);
+    for (int n = 0; n < few; ++n) CHECK(rig.run());
+    CHECK(rig.fetched.size() == few);
+    execute("UPDATE work SET due_at = now() + interval '1 hour' WHERE company_id = '" + rig.company + "'");
+    // One that comes now waits, and is had once its time comes; then those that come are asked for at once.
+    rig.record({rig.recorded(3, "completed", url(few), rig.call + few)});
+    const auto its_work = " WHERE company_id = '" + rig.company + "' AND key = '" + std::to_string(rig.call + few) + "'";
+    CHECK(value("SELECT (due_at > created_at + interval '900 milliseconds')::text AS v FROM work" + its_work) == "true");
+    execute("UPDATE work SET due_at = now() - interval '1 minute'" + its_work);
+    CHECK(rig.run());
+    CHECK(rig.fetched.back() == url(few));
+    rig.record({rig.recorded(3, "completed", url(few + 1), rig.call + few + 1)});
+    CHECK(rig.run());
+    CHECK(rig.fetched.back() == url(few + 1));
+}
+
 TEST_CASE("calls in any order, repeated, with and without a recording", "[integration]") {
     std::vector<int> order{0, 1, 2, 3};
     do {

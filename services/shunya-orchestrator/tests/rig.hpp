@@ -235,7 +235,7 @@ public:
                     return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""})
                                     : std::nullopt;
                 },
-                *w.store, *w.links},
+                *w.store, *w.links, failing},
             options, how);
     }
 
@@ -284,7 +284,7 @@ public:
         }
         rt::Sink sink("shunya-orchestrator");
         rt::Out<> out(sink);
-        Calls{}.record(ins, tx, out);
+        Calls{failing}.record(ins, tx, out);
         tx.commit();
     }
 
@@ -395,6 +395,7 @@ public:
     std::string company;
     std::int64_t call = 0;
     Peer peer;
+    FailingRecordings failing;
     std::unique_ptr<Process> driver;
     std::mutex lock;
     std::deque<FetchOutcome> recordings;
