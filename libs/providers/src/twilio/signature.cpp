@@ -23,8 +23,7 @@ std::string with_port_turned(const std::string& url) {
 }
 
 /// The address with `'` of its query as some clients of Twilio's write it.
-std::string with_quotes_escaped(const std::string& url) {
-    std::string out = url;
+std::string with_quotes_escaped(std::string out) {
     for (auto at = out.find('\'', std::min(out.find('?'), out.size())); at != std::string::npos; at = out.find('\'', at))
         out.replace(at, 1, "%27");
     return out;
@@ -39,6 +38,7 @@ std::vector<std::string> signed_urls(const Parts& parts) {
         const auto turned = with_port_turned(url);
         add(url);
         add(turned);
+        if (url.find('\'') == std::string::npos) continue;
         add(with_quotes_escaped(url));
         add(with_quotes_escaped(turned));
     }
@@ -46,12 +46,15 @@ std::vector<std::string> signed_urls(const Parts& parts) {
 }
 
 std::string signed_parameters(std::string_view form) {
-    auto fields = parse_form(form);
-    std::sort(fields.begin(), fields.end());
-    fields.erase(std::unique(fields.begin(), fields.end()), fields.end());
+    const auto fields = parse_form(form);
+    std::vector<const FormFields::value_type*> sorted;
+    sorted.reserve(fields.size());
+    for (const auto& field : fields) sorted.push_back(&field);
+    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return *a < *b; });
+    auto end = std::unique(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return *a == *b; });
     std::string out;
     out.reserve(form.size());
-    for (const auto& [name, value] : fields) out.append(name).append(value);
+    for (auto at = sorted.begin(); at != end; ++at) out.append((*at)->first).append((*at)->second);
     return out;
 }
 
