@@ -6,8 +6,8 @@ namespace otto::shunya_orchestrator {
 namespace {
 
 constexpr int kFew = 20, kMost = 1'000'000;
-constexpr std::int64_t kEachMs = 50;        ///< so that twenty a second of them are asked for
-constexpr Millis kLongest{900'000};  ///< no one waits longer after the place is back
+constexpr std::int64_t kEachMs = 50;  ///< so that twenty a second of them are asked for
+constexpr Millis kLongest{900'000};   ///< no one waits longer after the place is back
 
 }  // namespace
 

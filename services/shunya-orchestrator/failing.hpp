@@ -7,9 +7,9 @@
 
 namespace otto::shunya_orchestrator {
 
-/// How many of a company's recordings in a row could not be fetched: the further ones are asked for the later, so that a place that
-/// is away and thousands of calls that wait for it do not keep the database busy with asking in vain. One that is had ends it. Of
-/// one process; thread-safe.
+/// How many of a company's recordings in a row could not be fetched: the further ones are asked for the later, so that a place
+/// that is away and thousands of calls that wait for it do not keep the database busy with asking in vain. One that is had ends
+/// it. Of one process; thread-safe.
 class FailingRecordings {
 public:
     void failed(const CompanyId&);
