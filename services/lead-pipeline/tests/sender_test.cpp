@@ -57,7 +57,7 @@ TEST_CASE("sender: whatever becomes of the request and wherever the process dies
             if (fate == Does::reject) w.twilio.never.insert("once");
             if (death == "before the note") {
                 bool dies = true;
-                w.asked_for_terms = [&w, dies, &requests]() mutable {
+                w.asked_for_terms = [&w, dies]() mutable {
                     // The numbers' look asks too; the turn is the one that a text is released for.
                     bool released =
                         w.look("SELECT count(*)::text AS v FROM text_sends WHERE company_id = $1 AND state = 'released'") != "0";
