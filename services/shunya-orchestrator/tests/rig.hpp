@@ -1,9 +1,16 @@
 #pragma once
 // Calls driven on a real Postgres against a Shunya of our own.
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
 #include <thread>
+#include <vector>
 
 #include "driver.hpp"
 #include "handlers.hpp"
