@@ -1,6 +1,7 @@
 #include "pass_lane.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "tables.hpp"
 #include "telemetry/log.hpp"
@@ -168,7 +169,9 @@ void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std:
         retry("taking deferred events", [&] {
             std::set<CompanyId> companies;
             std::vector<const detail::Event*> batch;
+            std::set<EventId> ids;
             for (const auto& d : events.subspan(from, n)) {
+                if (!ids.insert(d.event.meta.id).second) continue;  // a repeat, whose own events would have other ids here
                 batch.push_back(&d.event);
                 if (!d.event.meta.company.value().empty()) companies.insert(d.event.meta.company);
             }
