@@ -189,9 +189,9 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
 /// no matter of the key.
 void Driver::judge_recording(const Asker& who, Found& found) {
     if (std::holds_alternative<Again>(*found.recording))
-        outside_.failing.failed(who.company);
+        outside_.failing.failed(who.company, clock_now());
     else
-        outside_.failing.had(who.company);
+        outside_.failing.answered(who.company);
     if (found.key.empty()) return;
     if (std::holds_alternative<NotLetIn>(*found.recording)) {
         if (!refused_keys_.refused(found.key, who, clock_now()))
@@ -333,7 +333,8 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         given_up(Recording::Status::manual_review, failure.why, failure.cure);
         return "manual review";
     }
-    auto pause = std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company)});
+    auto pause =
+        std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company, clock_now())});
     again(failure.why, pause, failure.cure);
     return "again";
 }

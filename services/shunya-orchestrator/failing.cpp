@@ -11,22 +11,23 @@ constexpr Millis kLongest{900'000};   ///< no one waits longer after the place i
 
 }  // namespace
 
-void FailingRecordings::failed(const CompanyId& company) {
+void FailingRecordings::failed(const CompanyId& company, Instant now) {
     std::lock_guard guard(lock_);
-    auto& n = in_a_row_[company];
-    n = std::min(n + 1, kMost);
+    auto& row = rows_[company];
+    row = {std::min(row.failures + 1, kMost), now};
 }
 
-void FailingRecordings::had(const CompanyId& company) {
+void FailingRecordings::answered(const CompanyId& company) {
     std::lock_guard guard(lock_);
-    in_a_row_.erase(company);
+    rows_.erase(company);
 }
 
-Millis FailingRecordings::pause(const CompanyId& company) const {
+Millis FailingRecordings::pause(const CompanyId& company, Instant now) const {
     std::lock_guard guard(lock_);
-    auto found = in_a_row_.find(company);
-    if (found == in_a_row_.end() || found->second < kFew) return Millis{0};
-    return std::min(Millis{found->second * kEachMs}, kLongest);
+    auto found = rows_.find(company);
+    if (found == rows_.end() || found->second.failures < kFew) return Millis{0};
+    if (now - found->second.last > kLongest) return Millis{0};
+    return std::min(Millis{found->second.failures * kEachMs}, kLongest);
 }
 
 }  // namespace otto::shunya_orchestrator

@@ -126,6 +126,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
         if (!slot || slot->event.version() < in.event.version()) slot = &in;
     }
     if (newest.empty()) return;
+    const auto now = system_clock().now();
     pg::Columns columns(17);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
@@ -135,7 +136,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
                      e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
                      from_micros(e.received_at_us()), in->meta.trace.traceparent(),
                      recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url()),
-                     failing_.pause(CompanyId{e.company_id()}).count()});
+                     failing_.pause(CompanyId{e.company_id()}, now).count()});
     }
     tx.write(sql::save_calls, columns.params());
 }

@@ -284,6 +284,7 @@ def capacity(w: "World", company: Company, count: int = 24_000) -> float:
     begun = time.monotonic()
     said = flood(w, company, 8, count, 4_000)
     taken = said["requests"] - said["not_2xx"]
+    assert taken >= count / 2, f"only {taken} of {count} webhooks were taken within {said['seconds']:.0f} s"
     while calls() < taken:
         assert time.monotonic() - begun < 180, f"only {calls()} of {taken} calls after 180 s"
         time.sleep(0.3)

@@ -41,7 +41,7 @@ private:
 /// mimalloc 2.0 gives a free page back some milliseconds after it became free (at once would cost a third of lead-pipeline's
 /// time, for the next batch asks for it again). It looks at its clock only when the thread takes or frees another page. So with a
 /// delay of nothing the pages that are free now go, and with one that is taken those that became so before. Threads do not wait
-/// for each other: all-in-one has hundreds, which one after another need longer than a rest lasts.
+/// for each other: all-in-one has some two hundred, which one after another need longer than a rest lasts.
 void give_back() {
     NoDelay at_once;
     mi_collect(true);
