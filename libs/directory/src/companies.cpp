@@ -63,11 +63,13 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
     p.active = m.status() == "active";
     p.held_limited = m.held_limited();
     p.workflow_config = m.workflow_config_json();
+    p.call_flow = m.call_flow_json();
     for (const auto& n : m.numbers()) {
         Number number{n.e164(), false, false, {}, {}, standing_from(n), n.provider()};
         for (const auto& purpose : n.purposes()) (purpose == "voice" ? number.voice : number.text) = true;
         if (n.has_valid_from_us()) number.from = from_micros(n.valid_from_us());
         if (n.has_valid_to_us()) number.to = from_micros(n.valid_to_us());
+        number.voicemail = n.voicemail_enabled();
         p.numbers.push_back(std::move(number));
     }
     auto open = [&](const pb::SealedKey& k) -> std::optional<Secret> {

@@ -35,6 +35,7 @@ struct Number {
     std::optional<Instant> from, to;
     Standing standing = Standing::proven;
     std::string provider = {};  ///< who serves it: callrail, twilio
+    bool voicemail = true;      ///< whether callers may leave a voicemail
     bool covers(Instant at) const { return (!from || *from <= at) && (!to || at < *to); }
 };
 
@@ -66,6 +67,7 @@ struct Profile {
     std::vector<Account> accounts;  ///< one of each provider at most
     bool held_limited = false;      ///< too much waits on its account
     std::string workflow_config;    ///< JSON object, "" if none is set
+    std::string call_flow = {};     ///< CallFlow of the HTTP contract as JSON, "" if none is set
     /// An empty one if it has none at the provider.
     const Account& account(std::string_view provider) const;
     /// How sure it is that the number is the company's at that moment; nothing: it is not the company's.
