@@ -15,14 +15,14 @@ namespace otto::providers {
 /// Who is called, as the directory knows it when the request comes.
 struct Callee {
     std::string company_id;
-    bool active = true;            ///< a suspended company's calls are answered as an unknown number's
-    std::string timezone;          ///< IANA; `hours` are on its clocks
-    std::string call_flow;         ///< JSON, "" = none is set: the default flow
-    std::string number;            ///< that was called, E.164
-    bool voicemail = true;         ///< whether callers of that number may leave one
+    bool active = true;                    ///< a suspended company's calls are answered as an unknown number's
+    std::string timezone;                  ///< IANA; `hours` are on its clocks
+    std::string call_flow;                 ///< JSON, "" = none is set: the default flow
+    std::string number;                    ///< that was called, E.164
+    bool voicemail = true;                 ///< whether callers of that number may leave one
     std::vector<std::string> own_numbers;  ///< Twilio voice numbers of the company: none of them is dialled, it would loop
-    bool caller_is_ours = false;   ///< From is a number of this deployment: nothing is dialled on
-    std::string public_url;        ///< of this deployment, without a slash at its end: where Twilio goes on
+    bool caller_is_ours = false;           ///< From is a number of this deployment: nothing is dialled on
+    std::string public_url;                ///< of this deployment, without a slash at its end: where Twilio goes on
 };
 
 /// What Twilio asks for: the first document of a call, or how one goes on.
@@ -30,16 +30,16 @@ struct CallMoment {
     enum class Kind { incoming, next_step };
     Kind kind = Kind::incoming;
     std::string call_sid, from;
-    std::string flow, step;        ///< of next_step: the query's, as call_flow's documents wrote them
-    std::string dial_status;       ///< DialCallStatus of a <Dial>'s action: completed, answered, busy, no-answer, failed, canceled
-    std::string stream_event;      ///< StreamEvent of a stream's status: stream-started, stream-stopped, stream-error
-    bool over = false;             ///< CallStatus says that the call has ended: nothing that is answered is heard
+    std::string flow, step;    ///< of next_step: the query's, as call_flow's documents wrote them
+    std::string dial_status;   ///< DialCallStatus of a <Dial>'s action: completed, answered, busy, no-answer, failed, canceled
+    std::string stream_event;  ///< StreamEvent of a stream's status: stream-started, stream-stopped, stream-error
+    bool over = false;         ///< CallStatus says that the call has ended: nothing that is answered is heard
 };
 
 struct CallAnswer {
-    std::string twiml;                 ///< at most kLongestTwiml bytes, begins with '<'
-    std::string notice_sha256;         ///< hex, of the flow's consent notice; "" = it has none
-    bool notice_played = false;        ///< this document says it
+    std::string twiml;           ///< at most kLongestTwiml bytes, begins with '<'
+    std::string notice_sha256;   ///< hex, of the flow's consent notice; "" = it has none
+    bool notice_played = false;  ///< this document says it
 };
 
 inline constexpr std::size_t kLongestTwiml = 64'000;
