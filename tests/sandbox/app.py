@@ -28,7 +28,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Provider s
 
 def make_app(state: State) -> ASGIApp:
     scripts = shunya.Scripts(state)
-    providers = [clerk.provider(state), callrail.provider(state, {"shunya": scripts.of_call}), shunya.provider(state, scripts), twilio.provider(state)]
+    providers = [clerk.provider(state), callrail.provider(state, {"shunya": scripts.of_call}), shunya.provider(state, scripts), twilio.provider(state, {"shunya": scripts.of_call})]
     fault_list = faults.Faults([p.name for p in providers])
 
     async def refusal(request: Request, error: Exception) -> Response:

@@ -192,7 +192,7 @@ TEST_CASE("sound: kinds and lengths") {
         CHECK_FALSE(no_sound(std::string_view(row.file).substr(0, kFirstLook)));
     }
     for (auto [name, kind, seconds] : {std::tuple{"booked.mp3", "mp3", 16.776}, {"not_booked.wav", "wav", 5.466}}) {
-        std::ifstream in(std::string(OTTO_SOURCE_DIR "/tests/sandbox/callrail/sounds/") + name, std::ios::binary);
+        std::ifstream in(std::string(OTTO_SOURCE_DIR "/tests/sandbox/sounds/") + name, std::ios::binary);
         std::string file((std::istreambuf_iterator<char>(in)), {});
         INFO(name);
         auto sound = look(file);

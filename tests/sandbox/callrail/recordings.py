@@ -1,8 +1,5 @@
-"""Recordings of placed calls, as CallRail hands them out: one of two committed sounds, made one of a kind for each call, and all that can go wrong with fetching one."""
+"""Recordings of placed calls, as CallRail hands them out, and all that can go wrong with fetching one."""
 
-import functools
-import pathlib
-import struct
 import typing
 
 from starlette.requests import Request
@@ -11,42 +8,11 @@ from starlette.routing import Route
 
 from .. import downloads
 from ..commands import one_of, whole_number
-from ..downloads import Content
+from ..sound import SOUNDS, Sound
 from ..state import Json, State
 
 ACCESS_KEY = "aaaaccccddddeeee"
-SOUNDS = {"mp3": ("booked.mp3", "audio/mpeg"), "wav": ("not_booked.wav", "audio/wav")}
 FAULTS = (*downloads.FAULTS, "no_url")
-
-
-class Sound(Content):
-    """A playable file that names its call in its tag (ID3 or RIFF INFO), so that no two calls have the same bytes, and whoever gets it can say whose it is.
-
-    `size` bytes long: the committed sound over and over; by default as long as the sound is.
-    """
-
-    def __init__(self, kind: str, call: int, size: int | None = None) -> None:
-        name, media_type = SOUNDS[kind]
-        whole = _committed(name)
-        mark = f"sandbox call {call}".encode()
-        if kind == "mp3":
-            frame = b"TIT2" + struct.pack(">IH", len(mark) + 1, 0) + b"\0" + mark
-            # An ID3 tag's length counts 7 bits a byte; the frame is shorter than 128.
-            super().__init__(media_type, b"ID3\x03\0\0" + struct.pack(">I", len(frame)) + frame, whole, size or 10 + len(frame) + len(whole))
-        else:
-            format_chunk, samples = whole[12:36], whole[44:]
-            text = mark + b"\0" * (2 - len(mark) % 2)
-            info = b"INFOICMT" + struct.pack("<I", len(text)) + text
-            notes = b"LIST" + struct.pack("<I", len(info)) + info
-            start = 12 + len(format_chunk) + len(notes) + 8
-            size = size or start + len(samples)
-            head = b"RIFF" + struct.pack("<I", min(size - 8, 2**32 - 1)) + b"WAVE" + format_chunk + notes + b"data" + struct.pack("<I", min(max(size - start, 0), 2**32 - 1))
-            super().__init__(media_type, head, samples, size)
-
-
-@functools.cache
-def _committed(name: str) -> bytes:
-    return (pathlib.Path(__file__).parent / "sounds" / name).read_bytes()
 
 
 def sound_of(facts: Json) -> Sound:

@@ -54,6 +54,7 @@ class Otto:
         self.arrived = threading.Condition()
         self.status, self.statuses = 200, list[int]()  # of the answers; of the next ones
         self.media: dict[str, tuple[int, str, bytes]] = {}
+        self.documents: dict[str, tuple[str, str | bytes]] = {}  # the answer to a POST by its path without the query: its type, its body
         noted = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -64,9 +65,12 @@ class Otto:
                     noted.headers.append(dict(self.headers))
                     noted.arrived.notify_all()
                     status = noted.statuses.pop(0) if noted.statuses else noted.status
+                media_type, document = noted.documents.get(self.path.partition("?")[0], ("", b'{"success":true}'))
                 self.send_response(status)
+                if media_type:
+                    self.send_header("Content-Type", media_type)
                 self.end_headers()
-                self.wfile.write(b'{"success":true}')
+                self.wfile.write(document.encode() if isinstance(document, str) else document)
 
             def do_GET(self) -> None:
                 status, media_type, body = noted.media.get(self.path, (404, "text/plain", b""))

@@ -12,10 +12,10 @@ import pytest
 from conftest import eventually
 from peers import API_KEY, otto, place, sandbox, shared  # noqa: F401
 
-from sandbox.callrail.recordings import Sound
+from sandbox.sound import Sound
 from sandbox.downloads import CHUNK, HUGE
 
-SOUNDS = pathlib.Path(__file__).parent.parent / "callrail" / "sounds"
+SOUNDS = pathlib.Path(__file__).parent.parent / "sounds"
 
 
 def host(sandbox, last):

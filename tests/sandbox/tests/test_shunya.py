@@ -11,7 +11,7 @@ import jwt
 import pytest
 from peers import otto, place, running, sandbox, shared  # noqa: F401
 
-from sandbox.callrail.recordings import Sound
+from sandbox.sound import Sound
 from sandbox.shunya.jobs import DEFAULT_TOKEN_SECRET, DEFAULT_WEBHOOK_SECRET
 from sandbox.shunya.webhooks import sign
 

@@ -10,11 +10,13 @@ from starlette.routing import Route
 
 from .. import attachments, downloads
 from ..state import Json, e164
+from .calls import Calls, as_resource
+from .numbers import BEGIN, Numbers
+from .recordings import Recordings
 from .sending import Sending, problem
-from .texts import API, Texts, is_listed, media_mark, media_sid, rfc2822, shown, sid_of
+from .texts import API, Texts, is_listed, media_mark, media_sid, rfc2822, shown
 
 Handler = typing.Callable[[Request, str], typing.Awaitable[Response]]
-BEGIN = datetime.datetime(2024, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
@@ -54,7 +56,7 @@ def paged(request: Request, name: str, items: list[Json]) -> Response:
                          "next_page_uri": at(page + 1, end) if end < len(items) else None, "previous_page_uri": at(page - 1, max(0, start - size)) if page > 0 else None})
 
 
-def routes(texts: Texts, sending: Sending) -> list[Route]:
+def routes(texts: Texts, sending: Sending, numbers: Numbers, calls: Calls, recordings: Recordings) -> list[Route]:
     def not_found(request: Request) -> Response:
         return problem(404, 20404, f"The requested resource {request.url.path} was not found")
 
@@ -79,14 +81,38 @@ def routes(texts: Texts, sending: Sending) -> list[Route]:
         return JSONResponse({"sid": sid, "auth_token": texts.token(sid), "friendly_name": "Sandbox Roofing", "owner_account_sid": sid, "status": known.get("status", "active"), "type": "Full",
                              "date_created": rfc2822(BEGIN), "date_updated": rfc2822(BEGIN), "uri": f"{API}{sid}.json", "subresource_uris": {"messages": f"{API}{sid}/Messages.json"}})
 
-    async def numbers(request: Request, sid: str) -> Response:
-        owned = [e164(str(n)) for n in (texts.account(sid) or {}).get("numbers", [])]
+    async def owned_numbers(request: Request, sid: str) -> Response:
+        if request.method == "POST":
+            return await numbers.asked(request, sid)
         wanted = request.query_params.get("PhoneNumber")
-        everywhere = {"sms_url": (texts.account(sid) or {}).get("sms_url", ""), "sms_method": "POST", "voice_url": "", "voice_method": "POST", "status_callback": "", "status_callback_method": "POST"}
-        return paged(request, "incoming_phone_numbers", [
-            {"sid": sid_of("PN", n), "account_sid": sid, "phone_number": n, "friendly_name": n, "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False}, "beta": False, "origin": "twilio",
-             "status": "in-use", "date_created": rfc2822(BEGIN), "date_updated": rfc2822(BEGIN), "uri": f"{API}{sid}/IncomingPhoneNumbers/{sid_of('PN', n)}.json", **everywhere}
-            for n in owned if wanted in (None, "", n)])
+        return paged(request, "incoming_phone_numbers", [numbers.resource(sid, n) for n in numbers.owned(sid) if wanted in (None, "", n)])
+
+    async def owned_number(request: Request, sid: str) -> Response:
+        wanted = request.path_params["number"].removesuffix(".json")
+        number = next((n for n, of in numbers.owned(sid).items() if of["sid"] == wanted), None)
+        if number is None:
+            return not_found(request)
+        if request.method == "POST":
+            return await numbers.configure(request, sid, number)
+        if request.method == "DELETE":
+            numbers.change(sid, number, {"released": True})
+            return Response(status_code=204)
+        return JSONResponse(numbers.resource(sid, number))
+
+    async def available(request: Request, sid: str) -> Response:
+        query, country = request.query_params, request.path_params["country"]
+        size, area = query.get("PageSize", "50"), query.get("AreaCode", "")
+        if not (size.isdigit() and 1 <= int(size) <= 1000) or not (area == "" or area.isdigit()):
+            return problem(400, 20001, "PageSize must be a number from 1 to 1000, AreaCode digits")
+        found = numbers.available(country, area, query.get("Contains", ""), int(size))
+        return not_found(request) if found is None else JSONResponse({"available_phone_numbers": found, "uri": f"{request.url.path}?{request.url.query}"})
+
+    async def call(request: Request, sid: str) -> Response:
+        facts = calls.find(request.path_params["call"].removesuffix(".json"))
+        return JSONResponse(as_resource(facts)) if facts and facts["account_sid"] == sid else not_found(request)
+
+    async def recording(request: Request, sid: str) -> Response:
+        return recordings.served(sid, request.path_params["recording"]) or not_found(request)
 
     async def messages(request: Request, sid: str) -> Response:
         if request.method == "POST":
@@ -138,6 +164,8 @@ def routes(texts: Texts, sending: Sending) -> list[Route]:
         return downloads.answer(attachments.attachment_of(item, media_mark(facts, n)), None if "moved" in request.query_params else item["fault"])
 
     return [
-        api(".json", account), api("/IncomingPhoneNumbers.json", numbers), api("/Messages.json", messages, ("GET", "POST")), api("/Messages/{message}/Media.json", media_list),
+        api(".json", account), api("/IncomingPhoneNumbers.json", owned_numbers, ("GET", "POST")),
+        api("/IncomingPhoneNumbers/{number}", owned_number, ("GET", "POST", "DELETE")), api("/AvailablePhoneNumbers/{country}/{kind}.json", available), api("/Calls/{call}", call),
+        api("/Recordings/{recording}", recording), *recordings.routes(), api("/Messages.json", messages, ("GET", "POST")), api("/Messages/{message}/Media.json", media_list),
         api("/Messages/{message}/Media/{media}", media), api("/Messages/{message}", message), Route("/twilio-media/{message}/{n:int}", file),
     ]

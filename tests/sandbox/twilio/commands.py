@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 import typing
 
 from starlette.concurrency import run_in_threadpool
@@ -13,14 +14,22 @@ from .. import attachments, downloads
 from ..commands import one_of, read_command, refuse, whole_number
 from ..posting import otto_url, posting
 from ..state import Json
+from . import calls as played
+from . import numbers as bought
+from . import recordings as sounds
+from .calls import Calls
+from .numbers import Numbers
+from .recordings import Recordings
 from .sending import FAILURES, FAULTS, REFUSALS, Sending
 from .texts import DEFAULT_AUTH_TOKEN, FAILED, STATUSES, Texts, as_form, media_mark, media_url, parameters, read_facts, sign
 
+# Members of a placed call that are another stand-in's (callrail/commands.py): each is told of every recording's number.
+WithCall = typing.Mapping[str, typing.Callable[[typing.Any], typing.Callable[[int], None]]]
 # What the number's owner enters at Twilio.
 TEXT_PATH, STATUS_PATH = "/sms/twilio-webhook", "/api/aloha/webhooks/message-status"
 
 HELP = """<dt>POST /sandbox/twilio/accounts</dt>
-<dd>account_sid, auth_token?, numbers?, sms_url? (where their texts are posted), api_key?, api_secret?, status? (suspended): from then on this account has only that token, signs with it, and owns those numbers. An account that nobody registered takes
+<dd>account_sid, auth_token?, numbers?, sms_url?, voice_url?, status_callback? (what they are set to), api_key?, api_secret?, status? (suspended): from then on this account has only that token, signs with it, and owns those numbers. An account that nobody registered takes
 any token, and signs with the one that it was asked with last, else with """ + DEFAULT_AUTH_TOKEN + """.</dd>
 <dt>POST /sandbox/twilio/place-text</dt>
 <dd>to, from, otto_url, body?, media? (a number of pictures, or a list of {content_type?, bytes?, fault?}), direction = inbound (or outbound), events? (received; of an outbound one, by default: queued, sent, delivered;
@@ -38,6 +47,18 @@ until it is released).</dd>
 <dt>GET /sandbox/twilio/sent?account_sid=&amp;from=&amp;to=&amp;body=</dt>
 <dd>What it was asked to send: account_sid, from, to, body, callback, at, sid and status (null: not taken). With counts=1 and account_sid: asked, taken, and both by bodies.</dd>
 <dt>GET, POST /sandbox/twilio/held</dt><dd>The requests that stand still; POST: all of them go on.</dd>
+<dt>POST /sandbox/twilio/place-call</dt>
+<dd>to, from, otto_url, missed? or voicemail? (nobody takes it: whoever called hangs up at the beep, or leaves a message), dials? (what becomes of each &lt;Dial&gt;, the last one of all that follow: """ + ", ".join(played.DIALS) + """),
+stream? (""" + ", ".join(played.STREAMS) + """), record? (""" + ", ".join(played.RECORDS) + """), hangs_up? (""" + ", ".join(played.HANGS_UP) + """), ends? (caller, callee: who ends a talk), duration? (of a talk, 30),
+rings? (8), voicemail_seconds? (12), statuses? (of which the number's StatusCallback is told; by default the end alone), shuffled? (a seed: callbacks come after the end, in any order), times? (each callback), fields?
+(parameters to replace; null: to leave out), account_sid?, auth_token? (that it is signed with), sid?, voice_url?, status_callback?, fallback_url?, recording_fault?, recording_redirected = true (false: served where it
+is), shunya? (an outcome, or a script for the voicemail or recording), hold? (incoming, action, redirect: it stands still before such a request), wait = true (false: answered at once) &rarr; sid, status, duration, error {code, message}
+(Twilio's own, such as 12300, 12200 and 11750), said, documents, legs, recordings, requests: kind, url, form, status, content_type, body, ms.</dd>
+<dt>GET, POST /sandbox/twilio/calls</dt><dd>GET ?sid=: that call, also while it lasts. POST: sid?: those that stand still go on.</dd>
+<dt>GET, POST /sandbox/twilio/recordings</dt><dd>GET ?sid= (a call's or a recording's): what a client must get: sid, call_sid, url, source, duration, bytes, sha256 of the MP3. POST: sid, fault changes it.</dd>
+<dt>GET, POST, DELETE /sandbox/twilio/purchases</dt>
+<dd>GET ?account_sid=&amp;phone_number=: asked, taken, record of purchases. POST: what becomes of them: account_sid?, phone_number?, times?, fault? (""" + ", ".join(FAULTS) + """), code? (""" + ", ".join(map(str, bought.REFUSALS)) + """),
+seconds?, hold? (before, after). DELETE: drops all that was set.</dd>
 <dt>POST /sandbox/twilio/tell</dt><dd>sid, status, code?, post? (true): a further status of a text that was sent &rarr; status, body of Otto's answer.</dd>
 """
 
@@ -89,9 +110,9 @@ def read_script(wanted: Json) -> Json:
     return wanted
 
 
-def routes(texts: Texts, sending: Sending) -> list[Route]:
+def routes(texts: Texts, sending: Sending, numbers: Numbers, calls: Calls, recordings: Recordings, with_call: WithCall) -> list[Route]:
     async def register(request: Request) -> Response:
-        body = await read_command(request, {"account_sid"}, {"auth_token", "numbers", "api_key", "api_secret", "status", "sms_url"})
+        body = await read_command(request, {"account_sid"}, {"auth_token", "numbers", "api_key", "api_secret", "status", "sms_url", "voice_url", "status_callback"})
         if not re.fullmatch(r"AC[0-9a-f]{32}", str(body["account_sid"])):
             refuse("account_sid must be AC and 32 hexadecimal digits")
         if not isinstance(body.get("numbers", []), list):
@@ -138,6 +159,41 @@ def routes(texts: Texts, sending: Sending) -> list[Route]:
             refuse(f"text {body['sid']} was placed, not sent: place it again with the events that it lacks")
         return JSONResponse(await sending.tell(facts, one_of(body, "status", STATUSES), whole_number(body, "code", 0, 0) or None, bool(body.get("post", True))))
 
-    return [Route("/sandbox/twilio/accounts", register, methods=["POST"]), Route("/sandbox/twilio/place-text", place_text, methods=["POST"]), Route("/sandbox/twilio/media", media, methods=["GET", "POST"]),
+    async def place_call(request: Request) -> Response:
+        wanted = await read_command(request, {"to", "from", "otto_url"}, {*played.COMMAND, *with_call})
+        downloads.read_fault(wanted.get("recording_fault"), "recording_fault")
+        facts = played.read_call(texts, numbers, wanted)
+        facts["told"] = [read(wanted[name]) for name, read in with_call.items() if name in wanted]
+        if wanted.get("wait", True):
+            return JSONResponse(played.shown(await run_in_threadpool(calls.play, facts)))
+        calls.remember(facts)
+        threading.Thread(target=calls.play, args=(facts,), daemon=True).start()
+        return JSONResponse(played.shown(facts))
+
+    async def placed_calls(request: Request) -> Response:
+        if request.method == "POST":
+            return JSONResponse(calls.release(str((await read_command(request, set(), {"sid"})).get("sid", ""))))
+        facts = calls.find(request.query_params.get("sid", "")) or refuse("sid: no such call was placed here")
+        return JSONResponse({**played.shown(facts), "stands_still": calls.stands_still(facts["sid"])})
+
+    async def made_recordings(request: Request) -> Response:
+        if request.method == "POST":
+            body = await read_command(request, {"sid", "fault"}, set())
+            return JSONResponse(sounds.shown(recordings.change(str(body["sid"]), body["fault"])))
+        return JSONResponse(await asyncio.to_thread(lambda: [sounds.shown(made) for made in recordings.of_call(request.query_params.get("sid", ""))]))
+
+    async def purchases(request: Request) -> Response:
+        if request.method == "DELETE":
+            numbers.scripts.clear()
+        elif request.method == "POST":
+            numbers.scripts.append(numbers.read_script(await read_command(request, set(), {"account_sid", "phone_number", "times", "fault", "code", "seconds", "hold"})))
+        if request.method != "GET":
+            return JSONResponse(numbers.scripts)
+        found = numbers.seen(request.query_params.get("account_sid", ""), request.query_params.get("phone_number", ""))
+        return JSONResponse({"asked": len(found), "taken": sum(said["sid"] is not None for said in found), "record": found})
+
+    return [Route("/sandbox/twilio/place-call", place_call, methods=["POST"]), Route("/sandbox/twilio/calls", placed_calls, methods=["GET", "POST"]),
+            Route("/sandbox/twilio/recordings", made_recordings, methods=["GET", "POST"]), Route("/sandbox/twilio/purchases", purchases, methods=["GET", "POST", "DELETE"]),
+            Route("/sandbox/twilio/accounts", register, methods=["POST"]), Route("/sandbox/twilio/place-text", place_text, methods=["POST"]), Route("/sandbox/twilio/media", media, methods=["GET", "POST"]),
             Route("/sandbox/twilio/sends", sends, methods=["GET", "POST", "DELETE"]), Route("/sandbox/twilio/sent", sent), Route("/sandbox/twilio/held", held, methods=["GET", "POST"]),
             Route("/sandbox/twilio/tell", tell, methods=["POST"])]
