@@ -3,6 +3,7 @@
 #include "commands/commands.hpp"
 #include "commands/messages.hpp"
 #include "commands/opt_outs.hpp"
+#include "commands/voicemails.hpp"
 #include "config.hpp"
 #include "directory/companies.hpp"
 #include "handlers/analyses.hpp"
@@ -80,6 +81,7 @@ void wire(app::Service& service) {
     auto& commands = service.own<Commands>();                                // what people command
     auto& opt_outs = service.own<OptOuts>();                                 // the same of the opt-out ledger
     auto& texts = service.own<MessageCommands>(companies);                   // texts that people send
+    auto& voicemails = service.own<VoicemailCommands>();                     // how far they are with what callers left
 
     constexpr Roles everybody{Role::csr, Role::sales_rep, Role::manager}, office{Role::csr, Role::manager};
     using http::Method;
@@ -93,6 +95,7 @@ void wire(app::Service& service) {
     api.write(Method::del, "/api/v1/messages/{message_id}", everybody, texts, &MessageCommands::cancel);
     api.write(Method::post, "/api/v1/opt-outs", office, opt_outs, &OptOuts::enter);
     api.write(Method::del, "/api/v1/opt-outs/{opt_out_id}", office, opt_outs, &OptOuts::take_back);
+    api.write(Method::patch, "/api/v1/voicemails/{voicemail_id}", office, voicemails, &VoicemailCommands::change);
 
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"lead-pipeline"}.on<&Calls::record>(calls).lanes_per_core(

@@ -43,7 +43,9 @@ http::Response Calls::one(Context& c) const {
         resources::call_columns(w, f, resources::Texts::whole);
         resources::nested_contact(w, f);
         resources::nested_lead(w, f, c.viewer());
-        w.member("has_transcript", f.boolean("has_transcript"));
+        w.member("consent_notice_played", f.maybe_boolean("consent_notice_played"))
+            .member("consent_notice_sha256", f.view("consent_notice_sha256"))
+            .member("has_transcript", f.boolean("has_transcript"));
         write_analysis_state(w, f);
     });
     w.key("analysis");

@@ -37,7 +37,7 @@ http::Response Contacts::one(Context& c) const {
                              });
     hang_calls(w.key("calls"), c, lists_, {.contact_card_id = id}, &timeline);
     hang_messages(w.key("messages"), c, lists_, {.contact_card_id = id}, &timeline);
-    w.key("voicemails").begin_array().end_array();
+    hang_voicemails(w.key("voicemails"), c, lists_, {.contact_card_id = id}, &timeline);
     hang_appointments(w.key("appointments"), c, lists_, {.contact_card_id = id}, &timeline);
     hang_tasks(w.key("tasks"), c, lists_, {.contact_card_id = id}, &timeline);
     w.key("timeline").raw(timeline_json(std::move(timeline)));

@@ -45,4 +45,14 @@ void hang_messages(JsonWriter& w, Context& c, const Lists& lists, const api::Lis
     });
 }
 
+void hang_voicemails(JsonWriter& w, Context& c, const Lists& lists, const api::List<sql::lists::Voicemails>::Filters& filters,
+                     Timeline* timeline) {
+    lists.voicemails.write_first(w, c, Page::newest("created_at"), filters, [&](JsonWriter& out, const Fields& f) {
+        out.begin_object();
+        resources::voicemail_columns(out, f, Texts::cut);
+        out.end_object();
+        if (timeline) add_voicemail(*timeline, f);
+    });
+}
+
 }  // namespace otto::query_service

@@ -12,5 +12,7 @@ void hang_appointments(JsonWriter&, api::Context&, const Lists&, const api::List
 void hang_tasks(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Tasks>::Filters&, Timeline* = nullptr);
 void hang_messages(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Messages>::Filters&,
                    Timeline* = nullptr);
+void hang_voicemails(JsonWriter&, api::Context&, const Lists&, const api::List<sql::lists::Voicemails>::Filters&,
+                     Timeline* = nullptr);
 
 }  // namespace otto::query_service

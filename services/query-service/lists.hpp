@@ -16,6 +16,7 @@ struct Lists {
     api::List<sql::lists::Tasks> tasks;
     api::List<sql::lists::Messages> messages;
     api::List<sql::lists::OptOuts> opt_outs;
+    api::List<sql::lists::Voicemails> voicemails;
 };
 
 /// One page of a list, as its declaration says that it can be asked for; days and searches are those of the company.

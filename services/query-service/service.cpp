@@ -15,6 +15,7 @@
 #include "schema/gate.hpp"
 #include "tasks.hpp"
 #include "telemetry/log.hpp"
+#include "voicemails.hpp"
 
 namespace otto::query_service {
 namespace {
@@ -38,6 +39,7 @@ void wire(app::Service& service) {
     service.own<Appointments>(lists).routes(api);
     service.own<Tasks>(lists).routes(api);
     service.own<Messages>(lists, links).routes(api);
+    service.own<Voicemails>(lists).routes(api);
     service.own<Company>().routes(api);
     service.own<CsrFigures>().routes(api);
     service.own<SalesFigures>().routes(api);

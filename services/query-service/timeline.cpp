@@ -76,6 +76,15 @@ void add_message(Timeline& out, const pg::Fields& f) {
     out.push_back({*f.time("sent_at"), "message", inbound ? title : title + std::string(standing(f)), std::move(words)});
 }
 
+void add_voicemail(Timeline& out, const pg::Fields& f) {
+    auto seconds = f.maybe_integer("duration");
+    auto said = f.maybe_text("summary");
+    if (!said) said = f.maybe_text("transcript");
+    if (!said && !f.is_null("recording_url")) said = "/api/v1/calls/" + std::to_string(f.integer("call_id")) + "/recording";
+    out.push_back({*f.time("created_at"), "voicemail",
+                   "The customer's voicemail" + (seconds ? ", " + std::to_string(*seconds) + " s" : ""), said.value_or("")});
+}
+
 std::string timeline_json(Timeline entries) {
     std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     JsonWriter w;

@@ -17,11 +17,12 @@ struct TimelineEntry {
 };
 using Timeline = std::vector<TimelineEntry>;
 
-/// What the row of a call, an appointment, a task or a text tells of its moments.
+/// What the row of a call, an appointment, a task, a text or a voicemail tells of its moments.
 void add_call(Timeline&, const pg::Fields&);
 void add_appointment(Timeline&, const pg::Fields&);
 void add_task(Timeline&, const pg::Fields&);
 void add_message(Timeline&, const pg::Fields&);
+void add_voicemail(Timeline&, const pg::Fields&);
 /// As an array, oldest first.
 std::string timeline_json(Timeline);
 

@@ -32,12 +32,14 @@ def world(stack):
     message = str(uuid.uuid4())
     stack.sql("INSERT INTO messages (company_id, id, provider, provider_message_id, direction, status, body, media, contact_card_id, sent_at) VALUES (%s, %s, 'twilio', %s, 'inbound', 'received', 'Hello.', %s, %s, now())",
               company.id, message, f"MM{uuid.uuid4().hex}", json.dumps([{"n": 0, "content_type": "image/png", "bytes": 3, "state": "stored", "object_key": f"{company.id}/messages/{message}/0"}]), call["contact_card_id"])
+    voicemail = str(uuid.uuid4())
+    stack.sql("INSERT INTO voicemail_messages (company_id, id, call_id, recording_sid, recording_url, duration) VALUES (%s, %s, %s, %s, 'https://api.twilio.example/RE1', 12)", company.id, voicemail, call["call_id"], f"RE{uuid.uuid4().hex}")
     opt_out = company.post("/api/v1/opt-outs", json={"phone": new_number(), "reason": "said so"}).json()["data"]["id"]
     recording = stack.folder / "objects" / company.id / "calls" / "1.mp3"
     recording.parent.mkdir(parents=True, exist_ok=True)
     recording.write_bytes(b"ID3 a recording")
     link = stack.http.get(f"/api/v1/calls/{call['call_id']}/recording", headers={"Authorization": f"Bearer {company.manager}", "Accept": "application/json"}).json()["data"]["url"]
-    return company, {"token": link.rsplit("/", 1)[1], "call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number, "task_id": task, "appointment_id": appointment, "rep_id": "user_rep", "message_id": message, "n": 0, "opt_out_id": opt_out}
+    return company, {"token": link.rsplit("/", 1)[1], "call_id": call["call_id"], "lead_id": call["lead_id"], "contact_id": call["contact_card_id"], "number": number, "task_id": task, "appointment_id": appointment, "rep_id": "user_rep", "message_id": message, "n": 0, "opt_out_id": opt_out, "voicemail_id": voicemail}
 
 
 def operations(document):
@@ -94,6 +96,8 @@ def arguments(path, method, lead=None):
         return {"json": {"to": new_number(), "body": "We come on Monday."}} if method == "post" else {}
     if "/opt-outs" in path:
         return {"json": {"reason": "said so", **({"phone": new_number()} if method == "post" else {})}}
+    if "/voicemails" in path:
+        return {"json": {"status": "listened"}}
     if "/tasks" in path or "/leads" in path:
         bodies = {("post", "/api/v1/tasks"): {"description": "Call back"}, ("patch", "/api/v1/tasks/{task_id}"): {"priority": "high"}, ("patch", "/api/v1/leads/{lead_id}"): {"status": "nurturing"}}
         return {"json": bodies[method, path]} if (method, path) in bodies else {}

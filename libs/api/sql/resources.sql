@@ -50,3 +50,12 @@ SELECT m.*, /*paused_why*/, /*contact*/, /*lead*/
   JOIN contact_cards k ON k.company_id = m.company_id AND k.id = m.contact_card_id
   LEFT JOIN leads l ON l.company_id = m.company_id AND l.id = m.lead_id
  WHERE m.company_id = :company AND m.id = :id
+
+-- part: one_voicemail
+-- GET of a voicemail, and the answer to what changes one.
+SELECT v.*, c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
+  FROM voicemail_messages v
+  JOIN calls c ON c.company_id = v.company_id AND c.call_id = v.call_id
+  JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
+  JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
+ WHERE v.company_id = :company AND v.id = :id

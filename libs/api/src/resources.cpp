@@ -25,6 +25,15 @@ void words(JsonWriter& w, const Fields& f, std::initializer_list<std::string_vie
     }
 }
 
+/// Our own address for a call's recording, if the provider has one.
+void recording_address(JsonWriter& w, const Fields& f) {
+    w.key("recording_url");
+    if (f.is_null("recording_url"))
+        w.null();
+    else
+        w.value("/api/v1/calls/" + std::to_string(f.integer("call_id")) + "/recording");
+}
+
 /// As many of them as fit into what one text may take.
 void some_of(JsonWriter& w, std::string_view list) {
     w.begin_array();
@@ -69,19 +78,14 @@ void media_items(JsonWriter& w, const Fields& f) {
 std::string brief(std::string_view text) { return clip_utf8(text, kBrief); }
 
 void call_columns(JsonWriter& w, const Fields& f, Texts length) {
-    auto id = f.integer("call_id");
-    w.member("call_id", id);
+    w.member("call_id", f.integer("call_id"));
     texts(w, f, {"company_id", "provider"});
     words(w, f, {"provider_call_id", "phone_number", "tracking_number"}, length);
     texts(w, f, {"direction", "status"});
     w.member("missed_call", f.boolean("missed_call"))
         .member("answered", f.boolean("answered"))
-        .member("duration", f.maybe_integer("duration"))
-        .key("recording_url");
-    if (f.is_null("recording_url"))
-        w.null();
-    else
-        w.value("/api/v1/calls/" + std::to_string(id) + "/recording");
+        .member("duration", f.maybe_integer("duration"));
+    recording_address(w, f);
     times(w, f, {"started_at", "ended_at"});
     texts(w, f, {"contact_card_id", "lead_id", "owner_id"});
     words(w, f, {"source", "campaign", "keywords"}, length);
@@ -195,6 +199,25 @@ void opt_out_value(JsonWriter& w, const Fields& f, const Viewer&, Texts length) 
     times(w, f, {"opted_out_at", "revoked_at"});
     texts(w, f, {"revoked_source", "revoked_by"});
     times(w, f, {"created_at"});
+    w.end_object();
+}
+
+void voicemail_columns(JsonWriter& w, const Fields& f, Texts length) {
+    texts(w, f, {"id", "company_id"});
+    w.member("call_id", f.integer("call_id"));
+    texts(w, f, {"recording_sid"});
+    recording_address(w, f);
+    w.member("duration", f.maybe_integer("duration"));
+    words(w, f, {"transcript", "summary"}, length);
+    texts(w, f, {"status"});
+    times(w, f, {"created_at", "updated_at"});
+}
+
+void voicemail_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts length) {
+    w.begin_object();
+    voicemail_columns(w, f, length);
+    nested_contact(w, f);
+    nested_lead(w, f, viewer);
     w.end_object();
 }
 

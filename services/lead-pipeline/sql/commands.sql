@@ -83,3 +83,12 @@ SELECT coalesce(created_as, '') AS entered_as, revoked_at IS NOT NULL AS revoked
 
 -- name: take_opt_out_back
 UPDATE opt_outs SET revoked_at = greatest(now(), opted_out_at), revoked_source = 'csr', revoked_by = $3 WHERE company_id = $1 AND id = $2 AND revoked_at IS NULL
+
+-- name: voicemail
+/*one_voicemail*/
+
+-- name: lock_voicemail
+SELECT status FROM voicemail_messages WHERE company_id = $1 AND id = $2 FOR UPDATE
+
+-- name: change_voicemail
+UPDATE voicemail_messages SET status = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND id = $2

@@ -40,6 +40,9 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
 -- name: one_message
 /*one_message*/ AND (:own::text IS NULL OR /*message_is_own*/)
 
+-- name: one_voicemail
+/*one_voicemail*/ AND (:own::text IS NULL OR l.assigned_rep_id = :own)
+
 -- name: call_transcript
 SELECT call_id, transcript_text, speaker_labels, confidence_score, language, word_count, received_at, created_at, updated_at FROM call_transcripts WHERE company_id = $1 AND call_id = $2
 
@@ -47,12 +50,15 @@ SELECT call_id, transcript_text, speaker_labels, confidence_score, language, wor
 SELECT status, object_key, format, bytes, sha256, duration, error FROM recordings WHERE company_id = $1 AND call_id = $2
 
 -- name: call_moments
--- What followed from a call: its recording, transcript, analysis, people's corrections, appointment and tasks. A rep sees own appointments and tasks.
+-- What followed from a call: its recording, a voicemail, transcript, analysis, people's corrections, appointment and tasks. A rep sees own appointments and tasks.
 SELECT r.updated_at AS at, 'recording' AS kind, CASE r.status WHEN 'stored' THEN 'The recording is stored' ELSE 'The recording cannot be had' END AS title,
        CASE r.status WHEN 'stored' THEN '/api/v1/calls/' || r.call_id || '/recording' ELSE coalesce(r.error, '') END AS detail
   FROM recordings r WHERE r.company_id = $1 AND r.call_id = $2 AND r.status <> 'pending'
 UNION ALL
 SELECT t.received_at, 'transcription', 'The transcript is there', concat_ws(', ', t.word_count || ' words', t.language) FROM call_transcripts t WHERE t.company_id = $1 AND t.call_id = $2
+UNION ALL
+SELECT v.created_at, 'voicemail', 'The customer''s voicemail' || coalesce(', ' || v.duration || ' s', ''), coalesce(v.summary, v.transcript, CASE WHEN v.recording_url IS NOT NULL THEN '/api/v1/calls/' || v.call_id || '/recording' END, '')
+  FROM voicemail_messages v WHERE v.company_id = $1 AND v.call_id = $2
 UNION ALL
 SELECT a.received_at, 'analysis', 'The call was analysed', concat_ws(', ', a.booking_status, a.lead_quality, a.call_outcome_category) FROM call_analyses a WHERE a.company_id = $1 AND a.call_id = $2
 UNION ALL

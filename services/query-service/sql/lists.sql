@@ -151,6 +151,25 @@ SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.fro
 -- part: message_is_own
 EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card_id = m.contact_card_id AND o.assigned_rep_id = :own::text)
 
+-- list: voicemails
+-- A rep's own: those of calls of own leads. One customer's are found by the customer's calls, of whom few left any.
+-- id: id uuid
+-- sorts: created_at = v.created_at
+-- weighs: contact_card_id
+-- asks: status=voicemail_status, contact_card_id, date_from, date_to
+SELECT v.id, v.company_id, v.call_id, v.recording_sid, v.recording_url, v.duration, left(v.transcript, 1024) AS transcript, left(v.summary, 1024) AS summary, v.status, v.created_at, v.updated_at,
+       c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
+  FROM voicemail_messages v
+  JOIN LATERAL (SELECT contact_card_id, lead_id FROM calls WHERE company_id = v.company_id AND call_id = v.call_id LIMIT 1) c ON true
+  JOIN LATERAL (SELECT primary_phone, /*brief_name*/ FROM contact_cards WHERE company_id = v.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = v.company_id AND id = c.lead_id LIMIT 1) l ON true
+ WHERE v.company_id = :company
+   AND l.assigned_rep_id = :own::text
+   AND v.status = ANY (:status::text[])
+   AND v.call_id IN (SELECT o.call_id FROM calls o WHERE o.company_id = v.company_id AND o.contact_card_id = :contact_card_id::uuid)
+   AND v.created_at >= :since::timestamptz
+   AND v.created_at < :till::timestamptz
+
 -- list: opt_outs
 -- id: id uuid
 -- sorts: opted_out_at = o.opted_out_at

@@ -25,6 +25,8 @@ INSERT INTO tasks (company_id, id, description, assigned_to, contact_card_id, le
 INSERT INTO messages (company_id, id, provider, provider_message_id, direction, from_number, to_number, body, media, status, error_message, contact_card_id, lead_id, sent_by, sent_at)
 SELECT 'org_a', id, 'twilio', 'SM' || id, 'inbound', '+14802000001', '+16025550100', repeat(E'\u20ac', 21000), '[{"n": 0, "state": "stored", "url": "https://api.example/secret", "object_key": "org_a/messages/1/0"}]', 'received', repeat('e', 5000),
        id, id, 'Ann', now() - row_number() OVER () / 3 * interval '1 minute' FROM leads;
+INSERT INTO voicemail_messages (company_id, id, call_id, recording_sid, recording_url, duration, transcript, summary, created_at)
+SELECT 'org_a', contact_card_id, call_id, 'RE' || call_id, 'https://api.example/secret', 12, repeat(E'\u20ac', 21000), repeat('s', 5000), now() - call_id / 3 * interval '1 minute' FROM calls;
 INSERT INTO opt_outs (company_id, id, phone, source, reason, opted_out_at) SELECT 'org_a', id, '+14802000001', 'csr', repeat('r', 5000), now() FROM leads;
 )sql";
 
@@ -42,6 +44,7 @@ const List kLists[] = {{"calls", reading<&Calls::list>},
                        {"users", reading<&Company::users>},
                        {"numbers", reading<&Company::numbers>},
                        {"messages", reading<&Messages::list>, "sent_at"},
+                       {"voicemails", reading<&Voicemails::list>},
                        {"opt-outs", reading<&Messages::opt_outs>, "opted_out_at"}};
 
 Asking& world() {
@@ -132,7 +135,7 @@ TEST_CASE("texts are cut in lists and whole in the detail", "[integration]") {
     CHECK(message.root()["body"].string()->size() == 63'000);
     auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", id));
     CHECK(card.root()["address"].string()->size() == 60'000);
-    for (auto hanging : {"leads", "calls", "messages", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
+    for (auto hanging : {"leads", "calls", "messages", "voicemails", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
     auto lead = Asking::data(world().ask(reading<&Leads::one>, "", "user_m", identity::Role::manager, "lead_id", id));
     CHECK(lead.root()["source"].string()->size() == 64'000);
     for (auto hanging : {"calls", "appointments", "tasks"}) brief_all(lead.root()[hanging]);

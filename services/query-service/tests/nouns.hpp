@@ -12,6 +12,7 @@
 #include "messages.hpp"
 #include "sales_figures.hpp"
 #include "tasks.hpp"
+#include "voicemails.hpp"
 
 namespace otto::query_service {
 
@@ -26,6 +27,7 @@ struct Nouns {
     Appointments appointments{lists};
     Tasks tasks{lists};
     Messages messages{lists, links};
+    Voicemails voicemails{lists};
     Company company;
     CsrFigures csr_figures;
     SalesFigures sales_figures;
@@ -47,6 +49,8 @@ struct Nouns {
             return tasks;
         else if constexpr (std::is_same_v<Noun, Messages>)
             return messages;
+        else if constexpr (std::is_same_v<Noun, Voicemails>)
+            return voicemails;
         else if constexpr (std::is_same_v<Noun, Company>)
             return company;
         else if constexpr (std::is_same_v<Noun, CsrFigures>)

@@ -30,6 +30,7 @@ INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, contac
 SELECT 'org_a', md5(call_id || rep)::uuid, 'task of ' || rep, 'rep', nullif(rep, ''), contact_card_id, lead_id, call_id, md5(call_id || rep) FROM calls, unnest(ARRAY['user_rep2', 'user_rep3', '']) rep;
 INSERT INTO messages (company_id, id, provider, provider_message_id, direction, body, status, contact_card_id, lead_id, sent_at)
 SELECT 'org_a', md5('text' || id)::uuid, 'twilio', 'SM' || id, 'inbound', 'text to a lead of ' || coalesce(assigned_rep_id, 'nobody'), 'received', contact_card_id, id, now() FROM leads;
+INSERT INTO voicemail_messages (company_id, id, call_id, recording_sid, transcript) SELECT company_id, md5('voicemail' || call_id)::uuid, call_id, 'RE' || call_id, 'said with ' || note FROM calls;
 INSERT INTO call_analyses (company_id, call_id, booking_status, lead_quality, raw, received_at) SELECT company_id, call_id, 'booked', 'hot', '{}', now() FROM calls;
 )sql";
 
@@ -44,11 +45,12 @@ const Kind kKinds[] = {{"call", reading<&Calls::list>, reading<&Calls::one>, "ca
                        {"contact", reading<&Contacts::list>, reading<&Contacts::one>, "contact_id", "id"},
                        {"appointment", reading<&Appointments::list>, reading<&Appointments::one>, "appointment_id", "id"},
                        {"task", reading<&Tasks::list>, reading<&Tasks::one>, "task_id", "id"},
-                       {"message", reading<&Messages::list>, reading<&Messages::one>, "message_id", "id"}};
+                       {"message", reading<&Messages::list>, reading<&Messages::one>, "message_id", "id"},
+                       {"voicemail", reading<&Voicemails::list>, reading<&Voicemails::one>, "voicemail_id", "id"}};
 /// What an object or the objects of a list are, by the member that holds them.
 const std::map<std::string, std::string, std::less<>> kMembers{
-    {"calls", "call"},       {"leads", "lead"}, {"appointments", "appointment"}, {"tasks", "task"},
-    {"messages", "message"}, {"lead", "lead"},  {"contact", "contact"}};
+    {"calls", "call"},       {"leads", "lead"},           {"appointments", "appointment"}, {"tasks", "task"},
+    {"messages", "message"}, {"voicemails", "voicemail"}, {"lead", "lead"},                {"contact", "contact"}};
 
 const Kind& kind(std::string_view name) {
     return *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; });
@@ -71,6 +73,7 @@ TEST_CASE("what hangs on a detail is seen exactly by whom it is seen alone", "[i
     }
     REQUIRE(everything["call"].size() == 16);
     REQUIRE(everything["task"].size() == 48);
+    REQUIRE(everything["voicemail"].size() == 16);
     for (const auto& [user, role] : people) {
         std::map<std::string, std::set<std::string>> seen;
         for (const auto& k : kKinds) {

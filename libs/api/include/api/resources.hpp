@@ -25,6 +25,8 @@ void appointment_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void task_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void message_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void opt_out_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
+/// A voicemail with the contact and the lead of its call.
+void voicemail_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 /// A telephone number of a company, registered or only seen.
 void company_number_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 
@@ -36,6 +38,8 @@ void lead_columns(JsonWriter&, const pg::Fields&, Texts);
 void contact_columns(JsonWriter&, const pg::Fields&, Texts);
 /// Of what came with a text our own address, once it is stored; the provider's may carry a key.
 void message_columns(JsonWriter&, const pg::Fields&, Texts);
+/// Of its recording our own address, which is that of the call's; the provider's may carry a key.
+void voicemail_columns(JsonWriter&, const pg::Fields&, Texts);
 /// Member "contact" from contact_card_id, contact_phone, contact_first_name, contact_last_name; null without a card. Always
 /// brief.
 void nested_contact(JsonWriter&, const pg::Fields&);
