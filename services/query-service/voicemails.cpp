@@ -18,9 +18,8 @@ http::Response Voicemails::list(Context& c) const { return answer_list(c, lists_
 http::Response Voicemails::one(Context& c) const {
     api::takes_nothing(c);
     JsonWriter w;
-    c.tx().each(sql::one_voicemail, {c.company(), c.id("voicemail_id", "voicemail"), c.viewer().own()}, [&](const Fields& f) {
-        resources::voicemail_value(w, f, c.viewer(), resources::Texts::whole);
-    });
+    c.tx().each(sql::one_voicemail, {c.company(), c.id("voicemail_id", "voicemail"), c.viewer().own()},
+                [&](const Fields& f) { resources::voicemail_value(w, f, c.viewer(), resources::Texts::whole); });
     if (w.text().empty()) api::not_found("voicemail");
     return c.ok(w.take());
 }

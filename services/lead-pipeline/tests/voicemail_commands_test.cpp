@@ -74,7 +74,8 @@ TEST_CASE("a voicemail is listened to, done, and new again; each is on record on
                 kVoicemail + "'") ==
           "user_office voicemail.change [\"status\"]\nuser_office voicemail.change [\"status\"]\nuser_office voicemail.change "
           "[\"status\"]\nuser_office voicemail.change [\"status\"]\n");
-    CHECK(lines("SELECT topic AS v FROM outbox WHERE $1 = 'org_a'") == "otto.changes\notto.changes\notto.changes\notto.changes\n");
+    CHECK(lines("SELECT topic AS v FROM outbox WHERE $1 = 'org_a'") ==
+          "otto.changes\notto.changes\notto.changes\notto.changes\n");
 }
 
 TEST_CASE("of a voicemail nothing else is changed, and none of another company", "[integration]") {

@@ -135,7 +135,8 @@ TEST_CASE("texts are cut in lists and whole in the detail", "[integration]") {
     CHECK(message.root()["body"].string()->size() == 63'000);
     auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", identity::Role::manager, "contact_id", id));
     CHECK(card.root()["address"].string()->size() == 60'000);
-    for (auto hanging : {"leads", "calls", "messages", "voicemails", "appointments", "tasks", "timeline"}) brief_all(card.root()[hanging]);
+    for (auto hanging : {"leads", "calls", "messages", "voicemails", "appointments", "tasks", "timeline"})
+        brief_all(card.root()[hanging]);
     auto lead = Asking::data(world().ask(reading<&Leads::one>, "", "user_m", identity::Role::manager, "lead_id", id));
     CHECK(lead.root()["source"].string()->size() == 64'000);
     for (auto hanging : {"calls", "appointments", "tasks"}) brief_all(lead.root()[hanging]);

@@ -49,8 +49,8 @@ const Kind kKinds[] = {{"call", reading<&Calls::list>, reading<&Calls::one>, "ca
                        {"voicemail", reading<&Voicemails::list>, reading<&Voicemails::one>, "voicemail_id", "id"}};
 /// What an object or the objects of a list are, by the member that holds them.
 const std::map<std::string, std::string, std::less<>> kMembers{
-    {"calls", "call"},       {"leads", "lead"},           {"appointments", "appointment"}, {"tasks", "task"},
-    {"messages", "message"}, {"voicemails", "voicemail"}, {"lead", "lead"},                {"contact", "contact"}};
+    {"calls", "call"},           {"leads", "lead"}, {"appointments", "appointment"}, {"tasks", "task"}, {"messages", "message"},
+    {"voicemails", "voicemail"}, {"lead", "lead"},  {"contact", "contact"}};
 
 const Kind& kind(std::string_view name) {
     return *std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; });

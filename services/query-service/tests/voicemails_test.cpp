@@ -102,8 +102,8 @@ TEST_CASE("voicemails: one, with its call's people and without the provider's ad
 }
 
 TEST_CASE("voicemails: a card holds them, and timelines tell of them", "[integration]") {
-    auto card = Asking::data(world().ask(reading<&Contacts::one>, "", "user_m", Role::manager, "contact_id",
-                                         "00000000-0000-4000-8000-00000000000c"));
+    auto card = Asking::data(
+        world().ask(reading<&Contacts::one>, "", "user_m", Role::manager, "contact_id", "00000000-0000-4000-8000-00000000000c"));
     REQUIRE(card.root()["voicemails"].size() == 2);
     CHECK(card.root()["voicemails"].at(1)["recording_url"].string() == "/api/v1/calls/1/recording");
     CHECK(told(card.root()["timeline"]) == "The customer's voicemail, 12 s: A leaking roof.\nThe customer's voicemail: \n");
