@@ -29,8 +29,8 @@ public:
     Result by(const directory::Profile& company) const {
         auto keys = company.account(webhook_.name()).keys_at(parts_.received_at);
         if (keys.empty()) return Result::no_key;
-        for (const auto& key : keys)
-            if (providers::proves(proof_, key.secret)) return key.from_provider ? Result::proven_finally : Result::proven;
+        for (const auto* key : keys)
+            if (providers::proves(proof_, key->secret)) return key->from_provider ? Result::proven_finally : Result::proven;
         return Result::refuted;
     }
 

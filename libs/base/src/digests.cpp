@@ -58,7 +58,6 @@ private:
     };
 
     void round(std::span<DigestJob*> jobs) {
-        for (auto* job : jobs) job->digest.reserve(32);  // nothing may throw while lanes point at them
         for (std::size_t i = 0; i < jobs.size(); ++i) {
             auto& job = *jobs[i];
             auto* m = manager_.get();
@@ -88,8 +87,8 @@ private:
     }
     static void take(const IMB_JOB* done) {
         if (!done || done->status != IMB_STATUS_COMPLETED) return;
-        static_cast<DigestJob*>(done->user_data)
-            ->digest.assign(static_cast<const char*>(done->user_data2), done->auth_tag_output_len_in_bytes);
+        static_cast<DigestJob*>(done->user_data)->digest =
+            std::string_view(static_cast<const char*>(done->user_data2), done->auth_tag_output_len_in_bytes);
     }
     void derive(const DigestJob& job, Pads& pads) {
         std::array<std::uint8_t, kBlock> block{};

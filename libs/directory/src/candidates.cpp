@@ -22,7 +22,7 @@ int rank(const Profile& p, std::string_view provider, Instant now) {
     if (!p.active) return 3;
     const auto& account = p.account(provider);
     auto keys = account.keys_at(now);
-    if (std::any_of(keys.begin(), keys.end(), [](const Key& k) { return k.from_provider; })) return 0;
+    if (std::any_of(keys.begin(), keys.end(), [](const Key* k) { return k->from_provider; })) return 0;
     return account.api_key ? 1 : 2;
 }
 
@@ -64,10 +64,10 @@ Facts facts_of(const Profile& p) {
 
 }  // namespace
 
-std::vector<Key> Account::keys_at(Instant at) const {
-    std::vector<Key> out;
+std::vector<const Key*> Account::keys_at(Instant at) const {
+    std::vector<const Key*> out;
     for (const auto& k : signing_keys)
-        if (!k.valid_to || at < *k.valid_to) out.push_back(k);
+        if (!k.valid_to || at < *k.valid_to) out.push_back(&k);
     return out;
 }
 

@@ -63,7 +63,7 @@ TEST_CASE("a number's owner is the company that has it for that purpose at that 
     CHECK(by_id[0].company->id.value() == "b");
     CHECK(
         all.candidates("another", naming("", {"COMb"}), at(0), at(0)).empty());  // an id at CallRail is none at another provider
-    CHECK(all.find(CompanyId{"a"})->account("callrail").keys_at(at(0))[0].secret.reveal() == "secret of a");
+    CHECK(all.find(CompanyId{"a"})->account("callrail").keys_at(at(0))[0]->secret.reveal() == "secret of a");
     CHECK(all.find(CompanyId{"a"})->account("another").keys_at(at(0)).empty());
 }
 

@@ -1,6 +1,5 @@
 #include "ingress/judge.hpp"
 
-#include <deque>
 
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
@@ -59,7 +58,6 @@ struct KeyedByCompany::Try {
     }
     std::vector<providers::Proof> proofs;
     std::vector<std::vector<directory::Candidate>> candidates;
-    std::deque<Secret> keys;  // where they stand while they are tried
     providers::Trials trials;
     std::vector<OfCase> tried;
 };
@@ -75,10 +73,9 @@ void KeyedByCompany::try_all(Try& t, const Case& one, std::size_t number, Instan
         keyed = keyed || !candidate.other_end;
         if (proof.alternatives.empty()) continue;
         if (!candidate.other_end) judgement.refused_for.push_back(candidate.company->id);
-        for (auto& key : of_company) {
-            t.keys.push_back(std::move(key.secret));
-            t.trials.add(proof, t.keys.back().reveal());
-            t.tried.push_back({number, &candidate, key.from_provider});
+        for (const auto* key : of_company) {
+            t.trials.add(proof, key->secret.reveal());
+            t.tried.push_back({number, &candidate, key->from_provider});
         }
     }
     if (!deployment_.id.empty() && one.addressee.account_id() == deployment_.id)

@@ -1,5 +1,7 @@
 #include "providers/webhook.hpp"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 
 #include "base/json.hpp"
@@ -55,6 +57,27 @@ std::size_t Parts::count(std::string_view name) const {
         std::count_if(headers.begin(), headers.end(), [&](const auto& h) { return iequals(h.first, name); }));
 }
 
+std::shared_ptr<const FormFields> Parts::form() const {
+    if (!read_form) read_form = std::make_shared<const FormFields>(parse_form(body));
+    return read_form;
+}
+
+std::shared_ptr<inbound::v1::ProviderEvent> new_event() {
+    struct Held {
+        Held() : arena(options()), event(google::protobuf::Arena::CreateMessage<inbound::v1::ProviderEvent>(&arena)) {}
+        static google::protobuf::ArenaOptions options() {
+            google::protobuf::ArenaOptions o;
+            o.start_block_size = 2'048;  // a usual event
+            return o;
+        }
+        google::protobuf::Arena arena;
+        inbound::v1::ProviderEvent* event;
+    };
+    auto held = std::make_shared<Held>();
+    auto* event = held->event;
+    return {std::move(held), event};
+}
+
 Proof Proof::none(Refusal why) {
     Proof p;
     p.missing = std::move(why);
@@ -93,7 +116,7 @@ void Trials::run() {
         }
     }
     digest_all(together);
-    for (std::size_t i = 0; i < of.size(); ++i) of[i]->digest = std::move(together[i].digest);
+    for (std::size_t i = 0; i < of.size(); ++i) of[i]->digest = together[i].digest;
 }
 
 bool Trials::good(std::size_t number) const {

@@ -53,8 +53,8 @@ struct Account {
     std::vector<Key> signing_keys;         ///< what proves the provider's webhooks
     std::optional<Secret> api_key;
     std::string problem, problem_cure;  ///< what is wrong with the account; "" if nothing is known to be
-    /// Signing keys valid at that moment, the newest first.
-    std::vector<Key> keys_at(Instant) const;
+    /// Signing keys valid at that moment, the newest first; the account's own.
+    std::vector<const Key*> keys_at(Instant) const;
 };
 
 /// What routing and verification need to know of one company.

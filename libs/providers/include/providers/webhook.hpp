@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/crypto.hpp"
+#include "base/text.hpp"
 #include "base/time.hpp"
 #include "http/message.hpp"
 
@@ -30,12 +31,15 @@ struct Parts {
     std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< of a receipt only those that carry the signature
     Instant received_at{};
     std::vector<std::string> urls = {};  ///< where Webhook::signs_address(): under which the request can have been addressed
+    mutable std::shared_ptr<const FormFields> read_form = {};  ///< form() keeps it here
 
     static Parts of(const http::Request&);
     static Parts of(const inbound::v1::Receipt&);
     /// The first of that name, "" if there is none; names compare without case.
     std::string_view header(std::string_view name) const;
     std::size_t count(std::string_view name) const;
+    /// The body as a form, read once: both what it means and how it is signed are asked for. Of one thread.
+    std::shared_ptr<const FormFields> form() const;
 };
 
 /// Why nothing is proven. Whoever sent it is told `why` and `cure`, and learns no setting's name; `operators_cure` goes to the
@@ -50,7 +54,7 @@ struct Refusal {
 struct Proof {
     struct Claim {
         Digest kind;
-        std::string digest;          ///< what a key must make of the message: `composed`, and `body` behind it
+        DigestBytes digest;          ///< what a key must make of the message: `composed`, and `body` behind it
         std::string composed = {};   ///< what was put together for it: an address with parameters, an id and a time
         std::string_view body = {};  ///< a part as it came, which is not copied
     };
@@ -78,7 +82,7 @@ private:
     struct Hash {
         const Proof::Claim* claim;
         std::string_view key;
-        std::string digest;
+        DigestBytes digest;
     };
     struct Trial {
         const Proof* proof;
@@ -89,6 +93,9 @@ private:
 };
 /// One key alone.
 bool proves(const Proof&, const Secret& key);
+
+/// An empty one. All that is put into it stands in one piece of memory: an event has some thirty texts and messages.
+std::shared_ptr<inbound::v1::ProviderEvent> new_event();
 
 /// A body in our words.
 struct Normalized {

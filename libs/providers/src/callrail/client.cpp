@@ -4,6 +4,7 @@
 #include "base/json_page.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
+#include "providers/webhook.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail.hpp"
 #include "providers/callrail_report.hpp"
@@ -29,7 +30,7 @@ std::string number_in(std::string_view address) {
 ListedCall call_in(std::string_view json, JsonView entry) {
     ListedCall call;
     call.json = json;
-    call.event = std::make_shared<inbound::v1::ProviderEvent>();
+    call.event = new_event();
     Report::read(call.json, "application/json", Report::Of::call).tell("call.completed", *call.event);
     auto& report = *call.event->mutable_call();
     call.id = report.provider_call_id();

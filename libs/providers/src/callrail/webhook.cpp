@@ -24,7 +24,7 @@ public:
 
     Normalized normalize(const Parts& parts) const override {
         Normalized n;
-        n.event = std::make_shared<pb::ProviderEvent>();
+        n.event = new_event();
         auto& event = *n.event;
         std::string_view path = parts.path;
         path.remove_prefix(std::min(path.size(), kPrefix.size()));

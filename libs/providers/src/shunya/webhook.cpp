@@ -70,7 +70,7 @@ public:
 
     Normalized normalize(const Parts& parts) const override {
         Normalized n;
-        n.event = std::make_shared<pb::ProviderEvent>();
+        n.event = new_event();
         auto& event = *n.event;
         event.set_kind("job.report");
         event.set_key("shunya:unknown");

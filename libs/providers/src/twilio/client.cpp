@@ -4,6 +4,7 @@
 #include "base/json_page.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
+#include "providers/webhook.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
 #include "providers/twilio_report.hpp"
@@ -23,7 +24,7 @@ std::string next_of(JsonView root) {
 ListedMessage message_in(std::string_view json, JsonView entry) {
     ListedMessage m;
     m.json = json;
-    m.event = std::make_shared<inbound::v1::ProviderEvent>();
+    m.event = new_event();
     MessageFacts facts;
     facts.sid = m.sid = said(entry, "sid");
     facts.account_sid = said(entry, "account_sid");

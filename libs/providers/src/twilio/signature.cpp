@@ -7,53 +7,64 @@
 namespace otto::providers::twilio {
 namespace {
 
+/// A spelling of an address, in pieces of it.
+struct Spelling {
+    std::string_view before, port, behind;
+    void write(std::string& out) const { out.append(before).append(port).append(behind); }
+};
+
 /// "https://user:pass@host/…" with its scheme's own port; without the port, if it has one.
-std::string with_port_turned(const std::string& url) {
+Spelling with_port_turned(std::string_view url) {
     auto authority = url.find("://");
-    if (authority == std::string::npos) return url;
+    if (authority == std::string::npos) return {url, {}, {}};
     authority += 3;
     const auto end = std::min(url.find_first_of("/?", authority), url.size());
     auto host = url.rfind('@', end);
     host = host == std::string::npos || host < authority ? authority : host + 1;
-    const auto place = std::string_view(url).substr(host, end - host);
+    const auto place = url.substr(host, end - host);
     const auto colon = place.rfind(':');
     if (colon != std::string_view::npos && place.find(']', colon) == std::string_view::npos)
-        return url.substr(0, host + colon) + url.substr(end);
-    return url.substr(0, end) + (url.starts_with("https:") ? ":443" : ":80") + url.substr(end);
+        return {url.substr(0, host + colon), {}, url.substr(end)};
+    return {url.substr(0, end), url.starts_with("https:") ? ":443" : ":80", url.substr(end)};
 }
 
 /// The address with `'` of its query as some clients of Twilio's write it.
-std::string with_quotes_escaped(std::string out) {
-    for (auto at = out.find('\'', std::min(out.find('?'), out.size())); at != std::string::npos; at = out.find('\'', at))
-        out.replace(at, 1, "%27");
-    return out;
+void escape_quotes(std::string& url) {
+    for (auto at = url.find('\'', std::min(url.find('?'), url.size())); at != std::string::npos; at = url.find('\'', at))
+        url.replace(at, 1, "%27");
 }
 
-std::vector<std::string> signed_urls(const Parts& parts) {
+/// What may have been signed: `parameters` behind each spelling of each address, without any twice.
+std::vector<std::string> signed_messages(const Parts& parts, std::string_view parameters) {
     std::vector<std::string> out;
-    auto add = [&](std::string url) {
-        if (std::find(out.begin(), out.end(), url) == out.end()) out.push_back(std::move(url));
+    out.reserve(2 * parts.urls.size());
+    auto add = [&](const Spelling& address, bool quotes_escaped) {
+        std::string message;
+        message.reserve(address.before.size() + address.port.size() + address.behind.size() + parameters.size());
+        address.write(message);
+        if (quotes_escaped) escape_quotes(message);
+        message.append(parameters);
+        if (std::find(out.begin(), out.end(), message) == out.end()) out.push_back(std::move(message));
     };
-    for (const auto& url : parts.urls) {
+    for (std::string_view url : parts.urls) {
         const auto turned = with_port_turned(url);
-        add(url);
-        add(turned);
-        if (url.find('\'') == std::string::npos) continue;
-        add(with_quotes_escaped(url));
-        add(with_quotes_escaped(turned));
+        for (bool quotes_escaped : {false, true}) {
+            if (quotes_escaped && url.find('\'') == std::string_view::npos) break;
+            add({url, {}, {}}, quotes_escaped);
+            add(turned, quotes_escaped);
+        }
     }
     return out;
 }
 
-std::string signed_parameters(std::string_view form) {
-    const auto fields = parse_form(form);
+std::string signed_parameters(const FormFields& fields, std::size_t size) {
     std::vector<const FormFields::value_type*> sorted;
     sorted.reserve(fields.size());
     for (const auto& field : fields) sorted.push_back(&field);
     std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return *a < *b; });
     auto end = std::unique(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return *a == *b; });
     std::string out;
-    out.reserve(form.size());
+    out.reserve(size);
     for (auto at = sorted.begin(); at != end; ++at) out.append((*at)->first).append((*at)->second);
     return out;
 }
@@ -87,18 +98,19 @@ Proof proof_of(const Parts& parts) {
     if (form) {
         if (too_many_fields(parts.body))
             return Proof::none({"the form has more than " + std::to_string(kMostFields) + " fields"});
-        parameters = signed_parameters(parts.body);
+        parameters = signed_parameters(*parts.form(), parts.body.size());
     }
     // A form never has it; and what was signed as no form is none, whatever is said of it later.
     if (auto digest = said_digest(parts.target))
-        of_body.push_back({Digest::sha256, std::move(*digest), {}, parts.body});
+        of_body.push_back({Digest::sha256, *digest, {}, parts.body});
     else if (!form)
         return Proof::none({"the body is no form, and the query has no bodySHA256 to say what it is"});
     Proof proof;
-    for (auto& url : signed_urls(parts)) {
-        auto claims = of_body;
-        claims.push_back({Digest::hmac_sha1, *signature, std::move(url.append(parameters))});
-        proof.alternatives.push_back(std::move(claims));
+    auto messages = signed_messages(parts, parameters);
+    proof.alternatives.reserve(messages.size());
+    for (auto& message : messages) {
+        auto& claims = proof.alternatives.emplace_back(of_body);
+        claims.push_back({Digest::hmac_sha1, *signature, std::move(message)});
     }
     if (proof.alternatives.empty()) return Proof::none({"the address that was signed is not known"});
     return proof;

@@ -21,10 +21,10 @@ namespace {
 constexpr std::size_t kLongestSid = 34, kLongestSignature = 100;
 
 /// What the body says, a form or a JSON object alike. The error says why it is neither.
-Result<FormFields> fields_of(const Parts& parts) {
+Result<std::shared_ptr<const FormFields>> fields_of(const Parts& parts) {
     if (parts.content_type == "application/x-www-form-urlencoded") {
         if (too_many_fields(parts.body)) return Error("the form has more than " + std::to_string(kMostFields) + " fields");
-        return parse_form(parts.body);
+        return parts.form();
     }
     auto parsed = JsonDocument::parse(parts.body);
     if (!parsed) return Error("the body is no form and no JSON: " + parsed.error().message);
@@ -33,7 +33,7 @@ Result<FormFields> fields_of(const Parts& parts) {
     FormFields out;
     for (const auto& member : parsed->root().members())
         if (auto text = member.value.loose_text()) out.emplace_back(std::string(member.name), std::move(*text));
-    return out;
+    return std::make_shared<const FormFields>(std::move(out));
 }
 
 class Read final : public Reading {
@@ -60,7 +60,7 @@ public:
 
     Normalized normalize(const Parts& parts) const override {
         Normalized n;
-        n.event = std::make_shared<pb::ProviderEvent>();
+        n.event = new_event();
         auto& event = *n.event;
         if (!facts_.sid.empty() && !sid_is_odd_) {
             n.identity = tell(whole(parts), event);
@@ -89,7 +89,7 @@ private:
     /// The first that says something.
     std::string text(std::initializer_list<std::string_view> names) const {
         for (auto name : names)
-            if (auto value = form_value(*fields_, name); value && !trim(*value).empty()) return std::string(*value);
+            if (auto value = form_value(**fields_, name); value && !trim(*value).empty()) return std::string(*value);
         return "";
     }
     std::optional<std::int64_t> count(std::string_view name) const {
@@ -102,7 +102,7 @@ private:
     MessageFacts whole(const Parts& parts) const {
         auto out = facts_;
         const bool in = came_in(facts_);
-        if (auto body = form_value(*fields_, "Body"); body && in) out.body = std::string(*body);
+        if (auto body = form_value(**fields_, "Body"); body && in) out.body = std::string(*body);
         for (std::size_t i = 0; i < kMostMedia; ++i) {
             auto n = std::to_string(i);
             auto url = text({"MediaUrl" + n});
@@ -120,7 +120,7 @@ private:
         return out;
     }
 
-    Result<FormFields> fields_;
+    Result<std::shared_ptr<const FormFields>> fields_;
     MessageFacts facts_;
     std::string call_sid_;
     bool sid_is_odd_ = false;
