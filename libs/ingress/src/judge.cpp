@@ -1,6 +1,5 @@
 #include "ingress/judge.hpp"
 
-
 #include "base/spoken_time.hpp"
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"

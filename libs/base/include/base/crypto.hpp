@@ -30,7 +30,8 @@ enum class Digest { sha256, hmac_sha1, hmac_sha256 };
 class DigestBytes {
 public:
     DigestBytes() = default;
-    DigestBytes(std::string_view bytes) : size_(bytes.size() <= kLongest ? bytes.size() : 0) {  // as a text, wherever one is given
+    DigestBytes(std::string_view bytes)
+        : size_(bytes.size() <= kLongest ? bytes.size() : 0) {  // as a text, wherever one is given
         std::copy_n(bytes.begin(), size_, bytes_.begin());
     }
     DigestBytes(const std::string& bytes) : DigestBytes(std::string_view(bytes)) {}

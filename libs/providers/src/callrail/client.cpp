@@ -4,10 +4,10 @@
 #include "base/json_page.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
-#include "providers/webhook.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/callrail.hpp"
 #include "providers/callrail_report.hpp"
+#include "providers/webhook.hpp"
 
 namespace otto::providers::callrail {
 namespace {

@@ -4,10 +4,10 @@
 #include "base/json_page.hpp"
 #include "base/phone.hpp"
 #include "base/text.hpp"
-#include "providers/webhook.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
 #include "providers/twilio_report.hpp"
+#include "providers/webhook.hpp"
 #include "twilio/api.hpp"
 
 namespace otto::providers::twilio {
