@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "base/wall_clock.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -59,14 +60,10 @@ constexpr State kStates[] = {
     {"wy", "wyoming", kMountain},
 };
 
+/// Quiet hours that last to the end of the day end at 00:00.
 std::optional<int> minutes(std::string_view clock) {
-    auto digit = [&](std::size_t i) { return clock[i] >= '0' && clock[i] <= '9' ? clock[i] - '0' : -1; };
-    if (clock.size() != 5 || clock[2] != ':') return std::nullopt;
-    for (std::size_t i : {0, 1, 3, 4})
-        if (digit(i) < 0) return std::nullopt;
-    int hour = 10 * digit(0) + digit(1), minute = 10 * digit(3) + digit(4);
-    if (hour > 23 || minute > 59) return std::nullopt;
-    return 60 * hour + minute;
+    auto minute = minute_of_day(clock);
+    return minute == 24 * 60 ? std::nullopt : minute;
 }
 
 }  // namespace
