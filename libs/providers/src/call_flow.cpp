@@ -185,10 +185,14 @@ std::optional<Place> Place::of(std::string_view text) {
 bool fits(const Place& at, const Flow& flow) {
     if (at.list == List::end || at.step >= flow.of(at.list).size()) return false;
     switch (flow.of(at.list)[at.step].kind) {
-        case Step::Kind::dial: return at.after == Place::After::dial;
-        case Step::Kind::stream: return at.after == Place::After::stream;
-        case Step::Kind::voicemail: return at.after == Place::After::voicemail;
-        default: return false;
+        case Step::Kind::dial:
+            return at.after == Place::After::dial;
+        case Step::Kind::stream:
+            return at.after == Place::After::stream;
+        case Step::Kind::voicemail:
+            return at.after == Place::After::voicemail;
+        default:
+            return false;
     }
 }
 
@@ -211,7 +215,8 @@ public:
     void go(List list, std::size_t from) {
         at_.list = list;
         at_.step = from;
-        while (!step()) {}
+        while (!step()) {
+        }
     }
     /// Nothing of the flow is left for the call: it may leave a voicemail.
     void leave_it() {
@@ -297,7 +302,9 @@ private:
             return true;
         }
         switch (step.kind) {
-            case Step::Kind::stream: stream(step); return true;
+            case Step::Kind::stream:
+                stream(step);
+                return true;
             case Step::Kind::voicemail:
                 if (!callee_.voicemail) break;
                 voicemail(step);
@@ -310,8 +317,11 @@ private:
                 at_.missed = true;
                 if (callee_.caller_is_ours && at_.list != List::no_answer) return turn_to_no_answer();
                 break;
-            case Step::Kind::say: say(step.text); break;
-            case Step::Kind::none: break;
+            case Step::Kind::say:
+                say(step.text);
+                break;
+            case Step::Kind::none:
+                break;
         }
         ++at_.step;
         return false;
@@ -329,9 +339,7 @@ private:
             if (number != callee_.number && std::find(own.begin(), own.end(), number) == own.end()) out.push_back(number);
         return out;
     }
-    std::string webhook(std::string_view name) const {
-        return callee_.public_url + "/api/aloha/webhooks/" + std::string(name);
-    }
+    std::string webhook(std::string_view name) const { return callee_.public_url + "/api/aloha/webhooks/" + std::string(name); }
     std::string come_back(Place::After after) {
         auto then = at_;
         then.after = after;
@@ -417,7 +425,8 @@ struct Lengths {
 Lengths lengths_of(const Flow& flow) {
     constexpr std::size_t longest_url = 300;
     const std::string longest_parameter(kLongestParameter, '&');  // a caller's id is a stranger's text
-    const Callee callee{.company_id = longest_parameter, .number = std::string(16, '0'), .public_url = std::string(longest_url, 'u')};
+    const Callee callee{
+        .company_id = longest_parameter, .number = std::string(16, '0'), .public_url = std::string(longest_url, 'u')};
     const CallMoment moment{.call_sid = longest_parameter, .from = longest_parameter};
     Place at{.list = List::no_answer, .step = 99'999, .noticed = true, .missed = true, .requests = kMostWaits};
     auto bytes = [&](auto&& piece) {
@@ -449,13 +458,15 @@ std::optional<FlowFault> fault_of_step(JsonView step, const std::string& field, 
         const auto phone = normalize_phone(said(dial.at(i)));
         if (!phone.e164) return FlowFault{at, "takes a number that can be called, as +16025550100"};
         if (std::find(own_numbers.begin(), own_numbers.end(), phone.text) != own_numbers.end())
-            return FlowFault{at, "is a number of the company's own at Twilio: its call would meet this flow again; give the number "
-                                 "of a person's telephone"};
+            return FlowFault{at,
+                             "is a number of the company's own at Twilio: its call would meet this flow again; give the number "
+                             "of a person's telephone"};
     }
     const auto stream = said(step["stream"]);
     if (std::any_of(stream.begin(), stream.end(), [](char c) { return c <= ' ' || c == '?' || c == '#' || c == '\x7f'; }))
-        return FlowFault{field + ".stream", "takes an address without a query, a fragment and spaces, which Twilio would not call; "
-                                            "the call's SID, company and caller are told to the stream as parameters"};
+        return FlowFault{field + ".stream",
+                         "takes an address without a query, a fragment and spaces, which Twilio would not call; "
+                         "the call's SID, company and caller are told to the stream as parameters"};
     return std::nullopt;
 }
 
@@ -463,8 +474,9 @@ std::optional<FlowFault> fault_of_hours(JsonView hours) {
     for (const auto& [day, openings] : hours.members())
         for (std::size_t i = 0; i < openings.size(); ++i)
             if (openings.at(i).at(0).string() == openings.at(i).at(1).string())
-                return FlowFault{nth("hours." + std::string(day), i),
-                                 R"(takes two different times, from and to: ["08:00","18:00"]; the whole day is ["00:00","24:00"])"};
+                return FlowFault{
+                    nth("hours." + std::string(day), i),
+                    R"(takes two different times, from and to: ["08:00","18:00"]; the whole day is ["00:00","24:00"])"};
     return std::nullopt;
 }
 

@@ -30,13 +30,13 @@ struct CallMoment {
     enum class Kind { incoming, next_step };
     Kind kind = Kind::incoming;
     std::string call_sid, from;
-    std::string flow, step;        ///< of next_step: the query's, as call_flow's documents wrote them
-    std::string dial_status;       ///< DialCallStatus of a <Dial>'s action: completed, answered, busy, no-answer, failed, canceled
+    std::string flow, step;   ///< of next_step: the query's, as call_flow's documents wrote them
+    std::string dial_status;  ///< DialCallStatus of a <Dial>'s action: completed, answered, busy, no-answer, failed, canceled
     /// StreamEvent: stream-started, stream-stopped, stream-error; of a stream's status the request's own, else the last one that
     /// this process heard of the call, for Twilio does not say what became of a stream when the call goes on behind it. Unknown:
     /// a stream that lasted is taken for one that ran, of a short one the call goes on as if it had failed.
     std::string stream_event;
-    bool over = false;             ///< CallStatus says that the call has ended: nothing that is answered is heard
+    bool over = false;  ///< CallStatus says that the call has ended: nothing that is answered is heard
 };
 
 struct CallAnswer {
@@ -48,8 +48,8 @@ struct CallAnswer {
 inline constexpr std::size_t kLongestTwiml = 64'000;
 
 /// The document for a call of a number that is a company's. A step's address says what of the call must be known later (whether
-/// the notice was played, how often Twilio asked), so that any process can answer for it; a call ends within 20 documents whatever
-/// the flow.
+/// the notice was played, how often Twilio asked), so that any process can answer for it; a call ends within 20 documents
+/// whatever the flow.
 CallAnswer answer(const Callee&, const CallMoment&, Instant now);
 /// One polite sentence and the end of the call: of a number that is nobody's, or a suspended company's.
 std::string_view nobody_answers();

@@ -46,12 +46,23 @@ void Twiml::inside() {
 
 void Twiml::escape(std::string_view text) {
     for (char c : text) switch (c) {
-            case '&': out_ += "&amp;"; break;
-            case '<': out_ += "&lt;"; break;
-            case '>': out_ += "&gt;"; break;
-            case '"': out_ += "&quot;"; break;
-            case '\'': out_ += "&apos;"; break;
-            default: out_ += c;
+            case '&':
+                out_ += "&amp;";
+                break;
+            case '<':
+                out_ += "&lt;";
+                break;
+            case '>':
+                out_ += "&gt;";
+                break;
+            case '"':
+                out_ += "&quot;";
+                break;
+            case '\'':
+                out_ += "&apos;";
+                break;
+            default:
+                out_ += c;
         }
 }
 
