@@ -58,7 +58,9 @@ std::size_t Parts::count(std::string_view name) const {
 }
 
 std::shared_ptr<const FormFields> Parts::form() const {
-    if (!read_form) read_form = std::make_shared<const FormFields>(parse_form(body));
+    if (read_form) return read_form;
+    if (static_cast<std::size_t>(std::count(body.begin(), body.end(), '&')) >= kMostFormFields) return nullptr;
+    read_form = std::make_shared<const FormFields>(parse_form(body));
     return read_form;
 }
 

@@ -22,6 +22,9 @@ class Receipt;
 /// knows a company: keys are the directory's, or the deployment's.
 namespace otto::providers {
 
+/// Fields of a form that are looked at: of more nothing is read before a key has proven it, and so nothing is proven.
+inline constexpr std::size_t kMostFormFields = 1'000;
+
 /// What a webhook is read and proven by: of a request, or of what is kept of one. It views most of that, which must outlive it.
 struct Parts {
     std::string path;          ///< decoded, without query
@@ -38,7 +41,8 @@ struct Parts {
     /// The first of that name, "" if there is none; names compare without case.
     std::string_view header(std::string_view name) const;
     std::size_t count(std::string_view name) const;
-    /// The body as a form, read once: both what it means and how it is signed are asked for. Of one thread.
+    /// The body as a form, read once: both what it means and how it is signed are asked for. Null: it has more than
+    /// kMostFormFields. Of one thread.
     std::shared_ptr<const FormFields> form() const;
 };
 

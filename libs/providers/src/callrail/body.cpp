@@ -9,12 +9,13 @@
 
 #include "base/spoken_time.hpp"
 #include "keepable.hpp"
+#include "providers/webhook.hpp"
 
 namespace otto::providers::callrail {
 namespace {
 
 constexpr std::size_t kLongestText = 64u << 10;  ///< normalized parts do not repeat what is larger; the raw body has it
-constexpr std::size_t kMostFields = 1'000, kMostItems = 200, kMostChanges = 100;
+constexpr std::size_t kMostItems = 200, kMostChanges = 100;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kNames[] = {"name", "label", "title", "text",
@@ -118,8 +119,8 @@ Result<Body> Body::read(std::string_view bytes, std::string_view content_type) {
     Body b;
     auto begins = trim(bytes.substr(bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0));
     if (content_type == "application/x-www-form-urlencoded" && !begins.starts_with('{')) {
-        if (static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '&')) >= kMostFields)
-            return Error("the form has more than " + std::to_string(kMostFields) + " fields");
+        if (static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '&')) >= kMostFormFields)
+            return Error("the form has more than " + std::to_string(kMostFormFields) + " fields");
         b.fields_ = parse_form(bytes);
         if (b.fields_.empty()) return Error("the form has no fields");
         for (const auto& [name, value] : b.fields_) {
@@ -135,7 +136,7 @@ Result<Body> Body::read(std::string_view bytes, std::string_view content_type) {
     auto parsed = JsonDocument::parse(bytes);
     if (!parsed) return Error("the body is no JSON: " + parsed.error().message);
     if (!parsed->root().is_object()) return Error("the body is no JSON object");
-    if (parsed->root().size() > kMostFields) return Error("the body has more than " + std::to_string(kMostFields) + " fields");
+    if (parsed->root().size() > kMostFormFields) return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
     b.json_.emplace(std::move(*parsed));
     b.members_.emplace(b.json_->root());
     return b;

@@ -81,10 +81,6 @@ std::optional<std::string> said_digest(std::string_view target) {
 
 }  // namespace
 
-bool too_many_fields(std::string_view form) {
-    return static_cast<std::size_t>(std::count(form.begin(), form.end(), '&')) >= kMostFields;
-}
-
 Proof proof_of(const Parts& parts) {
     const auto count = parts.count(kSignatureHeader);
     if (count == 0) return Proof::none({"the header X-Twilio-Signature is missing"});
@@ -96,9 +92,9 @@ Proof proof_of(const Parts& parts) {
     std::string parameters;
     const bool form = parts.content_type == "application/x-www-form-urlencoded";
     if (form) {
-        if (too_many_fields(parts.body))
-            return Proof::none({"the form has more than " + std::to_string(kMostFields) + " fields"});
-        parameters = signed_parameters(*parts.form(), parts.body.size());
+        const auto fields = parts.form();
+        if (!fields) return Proof::none({"the form has more than " + std::to_string(kMostFormFields) + " fields"});
+        parameters = signed_parameters(*fields, parts.body.size());
     }
     // A form never has it; and what was signed as no form is none, whatever is said of it later.
     if (auto digest = said_digest(parts.target))

@@ -6,11 +6,6 @@ namespace otto::providers::twilio {
 
 inline constexpr std::string_view kSignatureHeader = "X-Twilio-Signature";
 
-/// Fields of a form that are looked at, and parameters that are signed: of more nothing is read before a key has proven it, and
-/// so nothing is proven.
-inline constexpr std::size_t kMostFields = 1'000;
-bool too_many_fields(std::string_view form);
-
 /// Base64 of HMAC-SHA1 under the account's auth token over the address that was asked and, of a form, the parameters: each name
 /// with each of its values, decoded, sorted, doubled ones once. Of another body the query's bodySHA256 says what it is.
 ///

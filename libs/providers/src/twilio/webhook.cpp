@@ -23,13 +23,13 @@ constexpr std::size_t kLongestSid = 34, kLongestSignature = 100;
 /// What the body says, a form or a JSON object alike. The error says why it is neither.
 Result<std::shared_ptr<const FormFields>> fields_of(const Parts& parts) {
     if (parts.content_type == "application/x-www-form-urlencoded") {
-        if (too_many_fields(parts.body)) return Error("the form has more than " + std::to_string(kMostFields) + " fields");
-        return parts.form();
+        if (auto form = parts.form()) return form;
+        return Error("the form has more than " + std::to_string(kMostFormFields) + " fields");
     }
     auto parsed = JsonDocument::parse(parts.body);
     if (!parsed) return Error("the body is no form and no JSON: " + parsed.error().message);
     if (!parsed->root().is_object()) return Error("the body is no form and no JSON object");
-    if (parsed->root().size() > kMostFields) return Error("the body has more than " + std::to_string(kMostFields) + " fields");
+    if (parsed->root().size() > kMostFormFields) return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
     FormFields out;
     for (const auto& member : parsed->root().members())
         if (auto text = member.value.loose_text()) out.emplace_back(std::string(member.name), std::move(*text));
