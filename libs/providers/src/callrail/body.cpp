@@ -136,7 +136,8 @@ Result<Body> Body::read(std::string_view bytes, std::string_view content_type) {
     auto parsed = JsonDocument::parse(bytes);
     if (!parsed) return Error("the body is no JSON: " + parsed.error().message);
     if (!parsed->root().is_object()) return Error("the body is no JSON object");
-    if (parsed->root().size() > kMostFormFields) return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
+    if (parsed->root().size() > kMostFormFields)
+        return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
     b.json_.emplace(std::move(*parsed));
     b.members_.emplace(b.json_->root());
     return b;

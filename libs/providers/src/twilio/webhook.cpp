@@ -29,7 +29,8 @@ Result<std::shared_ptr<const FormFields>> fields_of(const Parts& parts) {
     auto parsed = JsonDocument::parse(parts.body);
     if (!parsed) return Error("the body is no form and no JSON: " + parsed.error().message);
     if (!parsed->root().is_object()) return Error("the body is no form and no JSON object");
-    if (parsed->root().size() > kMostFormFields) return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
+    if (parsed->root().size() > kMostFormFields)
+        return Error("the body has more than " + std::to_string(kMostFormFields) + " fields");
     FormFields out;
     for (const auto& member : parsed->root().members())
         if (auto text = member.value.loose_text()) out.emplace_back(std::string(member.name), std::move(*text));
