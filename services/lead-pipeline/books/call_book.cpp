@@ -228,7 +228,8 @@ void CallBook::merge() {
         for (const auto* in : c.reports) {
             const auto& e = in->event;
             lead_pipeline::merge(c.row.call, e.call(),
-                                 order_of(e.call(), from_micros(e.receipt().received_at_us()), in->meta.id.value().to_string()));
+                                 order_of(e.call(), from_micros(e.receipt().received_at_us()), in->meta.id.value().to_string()),
+                                 e.receipt().proven_by_deployment());
             if (c.row.traceparent.empty()) c.row.traceparent = in->meta.trace.traceparent();
             names_agent = names_agent || e.call().has_agent_email();
         }

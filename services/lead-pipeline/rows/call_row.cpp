@@ -15,9 +15,29 @@ std::string merge_state(const CallRow& row) {
     if (c.customer_name) w.member("name", *c.customer_name);
     if (c.customer_city) w.member("city", *c.customer_city);
     if (c.customer_state) w.member("state", *c.customer_state);
+    if (!c.recordings.empty()) {
+        w.key("recordings").begin_array();
+        for (const auto& [sid, r] : c.recordings) {
+            w.begin_array().value(sid).value(r.url).value(r.duration_s).value(r.voicemail).value(r.of_deployment);
+            w.value(to_micros(r.recorded_at)).value(r.received_us).value(r.told_by).end_array();
+        }
+        w.end_array();
+        if (c.stated_recording_url) w.member("stated_url", *c.stated_recording_url);
+    }
+    if (c.recording_unavailable) w.member("unavailable", *c.recording_unavailable);
     w.key("seen").begin_array();
     for (const auto& name : c.seen) w.value(name);
     return w.end_array().key("origins").raw(c.origins.text()).end_object().take();
+}
+
+void read_recordings(Call& c, JsonView list) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        auto r = list.at(i);
+        c.recordings.emplace(r.at(0).string().value_or(""),
+                             Recording{std::string(r.at(1).string().value_or("")), r.at(2).integer(), r.at(3).boolean() == true,
+                                       r.at(4).boolean() == true, from_micros(r.at(5).integer().value_or(0)),
+                                       r.at(6).integer().value_or(0), std::string(r.at(7).string().value_or(""))});
+    }
 }
 
 void read_merge_state(CallRow& row, const std::string& text) {
@@ -36,6 +56,9 @@ void read_merge_state(CallRow& row, const std::string& text) {
     kept("name", c.customer_name);
     kept("city", c.customer_city);
     kept("state", c.customer_state);
+    kept("stated_url", c.stated_recording_url);
+    kept("unavailable", c.recording_unavailable);
+    read_recordings(c, root["recordings"]);
 }
 
 /// Else somebody wrote the row with SQL, and what stands there is all that is known.
@@ -80,7 +103,21 @@ const pg::Table<CallRow> kCalls("lead_pipeline", "calls",
                                         "missed_call", [](const CallRow& r) { return r.call.missed_call(); },
                                         [](CallRow& r, bool missed) { r.was_missed = missed && r.call.phone_callable; }),
                                     pg::col("duration", &CallRow::call, &Call::duration_s),
-                                    pg::col("recording_url", &CallRow::call, &Call::recording_url),
+                                    pg::derived<CallRow>(
+                                        "recording_url", [](const CallRow& r) { return r.call.recording_url(); },
+                                        [](CallRow& r, std::optional<std::string> url) {
+                                            if (r.call.recordings.empty()) r.call.stated_recording_url = std::move(url);
+                                        }),
+                                    pg::derived<CallRow>(
+                                        "consent_notice_sha256",
+                                        [](const CallRow& r) {
+                                            const auto& sha = r.call.notice_sha256;
+                                            return sha && !sha->empty() ? sha : std::nullopt;
+                                        },
+                                        [](CallRow& r, std::optional<std::string> sha) {
+                                            r.call.notice_sha256 = std::move(sha);
+                                        }),
+                                    pg::col("consent_notice_played", &CallRow::call, &Call::notice_played),
                                     pg::col("started_at", &CallRow::call, &Call::started_at),
                                     pg::col("ended_at", &CallRow::call, &Call::ended_at),
                                     pg::col("contact_card_id", &CallRow::contact),

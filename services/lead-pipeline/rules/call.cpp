@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/spoken_time.hpp"
 #include "rules/name.hpp"
@@ -49,7 +50,7 @@ struct Text {
 };
 constexpr std::array<Text, 11> kTexts{{
     {"direction", &Call::direction, &pb::CallReport::has_direction, &pb::CallReport::direction},
-    {"recording_url", &Call::recording_url, &pb::CallReport::has_recording_url, &pb::CallReport::recording_url, true},
+    {"recording_url", &Call::stated_recording_url, &pb::CallReport::has_recording_url, &pb::CallReport::recording_url, true},
     {"source", &Call::source, &pb::CallReport::has_source, &pb::CallReport::source, true},
     {"campaign", &Call::campaign, &pb::CallReport::has_campaign, &pb::CallReport::campaign, true},
     {"keywords", &Call::keywords, &pb::CallReport::has_keywords, &pb::CallReport::keywords, true},
@@ -74,6 +75,49 @@ void take_status(Call& call, const std::string& status, const Order& order) {
     call.origins.set("status", order);
 }
 
+/// Twilio's have 34 characters, and its addresses 130.
+constexpr std::size_t kLongestSid = 64, kLongestUrl = 2'000;
+
+/// Of two reports of one recording, and of two recordings of one call, the first that was received counts.
+bool comes_before(const Recording& a, const Recording& b) {
+    return std::tie(a.received_us, a.told_by) < std::tie(b.received_us, b.told_by);
+}
+
+void take_recording(Call& call, const std::string& sid, const Recording& recording) {
+    auto known = call.recordings.find(sid);
+    if (known != call.recordings.end()) {
+        if (comes_before(recording, known->second)) known->second = recording;
+    } else if (call.recordings.size() < kMostRecordings) {
+        call.recordings.emplace(sid, recording);
+    }
+}
+
+void take_recording(Call& call, const pb::CallRecording& r, const Order& order, bool of_deployment) {
+    const auto received = from_micros(order.received_us);
+    if (r.status() == "absent" || r.status() == "failed") {
+        if (call.origins.take("recording_unavailable", order)) call.recording_unavailable = r.status();
+    } else if (r.status() == "completed" && !r.sid().empty() && r.sid().size() <= kLongestSid && r.url().size() <= kLongestUrl) {
+        auto started = r.has_started_at_us() ? credible(from_micros(r.started_at_us()), received) : std::nullopt;
+        take_recording(call, r.sid(),
+                       {r.url(), r.has_duration_s() ? std::optional(r.duration_s()) : std::nullopt, r.voicemail(), of_deployment,
+                        started.value_or(received), order.received_us, order.id});
+    }
+}
+
+/// A notice that was played counts before one that was not: a flow may come to it late. Of equal ones the first.
+void take_notice(Call& call, const std::string& sha256, bool played, const Order& order) {
+    auto mine = call.origins.of("notice");
+    bool before = call.notice_played.value_or(false);
+    if (mine && (before != played ? before : *mine <= order)) return;
+    call.notice_sha256 = sha256;
+    call.notice_played = played;
+    call.origins.set("notice", order);
+}
+
+bool has_voicemail(const Call& call) {
+    return std::any_of(call.recordings.begin(), call.recordings.end(), [](const auto& r) { return r.second.voicemail; });
+}
+
 }  // namespace
 
 /// Of a call's reports; a person who changes its note every day for months does not make its row grow without end.
@@ -86,13 +130,33 @@ int rank(std::string_view status) {
 }
 
 Order order_of(const pb::CallReport& r, Instant received_at, const std::string& event_id) {
-    return {static_cast<int>(r.stage()), to_micros(received_at), event_id};
+    return {static_cast<int>(r.stage()), to_micros(received_at), event_id,
+            r.has_sequence() ? std::max<std::int64_t>(r.sequence(), -1) : -1};
 }
 
 std::string Call::status() const {
     if (reported_status.empty()) return "ringing";
-    if (reported_status == "missed" && ever_answered) return "completed";
-    return reported_status;
+    if (reported_status != "ended" && reported_status != "missed") return reported_status;
+    return ever_answered ? "completed" : has_voicemail(*this) ? "voicemail" : "missed";
+}
+
+const std::pair<const std::string, Recording>* Call::recording() const {
+    const std::pair<const std::string, Recording>* best = nullptr;
+    for (const auto& one : recordings) {
+        const auto& r = one.second;
+        if (!best || (r.voicemail != best->second.voicemail ? !r.voicemail : comes_before(r, best->second))) best = &one;
+    }
+    return best && best->second.voicemail && stated_recording_url ? nullptr : best;
+}
+
+std::optional<std::string> Call::recording_url() const {
+    const auto* one = recording();
+    if (!one) return stated_recording_url;
+    return one->second.url.empty() ? std::nullopt : std::optional(one->second.url);
+}
+
+std::optional<std::string> Call::unavailable() const {
+    return recordings.empty() && !recording_url() ? recording_unavailable : std::nullopt;
 }
 
 bool is_answered(std::string_view status) { return status == "completed"; }
@@ -107,7 +171,7 @@ bool Call::missed_call() const { return is_missed(direction_or_inbound(), status
 
 Phone customer_of(const pb::CallReport& r) { return normalize_phone(r.customer_phone()); }
 
-void merge(Call& call, const pb::CallReport& r, const Order& order) {
+void merge(Call& call, const pb::CallReport& r, const Order& order, bool of_deployment) {
     auto name = name_of(order.id);
     if (call.seen.contains(name)) return;
     if (call.seen.size() < kMostSeen) call.seen.insert(std::move(name));
@@ -130,6 +194,9 @@ void merge(Call& call, const pb::CallReport& r, const Order& order) {
     if (r.has_started_at_us()) fold(call.started_at, credible(from_micros(r.started_at_us()), received), earliest);
     auto ended = credible(from_micros(r.ended_at_us()), received);
     take(call, "ended_at", call.ended_at, r.has_ended_at_us() && ended, ended.value_or(Instant{}), false, order);
+    if (r.has_recording()) take_recording(call, r.recording(), order, of_deployment);
+    if (r.has_consent_notice_sha256() || r.consent_notice_played())
+        take_notice(call, r.consent_notice_sha256(), r.consent_notice_played(), order);
     if (r.has_tags() && call.origins.take("tags", order)) call.tags.assign(r.tags().begin(), r.tags().end());
 }
 
@@ -150,6 +217,10 @@ void merge(Call& call, const Call& other) {
     fold(call.started_at, other.started_at, earliest);
     take_other(call, other, "ended_at", &Call::ended_at);
     take_other(call, other, "tags", &Call::tags);
+    take_other(call, other, "recording_unavailable", &Call::recording_unavailable);
+    for (const auto& [sid, recording] : other.recordings) take_recording(call, sid, recording);
+    if (auto theirs = other.origins.of("notice"))
+        take_notice(call, other.notice_sha256.value_or(""), other.notice_played.value_or(false), *theirs);
 }
 
 Statement statement_of(const Call& call, const std::vector<std::int64_t>& ids) {

@@ -5,7 +5,7 @@
 namespace otto::lead_pipeline {
 
 // {"from":[[stage,received_us,"id"],…],"by":{"duration":0,…}}: most fields come from the same report, which then stands there
-// once.
+// once. A sequence stands behind the id, where there is one.
 
 Origins Origins::parse(const std::string& text) {
     Origins o;
@@ -18,7 +18,7 @@ Origins Origins::parse(const std::string& text) {
         if (i < 0 || static_cast<std::size_t>(i) >= from.size()) continue;
         auto entry = from.at(static_cast<std::size_t>(i));
         o.fields_[std::string(field)] = {static_cast<int>(entry.at(0).integer().value_or(0)), entry.at(1).integer().value_or(0),
-                                         std::string(entry.at(2).string().value_or(""))};
+                                         std::string(entry.at(2).string().value_or("")), entry.at(3).integer().value_or(-1)};
     }
     return o;
 }
@@ -31,7 +31,9 @@ std::string Origins::text() const {
     std::size_t n = 0;
     for (auto& [order, i] : index) {
         i = n++;
-        w.begin_array().value(order.stage).value(order.received_us).value(order.id).end_array();
+        w.begin_array().value(order.stage).value(order.received_us).value(order.id);
+        if (order.sequence >= 0) w.value(order.sequence);
+        w.end_array();
     }
     w.end_array().key("by").begin_object();
     for (const auto& [field, order] : fields_) w.member(field, index.at(order));

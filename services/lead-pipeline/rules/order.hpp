@@ -4,17 +4,23 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace otto::lead_pipeline {
 
-/// Where a statement about a call stands among all others: the stage of its report, when it was received (stamped once at
-/// ingress), its event's id. The later one wins, in whatever order they are processed (runtime.md §8).
+/// Where a statement about a call stands among all others: the stage of its report, the number that the provider gave it among
+/// the call's reports (Twilio's SequenceNumber; -1: none), when it was received (stamped once at ingress), its event's id. The
+/// later one wins, in whatever order they are processed (runtime.md §8).
 struct Order {
     int stage = 0;
     std::int64_t received_us = 0;
     std::string id;
-    auto operator<=>(const Order&) const = default;
+    std::int64_t sequence = -1;
+    bool operator==(const Order&) const = default;
+    auto operator<=>(const Order& o) const {
+        return std::tie(stage, sequence, received_us, id) <=> std::tie(o.stage, o.sequence, o.received_us, o.id);
+    }
 };
 
 /// Which report each field of a row comes from; kept beside the row as compact JSON. A field without an entry was never stated.

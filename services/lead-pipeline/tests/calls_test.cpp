@@ -70,7 +70,7 @@ std::string shown(const Call& c) {
     for (const auto& tag : c.tags) tags += tag + ",";
     return o(c.phone_number) + " " + o(c.tracking_number) + " " + c.status() + (c.answered() ? " answered" : "") +
            (c.missed_call() ? " missed" : "") + " " + (c.duration_s ? std::to_string(*c.duration_s) : "-") + " " +
-           o(c.recording_url) + " " + o(c.source) + " " + o(c.note) + " [" + tags + "] " + t(c.started_at) + " " +
+           o(c.recording_url()) + " " + o(c.source) + " " + o(c.note) + " [" + tags + "] " + t(c.started_at) + " " +
            to_rfc3339(c.received_at) + " " + c.origins.text();
 }
 
