@@ -1321,6 +1321,8 @@ CREATE TABLE call_analyses (
 ALTER TABLE call_analyses ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON call_analyses TO otto_shunya_orchestrator USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY one_company ON call_analyses TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY words_of_voicemails ON call_analyses FOR SELECT TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT SELECT (company_id, call_id, summary) ON call_analyses TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON call_analyses TO otto_maintenance;
 GRANT SELECT ON call_analyses TO otto_query_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON call_analyses TO otto_shunya_orchestrator;
@@ -1388,6 +1390,8 @@ CREATE TABLE call_transcripts (
 ALTER TABLE call_transcripts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON call_transcripts TO otto_shunya_orchestrator USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY one_company ON call_transcripts TO otto_query_service USING ((company_id = otto_request_company()));
+CREATE POLICY words_of_voicemails ON call_transcripts FOR SELECT TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT SELECT (company_id, call_id, transcript_text) ON call_transcripts TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON call_transcripts TO otto_maintenance;
 GRANT SELECT ON call_transcripts TO otto_query_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON call_transcripts TO otto_shunya_orchestrator;
@@ -1472,6 +1476,8 @@ CREATE TABLE calls (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   happened_at timestamp with time zone GENERATED ALWAYS AS (COALESCE(started_at, created_at)) STORED,
+  consent_notice_sha256 text,
+  consent_notice_played boolean,
   CONSTRAINT calls_pkey PRIMARY KEY (company_id, call_id),
   CONSTRAINT calls_company_id_contact_card_id_fkey FOREIGN KEY (company_id, contact_card_id) REFERENCES contact_cards(company_id, id),
   CONSTRAINT calls_company_id_lead_id_fkey FOREIGN KEY (company_id, lead_id) REFERENCES leads(company_id, id),
@@ -2519,6 +2525,33 @@ CREATE TABLE unused_organisations (
 GRANT DELETE, INSERT, SELECT, UPDATE ON unused_organisations TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON unused_organisations TO otto_maintenance;
 CREATE TRIGGER user_phone_numbers_insert INSTEAD OF INSERT ON user_phone_numbers FOR EACH ROW EXECUTE FUNCTION user_phone_numbers_insert();
+
+CREATE TABLE voicemail_messages (
+  company_id text NOT NULL,
+  id uuid NOT NULL,
+  call_id bigint NOT NULL,
+  recording_sid text NOT NULL,
+  recording_url text,
+  duration integer,
+  transcript text,
+  summary text,
+  status text DEFAULT 'new'::text NOT NULL,
+  version bigint DEFAULT 1 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT voicemail_messages_pkey PRIMARY KEY (company_id, id),
+  CONSTRAINT voicemail_messages_company_id_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES calls(company_id, call_id),
+  CONSTRAINT voicemail_messages_status_check CHECK (status = ANY (ARRAY['new'::text, 'listened'::text, 'done'::text]))
+);
+CREATE INDEX voicemail_messages_call ON voicemail_messages USING btree (company_id, call_id);
+CREATE INDEX voicemail_messages_list ON voicemail_messages USING btree (company_id, created_at DESC, id DESC);
+CREATE UNIQUE INDEX voicemail_messages_once ON voicemail_messages USING btree (company_id, recording_sid);
+ALTER TABLE voicemail_messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON voicemail_messages TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY one_company ON voicemail_messages FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
+GRANT DELETE, INSERT, SELECT, UPDATE ON voicemail_messages TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON voicemail_messages TO otto_maintenance;
+GRANT SELECT ON voicemail_messages TO otto_query_service;
 
 CREATE TABLE work (
   queue text NOT NULL,

@@ -13,6 +13,7 @@
 #include "handlers/media.hpp"
 #include "handlers/messages.hpp"
 #include "handlers/renumber.hpp"
+#include "handlers/voicemails.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
 #include "sender/numbers.hpp"
@@ -53,6 +54,7 @@ void wire(app::Service& service) {
     auto& messages = service.own<Messages>();                          // texts on the customers' cards, and who wants none
     auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
     auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
+    auto& transcripts = service.own<Voicemails>();                     // what voicemails say, once they are transcribed
     auto& due = service.own<DueWork>();                                // call-backs and overdue tasks
     auto& companies = service.own<directory::Companies>(service, "");  // who has what at Twilio
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;
@@ -102,6 +104,10 @@ void wire(app::Service& service) {
             2))  // with one, half of the cores' time was waited away
         .add(rt::Consumer{"lead-pipeline/messages"}.on<&Messages::record>(messages))
         .add(rt::Consumer{"lead-pipeline/analysis"}.on<&Analyses::record>(analyses).on<&Doubts::look_into>(doubts))
+        // Of its own: among analyses it would break their batches into runs of two or three. Nobody waits for a transcript.
+        .add(rt::Consumer{"lead-pipeline/voicemails"}
+                 .on<&Voicemails::transcribed>(transcripts, {.once = false})
+                 .linger(Millis{500}))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
         .work<&Media::next>(std::string(kMedia), media)

@@ -21,6 +21,7 @@ void Books::settle() {
     leads_.save();
     contacts_.save();
     calls.save(grace_);
+    voicemails_.save(calls);
     leave_former();
 }
 

@@ -6,6 +6,7 @@
 #include "books/call_book.hpp"
 #include "books/contact_book.hpp"
 #include "books/lead_book.hpp"
+#include "books/voicemail_book.hpp"
 #include "otto/calls/v1/calls.pb.h"
 #include "otto/changes/v1/changes.pb.h"
 
@@ -19,7 +20,7 @@ using Outgoing = std::variant<calls::v1::CallRecorded, calls::v1::CallFolded, ca
 class Books {
 public:
     /// `grace`: how long what follows from a missed call waits for a report that says otherwise.
-    Books(pg::Tx& tx, Millis grace) : calls(tx), contacts_(tx), leads_(tx), grace_(grace) {}
+    Books(pg::Tx& tx, Millis grace) : calls(tx), contacts_(tx), leads_(tx), voicemails_(tx), grace_(grace) {}
 
     CallBook calls;
     void settle();
@@ -37,6 +38,7 @@ private:
 
     ContactBook contacts_;
     LeadBook leads_;
+    VoicemailBook voicemails_;
     Millis grace_;
 };
 

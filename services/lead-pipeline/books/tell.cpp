@@ -44,7 +44,13 @@ calls::v1::CallRecorded recorded(const CallRow& row) {
     m.set_answered(c.answered());
     m.set_direction(c.direction_or_inbound());
     m.set_duration_s(c.duration_s.value_or(0));
-    m.set_recording_url(c.recording_url.value_or(""));
+    m.set_recording_url(c.recording_url().value_or(""));
+    if (const auto* recording = c.recording()) {
+        m.set_recording_sid(recording->first);
+        m.set_recording_duration_s(recording->second.duration_s.value_or(0));
+        m.set_recording_of_deployment(recording->second.of_deployment);
+    }
+    m.set_recording_unavailable(c.unavailable().value_or(""));
     m.set_started_at_us(c.started_at ? to_micros(*c.started_at) : 0);
     m.set_tracking_number(c.tracking_number.value_or(""));
     m.set_received_at_us(to_micros(c.received_at));
@@ -77,6 +83,7 @@ void Books::tell(const std::function<void(const rt::Envelope*, const Outgoing&)>
         }
         out(cause, recorded(row));
         changed("call", std::to_string(row.id.value()), row.version);
+        for (const auto& v : voicemails_.changed_of(row.key())) changed("voicemail", v.id.to_string(), v.version);
         if (leads_.changed().contains(row.lead_key())) changed_once("lead", row.lead.value());
         for (const auto& left : call.left_contacts) changed_once("contact", left.value());
         if (call.contact_changed) changed_once("contact", row.contact.value());

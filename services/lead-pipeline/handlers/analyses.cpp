@@ -6,6 +6,7 @@
 #include "base/spoken_time.hpp"
 #include "books/contact_book.hpp"
 #include "books/lead_book.hpp"
+#include "books/voicemail_book.hpp"
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "rows/task_row.hpp"
@@ -53,6 +54,7 @@ public:
         write_contacts();
         write_leads();
         write_tasks();
+        write_voicemails();
     }
 
 private:
@@ -68,6 +70,7 @@ private:
     void take(const In&);
     void write_contacts();
     void write_leads();
+    void write_voicemails();
     std::vector<Filled> fill_tasks();
     void settle_times(std::vector<Filled>&);
     void write_tasks();
@@ -80,6 +83,7 @@ private:
     LeadBook leads_;
     std::map<CallKey, const rt::Envelope*> cause_;
     std::map<CallKey, Place> places_;
+    std::set<CallKey> with_voicemails_;
     std::map<ContactKey, const rt::Envelope*> renamed_, restated_;  ///< contacts, and contacts of leads: because of which event
     std::map<CallKey, std::pair<Place, std::vector<const In*>>> with_actions_;
 };
@@ -91,6 +95,7 @@ std::map<CallKey, Place> Batch::find_calls() {
     tx_.each(sql::calls_of, pg::arrays(asked), [&](const pg::Fields& f) {
         places.emplace(CallKey{CompanyId{f.text("company_id")}, CallId{f.integer("asked")}},
                        Place{CallId{f.integer("call_id")}, ContactId{f.uuid("contact_card_id")}, LeadId{f.uuid("lead_id")}});
+        if (f.boolean("has_voicemail")) with_voicemails_.emplace(CompanyId{f.text("company_id")}, CallId{f.integer("asked")});
     });
     return places;
 }
@@ -156,6 +161,11 @@ void Batch::write_leads() {
         auto cause = restated_.find(leads_.at(key)->contact_key());
         if (cause != restated_.end()) tell(*cause->second, "lead", key.first, key.second.value(), 0);
     }
+}
+
+void Batch::write_voicemails() {
+    for (const auto& [call, changed] : fill_voicemails(tx_, {with_voicemails_.begin(), with_voicemails_.end()}))
+        for (const auto& v : changed) tell(*cause_.at(call), "voicemail", call.first, v.id, v.version);
 }
 
 std::vector<Batch::Filled> Batch::fill_tasks() {

@@ -1,6 +1,7 @@
 -- name: calls_of
 -- An analysis of a row that was folded into another is one of that call.
-SELECT i.company_id, i.call_id AS asked, c.call_id, c.contact_card_id, c.lead_id FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id)
+SELECT i.company_id, i.call_id AS asked, c.call_id, c.contact_card_id, c.lead_id, EXISTS (SELECT FROM voicemail_messages v WHERE v.company_id = c.company_id AND v.call_id = c.call_id) AS has_voicemail
+  FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id)
   JOIN calls c ON c.company_id = i.company_id AND c.call_id = coalesce((SELECT f.into_id FROM folded_calls f WHERE f.company_id = i.company_id AND f.from_id = i.call_id), i.call_id)
 
 -- name: moments

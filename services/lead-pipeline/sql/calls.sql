@@ -26,6 +26,7 @@ WITH moved AS (UPDATE call_aliases SET call_id = $3 WHERE company_id = $1 AND ca
      earlier AS (UPDATE folded_calls SET into_id = $3 WHERE company_id = $1 AND into_id = $2),
      folded AS (INSERT INTO folded_calls (company_id, from_id, into_id) VALUES ($1, $2, $3)),
      verdict AS (UPDATE call_verdicts v SET call_id = $3 WHERE company_id = $1 AND call_id = $2 AND NOT EXISTS (SELECT FROM call_verdicts o WHERE o.company_id = $1 AND o.call_id = $3)),
+     voicemails AS (UPDATE voicemail_messages SET call_id = $3, version = version + 1, updated_at = now() WHERE company_id = $1 AND call_id = $2),
      due AS (DELETE FROM work WHERE queue = 'lead-pipeline/missed-calls' AND company_id = $1 AND key = $2::bigint::text)
 DELETE FROM calls WHERE company_id = $1 AND call_id = $2
 

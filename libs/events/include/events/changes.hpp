@@ -10,8 +10,7 @@ class RowChanged;
 
 namespace otto::events {
 
-/// What dashboards are told of a row that people look at. `kind`: call, lead, contact, analysis, appointment, task; `version` 0
-/// where it was not read.
+/// What dashboards are told of a row that people look at. `kind` as RowChanged names them; `version` 0 where it was not read.
 changes::v1::RowChanged row_changed(const CompanyId&, const char* kind, const std::string& id, std::int64_t version);
 
 }  // namespace otto::events
