@@ -36,7 +36,7 @@ struct HeldRow {
     std::string reason, cure, record, traceparent;
     Instant received_at;
     bool asked;  // by an operator, who waits for the answer
-    bool known;  // false: the job that it waits for is not on record, and its record was not read
+    bool known;  // false: the job, or the call, that it waits for is not on record, and its record was not read
     bool named;  // what it waits for in the directory is on record
     static HeldRow from(const pg::Fields& f) {
         bool known = f.boolean("known");
@@ -61,6 +61,13 @@ pg::Param concerns(const pb::ProviderEvent& event, const Held& held) {
     return pg::Param::array(names);
 }
 
+/// Names in provider_calls of which one must be known before an event can go on: its job's, or its call's.
+pg::Param waits_for(const pb::ProviderEvent& event) {
+    if (names_its_call(event)) return pg::Param::array(std::vector<std::string>{event.addressee().provider_call_id()});
+    if (event.has_job() && event.not_understood().empty()) return pg::Param::array(names_of(event.job()));
+    return pg::Param(nullptr);
+}
+
 /// What provider_calls knows of many reports, asked once.
 class Remembered {
 public:
@@ -69,6 +76,8 @@ public:
             for (auto& name : names_of(event.job())) names_.emplace("shunya", std::move(name));
         else if (may_be_remembered(event))
             names_.emplace(event.receipt().provider(), message_name(event.message()));
+        else if (names_its_call(event))
+            names_.emplace(event.receipt().provider(), event.addressee().provider_call_id());
     }
     void look_up(pg::Tx& tx) {
         if (names_.empty()) return;
@@ -85,6 +94,10 @@ public:
         if (auto found = known_.find({event.receipt().provider(), message_name(event.message())}); found != known_.end())
             for (const auto& owner : found->second) out.push_back(owner.company);
         return out;
+    }
+    std::vector<JobOwner> of_call(const pb::ProviderEvent& event) const {
+        auto found = known_.find({event.receipt().provider(), event.addressee().provider_call_id()});
+        return found == known_.end() ? std::vector<JobOwner>{} : found->second;
     }
     JobDecision of_job(const pb::ProviderEvent& event, const directory::Companies& companies) const {
         KnownJob known;
@@ -130,7 +143,8 @@ public:
     void keep(const pb::ProviderEvent& event) {
         std::string record;
         event.SerializeToString(&record);
-        tx_.write(sql::read_anew, {row_.id, pg::Param::bytes(record), event.kind(), text_or_null(addressee_of(event).number())});
+        tx_.write(sql::read_anew, {row_.id, pg::Param::bytes(record), event.kind(), text_or_null(addressee_of(event).number()),
+                                   waits_for(event)});
     }
 
 private:
@@ -172,14 +186,13 @@ private:
 
 void hold(const rt::In<pb::ProviderEvent>& in, const Held& held, pg::Tx& tx) {
     const auto& receipt = in.event.receipt();
-    const bool waits = in.event.has_job() && in.event.not_understood().empty();
     std::string record;
     in.event.SerializeToString(&record);
     tx.write(sql::hold, {in.meta.id, receipt.provider(), in.event.kind(), held.reason, held.cure, text_or_null(held.number),
                          verdict_text(receipt.verdict()), text_or_null(receipt.proven_company_id()), receipt.request_target(),
                          receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()),
                          pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()),
-                         waits ? pg::Param::array(names_of(in.event.job())) : pg::Param(nullptr), concerns(in.event, held),
+                         waits_for(in.event), concerns(in.event, held),
                          text_or_null(held.held_for.value()), held.conflict});
     auto shown = held.reason;  // the number goes into the log as its last digits and hash only
     if (!held.number.empty())
@@ -235,7 +248,7 @@ void SeenNumbers::write(pg::Tx& tx) const {
 
 rt::Outcome Router::route(rt::Take<pb::ProviderEvent> in, Kinds::Out& out) const {
     read_anew(in.event);
-    if (in.event.has_job()) return rt::Outcome::defer();  // its company stands in a table
+    if (in.event.has_job() || names_its_call(in.event)) return rt::Outcome::defer();  // its company stands in a table
     auto decision = decide(in.event);
     auto* owner = std::get_if<Owner>(&decision);
     if (!owner) return rt::Outcome::defer();
@@ -254,6 +267,13 @@ void Router::look_up_or_hold(std::span<const rt::In<pb::ProviderEvent>> ins, pg:
             auto decision = known.of_job(in.event, companies_);
             if (auto* owner = std::get_if<JobOwner>(&decision)) {
                 out.emit(in.meta, routed_job(in.event, *owner));
+                continue;
+            }
+            held = std::get<Held>(std::move(decision));
+        } else if (names_its_call(in.event)) {
+            auto decision = decide_of_call(in.event, known.of_call(in.event));
+            if (auto* owner = std::get_if<Owner>(&decision)) {
+                out.emit(in.meta, handed_over<CallKind>(in.event, *owner));
                 continue;
             }
             held = std::get<Held>(std::move(decision));
@@ -314,14 +334,19 @@ void Router::note_use(const rt::In<Routed>& in, const Use& use, SeenNumbers& see
 void Router::remember(std::span<const rt::In<routed::v1::CallReported>> ins, pg::Tx& tx,
                       rt::Out<changes::v1::NumberProven>& out) const {
     pg::Columns calls(4);
+    std::set<std::string> names;  // of calls whose reports may name no more than the call
     SeenNumbers seen;
     for (const auto& in : ins) {
         const auto& e = in.event;
-        for (const auto& alias : e.call().aliases()) calls.row({e.receipt().provider(), alias, e.company_id(), e.phone()});
+        for (const auto& alias : e.call().aliases()) {
+            calls.row({e.receipt().provider(), alias, e.company_id(), e.phone()});
+            if (e.call().stage() == pb::STAGE_PROGRESS) names.insert(alias);
+        }
         auto began = e.call().has_started_at_us() ? std::optional(from_micros(e.call().started_at_us())) : std::nullopt;
         note_use(in, {e.call().tracking_number(), directory::Purpose::voice, began}, seen, out);
     }
     if (calls.rows() > 0) tx.write(sql::remember_calls, calls.params());
+    if (!names.empty()) tx.write(sql::wake_held, {pg::Param::array(std::vector<std::string>(names.begin(), names.end()))});
     seen.write(tx);
 }
 
@@ -393,6 +418,9 @@ bool Router::release_page(pg::Connection& db, const std::optional<std::vector<st
                         "It was written past Otto, or by a later version of it; its raw body is on record.");
         } else if (events_of[i]->has_job()) {
             const auto decision = known.of_job(*events_of[i], companies_);
+            n += held.go(std::move(*events_of[i]), decision);
+        } else if (names_its_call(*events_of[i])) {
+            const auto decision = decide_of_call(*events_of[i], known.of_call(*events_of[i]));
             n += held.go(std::move(*events_of[i]), decision);
         } else {
             const auto of_message = known.of_message(*events_of[i]);

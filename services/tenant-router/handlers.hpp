@@ -63,12 +63,12 @@ public:
           deployment_(std::move(deployment)),
           limits_(limits) {}
     rt::Outcome route(rt::Take<inbound::v1::ProviderEvent>, Kinds::Out&) const;
-    using LookedUp = rt::Out<routed::v1::JobReported, routed::v1::MessageReported>;
+    using LookedUp = rt::Out<routed::v1::JobReported, routed::v1::MessageReported, routed::v1::CallReported>;
     /// What the function above cannot settle alone: reports of jobs, whose company stands in a table, as that of a message does
-    /// whose number is nobody's; and what is held.
+    /// whose number is nobody's, and that of a report which names no more than its call; and what is held.
     void look_up_or_hold(std::span<const rt::In<inbound::v1::ProviderEvent>>, pg::Tx&, LookedUp&) const;
     /// Which company each call and message went to, and numbers that proven webhooks showed but nobody registered; a registered
-    /// one that is surer now is told. What came about a message before it is looked at again.
+    /// one that is surer now is told. What came about a message, or a call of Twilio's, before it is looked at again.
     void remember(std::span<const rt::In<routed::v1::CallReported>>, pg::Tx&, rt::Out<changes::v1::NumberProven>&) const;
     void remember_messages(std::span<const rt::In<routed::v1::MessageReported>>, pg::Tx&,
                            rt::Out<changes::v1::NumberProven>&) const;
@@ -83,6 +83,9 @@ public:
 private:
     Decision decide(const inbound::v1::ProviderEvent& event, const std::vector<CompanyId>& of_message = {}) const {
         return tenant_router::route(event, companies_, allow_unsigned_, system_clock().now(), of_message, deployment_);
+    }
+    Decision decide_of_call(const inbound::v1::ProviderEvent& event, const std::vector<JobOwner>& of_call) const {
+        return tenant_router::route_of_call(event, companies_, allow_unsigned_, system_clock().now(), of_call, deployment_);
     }
     /// What a report that a company's number was used for says of the number.
     struct Use {

@@ -35,7 +35,8 @@ struct CallKind {
         call.set_customer_phone(std::move(customer.text));
         call.set_customer_phone_callable(customer.e164);
         call.set_tracking_number(normalize_phone(call.tracking_number()).text);
-        hand_over_rest(event, owner, call.customer_phone_callable() ? call.customer_phone() : call.provider_call_id(), out);
+        auto phone = call.customer_phone_callable() ? call.customer_phone() : call.provider_call_id();
+        hand_over_rest(event, owner, owner.phone.empty() ? std::move(phone) : owner.phone, out);
         out.mutable_call()->Swap(&call);
     }
 };

@@ -321,6 +321,65 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
     return owner;
 }
 
+bool names_its_call(const pb::ProviderEvent& event) {
+    return event.not_understood().empty() && event.has_call() && event.addressee().number().empty() &&
+           !event.addressee().provider_call_id().empty();
+}
+
+Decision route_of_call(const pb::ProviderEvent& event, const directory::Companies& companies,
+                       const std::vector<std::string>& allow_unsigned, Instant now, const std::vector<JobOwner>& of_call,
+                       const ingress::DeploymentAccount& deployment) {
+    const auto& receipt = event.receipt();
+    const auto* webhook = providers::webhook_of(receipt.provider());
+    if (!webhook)
+        return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.",
+                    ""};
+    Question q{*webhook, receipt, event.addressee(), companies, from_micros(receipt.received_at_us()), now};
+    q.ask();
+    const auto call = "call " + clip_utf8(q.addressee.provider_call_id(), 60);
+    Owner owner{CompanyId{receipt.proven_company_id()}, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED,
+                receipt.proven_by_deployment()};
+    bool refuted = false;
+    if (owner.company.value().empty() && !owner.by_deployment) refuted = prove(q, allow_unsigned, deployment, owner);
+    if (of_call.empty())
+        return Held{"No " + call + " is on record",
+                    "It flows on by itself once its call does. If that never comes, the call is none of this deployment's: check "
+                    "where its number's webhooks go (GET /api/v1/numbers).",
+                    "", owner.company};
+    if (owner.by_deployment && of_call.size() > 1)
+        return Held{"The " + call + " is on record for several companies",
+                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.", "", {}, true};
+    for (const auto& one : of_call) {
+        const auto company = companies.find(one.company);
+        auto mine = owner;
+        if (!owner.by_deployment && owner.company != one.company) {
+            const auto proof = company ? q.proven_by(*company) : Proving::Result::no_key;
+            const bool unsigned_taken = proof == Proving::Result::no_key && owner.company.value().empty() && !refuted &&
+                                        std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) !=
+                                            allow_unsigned.end();
+            if (!is_proof(proof) && !unsigned_taken) continue;
+            mine = {one.company, proof == Proving::Result::proven_finally, unsigned_taken};
+        }
+        mine.company = one.company;
+        mine.phone = one.phone;
+        if (company && !company->active) return suspended("", one.company);
+        return mine;
+    }
+    if (!owner.company.value().empty())
+        return Held{"The " + call + " belongs to another company than the one whose key signed",
+                    "Look at its body (ottoctl held show ID), and correct the account or the signing key" + kFlowsOn, "",
+                    owner.company, true};
+    const auto cures = webhook->cures();
+    const auto company = companies.find(of_call.front().company);
+    const bool keyed = company && !company->account(webhook->name()).keys_at(from_micros(receipt.received_at_us())).empty();
+    return keyed ? Held{"The signature does not match the key of the owner of " + call,
+                        "Check the signing key against " + std::string(webhook->title()) +
+                            "'s webhook settings, and set it if it is another; " + kForgotten,
+                        "", of_call.front().company}
+                 : Held{"The owner of " + call + " has set no signing key", std::string(cures.no_key) + kFlowsOn, "",
+                        of_call.front().company};
+}
+
 std::vector<std::string> names_of(const pb::JobReport& job) {
     std::vector<std::string> out;
     if (!job.shunya_job_id().empty()) out.push_back("job:" + job.shunya_job_id());

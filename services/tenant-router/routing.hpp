@@ -27,6 +27,7 @@ struct Owner {
     bool by_deployment = false;  ///< the deployment's own account at the provider signed it, and no company's key
     bool turned =
         false;  ///< a text that was read as one that came in, or went, is the other: the number at its other end is ours
+    std::string phone = {};  ///< of a report that names its call alone: what that call's events are ordered by
 };
 using Decision = std::variant<Owner, Held>;
 
@@ -47,12 +48,22 @@ Decision route(const inbound::v1::ProviderEvent&, const directory::Companies&, c
 /// "message:<id>", under which the company of a message is remembered.
 std::string message_name(const inbound::v1::MessageReport&);
 
-/// Whose a job is: the company that handed the call to Shunya, and the customer whose events it is ordered with.
+/// Whose a job, or a call, is: the company that handed the call to Shunya, or to which the call went, and the customer whose
+/// events it is ordered with.
 struct JobOwner {
     CompanyId company;
     std::string phone;
     bool operator==(const JobOwner&) const = default;
 };
+
+/// Whether an event names no number, but the call that it is about: a recording, a leg that was dialled, a stream. Its company
+/// stands in a table.
+bool names_its_call(const inbound::v1::ProviderEvent&);
+/// Whose such an event is. The call is its company's (`of_call`: whose it is, as far as that is remembered), and that company's
+/// key, or the deployment's, must prove the event; another company's makes it a conflict. Pure but for what `companies` knows.
+Decision route_of_call(const inbound::v1::ProviderEvent&, const directory::Companies&,
+                       const std::vector<std::string>& allow_unsigned, Instant now, const std::vector<JobOwner>& of_call,
+                       const ingress::DeploymentAccount& deployment = {});
 /// Who is known for the ids of a report; more than one is a conflict.
 struct KnownJob {
     std::vector<JobOwner> by_job, by_call;

@@ -128,6 +128,16 @@ std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose
     return out;
 }
 
+bool Companies::is_ours(std::string_view e164, Instant at) const {
+    std::shared_lock guard(lock_);
+    auto ids = by_number_.find(e164);
+    if (ids == by_number_.end()) return false;
+    return std::any_of(ids->second.begin(), ids->second.end(), [&](const auto& id) {
+        const auto& numbers = profiles_.at(id)->numbers;
+        return std::any_of(numbers.begin(), numbers.end(), [&](const auto& n) { return n.e164 == e164 && n.covers(at); });
+    });
+}
+
 const std::set<std::string>* Companies::with_id_locked(std::string_view provider, std::string_view id) const {
     auto ids = by_provider_.find(provider);
     if (id.empty() || ids == by_provider_.end()) return nullptr;

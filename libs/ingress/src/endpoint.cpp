@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "app/common.hpp"
+#include "ingress/callee.hpp"
 #include "ingress/publisher.hpp"
 #include "ingress/quotas.hpp"
 #include "otto/changes/v1/changes.pb.h"
@@ -51,10 +52,12 @@ struct Quotas {
 };
 
 struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
-    Impl(app::Service& s, const providers::Webhook& w, std::unique_ptr<const Judge> j, std::unique_ptr<Quotas> q)
+    Impl(app::Service& s, const providers::Webhook& w, std::unique_ptr<const Judge> j, const directory::Companies* c,
+         std::unique_ptr<Quotas> q)
         : service(s.name()),
           webhook(w),
           judge(std::move(j)),
+          companies(c),
           public_url(w.signs_address() ? s.settings().get(app::kPublicUrl) : ""),
           publisher([&] {
               PublisherOptions o;
@@ -91,6 +94,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     std::string service;
     const providers::Webhook& webhook;
     std::unique_ptr<const Judge> judge;
+    const directory::Companies* companies;  ///< null: the deployment's key proves the webhooks, and no company's
     std::string public_url;  ///< where the provider signs addresses
     Publisher publisher;
     std::unique_ptr<Quotas> quotas;  ///< null: nothing waits
@@ -128,6 +132,8 @@ void log_webhook(const providers::Webhook& webhook, const http::Request& request
     auto headline = std::string(webhook.title()) + (kind.empty() ? "" : " " + kind) + " webhook";
     if (kind == "message.received")
         headline = std::string(webhook.title()) + " SMS webhook received from " + tel::phone_hash(n->customer);
+    else if (n && n->moment && n->moment->kind == providers::CallMoment::Kind::incoming)
+        headline = std::string(webhook.title()) + " call webhook received from " + tel::phone_hash(n->customer);
     tel::log(level, headline,
              {{"provider", webhook.name()},
               {"kind", kind},
@@ -302,6 +308,11 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
         quotas->held.add(waits_for, request.body.size());
     }
     fill_receipt(*event.mutable_receipt(), webhook, request, judgement, w.received, w.parts.urls);
+    std::optional<providers::Callee> callee;
+    const auto* moment = w.normalized.moment ? &*w.normalized.moment : nullptr;
+    if (moment && companies)
+        callee = callee_of(*companies, judgement, w.reading->addressee(), moment->from, public_url, now);
+    auto answer = webhook.answer({id, to_text(judgement.verdict), event, moment, callee ? &*callee : nullptr, now});
 
     events::Meta meta;
     meta.id = event_id;
@@ -312,7 +323,6 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     log_webhook(webhook, request, judgement, w.reading.get(), &w.normalized, id, tel::Level::info, to_text(judgement.verdict),
                 200, "");
 
-    auto answer = webhook.answer({id, to_text(judgement.verdict), event});
     auto responder = std::make_shared<http::Responder>(std::move(w.respond));
     request.body = std::string();  // its memory goes here, not with the answer
     publisher.send(
@@ -338,15 +348,15 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, con
                    DeploymentAccount deployment)
     : Endpoint(service, webhook,
                std::make_unique<KeyedByCompany>(webhook, companies, unsigned_allowed(service, webhook), std::move(deployment)),
-               std::make_unique<Quotas>(service.settings())) {}
+               &companies, std::make_unique<Quotas>(service.settings())) {}
 
 Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, DeploymentKey key)
     : Endpoint(service, webhook, std::make_unique<KeyedByDeployment>(webhook, std::move(key), unsigned_allowed(service, webhook)),
-               nullptr) {}
+               nullptr, nullptr) {}
 
 Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std::unique_ptr<const Judge> judge,
-                   std::unique_ptr<Quotas> quotas)
-    : impl_(std::make_shared<Impl>(service, webhook, std::move(judge), std::move(quotas))) {
+                   const directory::Companies* companies, std::unique_ptr<Quotas> quotas)
+    : impl_(std::make_shared<Impl>(service, webhook, std::move(judge), companies, std::move(quotas))) {
     auto impl = impl_;
     http::RouteLimits limits;
     limits.body = webhook.body_limit();

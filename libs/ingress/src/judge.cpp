@@ -114,7 +114,9 @@ Judgement KeyedByCompany::proven(const Try& t, const Case& one, std::size_t tria
     out.company = company.id;
     out.final_proof = final_proof;
     out.contested = directory::contested(candidates, company.id);
-    const bool registered = candidate->owns_at || candidate->owns_now || !webhook_.numbers_are_registered();
+    // What names only its call goes where that went.
+    const bool registered = candidate->owns_at || candidate->owns_now || !webhook_.numbers_are_registered() ||
+                            !one.addressee.provider_call_id().empty();
     if (!out.contested && company.active && registered && !companies_.mismatched(webhook_.name(), one.addressee, company.id))
         return out;
     out.held_for = company.id;

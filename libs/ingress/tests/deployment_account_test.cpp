@@ -46,15 +46,22 @@ struct World {
     }
     ingress::Judgement judged(const std::string& account, const std::string& to, const std::string& token,
                               bool allow_unsigned = false) const {
+        return judged_body("AccountSid=" + account + "&MessageSid=SM1&To=" + percent_encode(to),
+                           "AccountSid" + account + "MessageSidSM1To" + to, token, allow_unsigned);
+    }
+    ingress::Judgement judged_recording(const std::string& account, const std::string& token) const {
+        return judged_body("AccountSid=" + account + "&CallSid=CA1&RecordingSid=RE1&RecordingStatus=completed",
+                           "AccountSid" + account + "CallSidCA1RecordingSidRE1RecordingStatuscompleted", token, false);
+    }
+    ingress::Judgement judged_body(const std::string& body, const std::string& parameters, const std::string& token,
+                                   bool allow_unsigned) const {
         http::Request request;
         request.received_at = system_clock().now();
         request.target = request.path = "/sms/twilio-webhook";
         request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-        request.body = "AccountSid=" + account + "&MessageSid=SM1&To=" + percent_encode(to);
+        request.body = body;
         const auto urls = ingress::addresses_of("https://otto.example", request);
-        if (!token.empty())
-            request.headers.add("X-Twilio-Signature",
-                                base64_encode(hmac_sha1(token, urls[0] + "AccountSid" + account + "MessageSidSM1To" + to)));
+        if (!token.empty()) request.headers.add("X-Twilio-Signature", base64_encode(hmac_sha1(token, urls[0] + parameters)));
         auto parts = Parts::of(request);
         parts.urls = urls;
         auto reading = twilio().read(parts);
@@ -189,4 +196,16 @@ TEST_CASE("the address is the deployment's, and beside it what a trusted proxy f
         CHECK(of({{proto, "https"}, {host, odd}}) == Urls{ours});
     }
     CHECK(of({{proto, "ftp"}, {host, "outer.example"}}) == Urls{ours});
+}
+
+TEST_CASE("a recording names no number: its account proves it, and it is not counted among what will wait") {
+    World w;
+    w.add("org_a", kNumber, "AC_a", {"token a"});
+    auto own = w.judged_recording("AC_a", "token a");
+    CHECK((own.company.value() == "org_a" && own.held_for.value().empty()));
+    CHECK(w.judged("AC_a", kNobodys, "token a").held_for.value() == "org_a");
+    CHECK(w.judged_recording("AC_a", "another").verdict == Verdict::forged);
+    CHECK(w.judged_recording("AC_x", "token a").verdict == Verdict::open);  // a subaccount: the router knows whose call it is
+    auto for_all = w.judged_recording("AC_own", "own token");
+    CHECK((for_all.by_deployment && for_all.company.value().empty()));
 }

@@ -47,7 +47,7 @@ UPDATE held_events SET asked_at = now() WHERE released_at IS NULL AND (waits_for
 
 -- name: read_anew
 -- What a former version could not read, as it is read now; it keeps its id, receipt and place.
-UPDATE held_events SET record = $2, kind = $3, number = $4 WHERE event_id = $1 AND released_at IS NULL
+UPDATE held_events SET record = $2, kind = $3, number = $4, waits_for = $5 WHERE event_id = $1 AND released_at IS NULL
 
 -- name: remember_calls
 INSERT INTO provider_calls (provider, provider_call_id, company_id, phone)

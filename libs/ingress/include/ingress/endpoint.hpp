@@ -50,7 +50,8 @@ public:
 
 private:
     struct Impl;
-    Endpoint(app::Service&, const providers::Webhook&, std::unique_ptr<const Judge>, std::unique_ptr<Quotas>);
+    Endpoint(app::Service&, const providers::Webhook&, std::unique_ptr<const Judge>, const directory::Companies*,
+             std::unique_ptr<Quotas>);
     std::shared_ptr<Impl> impl_;
 };
 

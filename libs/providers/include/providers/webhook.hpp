@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "http/message.hpp"
+#include "providers/call_flow.hpp"
 
 namespace otto::inbound::v1 {
 class Addressee;
@@ -108,6 +109,7 @@ struct Normalized {
     bool whole = false;    ///< `identity` says all: it makes the event's id alone, whatever else a repeat's body says
     std::string customer;  ///< for the log, hashed there
     bool waits = false;    ///< nothing can be made of it yet, whoever proves it: it will be held
+    std::optional<CallMoment> moment = {};  ///< of a call whose provider asks how it goes on: what it asks
 };
 
 /// A webhook whose body has been read so far as it says whose it could be. A stranger may have sent it: whatever costs more comes
@@ -149,11 +151,15 @@ public:
     /// Whether an event flows only to a company that has registered its number for its purpose: the provider has no numbers that
     /// come and go, and one account of its may be several companies'.
     virtual bool numbers_are_registered() const { return false; }
-    /// What answers a webhook that is safe.
+    /// A webhook that is about to be kept.
     struct Taken {
         std::string_view event_id, verdict;
-        const inbound::v1::ProviderEvent& event;
+        inbound::v1::ProviderEvent& event;    ///< not encoded yet: what it keeps of its answer is written into it
+        const CallMoment* moment = nullptr;   ///< Normalized::moment
+        const Callee* callee = nullptr;       ///< with a moment: whom the call is for, if its company's key proved it; null: nobody
+        Instant now = {};
     };
+    /// What answers it once it is safe.
     virtual http::Response answer(const Taken&) const;
     virtual Cures cures() const { return {}; }
     /// Bytes of the largest body that is taken; 413 above.

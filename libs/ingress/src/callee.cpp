@@ -1,0 +1,37 @@
+#include "ingress/callee.hpp"
+
+#include <algorithm>
+
+#include "otto/inbound/v1/inbound.pb.h"
+
+namespace otto::ingress {
+
+std::optional<providers::Callee> callee_of(const directory::Companies& companies, const Judgement& judgement,
+                                           const inbound::v1::Addressee& addressee, const std::string& from,
+                                           const std::string& public_url, Instant now) {
+    const bool proven = judgement.verdict == Verdict::authentic || judgement.verdict == Verdict::unsigned_;
+    const auto company = proven ? companies.find(judgement.company) : nullptr;
+    if (!company) return std::nullopt;
+    const directory::Number* called = nullptr;
+    providers::Callee out;
+    for (const auto& n : company->numbers) {
+        if (!n.voice || !n.covers(now)) continue;
+        if (n.provider == "twilio") out.own_numbers.push_back(n.e164);
+        // One that is written down for another provider too is the one that this provider serves.
+        if (n.e164 == addressee.number() && (!called || n.provider == "twilio")) called = &n;
+    }
+    if (!called) return std::nullopt;
+    if (std::find(out.own_numbers.begin(), out.own_numbers.end(), called->e164) == out.own_numbers.end())
+        out.own_numbers.push_back(called->e164);
+    out.company_id = company->id.value();
+    out.active = company->active;
+    out.timezone = company->timezone;
+    out.call_flow = company->call_flow;
+    out.number = called->e164;
+    out.voicemail = called->voicemail;
+    out.caller_is_ours = companies.is_ours(from, now);
+    out.public_url = public_url;
+    return out;
+}
+
+}  // namespace otto::ingress
