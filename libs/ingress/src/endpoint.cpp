@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "app/common.hpp"
+#include "heard_streams.hpp"
 #include "ingress/callee.hpp"
 #include "ingress/publisher.hpp"
 #include "ingress/quotas.hpp"
@@ -87,6 +88,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     void judge_all(std::vector<Incoming>, Instant now);
     bool limited(Incoming&, Instant now);
     void accept(Incoming&, std::string_view body_sha256, Instant now);
+    http::Response answer(Incoming&, std::string_view event_id, Instant now);
     http::Response refusal(const http::Request&, const Judgement&, const providers::Reading*);
     void tell_refusals();
     Instant stamp(Instant now);
@@ -98,6 +100,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     std::string public_url;  ///< where the provider signs addresses
     Publisher publisher;
     std::unique_ptr<Quotas> quotas;  ///< null: nothing waits
+    HeardStreams streams;
     std::atomic<std::int64_t> last_us{0};
     std::mutex refusals_lock;
     struct Refusals {
@@ -288,6 +291,26 @@ bool Endpoint::Impl::limited(Incoming& w, Instant now) {
     return true;
 }
 
+/// What it will be answered with; the event keeps what is to be kept of that.
+http::Response Endpoint::Impl::answer(Incoming& w, std::string_view event_id, Instant now) {
+    const auto& judgement = w.judgement;
+    providers::Webhook::Taken taken{event_id, to_text(judgement.verdict), *w.normalized.event};
+    if (!w.normalized.moment || !companies) return webhook.answer(taken);
+    auto& moment = *w.normalized.moment;
+    const auto& addressee = w.reading->addressee();
+    const auto call = addressee.account_id() + " " + moment.call_sid;
+    const bool proven = judgement.verdict == Verdict::authentic || judgement.verdict == Verdict::unsigned_;
+    if (moment.stream_event.empty())
+        moment.stream_event = streams.of(call);
+    else if (proven)
+        streams.heard(call, moment.stream_event);
+    const auto callee = callee_of(*companies, judgement, addressee, moment.from, public_url, now);
+    taken.moment = &moment;
+    taken.callee = callee ? &*callee : nullptr;
+    taken.now = now;
+    return webhook.answer(taken);
+}
+
 void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant now) {
     auto& request = w.request;
     auto& event = *w.normalized.event;
@@ -308,11 +331,7 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
         quotas->held.add(waits_for, request.body.size());
     }
     fill_receipt(*event.mutable_receipt(), webhook, request, judgement, w.received, w.parts.urls);
-    std::optional<providers::Callee> callee;
-    const auto* moment = w.normalized.moment ? &*w.normalized.moment : nullptr;
-    if (moment && companies)
-        callee = callee_of(*companies, judgement, w.reading->addressee(), moment->from, public_url, now);
-    auto answer = webhook.answer({id, to_text(judgement.verdict), event, moment, callee ? &*callee : nullptr, now});
+    auto answer = this->answer(w, id, now);
 
     events::Meta meta;
     meta.id = event_id;

@@ -1,5 +1,6 @@
 // Whom a call is for, as the directory knows it: only the company whose key proved the call hears of its flow.
 #include "base/crypto.hpp"
+#include "heard_streams.hpp"
 #include "ingress/callee.hpp"
 #include "otto/directory/v1/directory.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
@@ -108,4 +109,17 @@ TEST_CASE("a number that is written down for another provider and rings here is 
     REQUIRE(callee);
     CHECK(callee->number == kOfCallRail);
     CHECK(callee->own_numbers == std::vector<std::string>{kNumber, kSecond, kOfCallRail});
+}
+
+TEST_CASE("what a stream said last is known while its call is among the latest") {
+    ingress::HeardStreams streams(2);
+    CHECK(streams.of("AC1 CA1").empty());
+    streams.heard("AC1 CA1", "stream-started");
+    streams.heard("AC1 CA1", "stream-error");
+    CHECK(streams.of("AC1 CA1") == "stream-error");
+    CHECK(streams.of("AC2 CA1").empty());  // another account's is another call
+    streams.heard("AC1 CA2", "stream-started");
+    streams.heard("AC1 CA3", "stream-stopped");
+    CHECK(streams.of("AC1 CA1").empty());
+    CHECK((streams.of("AC1 CA2") == "stream-started" && streams.of("AC1 CA3") == "stream-stopped"));
 }

@@ -50,10 +50,9 @@ std::optional<CallHook> hook_at(std::string_view path) {
     return found == std::end(kCallPaths) ? std::nullopt : std::optional(found->second);
 }
 
-/// Whether Twilio waits for what the call goes on with. What a stream's status is answered it does not read.
+/// Whether it is about how the call goes on.
 bool is_asked(const CallFacts& said) {
-    if (is_leg(said) || (said.hook != CallHook::incoming && said.hook != CallHook::step)) return false;
-    return said.stream_event.empty() || !said.to.empty();
+    return !is_leg(said) && (said.hook == CallHook::incoming || said.hook == CallHook::step);
 }
 
 bool is_sid(std::string_view text) { return trim(text).size() <= kLongestSid; }
@@ -235,10 +234,13 @@ public:
         if (kind == "message.status" || kind == kind_of(CallHook::status) || kind == kind_of(CallHook::recording))
             return http::Response::empty(204);
         const bool asks = kind == kind_of(CallHook::incoming) || kind == kind_of(CallHook::step);
+        const auto* moment = taken.moment;
+        // What a stream's status is answered Twilio does not read; and a leg hears nothing of ours.
+        const bool tells = moment ? !moment->stream_event.empty() && taken.event.addressee().number().empty() : taken.event.has_call();
         std::string twiml = "<Response/>";
-        if (taken.moment && taken.callee && taken.callee->active)
+        if (moment && taken.callee && taken.callee->active)
             twiml = of_flow(taken);
-        else if (asks && (taken.moment || !taken.event.has_call()))
+        else if (asks && !tells)
             twiml = nobody_answers();
         return http::Response::text(200, std::move(twiml), "text/xml");
     }
