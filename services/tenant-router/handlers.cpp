@@ -192,8 +192,7 @@ void hold(const rt::In<pb::ProviderEvent>& in, const Held& held, pg::Tx& tx) {
                          verdict_text(receipt.verdict()), text_or_null(receipt.proven_company_id()), receipt.request_target(),
                          receipt.content_type(), headers_json(receipt), pg::Param::bytes(receipt.raw_body()),
                          pg::Param::bytes(record), in.meta.trace.traceparent(), from_micros(receipt.received_at_us()),
-                         waits_for(in.event), concerns(in.event, held),
-                         text_or_null(held.held_for.value()), held.conflict});
+                         waits_for(in.event), concerns(in.event, held), text_or_null(held.held_for.value()), held.conflict});
     auto shown = held.reason;  // the number goes into the log as its last digits and hash only
     if (!held.number.empty())
         if (auto at = shown.find(held.number); at != std::string::npos)

@@ -348,15 +348,18 @@ Decision route_of_call(const pb::ProviderEvent& event, const directory::Companie
                     "", owner.company};
     if (owner.by_deployment && of_call.size() > 1)
         return Held{"The " + call + " is on record for several companies",
-                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.", "", {}, true};
+                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.",
+                    "",
+                    {},
+                    true};
     for (const auto& one : of_call) {
         const auto company = companies.find(one.company);
         auto mine = owner;
         if (!owner.by_deployment && owner.company != one.company) {
             const auto proof = company ? q.proven_by(*company) : Proving::Result::no_key;
-            const bool unsigned_taken = proof == Proving::Result::no_key && owner.company.value().empty() && !refuted &&
-                                        std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) !=
-                                            allow_unsigned.end();
+            const bool unsigned_taken =
+                proof == Proving::Result::no_key && owner.company.value().empty() && !refuted &&
+                std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end();
             if (!is_proof(proof) && !unsigned_taken) continue;
             mine = {one.company, proof == Proving::Result::proven_finally, unsigned_taken};
         }

@@ -63,7 +63,8 @@ void check_message(const pb::ProviderEvent& event, const providers::Normalized& 
 void check_call(const pb::ProviderEvent& event, const providers::Normalized& n) {
     const auto& c = event.call();
     static const std::set<std::string> kinds{"call.incoming", "call.status", "call.step", "call.recording"},
-        statuses{"", "ringing", "in_progress", "ended", "missed", "failed"}, recorded{"in_progress", "completed", "absent", "failed"};
+        statuses{"", "ringing", "in_progress", "ended", "missed", "failed"},
+        recorded{"in_progress", "completed", "absent", "failed"};
     OTTO_EXPECT(kinds.contains(event.kind()), event.kind());
     OTTO_EXPECT(statuses.contains(c.status()), c.status());
     OTTO_EXPECT(c.stage() == pb::STAGE_PROGRESS && c.aliases_size() <= 2, c.ShortDebugString());
@@ -72,14 +73,16 @@ void check_call(const pb::ProviderEvent& event, const providers::Normalized& n) 
     OTTO_EXPECT(c.provider_call_id().size() <= 34 * 3, c.ShortDebugString());  // a byte that is no text becomes three
     OTTO_EXPECT(c.duration_s() >= 0 && c.duration_s() <= 7 * 86'400 && c.sequence() >= 0, c.ShortDebugString());
     OTTO_EXPECT(event.addressee().number() == c.tracking_number(), c.ShortDebugString());
-    OTTO_EXPECT(event.addressee().number().empty() == !event.addressee().provider_call_id().empty() ||
-                    c.provider_call_id().empty(),
-                event.ShortDebugString());
+    OTTO_EXPECT(
+        event.addressee().number().empty() == !event.addressee().provider_call_id().empty() || c.provider_call_id().empty(),
+        event.ShortDebugString());
     OTTO_EXPECT(n.customer == c.customer_phone(), n.customer);
-    OTTO_EXPECT(c.customer_phone().empty() || !event.addressee().number().empty() || c.tracking_number().empty(), c.ShortDebugString());
+    OTTO_EXPECT(c.customer_phone().empty() || !event.addressee().number().empty() || c.tracking_number().empty(),
+                c.ShortDebugString());
     OTTO_EXPECT(!n.moment || event.kind() == "call.incoming" || event.kind() == "call.step", event.kind());
     if (event.kind() == "call.recording") {
-        OTTO_EXPECT(c.has_recording() && c.status().empty() && c.customer_phone().empty() && !c.has_answered(), c.ShortDebugString());
+        OTTO_EXPECT(c.has_recording() && c.status().empty() && c.customer_phone().empty() && !c.has_answered(),
+                    c.ShortDebugString());
         OTTO_EXPECT(recorded.contains(c.recording().status()) || !event.not_understood().empty(), c.ShortDebugString());
         OTTO_EXPECT(n.whole != c.recording().sid().empty(), n.identity);
     } else {
@@ -100,7 +103,8 @@ void fuzz(std::string_view text) {
     request.path = "/sms/twilio-webhook";
     request.headers.add("Content-Type", std::string(input.line()));
     const auto where = input.line();
-    request.target = where.starts_with('/') ? "/api/aloha/webhooks" + std::string(where) : request.path + "?" + std::string(where);
+    request.target =
+        where.starts_with('/') ? "/api/aloha/webhooks" + std::string(where) : request.path + "?" + std::string(where);
     request.path = percent_decode(std::string_view(request.target).substr(0, request.target.find('?')), false);
     if (request.path.ends_with('/')) request.path.pop_back();  // as the endpoint does
     std::string given(input.line());
@@ -151,10 +155,11 @@ void fuzz(std::string_view text) {
         OTTO_EXPECT(n.waits && (!n.whole || !trim(given).empty()), "known by more than its body without a signature");
     // Whatever came, what answers is Twilio's or nothing, and of nobody's call one sentence.
     auto kept_event = event;
-    const auto answer = provider.answer({"id", "authentic", kept_event, n.moment ? &*n.moment : nullptr, nullptr, request.received_at});
-    OTTO_EXPECT(answer.body.empty() ? answer.status == 204
-                                    : answer.body == "<Response/>" || answer.body == providers::nobody_answers(),
-                answer.body);
+    const auto answer =
+        provider.answer({"id", "authentic", kept_event, n.moment ? &*n.moment : nullptr, nullptr, request.received_at});
+    OTTO_EXPECT(
+        answer.body.empty() ? answer.status == 204 : answer.body == "<Response/>" || answer.body == providers::nobody_answers(),
+        answer.body);
     OTTO_EXPECT(kept_event.SerializeAsString() == event.SerializeAsString(), "what nobody answers is changed");
     // What goes to Kafka can be read again, and is proven and read as it came.
     auto whole = event;

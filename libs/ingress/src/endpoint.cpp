@@ -97,7 +97,7 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
     const providers::Webhook& webhook;
     std::unique_ptr<const Judge> judge;
     const directory::Companies* companies;  ///< null: the deployment's key proves the webhooks, and no company's
-    std::string public_url;  ///< where the provider signs addresses
+    std::string public_url;                 ///< where the provider signs addresses
     Publisher publisher;
     std::unique_ptr<Quotas> quotas;  ///< null: nothing waits
     HeardStreams streams;

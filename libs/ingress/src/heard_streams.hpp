@@ -6,8 +6,8 @@
 
 namespace otto::ingress {
 
-/// What the stream of each call said last, as far as this process heard it: where the call goes on, its provider does not say what
-/// became of the stream. Of more than `most` calls the ones heard of first are forgotten. Thread-safe.
+/// What the stream of each call said last, as far as this process heard it: where the call goes on, its provider does not say
+/// what became of the stream. Of more than `most` calls the ones heard of first are forgotten. Thread-safe.
 class HeardStreams {
 public:
     explicit HeardStreams(std::size_t most = 10'000) : most_(most) {}

@@ -1,7 +1,7 @@
 // Whom a call is for, as the directory knows it: only the company whose key proved the call hears of its flow.
+#include "ingress/callee.hpp"
 #include "base/crypto.hpp"
 #include "heard_streams.hpp"
-#include "ingress/callee.hpp"
 #include "otto/directory/v1/directory.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "testing/catch.hpp"
@@ -73,7 +73,8 @@ TEST_CASE("the callee is the number's company, with what its flow needs") {
     CHECK(callee->own_numbers == std::vector<std::string>{kNumber, kSecond});  // those of Twilio's for calls, now
     CHECK(callee->public_url == "https://otto.example");
     CHECK_FALSE(callee->caller_is_ours);
-    for (const auto& ours : {kNumber, kOther, kForTexts, kOfCallRail}) CHECK(w.of(kNumber, "org_a", Verdict::authentic, ours)->caller_is_ours);
+    for (const auto& ours : {kNumber, kOther, kForTexts, kOfCallRail})
+        CHECK(w.of(kNumber, "org_a", Verdict::authentic, ours)->caller_is_ours);
     for (std::string nobody : {kFormer, std::string("anonymous"), std::string("sip:x@y")})
         CHECK_FALSE(w.of(kNumber, "org_a", Verdict::authentic, nobody)->caller_is_ours);
     CHECK(w.of(kNumber, "org_a", Verdict::unsigned_));
@@ -93,7 +94,7 @@ TEST_CASE("a call to a number that is nobody's, another's or for texts, or that 
     auto b = profile("org_b", 2);
     add(b, kNumber);
     w.apply(b);
-    CHECK(w.of(kNumber)->company_id == "org_a");  // who has written it down too takes nobody's calls
+    CHECK(w.of(kNumber)->company_id == "org_a");           // who has written it down too takes nobody's calls
     CHECK(w.of(kNumber, "org_b")->company_id == "org_b");  // whose key proved it
     auto a = profile("org_a", 2);
     a.set_status("suspended");

@@ -17,7 +17,8 @@ namespace {
 using Fields = std::map<std::string, std::string>;
 const providers::Webhook& twilio() { return *providers::webhook_of("twilio"); }
 const std::string kAloha = "/api/aloha/webhooks/", kAccount = "AC0123456789abcdef0123456789abcdef";
-const std::string kCall = "CA" + std::string(32, '1'), kLeg = "CA" + std::string(32, '2'), kRecording = "RE" + std::string(32, '3');
+const std::string kCall = "CA" + std::string(32, '1'), kLeg = "CA" + std::string(32, '2'),
+                  kRecording = "RE" + std::string(32, '3');
 const std::string kTheirs = "+16025550123", kOurs = "+15205232772";
 
 std::string form(const Fields& fields) {
@@ -58,13 +59,14 @@ Said said(const std::string& target, const std::string& body, const std::string&
 Said said(const std::string& hook, const Fields& fields) { return said(kAloha + hook, form(fields)); }
 
 Fields call(Fields more = {}) {
-    Fields out{{"CallSid", kCall},   {"AccountSid", kAccount},  {"From", kTheirs},         {"To", kOurs},
+    Fields out{{"CallSid", kCall},       {"AccountSid", kAccount},  {"From", kTheirs},           {"To", kOurs},
                {"Direction", "inbound"}, {"CallStatus", "ringing"}, {"ApiVersion", "2010-04-01"}};
     for (auto& [name, value] : more) out[name] = value;
     return out;
 }
 Fields leg(Fields more = {}) {
-    Fields out = call({{"CallSid", kLeg}, {"ParentCallSid", kCall}, {"From", kOurs}, {"To", "+16025550199"}, {"Direction", "outbound-dial"}});
+    Fields out = call(
+        {{"CallSid", kLeg}, {"ParentCallSid", kCall}, {"From", kOurs}, {"To", "+16025550199"}, {"Direction", "outbound-dial"}});
     for (auto& [name, value] : more) out[name] = value;
     return out;
 }
@@ -121,7 +123,9 @@ TEST_CASE("a call that comes in: both ends, who calls and from where, and no mor
     CHECK((in.normalized.moment->call_sid == kCall && in.normalized.moment->from == kTheirs && !in.normalized.moment->over));
     // Carriers name the place, or nothing.
     for (std::string name : {"PHOENIX      AZ", "WIRELESS CALLER", "Anonymous", "unknown", " "})
-        CHECK_FALSE(said("incoming-call", call({{"FromCity", "PHOENIX"}, {"FromState", "AZ"}, {"CallerName", name}})).call().has_customer_name());
+        CHECK_FALSE(said("incoming-call", call({{"FromCity", "PHOENIX"}, {"FromState", "AZ"}, {"CallerName", name}}))
+                        .call()
+                        .has_customer_name());
     // Of a call that goes out the customer is at the other end, and the name is the company's.
     auto out = said("call-status", call({{"From", kOurs},
                                          {"To", kTheirs},
@@ -135,16 +139,18 @@ TEST_CASE("a call that comes in: both ends, who calls and from where, and no mor
 }
 
 TEST_CASE("the path tells a call's webhooks apart, and what came the payload alone") {
-    for (auto [path, kind] : std::vector<std::pair<std::string, std::string>>{{kAloha + "incoming-call", "call.incoming"},
-                                                                              {"/api/v1/twilio-webhook", "call.incoming"},
-                                                                              {"/sms/twilio-webhook", "call.incoming"},
-                                                                              {kAloha + "call-status", "call.status"},
-                                                                              {kAloha + "message-status", "call.status"},
-                                                                              {kAloha + "next-step?flow=f&step=1", "call.step"},
-                                                                              {kAloha + "voicemail-recorded", "call.recording"}}) {
+    for (auto [path, kind] :
+         std::vector<std::pair<std::string, std::string>>{{kAloha + "incoming-call", "call.incoming"},
+                                                          {"/api/v1/twilio-webhook", "call.incoming"},
+                                                          {"/sms/twilio-webhook", "call.incoming"},
+                                                          {kAloha + "call-status", "call.status"},
+                                                          {kAloha + "message-status", "call.status"},
+                                                          {kAloha + "next-step?flow=f&step=1", "call.step"},
+                                                          {kAloha + "voicemail-recorded", "call.recording"}}) {
         INFO(path);
-        CHECK(said(path, form(call({{"RecordingUrl", "https://api.twilio.com/x"}, {"RecordingSid", kRecording}}))).event().kind() ==
-              kind);
+        CHECK(
+            said(path, form(call({{"RecordingUrl", "https://api.twilio.com/x"}, {"RecordingSid", kRecording}}))).event().kind() ==
+            kind);
         CHECK(said(path, form(recording())).event().kind() == "call.recording");
         CHECK(said(path, "MessageSid=SM1&CallSid=" + kCall).event().kind() == "message.received");
         CHECK(said(path, form(call({{"RecordingSid", kRecording}}))).answer().status ==
@@ -205,7 +211,8 @@ TEST_CASE("how a call stands, in our words, by one table; it is taken at its num
 
 TEST_CASE("somebody was spoken to where a dialled number took the call, or the stream began") {
     auto answered = [](const Fields& more) { return said("next-step", call(more)).call().answered(); };
-    for (std::string status : {"completed", "answered"}) CHECK(answered({{"DialCallStatus", status}, {"CallStatus", "in-progress"}}));
+    for (std::string status : {"completed", "answered"})
+        CHECK(answered({{"DialCallStatus", status}, {"CallStatus", "in-progress"}}));
     for (std::string status : {"busy", "no-answer", "failed", "canceled", ""}) {
         auto one = said("next-step", call({{"DialCallStatus", status}}));
         CHECK_FALSE(one.call().has_answered());
@@ -246,7 +253,8 @@ TEST_CASE("a leg is part of the call that dialled it: it proves that somebody an
         CHECK((c.aliases_size() == 2 && c.aliases(0) == kCall && c.aliases(1) == kLeg));
         CHECK(c.has_answered() == takes);
         CHECK((c.status().empty() && c.customer_phone().empty() && c.tracking_number().empty() && !c.has_direction()));
-        CHECK_FALSE((c.has_sequence() || c.has_duration_s() || c.has_started_at_us() || c.has_ended_at_us() || c.has_customer_city()));
+        CHECK_FALSE(
+            (c.has_sequence() || c.has_duration_s() || c.has_started_at_us() || c.has_ended_at_us() || c.has_customer_city()));
         CHECK(one.event().key() == kCall);
         const auto& a = one.event().addressee();
         CHECK((a.number().empty() && a.provider_call_id() == kCall && a.account_id() == kAccount));
@@ -273,7 +281,8 @@ TEST_CASE("a recording names its call alone; one that is not there is told too")
     CHECK(r.url() == "https://api.twilio.com/2010-04-01/Accounts/" + kAccount + "/Recordings/" + kRecording);
     CHECK((r.status() == "completed" && r.duration_s() == 17 && r.voicemail() && r.started_at_us() == kTen));
     const auto& a = voicemail.event().addressee();
-    CHECK((a.number().empty() && a.provider_call_id() == kCall && a.account_id() == kAccount && a.purpose() == pb::PURPOSE_VOICE));
+    CHECK(
+        (a.number().empty() && a.provider_call_id() == kCall && a.account_id() == kAccount && a.purpose() == pb::PURPOSE_VOICE));
     CHECK(voicemail.normalized.identity == kRecording + ":completed");
     CHECK(voicemail.normalized.whole);
     for (std::string source : {"DialVerb", "Conference", "OutboundAPI", "Trunking", "StartCallRecordingAPI", ""})
@@ -287,7 +296,8 @@ TEST_CASE("a recording names its call alone; one that is not there is told too")
     }
     // A number in it is nobody's word for whose call it is.
     auto named = said("voicemail-recorded", recording({{"To", kOurs}, {"From", kTheirs}, {"CallStatus", "completed"}}));
-    CHECK((named.event().addressee().number().empty() && named.call().tracking_number().empty() && named.call().status().empty()));
+    CHECK(
+        (named.event().addressee().number().empty() && named.call().tracking_number().empty() && named.call().status().empty()));
     auto why = [](const Fields& fields) {
         auto one = said("voicemail-recorded", fields);
         CHECK(one.answer().status == 204);
@@ -314,19 +324,21 @@ TEST_CASE("each event of a call has an id of its own, and a repeat the same") {
     CHECK(id("next-step?flow=ab12&step=open.1", call({{"CallStatus", "in-progress"}})) ==
           "call.step " + kCall + ":in-progress ab12 open.1 +body");
     std::set<std::string> all;
-    for (const auto& [target, fields] : std::vector<std::pair<std::string, Fields>>{{"incoming-call", call()},
-                                                                                    {"call-status", call()},
-                                                                                    {"call-status", status},
-                                                                                    {"call-status", call({{"SequenceNumber", "1"}})},
-                                                                                    {"next-step?flow=a&step=1", call()},
-                                                                                    {"next-step?flow=a&step=2", call()},
-                                                                                    {"call-status", leg({{"SequenceNumber", "1"}})},
-                                                                                    {"voicemail-recorded", recording()},
-                                                                                    {"voicemail-recorded", recording({{"RecordingStatus", "absent"}})}})
+    for (const auto& [target, fields] :
+         std::vector<std::pair<std::string, Fields>>{{"incoming-call", call()},
+                                                     {"call-status", call()},
+                                                     {"call-status", status},
+                                                     {"call-status", call({{"SequenceNumber", "1"}})},
+                                                     {"next-step?flow=a&step=1", call()},
+                                                     {"next-step?flow=a&step=2", call()},
+                                                     {"call-status", leg({{"SequenceNumber", "1"}})},
+                                                     {"voicemail-recorded", recording()},
+                                                     {"voicemail-recorded", recording({{"RecordingStatus", "absent"}})}})
         CHECK(all.insert(id(target, fields)).second);
     CHECK(id("call-status", recording()) == id("voicemail-recorded", recording()));
     // Another address of the recording is no other recording.
-    CHECK(id("voicemail-recorded", recording({{"RecordingUrl", "https://api.twilio.com/elsewhere"}})) == id("voicemail-recorded", recording()));
+    CHECK(id("voicemail-recorded", recording({{"RecordingUrl", "https://api.twilio.com/elsewhere"}})) ==
+          id("voicemail-recorded", recording()));
 }
 
 TEST_CASE("who has one signed request and cuts it anew has no other call") {
@@ -340,8 +352,9 @@ TEST_CASE("who has one signed request and cuts it anew has no other call") {
         CHECK(one.normalized.identity.ends_with(" kvajT1Pt="));
         CHECK(one.answer().status == 204);
     }
-    CHECK(said(kAloha + "voicemail-recorded", form(recording({{"RecordingSid", kRecording + "x"}})), "kvajT1Pt=").event().not_understood() ==
-          "it names a call, or its recording, by more than a SID");
+    CHECK(said(kAloha + "voicemail-recorded", form(recording({{"RecordingSid", kRecording + "x"}})), "kvajT1Pt=")
+              .event()
+              .not_understood() == "it names a call, or its recording, by more than a SID");
     auto cut = said(kAloha + "incoming-call", form(call({{"CallSid", kCall + "x"}})));
     CHECK(cut.answer().body == providers::nobody_answers());
     CHECK_FALSE(cut.normalized.whole);
@@ -369,7 +382,8 @@ TEST_CASE("who calls may be nobody that can be called") {
 
 TEST_CASE("what strangers write is kept as rows can keep it, and none of it is in an answer of ours") {
     const std::string evil = "</Say><Dial>+19005550100</Dial>&\"'\x01" + std::string("\xff") + "\xf0\x9f\x92\xaf";
-    for (std::string name : {"CallerName", "FromCity", "FromState", "FromCountry", "From", "Direction", "CallStatus", "ApiVersion"}) {
+    for (std::string name :
+         {"CallerName", "FromCity", "FromState", "FromCountry", "From", "Direction", "CallStatus", "ApiVersion"}) {
         INFO(name);
         auto one = said(kAloha + "incoming-call", form(call({{name, evil}})) + "%00");
         CHECK(valid_utf8(one.call().customer_name() + one.call().customer_city() + one.call().customer_phone()));

@@ -15,7 +15,8 @@ namespace {
 const std::string kOurs = "+12025550101", kTheirs = "+12025550177", kAnotherCompanys = "+12025550102", kNobodys = "+12025550199";
 const std::string kAccountA = "AC" + std::string(32, 'a'), kAccountB = "AC" + std::string(32, 'b'),
                   kDeployments = "AC" + std::string(32, 'd'), kSubaccount = "AC" + std::string(32, 'e');
-const std::string kCall = "CA" + std::string(32, '1'), kLeg = "CA" + std::string(32, '2'), kRecording = "RE" + std::string(32, '3');
+const std::string kCall = "CA" + std::string(32, '1'), kLeg = "CA" + std::string(32, '2'),
+                  kRecording = "RE" + std::string(32, '3');
 const std::string kHooks = "/api/aloha/webhooks/";
 const CompanyId kA{"org_a"}, kB{"org_b"};
 
@@ -50,11 +51,17 @@ pb::ProviderEvent posted(const std::string& target, const Fields& fields, const 
 pb::ProviderEvent call(const std::string& to, const std::string& proven, const std::string& account = kAccountA,
                        const std::string& token = "token a", const std::string& target = kHooks + "incoming-call") {
     return posted(target,
-                  {{"CallSid", kCall}, {"AccountSid", account}, {"From", kTheirs}, {"To", to}, {"Direction", "inbound"}, {"CallStatus", "ringing"}},
+                  {{"CallSid", kCall},
+                   {"AccountSid", account},
+                   {"From", kTheirs},
+                   {"To", to},
+                   {"Direction", "inbound"},
+                   {"CallStatus", "ringing"}},
                   proven, token);
 }
-pb::ProviderEvent recording(const std::string& proven, const std::string& account = kAccountA, const std::string& token = "token a",
-                            const std::string& of = kCall, const std::string& target = kHooks + "voicemail-recorded") {
+pb::ProviderEvent recording(const std::string& proven, const std::string& account = kAccountA,
+                            const std::string& token = "token a", const std::string& of = kCall,
+                            const std::string& target = kHooks + "voicemail-recorded") {
     return posted(target,
                   {{"CallSid", of},
                    {"AccountSid", account},
@@ -102,8 +109,8 @@ struct Companies : Known {
         return *this;
     }
     std::string said(const pb::ProviderEvent& e) { return reason(route(e, all, {}, kNow)); }
-    Decision decide(const pb::ProviderEvent& e, const std::vector<JobOwner>& of_call, const std::vector<std::string>& allowed = {},
-                    const ingress::DeploymentAccount& deployment = {}) {
+    Decision decide(const pb::ProviderEvent& e, const std::vector<JobOwner>& of_call,
+                    const std::vector<std::string>& allowed = {}, const ingress::DeploymentAccount& deployment = {}) {
         CHECK(names_its_call(e));
         return route_of_call(e, all, allowed, kNow, of_call, deployment);
     }
@@ -171,7 +178,8 @@ TEST_CASE("a call goes to who has its number for calls; what is proven for one t
     known.purposes = {"text"};
     known.of(kAccountA).add("org_a", 2, kOurs, "token a");
     auto for_texts = std::get<Held>(route(call(kOurs, "org_a"), known.all, {}, kNow));
-    CHECK(for_texts.cure.starts_with("The number is registered for texts only: add the purpose voice (PATCH /api/v1/numbers/{id})"));
+    CHECK(for_texts.cure.starts_with(
+        "The number is registered for texts only: add the purpose voice (PATCH /api/v1/numbers/{id})"));
     known.purposes = {"voice"};
     known.add("org_a", 3, kOurs, "token a", {}, "suspended");
     CHECK(known.said(call(kOurs, "org_a")) == "The company is suspended");
@@ -227,8 +235,10 @@ TEST_CASE("what the deployment's account proves of a call is the call's company'
     auto owner = std::get<Owner>(known.decide(by_deployment(recording("", kDeployments, "token d")), {of_b}));
     CHECK((owner.company == kB && owner.by_deployment));
     CHECK(handed_over<CallKind>(recording(""), owner).receipt().proven_by_deployment());
-    CHECK(std::get<Owner>(known.decide(recording("", kDeployments, "token d"), {of_a}, {}, deployment)).by_deployment);  // it had no token then
-    CHECK(reason(known.decide(recording("", kDeployments, "token x"), {of_a}, {}, deployment)).starts_with("The signature does not match"));
+    CHECK(std::get<Owner>(known.decide(recording("", kDeployments, "token d"), {of_a}, {}, deployment))
+              .by_deployment);  // it had no token then
+    CHECK(reason(known.decide(recording("", kDeployments, "token x"), {of_a}, {}, deployment))
+              .starts_with("The signature does not match"));
     CHECK(known.held(by_deployment(recording("", kDeployments, "token d")), {}).held_for.value().empty());
     auto both = known.held(by_deployment(recording("", kDeployments, "token d")), {of_a, of_b});
     CHECK(both.reason == "The call " + kCall + " is on record for several companies");
@@ -244,7 +254,8 @@ TEST_CASE("a recording that comes before its call waits for it, and costs nothin
     r.release();
     r.hours_pass();
     CHECK(r.waiting().size() == 4);
-    CHECK(r.database.value("SELECT DISTINCT array_to_string(waits_for, ' ') AS v FROM held_events WHERE kind = 'call.status'") == kCall);
+    CHECK(r.database.value("SELECT DISTINCT array_to_string(waits_for, ' ') AS v FROM held_events WHERE kind = 'call.status'") ==
+          kCall);
     // The record of what waits is not read.
     CHECK(r.database.value("SELECT count(*)::text AS v FROM held_events WHERE asked_at IS NOT NULL") == "0");
     r.went(call(kOurs, "org_a"), "org_a");
@@ -252,7 +263,8 @@ TEST_CASE("a recording that comes before its call waits for it, and costs nothin
           "twilio " + kCall + " org_a " + kTheirs);
     r.release();
     CHECK(r.sent() == Texts{"org_a:" + kTheirs, "org_a:" + kTheirs});
-    CHECK(r.database.texts("SELECT kind AS v FROM held_events WHERE released_to = 'org_a' ORDER BY 1") == Texts{"call.recording", "call.status"});
+    CHECK(r.database.texts("SELECT kind AS v FROM held_events WHERE released_to = 'org_a' ORDER BY 1") ==
+          Texts{"call.recording", "call.status"});
     CHECK(r.database.texts("SELECT reason || ' ' || conflict AS v FROM held_events WHERE released_at IS NULL ORDER BY 1") ==
           Texts{"No call CA" + std::string(32, '9') + " is on record false",
                 "The call " + kCall + " belongs to another company than the one whose key signed true"});
@@ -273,9 +285,12 @@ TEST_CASE("what former versions held of calls is read from its receipt and goes 
         auto e = formerly(now);
         const auto& receipt = e.receipt();
         r.database.write(
-            "INSERT INTO held_events (event_id, provider, kind, reason, cure, number, verdict, proven_company_id, request_target, "
-            "content_type, signature_headers, raw_body, record, received_at, held_at, concerns, held_for) VALUES ($1, 'twilio', $2, "
-            "'Not understood: calls of Twilio are not recorded yet', 'Look at its body.', nullif($3, ''), $4, nullif($5, ''), $6, $7, '[]', "
+            "INSERT INTO held_events (event_id, provider, kind, reason, cure, number, verdict, proven_company_id, "
+            "request_target, "
+            "content_type, signature_headers, raw_body, record, received_at, held_at, concerns, held_for) VALUES ($1, 'twilio', "
+            "$2, "
+            "'Not understood: calls of Twilio are not recorded yet', 'Look at its body.', nullif($3, ''), $4, nullif($5, ''), "
+            "$6, $7, '[]', "
             "$8, $9, $10, now() - interval '1 day', ARRAY['x'], nullif($5, ''))",
             {id(name), e.kind(), e.addressee().number(), receipt.verdict() == pb::VERDICT_OPEN ? "open" : "authentic",
              receipt.proven_company_id(), receipt.request_target(), receipt.content_type(), pg::Param::bytes(receipt.raw_body()),
@@ -299,7 +314,8 @@ TEST_CASE("what former versions held of calls is read from its receipt and goes 
     for (auto name : {"proven", "open"})
         ids.push_back(
             events::derived_event_id(EventId{id(name)}, "tenant-router", "otto.routed.v1.CallReported", 0).value().to_string());
-    CHECK(r.database.texts("SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_id') AS v FROM outbox ORDER BY id") == ids);
+    CHECK(r.database.texts("SELECT (SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_id') AS v FROM "
+                           "outbox ORDER BY id") == ids);
     r.went(call(kOurs, "org_a"), "org_a");
     r.release();
     CHECK(r.sent().size() == 3);

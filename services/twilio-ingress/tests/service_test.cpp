@@ -190,7 +190,8 @@ TEST_CASE("a call is answered from its company's flow within a second though Kaf
     Running service({"--twilio-account-sid=" + kOwn, "--twilio-auth-token=token of ours"});
     const std::string hooks = "/api/aloha/webhooks/", nobodys = std::string(providers::nobody_answers());
     auto call = [](const std::string& account, const std::string& to, const std::string& more = "") {
-        return "CallSid=CA1&AccountSid=" + account + "&From=%2B16025550123&To=" + to + "&Direction=inbound&CallStatus=ringing" + more;
+        return "CallSid=CA1&AccountSid=" + account + "&From=%2B16025550123&To=" + to + "&Direction=inbound&CallStatus=ringing" +
+               more;
     };
     const std::string ours = "%2B15205232772", unknown = "%2B15205550199";
     auto began = std::chrono::steady_clock::now();
@@ -211,8 +212,8 @@ TEST_CASE("a call is answered from its company's flow within a second though Kaf
     }
     CHECK(service.post("" + hooks + "incoming-call", call("AC9", unknown), "AAAA").body == nobodys);
     CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(17));  // each within one
-    for (const auto& body : {call(kAccount, ours, "&SequenceNumber=3"), std::string("CallSid=CA1&AccountSid=" + kAccount +
-                                                                                    "&RecordingSid=RE1&RecordingStatus=completed")})
+    for (const auto& body : {call(kAccount, ours, "&SequenceNumber=3"),
+                             std::string("CallSid=CA1&AccountSid=" + kAccount + "&RecordingSid=RE1&RecordingStatus=completed")})
         for (std::string path : {hooks + "call-status", hooks + "voicemail-recorded"}) {
             auto answer = service.post_signed(path, body, "token of a");
             CHECK(answer.status == 204);
@@ -226,8 +227,8 @@ TEST_CASE("a call is answered from its company's flow within a second though Kaf
 
 TEST_CASE("a call that cannot be kept is not answered as if it were") {
     Running service({"--spool-megabytes=1"});
-    const std::string body = "CallSid=CA1&AccountSid=" + kAccount + "&From=%2B16025550123&To=%2B15205232772&AddOns=" +
-                             std::string(400'000, 'x');
+    const std::string body =
+        "CallSid=CA1&AccountSid=" + kAccount + "&From=%2B16025550123&To=%2B15205232772&AddOns=" + std::string(400'000, 'x');
     int refused = 0;
     for (int i = 0; i < 6; ++i) {
         auto answer = service.post_signed("/api/aloha/webhooks/incoming-call", body + std::to_string(i), "token of a");

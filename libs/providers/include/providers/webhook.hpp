@@ -154,9 +154,9 @@ public:
     /// A webhook that is about to be kept.
     struct Taken {
         std::string_view event_id, verdict;
-        inbound::v1::ProviderEvent& event;    ///< not encoded yet: what it keeps of its answer is written into it
-        const CallMoment* moment = nullptr;   ///< Normalized::moment
-        const Callee* callee = nullptr;       ///< with a moment: whom the call is for, if its company's key proved it; null: nobody
+        inbound::v1::ProviderEvent& event;   ///< not encoded yet: what it keeps of its answer is written into it
+        const CallMoment* moment = nullptr;  ///< Normalized::moment
+        const Callee* callee = nullptr;  ///< with a moment: whom the call is for, if its company's key proved it; null: nobody
         Instant now = {};
     };
     /// What answers it once it is safe.

@@ -26,20 +26,15 @@ std::string word(std::string_view text) { return keepable(trim(text), kLongest);
 Phone phone(std::string_view text) { return normalize_phone(keepable(text, kLongest)); }
 
 /// Twilio's words for how a call stands, and ours. That a call was completed says that it is over: a voicemail was completed too.
-constexpr std::pair<std::string_view, std::string_view> kStatuses[] = {{"queued", "ringing"},
-                                                                       {"initiated", "ringing"},
-                                                                       {"ringing", "ringing"},
-                                                                       {"in-progress", "in_progress"},
-                                                                       {"answered", "in_progress"},
-                                                                       {"completed", "ended"},
-                                                                       {"busy", "missed"},
-                                                                       {"no-answer", "missed"},
-                                                                       {"canceled", "missed"},
-                                                                       {"failed", "failed"}};
+constexpr std::pair<std::string_view, std::string_view> kStatuses[] = {
+    {"queued", "ringing"},       {"initiated", "ringing"}, {"ringing", "ringing"}, {"in-progress", "in_progress"},
+    {"answered", "in_progress"}, {"completed", "ended"},   {"busy", "missed"},     {"no-answer", "missed"},
+    {"canceled", "missed"},      {"failed", "failed"}};
 
 /// "" for a word that Twilio does not have.
 std::string_view status_of(std::string_view twilio) {
-    auto known = std::find_if(std::begin(kStatuses), std::end(kStatuses), [&](const auto& s) { return iequals(s.first, twilio); });
+    auto known =
+        std::find_if(std::begin(kStatuses), std::end(kStatuses), [&](const auto& s) { return iequals(s.first, twilio); });
     return known == std::end(kStatuses) ? std::string_view() : known->second;
 }
 bool is_over(std::string_view status) { return status == "ended" || status == "missed" || status == "failed"; }

@@ -51,9 +51,7 @@ std::optional<CallHook> hook_at(std::string_view path) {
 }
 
 /// Whether it is about how the call goes on.
-bool is_asked(const CallFacts& said) {
-    return !is_leg(said) && (said.hook == CallHook::incoming || said.hook == CallHook::step);
-}
+bool is_asked(const CallFacts& said) { return !is_leg(said) && (said.hook == CallHook::incoming || said.hook == CallHook::step); }
 
 bool is_sid(std::string_view text) { return trim(text).size() <= kLongestSid; }
 
@@ -144,10 +142,10 @@ private:
             n.identity.append(" ").append(signature);
             n.whole = true;
         }
-        event.set_not_understood(!fields_                ? fields_.error().message
+        event.set_not_understood(!fields_              ? fields_.error().message
                                  : !facts_.sid.empty() ? "it names a text by more than a SID"
-                                 : call_                 ? "it names a call, or its recording, by more than a SID"
-                                                         : "it names no text (MessageSid) and no call (CallSid)");
+                                 : call_               ? "it names a call, or its recording, by more than a SID"
+                                                       : "it names no text (MessageSid) and no call (CallSid)");
     }
 
     MessageFacts whole(const Parts& parts) const {
@@ -236,7 +234,8 @@ public:
         const bool asks = kind == kind_of(CallHook::incoming) || kind == kind_of(CallHook::step);
         const auto* moment = taken.moment;
         // What a stream's status is answered Twilio does not read; and a leg hears nothing of ours.
-        const bool tells = moment ? !moment->stream_event.empty() && taken.event.addressee().number().empty() : taken.event.has_call();
+        const bool tells =
+            moment ? !moment->stream_event.empty() && taken.event.addressee().number().empty() : taken.event.has_call();
         std::string twiml = "<Response/>";
         if (moment && taken.callee && taken.callee->active)
             twiml = of_flow(taken);
