@@ -46,6 +46,7 @@ void CallBook::join(HeldCall& into, HeldCall* other) {
     into.reports.insert(into.reports.end(), other->reports.begin(), other->reports.end());
     into.numbers.merge(other->numbers);
     into.aliases.insert(other->aliases.begin(), other->aliases.end());
+    into.names.merge(other->names);
     into.recorded.insert(other->recorded.begin(), other->recorded.end());
     into.known.insert(other->known.begin(), other->known.end());
     for (const auto& alias : other->aliases) by_alias_[alias] = &into;
@@ -73,6 +74,11 @@ void CallBook::add(const HeldCall::In& in) {
     mine->reports.push_back(&in);
     if (auto phone = customer_of(e.call()); phone.e164) mine->numbers.insert(std::move(phone.text));
     for (const auto& a : aliases) by_alias_[a] = mine;
+    // Twilio's reports name the call that they are of, and a leg's its own id beside it.
+    if (e.call().stage() == inbound::v1::STAGE_PROGRESS && !e.call().provider_call_id().empty())
+        mine->names.insert(e.call().provider_call_id());
+    else
+        for (const auto& a : aliases) mine->names.insert(a.alias);
     mine->aliases.insert(aliases.begin(), aliases.end());
 }
 
@@ -222,8 +228,8 @@ void CallBook::let_those_who_part_go_first() {
 void CallBook::merge() {
     std::vector<CallRow*> named;
     for (auto& c : calls_) {
-        for (const auto& a : c.aliases)
-            if (c.row.provider_call_id.empty() || better_id(a.alias, c.row.provider_call_id)) c.row.provider_call_id = a.alias;
+        for (const auto& name : c.names)
+            if (c.row.provider_call_id.empty() || better_id(name, c.row.provider_call_id)) c.row.provider_call_id = name;
         bool names_agent = false;
         for (const auto* in : c.reports) {
             const auto& e = in->event;

@@ -20,6 +20,7 @@ struct HeldCall {
     using In = rt::In<routed::v1::CallReported>;
     std::vector<const In*> reports;  ///< none: no report is about it, its row is looked at anew
     std::set<Alias> aliases;         ///< its ids with the provider
+    std::set<std::string> names;     ///< those of its ids that it may be known by: not a dialled leg's
     std::set<Alias> recorded;        ///< of them those that lead to a row already
     std::set<CallId> known;          ///< rows that it has already; more than one: they are one call
     std::set<std::string> numbers;   ///< callable ones of its reports, or of its row

@@ -76,7 +76,7 @@ void take_status(Call& call, const std::string& status, const Order& order) {
 }
 
 /// Twilio's have 34 characters, and its addresses 130.
-constexpr std::size_t kLongestSid = 64, kLongestUrl = 2'000;
+constexpr std::size_t kLongestSid = 200, kLongestUrl = 4'000;
 
 /// Of two reports of one recording, and of two recordings of one call, the first that was received counts.
 bool comes_before(const Recording& a, const Recording& b) {

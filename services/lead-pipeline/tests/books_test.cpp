@@ -72,7 +72,18 @@ TEST_CASE("rows that are read and written again are the same rows", "[integratio
     said_all.set_has_tags(true);
     for (auto tag : {"roof", "q\"\\,{} '", ""}) said_all.add_tags(tag);
     said_all.set_ended_at_us(to_micros(at(62)));
+    said_all.set_sequence(4);
+    said_all.set_consent_notice_sha256("5ha");
+    said_all.set_consent_notice_played(true);
+    auto& recording = *said_all.mutable_recording();
+    recording.set_sid("RE\"1");
+    recording.set_url("https://example.com/RE1");
+    recording.set_status("completed");
+    recording.set_started_at_us(to_micros(at(2)));
     record(company, said_all);
+    auto absent = report("R1", "", 1);
+    absent.mutable_recording()->set_status("absent");
+    record(company, absent);
     call(company, "R2", 2, "anonymous");
     // As somebody writes one with SQL.
     Db::shared().owner.execute(

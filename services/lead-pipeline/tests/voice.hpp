@@ -80,6 +80,7 @@ inline pb::CallReport recorded(const std::string& sid, bool voicemail, const std
 /// The caller was asked to wait, nobody took the call, and left a voicemail; told of twice under two addresses.
 inline std::vector<Told> left_a_voicemail() {
     auto leg = bare();  // a dialled phone that nobody picked up
+    leg.add_aliases("CA0");
     auto again = recorded("RE1", true);
     again.mutable_recording()->set_url("https://elsewhere.example/RE1");
     return {{incoming(), 1},
