@@ -18,11 +18,15 @@ bool read(api::Context& c, const pg::Query& query, pg::Param id, const std::func
 }  // namespace
 
 void read_call(api::Context& c, CallId& call, const std::function<void(const pg::Fields&)>& row) {
+    read_call(c, call, sql::one_call, row);
+}
+
+void read_call(api::Context& c, CallId& call, const pg::Query& query, const std::function<void(const pg::Fields&)>& row) {
     struct Into {
         CallId id;
         static Into from(const pg::Fields& f) { return {CallId{f.integer("into_id")}}; }
     };
-    while (!read(c, sql::one_call, call, row)) {
+    while (!read(c, query, call, row)) {
         auto into = c.tx().maybe<Into>(sql::call_folded_into, {c.company(), call});
         if (!into) api::not_found("call");
         call = into->id;

@@ -10,6 +10,8 @@ namespace otto::query_service {
 /// seen in the one which the other hides.
 struct Lists {
     api::List<sql::lists::Calls> calls;
+    api::List<sql::lists::AlohaCalls> aloha_calls;
+    api::List<sql::lists::UnansweredCalls> unanswered_calls;
     api::List<sql::lists::Leads> leads;
     api::List<sql::lists::Contacts> contacts;
     api::List<sql::lists::Appointments> appointments;

@@ -1,3 +1,4 @@
+#include "aloha.hpp"
 #include "analyses.hpp"
 #include "app/common.hpp"
 #include "app/process.hpp"
@@ -34,6 +35,7 @@ void wire(app::Service& service) {
     // Each noun with its own routes.
     service.own<Calls>(lists).routes(api);
     service.own<Analyses>(links).routes(api);
+    service.own<Aloha>(lists).routes(api);
     service.own<Leads>(lists).routes(api);
     service.own<Contacts>(lists).routes(api);
     service.own<Appointments>(lists).routes(api);

@@ -157,21 +157,20 @@ AnyList::Item AnyList::shown(const Context& c, Show show) {
 }
 
 /// How many rows a list has; from kCounted + 1 on more than that.
-std::int64_t AnyList::total_of(Context& c, const Viewer& viewer, const pg::Params& filters,
-                               std::optional<std::int64_t> found) const {
+std::int64_t AnyList::total_of(Context& c, const Viewer& viewer, const pg::Params& filters, const Known& known) const {
     bool alone = std::count_if(filters.begin(), filters.end(), [](const pg::Param& f) { return f.text().has_value(); }) == 1;
-    if (found && alone && !viewer.rep) return *found;
+    if (known && alone && !viewer.rep) return known();
     auto statement = count(viewer, filters);
     return c.tx().one<Number>(*statement.query, std::move(statement.params)).n;
 }
 
-void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item,
-                    std::optional<std::int64_t> found) const {
+Extent AnyList::write_items(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item,
+                            const Known& known) const {
     auto& tx = c.tx();
     auto viewer = c.viewer();
     auto statement = page(viewer, p, filters);
     if (statement.plan_anew) tx.write(kPlanAnew);
-    w.key("items").begin_array();
+    w.begin_array();
     std::int64_t n = 0;
     bool full = false;
     auto began = w.text().size();
@@ -195,17 +194,23 @@ void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& 
     bool whole = !p.after && p.offset == 0 && next.empty();  // all of it is here
     bool more = !whole && long_->knows(viewer, filters);
     if (!whole && !more) {
-        total = total_of(c, viewer, filters, found);
+        total = total_of(c, viewer, filters, known);
         more = total > kCounted;
         if (more) long_->remember(viewer, filters);
     }
-    w.member("total", more ? kCounted : total);
-    if (more) w.member("total_is_lower_bound", true);
+    return {more ? kCounted : total, more, std::move(next)};
+}
+
+void AnyList::write(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item,
+                    std::optional<std::int64_t> found) const {
+    const auto extent = write_items(w.key("items"), c, p, filters, item, found ? Known([n = *found] { return n; }) : Known());
+    w.member("total", extent.total);
+    if (extent.is_lower_bound) w.member("total_is_lower_bound", true);
     w.member("limit", p.limit).member("offset", p.offset).key("next_cursor");
-    if (next.empty())
+    if (extent.next.empty())
         w.null();
     else
-        w.value(next);
+        w.value(extent.next);
 }
 
 void AnyList::write_first(JsonWriter& w, Context& c, const Page& p, const pg::Params& filters, const Item& item) const {

@@ -14,7 +14,7 @@ http::Response VoicemailCommands::change(api::Context& c) const {
                     .fixed = {{{"call_id", "recording_sid", "recording_url", "duration"}, "is what the provider recorded"},
                               {{"transcript", "summary"}, "is what was heard; correct the call's analysis"}}});
     auto status = in.one_of("status", words::voicemail_status);
-    auto former = c.tx().value<std::optional<std::string>>(sql::lock_voicemail, {c.company(), id});
+    auto former = c.tx().value<std::string>(sql::lock_voicemail, {c.company(), id});
     if (!former) api::not_found("voicemail");
     if (*former == *status) return c.row(id.to_string(), sql::voicemail, resources::voicemail_value);
     c.tx().write(sql::change_voicemail, {c.company(), id, *status});

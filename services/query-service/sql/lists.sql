@@ -33,7 +33,7 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
    AND c.contact_card_id = :contact_card_id::uuid
    AND coalesce(c.owner_id, 'none') = ANY (:owner_id::text[])
    AND c.call_id = ANY (:found::bigint[])
-   AND (k.search_text LIKE ALL (:words::text[]) OR (call_search_text(c.phone_number, c.tracking_number, c.note, c.tags) || search_number(c.tracking_number) || k.search_text) LIKE ALL (:words))
+   AND /*call_holds*/
    AND f.booking_status = ANY (:booking_status::text[])
    AND f.lead_quality = ANY (:lead_quality::text[])
    AND c.answered = :answered::boolean
@@ -41,6 +41,46 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
 
 -- part: brief_name
 left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name
+
+-- list: aloha_calls
+-- Calls as /api/aloha/calls has them: all, or those that somebody answered.
+-- id: call_id bigint
+-- sorts: started_at = c.happened_at
+-- total: calls
+SELECT /*aloha_call*/
+  FROM calls c
+  JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL /*meaning*/ a ON true
+ WHERE c.company_id = :company
+   AND c.answered = :answered::boolean
+   AND c.call_id = ANY (:found::bigint[])
+   AND /*call_holds*/
+
+-- list: unanswered_calls
+-- The same of calls that nobody answered, by how they ended: found by their facts, for of a company with half a million calls a few hundred may have ended so.
+-- id: call_id bigint
+-- sorts: started_at = f.happened_at
+SELECT /*aloha_call*/
+  FROM call_facts f
+  JOIN LATERAL (SELECT company_id, call_id, phone_number, tracking_number, note, tags, happened_at, duration, status, contact_card_id FROM calls WHERE company_id = f.company_id AND call_id = f.call_id LIMIT 1) c ON true
+  JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
+  LEFT JOIN LATERAL /*meaning*/ a ON true
+ WHERE f.company_id = :company
+   AND f.unanswered = :unanswered::text
+   AND f.call_id = ANY (:found::bigint[])
+   AND /*call_holds*/
+
+-- part: aloha_call
+c.call_id, c.phone_number, c.happened_at, c.duration, c.status, k.first_name AS contact_first_name, k.last_name AS contact_last_name, a.sentiment_score, a.summary
+
+-- part: meaning
+(SELECT a.sentiment_score, CASE WHEN w.id IS NULL THEN a.summary ELSE w.value END AS summary
+     FROM (SELECT) one
+     LEFT JOIN call_analyses a ON a.company_id = c.company_id AND a.call_id = c.call_id
+     LEFT JOIN LATERAL (SELECT id, value FROM analysis_corrections WHERE company_id = c.company_id AND call_id = c.call_id AND field = 'summary' ORDER BY id DESC LIMIT 1) w ON true LIMIT 1)
+
+-- part: call_holds
+(k.search_text LIKE ALL (:words::text[]) OR (call_search_text(c.phone_number, c.tracking_number, c.note, c.tags) || search_number(c.tracking_number) || k.search_text) LIKE ALL (:words))
 
 -- list: leads
 -- id: id uuid

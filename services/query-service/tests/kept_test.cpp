@@ -294,6 +294,7 @@ ANALYZE)sql");
     std::deque<std::string> kept;  // a prepared statement is known by the places of its name and text
     for (const auto* list : sql::lists::all) {
         if (list == &sql::lists::Users::text || list == &sql::lists::Numbers::text) continue;  // a company has few
+        if (list == &sql::lists::UnansweredCalls::text) continue;  // never asked for without how they ended (aloha_test)
         for (const auto& form : api::AnyList(*list).all()) {
             if (!form.name.ends_with(".bare") || form.text.starts_with("SELECT count(*)")) continue;
             const auto& name = kept.emplace_back("explained " + form.name);
@@ -309,5 +310,5 @@ ANALYZE)sql");
             ++explained;
         }
     }
-    CHECK(explained == 24);
+    CHECK(explained == 26);
 }

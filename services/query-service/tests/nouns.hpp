@@ -1,6 +1,7 @@
 #pragma once
 #include <type_traits>
 
+#include "aloha.hpp"
 #include "analyses.hpp"
 #include "appointments.hpp"
 #include "calls.hpp"
@@ -22,6 +23,7 @@ struct Nouns {
     Links links{"http://127.0.0.1:1", Secret("a key of more than thirty-two characters"), Secret()};
     Calls calls{lists};
     Analyses analyses{links};
+    Aloha aloha{lists};
     Leads leads{lists};
     Contacts contacts{lists};
     Appointments appointments{lists};
@@ -39,6 +41,8 @@ struct Nouns {
             return calls;
         else if constexpr (std::is_same_v<Noun, Analyses>)
             return analyses;
+        else if constexpr (std::is_same_v<Noun, Aloha>)
+            return aloha;
         else if constexpr (std::is_same_v<Noun, Leads>)
             return leads;
         else if constexpr (std::is_same_v<Noun, Contacts>)

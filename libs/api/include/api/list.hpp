@@ -24,6 +24,16 @@ struct Statement {
 
 class LongLists;
 
+/// How many rows a filter leaves of all, for who knows it sooner than by counting the list; asked only where the answer needs it.
+using Known = std::function<std::int64_t()>;
+
+/// How far a list reaches beyond the page that was written.
+struct Extent {
+    std::int64_t total;   ///< of all its rows; exact up to 10,000
+    bool is_lower_bound;  ///< there are more than `total`
+    std::string next;     ///< the cursor of what follows; "": nothing does
+};
+
 /// What every list does, whichever it is: see List.
 class AnyList {
 public:
@@ -53,6 +63,7 @@ protected:
     Statement count(const Viewer&, const pg::Params& filters) const;
     void write(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&,
                std::optional<std::int64_t> found) const;
+    Extent write_items(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&, const Known&) const;
     void write_first(JsonWriter&, Context&, const Page&, const pg::Params& filters, const Item&) const;
     static Item shown(const Context&, Show);
 
@@ -62,7 +73,7 @@ private:
     std::uint64_t given(const pg::Params& all) const;
     Form written(const std::string& name, bool counts, const Page&, std::uint64_t given, bool open) const;
     Statement form(bool counts, const Page&, const pg::Params& all) const;
-    std::int64_t total_of(Context&, const Viewer&, const pg::Params& filters, std::optional<std::int64_t> found) const;
+    std::int64_t total_of(Context&, const Viewer&, const pg::Params& filters, const Known&) const;
 
     const pg::ListText& text_;
     std::unique_ptr<Forms> forms_;
@@ -96,7 +107,12 @@ public:
                std::optional<std::int64_t> found = {}) const {
         AnyList::write(w, c, p, filters.params(), item, found);
     }
-    /// The same as an answer.
+    /// The rows of a page as an array, for an answer whose members have other names. `known` counts if one filter is given.
+    Extent write_items(JsonWriter& w, Context& c, const Page& p, const Filters& filters, const Item& item,
+                       const Known& known = {}) const {
+        return AnyList::write_items(w, c, p, filters.params(), item, known);
+    }
+    /// The same as `write`, as an answer.
     http::Response answer(Context& c, const Page& p, const Filters& filters, const Item& item,
                           std::optional<std::int64_t> found = {}) const {
         JsonWriter w;
