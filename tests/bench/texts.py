@@ -33,6 +33,14 @@ def connected(bench: Bench, companies: list[Company]) -> None:
         company.connect_twilio()
 
 
+def posted(bench: Bench, company: Company, path: str, form: typing.Mapping[str, str | list[str]], token: str | None = None) -> bytes:
+    """A whole request as Twilio posts it, signed with the company's token."""
+    body = as_form(form)
+    head = (f"POST {path} HTTP/1.1\r\nHost: otto.example\r\nUser-Agent: TwilioProxy/1.1\r\nContent-Type: application/x-www-form-urlencoded; charset=UTF-8\r\n"
+            f"X-Twilio-Signature: {sign(company.auth_token, bench.url + path, form)}\r\nI-Twilio-Idempotency-Token: {token or uuid.uuid4()}\r\nContent-Length: {len(body)}\r\n\r\n")
+    return head.encode() + body
+
+
 def make_requests(bench: Bench, companies: list[Company], file: pathlib.Path, count: int = DISTINCT) -> None:
     """Texts as Twilio posts them, about 600 bytes of form, each signed; no two alike."""
     ids = (uuid.UUID(int=SEED << 64 | n).hex for n in itertools.count())
@@ -41,11 +49,7 @@ def make_requests(bench: Bench, companies: list[Company], file: pathlib.Path, co
             company = companies[n % len(companies)]
             facts = {"sid": "SM" + sid, "account_sid": company.twilio_account, "from": f"+1602{2_000_000 + n % 5000}", "to": company.texts, "body": f"Is Monday at {n % 12} still good? The roof leaks again, number {n}.",
                      "media": [], "service": None, "opt_out_type": None}
-            form = parameters(typing.cast(typing.Any, None), facts, "received")
-            body = as_form(form)
-            head = (f"POST {PATH} HTTP/1.1\r\nHost: otto.example\r\nUser-Agent: TwilioProxy/1.1\r\nContent-Type: application/x-www-form-urlencoded; charset=UTF-8\r\n"
-                    f"X-Twilio-Signature: {sign(company.auth_token, bench.url + PATH, form)}\r\nI-Twilio-Idempotency-Token: {sid}\r\nContent-Length: {len(body)}\r\n\r\n")
-            request = head.encode() + body
+            request = posted(bench, company, PATH, parameters(typing.cast(typing.Any, None), facts, "received"), sid)
             out.write(f"{len(request)}\n".encode() + request)
 
 
