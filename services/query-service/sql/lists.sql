@@ -192,10 +192,10 @@ SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.fro
 EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card_id = m.contact_card_id AND o.assigned_rep_id = :own::text)
 
 -- list: voicemails
--- A rep's own: those of calls of own leads. One customer's are found by the customer's calls, of whom few left any.
+-- A rep's own: those of calls of own leads; planned with the rep at hand, for of who has three leads they are found by these. One customer's are found by the customer's calls, as an array: a subselect that
+-- looks back at the voicemail is asked for each of the company's.
 -- id: id uuid
 -- sorts: created_at = v.created_at
--- weighs: contact_card_id
 -- asks: status=voicemail_status, contact_card_id, date_from, date_to
 SELECT v.id, v.company_id, v.call_id, v.recording_sid, v.recording_url, v.duration, left(v.transcript, 1024) AS transcript, left(v.summary, 1024) AS summary, v.status, v.created_at, v.updated_at,
        c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
@@ -204,9 +204,9 @@ SELECT v.id, v.company_id, v.call_id, v.recording_sid, v.recording_url, v.durati
   JOIN LATERAL (SELECT primary_phone, /*brief_name*/ FROM contact_cards WHERE company_id = v.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = v.company_id AND id = c.lead_id LIMIT 1) l ON true
  WHERE v.company_id = :company
-   AND l.assigned_rep_id = :own::text
+   AND EXISTS (SELECT FROM calls o JOIN leads m ON m.company_id = o.company_id AND m.id = o.lead_id WHERE o.company_id = v.company_id AND o.call_id = v.call_id AND m.assigned_rep_id = :own::text)
    AND v.status = ANY (:status::text[])
-   AND v.call_id IN (SELECT o.call_id FROM calls o WHERE o.company_id = v.company_id AND o.contact_card_id = :contact_card_id::uuid)
+   AND v.call_id = ANY (ARRAY(SELECT o.call_id FROM calls o WHERE o.company_id = otto_request_company() AND o.contact_card_id = :contact_card_id::uuid))
    AND v.created_at >= :since::timestamptz
    AND v.created_at < :till::timestamptz
 

@@ -144,3 +144,26 @@ LIMIT 5;)sql"},
             {}, [&](const pg::Fields& f) { ids += f.text("call_id"); });
     CHECK(ids == "321321");
 }
+
+TEST_CASE("voicemails: a customer's are found by the customer's calls, a rep's by what is the rep's", "[integration]") {
+    Asking many(R"sql(
+INSERT INTO companies (id, name) VALUES ('org_a', 'A');
+INSERT INTO contact_cards (company_id, id) SELECT 'org_a', md5(n::text)::uuid FROM generate_series(1, 3000) n;
+INSERT INTO leads (company_id, id, contact_card_id, assigned_rep_id) SELECT company_id, id, id, CASE id WHEN md5('7')::uuid THEN 'user_few' ELSE 'user_many' END FROM contact_cards;
+INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state)
+SELECT company_id, nextval('call_id_seq'), 'twilio', id::text, 'inbound', 'voicemail', true, false, id, id, now(), '{}' FROM contact_cards;
+INSERT INTO voicemail_messages (company_id, id, call_id, recording_sid) SELECT company_id, contact_card_id, call_id, 'RE' || call_id FROM calls;
+ANALYZE)sql");
+    const sql::lists::Voicemails::Filters whole, of_customer{.contact_card_id = "8f14e45f-ceea-167a-5a36-dedd4bea2543"};
+    for (const auto& [viewer, filters] : {std::pair{api::Viewer{CompanyId{"org_a"}, "user_m"}, of_customer},
+                                          std::pair{api::Viewer{CompanyId{"org_a"}, "user_few", true}, whole}}) {
+        const auto statement = many.nouns.lists.voicemails.page(viewer, api::Page::newest("created_at"), filters);
+        std::string plan, name = "explained for " + viewer.user,
+                          text = "EXPLAIN (COSTS OFF) " + std::string(statement.query->text);
+        auto tx = many.service.begin(pg::Scope::company(CompanyId{"org_a"}));
+        tx.each({"anew", "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"}, {}, [](const pg::Fields&) {});
+        tx.each({name, text}, statement.params, [&](const pg::Fields& f) { plan += f.text("QUERY PLAN") + "\n"; });
+        INFO(plan);
+        CHECK(plan.find("using voicemail_messages_call on voicemail_messages v") != std::string::npos);
+    }
+}
