@@ -130,8 +130,8 @@ CREATE OR REPLACE FUNCTION public.call_facts_added()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  INSERT INTO call_facts (company_id, call_id, happened_at, lead_id, owner_id, inbound, missed, answered, lead_state)
-  SELECT c.company_id, c.call_id, c.happened_at, c.lead_id, c.owner_id, c.direction = 'inbound', c.missed_call, c.answered,
+  INSERT INTO call_facts (company_id, call_id, happened_at, lead_id, owner_id, inbound, missed, answered, unanswered, lead_state)
+  SELECT c.company_id, c.call_id, c.happened_at, c.lead_id, c.owner_id, c.direction = 'inbound', c.missed_call, c.answered, call_unanswered(c.status),
          CASE WHEN c.missed_call THEN (SELECT lead_state(l.status) FROM leads l WHERE l.company_id = c.company_id AND l.id = c.lead_id) ELSE 0 END
     FROM changed c;
   RETURN NULL;
@@ -156,12 +156,13 @@ CREATE OR REPLACE FUNCTION public.call_facts_changed()
 AS $function$
 BEGIN
   UPDATE call_facts f SET happened_at = c.happened_at, lead_id = c.lead_id, owner_id = c.owner_id, inbound = c.direction = 'inbound', missed = c.missed_call, answered = c.answered,
+         unanswered = call_unanswered(c.status),
          lead_state = CASE WHEN NOT c.missed_call THEN 0 WHEN f.missed AND f.lead_id = c.lead_id THEN f.lead_state
                            ELSE (SELECT lead_state(l.status) FROM leads l WHERE l.company_id = c.company_id AND l.id = c.lead_id) END
     FROM changed c
    WHERE f.company_id = c.company_id AND f.call_id = c.call_id
      AND (f.happened_at <> c.happened_at OR f.missed <> c.missed_call OR f.answered <> c.answered OR f.lead_id <> c.lead_id OR f.owner_id IS DISTINCT FROM c.owner_id
-          OR f.inbound <> (c.direction = 'inbound'));
+          OR f.inbound <> (c.direction = 'inbound') OR f.unanswered IS DISTINCT FROM call_unanswered(c.status));
   RETURN NULL;
 END $function$;
 
@@ -199,9 +200,9 @@ AS $function$
 BEGIN
   LOCK TABLE calls, leads, call_analyses, analysis_corrections IN SHARE ROW EXCLUSIVE MODE;
   DELETE FROM call_facts;
-  INSERT INTO call_facts (company_id, call_id, happened_at, lead_id, owner_id, inbound, missed, answered, analysed, booking_status, lead_quality, sop_compliance_score, sentiment_score, objections, objection_count,
-                          lead_state)
-  SELECT c.company_id, c.call_id, c.happened_at, c.lead_id, c.owner_id, c.direction = 'inbound', c.missed_call, c.answered, a.call_id IS NOT NULL, a.booking_status, a.lead_quality,
+  INSERT INTO call_facts (company_id, call_id, happened_at, lead_id, owner_id, inbound, missed, answered, unanswered, analysed, booking_status, lead_quality, sop_compliance_score, sentiment_score, objections,
+                          objection_count, lead_state)
+  SELECT c.company_id, c.call_id, c.happened_at, c.lead_id, c.owner_id, c.direction = 'inbound', c.missed_call, c.answered, call_unanswered(c.status), a.call_id IS NOT NULL, a.booking_status, a.lead_quality,
          a.sop_compliance_score, a.sentiment_score, objections_line(a.objections), CASE jsonb_typeof(a.objections) WHEN 'array' THEN least(jsonb_array_length(a.objections), 32767) ELSE 0 END,
          CASE WHEN c.missed_call THEN (SELECT lead_state(l.status) FROM leads l WHERE l.company_id = c.company_id AND l.id = c.lead_id) ELSE 0 END
     FROM calls c LEFT JOIN analyses_as_corrected a ON a.company_id = c.company_id AND a.call_id = c.call_id
@@ -228,6 +229,12 @@ BEGIN
   RETURN public.search_words(CASE WHEN phone_number NOT LIKE '+%' THEN left(phone_number, 200) || ' ' ELSE '' END || CASE WHEN tracking_number NOT LIKE '+%' THEN left(tracking_number, 200) || ' ' ELSE '' END ||
                              CASE WHEN tags = '{}' THEN '' ELSE left(array_to_string(tags[1:50], ' '), 1000) END || ' ' || coalesce(left(note, 4000), ''));
 END $function$;
+
+CREATE OR REPLACE FUNCTION public.call_unanswered(status text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ SELECT CASE WHEN status IN ('missed', 'failed') THEN 'missed' WHEN status = 'voicemail' THEN 'voicemail' END $function$;
 
 CREATE OR REPLACE FUNCTION public.callrail_claimants(callrail_id text, but_company text)
  RETURNS bigint
@@ -1361,11 +1368,13 @@ END) STORED,
   company_id text NOT NULL,
   booking_status text,
   lead_quality text,
+  unanswered text,
   CONSTRAINT call_facts_pkey PRIMARY KEY (company_id, call_id)
 );
 ALTER TABLE call_facts SET (fillfactor=80);
 CREATE INDEX call_facts_happened ON call_facts USING btree (company_id, happened_at, call_id) WHERE inbound;
 CREATE INDEX call_facts_missed ON call_facts USING btree (company_id, happened_at) INCLUDE (lead_id, lead_state) WHERE inbound AND missed;
+CREATE INDEX call_facts_unanswered ON call_facts USING btree (company_id, unanswered, happened_at, call_id) WHERE unanswered IS NOT NULL;
 ALTER TABLE call_facts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON call_facts TO otto_lead_pipeline, otto_shunya_orchestrator USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY one_company ON call_facts TO otto_query_service USING ((company_id = otto_request_company()));
