@@ -29,7 +29,12 @@ TEST_CASE("wall clock: what it shows in a place") {
     CHECK(shown("America/New_York", "2026-11-01T06:00:00Z") == "sun 01:00");
     CHECK(shown("America/New_York", "2026-11-01T07:00:00Z") == "sun 02:00");
     CHECK(shown("Australia/Lord_Howe", "2026-04-04T15:00:00Z") == "sun 01:30");  // half an hour
-    for (const char* none : {"", "Mars/Olympus", "America/phoenix ", "America/\xff\xfe"})
+    CHECK(shown("America/Mexico_City", "2026-07-01T18:00:00Z") == "wed 12:00");  // no summer time since 2022
+    // Behind the table a rule goes on.
+    CHECK(shown("America/New_York", "2045-07-03T16:00:00Z") == "mon 12:00");
+    CHECK(shown("America/New_York", "2045-12-25T17:00:00Z") == "mon 12:00");
+    CHECK(shown("Australia/Sydney", "2045-12-25T01:00:00Z") == "mon 12:00");
+    for (const char* none : {"", "Mars/Olympus", "America/phoenix ", "America/\xff\xfe", "America", "/etc/passwd", "../zoneinfo/America/Phoenix", "tzdata.zi"})
         CHECK(shown(none, "2026-11-30T15:44:59Z") == "-");
 }
 

@@ -14,8 +14,8 @@ struct WallClock {
     int minute = 0;
     bool operator==(const WallClock&) const = default;
 };
-/// By the clocks of one of IANA's places ("America/Phoenix"); nothing: there is no such place. Asks no database, so that what
-/// must answer at once can; who has rows at hand lets Postgres reckon (see README.md, "Times").
+/// By the clocks of one of IANA's places ("America/Phoenix"); nothing: there is no such place. Reads the machine's files of them
+/// (RFC 8536, package tzdata), as Postgres does, so that both agree; asks no database, so that what must answer at once can.
 std::optional<WallClock> wall_clock(std::string_view place, Instant);
 
 /// Minutes since midnight of "HH:MM", which are two digits each; 1440 for "24:00", the end of a day. Nothing: it is no such time.
