@@ -57,6 +57,9 @@ struct Flow {
     std::string sign(List) const;
 };
 
+/// Of a notice that nobody can hear nobody has been told.
+bool can_be_heard(std::string_view text) { return !Twiml{}.say(text).empty(); }
+
 std::string_view said(JsonView v) { return v.string().value_or(""); }
 
 Step step_of(JsonView v) {
@@ -87,7 +90,7 @@ constexpr std::pair<std::string_view, std::chrono::weekday> kDays[] = {
 Flow read_flow(JsonView root) {
     Flow flow;
     flow.notice = said(root["consent_notice"]);
-    if (trim(flow.notice).empty()) flow.notice.clear();
+    if (!can_be_heard(flow.notice)) flow.notice.clear();
     flow.record = root["record"].boolean().value_or(false) && !flow.notice.empty();
     for (std::size_t i = 0; i < flow.steps.size(); ++i) {
         const auto list = root[kLists[i]];
@@ -118,8 +121,8 @@ Flow read_flow(std::string_view json) {
 bool Flow::is_open(std::string_view timezone, Instant now) const {
     if (always_open) return true;
     auto wall = wall_clock(timezone, now);
-    if (!wall) wall = wall_clock("America/New_York", now);  // as the tables have it
-    return std::any_of(openings.begin(), openings.end(), [&](const Opening& o) { return o.holds(*wall); });
+    if (!wall) wall = wall_clock("America/New_York", now);  // as the tables have it; no clocks at all: people are called
+    return !wall || std::any_of(openings.begin(), openings.end(), [&](const Opening& o) { return o.holds(*wall); });
 }
 
 std::string Flow::sign(List list) const {
@@ -523,7 +526,7 @@ std::optional<FlowFault> fault_of_flow(std::string_view json, const std::vector<
     auto parsed = JsonDocument::parse(json);
     if (!parsed || !parsed->root().is_object()) return FlowFault{"call_flow", "takes a JSON object"};
     const auto root = parsed->root();
-    if (root["record"].boolean().value_or(false) && trim(said(root["consent_notice"])).empty())
+    if (root["record"].boolean().value_or(false) && !can_be_heard(said(root["consent_notice"])))
         return FlowFault{"call_flow.record", "needs a consent_notice: whoever calls must hear that the call is recorded"};
     if (root["missed_call_text"]["enabled"].boolean().value_or(false) && !missed_call_text(json))
         return FlowFault{"call_flow.missed_call_text.body", "is needed where enabled is true: it is the text that is sent"};
