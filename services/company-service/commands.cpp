@@ -10,6 +10,7 @@
 #include "company-service/sql.hpp"
 #include "directory.hpp"
 #include "openapi.hpp"
+#include "providers/call_flow.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::company_service {
@@ -86,6 +87,19 @@ std::optional<std::string> workflow_config(const Inputs& in) {
     if (misfit) api::refuse_field("workflow_config", "takes a JSON object");
     if (auto quiet = parsed.root()["quiet_hours"]; quiet.is_array() && quiet.at(0).string() == quiet.at(1).string())
         api::refuse_field("workflow_config.quiet_hours", cures[1].second);
+    return given;
+}
+
+/// Beside what its schema says, no call may meet a flow that would record it in secret, call itself or say more than Twilio reads.
+std::optional<std::string> call_flow(const Inputs& in, pg::Pool& pool, const CompanyId& company) {
+    static const JsonSchema schema(openapi_schema("CallFlow"));
+    auto given = in.json("call_flow", schema);
+    if (!given) return given;
+    std::vector<std::string> own_numbers;
+    auto tx = pool.begin(pg::Scope::company(company));
+    tx.each(sql::numbers_that_flow, {company}, [&](const pg::Fields& f) { own_numbers.push_back(f.text("e164")); });
+    tx.commit();
+    if (auto fault = providers::fault_of_flow(*given, own_numbers)) api::refuse_field(fault->field, fault->cure);
     return given;
 }
 
@@ -245,7 +259,7 @@ http::Response Commands::create(api::Context& c) const {
 }
 
 http::Response Commands::update(api::Context& c) const {
-    static const JsonSchema service_area(openapi_schema("ServiceArea")), call_flow(openapi_schema("CallFlow"));
+    static const JsonSchema service_area(openapi_schema("ServiceArea"));
     must_be_own(c);
     auto in = Inputs::change(
         c.request, {.lasting = {"name", "timezone"},
@@ -266,7 +280,7 @@ http::Response Commands::update(api::Context& c) const {
                       in.text("timezone", 100),
                       callrail_id(in, "callrail_company_id"),
                       in.json("service_area", service_area),
-                      in.json("call_flow", call_flow),
+                      call_flow(in, pool_, c.company()),
                       workflow_config(in),
                       pg::Param::array(cleared)};
     if (auto id = callrail_id(in, "callrail_company_id")) {

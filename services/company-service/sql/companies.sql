@@ -153,6 +153,10 @@ UPDATE company_numbers SET from_company = false WHERE company_id = $1 AND from_c
 -- name: numbers_of_provider
 SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
 
+-- name: numbers_that_flow
+-- Calls of these meet the company's call flow, now or once their time begins.
+SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = 'twilio' AND 'voice' = ANY (purposes) AND is_active AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
+
 -- name: texts_that_wait
 -- While Twilio does not let the account in; of more than 10,000 no more are counted.
 SELECT p.why, p.until, (SELECT count(*) FROM (SELECT FROM text_sends s WHERE s.company_id = p.company_id LIMIT 10000) AS w) AS n FROM text_pauses p WHERE p.company_id = $1
