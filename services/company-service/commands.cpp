@@ -90,7 +90,8 @@ std::optional<std::string> workflow_config(const Inputs& in) {
     return given;
 }
 
-/// Beside what its schema says, no call may meet a flow that would record it in secret, call itself or say more than Twilio reads.
+/// Beside what its schema says, no call may meet a flow that would record it in secret, call itself or say more than Twilio
+/// reads.
 std::optional<std::string> call_flow(const Inputs& in, pg::Pool& pool, const CompanyId& company) {
     static const JsonSchema schema(openapi_schema("CallFlow"));
     auto given = in.json("call_flow", schema);

@@ -36,8 +36,12 @@ void fuzz(std::string_view text) {
     moment.dial_status = input.line();
     moment.stream_event = input.line();
     moment.from = input.line();
-    providers::Callee callee{.company_id = "org_1", .timezone = "America/Phoenix", .call_flow = std::string(input.rest()),
-                             .number = "+16025550100", .own_numbers = {"+16025550119"}, .public_url = "https://otto.example"};
+    providers::Callee callee{.company_id = "org_1",
+                             .timezone = "America/Phoenix",
+                             .call_flow = std::string(input.rest()),
+                             .number = "+16025550100",
+                             .own_numbers = {"+16025550119"},
+                             .public_url = "https://otto.example"};
     CallMoment first{.call_sid = moment.call_sid, .from = moment.from};
     const auto begun = providers::answer(callee, first, kNow).twiml;
     if (const auto at = begun.find("?flow="); moment.flow == "{right}" && at != std::string::npos)

@@ -59,7 +59,7 @@ public:
     seconds at(sys_seconds now) const {
         if (summer_ == standard_) return standard_;
         const auto y = year_month_day{floor<days>(now + standard_)}.year();
-        const auto begin = begins_.in(y) - standard_, end = ends_.in(y) - summer_;
+        const auto begin = begins_.in(y)-standard_, end = ends_.in(y)-summer_;
         const bool summer = begin < end ? begin <= now && now < end : !(end <= now && now < begin);
         return summer ? summer_ : standard_;
     }
@@ -169,7 +169,8 @@ private:
     struct Counts {
         std::int64_t universals, standards, leaps, times, types, letters;
         std::size_t bytes(std::int64_t width) const {
-            return static_cast<std::size_t>(times * (width + 1) + types * 6 + letters + leaps * (width + 4) + standards + universals);
+            return static_cast<std::size_t>(times * (width + 1) + types * 6 + letters + leaps * (width + 4) + standards +
+                                            universals);
         }
     };
     static std::optional<Counts> header(Bytes& in) {
@@ -191,7 +192,8 @@ std::shared_ptr<const Place> place_of(std::string_view name) {
     static std::mutex lock;
     static std::map<std::string, std::shared_ptr<const Place>, std::less<>> known;
     auto plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '+';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' ||
+               c == '+';
     };
     if (name.empty() || name.size() > 100 || name.front() == '/' || !std::all_of(name.begin(), name.end(), plain)) return nullptr;
     {

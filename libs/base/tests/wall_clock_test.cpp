@@ -34,7 +34,8 @@ TEST_CASE("wall clock: what it shows in a place") {
     CHECK(shown("America/New_York", "2045-07-03T16:00:00Z") == "mon 12:00");
     CHECK(shown("America/New_York", "2045-12-25T17:00:00Z") == "mon 12:00");
     CHECK(shown("Australia/Sydney", "2045-12-25T01:00:00Z") == "mon 12:00");
-    for (const char* none : {"", "Mars/Olympus", "America/phoenix ", "America/\xff\xfe", "America", "/etc/passwd", "../zoneinfo/America/Phoenix", "tzdata.zi"})
+    for (const char* none : {"", "Mars/Olympus", "America/phoenix ", "America/\xff\xfe", "America", "/etc/passwd",
+                             "../zoneinfo/America/Phoenix", "tzdata.zi"})
         CHECK(shown(none, "2026-11-30T15:44:59Z") == "-");
 }
 

@@ -22,7 +22,11 @@ const std::string kCallSid = "CA0123456789abcdef0123456789abcdef", kCaller = "+1
 const std::string kHooks = "https://otto.example/api/aloha/webhooks/";
 
 Callee company(const std::string& flow) {
-    return {.company_id = "org_1", .timezone = "America/Phoenix", .call_flow = flow, .number = kNumber, .public_url = "https://otto.example"};
+    return {.company_id = "org_1",
+            .timezone = "America/Phoenix",
+            .call_flow = flow,
+            .number = kNumber,
+            .public_url = "https://otto.example"};
 }
 
 Element parsed(const std::string& twiml) {
@@ -101,13 +105,16 @@ TEST_CASE("call flow: nothing set is the notice, then voicemail") {
 
 TEST_CASE("call flow: empty, or only words, ends with a hangup") {
     CHECK(told(answer(company(R"({"open":[]})"), incoming(), kMondayNoon).twiml) == "hangup");
-    CHECK(told(answer(company(R"({"open":[{"say":"We moved."},{"say":" "}]})"), incoming(), kMondayNoon).twiml) == "say We moved. · hangup");
-    CHECK(told(answer(company(R"({"open":[{"say":"A"},{"voicemail":{"greeting":"","max_s":1}},{"say":"Thanks"}]})"), incoming(), kMondayNoon).twiml) ==
-          "say A · record 2 · hangup");
+    CHECK(told(answer(company(R"({"open":[{"say":"We moved."},{"say":" "}]})"), incoming(), kMondayNoon).twiml) ==
+          "say We moved. · hangup");
+    CHECK(told(answer(company(R"({"open":[{"say":"A"},{"voicemail":{"greeting":"","max_s":1}},{"say":"Thanks"}]})"), incoming(),
+                      kMondayNoon)
+                   .twiml) == "say A · record 2 · hangup");
 }
 
 TEST_CASE("call flow: a dial that nobody took goes on with the steps behind it, then no_answer") {
-    const auto flow = R"({"open":[{"dial":["(480) 555-0111","+14805550112","+14805550111"],"timeout_s":1},{"say":"Still here."},{"dial":["+14805550113"]}],
+    const auto flow =
+        R"({"open":[{"dial":["(480) 555-0111","+14805550112","+14805550111"],"timeout_s":1},{"say":"Still here."},{"dial":["+14805550113"]}],
                           "no_answer":[{"say":"Nobody is here."},{"voicemail":{"greeting":"Speak.","max_s":30}},{"say":"Thank you."}]})";
     const auto callee = company(flow);
     const auto first = answer(callee, incoming(), kMondayNoon).twiml;
@@ -134,7 +141,8 @@ TEST_CASE("call flow: a voicemail that was left is the end of the way to somebod
 }
 
 TEST_CASE("call flow: a stream is offered, and who could not reach it goes on at no_answer") {
-    const auto callee = company(R"({"consent_notice":"Recorded.","record":true,"open":[{"stream":"wss://agent.example/ws"},{"say":"never"}],"no_answer":[{"say":"Sorry."},{"dial":["+14805550111"]}]})");
+    const auto callee = company(
+        R"({"consent_notice":"Recorded.","record":true,"open":[{"stream":"wss://agent.example/ws"},{"say":"never"}],"no_answer":[{"say":"Sorry."},{"dial":["+14805550111"]}]})");
     const auto first = answer(callee, incoming(), kMondayNoon).twiml;
     CHECK(told(first) == "say Recorded. · start Recording · stream wss://agent.example/ws · redirect");
     const auto stream = parsed(first).inside.at(2).inside.at(0);
@@ -166,7 +174,8 @@ TEST_CASE("call flow: a stream is offered, and who could not reach it goes on at
     CHECK(told(answer(callee, heard, kMondayNoon).twiml) == "");
 
     // In no_answer itself the steps behind it are next.
-    const auto late = company(R"({"open":[{"dial":["+14805550111"]}],"no_answer":[{"stream":"wss://a.example"},{"say":"Sorry."}]})");
+    const auto late =
+        company(R"({"open":[{"dial":["+14805550111"]}],"no_answer":[{"stream":"wss://a.example"},{"say":"Sorry."}]})");
     auto at = next(after_dial(late, answer(late, incoming(), kMondayNoon).twiml, "busy"));
     at.stream_event = "stream-error";
     CHECK(told(answer(late, at, kMondayNoon).twiml) == "say Sorry. · hangup");
@@ -174,10 +183,12 @@ TEST_CASE("call flow: a stream is offered, and who could not reach it goes on at
 
 TEST_CASE("call flow: calls are recorded behind a notice only") {
     const auto steps = R"("open":[{"dial":["+14805550111"]}]})";
-    auto first = answer(company(R"({"consent_notice":"Recorded.","record":true,)" + std::string(steps)), incoming(), kMondayNoon).twiml;
+    auto first =
+        answer(company(R"({"consent_notice":"Recorded.","record":true,)" + std::string(steps)), incoming(), kMondayNoon).twiml;
     CHECK(told(first) == "say Recorded. · dial +14805550111 20 record-from-answer-dual");
     CHECK(parsed(first).inside.at(1)["recordingStatusCallback"] == kHooks + "voicemail-recorded");
-    for (const char* without : {R"({"record":true,)", R"({"consent_notice":" ","record":true,)", R"({"consent_notice":"x","record":false,)"}) {
+    for (const char* without :
+         {R"({"record":true,)", R"({"consent_notice":" ","record":true,)", R"({"consent_notice":"x","record":false,)"}) {
         const auto twiml = answer(company(without + std::string(steps)), incoming(), kMondayNoon).twiml;
         CHECK(twiml.find("record-from-answer") == std::string::npos);
     }
@@ -205,7 +216,8 @@ TEST_CASE("call flow: the notice is said once, and by a flow that gained one in 
 }
 
 TEST_CASE("call flow: a step that is no longer there leaves the voicemail") {
-    const auto before = company(R"({"open":[{"dial":["+14805550111"]},{"say":"old"}]})"), after = company(R"({"open":[{"dial":["+14805550112"]}]})");
+    const auto before = company(R"({"open":[{"dial":["+14805550111"]},{"say":"old"}]})"),
+               after = company(R"({"open":[{"dial":["+14805550112"]}]})");
     auto at = next(answer(before, incoming(), kMondayNoon).twiml);
     at.dial_status = "no-answer";
     CHECK(told(answer(after, at, kMondayNoon).twiml) == kVoicemail);
@@ -216,11 +228,13 @@ TEST_CASE("call flow: a step that is no longer there leaves the voicemail") {
     CHECK(told(answer(after, at, kMondayNoon).twiml) == "hangup");
     // What changes nothing for the call changes nothing.
     at.dial_status = "busy";
-    CHECK(told(answer(company(R"({"open": [ {"dial":["+14805550111"]}, {"say":"old"}],"closed":[],"hours":{}})"), at, kMondayNoon).twiml) == "say old · " + std::string(kVoicemail));
+    CHECK(told(answer(company(R"({"open": [ {"dial":["+14805550111"]}, {"say":"old"}],"closed":[],"hours":{}})"), at, kMondayNoon)
+                   .twiml) == "say old · " + std::string(kVoicemail));
     // A message that was left is not asked for twice.
     const auto left = next(answer(company(R"({"open":[{"voicemail":{}}]})"), incoming(), kMondayNoon).twiml);
     CHECK(told(answer(after, left, kMondayNoon).twiml) == "hangup");
-    for (const char* strange : {"", "open", "open.0.dial.-", "open.0.dial.-.-1", "open.00.dial.-.1", "open.0.dial.n.99999999999999999999", "end.0.dial.-.1", "open.7.dial.-.1", "a.0.dial.-.1"}) {
+    for (const char* strange : {"", "open", "open.0.dial.-", "open.0.dial.-.-1", "open.00.dial.-.1",
+                                "open.0.dial.n.99999999999999999999", "end.0.dial.-.1", "open.7.dial.-.1", "a.0.dial.-.1"}) {
         at.step = strange;
         at.dial_status = "";
         const auto twiml = told(answer(after, at, kMondayNoon).twiml);
@@ -229,7 +243,8 @@ TEST_CASE("call flow: a step that is no longer there leaves the voicemail") {
 }
 
 TEST_CASE("call flow: none of the company's own numbers is dialled, and nobody for a caller of ours") {
-    auto callee = company(R"({"open":[{"dial":["+14805550111","+16025550100","+14805550119"]},{"dial":["+14805550119"]},{"say":"then"}],"no_answer":[{"dial":["+14805550112"]},{"say":"No."}]})");
+    auto callee = company(
+        R"({"open":[{"dial":["+14805550111","+16025550100","+14805550119"]},{"dial":["+14805550119"]},{"say":"then"}],"no_answer":[{"dial":["+14805550112"]},{"say":"No."}]})");
     callee.own_numbers = {"+14805550119"};
     const auto first = answer(callee, incoming(), kMondayNoon).twiml;
     CHECK(told(first) == "dial +14805550111 20");
@@ -240,7 +255,8 @@ TEST_CASE("call flow: none of the company's own numbers is dialled, and nobody f
 
 TEST_CASE("call flow: hours are on the company's clocks") {
     auto is_open = [](const std::string& hours, const std::string& zone, const std::string& at) {
-        auto callee = company(R"({"open":[{"say":"open"}],"closed":[{"say":"closed"}])" + (hours.empty() ? "" : R"(,"hours":)" + hours) + "}");
+        auto callee = company(R"({"open":[{"say":"open"}],"closed":[{"say":"closed"}])" +
+                              (hours.empty() ? "" : R"(,"hours":)" + hours) + "}");
         callee.timezone = zone;
         const auto twiml = told(answer(callee, incoming(), *parse_time(at)).twiml);
         CHECK((twiml == "say open · hangup" || twiml == "say closed · hangup"));
@@ -253,20 +269,21 @@ TEST_CASE("call flow: hours are on the company's clocks") {
         const char *zone, *at;
         bool open;
     };
-    for (const auto& [zone, at, open] : {Row{"America/Phoenix", "2026-11-30T14:59:59Z", false},
-                                         {"America/Phoenix", "2026-11-30T15:00:00Z", true},
-                                         {"America/Phoenix", "2026-11-30T19:00:00Z", false},
-                                         {"America/Phoenix", "2026-12-01T06:59:59Z", true},
-                                         {"America/Phoenix", "2026-12-01T07:00:00Z", false},
-                                         {"America/Phoenix", "2026-12-01T19:00:00Z", false},  // a day without hours
-                                         // Over midnight; on 8 March 02:00 to 03:00 is left out, on 1 November 01:00 to 02:00 comes twice.
-                                         {"America/New_York", "2026-03-08T06:59:59Z", true},
-                                         {"America/New_York", "2026-03-08T07:00:00Z", false},
-                                         {"America/New_York", "2026-11-01T05:30:00Z", true},
-                                         {"America/New_York", "2026-11-01T06:30:00Z", true},
-                                         {"America/New_York", "2026-11-01T07:29:00Z", true},
-                                         {"America/New_York", "2026-11-01T07:30:00Z", false},
-                                         {"Nowhere/Land", "2026-11-01T07:29:00Z", true}}) {
+    for (const auto& [zone, at, open] :
+         {Row{"America/Phoenix", "2026-11-30T14:59:59Z", false},
+          {"America/Phoenix", "2026-11-30T15:00:00Z", true},
+          {"America/Phoenix", "2026-11-30T19:00:00Z", false},
+          {"America/Phoenix", "2026-12-01T06:59:59Z", true},
+          {"America/Phoenix", "2026-12-01T07:00:00Z", false},
+          {"America/Phoenix", "2026-12-01T19:00:00Z", false},  // a day without hours
+          // Over midnight; on 8 March 02:00 to 03:00 is left out, on 1 November 01:00 to 02:00 comes twice.
+          {"America/New_York", "2026-03-08T06:59:59Z", true},
+          {"America/New_York", "2026-03-08T07:00:00Z", false},
+          {"America/New_York", "2026-11-01T05:30:00Z", true},
+          {"America/New_York", "2026-11-01T06:30:00Z", true},
+          {"America/New_York", "2026-11-01T07:29:00Z", true},
+          {"America/New_York", "2026-11-01T07:30:00Z", false},
+          {"Nowhere/Land", "2026-11-01T07:29:00Z", true}}) {
         INFO(zone << " " << at);
         CHECK(is_open(week, zone, at) == open);
     }
@@ -286,7 +303,9 @@ TEST_CASE("call flow: who is suspended answers as nobody, who has hung up hears 
 }
 
 TEST_CASE("call flow: texts cannot become markup") {
-    for (const std::string text : {"</Say><Dial>+19005550100</Dial><Say>", "]]>", "a & b", "<![CDATA[x", "&#0;", "\x01\x0b\x1f bell\x07", "\xed\xa0\x80 half", "\xff\xfe", "\xef\xbf\xbf\xef\xbf\xbe", "\"'", "line\r\nline\tend"}) {
+    for (const std::string text :
+         {"</Say><Dial>+19005550100</Dial><Say>", "]]>", "a & b", "<![CDATA[x", "&#0;", "\x01\x0b\x1f bell\x07",
+          "\xed\xa0\x80 half", "\xff\xfe", "\xef\xbf\xbf\xef\xbf\xbe", "\"'", "line\r\nline\tend"}) {
         JsonWriter w;
         w.begin_object().member("consent_notice", text).key("open").begin_array();
         w.begin_object().member("say", text).end_object();
@@ -304,7 +323,8 @@ TEST_CASE("call flow: texts cannot become markup") {
     // What one <Say> cannot hold is said by several, cut where a sentence ends.
     std::string longest;
     while (longest.size() < 9'000) longest += "Wir schließen. ";
-    const auto parts = parsed(answer(company(R"({"open":[{"say":")" + longest + R"("}]})"), incoming(), kMondayNoon).twiml).inside;
+    const auto parts =
+        parsed(answer(company(R"({"open":[{"say":")" + longest + R"("}]})"), incoming(), kMondayNoon).twiml).inside;
     REQUIRE(parts.size() == 4);
     for (std::size_t i = 0; i < 3; ++i) CHECK(parts[i].text.ends_with("schließen."));
 }
@@ -347,7 +367,8 @@ TEST_CASE("call flow: why one cannot be set") {
 
 TEST_CASE("call flow: the text to a missed caller") {
     CHECK(missed_call_text(R"({"missed_call_text":{"enabled":true,"body":" We call back. "}})") == "We call back.");
-    for (const char* none : {"", "{}", R"({"missed_call_text":{"enabled":false,"body":"x"}})", R"({"missed_call_text":{"enabled":true,"body":" "}})", R"({"missed_call_text":7})"})
+    for (const char* none : {"", "{}", R"({"missed_call_text":{"enabled":false,"body":"x"}})",
+                             R"({"missed_call_text":{"enabled":true,"body":" "}})", R"({"missed_call_text":7})"})
         CHECK(!missed_call_text(none));
 }
 
@@ -376,8 +397,12 @@ std::string random_flow(Random& r) {
         for (int i = below(r, below(r, 8) ? 6 : 40); i > 0; --i) {
             w.begin_object();
             switch (below(r, 6)) {
-                case 0: w.member("stream", "wss://agent.example/" + random_text(r)); break;
-                case 1: w.member("say", random_text(r)); break;
+                case 0:
+                    w.member("stream", "wss://agent.example/" + random_text(r));
+                    break;
+                case 1:
+                    w.member("say", random_text(r));
+                    break;
                 case 2:
                     w.key("voicemail").begin_object();
                     if (below(r, 2)) w.member("greeting", random_text(r));
@@ -423,13 +448,16 @@ int play(Random& r) {
             if (verb.name == "Dial") {
                 CHECK(!callee.caller_is_ours);
                 for (const auto& number : verb.inside)
-                    CHECK(std::find(callee.own_numbers.begin(), callee.own_numbers.end(), number.text) == callee.own_numbers.end());
+                    CHECK(std::find(callee.own_numbers.begin(), callee.own_numbers.end(), number.text) ==
+                          callee.own_numbers.end());
             }
             const bool asks = verb.name == "Dial" || verb.name == "Redirect" || (verb.name == "Record" && below(r, 2));
             if (!asks) continue;
             moment = next(a.twiml);
-            if (verb.name == "Dial") moment.dial_status = std::vector<std::string>{"busy", "no-answer", "failed", "completed", "busy"}[r() % 5];
-            if (verb.name == "Redirect") moment.stream_event = std::vector<std::string>{"", "stream-error", "stream-error", "stream-stopped"}[r() % 4];
+            if (verb.name == "Dial")
+                moment.dial_status = std::vector<std::string>{"busy", "no-answer", "failed", "completed", "busy"}[r() % 5];
+            if (verb.name == "Redirect")
+                moment.stream_event = std::vector<std::string>{"", "stream-error", "stream-error", "stream-stopped"}[r() % 4];
             goes_on = true;
             break;
         }

@@ -7,8 +7,8 @@
 
 #include "base/text.hpp"
 
-/// Reads TwiML as strictly as Twilio does, written a second time: what is not well-formed, a verb or an attribute that Twilio does
-/// not know, or one in the wrong place or out of range is an error.
+/// Reads TwiML as strictly as Twilio does, written a second time: what is not well-formed, a verb or an attribute that Twilio
+/// does not know, or one in the wrong place or out of range is an error.
 namespace otto::providers::tests {
 
 struct Element {
@@ -32,7 +32,8 @@ public:
         if (!valid_utf8(document)) why = "is no UTF-8";
         if (document.size() > 64'000) why = "is longer than Twilio reads";
         Element root;
-        if (why.empty() && !reader.element(root)) why = "is not well-formed at " + std::to_string(document.size() - reader.rest_.size());
+        if (why.empty() && !reader.element(root))
+            why = "is not well-formed at " + std::to_string(document.size() - reader.rest_.size());
         if (why.empty() && (!reader.rest_.empty() || root.name != "Response")) why = "is no <Response>";
         if (why.empty()) why = misfit(root, "");
         return why.empty() ? std::optional(root) : std::nullopt;
@@ -97,9 +98,13 @@ private:
             {"Say", {"Response", "", "", true}},
             {"Hangup", {"Response", "", "", false}},
             {"Redirect", {"Response", "method", "method", true}},
-            {"Dial", {"Response", "timeout callerId action record recordingStatusCallback recordingStatusCallbackEvent", "timeout callerId action", false}},
+            {"Dial",
+             {"Response", "timeout callerId action record recordingStatusCallback recordingStatusCallbackEvent",
+              "timeout callerId action", false}},
             {"Number", {"Dial", "statusCallback", "statusCallback", true}},
-            {"Record", {"Response", "maxLength playBeep action recordingStatusCallback recordingStatusCallbackEvent", "maxLength playBeep action recordingStatusCallback", false}},
+            {"Record",
+             {"Response", "maxLength playBeep action recordingStatusCallback recordingStatusCallbackEvent",
+              "maxLength playBeep action recordingStatusCallback", false}},
             {"Connect", {"Response", "", "", false}},
             {"Stream", {"Connect", "url statusCallback", "url statusCallback", false}},
             {"Parameter", {"Stream", "name value", "name value", false}},
@@ -119,7 +124,8 @@ private:
             return !e.attributes.contains(name) || (std::stoi(e[name]) >= least && std::stoi(e[name]) <= most);
         };
         if (!within("timeout", 5, 600) || !within("maxLength", 2, 14'400)) return e.name + " out of range";
-        if (e.name == "Dial" && (e.inside.empty() || e.inside.size() > 10)) return "a <Dial> of " + std::to_string(e.inside.size());
+        if (e.name == "Dial" && (e.inside.empty() || e.inside.size() > 10))
+            return "a <Dial> of " + std::to_string(e.inside.size());
         if (e.name == "Parameter" && e["name"].size() + e["value"].size() > 500) return "a <Parameter> too long";
         for (const auto& inner : e.inside)
             if (auto why = misfit(inner, e.name); !why.empty()) return why;

@@ -277,17 +277,18 @@ TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") 
 
 TEST_CASE("a clock on a wall shows what Postgres says, in every place that a company can be", "[integration]") {
     std::size_t shown = 0;
-    rig().each("SELECT n.name, m.at, extract(dow FROM m.at AT TIME ZONE n.name)::bigint AS day, "
-               "(extract(hour FROM m.at AT TIME ZONE n.name) * 60 + extract(minute FROM m.at AT TIME ZONE n.name))::bigint AS minute "
-               "FROM pg_timezone_names n, generate_series('2026-01-01'::timestamptz, '2027-12-31', '11 days 01:30') AS m (at) "
-               "WHERE is_time_zone(n.name)",
-               [&](const pg::Fields& f) {
-                   ++shown;
-                   const auto at = f.time("at").value();
-                   const auto wall = wall_clock(f.text("name"), at);
-                   const bool same = wall && wall->day.c_encoding() == f.integer("day") && wall->minute == f.integer("minute");
-                   if (!same) FAIL_CHECK(f.text("name") << " " << to_rfc3339(at));
-               });
+    rig().each(
+        "SELECT n.name, m.at, extract(dow FROM m.at AT TIME ZONE n.name)::bigint AS day, "
+        "(extract(hour FROM m.at AT TIME ZONE n.name) * 60 + extract(minute FROM m.at AT TIME ZONE n.name))::bigint AS minute "
+        "FROM pg_timezone_names n, generate_series('2026-01-01'::timestamptz, '2027-12-31', '11 days 01:30') AS m (at) "
+        "WHERE is_time_zone(n.name)",
+        [&](const pg::Fields& f) {
+            ++shown;
+            const auto at = f.time("at").value();
+            const auto wall = wall_clock(f.text("name"), at);
+            const bool same = wall && wall->day.c_encoding() == f.integer("day") && wall->minute == f.integer("minute");
+            if (!same) FAIL_CHECK(f.text("name") << " " << to_rfc3339(at));
+        });
     CHECK(shown > 10'000);
 }
 
@@ -326,15 +327,17 @@ TEST_CASE("a change says and records what it changed, and clears what may be emp
     CHECK(rig().update("org_change", R"({"callrail_account_id":"ACC1"})").field == "callrail_account_id");
 }
 
-TEST_CASE("a call flow that would record in secret, call itself or say too much is not taken, by the place in it", "[integration]") {
+TEST_CASE("a call flow that would record in secret, call itself or say too much is not taken, by the place in it",
+          "[integration]") {
     rig().company("org_flow");
     rig().company("org_flow_other");
-    const auto own = Rig::fresh_number(), silent = Rig::fresh_number(), tracked = Rig::fresh_number(), ended = Rig::fresh_number(),
-               others = Rig::fresh_number();
+    const auto own = Rig::fresh_number(), silent = Rig::fresh_number(), tracked = Rig::fresh_number(),
+               ended = Rig::fresh_number(), others = Rig::fresh_number();
     auto number = [](const char* company, const std::string& e164, const char* provider, const char* purposes, bool active) {
-        rig().sql("INSERT INTO company_numbers (company_id, e164, provider, purposes, is_active, valid_from) "
-                  "VALUES ($1, $2, $3, $4::text[], $5, now() - interval '1 hour')",
-                  {company, e164, provider, purposes, active});
+        rig().sql(
+            "INSERT INTO company_numbers (company_id, e164, provider, purposes, is_active, valid_from) "
+            "VALUES ($1, $2, $3, $4::text[], $5, now() - interval '1 hour')",
+            {company, e164, provider, purposes, active});
     };
     number("org_flow", own, "twilio", "{voice,text}", true);
     number("org_flow", silent, "twilio", "{text}", true);
@@ -343,8 +346,9 @@ TEST_CASE("a call flow that would record in secret, call itself or say too much 
     number("org_flow_other", others, "twilio", "{voice}", true);
     auto put = [](const std::string& flow) { return rig().update("org_flow", R"({"call_flow":)" + flow + "}"); };
     auto dial = [](const std::string& e164) { return R"({"open":[{"say":"x"},{"dial":[")" + e164 + R"("]}]})"; };
-    for (const auto& good : {dial(silent), dial(tracked), dial(ended), dial(others), std::string(R"({"record":true,"consent_notice":"Recorded."})"),
-                             std::string(R"({"open":[]})"), std::string("null")}) {
+    for (const auto& good :
+         {dial(silent), dial(tracked), dial(ended), dial(others), std::string(R"({"record":true,"consent_notice":"Recorded."})"),
+          std::string(R"({"open":[]})"), std::string("null")}) {
         INFO(good);
         CHECK(put(good).status == 200);
     }
