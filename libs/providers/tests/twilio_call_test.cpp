@@ -305,6 +305,8 @@ TEST_CASE("a recording names its call alone; one that is not there is told too")
     };
     CHECK(why(recording({{"RecordingStatus", "deleted"}})) == "status 'deleted' of a recording is not known");
     CHECK(why(without(recording(), "RecordingSid")) == "it names no recording (RecordingSid)");
+    CHECK(why(without(recording(), "RecordingStatus")) == "it says of no recording how it stands (RecordingStatus)");
+    for (std::string none : {"absent", "failed"}) CHECK(why(without(recording({{"RecordingStatus", none}}), "RecordingSid")).empty());
     CHECK(why(without(recording(), "CallSid")) == "it names no text (MessageSid) and no call (CallSid)");
     CHECK(said("voicemail-recorded", recording({{"RecordingUrl", "javascript:x"}})).call().recording().url().empty());
 }
@@ -390,6 +392,25 @@ TEST_CASE("what strangers write is kept as rows can keep it, and none of it is i
         CHECK(one.answer().body == providers::nobody_answers());
         auto long_one = said("incoming-call", call({{name, std::string(100'000, 'x')}}));
         CHECK(long_one.event().ByteSizeLong() < 3'000);
+    }
+    // The flow tells its stream who calls, and says nothing else that the caller wrote.
+    providers::Callee callee;
+    callee.company_id = "org_a";
+    callee.number = kOurs;
+    callee.public_url = "https://otto.example";
+    callee.call_flow = R"({"open":[{"stream":"wss://agent.example/call"}]})";
+    for (std::string name : {"CallerName", "FromCity", "From", "CallSid", "CallStatus", "Direction", "ForwardedFrom"}) {
+        INFO(name);
+        for (const auto& [target, flow] : std::vector<std::pair<std::string, std::string>>{{"incoming-call", callee.call_flow},
+                                                                                           {"next-step?flow=" + percent_encode(evil) + "&step=" + percent_encode(evil), ""}}) {
+            callee.call_flow = flow;
+            auto said_to = said(kAloha + target, form(call({{name, name == "CallSid" ? "CA</Say><Dial>1" : evil}}))).answer(&callee).body;
+            CHECK(said_to.starts_with("<"));
+            CHECK(said_to.find("<Dial") == std::string::npos);
+            CHECK(valid_utf8(said_to));
+            CHECK(said_to.size() <= providers::kLongestTwiml);
+        }
+        callee.call_flow = R"({"open":[{"stream":"wss://agent.example/call"}]})";
     }
     CHECK(said("incoming-call", call({{"CallerName", "Zo\xc3\xab <b>"}})).call().customer_name() == "Zo\xc3\xab <b>");
     auto step = said(kAloha + "next-step?flow=" + std::string(5'000, 'f') + "&step=%00%ff", form(call()));

@@ -101,16 +101,17 @@ std::string tell_recording(const CallFacts& said, pb::CallReport& r) {
     const auto url = trim(said.recording_url);
     if (url.size() <= kLongestUrl && (url.starts_with("https://") || url.starts_with("http://")))
         recording.set_url(keepable(url, kLongestUrl));
-    auto theirs = word(said.recording_status);
-    if (theirs.empty() && !recording.url().empty()) theirs = "completed";
+    const auto theirs = word(said.recording_status);
     auto known = std::find_if(std::begin(statuses), std::end(statuses), [&](const auto& s) { return iequals(s.first, theirs); });
     if (known != std::end(statuses)) recording.set_status(std::string(known->second));
     if (auto lasted = seconds_in(said.recording_duration)) recording.set_duration_s(*lasted);
     recording.set_voicemail(iequals(trim(said.recording_source), "RecordVerb"));
     if (auto at = read_time(word(said.recording_started))) recording.set_started_at_us(to_micros(*at));
-    if (recording.sid().empty()) return "it names no recording (RecordingSid)";
-    if (recording.status().empty()) return "status '" + clip_utf8(theirs, 60) + "' of a recording is not known";
-    return "";
+    if (recording.status().empty())
+        return theirs.empty() ? "it says of no recording how it stands (RecordingStatus)"
+                              : "status '" + clip_utf8(theirs, 60) + "' of a recording is not known";
+    const bool there_is_none = recording.status() == "absent" || recording.status() == "failed";
+    return recording.sid().empty() && !there_is_none ? "it names no recording (RecordingSid)" : "";
 }
 
 }  // namespace
@@ -157,7 +158,8 @@ CallIdentity tell(const CallFacts& said, pb::ProviderEvent& event) {
     if (r.provider_call_id().empty()) event.set_not_understood("it names no call (CallSid)");
     if (said.hook == CallHook::recording) {
         if (auto why = tell_recording(said, r); !why.empty()) event.set_not_understood(std::move(why));
-        return {r.recording().sid() + ":" + r.recording().status(), !r.recording().sid().empty()};
+        const auto& recording = r.recording();
+        return {(recording.sid().empty() ? sid : recording.sid()) + ":" + recording.status(), !recording.sid().empty()};
     }
     const auto sequence = count_in(said.sequence);
     const bool whole = sequence && !theirs.empty() && !sid.empty();
