@@ -306,7 +306,8 @@ TEST_CASE("a recording names its call alone; one that is not there is told too")
     CHECK(why(recording({{"RecordingStatus", "deleted"}})) == "status 'deleted' of a recording is not known");
     CHECK(why(without(recording(), "RecordingSid")) == "it names no recording (RecordingSid)");
     CHECK(why(without(recording(), "RecordingStatus")) == "it says of no recording how it stands (RecordingStatus)");
-    for (std::string none : {"absent", "failed"}) CHECK(why(without(recording({{"RecordingStatus", none}}), "RecordingSid")).empty());
+    for (std::string none : {"absent", "failed"})
+        CHECK(why(without(recording({{"RecordingStatus", none}}), "RecordingSid")).empty());
     CHECK(why(without(recording(), "CallSid")) == "it names no text (MessageSid) and no call (CallSid)");
     CHECK(said("voicemail-recorded", recording({{"RecordingUrl", "javascript:x"}})).call().recording().url().empty());
 }
@@ -401,10 +402,12 @@ TEST_CASE("what strangers write is kept as rows can keep it, and none of it is i
     callee.call_flow = R"({"open":[{"stream":"wss://agent.example/call"}]})";
     for (std::string name : {"CallerName", "FromCity", "From", "CallSid", "CallStatus", "Direction", "ForwardedFrom"}) {
         INFO(name);
-        for (const auto& [target, flow] : std::vector<std::pair<std::string, std::string>>{{"incoming-call", callee.call_flow},
-                                                                                           {"next-step?flow=" + percent_encode(evil) + "&step=" + percent_encode(evil), ""}}) {
+        for (const auto& [target, flow] : std::vector<std::pair<std::string, std::string>>{
+                 {"incoming-call", callee.call_flow},
+                 {"next-step?flow=" + percent_encode(evil) + "&step=" + percent_encode(evil), ""}}) {
             callee.call_flow = flow;
-            auto said_to = said(kAloha + target, form(call({{name, name == "CallSid" ? "CA</Say><Dial>1" : evil}}))).answer(&callee).body;
+            auto said_to =
+                said(kAloha + target, form(call({{name, name == "CallSid" ? "CA</Say><Dial>1" : evil}}))).answer(&callee).body;
             CHECK(said_to.starts_with("<"));
             CHECK(said_to.find("<Dial") == std::string::npos);
             CHECK(valid_utf8(said_to));
