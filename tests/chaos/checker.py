@@ -9,11 +9,11 @@ import typing
 import confluent_kafka
 
 from .cluster import Cluster
-from .load import Call, Load, Text
+from .load import Call, Load, Text, Voice, Webhook
 
 RANKS = ("queued", "sending", "sent", "failed", "undelivered", "delivered", "read")  # of a text that was sent
 # What a record of Twilio's says of itself, in the form that it carries: the answers to these say no event's id.
-ABOUT = re.compile(rb"MessageSid=(SM[0-9a-f]{32})&SmsStatus=([a-z]+)")
+ABOUT = re.compile(rb"(?:MessageSid=(SM[0-9a-f]{32})&(SmsStatus=[a-z]+)|CallSid=(CA[0-9a-f]{32})&([A-Za-z]+Status=[a-z-]+))")
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,7 +31,7 @@ class Record:
 
 def about(value: bytes) -> str:
     found = ABOUT.search(value)
-    return " ".join(part.decode() for part in found.groups()) if found else ""
+    return " ".join(part.decode() for part in found.groups() if part) if found else ""
 
 
 def scan(brokers: str, topic: str) -> list[Record]:
@@ -95,13 +95,14 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     f = Findings()
     good = [c for c in load.calls if c.kind == "good"]
     texts = [t for t in load.texts if t.kind == "good"]
-    things = [*load.calls, *load.texts]
+    voices = [v for v in load.voices if v.kind == "good"]
+    things = [*load.calls, *load.texts, *load.voices]
     companies = {c.id: c for c in load.companies}
     inbound, routed = scan(cluster.brokers, "otto.inbound"), scan(cluster.brokers, "otto.routed")
     named = {(r.about, r.id) for r in inbound if r.about}
     ids = dict(named)
-    f.expect(len(ids) == len(named), "a text's report has two ids")
-    for hook in (w for t in load.texts for w in t.taken if w.named):
+    f.expect(len(ids) == len(named), "a report of Twilio's has two ids")
+    for hook in (w for t in [*load.texts, *load.voices] for w in t.taken if w.named):
         hook.event_id = ids.get(hook.named, hook.named)
     taken = {w.event_id: w for c in things for w in c.taken}
     f.count("webhooks sent", len(load.sends))
@@ -112,10 +113,12 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     f.expect(len(taken) == sum(len(c.taken) for c in things), "two webhooks got one event id")
 
     # -- rows
-    rows = cluster.sql("SELECT company_id, provider_call_id, status, note, contact_card_id, lead_id, phone_number FROM calls WHERE company_id = ANY(%s)", list(companies))
+    rows = cluster.sql("SELECT company_id, provider_call_id, status, note, contact_card_id, lead_id, phone_number, duration FROM calls WHERE company_id = ANY(%s)", list(companies))
     f.count("calls", len(rows))
     must = {(c.company.id, str(c.id)) for c in good if c.taken and c.company}
     may = {(c.company.id, str(c.id)) for c in good if c.perhaps and c.company}
+    must |= {(v.company.id, v.id) for v in voices if named_by(v.taken) and v.company}
+    may |= {(v.company.id, v.id) for v in voices if named_by(v.perhaps) and v.company}
     alias = {}  # CallRail's masked id is the better name
     from sandbox.state import resource_id
 
@@ -150,27 +153,32 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     f.expect(not wrong_status, f"{len(wrong_status)} calls have a wrong status, such as {wrong_status[:3]}")
     f.expect(not wrong_note, f"{len(wrong_note)} calls have not the last note, such as {wrong_note[:3]}")
 
+    # -- calls over Twilio, and what callers left
+    twilio_calls(f, cluster, load, voices, by_call)
+
     # -- texts, message by message
     threads(f, cluster, load, texts)
 
     # -- people and leads
     contacts = cluster.sql("SELECT company_id, primary_phone FROM contact_cards WHERE company_id = ANY(%s)", list(companies))
-    f.same("contacts", contacts, {(c.company.id, c.customer) for c in [*good, *texts] if c.taken and c.company}, {(c.company.id, c.customer) for c in [*good, *texts] if c.perhaps and c.company})
+    f.same("contacts", contacts, {(c.company.id, c.customer) for c in [*good, *texts, *voices] if named_by(c.taken) and c.company},
+           {(c.company.id, c.customer) for c in [*good, *texts, *voices] if named_by(c.perhaps) and c.company})
     led = cluster.sql("SELECT company_id, contact_card_id FROM messages WHERE company_id = ANY(%s) AND lead_id IS NOT NULL", list(companies))
     f.same("open leads", cluster.sql("SELECT company_id, contact_card_id FROM leads WHERE company_id = ANY(%s) AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')", list(companies)),
-           {*((company, contact) for company, _, _, _, contact, _, _ in rows), *led})
+           {*((company, contact) for company, _, _, _, contact, *_ in rows), *led})
     f.expect(all(r[5] for r in rows), "there are calls without a lead")
 
     # -- once
     causes = {r.id: r.cause for r in routed}
     applied = [causes.get(str(i), f"? {i}") for (i,) in cluster.sql("SELECT event_id FROM inbox WHERE consumer IN ('lead-pipeline', 'lead-pipeline/messages') AND company_id = ANY(%s)", list(companies))]
     seen = {r.id for r in inbound}
-    authentic = {i for i, w in taken.items() if w.of.kind == "good"}
+    # A recording names no number: where its call is known by nothing else, it waits.
+    authentic = {i for i, w in taken.items() if w.of.kind == "good" and (named_by([w]) or named_by(w.of.taken))}
     f.same("events applied by lead-pipeline", applied, authentic, seen)
     f.count("events applied", len(applied))
 
     # -- forged and unknown
-    strangers = {str(c.id) for c in load.calls if c.kind == "forged"}
+    strangers = {str(c.id) for c in [*load.calls, *load.voices] if c.kind == "forged"}
     forged_taken = [c.id for c in things if c.kind == "forged" and c.taken]
     f.expect(not forged_taken, f"{len(forged_taken)} forged webhooks were taken")
     f.expect(not [n for n in named if n[1] in strangers], "there are rows of forged calls")
@@ -183,13 +191,14 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
              "otto.inbound holds events that nobody sent")
 
     # -- order
+    ours = set(load.customers)
+
     def apart(time: str) -> bool:
         import datetime
 
         at = datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
         return any(since <= at <= until for since, until in orderless)
 
-    ours = set(load.customers)
     late: dict[tuple[str, str], str] = {}  # by customer and who took it: of two ingresses each keeps its own order
     disordered = []
     for r in first.values():
@@ -206,7 +215,8 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     overtaken = []
     for r in routed:
         # Shunya's reports find their company in a table, on a way of their own: calls of their customer may pass them.
-        if r.id in done or r.cause not in position or r.type.endswith(".JobReported"):
+        # So do recordings, which are found by their call.
+        if r.id in done or r.cause not in position or r.type.endswith(".JobReported") or first[r.cause].key not in ours:
             continue
         done.add(r.id)
         if position[r.cause] < latest.get(r.key, -1):
@@ -217,6 +227,38 @@ def check(cluster: Cluster, load: Load, orderless: list[tuple[float, float]] = [
     standing = cluster.standing()
     f.expect(not any(standing.values()), f"something is still on its way: {standing}")
     return f
+
+
+def named_by(webhooks: list[Webhook]) -> list[Webhook]:
+    """Those that say whose the call or text is: a recording's callback has neither From nor To."""
+    return [w for w in webhooks if not w.event.startswith("RecordingStatus")]
+
+
+def end_of(events: set[str]) -> str:
+    """How a call over Twilio ends by what was told of it; "": not told that it is over."""
+    if "CallStatus=completed" not in events:
+        return ""
+    return "completed" if "DialCallStatus=completed" in events else "voicemail" if "RecordingStatus=completed" in events else "missed"
+
+
+def twilio_calls(f: Findings, cluster: Cluster, load: Load, voices: list[Voice], by_call: dict[tuple[str, str], tuple[typing.Any, ...]]) -> None:
+    """Each ended as what was told of it says, as long as it says; each voicemail is there once, and is its call's."""
+    wrong = []
+    for v in voices:
+        row = by_call.get((v.company.id if v.company else "", v.id))
+        sure, perhaps = {w.event for w in v.taken}, {w.event for w in v.perhaps}
+        ends = {end_of(sure | p) for p in subsets(perhaps)}
+        if row and "" not in ends and (row[2] not in ends or row[6] != v.customer or row[7] != v.duration):
+            wrong.append((v.id, row[2], row[6], row[7], sorted(ends), v.customer, v.duration))
+    f.expect(not wrong, f"{len(wrong)} calls over Twilio ended otherwise than was told, such as {wrong[:3]}")
+    left = cluster.sql("SELECT m.company_id, c.provider_call_id, m.recording_sid FROM voicemail_messages m JOIN calls c USING (company_id, call_id) WHERE m.company_id = ANY(%s)", [c.id for c in load.companies])
+
+    def recorded(of: typing.Callable[[Voice], list[Webhook]]) -> set[tuple[str, str, str]]:
+        return {(v.company.id, v.id, v.recording) for v in voices if v.company and v.recording and any(not named_by([w]) for w in of(v)) and named_by([*v.taken, *of(v)])}
+
+    f.same("voicemails", left, recorded(lambda v: v.taken), recorded(lambda v: [*v.taken, *v.perhaps]))
+    f.count("calls over Twilio", len(voices))
+    f.count("voicemails", len(left))
 
 
 def standings(text: Text) -> set[str]:

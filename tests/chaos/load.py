@@ -1,11 +1,13 @@
-"""Webhooks as CallRail and Twilio send them: calls with all their events, texts in both directions and their statuses, in random order, repeated, delayed, some forged, some for numbers that nobody owns.
+"""Webhooks as CallRail and Twilio send them: calls with all their events and voicemails, texts in both directions and their statuses, in random order, repeated, delayed, some forged, some for numbers that nobody owns.
 
-Every webhook goes out on a connection of its own when it is due, never again on our own account (neither repeats what was answered); every answer is kept. A fifth is about texts.
+Every webhook goes out on a connection of its own when it is due, never again on our own account (neither repeats what was answered); every answer is kept. A fifth is about texts, a tenth about calls over Twilio.
 """
 
 import asyncio
 import dataclasses
 import datetime
+import email.utils
+import functools
 import heapq
 import itertools
 import json
@@ -25,7 +27,7 @@ PATHS = {"incoming": "call.incoming", "answered": "call.answered", "completed": 
 ZONE = datetime.timezone(datetime.timedelta(hours=-7))
 
 
-TEXTS = 0.2  # of what is sent
+TEXTS, VOICE = 0.2, 0.1  # of what is sent
 STATUSES = ("queued", "sent", "delivered")
 
 
@@ -68,6 +70,16 @@ class Text(Thing):
     sent_at: datetime.datetime | None  # None: the provider does not say
 
 
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Voice(Thing):
+    """What one call over Twilio should end as."""
+
+    id: str  # CallSid
+    outcome: str  # answered, missed, voicemail
+    duration: int
+    recording: str | None  # RecordingSid of its voicemail
+
+
 @dataclasses.dataclass(eq=False)
 class Webhook:
     """One body; sent once or several times."""
@@ -84,7 +96,9 @@ class Webhook:
     @property
     def named(self) -> str:
         """As its body says of itself (checker.ABOUT), if its answer does not say the event's id."""
-        return f"{typing.cast(Text, self.of).id} {self.event}" if isinstance(self.of, Text) and self.of.provider == "twilio" else ""
+        if isinstance(self.of, Voice):
+            return f"{self.of.id} {self.event}"
+        return f"{typing.cast(Text, self.of).id} SmsStatus={self.event}" if isinstance(self.of, Text) and self.of.provider == "twilio" else ""
 
 
 @dataclasses.dataclass(eq=False)
@@ -100,14 +114,15 @@ class Load:
 
     def __init__(self, port: int, companies: list[Company], seed: int, rate: float, customers: int = 5_000) -> None:
         self.port, self.companies, self.rate = port, companies, rate
-        self.url = f"http://127.0.0.1:{port}"  # what Twilio signs
+        self.url, self.sandbox = f"http://127.0.0.1:{port}", companies[0].stack.sandbox  # what Twilio signs; where recordings are said to be
         self.random = random.Random(seed)
         self.customers = [f"+1{self.random.randrange(201, 990)}{self.random.randrange(200, 1000):03d}{n:04d}" for n in range(customers)]
         self.unowned = [f"+1{self.random.randrange(201, 990)}{self.random.randrange(200, 1000):03d}{9000 + n}" for n in range(20)]
         self.ids = itertools.count(700_000_000 + self.random.randrange(1_000_000) * 100_000)
         self.calls: list[Call] = []
         self.texts: list[Text] = []
-        self.planned = {Call: 0, Text: 0}
+        self.voices: list[Voice] = []
+        self.planned = {Call: 0, Text: 0, Voice: 0}
         self.sends: list[Send] = []
         self.queue: list[tuple[float, int, Webhook]] = []
         self.turn = itertools.count()
@@ -132,6 +147,15 @@ class Load:
     def of_callrail(self, of: Thing, event: str, note: str, path: str, raw: bytes) -> Webhook:
         key = of.company.key if of.company and of.kind == "good" else "somebody else's key"
         return Webhook(of, event, note, path, raw, {"Content-Type": "application/json", "Signature": sign(str(key), raw)})
+
+    def of_twilio_voice(self, call: Voice, ours: str, event: str, path: str, said: dict[str, str], *, ends: bool = True) -> Webhook:
+        """`event` is what the form says of itself first, behind its CallSid: the checker finds it by that."""
+        name, value = event.split("=")
+        form = {"CallSid": call.id, name: value, "AccountSid": call.company.twilio_account if call.company else f"AC{call.id[2:]}", "ApiVersion": "2010-04-01",
+                **({"From": call.customer, "To": ours, "Direction": "inbound"} if ends else {}), **said}
+        known = call.company if call.kind == "good" else None
+        path = f"/api/aloha/webhooks/{path}"
+        return Webhook(call, event, "", path, as_form(form), {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": sign_form(known.auth_token if known else "somebody else's token", self.url + path, form)})
 
     def of_twilio(self, text: Text, ours: str, event: str) -> Webhook:
         known = text.company if text.kind == "good" else None
@@ -179,6 +203,27 @@ class Load:
             text.webhooks = [self.of_callrail(text, "received" if inbound else "sent", "", "/sms/callrail-webhook", json.dumps(said, separators=(",", ":")).encode())]
         self.texts.append(text)
         return self.plan(text, due)
+
+    def new_voice(self, due: float) -> int:
+        """The same of a call over Twilio: somebody answers it, or the caller leaves a voicemail, or not."""
+        r = self.random
+        kind, company = self.fate()
+        outcome = r.choices(("answered", "missed", "voicemail"), (60, 15, 25))[0] if kind == "good" else "missed"
+        recording = f"RE{uuid.UUID(int=r.getrandbits(128)).hex}" if outcome == "voicemail" else None
+        call = Voice(kind=kind, company=company, customer=r.choice(self.customers), id=f"CA{uuid.UUID(int=r.getrandbits(128)).hex}", outcome=outcome, duration=r.randrange(5, 300), recording=recording)
+        ours = company.texts if company else r.choice(self.unowned)
+        hook = functools.partial(self.of_twilio_voice, call, ours)
+        call.webhooks = [hook("CallStatus=ringing", "incoming-call", {})]
+        if outcome != "missed":
+            dialled = "completed" if outcome == "answered" else "no-answer"
+            call.webhooks.append(hook(f"DialCallStatus={dialled}", "next-step?flow=open&step=0", {"CallStatus": "in-progress", "DialCallSid": f"CA{uuid.UUID(int=r.getrandbits(128)).hex}"}))
+        if recording:
+            url = f"{self.sandbox}/2010-04-01/Accounts/{company.twilio_account if company else ''}/Recordings/{recording}"
+            call.webhooks.append(hook("RecordingStatus=completed", "voicemail-recorded", {"RecordingSid": recording, "RecordingUrl": url, "RecordingDuration": "1", "RecordingSource": "RecordVerb", "RecordingChannels": "1"}, ends=False))
+        call.webhooks.append(hook("CallStatus=completed", "call-status", {"CallDuration": str(call.duration), "Duration": str(-(-call.duration // 60)), "SequenceNumber": "0", "CallbackSource": "call-progress-events",
+                                                                         "Timestamp": email.utils.formatdate()}))
+        self.voices.append(call)
+        return self.plan(call, due)
 
     def plan(self, thing: Thing, due: float) -> int:
         r = self.random
@@ -229,8 +274,8 @@ class Load:
             if self.paused:
                 due = now
             while self.running and not self.paused and due <= now:  # the rate counts sends, repeats included
-                what = Text if self.planned[Text] < TEXTS * sum(self.planned.values()) else Call
-                sends = self.new_text(due) if what is Text else self.new_call(due)
+                what = next((kind for kind, share in ((Text, TEXTS), (Voice, VOICE)) if self.planned[kind] < share * sum(self.planned.values())), Call)
+                sends = {Text: self.new_text, Voice: self.new_voice, Call: self.new_call}[what](due)
                 self.planned[what] += sends
                 due += sends / self.rate
             while self.queue and (self.queue[0][0] <= now or not self.running) and self.flying < 2_000:
