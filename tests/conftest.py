@@ -110,6 +110,9 @@ def new_number() -> str:
     return f"+1{200 + n % 700}555{n // 1000 % 10000:04d}" if n % 2 else f"+1{200 + n % 700}{200 + n // 7 % 700}{n // 1000 % 10000:04d}"
 
 
+PROBE = "+14805550142"  # who calls to see whether a flow has arrived
+
+
 class Company:
     """A company that is connected to CallRail, its key known to the ingress; and to Twilio once it asks for that."""
 
@@ -148,13 +151,31 @@ class Company:
         return self.texts
 
     def register_twilio(self, numbers: list[str], **more: typing.Any) -> None:
-        body = {"account_sid": self.twilio_account, "auth_token": self.auth_token, "numbers": numbers, "sms_url": self.stack.url + "/sms/twilio-webhook", **more}
+        body = {"account_sid": self.twilio_account, "auth_token": self.auth_token, "numbers": numbers, "sms_url": self.stack.url + "/sms/twilio-webhook", "voice_url": self.stack.url + "/api/aloha/webhooks/incoming-call",
+                "status_callback": self.stack.url + "/api/aloha/webhooks/call-status", **more}
         answer = httpx.post(self.stack.sandbox + "/sandbox/twilio/accounts", json=body)
         assert answer.status_code == 200, answer.text
 
     def text(self, sender: str = "+14805550111", **more: typing.Any) -> dict[str, typing.Any]:
         """A text of a customer over Twilio."""
         return self.stack.place_text("twilio", more.pop("to", self.texts), sender, **{"account_sid": self.twilio_account, **more})
+
+    def phone(self, **more: typing.Any) -> dict[str, typing.Any]:
+        """A call of a customer over Twilio, played to its end (sandbox/README.md, "Calls"). Whatever answered it was a document that Twilio takes, unless `error` says what it is to refuse."""
+        error = more.pop("error", None)
+        body = {"to": self.texts, "from": new_number(), "otto_url": self.stack.url, "account_sid": self.twilio_account, **more}
+        answer = httpx.post(self.stack.sandbox + "/sandbox/twilio/place-call", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        placed = dict(answer.json())
+        assert (placed["error"] or {}).get("code") == error, (placed["error"], placed["requests"])
+        return placed
+
+    def set_flow(self, flow: dict[str, typing.Any]) -> None:
+        """The company's call flow; on return calls are answered by it."""
+        answer = self.stack.http.put(f"/api/v1/company/{self.id}", json={"call_flow": flow}, headers={"Authorization": f"Bearer {self.manager}"})
+        assert answer.status_code == 200, answer.text
+        notice = flow.get("consent_notice", "")
+        eventually(lambda: (said := self.phone(**{"from": PROBE}, hangs_up="saying", statuses=[])["said"]) is not None and (not notice or notice in said), what="the flow's way to the ingress")
 
     def callrail_text(self, sender: str, **more: typing.Any) -> dict[str, typing.Any]:
         return self.stack.place_text("callrail", more.pop("to", self.number), sender, **{"signing_key": self.key, **more})
