@@ -192,6 +192,9 @@ def test_hours_and_the_default(stack, shop):
     assert shop.phone()["said"] == [shop.notice]
     shop.flow()
     assert shop.phone()["recordings"][0]["source"] == "RecordVerb"
+    # The short address is for calls as well as for texts.
+    short = shop.phone(voice_url=stack.url + "/api/v1/twilio-webhook", status_callback=stack.url + "/api/v1/twilio-webhook", missed=True)
+    shop.of(short, "missed")
 
 
 # ---- troubleshooting
