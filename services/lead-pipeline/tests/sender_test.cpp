@@ -386,14 +386,14 @@ TEST_CASE("sender: Postgres is away between the note and the answer", "[integrat
 
 TEST_CASE("sender: an automatic text waits out of quiet hours, and is judged anew when its time comes", "[integration]") {
     World w;
-    w.terms.quiet = {0, 24 * 60 - 1};  // the whole day but a minute
     w.terms.zone = "UTC";
+    w.terms.quiet = quiet_now("UTC");
     auto id = w.accept("automatic", kTheirs, true, system_clock().now());
     auto person = w.accept("person");
     CHECK(w.status(id) == "scheduled");
     w.run();
     CHECK(w.state(id) == "scheduled");
-    CHECK(w.of(id, "to_char(scheduled_at AT TIME ZONE 'UTC', 'HH24:MI')") == "23:59");
+    CHECK(w.of(id, "to_char(scheduled_at AT TIME ZONE 'UTC', 'HH24:MI')") == end_of(w.terms.quiet));
     CHECK(w.sid(person) != "");  // a person's goes at once
     w.terms.quiet = {0, 0};
     SECTION("it goes") {
@@ -427,8 +427,8 @@ TEST_CASE("sender: quiet hours begin while an automatic text waits for its numbe
         {w.company, id, behind});
     w.write("UPDATE text_sends SET state = 'released' WHERE company_id = $1 AND message_id = $2::uuid", {w.company, id});
     w.write("SELECT otto_want('lead-pipeline/texts', $1, $2, now())", {w.company, id});
-    w.terms.quiet = {0, 24 * 60 - 1};
     w.terms.zone = "UTC";
+    w.terms.quiet = quiet_now("UTC");
     w.run();
     CHECK(w.state(id) == "scheduled");
     CHECK(w.sid(behind) != "");  // who was behind it is not held up
@@ -449,7 +449,7 @@ TEST_CASE("sender: a state names the customer's clocks", "[integration]") {
     World w;
     auto id = w.accept("automatic", kTheirs, true, system_clock().now());
     w.write("UPDATE contact_cards SET state = 'Hawaii' WHERE company_id = $1", {w.company});
-    w.terms.quiet = {0, 24 * 60 - 1};
+    w.terms.quiet = quiet_now("Pacific/Honolulu");
     w.run();
-    CHECK(w.of(id, "to_char(scheduled_at AT TIME ZONE 'Pacific/Honolulu', 'HH24:MI')") == "23:59");
+    CHECK(w.of(id, "to_char(scheduled_at AT TIME ZONE 'Pacific/Honolulu', 'HH24:MI')") == end_of(w.terms.quiet));
 }

@@ -1,5 +1,6 @@
 #pragma once
 // Twilio, played, and the queues by which texts leave; time goes on by a statement.
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <set>
@@ -122,6 +123,20 @@ struct FakeTwilio {
 inline const std::string kTheirs = "+12025550100", kMine = "+15205232772";
 /// Parts of texts a second: none waits for its number's pace, however quick the database is.
 constexpr double kUnpaced = 1e6;
+
+/// Hours that are quiet at this moment and end in an hour and a half, on the clocks of a zone: whenever a test runs.
+inline QuietHours quiet_now(const std::string& zone) {
+    auto minute = std::stoi(Db::shared().value(
+        "SELECT (extract(hour FROM now() AT TIME ZONE $1) * 60 + extract(minute FROM now() AT TIME ZONE $1))::int::text AS v",
+        {zone}));
+    return {(minute + 23 * 60) % (24 * 60), (minute + 90) % (24 * 60)};
+}
+/// As clocks show their end.
+inline std::string end_of(const QuietHours& quiet) {
+    char text[8];
+    std::snprintf(text, sizeof text, "%02d:%02d", quiet.to / 60, quiet.to % 60);
+    return text;
+}
 
 /// A company that sends.
 struct World {
