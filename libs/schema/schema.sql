@@ -2440,6 +2440,21 @@ CREATE TRIGGER tasks_due_added AFTER INSERT ON tasks FOR EACH ROW WHEN (new.stat
 CREATE TRIGGER tasks_due_moved AFTER UPDATE OF status, due_at ON tasks FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.due_at IS DISTINCT FROM new.due_at) EXECUTE FUNCTION tasks_due();
 CREATE TRIGGER tasks_due_removed AFTER DELETE ON tasks FOR EACH ROW WHEN (old.status = 'open'::text AND old.due_at IS NOT NULL) EXECUTE FUNCTION tasks_due();
 
+CREATE TABLE text_backs (
+  company_id text NOT NULL,
+  contact_card_id uuid NOT NULL,
+  day date NOT NULL,
+  call_id bigint NOT NULL,
+  message_id uuid NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT text_backs_pkey PRIMARY KEY (company_id, contact_card_id, day)
+);
+CREATE UNIQUE INDEX text_backs_message ON text_backs USING btree (company_id, message_id);
+ALTER TABLE text_backs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON text_backs TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON text_backs TO otto_lead_pipeline;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON text_backs TO otto_maintenance;
+
 CREATE TABLE text_paces (
   company_id text NOT NULL,
   from_number text NOT NULL,

@@ -13,7 +13,9 @@
 #include "handlers/media.hpp"
 #include "handlers/messages.hpp"
 #include "handlers/renumber.hpp"
+#include "handlers/text_backs.hpp"
 #include "handlers/voicemails.hpp"
+#include "providers/call_flow.hpp"
 #include "providers/settings.hpp"
 #include "runtime/runtime.hpp"
 #include "sender/numbers.hpp"
@@ -48,6 +50,21 @@ std::optional<std::optional<Account>> own_account(const directory::Companies& co
     return profile ? twilio_account(*profile, std::nullopt) : std::optional<Account>{};
 }
 
+/// What texts in return for missed calls need to know of companies, and of their callers.
+TextBacks::Outside texts_back(const directory::Companies& companies, TermsOf terms) {
+    return {std::move(terms),
+            [&companies](const CompanyId& c) -> std::optional<std::optional<std::string>> {
+                if (!companies.caught_up()) return std::nullopt;
+                auto profile = companies.find(c);
+                return profile ? providers::missed_call_text(profile->call_flow) : std::optional<std::string>{};
+            },
+            [&companies](const std::string& number) {
+                const auto now = system_clock().now();
+                return !companies.owners(number, directory::Purpose::voice, now).empty() ||
+                       !companies.owners(number, directory::Purpose::text, now).empty();
+            }};
+}
+
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto& calls = service.own<Calls>(settings.get(kMissedCallGrace));  // contact card, lead and call of each report
@@ -55,7 +72,6 @@ void wire(app::Service& service) {
     auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
     auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
     auto& transcripts = service.own<Voicemails>();                     // what voicemails say, once they are transcribed
-    auto& due = service.own<DueWork>();                                // call-backs and overdue tasks
     auto& companies = service.own<directory::Companies>(service, "");  // who has what at Twilio
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;
     auto& attachments = service.own<providers::Attachments>(attachments_of(settings), store);  // of texts, from whoever has them
@@ -75,7 +91,13 @@ void wire(app::Service& service) {
     };
     auto& outside = service.own<Outside>(settings);                          // Twilio, each request once
     auto& numbers = service.own<Numbers>(terms);                             // what of each sending number may leave by now
-    auto& sender = service.own<Sender>(outside.texts(terms));                // a text leaves
+    auto& text_backs = service.own<TextBacks>(texts_back(companies, terms));  // missed calls answered with a text
+    auto& due = service.own<DueWork>(
+        [&text_backs](const CompanyId& c) { return text_backs.may_be_wanted(c); });  // call-backs and overdue tasks
+    auto unwanted = [&text_backs](pg::Tx& tx, const MessageKey& key, const std::string& reason, Instant now) {
+        return reason == kMissedCall ? text_backs.unwanted(tx, key, now) : std::nullopt;
+    };
+    auto& sender = service.own<Sender>(outside.texts(terms, unwanted));      // a text leaves
     auto& statuses = service.own<Statuses>(outside.statuses(terms));         // how it stands, where nobody says
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));  // what is on record, as the present rules have it
     auto& authenticator = service.own<identity::Authenticator>(settings);    // who asks
@@ -110,6 +132,7 @@ void wire(app::Service& service) {
                  .linger(Millis{500}))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
+        .work<&TextBacks::next>(std::string(kTextBacks), text_backs, {.threads = 2})
         .work<&Media::next>(std::string(kMedia), media)
         .work<&Numbers::release>(std::string(kTextNumbers), numbers)
         .work<&Sender::next>(std::string(kTexts), sender,

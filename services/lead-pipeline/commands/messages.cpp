@@ -12,6 +12,7 @@
 #include "books/message_book.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "runtime/runtime.hpp"
+#include "sender/from.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -64,21 +65,7 @@ directory::ProfilePtr profile_of(const directory::Companies& companies, const Co
     return profile;
 }
 
-/// The company's numbers from which texts leave now, the oldest first.
-std::vector<std::string> numbers_of(const directory::ProfilePtr& profile, Instant now) {
-    std::vector<const directory::Number*> numbers;
-    if (profile)
-        for (const auto& n : profile->numbers)
-            if (n.text && n.provider == "twilio" && n.covers(now)) numbers.push_back(&n);
-    std::sort(numbers.begin(), numbers.end(), [](const auto* a, const auto* b) {
-        return std::pair(a->from.value_or(Instant::min()), a->e164) < std::pair(b->from.value_or(Instant::min()), b->e164);
-    });
-    std::vector<std::string> out;
-    for (const auto* n : numbers) out.push_back(n->e164);
-    return out;
-}
-
-/// The number that is asked for, else that of the last text with this customer, else the oldest.
+/// The number that is asked for, else the usual one.
 std::string sender(Context& c, const Inputs& in, const std::vector<std::string>& numbers, const Customer& to) {
     auto is_ours = [&](const std::string& number) { return std::find(numbers.begin(), numbers.end(), number) != numbers.end(); };
     if (numbers.empty())
@@ -92,10 +79,7 @@ std::string sender(Context& c, const Inputs& in, const std::vector<std::string>&
             api::refuse_field("from", "is no number of the company for texts at Twilio; GET /api/v1/numbers lists its numbers");
         return *asked;
     }
-    if (to.contact)
-        for (const auto& number : c.tx().values<std::optional<std::string>>(sql::numbers_of_thread, {c.company(), *to.contact}))
-            if (number && is_ours(*number)) return *number;
-    return numbers.front();
+    return usual_number(c.tx(), c.company(), to.contact, numbers);
 }
 
 void refuse_opted_out(const Customer& to, const std::string& since) {
@@ -134,7 +118,7 @@ http::Response MessageCommands::send(Context& c) const {
     if (profile && std::any_of(profile->numbers.begin(), profile->numbers.end(),
                                [&](const auto& n) { return n.e164 == to.number && n.covers(now); }))
         api::refuse_field(to.field, "is a number of your own company");
-    auto from = sender(c, in, numbers_of(profile, now), to);
+    auto from = sender(c, in, profile ? text_numbers(profile->numbers, now) : std::vector<std::string>{}, to);
     if (auto closed = closed_to(c.tx(), {c.company(), to.number}, false)) refuse_opted_out(to, *closed);
 
     auto id = Uuid::v7(c.request.received_at);

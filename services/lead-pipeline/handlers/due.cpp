@@ -29,6 +29,11 @@ pg::Params keys_of(std::span<const rt::Due> due) {
 void DueWork::call_back(std::span<rt::Due> due, pg::Tx& tx) const {
     auto made = tx.many<Changed>(sql::call_back, keys_of(due));
     for (const auto& c : made) tell(tx, c.company, c.task, c.version);
+    // Not here: whoever texts holds the caller's card, and who reports calls waits for these rows with that card in hand.
+    pg::Columns texted_back(2);
+    for (const auto& d : due)
+        if (texts_back_(d.company)) texted_back.row({d.company, d.key});
+    if (texted_back.rows() > 0) tx.write(sql::want_text_backs, texted_back.params());
     tx.on_commit([n = made.size()] { kCallBacks().inc(static_cast<double>(n)); });
 }
 

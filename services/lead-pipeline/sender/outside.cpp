@@ -32,13 +32,13 @@ std::string callback_of(const app::Settings& settings) {
 Outside::Outside(const app::Settings& settings)
     : http_(options_of(settings)), twilio_(settings.get(providers::kTwilioApi), http_), status_callback_(callback_of(settings)) {}
 
-Sender::Outside Outside::texts(TermsOf terms) {
+Sender::Outside Outside::texts(TermsOf terms, Sender::Unwanted unwanted) {
     return {std::move(terms),
             [this](const Account& a, const NewText& t) { return twilio_.send(a, t, tel::TraceContext::fresh()); },
             [this](const Account& a, const std::string& from, const std::string& to, const std::string& next) {
                 return twilio_.messages_of_pair(a, from, to, next, tel::TraceContext::fresh());
             },
-            [](pg::Tx&, const MessageKey&, const std::string&) { return true; },  // nobody makes automatic ones yet
+            std::move(unwanted),
             status_callback_};
 }
 

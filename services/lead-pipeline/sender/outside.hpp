@@ -13,7 +13,7 @@ namespace otto::lead_pipeline {
 class Outside {
 public:
     explicit Outside(const app::Settings&);
-    Sender::Outside texts(TermsOf);
+    Sender::Outside texts(TermsOf, Sender::Unwanted);
     Statuses::Outside statuses(TermsOf);
 
 private:

@@ -15,6 +15,13 @@ const rt::Emitter<calls::v1::LeadMoved, changes::v1::RowChanged> kEmitter{"lead-
 
 }  // namespace
 
+void tell(pg::Tx& tx, const MessageBook& book) {
+    auto trace = tel::TraceContext::fresh();
+    book.tell([&](const rt::Envelope*, const MessageBook::Outgoing& event) {
+        std::visit([&](const auto& m) { kEmitter.emit(tx, m, trace); }, event);
+    });
+}
+
 Record::Record(pg::Tx& tx, const MessageKey& key, const std::string& to) : tx_(tx), key_(key), line_(tx) {
     ContactBook(tx).hold(std::set<NumberKey>{{key.first, to}});
     place = line_.lock(key);
@@ -29,10 +36,7 @@ void Record::write(MessageBook& book) {
         tel::error("what Twilio says of a text is refused",
                    {{"company_id", key_.first.value()}, {"message_id", key_.second.to_string()}, {"why", why}});
     }
-    auto trace = tel::TraceContext::fresh();
-    book.tell([&](const rt::Envelope*, const MessageBook::Outgoing& event) {
-        std::visit([&](const auto& m) { kEmitter.emit(tx_, m, trace); }, event);
-    });
+    tell(tx_, book);
 }
 
 void Record::say(const OwnWord& word) {

@@ -9,6 +9,9 @@
 
 namespace otto::lead_pipeline {
 
+/// What has changed by a book of texts, where no event is its cause.
+void tell(pg::Tx&, const MessageBook&);
+
 /// One text in one transaction: the card of whom it goes to is held, then its place in the line, and what is said of it goes
 /// through MessageBook, as all reports do. One thread.
 class Record {

@@ -89,12 +89,13 @@ bool Sender::stopped(pg::Tx& tx, Record& record) const {
     return true;
 }
 
-std::optional<Instant> Sender::quiet_until(pg::Tx& tx, const Terms& terms, const Facts& facts, Instant now) const {
-    if (terms.quiet.none()) return std::nullopt;
-    auto zone = zone_of_state(facts.state);
-    auto until = tx.value<std::optional<Instant>>(
-        sql::quiet_until, {zone.empty() ? terms.zone : std::string(zone), terms.quiet.from, terms.quiet.to, now});
-    return until.value_or(std::nullopt);
+/// An automatic text that nobody wants any more is cancelled; who makes them says.
+bool Sender::unwanted(pg::Tx& tx, Record& record, const Facts& facts, Instant now) const {
+    auto why = outside_.unwanted(tx, record.place->key(), facts.reason, now);
+    if (!why) return false;
+    count_text(tx, "canceled");
+    record.end("canceled", *why);
+    return true;
 }
 
 /// A scheduled one whose time has come is judged anew, and goes into its line.
@@ -105,12 +106,8 @@ std::optional<Instant> Sender::when_due(pg::Tx& tx, const rt::Lease& lease, Reco
     if (!terms) return lease.now + kUnknown;
     const auto& place = *record.place;
     if (place.automatic) {
-        if (!outside_.wanted(tx, place.key(), facts.reason)) {
-            count_text(tx, "canceled");
-            record.end("canceled", "it was not wanted any more when its time came");
-            return std::nullopt;
-        }
-        if (auto until = quiet_until(tx, *terms, facts, lease.now)) {
+        if (unwanted(tx, record, facts, lease.now)) return std::nullopt;
+        if (auto until = quiet_until(tx, *terms, facts.state, lease.now)) {
             record.say({.scheduled_at = *until});
             return until;
         }
@@ -127,7 +124,9 @@ std::optional<Instant> Sender::before_it_is_asked(pg::Tx& tx, const rt::Lease& l
     if (stopped(tx, record)) return std::nullopt;
     auto terms = outside_.terms(lease.company);
     if (!terms) return lease.now + kUnknown;
-    if (auto until = place.automatic ? quiet_until(tx, *terms, facts, lease.now) : std::nullopt) {
+    // It may have waited for its number, or for the company's account, for hours.
+    if (place.automatic && unwanted(tx, record, facts, lease.now)) return std::nullopt;
+    if (auto until = place.automatic ? quiet_until(tx, *terms, facts.state, lease.now) : std::nullopt) {
         record.say({.scheduled_at = *until});
         record.line().leave(place);
         record.line().enter(place, until);

@@ -16,6 +16,10 @@ namespace otto::lead_pipeline {
 class Sender {
 public:
     using Account = providers::twilio::Account;
+    /// Why an automatic text is not wanted any more, in words for people; nullopt: it is. Who makes them says, as often as one is
+    /// about to leave, by its reason.
+    using Unwanted =
+        std::function<std::optional<std::string>(pg::Tx&, const MessageKey&, const std::string& reason, Instant now)>;
     struct Outside {
         TermsOf terms;
         std::function<providers::twilio::SendOutcome(const Account&, const providers::twilio::NewText&)> send;
@@ -23,8 +27,7 @@ public:
         std::function<providers::twilio::Reply<providers::twilio::MessagePage>(const Account&, const std::string& from,
                                                                                const std::string& to, const std::string& next)>
             listed;
-        /// Whether an automatic text is still wanted; who makes them says.
-        std::function<bool(pg::Tx&, const MessageKey&, const std::string& reason)> wanted;
+        Unwanted unwanted;
         std::string status_callback;  ///< the text's id follows it
     };
     explicit Sender(Outside outside) : outside_(std::move(outside)) {}
@@ -39,7 +42,7 @@ private:
     std::optional<Instant> when_due(pg::Tx&, const rt::Lease&, Record&, const Facts&) const;
     std::optional<Instant> before_it_is_asked(pg::Tx&, const rt::Lease&, Record&, const Facts&, Asked&) const;
     bool stopped(pg::Tx&, Record&) const;
-    std::optional<Instant> quiet_until(pg::Tx&, const Terms&, const Facts&, Instant now) const;
+    bool unwanted(pg::Tx&, Record&, const Facts&, Instant now) const;
     std::optional<Instant> settle(pg::Tx&, const rt::Lease&, const Uuid&, const Asked&,
                                   const providers::twilio::SendOutcome&) const;
     struct Search;

@@ -4,6 +4,7 @@
 
 #include "base/crypto.hpp"
 #include "base/json.hpp"
+#include "lead-pipeline/sql.hpp"
 
 namespace otto::lead_pipeline {
 namespace {
@@ -25,6 +26,14 @@ bool Terms::may_send_from(const std::string& number, Instant now) const {
     return std::any_of(numbers.begin(), numbers.end(), [&](const directory::Number& n) {
         return n.e164 == number && n.text && n.provider == "twilio" && n.covers(now);
     });
+}
+
+std::optional<Instant> quiet_until(pg::Tx& tx, const Terms& terms, std::string_view state, Instant now) {
+    if (terms.quiet.none()) return std::nullopt;
+    auto zone = zone_of_state(state);
+    auto until = tx.value<std::optional<Instant>>(
+        sql::quiet_until, {zone.empty() ? terms.zone : std::string(zone), terms.quiet.from, terms.quiet.to, now});
+    return until.value_or(std::nullopt);
 }
 
 Terms terms_of(const directory::ProfilePtr& company, const std::optional<providers::twilio::Account>& deployment) {

@@ -1,10 +1,12 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
 #include "directory/companies.hpp"
+#include "pg/tx.hpp"
 #include "providers/twilio.hpp"
 #include "rules/quiet_hours.hpp"
 
@@ -28,6 +30,8 @@ struct Terms {
     /// The number is one of the company's for texts, and Twilio serves it.
     bool may_send_from(const std::string& number, Instant now) const;
 };
+/// When the quiet hours end in which a moment lies, for a customer of that state ("": nobody knows); nullopt: it lies in none.
+std::optional<Instant> quiet_until(pg::Tx&, const Terms&, std::string_view state, Instant now);
 /// `company` null: nobody knows it any more.
 Terms terms_of(const directory::ProfilePtr& company, const std::optional<providers::twilio::Account>& deployment);
 

@@ -402,9 +402,10 @@ TEST_CASE("sender: an automatic text waits out of quiet hours, and is judged ane
         CHECK(w.of(id, "automatic::text") == "true");
     }
     SECTION("it is not wanted any more") {
-        w.wanted = false;
+        w.unwanted = [](auto&&...) { return std::optional<std::string>("nobody needs it"); };
         w.pass(86'400);
         CHECK(w.status(id) == "canceled");
+        CHECK(w.of(id, "error_message") == "nobody needs it");
         CHECK(w.twilio.times("automatic") == 0);
     }
     SECTION("its customer said STOP") {

@@ -1,6 +1,5 @@
 #pragma once
 // Twilio, played, and the queues by which texts leave; time goes on by a statement.
-#include <cstdio>
 #include <deque>
 #include <map>
 #include <set>
@@ -133,9 +132,8 @@ inline QuietHours quiet_now(const std::string& zone) {
 }
 /// As clocks show their end.
 inline std::string end_of(const QuietHours& quiet) {
-    char text[8];
-    std::snprintf(text, sizeof text, "%02d:%02d", quiet.to / 60, quiet.to % 60);
-    return text;
+    auto two = [](int n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+    return two(quiet.to / 60) + ":" + two(quiet.to % 60);
 }
 
 /// A company that sends.
@@ -143,7 +141,9 @@ struct World {
     CompanyId company;
     FakeTwilio twilio;
     Terms terms;
-    bool known = true, wanted = true;
+    bool known = true;
+    std::function<std::optional<std::string>(pg::Tx&, const MessageKey&, Instant)> unwanted =
+        [](auto&&...) -> std::optional<std::string> { return std::nullopt; };
     std::function<void()> asked_for_terms = [] {};
     pg::Pool pool{Db::shared().service_url(), "sending", 8, pg::SessionLimits{}, Millis{20'000}};
     TermsOf terms_of = [this](const CompanyId& c) -> std::optional<Terms> {
@@ -155,7 +155,8 @@ struct World {
                    [this](const twilio::Account&, const std::string& from, const std::string& to, const std::string&) {
                        return twilio.list(from, to);
                    },
-                   [this](pg::Tx&, const MessageKey&, const std::string&) { return wanted; }, "https://otto.example/status?m="}};
+                   [this](pg::Tx& tx, const MessageKey& key, const std::string&, Instant now) { return unwanted(tx, key, now); },
+                   "https://otto.example/status?m="}};
     Statuses statuses{{terms_of, [this](const twilio::Account&, const std::string& sid) { return twilio.message(sid); }}};
     rt::WorkQueue releasing{rt::work_of<&Numbers::release>(std::string(kTextNumbers), numbers), 1};
     rt::WorkQueue sending{rt::work_of<&Sender::next>(std::string(kTexts), sender, {.threads = 8, .share = 0.25}), 8};

@@ -112,7 +112,7 @@ TEST_CASE("sender: a company whose texts are slow to leave holds up no other", "
                        return twilio.send(a, t);
                    },
                    {},
-                   [](pg::Tx&, const MessageKey&, const std::string&) { return true; },
+                   [](auto&&...) -> std::optional<std::string> { return std::nullopt; },
                    "https://otto.example/?m="});
     rt::WorkQueue releasing{rt::work_of<&Numbers::release>(std::string(kTextNumbers), numbers), 1};
     rt::WorkQueue sending{rt::work_of<&Sender::next>(std::string(kTexts), sender, {.threads = 8, .share = 0.25}), 8};
