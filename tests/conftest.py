@@ -1,5 +1,6 @@
 """One stack for all end-to-end and contract tests: own run directory, own ports, own database; a stack of deploy/up is left alone."""
 
+import datetime
 import os
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 import time
 import typing
 import uuid
+import zoneinfo
 
 import httpx
 import psycopg
@@ -111,6 +113,18 @@ def new_number() -> str:
 
 
 PROBE = "+14805550142"  # who calls to see whether a flow has arrived
+
+
+def by_day() -> str:
+    """A zone in which it is between eight in the morning and eight in the evening, whenever a test runs: what it does falls on one day there, and not into the usual quiet hours."""
+    hour = datetime.datetime.now(zoneinfo.ZoneInfo("America/Phoenix")).hour
+    return "America/Phoenix" if 8 <= hour < 20 else "Asia/Karachi"  # twelve hours ahead; neither has summer time
+
+
+def never_quiet() -> list[str]:
+    """Quiet hours that no test meets: a minute, half an hour from now, on the clocks of any zone that differs from others by whole hours."""
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=30)
+    return [f"{at:%H:%M}", f"{at + datetime.timedelta(minutes=1):%H:%M}"]
 
 
 class Company:

@@ -7,9 +7,9 @@ import zoneinfo
 import httpx
 import pytest
 
-from conftest import Company, eventually, new_number
+from conftest import Company, by_day, eventually, new_number
 
-PHOENIX = zoneinfo.ZoneInfo("America/Phoenix")
+ZONE = zoneinfo.ZoneInfo(by_day())
 
 
 def script(stack, **what):
@@ -24,11 +24,11 @@ def data(answer):
 
 @pytest.fixture(scope="module")
 def pilot(stack):
-    return Company(stack)
+    return Company(stack, timezone=ZONE.key)
 
 
 def test_booked_immediately(stack, pilot):
-    at = (datetime.datetime.now(PHOENIX) + datetime.timedelta(days=3)).replace(hour=14, minute=0, second=0, microsecond=0)
+    at = (datetime.datetime.now(ZONE) + datetime.timedelta(days=3)).replace(hour=14, minute=0, second=0, microsecond=0)
     placed = pilot.call(shunya={"outcome": "booked", "appointment_at": at.strftime("%Y-%m-%dT%H:%M:%S")})
     call = pilot.call_in_state(placed, "done")
     call_id = call["call_id"]
@@ -65,8 +65,7 @@ def test_booked_immediately(stack, pilot):
     rep = pilot.member("sales_rep", "user_rep_of_the_pilot")
     url, head = f"/api/v1/appointments/{rows[0][0]}", {"Authorization": f"Bearer {pilot.csr}"}
     assert stack.get(url, rep).status_code == 404
-    now = datetime.datetime.now(PHOENIX).replace(microsecond=0)
-    today = (now if now.hour < 23 else now.replace(hour=12)) + datetime.timedelta(minutes=0)
+    today = datetime.datetime.now(ZONE).replace(microsecond=0)
     moved = stack.http.patch(url, json={"assigned_rep_id": "user_rep_of_the_pilot", "scheduled_start": today.isoformat()}, headers=head)
     assert moved.status_code == 200, moved.text
     assert [a["id"] for a in data(stack.get("/api/v1/appointments/today/self", rep))["items"]] == [str(rows[0][0])]

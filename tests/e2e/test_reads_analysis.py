@@ -8,9 +8,8 @@ import zoneinfo
 import psycopg
 import pytest
 
-from conftest import Company, new_number
+from conftest import Company, by_day, new_number
 
-PHOENIX = zoneinfo.ZoneInfo("America/Phoenix")
 OBJECTIONS = [{"key": "price", "label": "Price/Budget", "severity": "high"}, {"key": "timing", "label": "Timing", "severity": "low"}]
 
 
@@ -19,7 +18,9 @@ class World:
 
     def __init__(self, stack):
         self.stack = stack
-        self.company = Company(stack, signing_key=None)
+        zone = by_day()
+        self.zone = zoneinfo.ZoneInfo(zone)
+        self.company = Company(stack, signing_key=None, timezone=zone)
         self.id = self.company.id
         self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
@@ -141,8 +142,8 @@ def test_the_timeline_tells_the_whole_story(world):
 
 def test_appointments_by_day_in_the_company_s_zone(world):
     lead = world.lead(assigned_rep_id="user_rep1")
-    today = world.now.astimezone(PHOENIX).date()
-    first, last = (datetime.datetime.combine(today, t, PHOENIX) for t in (datetime.time(0, 0), datetime.time(23, 59, 59)))
+    today = world.now.astimezone(world.zone).date()
+    first, last = (datetime.datetime.combine(today, t, world.zone) for t in (datetime.time(0, 0), datetime.time(23, 59, 59)))
     made = {}
     for name, start, rep, status in (("first", first, "user_rep1", "scheduled"), ("last", last, "user_rep1", "confirmed"), ("yesterday", first - datetime.timedelta(seconds=1), "user_rep1", "completed"),
                                      ("tomorrow", last + datetime.timedelta(seconds=1), "user_rep1", "scheduled"), ("theirs", first, "user_rep2", "scheduled"), ("when", None, "user_rep1", "scheduled")):
