@@ -89,8 +89,8 @@ void wire(app::Service& service) {
                      own = providers::twilio::deployment_account(settings)](const CompanyId& c) -> std::optional<Terms> {
         return companies.caught_up() ? std::optional(terms_of(companies.find(c), own)) : std::nullopt;
     };
-    auto& outside = service.own<Outside>(settings);                          // Twilio, each request once
-    auto& numbers = service.own<Numbers>(terms);                             // what of each sending number may leave by now
+    auto& outside = service.own<Outside>(settings);                           // Twilio, each request once
+    auto& numbers = service.own<Numbers>(terms);                              // what of each sending number may leave by now
     auto& text_backs = service.own<TextBacks>(texts_back(companies, terms));  // missed calls answered with a text
     auto& due = service.own<DueWork>(
         [&text_backs](const CompanyId& c) { return text_backs.may_be_wanted(c); });  // call-backs and overdue tasks

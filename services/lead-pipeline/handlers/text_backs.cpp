@@ -93,7 +93,7 @@ std::optional<Instant> TextBacks::judge(pg::Tx& tx, const CompanyId& company, co
     const NumberKey key{company, caller.text};
     ContactBook(tx).hold(std::set{key});
     auto call = tx.maybe<Since>(sql::since_call, {company, id, std::optional<Uuid>{}});
-    if (!call) return std::nullopt;               // it went into another one, which is looked at by itself
+    if (!call) return std::nullopt;              // it went into another one, which is looked at by itself
     if (call->phone != caller.text) return now;  // it went to another card meanwhile
     if (call->at < now - kLongAgo) return over(tx, "long_ago");
     if (*call->taken_care_of()) return over(tx, call->taken_care_of());

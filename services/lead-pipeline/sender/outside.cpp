@@ -38,8 +38,7 @@ Sender::Outside Outside::texts(TermsOf terms, Sender::Unwanted unwanted) {
             [this](const Account& a, const std::string& from, const std::string& to, const std::string& next) {
                 return twilio_.messages_of_pair(a, from, to, next, tel::TraceContext::fresh());
             },
-            std::move(unwanted),
-            status_callback_};
+            std::move(unwanted), status_callback_};
 }
 
 Statuses::Outside Outside::statuses(TermsOf terms) {

@@ -30,13 +30,12 @@ struct Backs : World {
     std::optional<std::string> body = kBody;
     bool body_known = true;
     std::set<std::string> ours{kMine, kSecond};
-    TextBacks text_backs{
-        {terms_of,
-         [this](const CompanyId& c) -> std::optional<std::optional<std::string>> {
-             if (!body_known) return std::nullopt;
-             return c == company ? body : std::nullopt;
-         },
-         [this](const std::string& number) { return ours.contains(number); }}};
+    TextBacks text_backs{{terms_of,
+                          [this](const CompanyId& c) -> std::optional<std::optional<std::string>> {
+                              if (!body_known) return std::nullopt;
+                              return c == company ? body : std::nullopt;
+                          },
+                          [this](const std::string& number) { return ours.contains(number); }}};
     DueWork due{[this](const CompanyId& c) { return text_backs.may_be_wanted(c); }};
     rt::WorkQueue graces{rt::work_of<&DueWork::call_back>(std::string(kMissedCalls), due), 1};
     rt::WorkQueue backs{rt::work_of<&TextBacks::next>(std::string(kTextBacks), text_backs), 2};
@@ -68,17 +67,22 @@ struct Backs : World {
         }
     }
     std::string texts(const std::string& what = "body || ' ' || status") {
-        return look("SELECT string_agg(" + what + ", E'\n' ORDER BY created_at) AS v FROM messages WHERE company_id = $1 AND automatic");
+        return look("SELECT string_agg(" + what +
+                    ", E'\n' ORDER BY created_at) AS v FROM messages WHERE company_id = $1 AND automatic");
     }
     std::string count() { return look("SELECT count(*)::text AS v FROM messages WHERE company_id = $1 AND automatic"); }
     std::string id() { return look("SELECT id::text AS v FROM messages WHERE company_id = $1 AND automatic"); }
-    std::string works() { return look("SELECT count(*)::text AS v FROM work WHERE company_id = $1 AND queue = 'lead-pipeline/text-backs'"); }
+    std::string works() {
+        return look("SELECT count(*)::text AS v FROM work WHERE company_id = $1 AND queue = 'lead-pipeline/text-backs'");
+    }
     /// It was yesterday.
     void next_day() {
         write("UPDATE text_backs SET day = day - 1 WHERE company_id = $1", {company});
         write("UPDATE messages SET sent_at = sent_at - interval '1 day' WHERE company_id = $1", {company});
-        write("UPDATE calls SET started_at = started_at - interval '1 day', ended_at = ended_at - interval '1 day', received_at = "
-              "received_at - interval '1 day' WHERE company_id = $1", {company});
+        write(
+            "UPDATE calls SET started_at = started_at - interval '1 day', ended_at = ended_at - interval '1 day', received_at = "
+            "received_at - interval '1 day' WHERE company_id = $1",
+            {company});
     }
 };
 
@@ -91,8 +95,10 @@ TEST_CASE("text backs: who was missed gets one text, from the number that was ca
     CHECK(w.texts("concat_ws('|', body, from_number, to_number, reason, coalesce(sent_by, '-'), status, scheduled_at)") ==
           kBody + "|" + kMine + "|" + kTheirs + "|missed_call|-|queued");
     CHECK(w.look("SELECT count(*)::text AS v FROM tasks WHERE company_id = $1 AND action_type = 'call_back'") == "1");
-    CHECK(w.look("SELECT (m.lead_id = c.lead_id AND m.contact_card_id = c.contact_card_id)::text AS v FROM messages m, calls c WHERE "
-                 "m.company_id = $1 AND c.company_id = $1") == "true");
+    CHECK(
+        w.look(
+            "SELECT (m.lead_id = c.lead_id AND m.contact_card_id = c.contact_card_id)::text AS v FROM messages m, calls c WHERE "
+            "m.company_id = $1 AND c.company_id = $1") == "true");
     w.run();
     CHECK(w.twilio.times(kBody) == 1);
     CHECK(w.works() == "0");
@@ -127,8 +133,8 @@ TEST_CASE("text backs: a day is one of the company's clocks, also in the nights 
     const CompanyId company{"org_text_back_days"};
     auto day = [&](const char* moment, const std::string& zone) {
         auto tx = Db::shared().service.begin(pg::Scope::company(company));
-        CHECK(tx.write_counted(sql::text_back_once, {company, Uuid::v7(system_clock().now()), CallId{1}, *parse_time(moment), zone,
-                                                     Uuid::v7(system_clock().now())}) == 1);
+        CHECK(tx.write_counted(sql::text_back_once, {company, Uuid::v7(system_clock().now()), CallId{1}, *parse_time(moment),
+                                                     zone, Uuid::v7(system_clock().now())}) == 1);
         return tx.value<std::string>({"text_back_day", "SELECT day::text FROM text_backs"}).value_or("");
     };
     CHECK(day("2026-06-02T06:59:59Z", "America/Phoenix") == "2026-06-01");
@@ -245,8 +251,9 @@ TEST_CASE("text backs: from the number that was called, else from the usual one"
     record(w.company.value(), {text("SMold", "hello", now - 7200, "+12025550102")});  // to kOurs
     w.called("C3", "missed", 60, "+12025550102", on_second);
     w.follow();
-    CHECK(w.look("SELECT string_agg(from_number, ' ' ORDER BY to_number) AS v FROM messages WHERE company_id = $1 AND automatic") ==
-          "+15205550003 " + kMine + " " + kMine);
+    CHECK(
+        w.look("SELECT string_agg(from_number, ' ' ORDER BY to_number) AS v FROM messages WHERE company_id = $1 AND automatic") ==
+        "+15205550003 " + kMine + " " + kMine);
 }
 
 TEST_CASE("text backs: who is calling again is not texted until it is known what comes of it", "[integration]") {
