@@ -346,6 +346,8 @@ TEST_CASE("call flow: why one cannot be set") {
           {R"({"no_answer":[{"dial":["+14805550111","(480) 555-0119"]}]})", "call_flow.no_answer[0].dial[1]"},
           {R"({"closed":[{"dial":["sip:x@y"]}]})", "call_flow.closed[0].dial[0]"},
           {R"({"open":[{"stream":"wss://x.example/?a=1"}]})", "call_flow.open[0].stream"},
+          {R"({"open":[{"stream":"wss://"}]})", "call_flow.open[0].stream"},
+          {R"({"open":[{"stream":"wss://é.example"}]})", "call_flow.open[0].stream"},
           {R"({"open":[{"stream":"wss://x.example/ws"}]})", ""},
           {R"({"hours":{"tue":[["08:00","12:00"],["13:00","13:00"]]}})", "call_flow.hours.tue[1]"},
           {R"({"missed_call_text":{"enabled":true}})", "call_flow.missed_call_text.body"},
