@@ -468,9 +468,10 @@ std::optional<FlowFault> fault_of_step(JsonView step, const std::string& field, 
     const auto stream = said(step["stream"]);
     const auto odd = [](char c) { return c <= ' ' || c == '?' || c == '#' || c == '\x7f'; };  // what is not ASCII is below ' '
     if (stream == "wss://" || std::any_of(stream.begin(), stream.end(), odd))
-        return FlowFault{field + ".stream",
-                         "takes an address in ASCII with a host and without a query, a fragment and spaces, which Twilio would not "
-                         "call; the call's SID, company and caller are told to the stream as parameters"};
+        return FlowFault{
+            field + ".stream",
+            "takes an address in ASCII with a host and without a query, a fragment and spaces, which Twilio would not "
+            "call; the call's SID, company and caller are told to the stream as parameters"};
     return std::nullopt;
 }
 
