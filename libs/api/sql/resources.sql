@@ -51,9 +51,13 @@ SELECT m.*, /*paused_why*/, /*contact*/, /*lead*/
   LEFT JOIN leads l ON l.company_id = m.company_id AND l.id = m.lead_id
  WHERE m.company_id = :company AND m.id = :id
 
+-- part: voicemail_recording
+-- Of a call's recordings one is stored, as the call's: another has no address of ours.
+CASE WHEN v.recording_url = c.recording_url THEN v.recording_url END AS recording_url
+
 -- part: one_voicemail
 -- GET of a voicemail, and the answer to what changes one.
-SELECT v.*, c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
+SELECT v.id, v.company_id, v.call_id, v.recording_sid, /*voicemail_recording*/, v.duration, v.transcript, v.summary, v.status, v.version, v.created_at, v.updated_at, c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
   FROM voicemail_messages v
   JOIN calls c ON c.company_id = v.company_id AND c.call_id = v.call_id
   JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id

@@ -19,8 +19,8 @@ struct World {
 INSERT INTO companies (id, name) VALUES ('org_a', 'x'), ('org_b', 'y');
 INSERT INTO contact_cards (company_id, id, first_name) VALUES ('org_a', '0191e0b8-0000-7000-8000-00000000b001', 'Kaylah');
 INSERT INTO leads (company_id, id, contact_card_id) VALUES ('org_a', '0191e0b8-0000-7000-8000-00000000b002', '0191e0b8-0000-7000-8000-00000000b001');
-INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, contact_card_id, lead_id, received_at, merge_state)
-VALUES ('org_a', 7, 'twilio', 'CA1', 'inbound', 'voicemail', true, false, '0191e0b8-0000-7000-8000-00000000b001', '0191e0b8-0000-7000-8000-00000000b002', now(), '');
+INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, recording_url, contact_card_id, lead_id, received_at, merge_state)
+VALUES ('org_a', 7, 'twilio', 'CA1', 'inbound', 'voicemail', true, false, 'https://api.twilio.example/secret', '0191e0b8-0000-7000-8000-00000000b001', '0191e0b8-0000-7000-8000-00000000b002', now(), '');
 INSERT INTO voicemail_messages (company_id, id, call_id, recording_sid, recording_url, duration, transcript)
 VALUES ('org_a', '0191e0b8-0000-7000-8000-00000000c001', 7, 'RE1', 'https://api.twilio.example/secret', 12, 'My roof leaks.');
 )sql");

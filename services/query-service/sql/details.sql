@@ -24,7 +24,9 @@ SELECT count(*) AS n FROM (SELECT FROM call_facts WHERE company_id = $1 AND answ
 
 -- name: voicemail_of_call
 -- The newest, should there be several.
-SELECT id, recording_url, duration, transcript, summary, status, created_at FROM voicemail_messages WHERE company_id = $1 AND call_id = $2 ORDER BY created_at DESC, id DESC LIMIT 1
+SELECT v.id, /*voicemail_recording*/, v.duration, v.transcript, v.summary, v.status, v.created_at
+  FROM voicemail_messages v JOIN calls c ON c.company_id = v.company_id AND c.call_id = v.call_id
+ WHERE v.company_id = $1 AND v.call_id = $2 ORDER BY v.created_at DESC, v.id DESC LIMIT 1
 
 -- name: call_folded_into
 -- What has become of a call that proved to be another one.
@@ -73,8 +75,8 @@ SELECT r.updated_at AS at, 'recording' AS kind, CASE r.status WHEN 'stored' THEN
 UNION ALL
 SELECT t.received_at, 'transcription', 'The transcript is there', concat_ws(', ', t.word_count || ' words', t.language) FROM call_transcripts t WHERE t.company_id = $1 AND t.call_id = $2
 UNION ALL
-SELECT v.created_at, 'voicemail', 'The customer''s voicemail' || coalesce(', ' || v.duration || ' s', ''), coalesce(v.summary, v.transcript, CASE WHEN v.recording_url IS NOT NULL THEN '/api/v1/calls/' || v.call_id || '/recording' END, '')
-  FROM voicemail_messages v WHERE v.company_id = $1 AND v.call_id = $2
+SELECT v.created_at, 'voicemail', 'The customer''s voicemail' || coalesce(', ' || v.duration || ' s', ''), coalesce(v.summary, v.transcript, CASE WHEN v.recording_url = c.recording_url THEN '/api/v1/calls/' || v.call_id || '/recording' END, '')
+  FROM voicemail_messages v JOIN calls c ON c.company_id = v.company_id AND c.call_id = v.call_id WHERE v.company_id = $1 AND v.call_id = $2
 UNION ALL
 SELECT a.received_at, 'analysis', 'The call was analysed', concat_ws(', ', a.booking_status, a.lead_quality, a.call_outcome_category) FROM call_analyses a WHERE a.company_id = $1 AND a.call_id = $2
 UNION ALL

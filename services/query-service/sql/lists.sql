@@ -197,10 +197,10 @@ EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card
 -- id: id uuid
 -- sorts: created_at = v.created_at
 -- asks: status=voicemail_status, contact_card_id, date_from, date_to
-SELECT v.id, v.company_id, v.call_id, v.recording_sid, v.recording_url, v.duration, left(v.transcript, 1024) AS transcript, left(v.summary, 1024) AS summary, v.status, v.created_at, v.updated_at,
+SELECT v.id, v.company_id, v.call_id, v.recording_sid, /*voicemail_recording*/, v.duration, left(v.transcript, 1024) AS transcript, left(v.summary, 1024) AS summary, v.status, v.created_at, v.updated_at,
        c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
   FROM voicemail_messages v
-  JOIN LATERAL (SELECT contact_card_id, lead_id FROM calls WHERE company_id = v.company_id AND call_id = v.call_id LIMIT 1) c ON true
+  JOIN LATERAL (SELECT contact_card_id, lead_id, recording_url FROM calls WHERE company_id = v.company_id AND call_id = v.call_id LIMIT 1) c ON true
   JOIN LATERAL (SELECT primary_phone, /*brief_name*/ FROM contact_cards WHERE company_id = v.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = v.company_id AND id = c.lead_id LIMIT 1) l ON true
  WHERE v.company_id = :company

@@ -18,7 +18,7 @@ INSERT INTO contact_cards (company_id, id, primary_phone, first_name, last_name)
 INSERT INTO leads (company_id, id, contact_card_id) SELECT company_id, id, id FROM contact_cards;
 INSERT INTO calls (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, direction, status, missed_call, answered, duration, recording_url, started_at, contact_card_id, lead_id, received_at, merge_state, note)
 SELECT 'org_a', n, CASE WHEN n % 2 = 0 THEN 'twilio' ELSE 'callrail' END, 'CA' || n, CASE n % 3 WHEN 0 THEN 'anonymous' ELSE '+1480200000' || n % 3 END, '+15205232772', CASE WHEN n > 24 THEN 'outbound' ELSE 'inbound' END, s,
-       n <= 24 AND s IN ('missed', 'voicemail', 'failed'), s = 'completed', CASE WHEN s IN ('ringing', 'in_progress') THEN NULL ELSE n END, CASE n WHEN 3 THEN 'https://api.twilio.example/secret' END,
+       n <= 24 AND s IN ('missed', 'voicemail', 'failed'), s = 'completed', CASE WHEN s IN ('ringing', 'in_progress') THEN NULL ELSE n END, CASE WHEN n IN (3, 4) THEN 'https://api.twilio.example/secret' END,
        timestamptz '2026-11-21T08:00:00Z' + n * interval '1 minute', md5(CASE n % 3 WHEN 0 THEN 3 ELSE n % 3 END::text)::uuid, md5(CASE n % 3 WHEN 0 THEN 3 ELSE n % 3 END::text)::uuid, now(), '', CASE n WHEN 7 THEN 'the gutter' END
   FROM generate_series(1, 30) n, LATERAL (SELECT (ARRAY['ringing', 'in_progress', 'completed', 'missed', 'voicemail', 'failed'])[1 + n % 6] AS s) x;
 INSERT INTO call_analyses (company_id, call_id, booking_status, sentiment_score, summary, raw, received_at)
@@ -126,12 +126,14 @@ TEST_CASE("aloha: what an item says", "[integration]") {
 TEST_CASE("aloha: one call, with its recording and the newest voicemail", "[integration]") {
     CHECK(one("3").root()["recordingUrl"].string() == "/api/v1/calls/3/recording");
     CHECK(one("3").root()["voicemail"].is_null());
-    CHECK(one("4").root()["recordingUrl"].is_null());
+    CHECK(one("4").root()["recordingUrl"].string() == "/api/v1/calls/4/recording");
+    CHECK(one("5").root()["recordingUrl"].is_null());
     CHECK(
         one("4").root()["voicemail"].dump() ==
         R"({"id":"00000000-0000-4000-8000-000000000001","recordingUrl":"/api/v1/calls/4/recording","recordingDurationSeconds":9,)"
         R"("transcript":"Call me.","summary":"Wants a call.","status":"new","isRead":false,"createdAt":"2026-11-21T08:04:10Z"})");
     CHECK(one("10").root()["voicemail"]["id"].string() == "00000000-0000-4000-8000-000000000003");
+    CHECK(one("10").root()["voicemail"]["recordingUrl"].is_null());
     CHECK(one("10").root()["voicemail"]["isRead"].boolean() == true);
     CHECK(one("15").root()["summary"].string()->size() > resources::kBrief);
     CHECK(one("5").root()["sentiment"].string() == "neutral");

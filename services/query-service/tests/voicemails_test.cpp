@@ -97,6 +97,8 @@ TEST_CASE("voicemails: one, with its call's people and without the provider's ad
     CHECK(Asking::data(world().ask(reading<&Voicemails::list>)).root()["items"].at(2).dump() == voicemail.root().dump());
     auto bare = Asking::data(one("000000000002"));
     for (auto unknown : {"recording_url", "duration", "transcript", "summary"}) CHECK(bare.root()[unknown].is_null());
+    // A call with another recording: what the caller left is none that is stored.
+    CHECK(Asking::data(one("000000000003")).root()["recording_url"].is_null());
     for (auto none : {"00000000000c", "x"}) CHECK(one(none).status == 404);
     CHECK(one("000000000001", "user_m", Role::manager, "org_b").status == 404);
 }

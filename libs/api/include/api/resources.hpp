@@ -38,7 +38,7 @@ void lead_columns(JsonWriter&, const pg::Fields&, Texts);
 void contact_columns(JsonWriter&, const pg::Fields&, Texts);
 /// Of what came with a text our own address, once it is stored; the provider's may carry a key.
 void message_columns(JsonWriter&, const pg::Fields&, Texts);
-/// Of its recording our own address, which is that of the call's; the provider's may carry a key.
+/// Of its recording our own address, which is the call's, if it is that one; the provider's may carry a key.
 void voicemail_columns(JsonWriter&, const pg::Fields&, Texts);
 /// Member "contact" from contact_card_id, contact_phone, contact_first_name, contact_last_name; null without a card. Always
 /// brief.
