@@ -118,6 +118,21 @@ bool has(const directory::Profile& company, const std::string& number) {
     return std::any_of(company.numbers.begin(), company.numbers.end(), [&](const auto& n) { return n.e164 == number; });
 }
 
+Held not_routed() {
+    return {"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.", ""};
+}
+
+/// Why no key of the call's owner proves what names that call alone.
+Held unproven_of_call(const providers::Webhook& webhook, const std::string& call, const directory::ProfilePtr& owner,
+                      const CompanyId& owner_id, Instant received) {
+    if (!owner || owner->account(webhook.name()).keys_at(received).empty())
+        return {"The owner of " + call + " has set no signing key", std::string(webhook.cures().no_key) + kFlowsOn, "", owner_id};
+    return {"The signature does not match the key of the owner of " + call,
+            "Check the signing key against " + std::string(webhook.title()) + "'s webhook settings, and set it if it is another; " +
+                kForgotten,
+            "", owner_id};
+}
+
 /// One event, and whose it could be.
 struct Question {
     const providers::Webhook& webhook;
@@ -292,9 +307,11 @@ Decision route(const pb::ProviderEvent& event, const directory::Companies& compa
     const auto* webhook = providers::webhook_of(receipt.provider());
     if (!event.not_understood().empty())
         return Held{"Not understood: " + event.not_understood(), kLookAtIt, addressee.number(), proven};
-    if (!webhook || !Kinds::fit(event))
-        return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.",
-                    "", proven};
+    if (!webhook || !Kinds::fit(event)) {
+        auto held = not_routed();
+        held.held_for = proven;
+        return held;
+    }
 
     const auto at = own_time(addressee, from_micros(receipt.received_at_us()));
     Question q{*webhook, receipt, std::move(addressee), companies, at, now};
@@ -331,56 +348,45 @@ Decision route_of_call(const pb::ProviderEvent& event, const directory::Companie
                        const ingress::DeploymentAccount& deployment) {
     const auto& receipt = event.receipt();
     const auto* webhook = providers::webhook_of(receipt.provider());
-    if (!webhook)
-        return Held{"Not understood: a kind of event that this version does not route", "Release it once a newer version runs.",
-                    ""};
-    Question q{*webhook, receipt, event.addressee(), companies, from_micros(receipt.received_at_us()), now};
+    if (!webhook) return not_routed();
+    const auto received = from_micros(receipt.received_at_us());
+    Question q{*webhook, receipt, event.addressee(), companies, received, now};
     q.ask();
     const auto call = "call " + clip_utf8(q.addressee.provider_call_id(), 60);
-    Owner owner{CompanyId{receipt.proven_company_id()}, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED,
-                receipt.proven_by_deployment()};
+    Owner signer{CompanyId{receipt.proven_company_id()}, receipt.final_proof(), receipt.verdict() == pb::VERDICT_UNSIGNED,
+                 receipt.proven_by_deployment()};
     bool refuted = false;
-    if (owner.company.value().empty() && !owner.by_deployment) refuted = prove(q, allow_unsigned, deployment, owner);
+    if (signer.company.value().empty() && !signer.by_deployment) refuted = prove(q, allow_unsigned, deployment, signer);
     if (of_call.empty())
         return Held{"No " + call + " is on record",
                     "It flows on by itself once its call does. If that never comes, the call is none of this deployment's: check "
                     "where its number's webhooks go (GET /api/v1/numbers).",
-                    "", owner.company};
-    if (owner.by_deployment && of_call.size() > 1)
+                    "", signer.company};
+    if (signer.by_deployment && of_call.size() > 1)
         return Held{"The " + call + " is on record for several companies",
-                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.",
-                    "",
-                    {},
-                    true};
+                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.", "", {}, true};
+    const bool may_be_unsigned =
+        signer.company.value().empty() && !refuted &&
+        std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end();
     for (const auto& one : of_call) {
         const auto company = companies.find(one.company);
-        auto mine = owner;
-        if (!owner.by_deployment && owner.company != one.company) {
+        auto owner = signer;
+        if (!signer.by_deployment && signer.company != one.company) {
             const auto proof = company ? q.proven_by(*company) : Proving::Result::no_key;
-            const bool unsigned_taken =
-                proof == Proving::Result::no_key && owner.company.value().empty() && !refuted &&
-                std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end();
-            if (!is_proof(proof) && !unsigned_taken) continue;
-            mine = {one.company, proof == Proving::Result::proven_finally, unsigned_taken};
+            const bool is_unsigned = may_be_unsigned && proof == Proving::Result::no_key;
+            if (!is_proof(proof) && !is_unsigned) continue;
+            owner = {one.company, proof == Proving::Result::proven_finally, is_unsigned};
         }
-        mine.company = one.company;
-        mine.phone = one.phone;
         if (company && !company->active) return suspended("", one.company);
-        return mine;
+        owner.company = one.company;
+        owner.phone = one.phone;
+        return owner;
     }
-    if (!owner.company.value().empty())
+    if (!signer.company.value().empty())
         return Held{"The " + call + " belongs to another company than the one whose key signed",
                     "Look at its body (ottoctl held show ID), and correct the account or the signing key" + kFlowsOn, "",
-                    owner.company, true};
-    const auto cures = webhook->cures();
-    const auto company = companies.find(of_call.front().company);
-    const bool keyed = company && !company->account(webhook->name()).keys_at(from_micros(receipt.received_at_us())).empty();
-    return keyed ? Held{"The signature does not match the key of the owner of " + call,
-                        "Check the signing key against " + std::string(webhook->title()) +
-                            "'s webhook settings, and set it if it is another; " + kForgotten,
-                        "", of_call.front().company}
-                 : Held{"The owner of " + call + " has set no signing key", std::string(cures.no_key) + kFlowsOn, "",
-                        of_call.front().company};
+                    signer.company, true};
+    return unproven_of_call(*webhook, call, companies.find(of_call.front().company), of_call.front().company, received);
 }
 
 std::vector<std::string> names_of(const pb::JobReport& job) {
