@@ -128,8 +128,8 @@ Held unproven_of_call(const providers::Webhook& webhook, const std::string& call
     if (!owner || owner->account(webhook.name()).keys_at(received).empty())
         return {"The owner of " + call + " has set no signing key", std::string(webhook.cures().no_key) + kFlowsOn, "", owner_id};
     return {"The signature does not match the key of the owner of " + call,
-            "Check the signing key against " + std::string(webhook.title()) + "'s webhook settings, and set it if it is another; " +
-                kForgotten,
+            "Check the signing key against " + std::string(webhook.title()) +
+                "'s webhook settings, and set it if it is another; " + kForgotten,
             "", owner_id};
 }
 
@@ -364,7 +364,10 @@ Decision route_of_call(const pb::ProviderEvent& event, const directory::Companie
                     "", signer.company};
     if (signer.by_deployment && of_call.size() > 1)
         return Held{"The " + call + " is on record for several companies",
-                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.", "", {}, true};
+                    "Look at its body (ottoctl held show ID); Twilio never gave one call to two numbers.",
+                    "",
+                    {},
+                    true};
     const bool may_be_unsigned =
         signer.company.value().empty() && !refuted &&
         std::find(allow_unsigned.begin(), allow_unsigned.end(), receipt.provider()) != allow_unsigned.end();
