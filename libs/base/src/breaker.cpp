@@ -6,6 +6,7 @@ namespace otto {
 namespace {
 
 constexpr std::size_t kMostAskers = 10'000;
+constexpr std::size_t kMostKeys = 4;
 constexpr Millis kOthersTry{1'000};  ///< while one finds out whether the outside is back
 
 }  // namespace
@@ -75,38 +76,45 @@ void Breaker::close() {
     try_at_.reset();
 }
 
-RefusedKeys::Known* RefusedKeys::known(const std::string& key, const CompanyId& company) {
+Breaker* RefusedKeys::known(const std::string& key, const CompanyId& company) {
     auto found = known_.find(company);
-    return found == known_.end() || found->second.key != key ? nullptr : &found->second;
+    if (found == known_.end()) return nullptr;
+    for (auto& one : found->second)
+        if (one.key == key) return &one.breaker;
+    return nullptr;
 }
 
 std::optional<Millis> RefusedKeys::ask(const std::string& key, const Asker& who, Instant now) {
     std::lock_guard guard(lock_);
-    auto* found = known(key, who.company);
-    return found ? found->breaker.ask(who, now) : std::nullopt;
+    auto* breaker = known(key, who.company);
+    return breaker ? breaker->ask(who, now) : std::nullopt;
 }
 
 bool RefusedKeys::refused(const std::string& key, const Asker& who, Instant now) {
     std::lock_guard guard(lock_);
-    auto* found = known(key, who.company);
-    if (!found) {
-        known_.erase(who.company);
-        found = &known_.try_emplace(who.company, key, pause_).first->second;
+    auto* breaker = known(key, who.company);
+    if (!breaker) {
+        auto& keys = known_[who.company];
+        if (keys.size() == kMostKeys) keys.pop_front();
+        breaker = &keys.emplace_back(key, pause_).breaker;
     }
-    return found->breaker.failed(who, false, now);
+    return breaker->failed(who, false, now);
 }
 
 void RefusedKeys::let_in(const std::string& key, const Asker& who) {
     std::lock_guard guard(lock_);
-    auto* found = known(key, who.company);
-    if (!found) return;
-    found->breaker.worked(who);
-    if (found->breaker.remembers_nothing()) known_.erase(who.company);
+    auto* breaker = known(key, who.company);
+    if (!breaker) return;
+    breaker->worked(who);
+    if (!breaker->remembers_nothing()) return;
+    auto& keys = known_[who.company];
+    keys.remove_if([&](const Known& one) { return one.key == key; });
+    if (keys.empty()) known_.erase(who.company);
 }
 
 void RefusedKeys::spared(const std::string& key, const Asker& who) {
     std::lock_guard guard(lock_);
-    if (auto* found = known(key, who.company)) found->breaker.spared(who);
+    if (auto* breaker = known(key, who.company)) breaker->spared(who);
 }
 
 }  // namespace otto

@@ -197,4 +197,19 @@ TEST_CASE("a key counts as refused upon the refusals of two calls; one call's re
     CHECK(keys.refused("b", one, kNow + seconds(60)));  // another key: anew
     CHECK(keys.refused("b", two, kNow + seconds(60)));
     CHECK_FALSE(keys.ask("c", one, kNow + seconds(60)));
+    CHECK(keys.ask("b", one, kNow + seconds(60)));
+}
+
+TEST_CASE("a company's keys are refused each for itself, and of many the latest are known") {
+    RefusedKeys keys(Millis{60'000});
+    auto one = call_of("org", 1), two = call_of("org", 2);
+    for (const char* key : {"callrail", "twilio"})
+        for (const auto& who : {one, two}) CHECK(keys.refused(key, who, kNow));
+    keys.let_in("twilio", two);
+    CHECK_FALSE(keys.ask("twilio", one, kNow));
+    CHECK(keys.ask("callrail", one, kNow));
+    for (auto key : {"third", "fourth"}) keys.refused(key, one, kNow);
+    CHECK(keys.ask("callrail", one, kNow));
+    keys.refused("fifth", one, kNow);
+    CHECK_FALSE(keys.ask("callrail", one, kNow));
 }

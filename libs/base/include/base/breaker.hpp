@@ -1,4 +1,5 @@
 #pragma once
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -50,8 +51,9 @@ private:
     std::optional<Instant> try_at_;  ///< open: from when on the next tries
 };
 
-/// API keys that were refused lately: a breaker for each company's key, opened by two refusals. A refusal may be one thing's own:
-/// not every key may see everything. Thread-safe.
+/// API keys that were refused lately: a breaker for each of a company's keys, opened by two refusals. A refusal may be one thing's
+/// own: not every key may see everything. Of a company the last four that were refused are known: it has one of each provider, and
+/// replaces them. Thread-safe.
 class RefusedKeys {
 public:
     explicit RefusedKeys(Millis pause = Millis{900'000}) : pause_(pause) {}
@@ -69,10 +71,10 @@ private:
         std::string key;
         Breaker breaker;
     };
-    Known* known(const std::string& key, const CompanyId&);
+    Breaker* known(const std::string& key, const CompanyId&);
     Millis pause_;
     std::mutex lock_;
-    std::map<CompanyId, Known> known_;
+    std::map<CompanyId, std::list<Known>> known_;  ///< the latest last
 };
 
 }  // namespace otto
