@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "providers/sound.hpp"
+#include "recording_peer.hpp"
 
 namespace otto::providers {
 namespace {
 
 using namespace std::string_view_literals;
 
-constexpr Millis kLongestAfter{3'600'000};  ///< what a peer may ask for; more is taken for a mistake
 constexpr std::size_t kMostRefusal = 64u << 10;
 constexpr const char* kConnect = "give the Twilio account's present auth token (POST /api/v1/onboarding/twilio/connect)";
 
@@ -45,11 +45,6 @@ constexpr std::pair<std::string_view, FileKind> kBrands[] = {
     {"heic"sv, {"image/heic", "heic"}}, {"heix"sv, {"image/heic", "heic"}},     {"mif1"sv, {"image/heif", "heif"}},
     {"msf1"sv, {"image/heif", "heif"}}, {"avif"sv, {"image/avif", "avif"}},     {"3gp"sv, {"video/3gpp", "3gp"}},
     {"3g2"sv, {"video/3gpp2", "3g2"}},  {"qt  "sv, {"video/quicktime", "mov"}}, {"M4A"sv, {"audio/mp4", "m4a"}}};
-
-std::optional<Millis> pause_asked(const http::Response& r) {
-    auto pause = http::retry_after(r.headers.get("Retry-After"), system_clock().now());
-    return pause ? std::optional(std::min(*pause, kLongestAfter)) : std::nullopt;
-}
 
 /// A login page, say, in place of what its address was for.
 bool is_web_page(std::string_view first) {

@@ -18,14 +18,16 @@
 /// becomes of the call, elsewhere.
 namespace otto::providers {
 
-/// Which recording. With an API key, account and call it is the provider's API that is asked; else the address that came by
-/// webhook.
+/// Which recording, and who asks. CallRail: with an API key, account and call its API is asked, else the address that came by
+/// webhook. Twilio: the address that came, with an account's credentials if it is below that very account.
 struct RecordingSource {
-    Secret api_key;                ///< the company's; empty = none
-    std::string account_id;        ///< ACC…
+    Secret api_key;                ///< an API key, or at Twilio what goes with `user`: an auth token, an API key's secret; empty = none
+    std::string account_id;        ///< ACC…; at Twilio AC…
     std::string provider_call_id;  ///< CAL…, or the number of old
     std::string url;               ///< as the webhook had it, "" if none; it may hold an access key and is never shown
     std::string provider = "callrail";
+    std::string user = {};       ///< of basic auth, where that is not the account itself: SK…
+    bool of_deployment = false;  ///< the account is the deployment's own, and no company's
     bool complete() const { return !url.empty() || (!api_key.empty() && !account_id.empty() && !provider_call_id.empty()); }
 };
 
@@ -54,7 +56,8 @@ struct Never {
     std::string why, cure;
     bool another_key = false;
 };
-/// The provider does not let the company's API key in: as long as it has no other one, nothing of it can be had.
+/// The provider does not let the account in that it was asked with: as long as there are no other credentials of it, nothing of
+/// it can be had.
 struct NotLetIn {
     std::string why;
 };
@@ -68,8 +71,21 @@ public:
     virtual FetchOutcome fetch(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping) = 0;
 };
 
+/// What people are told where a provider refuses the account that it is asked with, and where it refuses one recording to an
+/// account to which it gives others.
+struct RefusalWords {
+    std::string refused, cure;
+    std::string refused_this, cure_of_this;
+};
+RefusalWords refusal_words(std::string_view provider, bool of_deployment, std::string_view company_id);
+
+/// There is no recording and will be none, as its provider says: "absent" | "failed" (CallRecorded.recording_unavailable).
+Never no_recording(std::string_view provider, std::string_view reason);
+
 struct FetchOptions {
     std::string callrail_api = "https://api.callrail.com";  ///< OTTO_CALLRAIL_API: the only place that is shown an API key
+    std::string twilio_api =
+        "https://api.twilio.com";  ///< OTTO_TWILIO_API: the only place that is shown a Twilio account's credentials
     std::vector<std::string> private_addresses;             ///< OTTO_PRIVATE_ADDRESSES
     std::uint64_t byte_limit = 500ull << 20;                ///< OTTO_RECORDING_MEGABYTES
     Millis total_timeout{600'000};                          ///< for one recording, all redirects included

@@ -1,8 +1,5 @@
 #pragma once
-#include "http/client.hpp"
-#include "http/follow.hpp"
-#include "providers/recordings.hpp"
-#include "recording_sink.hpp"
+#include "recording_peer.hpp"
 
 namespace otto::providers::callrail {
 
@@ -10,7 +7,7 @@ namespace otto::providers::callrail {
 /// never along a redirect. The API may say in JSON where the recording is.
 class Recordings : public RecordingClient {
 public:
-    Recordings(FetchOptions, const ObjectStore&);
+    Recordings(const FetchOptions&, const ObjectStore&);
     FetchOutcome fetch(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping) override;
 
 private:
@@ -20,13 +17,12 @@ private:
         bool by_api, with_key;
     };
     std::variant<Asked, Never> asked(const RecordingSource&) const;
-    http::Followed follow(const Url&, const Secret& key, const tel::TraceContext&, RecordingSink&, Millis left);
-    std::optional<FetchOutcome> failure(const http::Followed&, const RecordingSink&, const Asked&, bool itself) const;
 
-    FetchOptions options_;
+    Millis total_timeout_;
     const ObjectStore& store_;
-    Url api_;
-    http::Client client_;
+    RecordingPeer peer_;
 };
+
+RefusalWords refusal_words(std::string_view company_id);
 
 }  // namespace otto::providers::callrail
