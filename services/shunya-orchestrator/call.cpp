@@ -92,6 +92,9 @@ Call Call::from(const pg::Fields& f) {
     c.lead_id = f.text("lead_id");
     c.owner_id = f.text("owner_id");
     c.recording_url = f.text("recording_url");
+    c.no_recording = f.text("recording_unavailable");
+    c.recording_of_deployment = f.boolean("recording_of_deployment");
+    c.recording_seconds = f.integer("recording_seconds");
     c.at_shunya = CallId{f.integer("shunya_call_id")};
     c.folded_into_ = f.maybe_integer("folded_into");
     c.started_at = f.time("call_started_at");
@@ -99,7 +102,7 @@ Call Call::from(const pg::Fields& f) {
     c.paused_since = f.time("paused_since");
     c.trace = tel::TraceContext::parse(f.text("traceparent")).value_or(tel::TraceContext::fresh());
     c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"),
-                         f.time("r_next_at")};
+                         f.time("r_next_at"), f.boolean("r_too_short")};
     c.object_key = f.text("object_key");
     c.state.transcription = job_from(f, "t_");
     c.state.analysis = job_from(f, "a_");

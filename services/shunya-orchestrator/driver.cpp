@@ -20,9 +20,6 @@ using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
 constexpr Millis kStoreTroubled{30'000};
-constexpr const char* kRefused = "CallRail refuses the company's API key";
-constexpr const char* kRefusedThis = "CallRail refuses this recording to the company's API key, by which it gives others";
-constexpr const char* kRefusedThisCure = "Look at the call at CallRail with the account that the API key belongs to.";
 constexpr Millis kDirectory{1'000};  ///< until it is looked again whether the directory was read
 
 Instant clock_now() { return system_clock().now(); }
@@ -34,6 +31,15 @@ Millis spread(CallId call, Millis by) {
 }
 
 std::string_view name_of(const Next& next) { return next.action == Action::fetch_recording ? "recording" : to_text(next.step); }
+
+/// Nobody outside need be asked: its provider has said that there is none.
+bool has_none(const Call& call) { return call.recording_url.empty() && !call.no_recording.empty(); }
+
+KeyOwner key_owner(const Call& call) { return {call.company, call.provider, call.recording_of_deployment}; }
+
+providers::RefusalWords words_for(const Call& call) {
+    return providers::refusal_words(call.provider, call.recording_of_deployment, call.company.value());
+}
 
 CallId call_of(const rt::Lease& lease) { return CallId{std::stoll(lease.key)}; }
 
@@ -99,15 +105,17 @@ std::optional<Instant> Driver::not_now_recording(pg::Tx& tx, Call& call, Leave& 
         tx.write(sql::recording_again, {call.company, call.id, call.state.recording.attempts, why, until, nullptr});
         return std::optional<Instant>(until);
     };
-    auto who = outside_.credentials(call.company);
+    if (has_none(call)) return std::nullopt;
+    auto who = outside_.credentials(key_owner(call));
     if (!who) return later(kDirectory, "waits for the companies' profiles");
     auto key = key_mark(*who);
     if (key.empty()) return std::nullopt;
     if (auto wait = leave.of_key(key, clock_now())) {
-        keep_waiting(tx, call, kRefused, key, *wait);
+        keep_waiting(tx, call, key, *wait);
         return call.state.recording.next_at;
     }
-    if (auto wait = callrail_budget_.take(tx, who->account_id, call.now))
+    auto wait = call.provider == "callrail" ? callrail_budget_.take(tx, who->account_id, call.now) : std::nullopt;
+    if (wait)
         return later(*wait, "waits its turn: the CallRail account has been asked as often as it allows (OTTO_CALLRAIL_BUDGET)");
     return std::nullopt;
 }
@@ -139,17 +147,16 @@ std::optional<Instant> Driver::not_now(pg::Tx& tx, Call& call, const Next& next,
     return call.now + wait;
 }
 
-std::string Driver::key_of(const CompanyId& company) const {
-    return key_mark(outside_.credentials(company).value_or(RecordingSource{}));
+std::string Driver::key_of(const Call& call) const {
+    return key_mark(outside_.credentials(key_owner(call)).value_or(RecordingSource{}));
 }
 
-/// For another API key: whoever gives the company one wakes it. No attempt is used up.
-void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& why, const std::string& key, Millis wait) {
-    auto cure = "Set a key that may see this account's calls (POST /api/v1/company/set-callrail-api-key/" + call.company.value() +
-                "): what waits goes on by itself.";
+/// For another key: whoever gives one wakes it. No attempt is used up.
+void Driver::keep_waiting(pg::Tx& tx, Call& call, const std::string& key, Millis wait) {
+    auto words = words_for(call);
     call.state.recording.next_at = call.now + wait + spread(call.id, wait / 4);
-    tx.write(sql::recording_refused, {call.company, call.id, why, cure, key, *call.state.recording.next_at});
-    tx.write(sql::pause_call, {call.company, call.id, why, cure});
+    tx.write(sql::recording_refused, {call.company, call.id, words.refused, words.cure, key, *call.state.recording.next_at});
+    tx.write(sql::pause_call, {call.company, call.id, words.refused, words.cure});
 }
 
 /// The call as it stands, if its next step is to be taken now; what is about to be posted is noted and told.
@@ -185,17 +192,19 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
     show_breaker();
 }
 
-/// What a recording's fate says of the place that has it, and of the company's key. One that is refused while others are given is
-/// no matter of the key.
-void Driver::judge_recording(const Asker& who, Found& found) {
+/// What a recording's fate says of the place that has it, and of the key. One that is refused while others are given is no matter of
+/// the key.
+void Driver::judge_recording(const Asker& who, const Call& call, Found& found) {
+    if (has_none(call)) return;
     if (std::holds_alternative<Again>(*found.recording))
-        outside_.failing.failed(who.company, clock_now());
+        outside_.failing.failed(call.company, call.provider, clock_now());
     else
-        outside_.failing.answered(who.company);
+        outside_.failing.answered(call.company, call.provider);
     if (found.key.empty()) return;
     if (std::holds_alternative<NotLetIn>(*found.recording)) {
-        if (!refused_keys_.refused(found.key, who, clock_now()))
-            found.recording = Again{kRefusedThis, refused_keys_.pause(), kRefusedThisCure, ""};
+        if (refused_keys_.refused(found.key, who, clock_now())) return;
+        auto words = words_for(call);
+        found.recording = Again{words.refused_this, refused_keys_.pause(), words.cure_of_this, ""};
     } else if (!std::holds_alternative<Again>(*found.recording)) {
         refused_keys_.let_in(found.key, who);
     }
@@ -227,9 +236,14 @@ void Driver::ask_shunya(const Call& call, const Next& next, Found& found) {
 }
 
 void Driver::fetch(const Call& call, Found& found, const std::function<bool()>& stopping) {
-    auto source = outside_.credentials(call.company).value_or(RecordingSource{});
+    if (has_none(call)) {
+        found.recording = providers::no_recording(call.provider, call.no_recording);
+        return;
+    }
+    auto source = outside_.credentials(key_owner(call)).value_or(RecordingSource{});
     found.key = key_mark(source);
     source.provider = call.provider;
+    source.of_deployment = call.recording_of_deployment;
     source.provider_call_id = call.provider_call_id;
     source.url = call.recording_url;
     found.recording = outside_.fetch(source, call.trace, stopping);
@@ -250,8 +264,10 @@ void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recor
     call.state.recording.status = status;
     tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure, key});
     call.tell_failure("recording", why, events);
+    if (has_none(call)) return;  // most who leave no voicemail just hang up
     tel::warn("a recording cannot be had", {{"company_id", call.company.value()},
                                             {"call_id", call.id.value()},
+                                            {"provider", call.provider},
                                             {"status", to_text(status)},
                                             {"why", why},
                                             {"trace_id", call.trace.trace_id_hex()}});
@@ -263,15 +279,19 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     if (r.status != Recording::Status::pending) return "known already";
     auto* refused = std::get_if<NotLetIn>(&*found.recording);
     auto* never = std::get_if<Never>(&*found.recording);
-    if ((refused || (never && never->another_key)) && key_of(call.company) != found.key) {  // it has another one by now
+    if ((refused || (never && never->another_key)) && key_of(call) != found.key) {  // it has another one by now
         r.next_at = call.now;
         tx.write(sql::recording_again, {call.company, call.id, r.attempts, nullptr, call.now, nullptr});
         return "again";
     }
     if (refused) {
-        keep_waiting(tx, call, kRefused, found.key, refused_keys_.pause());
-        tel::warn("CallRail refuses a company's API key: its recordings wait for another one",
-                  {{"company_id", call.company.value()}, {"call_id", call.id.value()}, {"why", refused->why}});
+        keep_waiting(tx, call, found.key, refused_keys_.pause());
+        tel::warn("an account is refused its recordings, which wait for another key",
+                  {{"company_id", call.company.value()},
+                   {"call_id", call.id.value()},
+                   {"provider", call.provider},
+                   {"of_deployment", call.recording_of_deployment},
+                   {"why", refused->why}});
         return "not let in";
     }
     if (call.paused_since) {
@@ -294,12 +314,15 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
     };
     if (auto* fetched = std::get_if<Fetched>(&*found.recording)) {
         r.status = Recording::Status::stored;
+        r.too_short = is_too_short(call.status, call.recording_seconds, fetched->seconds);
         std::optional<std::int64_t> seconds;
         if (fetched->seconds) seconds = std::llround(*fetched->seconds);
         tx.write(sql::recording_stored,
                  {call.company, call.id, found.stored_key, std::string(fetched->format),
-                  static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url});
+                  static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url,
+                  r.too_short});
         call.object_key = found.stored_key;
+        if (r.too_short) return "stored, too short";
         if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
             call.job(Step::transcription);
             call.save_job(tx, Step::transcription);
@@ -334,7 +357,7 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         return "manual review";
     }
     auto pause =
-        std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company, clock_now())});
+        std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company, call.provider, clock_now())});
     again(failure.why, pause, failure.cure);
     return "again";
 }
@@ -416,7 +439,7 @@ std::optional<Instant> Driver::next(rt::Lease& lease) {
     auto started = std::chrono::steady_clock::now();
     auto found = ask(*begun, [&lease] { return lease.stopping(); });
     if (begun->step.action == Action::fetch_recording)
-        judge_recording({lease.company, lease.key}, found);
+        judge_recording({lease.company, lease.key}, begun->call, found);
     else
         judge_shunya(lease, found);
     std::string outcome =

@@ -27,8 +27,8 @@ public:
         providers::shunya::Client& shunya;
         std::function<FetchOutcome(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping)>
             fetch;
-        /// What the company has at CallRail: API key and account; empty if nothing. nullopt: not known yet, ask again shortly.
-        std::function<std::optional<RecordingSource>(const CompanyId&)> credentials;
+        /// With which account and key a recording is asked for; empty if there is none. nullopt: not known yet, ask again shortly.
+        std::function<std::optional<RecordingSource>(const KeyOwner&)> credentials;
         providers::ObjectStore& store;
         const providers::MediaLinks& links;
         FailingRecordings& failing;
@@ -54,7 +54,7 @@ private:
     struct Found {
         std::optional<FetchOutcome> recording;
         std::string stored_key;  ///< where it was put
-        std::string key;         ///< the mark of the API key it was asked with
+        std::string key;         ///< the mark of the key it was asked with
         std::optional<providers::shunya::Reply<providers::shunya::Accepted>> accepted;
         std::optional<providers::shunya::Reply<providers::shunya::JobState>> told;
         std::optional<providers::shunya::Reply<providers::shunya::Content>> content;
@@ -74,13 +74,13 @@ private:
     void fetch(const Call&, Found&, const std::function<bool()>& stopping);
     std::string settle(pg::Tx&, Call&, const Begun&, const Found&, std::vector<Outgoing>&);
     std::optional<std::string> settle_content(pg::Tx&, Call&, Step, const Found&, std::vector<Outgoing>&);
-    std::string key_of(const CompanyId&) const;
-    void keep_waiting(pg::Tx&, Call&, const std::string& why, const std::string& key, Millis wait);
+    std::string key_of(const Call&) const;
+    void keep_waiting(pg::Tx&, Call&, const std::string& key, Millis wait);
     std::string settle_recording(pg::Tx&, Call&, const Call& before, const Found&, std::vector<Outgoing>&);
     void give_up_recording(pg::Tx&, Call&, const Call& before, Recording::Status, const std::string& why, const pg::Param& cure,
                            const pg::Param& key, std::vector<Outgoing>&) const;
     void emit(pg::Tx&, const Call&, const std::vector<Outgoing>&) const;
-    void judge_recording(const Asker&, Found&);
+    void judge_recording(const Asker&, const Call&, Found&);
     void judge_shunya(rt::Lease&, const Found&);
     void show_breaker() const;
 

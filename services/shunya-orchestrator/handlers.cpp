@@ -118,6 +118,11 @@ bool has_recording(std::string_view status, std::string_view recording_url) {
     return !recording_url.empty() && (status == "completed" || status == "voicemail");
 }
 
+bool lacks_recording(std::string_view status, std::string_view recording_url, std::string_view unavailable) {
+    return recording_url.empty() && !unavailable.empty() &&
+           (status == "completed" || status == "voicemail" || status == "missed" || status == "failed");
+}
+
 void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx& tx, rt::Out<>&) const {
     // Of several versions of a call the newest counts.
     std::map<std::pair<std::string, std::int64_t>, const rt::In<calls::v1::CallRecorded>*> newest;
@@ -127,7 +132,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
     }
     if (newest.empty()) return;
     const auto now = system_clock().now();
-    pg::Columns columns(17);
+    pg::Columns columns(21);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
         columns.row({e.company_id(), e.call_id(), e.version(), e.provider(), e.provider_call_id(), e.phone(), e.status(),
@@ -135,8 +140,10 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
                      e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(),
                      e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
                      from_micros(e.received_at_us()), in->meta.trace.traceparent(),
-                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url()),
-                     failing_.pause(CompanyId{e.company_id()}, now).count()});
+                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url()) ||
+                         lacks_recording(e.status(), e.recording_url(), e.recording_unavailable()),
+                     failing_.pause(CompanyId{e.company_id()}, e.provider(), now).count(), e.recording_sid(),
+                     e.recording_of_deployment(), e.recording_duration_s(), e.recording_unavailable()});
     }
     tx.write(sql::save_calls, columns.params());
 }

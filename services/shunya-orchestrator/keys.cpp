@@ -20,22 +20,23 @@ void KeyWatch::look(pg::Connection& db) {
     auto at = marks->begin();
     while (at != marks->end()) {
         std::vector<CompanyId> companies;
-        std::map<CompanyId, std::string> changed;
-        pg::Columns asked(2);
+        Marks changed;
+        pg::Columns asked(4);
         for (; at != marks->end() && companies.size() < kAtOnce; ++at) {
             auto former = last_.find(at->first);
             if (at->second.empty() || (former != last_.end() && former->second == at->second)) continue;
-            companies.push_back(at->first);
+            const auto& who = at->first;
+            companies.push_back(who.company);
             changed.emplace(*at);
-            asked.row({at->first, at->second});
+            asked.row({who.company, who.provider, who.of_deployment, at->second});
         }
         if (companies.empty()) continue;
         std::int64_t woken = 0;
         auto tx = db.begin(pg::Scope::companies(companies));
         tx.each(sql::wake_for_keys, asked.params(), [&](const pg::Fields&) { ++woken; });
         tx.commit();
-        for (const auto& [company, mark] : changed) last_[company] = mark;
-        if (woken > 0) tel::info("calls that waited for an API key of CallRail go on", {{"calls", woken}});
+        for (const auto& [who, mark] : changed) last_[who] = mark;
+        if (woken > 0) tel::info("calls that waited for another key of their provider go on", {{"calls", woken}});
     }
     std::erase_if(last_, [&](const auto& known) { return !marks->contains(known.first); });
     seen_ = generation;

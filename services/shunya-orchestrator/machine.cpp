@@ -14,6 +14,7 @@ using providers::shunya::Progress;
 constexpr Millis kUnreachable{10'000};  ///< until it is tried again whether Shunya is back
 constexpr Millis kNotLetIn{60'000};     ///< until it is tried again whether the token was put right
 constexpr Millis kLinkLeft{600'000};    ///< a link must be good for so long when it is posted
+constexpr double kShortestVoicemail = 2;  ///< seconds
 constexpr int kMostTries = 5;           ///< of what Shunya refuses but may take later, and of jobs that it says failed
 
 /// When a job is asked for next, or posted.
@@ -114,6 +115,12 @@ Recording::Status recording_status_from(std::string_view text) {
     return Recording::Status::pending;
 }
 
+bool is_too_short(std::string_view call_status, std::int64_t stated_seconds, std::optional<double> measured_seconds) {
+    if (call_status != "voicemail") return false;
+    if (stated_seconds > 0) return static_cast<double>(stated_seconds) < kShortestVoicemail;
+    return measured_seconds && *measured_seconds < kShortestVoicemail;
+}
+
 Result<std::vector<Millis>> parse_polls(std::string_view text) {
     std::vector<Millis> out;
     for (const auto& part : split_list(text)) {
@@ -140,7 +147,7 @@ Next next_step(const State& s, Instant now, const Rules& rules) {
         const auto& job = s.job(step);
         // Without a transcript nothing is analysed; but Shunya may have begun by itself, and said so.
         bool ready = step == Step::transcription || s.has_transcript || (job && job->status == JobStatus::running);
-        if (!ready) continue;
+        if (!ready || (!job && s.recording.too_short)) continue;
         if (!job)
             consider({Action::post, step, now});
         else if (!job->over())

@@ -9,6 +9,7 @@
 #include "media.hpp"
 #include "providers/recordings.hpp"
 #include "providers/settings.hpp"
+#include "providers/twilio.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::shunya_orchestrator {
@@ -44,6 +45,7 @@ providers::shunya::Options shunya_of(const app::Settings& settings) {
 providers::FetchOptions fetch_of(const app::Settings& settings) {
     providers::FetchOptions o;
     o.callrail_api = settings.get(providers::kCallRailApi);
+    o.twilio_api = settings.get(providers::kTwilioApi);
     o.private_addresses = settings.get(app::kPrivateAddresses);
     o.byte_limit = static_cast<std::uint64_t>(settings.get(kRecordingMegabytes)) << 20;
     return o;
@@ -55,13 +57,23 @@ struct Store {
     std::unique_ptr<providers::ObjectStore> it;
 };
 
+using Deployment = std::optional<providers::twilio::Account>;
+
 /// Without its key a company's recordings may be login pages: nobody's are fetched before the directory was read once.
-std::optional<RecordingSource> credentials_of(const directory::Companies& companies, const CompanyId& company) {
-    if (!companies.caught_up()) return std::nullopt;
+std::optional<RecordingSource> credentials_of(const directory::Companies& companies, const Deployment& deployment,
+                                              const KeyOwner& who) {
     RecordingSource source;
-    auto profile = companies.find(company);
+    if (who.of_deployment) {
+        if (who.provider != "twilio" || !deployment) return source;
+        source.api_key = deployment->password;
+        source.account_id = deployment->sid;
+        source.user = deployment->user;
+        return source;
+    }
+    if (!companies.caught_up()) return std::nullopt;
+    auto profile = companies.find(who.company);
     if (!profile) return source;
-    const auto& account = profile->account("callrail");
+    const auto& account = profile->account(who.provider);
     if (!account.api_key) return source;
     source.api_key = *account.api_key;
     source.account_id = account.id;
@@ -69,18 +81,21 @@ std::optional<RecordingSource> credentials_of(const directory::Companies& compan
 }
 
 /// nullopt: the directory was not read yet.
-std::optional<std::map<CompanyId, std::string>> keys_of(const directory::Companies& companies) {
+std::optional<KeyWatch::Marks> keys_of(const directory::Companies& companies, const Deployment& deployment) {
     if (!companies.caught_up()) return std::nullopt;
-    std::map<CompanyId, std::string> marks;
+    KeyWatch::Marks marks;
     for (const auto& [id, version] : companies.versions())
-        marks.emplace(id, key_mark(credentials_of(companies, CompanyId{id}).value_or(RecordingSource{})));
+        for (const auto& who : {KeyOwner{CompanyId{id}, "callrail", false}, KeyOwner{CompanyId{id}, "twilio", false},
+                                KeyOwner{CompanyId{id}, "twilio", true}})
+            marks.emplace(who, key_mark(credentials_of(companies, deployment, who).value_or(RecordingSource{})));
     return marks;
 }
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
     auto rules = rules_of(settings);
-    auto& companies = service.own<directory::Companies>(service, "");             // who has what at CallRail
+    auto& companies = service.own<directory::Companies>(service, "");             // who has what at the providers
+    auto deployment = providers::twilio::deployment_account(settings);            // whose recordings companies may have
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;  // recordings
     auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl),
                                                                                  settings.get(providers::kMediaKeys),
@@ -93,7 +108,8 @@ void wire(app::Service& service) {
         Driver::Outside{shunya,
                         [&recordings](const RecordingSource& s, const tel::TraceContext& t,
                                       const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
-                        [&companies](const CompanyId& company) { return credentials_of(companies, company); }, store, links,
+                        [&companies, deployment](const KeyOwner& who) { return credentials_of(companies, deployment, who); },
+                        store, links,
                         failing},
         options_of(settings));                                             // a call's next step
     auto& calls = service.own<Calls>(failing);                             // calls with a recording
@@ -109,8 +125,8 @@ void wire(app::Service& service) {
     api.write(http::Method::post, "/api/v1/calls/{call_id}/analysis/retry", {identity::Role::manager},
               [&commands](api::Context& c) { return commands.retry(c); });
 
-    auto& keys = service.own<KeyWatch>([&companies] { return keys_of(companies); },
-                                       [&companies] { return companies.generation(); });  // who waits for an API key
+    auto& keys = service.own<KeyWatch>([&companies, deployment] { return keys_of(companies, deployment); },
+                                       [&companies] { return companies.generation(); });  // who waits for a key
 
     // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
     service.own<rt::Runtime>(service)
@@ -129,7 +145,8 @@ app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
     for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, app::kPrivateAddresses.row, providers::kCallRailApi.row,
-                    providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row, providers::kShunyaApi.row,
+                    providers::kTwilioApi.row, providers::kTwilioAccountSid.row, providers::kTwilioAuthToken.row, providers::kTwilioApiKey.row,
+                    providers::kTwilioApiSecret.row, providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row, providers::kShunyaApi.row,
                     providers::kShunyaTokenSecret.row, providers::kShunyaWebhookSecret.row, kPollAfter.row, kShunyaBudget.row,
                     kCallRailBudget.row, kCallRailDailyBudget.row, kGiveUpAfter.row, kMediaLink.row})
         all.push_back(r);

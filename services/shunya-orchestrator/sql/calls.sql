@@ -1,21 +1,28 @@
 -- name: save_calls
 -- Calls of a batch, each in its newest version. Those without a recording only change what is known of a call that had one. A call that is new here, or whose recording could not
--- be had and has another address now, is to be worked on.
+-- be had and has another address now, is to be worked on; so is one whose recording was too short for a voicemail and proves to be none.
+-- What is known of a recording goes with its address.
 WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-                       $15::uuid[], $16::boolean[], $17::bigint[])
-    AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded, pause_ms)
+                       $15::uuid[], $16::boolean[], $17::bigint[], $18::text[], $19::boolean[], $20::bigint[], $21::text[])
+    AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded, pause_ms,
+          recording_sid, recording_of_deployment, recording_seconds, recording_unavailable)
 ), saved AS (
-  INSERT INTO recorded_calls AS k (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent)
-  SELECT company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent FROM given g
+  INSERT INTO recorded_calls AS k (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent,
+                                   recording_sid, recording_of_deployment, recording_seconds, recording_unavailable)
+  SELECT company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent,
+         recording_sid, recording_of_deployment, recording_seconds, recording_unavailable FROM given g
    WHERE recorded OR EXISTS (SELECT FROM recorded_calls r WHERE r.company_id = g.company_id AND r.call_id = g.call_id)
    ORDER BY company_id, call_id
   ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, provider = excluded.provider, provider_call_id = excluded.provider_call_id, phone = excluded.phone, status = excluded.status,
     contact_card_id = coalesce(excluded.contact_card_id, k.contact_card_id), lead_id = coalesce(excluded.lead_id, k.lead_id), owner_id = coalesce(excluded.owner_id, k.owner_id),
     recording_url = CASE WHEN excluded.recording_url = '' THEN k.recording_url ELSE excluded.recording_url END, started_at = coalesce(excluded.started_at, k.started_at),
-    received_at = excluded.received_at, updated_at = now()
+    recording_sid = CASE WHEN excluded.recording_url = '' THEN k.recording_sid ELSE excluded.recording_sid END,
+    recording_of_deployment = CASE WHEN excluded.recording_url = '' THEN k.recording_of_deployment ELSE excluded.recording_of_deployment END,
+    recording_seconds = CASE WHEN excluded.recording_url = '' THEN k.recording_seconds ELSE excluded.recording_seconds END,
+    recording_unavailable = excluded.recording_unavailable, received_at = excluded.received_at, updated_at = now()
   WHERE k.version < excluded.version AND k.folded_into IS NULL
-  RETURNING company_id, call_id, recording_url
+  RETURNING company_id, call_id, recording_url, status
 ), asked AS (
   INSERT INTO recordings AS r (company_id, id, call_id, source_url)
   SELECT s.company_id, g.recording_id, s.call_id, s.recording_url FROM saved s JOIN given g USING (company_id, call_id) ORDER BY s.company_id, s.call_id
@@ -23,8 +30,13 @@ WITH given AS (
      SET source_url = excluded.source_url, updated_at = now(), status = 'pending', attempts = 0, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, created_at = now()
    WHERE r.status IN ('unavailable', 'manual_review') AND r.source_url IS DISTINCT FROM excluded.source_url
   RETURNING company_id, call_id
+), long_enough AS (
+  UPDATE recordings r SET too_short = false, updated_at = now() FROM saved s
+   WHERE r.company_id = s.company_id AND r.call_id = s.call_id AND r.too_short AND s.status <> 'voicemail'
+  RETURNING r.company_id, r.call_id
 )
-SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now() + pause_ms * interval '1 millisecond') FROM (SELECT * FROM asked JOIN given USING (company_id, call_id) ORDER BY company_id, call_id) a
+SELECT otto_want('shunya-orchestrator', company_id, call_id::text, now() + pause_ms * interval '1 millisecond')
+  FROM (SELECT * FROM (SELECT * FROM asked UNION ALL SELECT * FROM long_enough) w JOIN given USING (company_id, call_id) ORDER BY company_id, call_id) a
 
 -- name: lock_call
 SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
@@ -33,6 +45,7 @@ SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
 -- Everything that decides what is to be done next. One row.
 SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider_call_id, k.phone, k.status AS call_status, k.contact_card_id, k.lead_id, k.owner_id, k.recording_url, k.started_at AS call_started_at,
        k.received_at, k.paused_since, k.traceparent, k.folded_into, coalesce(k.shunya_call_id, k.call_id) AS shunya_call_id,
+       k.recording_of_deployment, k.recording_seconds, k.recording_unavailable, r.too_short AS r_too_short,
        r.status AS r_status, r.attempts AS r_attempts, r.created_at AS r_since, r.next_at AS r_next_at, r.object_key,
        t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.refusals AS t_refusals, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,
        t.reported_at AS t_reported_at, t.next_retry_at AS t_next_retry_at, t.link_until AS t_link_until, t.started_at AS t_started_at, t.finished_at AS t_finished_at, t.error_message AS t_error_message,
@@ -60,7 +73,7 @@ UPDATE recorded_calls SET paused_since = coalesce(paused_since, now()), paused_w
 UPDATE recorded_calls SET paused_since = NULL, paused_why = NULL, paused_cure = NULL WHERE company_id = $1 AND call_id = $2 AND paused_since IS NOT NULL
 
 -- name: recording_stored
-UPDATE recordings SET status = 'stored', object_key = $3, format = $4, bytes = $5, sha256 = $6, duration = $7, source_url = $8, attempts = attempts + 1, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, updated_at = now()
+UPDATE recordings SET status = 'stored', object_key = $3, format = $4, bytes = $5, sha256 = $6, duration = $7, source_url = $8, too_short = $9, attempts = attempts + 1, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, updated_at = now()
  WHERE company_id = $1 AND call_id = $2
 
 -- name: recording_again
@@ -75,12 +88,12 @@ UPDATE recordings SET error = $3, cure = $4, tried_key = $5, next_at = $6, updat
 UPDATE recordings SET created_at = $3 WHERE company_id = $1 AND call_id = $2
 
 -- name: wake_for_keys
--- Recordings that another key did not do for than the company has now; none that went into another call.
+-- Recordings that another key did not do for than their account has now: the company's own at the provider, or the deployment's; none that went into another call.
 WITH woken AS (
   UPDATE recordings r SET status = 'pending', attempts = 0, error = NULL, cure = NULL, tried_key = NULL, next_at = NULL, created_at = now(), updated_at = now()
-    FROM unnest($1::text[], $2::text[]) AS i (company_id, mark)
+    FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[]) AS i (company_id, provider, of_deployment, mark)
    WHERE r.company_id = i.company_id AND r.tried_key IS NOT NULL AND r.tried_key <> i.mark AND r.status <> 'stored'
-     AND EXISTS (SELECT FROM recorded_calls k WHERE k.company_id = r.company_id AND k.call_id = r.call_id AND k.folded_into IS NULL)
+     AND EXISTS (SELECT FROM recorded_calls k WHERE k.company_id = r.company_id AND k.call_id = r.call_id AND k.folded_into IS NULL AND k.provider = i.provider AND k.recording_of_deployment = i.of_deployment)
   RETURNING r.company_id, r.call_id
 ), resumed AS (
   UPDATE recorded_calls k SET paused_since = NULL, paused_why = NULL, paused_cure = NULL FROM woken w WHERE k.company_id = w.company_id AND k.call_id = w.call_id AND k.paused_since IS NOT NULL

@@ -16,7 +16,7 @@ struct Directory {
         : rig(r),
           watch(
               [this] {
-                  return std::optional(std::map<CompanyId, std::string>{{CompanyId{rig.company}, mark()}});
+                  return std::optional(KeyWatch::Marks{{{CompanyId{rig.company}, "callrail"}, mark()}});
               },
               [this] { return generation; }) {}
     std::string mark() const { return key_mark({Secret(rig.api_key), rig.api_key.empty() ? "" : "ACC1", "", ""}); }

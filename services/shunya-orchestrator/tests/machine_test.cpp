@@ -101,6 +101,42 @@ TEST_CASE("the next step, in every state") {
     CHECK(seen.size() == 4);
 }
 
+TEST_CASE("nothing begins with a recording that is too short, and what was begun goes on") {
+    const Rules rules;
+    const auto jobs = all_jobs();
+    for (const auto& t : jobs)
+        for (const auto& a : jobs)
+            for (bool transcript : {false, true})
+                for (bool analysis : {false, true}) {
+                    State s;
+                    s.recording.status = Recording::Status::stored;
+                    s.transcription = t;
+                    s.analysis = a;
+                    s.has_transcript = transcript;
+                    s.has_analysis = analysis;
+                    auto usual = next_step(s, kNow, rules);
+                    s.recording.too_short = true;
+                    auto next = next_step(s, kNow, rules);
+                    bool good = next.action == Action::none || s.job(next.step).has_value();
+                    if (usual.action != Action::none && s.job(usual.step)) good = good && next == usual;
+                    if (!t && !a) good = good && next.action == Action::none;
+                    if (!good) REQUIRE(good);
+                }
+    State pending;
+    pending.recording.too_short = true;  // another one is to be fetched
+    CHECK(next_step(pending, kNow, rules).action == Action::fetch_recording);
+}
+
+TEST_CASE("a voicemail is too short under two seconds, as it is stated, else as measured; a call never is") {
+    CHECK(is_too_short("voicemail", 1, 60.0));
+    CHECK_FALSE(is_too_short("voicemail", 2, 0.5));
+    CHECK(is_too_short("voicemail", 0, 1.99));
+    CHECK_FALSE(is_too_short("voicemail", 0, 2.0));
+    CHECK_FALSE(is_too_short("voicemail", 0, std::nullopt));
+    CHECK_FALSE(is_too_short("voicemail", -5, std::nullopt));
+    for (auto status : {"completed", "missed", "failed", "ringing", ""}) CHECK_FALSE(is_too_short(status, 1, 0.1));
+}
+
 TEST_CASE("the silent are asked after 120, 300, 900, 900 … s, and for the last time when their time is over") {
     Rules rules;
     State s;

@@ -238,9 +238,10 @@ public:
             Driver::Outside{
                 *clients_.back(),
                 [this](const RecordingSource& s, const tel::TraceContext&, const std::function<bool()>&) { return fetch(s); },
-                [this](const CompanyId&) {
-                    return profiles ? std::optional(RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""})
-                                    : std::nullopt;
+                [this](const KeyOwner& who) -> std::optional<RecordingSource> {
+                    if (!profiles) return std::nullopt;
+                    if (who.provider == "twilio") return twilio[who.of_deployment];
+                    return RecordingSource{Secret(api_key), api_key.empty() ? "" : "ACC1", "", ""};
                 },
                 *w.store, *w.links, failing},
             options, how);
@@ -249,6 +250,7 @@ public:
     FetchOutcome fetch(const RecordingSource& s) {
         if (before_fetch) before_fetch(s.url);
         std::lock_guard guard(lock);
+        if (fetch_really) return fetch_really(s);
         fetched.push_back(s.url);
         if (!recordings.empty()) {
             auto outcome = std::move(recordings.front());
@@ -260,6 +262,18 @@ public:
         auto bytes = file.bytes();
         auto hash = file.sha256();
         return Fetched{std::move(file), bytes, hash, "wav", 12.4};
+    }
+
+    /// The same of a call of Twilio's.
+    calls::v1::CallRecorded of_twilio(std::int64_t version, const std::string& status, const std::string& url,
+                                      std::int64_t seconds = 0, bool of_deployment = false) const {
+        auto m = recorded(version, status, url);
+        m.set_provider("twilio");
+        m.set_provider_call_id("CA" + std::to_string(call));
+        if (!url.empty()) m.set_recording_sid(url.substr(url.rfind('/') + 1));
+        m.set_recording_duration_s(seconds);
+        m.set_recording_of_deployment(of_deployment);
+        return m;
     }
 
     calls::v1::CallRecorded recorded(std::int64_t version = 3, const std::string& status = "completed",
@@ -381,7 +395,7 @@ public:
                                "\"%' AND key LIKE '" + company + "%'"));
     }
     /// The call as lead-pipeline has it, with its card and lead; then its state can be asked for.
-    void place() const {
+    void place(const std::string& provider = "callrail", const std::string& status = "completed") const {
         execute("INSERT INTO contact_cards (company_id, id) VALUES ('" + company +
                 "', '01890000-0000-7000-8000-000000000001') ON CONFLICT DO NOTHING");
         execute("INSERT INTO leads (company_id, id, contact_card_id) VALUES ('" + company +
@@ -389,8 +403,8 @@ public:
         execute(
             "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
             "contact_card_id, lead_id, received_at, merge_state, recording_url, ended_at) VALUES ('" +
-            company + "', " + std::to_string(call) + ", 'callrail', 'CAL" + std::to_string(call) +
-            "', 'inbound', 'completed', false, true, '01890000-0000-7000-8000-000000000001', "
+            company + "', " + std::to_string(call) + ", '" + provider + "', 'CAL" + std::to_string(call) + "', 'inbound', '" +
+            status + "', false, true, '01890000-0000-7000-8000-000000000001', "
             "'01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
     }
     std::string state(const std::string& column) const {
@@ -408,7 +422,9 @@ public:
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;
     bool profiles = true;
-    std::string api_key;  ///< the company's at CallRail
+    std::string api_key;         ///< the company's at CallRail
+    RecordingSource twilio[2];   ///< accounts there: the company's own, the deployment's
+    std::function<FetchOutcome(const RecordingSource&)> fetch_really;
     std::function<void(const std::string& url)> before_fetch;
 
 private:
