@@ -36,7 +36,7 @@ public:
     CallId id{};
     CallId at_shunya{};  ///< what Shunya calls it: its id, or that of a row that proved to be this call
     std::string provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, object_key;
-    std::string no_recording;            ///< why there is none and will be none, in the provider's word; "": nobody said that
+    std::string no_recording;              ///< why there is none and will be none, in the provider's word; "": nobody said that
     bool recording_of_deployment = false;  ///< the deployment's own account at the provider has it
     std::int64_t recording_seconds = 0;    ///< as the provider states; 0: it does not
     std::optional<Instant> started_at, transcript_at, analysis_at;

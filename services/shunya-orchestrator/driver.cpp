@@ -192,8 +192,8 @@ void Driver::judge_shunya(rt::Lease& lease, const Found& found) {
     show_breaker();
 }
 
-/// What a recording's fate says of the place that has it, and of the key. One that is refused while others are given is no matter of
-/// the key.
+/// What a recording's fate says of the place that has it, and of the key. One that is refused while others are given is no matter
+/// of the key.
 void Driver::judge_recording(const Asker& who, const Call& call, Found& found) {
     if (has_none(call)) return;
     if (std::holds_alternative<Again>(*found.recording))
@@ -319,8 +319,7 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         if (fetched->seconds) seconds = std::llround(*fetched->seconds);
         tx.write(sql::recording_stored,
                  {call.company, call.id, found.stored_key, std::string(fetched->format),
-                  static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url,
-                  r.too_short});
+                  static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url, r.too_short});
         call.object_key = found.stored_key;
         if (r.too_short) return "stored, too short";
         if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
@@ -356,8 +355,8 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
         given_up(Recording::Status::manual_review, failure.why, failure.cure);
         return "manual review";
     }
-    auto pause =
-        std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts), outside_.failing.pause(call.company, call.provider, clock_now())});
+    auto pause = std::max({failure.after.value_or(Millis{0}), pause_after(r.attempts),
+                           outside_.failing.pause(call.company, call.provider, clock_now())});
     again(failure.why, pause, failure.cure);
     return "again";
 }

@@ -27,7 +27,8 @@ public:
         providers::shunya::Client& shunya;
         std::function<FetchOutcome(const RecordingSource&, const tel::TraceContext&, const std::function<bool()>& stopping)>
             fetch;
-        /// With which account and key a recording is asked for; empty if there is none. nullopt: not known yet, ask again shortly.
+        /// With which account and key a recording is asked for; empty if there is none. nullopt: not known yet, ask again
+        /// shortly.
         std::function<std::optional<RecordingSource>(const KeyOwner&)> credentials;
         providers::ObjectStore& store;
         const providers::MediaLinks& links;

@@ -135,15 +135,28 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
     pg::Columns columns(21);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
-        columns.row({e.company_id(), e.call_id(), e.version(), e.provider(), e.provider_call_id(), e.phone(), e.status(),
-                     uuid_or_null(e.contact_card_id()), uuid_or_null(e.lead_id()),
-                     e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()), e.recording_url(),
+        columns.row({e.company_id(),
+                     e.call_id(),
+                     e.version(),
+                     e.provider(),
+                     e.provider_call_id(),
+                     e.phone(),
+                     e.status(),
+                     uuid_or_null(e.contact_card_id()),
+                     uuid_or_null(e.lead_id()),
+                     e.owner_id().empty() ? pg::Param(nullptr) : pg::Param(e.owner_id()),
+                     e.recording_url(),
                      e.started_at_us() ? pg::Param(from_micros(e.started_at_us())) : pg::Param(nullptr),
-                     from_micros(e.received_at_us()), in->meta.trace.traceparent(),
-                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}), has_recording(e.status(), e.recording_url()) ||
+                     from_micros(e.received_at_us()),
+                     in->meta.trace.traceparent(),
+                     recording_id(CompanyId{e.company_id()}, CallId{e.call_id()}),
+                     has_recording(e.status(), e.recording_url()) ||
                          lacks_recording(e.status(), e.recording_url(), e.recording_unavailable()),
-                     failing_.pause(CompanyId{e.company_id()}, e.provider(), now).count(), e.recording_sid(),
-                     e.recording_of_deployment(), e.recording_duration_s(), e.recording_unavailable()});
+                     failing_.pause(CompanyId{e.company_id()}, e.provider(), now).count(),
+                     e.recording_sid(),
+                     e.recording_of_deployment(),
+                     e.recording_duration_s(),
+                     e.recording_unavailable()});
     }
     tx.write(sql::save_calls, columns.params());
 }

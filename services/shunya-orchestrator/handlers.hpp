@@ -13,8 +13,8 @@ bool has_recording(std::string_view status, std::string_view recording_url);
 /// Whether a call, as it stands, is to be told of that its recording will not come: it is over, and the provider said so.
 bool lacks_recording(std::string_view status, std::string_view recording_url, std::string_view unavailable);
 
-/// Calls as lead-pipeline records them: one with a recording is to be worked on, once; so is one whose provider says that there is
-/// none, if only to tell people.
+/// Calls as lead-pipeline records them: one with a recording is to be worked on, once; so is one whose provider says that there
+/// is none, if only to tell people.
 class Calls {
 public:
     explicit Calls(const FailingRecordings& failing) : failing_(failing) {}

@@ -22,8 +22,8 @@ struct KeyOwner {
     auto operator<=>(const KeyOwner&) const = default;
 };
 
-/// Begins anew what waits for another key than it was tried with, or was given up for want of one, once its owner has it; also what
-/// waited when the process began. One thread.
+/// Begins anew what waits for another key than it was tried with, or was given up for want of one, once its owner has it; also
+/// what waited when the process began. One thread.
 class KeyWatch {
 public:
     using Marks = std::map<KeyOwner, std::string>;

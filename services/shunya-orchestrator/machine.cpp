@@ -11,11 +11,11 @@ namespace {
 using providers::shunya::ApiError;
 using providers::shunya::Progress;
 
-constexpr Millis kUnreachable{10'000};  ///< until it is tried again whether Shunya is back
-constexpr Millis kNotLetIn{60'000};     ///< until it is tried again whether the token was put right
-constexpr Millis kLinkLeft{600'000};    ///< a link must be good for so long when it is posted
+constexpr Millis kUnreachable{10'000};    ///< until it is tried again whether Shunya is back
+constexpr Millis kNotLetIn{60'000};       ///< until it is tried again whether the token was put right
+constexpr Millis kLinkLeft{600'000};      ///< a link must be good for so long when it is posted
 constexpr double kShortestVoicemail = 2;  ///< seconds
-constexpr int kMostTries = 5;           ///< of what Shunya refuses but may take later, and of jobs that it says failed
+constexpr int kMostTries = 5;             ///< of what Shunya refuses but may take later, and of jobs that it says failed
 
 /// When a job is asked for next, or posted.
 Next due(Step step, const Job& job, Instant now, const Rules& rules) {

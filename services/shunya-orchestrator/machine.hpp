@@ -49,8 +49,8 @@ struct Recording {
     std::optional<Instant> next_at;
     bool too_short = false;  ///< it is kept, and no step begins with it
 };
-/// A voicemail of under two seconds says nothing. How long it is: as its provider states (whole seconds; 0 = it does not), else as
-/// measured.
+/// A voicemail of under two seconds says nothing. How long it is: as its provider states (whole seconds; 0 = it does not), else
+/// as measured.
 bool is_too_short(std::string_view call_status, std::int64_t stated_seconds, std::optional<double> measured_seconds);
 std::string_view to_text(Recording::Status);
 Recording::Status recording_status_from(std::string_view);

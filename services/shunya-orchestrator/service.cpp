@@ -109,8 +109,7 @@ void wire(app::Service& service) {
                         [&recordings](const RecordingSource& s, const tel::TraceContext& t,
                                       const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
                         [&companies, deployment](const KeyOwner& who) { return credentials_of(companies, deployment, who); },
-                        store, links,
-                        failing},
+                        store, links, failing},
         options_of(settings));                                             // a call's next step
     auto& calls = service.own<Calls>(failing);                             // calls with a recording
     auto& reports = service.own<Reports>(rules);                           // what Shunya reports
@@ -144,11 +143,27 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, app::kPrivateAddresses.row, providers::kCallRailApi.row,
-                    providers::kTwilioApi.row, providers::kTwilioAccountSid.row, providers::kTwilioAuthToken.row, providers::kTwilioApiKey.row,
-                    providers::kTwilioApiSecret.row, providers::kObjectStore.row, providers::kMediaKeys.row, kRecordingMegabytes.row, providers::kShunyaApi.row,
-                    providers::kShunyaTokenSecret.row, providers::kShunyaWebhookSecret.row, kPollAfter.row, kShunyaBudget.row,
-                    kCallRailBudget.row, kCallRailDailyBudget.row, kGiveUpAfter.row, kMediaLink.row})
+    for (auto& r : {app::kSecretKeys.row,
+                    app::kPublicUrl.row,
+                    app::kPrivateAddresses.row,
+                    providers::kCallRailApi.row,
+                    providers::kTwilioApi.row,
+                    providers::kTwilioAccountSid.row,
+                    providers::kTwilioAuthToken.row,
+                    providers::kTwilioApiKey.row,
+                    providers::kTwilioApiSecret.row,
+                    providers::kObjectStore.row,
+                    providers::kMediaKeys.row,
+                    kRecordingMegabytes.row,
+                    providers::kShunyaApi.row,
+                    providers::kShunyaTokenSecret.row,
+                    providers::kShunyaWebhookSecret.row,
+                    kPollAfter.row,
+                    kShunyaBudget.row,
+                    kCallRailBudget.row,
+                    kCallRailDailyBudget.row,
+                    kGiveUpAfter.row,
+                    kMediaLink.row})
         all.push_back(r);
     return all;
 }

@@ -20,9 +20,9 @@ public:
     bool is_api(const Url& place) const { return http::origin(place) == http::origin(api_); }
     /// Along redirects; the credentials are for the first address alone.
     http::Followed ask(const Url&, const http::Headers& credentials, const tel::TraceContext&, RecordingSink&, Millis left);
-    /// What an answer means that gives no body; nothing: it gives one. `itself`: it is from who was meant to be asked, not from where
-    /// that one led; whether it then refuses who asks, its provider's client has looked at before. `cure`: what a person can do about
-    /// an address that cannot be reached, "" if nothing.
+    /// What an answer means that gives no body; nothing: it gives one. `itself`: it is from who was meant to be asked, not from
+    /// where that one led; whether it then refuses who asks, its provider's client has looked at before. `cure`: what a person
+    /// can do about an address that cannot be reached, "" if nothing.
     std::optional<FetchOutcome> failure(const http::Followed&, const RecordingSink&, bool itself, const std::string& cure) const;
 
 private:

@@ -88,10 +88,10 @@ TEST_CASE("Twilio's recording: an account asks for its own recordings alone, the
         CHECK(has(told(outcome), of_deployment ? "OTTO_TWILIO_AUTH_TOKEN" : "/api/v1/onboarding/twilio/connect"));
         CHECK(std::get<Never>(outcome).another_key);
     }
-    for (const auto& path :
-         {"/audio/1.mp3"s, "/2010-04-01/Accounts/" + kSid + "/Messages.json", kPath + "/AddOnResults", kPath + ".json",
-          "/2010-04-01/Accounts/" + kSid + "/../" + kOther + "/Recordings/RE1", "/2010-04-01/Accounts/" + kSid + "%2f..%2fx/Recordings/RE1",
-          path_of(kSid, "RE1%2e"), path_of(kSid, "RE1 "), path_of(kSid, ".."), "/" + kPath, kPath + "/", path_of("AC1"), "/"s}) {
+    for (const auto& path : {"/audio/1.mp3"s, "/2010-04-01/Accounts/" + kSid + "/Messages.json", kPath + "/AddOnResults",
+                             kPath + ".json", "/2010-04-01/Accounts/" + kSid + "/../" + kOther + "/Recordings/RE1",
+                             "/2010-04-01/Accounts/" + kSid + "%2f..%2fx/Recordings/RE1", path_of(kSid, "RE1%2e"),
+                             path_of(kSid, "RE1 "), path_of(kSid, ".."), "/" + kPath, kPath + "/", path_of("AC1"), "/"s}) {
         INFO(path);
         CHECK(f.fetch(f.twilio.url(path)).starts_with("never: the address of the recording is no"));
     }
@@ -155,7 +155,8 @@ TEST_CASE("Twilio's recording: refused credentials are the account's matter, in 
 TEST_CASE("Twilio's recording: pages are no sound, and private addresses are refused wherever they come from") {
     Fixture f;
     f.twilio.on(kSound, "<!doctype html><title>Log in</title>", "audio/mpeg");
-    CHECK(has(f.fetch(f.twilio.url(kPath)), "never: " + f.twilio.url() + " gives a web page instead of a recording, as audio/mpeg"));
+    CHECK(has(f.fetch(f.twilio.url(kPath)),
+              "never: " + f.twilio.url() + " gives a web page instead of a recording, as audio/mpeg"));
     f.twilio.on(kSound, R"({"url": "http://127.0.0.1/"})", "application/json");
     CHECK(has(f.fetch(f.twilio.url(kPath)), "gives JSON instead of a recording"));
     Peer inside;

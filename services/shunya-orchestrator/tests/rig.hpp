@@ -404,7 +404,8 @@ public:
             "INSERT INTO calls (company_id, call_id, provider, provider_call_id, direction, status, missed_call, answered, "
             "contact_card_id, lead_id, received_at, merge_state, recording_url, ended_at) VALUES ('" +
             company + "', " + std::to_string(call) + ", '" + provider + "', 'CAL" + std::to_string(call) + "', 'inbound', '" +
-            status + "', false, true, '01890000-0000-7000-8000-000000000001', "
+            status +
+            "', false, true, '01890000-0000-7000-8000-000000000001', "
             "'01890000-0000-7000-8000-000000000002', now(), '', 'https://rec.example/1', now())");
     }
     std::string state(const std::string& column) const {
@@ -422,8 +423,8 @@ public:
     std::deque<FetchOutcome> recordings;
     std::vector<std::string> fetched;
     bool profiles = true;
-    std::string api_key;         ///< the company's at CallRail
-    RecordingSource twilio[2];   ///< accounts there: the company's own, the deployment's
+    std::string api_key;        ///< the company's at CallRail
+    RecordingSource twilio[2];  ///< accounts there: the company's own, the deployment's
     std::function<FetchOutcome(const RecordingSource&)> fetch_really;
     std::function<void(const std::string& url)> before_fetch;
 

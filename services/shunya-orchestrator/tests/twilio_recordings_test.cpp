@@ -1,5 +1,5 @@
-// Calls of Twilio's on their way: recordings fetched from a Twilio of the test's own, whose account asks for them, voicemails that are
-// too short, and what people are told where there is none.
+// Calls of Twilio's on their way: recordings fetched from a Twilio of the test's own, whose account asks for them, voicemails
+// that are too short, and what people are told where there is none.
 #include <map>
 
 #include "base/crypto.hpp"
@@ -13,7 +13,8 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string kOwn = "AC" + std::string(32, '1'), kDeployment = "AC" + std::string(32, 'd'), kStranger = "AC" + std::string(32, '5');
+const std::string kOwn = "AC" + std::string(32, '1'), kDeployment = "AC" + std::string(32, 'd'),
+                  kStranger = "AC" + std::string(32, '5');
 
 /// So many frames of sound, 72 ms each.
 std::string mp3(int frames) {
@@ -47,8 +48,8 @@ public:
         return asked_;
     }
     std::map<std::string, std::string> tokens{{kOwn, "own"}, {kDeployment, "deployment"}, {kStranger, "stranger"}};
-    int missing = 0;                      ///< how often a recording is not there yet
-    std::string leads_to = "/stored/1";   ///< "" = it gives the sound itself
+    int missing = 0;                     ///< how often a recording is not there yet
+    std::string leads_to = "/stored/1";  ///< "" = it gives the sound itself
     std::string sound = mp3(100);
 
 private:
@@ -201,8 +202,8 @@ TEST_CASE("wrong credentials at Twilio hold up the recordings that they are for,
         w.rig.twilio[deployments] = account(sid, deployments ? "deployment" : "own");
         w.look_for_keys();
         w.run_all();
-        CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + w.rig.company + "' AND status = 'stored'") ==
-              "5");
+        CHECK(value("SELECT count(*)::text AS v FROM recordings WHERE company_id = '" + w.rig.company +
+                    "' AND status = 'stored'") == "5");
     }
 }
 
@@ -310,7 +311,8 @@ TEST_CASE("that there is no recording is told with its cause, at once, without a
     CHECK(ringing.rig.work() == "0");
 }
 
-TEST_CASE("reports of a call of Twilio's in any order, repeated: one recording, by the newest that is known of it", "[integration]") {
+TEST_CASE("reports of a call of Twilio's in any order, repeated: one recording, by the newest that is known of it",
+          "[integration]") {
     std::vector<int> order{0, 1, 2, 3};
     do {
         TwilioRig w;
@@ -326,9 +328,10 @@ TEST_CASE("reports of a call of Twilio's in any order, repeated: one recording, 
             if (seen == 2) w.run_all();  // it is told of at once
         }
         w.run_all();
-        CHECK(value("SELECT version || recording_sid || recording_of_deployment || recording_seconds || recording_unavailable AS v "
-                    "FROM recorded_calls" +
-                    w.rig.where()) == "4RE2false9");
+        CHECK(
+            value("SELECT version || recording_sid || recording_of_deployment || recording_seconds || recording_unavailable AS v "
+                  "FROM recorded_calls" +
+                  w.rig.where()) == "4RE2false9");
         CHECK(w.rig.recording("status || ' ' || (source_url LIKE '%RE2') || ' ' || too_short") == "stored true false");
         CHECK(w.twilio.asked() == std::vector{kOwn + "/RE2.mp3"});
         CHECK(value("SELECT count(*)::text AS v FROM recordings" + w.rig.where()) == "1");

@@ -51,9 +51,9 @@ private:
     std::optional<Instant> try_at_;  ///< open: from when on the next tries
 };
 
-/// API keys that were refused lately: a breaker for each of a company's keys, opened by two refusals. A refusal may be one thing's
-/// own: not every key may see everything. Of a company the last four that were refused are known: it has one of each provider, and
-/// replaces them. Thread-safe.
+/// API keys that were refused lately: a breaker for each of a company's keys, opened by two refusals. A refusal may be one
+/// thing's own: not every key may see everything. Of a company the last four that were refused are known: it has one of each
+/// provider, and replaces them. Thread-safe.
 class RefusedKeys {
 public:
     explicit RefusedKeys(Millis pause = Millis{900'000}) : pause_(pause) {}

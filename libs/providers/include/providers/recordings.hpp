@@ -21,8 +21,8 @@ namespace otto::providers {
 /// Which recording, and who asks. CallRail: with an API key, account and call its API is asked, else the address that came by
 /// webhook. Twilio: the address that came, with an account's credentials if it is below that very account.
 struct RecordingSource {
-    Secret api_key;                ///< an API key, or at Twilio what goes with `user`: an auth token, an API key's secret; empty = none
-    std::string account_id;        ///< ACC…; at Twilio AC…
+    Secret api_key;          ///< an API key, or at Twilio what goes with `user`: an auth token, an API key's secret; empty = none
+    std::string account_id;  ///< ACC…; at Twilio AC…
     std::string provider_call_id;  ///< CAL…, or the number of old
     std::string url;               ///< as the webhook had it, "" if none; it may hold an access key and is never shown
     std::string provider = "callrail";
@@ -85,12 +85,12 @@ Never no_recording(std::string_view provider, std::string_view reason);
 struct FetchOptions {
     std::string callrail_api = "https://api.callrail.com";  ///< OTTO_CALLRAIL_API: the only place that is shown an API key
     std::string twilio_api =
-        "https://api.twilio.com";  ///< OTTO_TWILIO_API: the only place that is shown a Twilio account's credentials
-    std::vector<std::string> private_addresses;             ///< OTTO_PRIVATE_ADDRESSES
-    std::uint64_t byte_limit = 500ull << 20;                ///< OTTO_RECORDING_MEGABYTES
-    Millis total_timeout{600'000};                          ///< for one recording, all redirects included
-    Millis idle_timeout{30'000};                            ///< without a byte
-    std::string ca_file;                                    ///< as http::ClientOptions has it
+        "https://api.twilio.com";                ///< OTTO_TWILIO_API: the only place that is shown a Twilio account's credentials
+    std::vector<std::string> private_addresses;  ///< OTTO_PRIVATE_ADDRESSES
+    std::uint64_t byte_limit = 500ull << 20;     ///< OTTO_RECORDING_MEGABYTES
+    Millis total_timeout{600'000};               ///< for one recording, all redirects included
+    Millis idle_timeout{30'000};                 ///< without a byte
+    std::string ca_file;                         ///< as http::ClientOptions has it
 };
 
 /// The recordings of all providers: whoever the source names is asked. Blocks while it fetches, in constant memory whatever the

@@ -25,9 +25,11 @@ std::optional<RecordingPath> read_path(std::string_view target) {
         if (path.ends_with(ending)) path.remove_suffix(ending.size());
     auto parts = split_list(path, '/');
     if (parts.size() != 5 || !is_account_sid(parts[2])) return std::nullopt;
-    RecordingPath read{std::string(kVersion).append("Accounts/").append(parts[2]).append("/Recordings/").append(parts[4]), parts[2]};
+    RecordingPath read{std::string(kVersion).append("Accounts/").append(parts[2]).append("/Recordings/").append(parts[4]),
+                       parts[2]};
     const auto& sid = parts[4];
-    if (read.path != path || !sid.starts_with("RE") || sid.find_first_not_of(kSidLetters) != std::string::npos) return std::nullopt;
+    if (read.path != path || !sid.starts_with("RE") || sid.find_first_not_of(kSidLetters) != std::string::npos)
+        return std::nullopt;
     return read;
 }
 
@@ -101,9 +103,10 @@ RefusalWords refusal_words(bool of_deployment) {
 
 Never no_recording(std::string_view reason) {
     if (reason == "absent")
-        return {"Twilio recorded nothing (absent): the caller hung up before anything was said, or was silent",
-                "Nothing, for a caller who left nothing. If it is so with every call: say something to it yourself, and look at the "
-                "call flow's voicemail and `record` (PUT /api/v1/company/{id}, call_flow)."};
+        return {
+            "Twilio recorded nothing (absent): the caller hung up before anything was said, or was silent",
+            "Nothing, for a caller who left nothing. If it is so with every call: say something to it yourself, and look at the "
+            "call flow's voicemail and `record` (PUT /api/v1/company/{id}, call_flow)."};
     return {"Twilio could not make the recording (" + clip_utf8(mend_utf8(reason), 40) + ")",
             "Look at the call in Twilio's console: its debugger says what failed."};
 }

@@ -3,8 +3,9 @@
 
 namespace otto::providers::twilio {
 
-/// Twilio's recordings: `{RecordingUrl}.mp3`. At OTTO_TWILIO_API only what is a recording of the very account that was given is asked
-/// for, and with its credentials; it gives the sound or leads, without them, to where that is stored. Another place is shown none.
+/// Twilio's recordings: `{RecordingUrl}.mp3`. At OTTO_TWILIO_API only what is a recording of the very account that was given is
+/// asked for, and with its credentials; it gives the sound or leads, without them, to where that is stored. Another place is
+/// shown none.
 class Recordings : public RecordingClient {
 public:
     Recordings(const FetchOptions&, const ObjectStore&);
