@@ -1514,7 +1514,7 @@ GRANT DELETE, INSERT, SELECT, UPDATE ON calls TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON calls TO otto_maintenance;
 GRANT SELECT ON calls TO otto_query_service;
 GRANT SELECT (company_id, call_id, provider, provider_call_id, phone_number, tracking_number, contact_card_id, tags, note, created_at) ON calls TO otto_search;
-GRANT SELECT (company_id, call_id, status, recording_url, ended_at, happened_at) ON calls TO otto_shunya_orchestrator;
+GRANT SELECT (company_id, call_id, provider, status, recording_url, ended_at, happened_at) ON calls TO otto_shunya_orchestrator;
 CREATE TRIGGER call_facts_added AFTER INSERT ON calls REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION call_facts_added();
 CREATE TRIGGER call_facts_changed AFTER UPDATE ON calls REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION call_facts_changed();
 CREATE TRIGGER call_facts_removed AFTER DELETE ON calls REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION call_facts_removed();
@@ -2249,6 +2249,10 @@ CREATE TABLE recorded_calls (
   folded_into bigint,
   shunya_call_id bigint,
   paused_cure text,
+  recording_sid text DEFAULT ''::text NOT NULL,
+  recording_of_deployment boolean DEFAULT false NOT NULL,
+  recording_seconds bigint DEFAULT 0 NOT NULL,
+  recording_unavailable text DEFAULT ''::text NOT NULL,
   CONSTRAINT recorded_calls_pkey PRIMARY KEY (company_id, call_id)
 );
 ALTER TABLE recorded_calls ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -2277,6 +2281,7 @@ CREATE TABLE recordings (
   next_at timestamp with time zone,
   cure text,
   tried_key text,
+  too_short boolean DEFAULT false NOT NULL,
   CONSTRAINT recordings_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT recordings_status_check CHECK (status = ANY (ARRAY['pending'::text, 'stored'::text, 'unavailable'::text, 'manual_review'::text]))
 );
@@ -2655,6 +2660,27 @@ CREATE VIEW analysis_states AS
      LEFT JOIN call_analyses n ON n.company_id = c.company_id AND n.call_id = c.call_id
      CROSS JOIN LATERAL ( SELECT 'Otto asks Shunya by itself from time to time (OTTO_SHUNYA_POLL_AFTER). If it lasts: does Shunya post its results to /api/v1/shunya/webhook of this deployment, and is OTTO_SHUNYA_WEBHOOK_SECRET the secret that Shunya signs with?'::text AS text,
             ('POST /api/v1/calls/'::text || c.call_id) || '/analysis/retry (a manager) tries again.'::text AS again) cures
+     CROSS JOIN LATERAL ( SELECT
+                CASE c.provider
+                    WHEN 'twilio'::text THEN 'It is asked for again from time to time. Is the recording there in the console of the Twilio account that the call came by?'::text
+                    ELSE 'It is asked for again from time to time. Does the company''s CallRail API key see this call, and has the call a recording there?'::text
+                END AS late,
+                CASE c.provider
+                    WHEN 'twilio'::text THEN 'It comes with Twilio''s report of it. If none ever comes: does Twilio reach OTTO_PUBLIC_URL (its debugger lists what it could not deliver), and does the company''s call_flow '::text ||
+                    CASE c.status
+                        WHEN 'voicemail'::text THEN 'lead to a voicemail?'::text
+                        ELSE 'have `record` on?'::text
+                    END
+                    ELSE 'It comes with a later report of the call. If none ever comes: is call recording switched on for this number at the provider?'::text
+                END AS unsent,
+                CASE c.provider
+                    WHEN 'twilio'::text THEN
+                    CASE c.status
+                        WHEN 'voicemail'::text THEN 'Does Twilio reach OTTO_PUBLIC_URL? Its debugger lists what it could not deliver.'::text
+                        ELSE ('Calls are recorded while `record` of the company''s call_flow is on (PUT /api/v1/company/'::text || c.company_id) || ').'::text
+                    END
+                    ELSE 'Is call recording switched on for this number at the provider?'::text
+                END AS unrecorded) told
      CROSS JOIN LATERAL ( SELECT v.state,
             v.since,
             v.why,
@@ -2670,16 +2696,17 @@ CREATE VIEW analysis_states AS
                         END || cures.again), (4,r.status = ANY (ARRAY['unavailable'::text, 'manual_review'::text]),'recording_unavailable'::text,r.updated_at,('The recording cannot be had: '::text || COALESCE(r.error, 'the provider does not have it'::text)) || '.'::text,
                         CASE
                             WHEN r.tried_key IS NOT NULL THEN COALESCE(r.cure, ('Give the company''s API key (POST /api/v1/company/set-callrail-api-key/'::text || c.company_id) || ').'::text) || ' It is then fetched by itself.'::text
+                            WHEN k.recording_url = ''::text THEN r.cure
                             ELSE concat_ws(' '::text, COALESCE(r.cure,
                             CASE r.status
                                 WHEN 'manual_review'::text THEN ('Listen to the call at the provider, if it is there, and enter by hand what it meant (PATCH /api/v1/calls/'::text || c.call_id) || '/analysis).'::text
                                 ELSE NULL::text
                             END), cures.again)
-                        END), (5,k.paused_since IS NOT NULL,'paused'::text,k.paused_since,COALESCE(k.paused_why, 'The outside cannot be reached'::text) || '.'::text,COALESCE(k.paused_cure, 'It goes on by itself. If it lasts: is OTTO_SHUNYA_API right, and OTTO_SHUNYA_TOKEN_SECRET the one that Shunya knows?'::text)), (6,a.id IS NOT NULL AND (now() - COALESCE(a.started_at, a.created_at)) > '00:05:00'::interval,'analysing'::text,COALESCE(a.started_at, a.created_at),('Shunya has had the call for over 5 minutes and has not sent its analysis'::text || COALESCE('; last: '::text || a.error_message, ''::text)) || '.'::text,cures.text), (7,a.id IS NOT NULL,'analysing'::text,COALESCE(a.started_at, a.created_at),('Shunya is analysing the call'::text || COALESCE('; last: '::text || a.error_message, ''::text)) || '.'::text,NULL::text), (8,t.id IS NOT NULL AND (now() - COALESCE(t.started_at, t.created_at)) > '00:05:00'::interval,'transcribing'::text,COALESCE(t.started_at, t.created_at),('Shunya has had the recording for over 5 minutes and has not sent the transcript'::text || COALESCE('; last: '::text || t.error_message, ''::text)) || '.'::text,cures.text), (9,t.id IS NOT NULL,'transcribing'::text,COALESCE(t.started_at, t.created_at),('Shunya is transcribing the recording'::text || COALESCE('; last: '::text || t.error_message, ''::text)) || '.'::text,NULL::text), (10,r.id IS NOT NULL,'waiting_for_recording'::text,r.created_at,('The recording is being fetched from the provider'::text || COALESCE('; last: '::text || r.error, ''::text)) || '.'::text,COALESCE(r.cure,
+                        END), (5,r.status = 'stored'::text AND r.too_short AND t.id IS NULL AND a.id IS NULL,'none'::text,r.updated_at,'The voicemail is under 2 seconds long: it is kept, and not analysed.'::text,('Listen to it (GET /api/v1/calls/'::text || c.call_id) || '/recording).'::text), (6,k.paused_since IS NOT NULL,'paused'::text,k.paused_since,COALESCE(k.paused_why, 'The outside cannot be reached'::text) || '.'::text,COALESCE(k.paused_cure, 'It goes on by itself. If it lasts: is OTTO_SHUNYA_API right, and OTTO_SHUNYA_TOKEN_SECRET the one that Shunya knows?'::text)), (7,a.id IS NOT NULL AND (now() - COALESCE(a.started_at, a.created_at)) > '00:05:00'::interval,'analysing'::text,COALESCE(a.started_at, a.created_at),('Shunya has had the call for over 5 minutes and has not sent its analysis'::text || COALESCE('; last: '::text || a.error_message, ''::text)) || '.'::text,cures.text), (8,a.id IS NOT NULL,'analysing'::text,COALESCE(a.started_at, a.created_at),('Shunya is analysing the call'::text || COALESCE('; last: '::text || a.error_message, ''::text)) || '.'::text,NULL::text), (9,t.id IS NOT NULL AND (now() - COALESCE(t.started_at, t.created_at)) > '00:05:00'::interval,'transcribing'::text,COALESCE(t.started_at, t.created_at),('Shunya has had the recording for over 5 minutes and has not sent the transcript'::text || COALESCE('; last: '::text || t.error_message, ''::text)) || '.'::text,cures.text), (10,t.id IS NOT NULL,'transcribing'::text,COALESCE(t.started_at, t.created_at),('Shunya is transcribing the recording'::text || COALESCE('; last: '::text || t.error_message, ''::text)) || '.'::text,NULL::text), (11,r.id IS NOT NULL,'waiting_for_recording'::text,r.created_at,('The recording is being fetched from the provider'::text || COALESCE('; last: '::text || r.error, ''::text)) || '.'::text,COALESCE(r.cure,
                         CASE
-                            WHEN (now() - r.created_at) > '00:05:00'::interval THEN 'It is asked for again from time to time. Does the company''s CallRail API key see this call, and has the call a recording there?'::text
+                            WHEN (now() - r.created_at) > '00:05:00'::interval THEN told.late
                             ELSE NULL::text
-                        END)), (11,(c.status = ANY (ARRAY['completed'::text, 'voicemail'::text])) AND (c.recording_url IS NOT NULL OR (now() - COALESCE(c.ended_at, c.happened_at)) < '01:00:00'::interval),'waiting_for_recording'::text,COALESCE(c.ended_at, c.happened_at),'The provider has not sent the recording yet.'::text,'It comes with a later report of the call. If none ever comes: is call recording switched on for this number at the provider?'::text), (12,c.status = ANY (ARRAY['completed'::text, 'voicemail'::text]),'none'::text,COALESCE(c.ended_at, c.happened_at),'The provider sent no recording of this call.'::text,'Is call recording switched on for this number at the provider?'::text), (13,true,'none'::text,c.happened_at,('There is nothing to analyse: the call is '::text || c.status) || '.'::text,NULL::text)) v(rank, applies, state, since, why, cure)
+                        END)), (12,(c.status = ANY (ARRAY['completed'::text, 'voicemail'::text])) AND (c.recording_url IS NOT NULL OR (now() - COALESCE(c.ended_at, c.happened_at)) < '01:00:00'::interval),'waiting_for_recording'::text,COALESCE(c.ended_at, c.happened_at),'The provider has not sent the recording yet.'::text,told.unsent), (13,c.status = ANY (ARRAY['completed'::text, 'voicemail'::text]),'none'::text,COALESCE(c.ended_at, c.happened_at),'The provider sent no recording of this call.'::text,told.unrecorded), (14,c.provider = 'twilio'::text AND c.status = 'missed'::text,'none'::text,c.happened_at,'There is nothing to analyse: the call is missed, and Twilio reported no voicemail.'::text,'If the caller was to leave one: does the company''s call_flow lead to a voicemail, has the number voicemail_enabled (GET /api/v1/numbers), and does Twilio reach OTTO_PUBLIC_URL?'::text), (15,true,'none'::text,c.happened_at,('There is nothing to analyse: the call is '::text || c.status) || '.'::text,NULL::text)) v(rank, applies, state, since, why, cure)
           WHERE v.applies
           ORDER BY v.rank
          LIMIT 1) s;
