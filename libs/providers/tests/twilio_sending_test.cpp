@@ -1,23 +1,11 @@
 // Sending by Twilio's API: what it is asked, and what its answers and its silence mean.
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <mutex>
-
-#include "base/text.hpp"
-#include "http/server.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
-#include "providers/twilio.hpp"
-#include "testing/catch.hpp"
+#include "twilio_peer.hpp"
 
 using namespace otto;
 using namespace otto::providers::twilio;
 
 namespace {
-
-const std::string kSid = "AC" + std::string(32, 'a');
-const Account kAccount = Account::with_token(kSid, Secret("token"));
 
 /// The message as Twilio's documentation shows it (Messages resource, "Create a Message"); one that was queued has no date_sent.
 const std::string kQueued =
@@ -26,11 +14,6 @@ const std::string kQueued =
     "direction":"outbound-api","error_code":null,"error_message":null,"from":"+15205232772","num_media":"0","num_segments":"1","price":null,"price_unit":"USD","messaging_service_sid":null,
     "sid":"SM0123456789abcdef0123456789abcdef","status":"queued","subresource_uris":{"media":"/2010-04-01/Accounts/x/Messages/y/Media.json"},"to":"+16025550123","uri":"/2010-04-01/x.json"})";
 
-std::string refusal(int status, int code, const std::string& message = "Said by Twilio.") {
-    return R"({"code":)" + std::to_string(code) + R"(,"message":")" + message +
-           R"(","more_info":"https://www.twilio.com/docs/errors/)" + std::to_string(code) + R"(","status":)" +
-           std::to_string(status) + "}";
-}
 SendOutcome after(int status, const std::string& body, const std::string& retry_after = "") {
     auto answer = http::Response::json(status, body);
     if (!retry_after.empty()) answer.headers.add("Retry-After", retry_after);
@@ -42,68 +25,6 @@ std::string fate(const SendOutcome& outcome) {
     if (const auto* r = std::get_if<Rejected>(&outcome)) return "rejected " + std::to_string(r->code);
     if (std::holds_alternative<InDoubt>(outcome)) return "in doubt";
     return std::get<NotTaken>(outcome).error.not_let_in() ? "not let in" : "not taken";
-}
-
-/// Answers what it is told, and keeps what it was asked.
-class Peer {
-public:
-    Peer() {
-        auto routes = std::make_shared<http::Router>();
-        for (std::string path : {"/2010-04-01/Accounts/{sid}/Messages.json", "/2010-04-01/Accounts/{sid}/Messages/{id}"})
-            for (auto method : {http::Method::get, http::Method::post})
-                routes->add(method, path, [this](const http::Request& r) {
-                    std::lock_guard guard(lock_);
-                    asked_ = r;
-                    return http::Response::json(status_, body_);
-                });
-        server_ = std::make_unique<http::Server>(http::ServerOptions{}, routes);
-        REQUIRE(server_->start().ok());
-    }
-    std::string place() const { return "127.0.0.1:" + std::to_string(server_->port()); }
-    http::Request asked() {
-        std::lock_guard guard(lock_);
-        return asked_;
-    }
-    void answers(int status, std::string body) {
-        std::lock_guard guard(lock_);
-        status_ = status;
-        body_ = std::move(body);
-    }
-
-private:
-    std::mutex lock_;
-    int status_ = 200;
-    std::string body_;
-    http::Request asked_;
-    std::unique_ptr<http::Server> server_;
-};
-
-/// A port that is taken and where nobody answers; `listens`: who connects may even write.
-class Silence {
-public:
-    explicit Silence(bool listens) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-        sockaddr_in a{};
-        a.sin_family = AF_INET;
-        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
-        if (listens) REQUIRE(::listen(fd_, 4) == 0);
-        socklen_t n = sizeof a;
-        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&a), &n);
-        port_ = ntohs(a.sin_port);
-    }
-    ~Silence() { ::close(fd_); }
-    std::string place() const { return "127.0.0.1:" + std::to_string(port_); }
-
-private:
-    int fd_, port_ = 0;
-};
-
-http::ClientOptions once(const std::string& place) {
-    http::ClientOptions o;
-    o.private_addresses = {place};
-    o.total_timeout = Millis{200};
-    o.retries = 0;
-    return o;
 }
 
 }  // namespace

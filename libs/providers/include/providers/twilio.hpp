@@ -47,6 +47,7 @@ struct ApiError {
     std::string why;                   ///< for people; holds nothing secret
     int code = 0;                      ///< Twilio's own: 20003; 0 = none was given
     std::optional<Millis> after = {};  ///< how long it asks to be left alone
+    int status = 0;                    ///< HTTP's; 0 = nothing came
     /// Other credentials may help, asking again does not.
     bool not_let_in() const { return kind == Kind::refused || kind == Kind::forbidden || kind == Kind::not_found; }
 };
@@ -64,12 +65,27 @@ struct ListedNumber {
     std::string number;  ///< E.164
     bool texts = false, calls = false;
     std::string sms_url, sms_method, voice_url, voice_method;
+    std::string status_callback, status_callback_method;  ///< told when a call has ended
+    /// An application or a trunk (AP…, TK…) that takes what comes in place of those addresses; "" = none does.
+    std::string calls_to, texts_to;
 };
 /// A page of a list, and where the next one is: a path with query below the API's address, "" behind the last one.
 struct NumberPage {
     std::vector<ListedNumber> numbers;
     std::string next;
     bool whole = true;  ///< false: something in it could not be understood, so that nothing may be concluded from what it lacks
+};
+
+/// Where what comes for a number goes; each is asked by POST.
+struct NumberWebhooks {
+    std::string voice_url, sms_url, status_callback;
+};
+/// A number that is for sale.
+struct AvailableNumber {
+    std::string number;  ///< E.164
+    std::string friendly_name, locality, region, postal_code, country;
+    std::string address_requirements;  ///< none | any | local | foreign: what address Twilio must know of the account first
+    bool calls = false, texts = false, pictures = false;
 };
 
 /// One message of the account's list.
@@ -116,6 +132,21 @@ struct InDoubt {
 };
 using SendOutcome = std::variant<Taken, NotTaken, Rejected, InDoubt>;
 
+/// A number that is to be bought.
+struct NewNumber {
+    std::string number;  ///< E.164
+    NumberWebhooks webhooks;
+    std::string friendly_name;  ///< what people at Twilio's console see; "": Twilio writes the number
+};
+/// It is the account's now.
+struct Bought {
+    ListedNumber number;
+};
+/// NotTaken, Rejected and InDoubt mean what they mean of a text; a refusal is in Twilio's own words. Which number it is, is said in
+/// the request, so that a second one buys nothing more: Twilio refuses it (21422). Whether the first has bought it, the account's
+/// list says.
+using BuyOutcome = std::variant<Bought, NotTaken, Rejected, InDoubt>;
+
 /// What an error code of a text means, with the cure, for people; "" for a code that is not in the table (then Twilio's own words
 /// are shown).
 std::string_view explain(int code);
@@ -126,10 +157,14 @@ std::optional<Instant> read_time(std::string_view);
 /// What these answers mean. The error says what is wrong with one that is none.
 Result<AccountState> read_account(std::string_view json);
 Result<NumberPage> read_numbers(std::string_view json);
+Result<ListedNumber> read_number(std::string_view json);
+Result<std::vector<AvailableNumber>> read_available(std::string_view json);
 Result<MessagePage> read_messages(std::string_view json);
 Result<ListedMessage> read_message(std::string_view json);
 /// Of the request to send one.
 SendOutcome read_sending(const http::Response&, Instant now);
+/// Of the request to buy this number.
+BuyOutcome read_buying(const http::Response&, const std::string& number, Instant now);
 Result<std::vector<ListedMedia>> read_media(std::string_view json, std::string_view api);
 
 /// Each call is one request; how often, how patiently and what is repeated is the HTTP client's and the caller's business.
@@ -143,6 +178,16 @@ public:
     Reply<AccountState> account(const Account&, const tel::TraceContext&) const;
     /// `next` as the page before gave it, "" for the first.
     Reply<NumberPage> numbers(const Account&, const std::string& next, const tel::TraceContext&) const;
+    /// Whether the account has this number (E.164), and what it does with it; nullopt: it has not.
+    Reply<std::optional<ListedNumber>> number(const Account&, const std::string& number, const tel::TraceContext&) const;
+    /// Local numbers that are for sale, `most` (1 to 1,000) of them. `country`: two letters; `area_code`: three digits, or "" for any.
+    Reply<std::vector<AvailableNumber>> available(const Account&, const std::string& country, const std::string& area_code,
+                                                  int most, const tel::TraceContext&) const;
+    /// Asks once: it costs money. See BuyOutcome.
+    BuyOutcome buy(const Account&, const NewNumber&, const tel::TraceContext&) const;
+    /// Sets where what comes for one of the account's numbers (PN…) goes, and nothing else of it; answers how it stands then. May be
+    /// repeated.
+    Reply<ListedNumber> point(const Account&, const std::string& number_sid, const NumberWebhooks&, const tel::TraceContext&) const;
     /// Messages in both directions that were sent between these moments, the newest first.
     Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next,
                                 const tel::TraceContext&) const;
@@ -158,6 +203,7 @@ public:
 
 private:
     Reply<std::string> get(const Account&, const std::string& target, const tel::TraceContext&) const;
+    http::Sent post(const Account&, const std::string& below_account, std::string form, const tel::TraceContext&) const;
     Reply<std::string> page(const Account&, const std::string& first, const std::string& next, const tel::TraceContext&) const;
     std::string api_;
     http::Client& http_;

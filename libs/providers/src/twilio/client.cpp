@@ -2,7 +2,6 @@
 
 #include "base/crypto.hpp"
 #include "base/json_page.hpp"
-#include "base/phone.hpp"
 #include "base/text.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "providers/settings.hpp"
@@ -12,14 +11,6 @@
 
 namespace otto::providers::twilio {
 namespace {
-
-std::string said(JsonView object, std::string_view name) { return object[name].loose_text().value_or(""); }
-
-/// A list's next page, as far as it is one of the same API: what an answer names is asked with the account's credentials.
-std::string next_of(JsonView root) {
-    auto next = said(root, "next_page_uri");
-    return next.starts_with(kVersion) && next.find_first_of(" \r\n#") == std::string::npos ? next : "";
-}
 
 ListedMessage message_in(std::string_view json, JsonView entry) {
     ListedMessage m;
@@ -54,6 +45,7 @@ bool is_no_account(std::int64_t code) { return code == 20003 || code == 20005 ||
 ApiError error_of(const http::Response& answer, Instant now) {
     using Kind = ApiError::Kind;
     ApiError error{Kind::failed, "Twilio answered " + std::to_string(answer.status)};
+    error.status = answer.status;
     if (auto parsed = JsonDocument::parse(answer.body)) {
         error.code = static_cast<int>(parsed->root()["code"].loose_integer().value_or(0));
         if (error.code != 0) error.why += ", error " + std::to_string(error.code);
@@ -109,31 +101,6 @@ Result<AccountState> read_account(std::string_view json) {
     return AccountState{said(root, "friendly_name"), said(root, "status"), said(root, "type")};
 }
 
-Result<NumberPage> read_numbers(std::string_view json) {
-    auto parsed = JsonPage::parse(json, "incoming_phone_numbers");
-    if (!parsed || !parsed->document.root()["incoming_phone_numbers"].is_array())
-        return Error("Twilio's answer holds no list of numbers");
-    NumberPage page;
-    page.whole = parsed->unfit.empty();
-    auto root = parsed->document.root(), list = root["incoming_phone_numbers"];
-    page.next = next_of(root);
-    if (page.next.empty() && !said(root, "next_page_uri").empty()) page.whole = false;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        auto entry = list.at(i);
-        auto phone = normalize_phone(said(entry, "phone_number"));
-        if (!phone.e164) {
-            page.whole = page.whole && phone.text.find_first_not_of("0123456789") == std::string::npos &&
-                         !phone.text.empty();  // a short code
-            continue;
-        }
-        auto can = entry["capabilities"];
-        page.numbers.push_back({said(entry, "sid"), phone.text, can["sms"].loose_boolean().value_or(true),
-                                can["voice"].loose_boolean().value_or(true), said(entry, "sms_url"), said(entry, "sms_method"),
-                                said(entry, "voice_url"), said(entry, "voice_method")});
-    }
-    return page;
-}
-
 Result<MessagePage> read_messages(std::string_view json) {
     auto parsed = JsonPage::parse(json, "messages");
     if (!parsed) return Error("Twilio's list of messages is no JSON: " + parsed.error().message);
@@ -186,6 +153,19 @@ Reply<std::string> Client::get(const Account& account, const std::string& target
     return std::move(answer->body);
 }
 
+http::Sent Client::post(const Account& account, const std::string& below_account, std::string form,
+                        const tel::TraceContext& trace) const {
+    http::ClientRequest request{http::Method::post,
+                                api_ + std::string(kVersion) + "Accounts/" + percent_encode(account.sid) + below_account,
+                                {},
+                                std::move(form),
+                                trace};
+    authorize(request.headers, account);
+    request.headers.add("Accept", "application/json");
+    request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    return http_.send(request);
+}
+
 Reply<std::string> Client::page(const Account& account, const std::string& first, const std::string& next,
                                 const tel::TraceContext& trace) const {
     auto own = std::string(kVersion) + "Accounts/" + percent_encode(account.sid);
@@ -197,11 +177,6 @@ Reply<std::string> Client::page(const Account& account, const std::string& first
 
 Reply<AccountState> Client::account(const Account& account, const tel::TraceContext& trace) const {
     return understood<AccountState>(page(account, ".json", "", trace), read_account);
-}
-
-Reply<NumberPage> Client::numbers(const Account& account, const std::string& next, const tel::TraceContext& trace) const {
-    return understood<NumberPage>(page(account, "/IncomingPhoneNumbers.json?PageSize=" + std::string(kPageSize), next, trace),
-                                  read_numbers);
 }
 
 Reply<MessagePage> Client::messages(const Account& account, Instant from, Instant to, const std::string& next,

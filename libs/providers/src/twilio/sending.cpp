@@ -18,14 +18,38 @@ bool lets_nobody_in(const ApiError& error) {
 }
 
 std::string words_of(const ApiError& error, const std::string& body) {
-    if (auto known = explain(error.code); !known.empty()) return std::string(known);
-    auto parsed = JsonDocument::parse(body);
-    auto said = parsed ? parsed->root()["message"].loose_text() : std::nullopt;
-    auto kept = keepable(trim(said.value_or("")), kLongestWhy);
-    return kept.empty() ? error.why + "." : kept;
+    auto known = explain(error.code);
+    return known.empty() ? words_in(body, error.why + ".") : std::string(known);
+}
+
+template <class Outcome>
+Outcome widened(NotDone fate) {
+    return std::visit([](auto& f) { return Outcome{std::move(f)}; }, fate);
 }
 
 }  // namespace
+
+std::string words_in(const std::string& body, std::string otherwise) {
+    auto parsed = JsonDocument::parse(body);
+    auto message = parsed ? parsed->root()["message"].loose_text() : std::nullopt;
+    auto kept = keepable(trim(message.value_or("")), kLongestWhy);
+    return kept.empty() ? otherwise : kept;
+}
+
+NotDone not_done(const http::Response& answer, Instant now, std::string (*words)(const ApiError&, const std::string&)) {
+    auto error = error_of(answer, now);
+    if (error.kind == ApiError::Kind::busy || lets_nobody_in(error)) return NotTaken{std::move(error)};
+    // A redirect may stand behind what was done; 408 is said by whoever did not wait for all of the request, or for the answer of
+    // who did it.
+    const bool refusal = answer.status >= 400 && answer.status < 500 && answer.status != 408;
+    if (!refusal) return InDoubt{error.why};
+    return Rejected{error.code, words(error, answer.body)};
+}
+
+NotDone unanswered(const http::Sent& sent) {
+    if (sent.unsent()) return NotTaken{{ApiError::Kind::no_answer, "Twilio is not reached: " + sent.error().message}};
+    return InDoubt{"Twilio's answer was lost: " + sent.error().message};
+}
 
 SendOutcome read_sending(const http::Response& answer, Instant now) {
     if (answer.status >= 200 && answer.status < 300) {
@@ -33,31 +57,14 @@ SendOutcome read_sending(const http::Response& answer, Instant now) {
         if (!message) return InDoubt{"Twilio answered " + std::to_string(answer.status) + ", but " + message.error().message};
         return Taken{std::move(*message)};
     }
-    auto error = error_of(answer, now);
-    if (error.kind == ApiError::Kind::busy || lets_nobody_in(error)) return NotTaken{std::move(error)};
-    // A redirect may stand behind what was done; 408 is said by whoever did not wait for all of the request, or for the answer of
-    // who did it.
-    const bool refusal = answer.status >= 400 && answer.status < 500 && answer.status != 408;
-    if (!refusal) return InDoubt{error.why};
-    return Rejected{error.code, words_of(error, answer.body)};
+    return widened<SendOutcome>(not_done(answer, now, words_of));
 }
 
 SendOutcome Client::send(const Account& account, const NewText& text, const tel::TraceContext& trace) const {
-    auto field = [](std::string_view name, const std::string& value) { return std::string(name) + "=" + percent_encode(value); };
-    auto form = field("To", text.to) + "&" + field("From", text.from) + "&" + field("Body", text.body);
-    if (!text.status_callback.empty()) form += "&" + field("StatusCallback", text.status_callback);
-    http::ClientRequest request{http::Method::post,
-                                api_ + std::string(kVersion) + "Accounts/" + percent_encode(account.sid) + "/Messages.json",
-                                {},
-                                std::move(form),
-                                trace};
-    authorize(request.headers, account);
-    request.headers.add("Accept", "application/json");
-    request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-    auto answer = http_.send(request);
-    if (answer) return read_sending(*answer, system_clock().now());
-    if (answer.unsent()) return NotTaken{{ApiError::Kind::no_answer, "Twilio is not reached: " + answer.error().message}};
-    return InDoubt{"Twilio's answer was lost: " + answer.error().message};
+    auto form = form_field("To", text.to) + "&" + form_field("From", text.from) + "&" + form_field("Body", text.body);
+    if (!text.status_callback.empty()) form += "&" + form_field("StatusCallback", text.status_callback);
+    auto answer = post(account, "/Messages.json", std::move(form), trace);
+    return answer ? read_sending(*answer, system_clock().now()) : widened<SendOutcome>(unanswered(answer));
 }
 
 Reply<MessagePage> Client::messages_of_pair(const Account& account, const std::string& from, const std::string& to,
