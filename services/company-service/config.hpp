@@ -28,6 +28,10 @@ inline const app::Setting<std::int64_t> kUnprovenNumbers =
 inline const app::Setting<Millis> kNumbersEvery = app::duration("numbers-every", "6h",
                                                                 "how often the tracking numbers of a company's CallRail account "
                                                                 "are read again: what they show is proven to be the company's");
+inline const app::Setting<bool> kTwilioSharedPurchases =
+    app::flag("twilio-shared-purchases", false,
+              "whether a company without a Twilio account of its own may buy numbers; they are the deployment's account's, which "
+              "pays for them");
 inline const app::Setting<Millis> kMembersEvery =
     app::duration("members-every", "2m", "how often the members of a company's organisation at Clerk are read again");
 inline const app::Setting<std::int64_t> kCompaniesAnHour = app::number(

@@ -94,9 +94,13 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx& tx, const CompanyId& comp
 }
 
 void must_fit_directory(api::Context& c, const CompanyId& company, const std::string& field) {
-    auto profile = profile_of(c.tx_as(company), company);
+    must_fit_directory(c.tx_as(company), company, field, 0);
+}
+
+void must_fit_directory(pg::Tx& tx, const CompanyId& company, const std::string& field, std::size_t more) {
+    auto profile = profile_of(tx, company);
     profile.set_version(std::numeric_limits<std::int64_t>::max());
-    auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong();
+    auto most = rt::largest_event<otto::directory::v1::CompanyProfile>(), bytes = profile.ByteSizeLong() + more;
     if (bytes > most)
         api::refuse_field(field, "makes the company larger than what can be told of one: " + std::to_string(bytes) +
                                      " bytes, of which " + std::to_string(most) +

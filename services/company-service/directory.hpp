@@ -14,6 +14,8 @@ otto::directory::v1::CompanyProfile profile_of(pg::Tx&, const CompanyId&);
 
 /// 422 that names this field if the company, as the request leaves it, would be too large to be told.
 void must_fit_directory(api::Context&, const CompanyId&, const std::string& field);
+/// The same of the tables in this transaction, with so many bytes more.
+void must_fit_directory(pg::Tx&, const CompanyId&, const std::string& field, std::size_t more);
 
 /// Keeps otto.directory true to the tables: publishes companies that triggers marked, and again whatever the topic turns out to
 /// have otherwise. Versions on the topic never fall, whatever becomes of the tables.

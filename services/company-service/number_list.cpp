@@ -31,6 +31,7 @@ void NumberList::keep(pg::Tx& tx, const CompanyId& company, const Listing& listi
     if (listing.whole) tx.write(sql::forget_unlisted, {company, numbers, of.name});
     tx.write(sql::keep_listed, {company, numbers, of.name});
     tx.write(sql::listed_are_final, {company, numbers});
+    keep_leads(tx, company, listing);
 }
 
 void NumberList::consult(pg::Pool& pool, const CompanyId& company, const tel::TraceContext& trace) const {

@@ -21,6 +21,11 @@ struct Listing {
     std::string why;                   ///< unless good
     std::vector<std::string> numbers;  ///< E.164, of the company asked for
     bool whole = false;                ///< false: there are more than were read, or than could be understood
+    /// What of a number's calls and of its texts the provider does not send here, in words; "" = all comes.
+    struct Lead {
+        std::string number, calls, texts;
+    };
+    std::vector<Lead> leads;  ///< of a provider whose list tells
 };
 
 /// The numbers that a provider lists under a company's own credentials: final proof of whose they are. Read when credentials or
@@ -48,6 +53,8 @@ protected:
         const pg::Query& problem;
     };
     virtual Provider provider() const = 0;
+    /// What the tables have of such a listing besides.
+    virtual void keep_leads(pg::Tx&, const CompanyId&, const Listing&) const {}
     virtual std::optional<Asked> asked(pg::Tx&, const CompanyId&) const = 0;
     /// Cause and cure of a listing that is none.
     virtual std::pair<std::string, std::string> problem_of(const Listing&) const = 0;

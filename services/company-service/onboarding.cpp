@@ -113,8 +113,8 @@ http::Response Onboarding::connect_twilio(api::Context& c) const {
         .begin_object()
         .member("sms", public_url_ + kWebhook)
         .member("message_status", public_url_ + "/api/aloha/webhooks/message-status")
-        .member("voice", public_url_ + kWebhook)
-        .member("call_status", public_url_ + "/api/aloha/webhooks/call-status")
+        .member("voice", twilio_.webhooks().ours().voice_url)
+        .member("call_status", twilio_.webhooks().ours().status_callback)
         .member("voicemail", public_url_ + "/api/aloha/webhooks/voicemail-recorded")
         .end_object()
         .member("onboarding_step", "document_ingestion")
@@ -137,9 +137,10 @@ void Onboarding::count_test(api::Context& c) const {
     tx.commit();
 }
 
-std::vector<std::string> Onboarding::registered_at(pg::Tx& tx, const CompanyId& company, const char* provider) const {
+std::vector<std::string> Onboarding::registered_at(pg::Tx& tx, const CompanyId& company, const char* provider,
+                                                   const char* purpose) const {
     std::vector<std::string> out;
-    tx.each(sql::numbers_of_provider, {company, provider}, [&](const pg::Fields& f) { out.push_back(f.text("e164")); });
+    tx.each(sql::numbers_of_provider, {company, provider, purpose ? pg::Param(purpose) : pg::Param(nullptr)}, [&](const pg::Fields& f) { out.push_back(f.text("e164")); });
     return out;
 }
 
@@ -167,13 +168,30 @@ Onboarding::Check Onboarding::webhooks_check(const std::vector<std::string>& reg
     for (const auto& n : listed) {
         if (std::find(registered.begin(), registered.end(), n.number) == registered.end() || !n.texts) continue;
         ++known;
-        bool ours = n.sms_url == public_url_ + kWebhook || n.sms_url == public_url_ + "/sms/twilio-webhook";
-        if (!ours || n.sms_method == "GET") astray.push_back(n.number);
+        if (!twilio_.webhooks().texts_astray(n).empty()) astray.push_back(n.number);
     }
-    const auto cure = "Set \"A message comes in\" of each in Twilio's console to " + public_url_ + kWebhook + ", HTTP POST.";
+    const auto cure = "Set \"A message comes in\" of each in Twilio's console to " + twilio_.webhooks().any() +
+                      ", HTTP POST, or let Otto do it: POST /api/aloha/configure-webhooks.";
     if (!astray.empty()) return {"webhooks", false, "Texts for " + list_of(astray) + " are not sent to this Otto.", cure};
     if (known == 0) return {"webhooks", false, "No registered number is listed that could send texts here.", cure};
     return {"webhooks", true, "Twilio sends texts for " + std::to_string(known) + " numbers here.", ""};
+}
+
+Onboarding::Check Onboarding::voice_check(const std::vector<std::string>& registered,
+                                          const std::vector<twilio::ListedNumber>& listed) const {
+    std::string astray;
+    std::size_t known = 0;
+    for (const auto& n : listed) {
+        if (std::find(registered.begin(), registered.end(), n.number) == registered.end() || !n.calls) continue;
+        ++known;
+        if (auto why = twilio_.webhooks().calls_astray(n); !why.empty()) astray += " " + n.number + ": " + why + ".";
+    }
+    const auto& ours = twilio_.webhooks().ours();
+    const auto cure = "Let Otto set them: POST /api/aloha/configure-webhooks. Or set in Twilio's console \"A call comes in\" to " +
+                      ours.voice_url + " and the status callback URL to " + ours.status_callback + ", HTTP POST both.";
+    if (!astray.empty()) return {"voice", false, "Calls do not all come to this Otto." + astray, cure};
+    if (known == 0) return {"voice", false, "No registered number is listed that could bring calls here.", cure};
+    return {"voice", true, "Twilio sends calls for " + std::to_string(known) + " numbers here.", ""};
 }
 
 http::Response Onboarding::answer(api::Context& c, const Checks& checks) {
@@ -197,12 +215,13 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
     Inputs::of(c.request, {});
     count_test(c);
     std::optional<twilio::Account> account;
-    std::vector<std::string> registered;
+    std::vector<std::string> registered, for_calls;
     Checks waiting;
     {
         auto tx = pool_.begin(pg::Scope::company(c.company()));
         account = twilio_.account_of(tx, c.company());
         registered = registered_at(tx, c.company(), "twilio");
+        for_calls = registered_at(tx, c.company(), "twilio", "voice");
         if (auto texts = tx.maybe<Waiting>(sql::texts_that_wait, {c.company()}); texts && texts->n > 0)
             waiting.push_back({"texts", false, std::to_string(texts->n) + " texts wait: " + texts->why,
                                "They leave by themselves once Twilio lets the account in; it is tried anew at " +
@@ -243,6 +262,7 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
     twilio_.keep(c.tx(), c.company(), listing);
     checks.push_back(numbers_check(registered, listing, "Twilio"));
     checks.push_back(webhooks_check(registered, listed));
+    if (!for_calls.empty()) checks.push_back(voice_check(for_calls, listed));
     return answer_with(std::move(checks));
 }
 

@@ -9,6 +9,7 @@
 #include "members.hpp"
 #include "numbers.hpp"
 #include "onboarding.hpp"
+#include "purchases.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
 #include "twilio_messages.hpp"
@@ -22,7 +23,8 @@ using identity::Role;
 using identity::Roles;
 
 /// What people command.
-void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers, const Onboarding& onboarding) {
+void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers, const Onboarding& onboarding,
+                const Purchases& purchases) {
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles,
                      http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
@@ -44,6 +46,9 @@ void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers,
     number_route(Method::post, "/api/v1/numbers", &Numbers::add);
     number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
     number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
+    api.get("/api/telephony/twilio/available-numbers", managers, purchases, &Purchases::available);
+    api.write(Method::post, "/api/telephony/twilio/purchase-number", managers, purchases, &Purchases::buy);
+    api.write(Method::post, "/api/aloha/configure-webhooks", managers, purchases, &Purchases::configure);
 }
 
 void wire(app::Service& service) {
@@ -65,6 +70,7 @@ void wire(app::Service& service) {
     auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);              // what people command
     auto& onboarding =
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
+    auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);  // numbers bought, and led here
     auto& companies = service.own<directory::Companies>(service, "");                      // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
@@ -72,7 +78,7 @@ void wire(app::Service& service) {
     auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery),
                                               [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
     auto& twilio_number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&listed_at_twilio, &api](const CompanyId& id) {
-        return listed_at_twilio.check(api.pool(), id);
+        return listed_at_twilio.check_all(api.pool(), id);
     });
     auto& member_checks = service.own<Checks>(settings.get(kMembersEvery),
                                               [&members, &api](const CompanyId& id) { return members.check(api.pool(), id); });
@@ -82,7 +88,7 @@ void wire(app::Service& service) {
     auto& text_sweep = service.own<Sweep>(settings, texts, companies);  // and texts
     auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
-    add_routes(api, commands, numbers, onboarding);
+    add_routes(api, commands, numbers, onboarding, purchases);
 
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
@@ -104,6 +110,7 @@ void wire(app::Service& service) {
         .work<&Checks::next>(std::string(kNumberChecks), number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kTwilioNumberChecks), twilio_number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
+        .work<&Purchases::next>(std::string(kPurchases), purchases, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
@@ -119,7 +126,8 @@ app::Rows rows() {
     for (auto& r :
          {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
           kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row, kKeyGrace.row,
-          kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row})
+          kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row,
+          kTwilioSharedPurchases.row})
         all.push_back(r);
     return all;
 }

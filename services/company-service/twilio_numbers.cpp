@@ -13,6 +13,10 @@ using providers::twilio::ApiError;
 namespace {
 
 constexpr std::size_t kMostPages = 20;
+constexpr const char* kLeadCure =
+    "Let what comes for it come here: POST /api/aloha/configure-webhooks with its id as phoneNumberId, or set the addresses in "
+    "Twilio's console.";
+constexpr const char* kNowhere = "no account of yours is connected at Twilio, and this Otto's own does not have the number";
 
 struct Row {
     std::optional<std::string> sid, token;
@@ -36,6 +40,8 @@ Listing::End end_of(ApiError::Kind kind) {
 
 TwilioNumbers::TwilioNumbers(const app::Settings& s, const providers::twilio::Client& patient)
     : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+      webhooks_(s),
+      deployment_(providers::twilio::deployment_account(s)),
       patient_(patient),
       hasty_http_(hasty(s)),
       hasty_(s.get(providers::kTwilioApi), hasty_http_) {}
@@ -67,6 +73,7 @@ Listing TwilioNumbers::read(How how, const Account& account, const tel::TraceCon
         auto& list = std::get<providers::twilio::NumberPage>(reply);
         for (auto& n : list.numbers) {
             out.numbers.push_back(n.number);
+            out.leads.push_back(lead_of(n));
             if (as_listed) as_listed->push_back(std::move(n));
         }
         understood = understood && list.whole;
@@ -81,6 +88,51 @@ Listing TwilioNumbers::read(How how, const Account& account, const tel::TraceCon
 Listing TwilioNumbers::ask(const Account& account, const tel::TraceContext& trace,
                            std::vector<providers::twilio::ListedNumber>* as_listed) const {
     return read(How::in_request, account, trace, as_listed);
+}
+
+void TwilioNumbers::keep_leads(pg::Tx& tx, const CompanyId& company, const Listing& listing) const {
+    pg::Columns leads(3);
+    for (const auto& l : listing.leads) leads.row({l.number, l.calls, l.texts});
+    auto params = leads.params();
+    params.insert(params.begin(), company);
+    params.emplace_back(kLeadCure);
+    tx.write(sql::keep_leads, std::move(params));
+    if (listing.whole) tx.write(sql::unlisted_lead_nowhere, {company, pg::Param::array(listing.numbers)});
+}
+
+CheckResult TwilioNumbers::check_all(pg::Pool& db, const CompanyId& company) const {
+    auto result = check(db, company);
+    return result.again.empty() && deployment_ ? check_shared(db, company) : result;
+}
+
+CheckResult TwilioNumbers::check_shared(pg::Pool& db, const CompanyId& company) const {
+    std::vector<std::string> numbers;
+    {
+        auto tx = db.begin(pg::Scope::company(company));
+        numbers = tx.values<std::string>(sql::shared_numbers, {company, !account_of(tx, company)});
+        tx.commit();
+    }
+    if (numbers.empty()) return {};
+    pg::Columns leads(3);
+    const auto trace = tel::TraceContext::fresh();
+    for (const auto& number : numbers) {
+        auto reply = patient_.number(*deployment_, number, trace);
+        if (const auto* error = std::get_if<ApiError>(&reply)) {
+            if (!error->not_let_in()) return {error->why};
+            tel::warn("the deployment's account at Twilio cannot be read", {{"why", error->why}});
+            return {};  // its operators' concern, and no company's
+        }
+        const auto& listed = std::get<0>(reply);
+        auto lead = listed ? lead_of(*listed) : Listing::Lead{number, kNowhere, kNowhere};
+        leads.row({lead.number, lead.calls, lead.texts});
+    }
+    auto params = leads.params();
+    params.insert(params.begin(), company);
+    params.emplace_back(kLeadCure);
+    auto tx = db.begin(pg::Scope::company(company));
+    tx.write(sql::keep_leads, std::move(params));
+    tx.commit();
+    return {};
 }
 
 NumberList::Provider TwilioNumbers::provider() const { return {"twilio", sql::twilio_problem}; }

@@ -8,6 +8,7 @@
 #include "http/client.hpp"
 #include "number_list.hpp"
 #include "providers/twilio.hpp"
+#include "twilio_webhooks.hpp"
 
 namespace otto::company_service {
 
@@ -25,7 +26,16 @@ public:
         return hasty_.account(account, trace);
     }
 
+    /// The check: the whole list of the company's account, and by themselves the numbers that it has in the deployment's.
+    CheckResult check_all(pg::Pool&, const CompanyId&) const;
+    const TwilioWebhooks& webhooks() const { return webhooks_; }
+
 private:
+    CheckResult check_shared(pg::Pool&, const CompanyId&) const;
+    void keep_leads(pg::Tx&, const CompanyId&, const Listing&) const override;
+    Listing::Lead lead_of(const providers::twilio::ListedNumber& n) const {
+        return {n.number, webhooks_.calls_astray(n), webhooks_.texts_astray(n)};
+    }
     Provider provider() const override;
     std::optional<Asked> asked(pg::Tx&, const CompanyId&) const override;
     std::pair<std::string, std::string> problem_of(const Listing&) const override;
@@ -33,6 +43,8 @@ private:
                  std::vector<providers::twilio::ListedNumber>*) const;
 
     KeyRing keys_;
+    TwilioWebhooks webhooks_;
+    std::optional<providers::twilio::Account> deployment_;
     const providers::twilio::Client& patient_;
     http::Client hasty_http_;
     providers::twilio::Client hasty_;

@@ -83,13 +83,17 @@ def places(path, company, ids):
     return {**ids, "id": ids["number"] if "/numbers/" in path else company.id}
 
 
-def arguments(path, method, lead=None):
+def arguments(path, method, lead=None, number="none"):
     if method == "get":
         return {}
     if "callrail/c" in path and "onboarding" in path:
         return {"json": {"api_key": "an api key", "account_id": "ACC1"}}
     if path == "/api/v1/onboarding/twilio/connect":
         return {"json": {"account_sid": f"AC{uuid.uuid4().hex}", "auth_token": uuid.uuid4().hex, "primary_tracking_number": new_number()}}
+    if path == "/api/telephony/twilio/purchase-number":
+        return {"json": {"phoneNumber": new_number()}}
+    if path == "/api/aloha/configure-webhooks":
+        return {"json": {"phoneNumberId": number}}
     if path.startswith("/api/v1/callrail"):
         return {"content": b'{"id": 1}', "headers": {}}
     if path.startswith("/api/v1/messages"):
@@ -113,7 +117,7 @@ def arguments(path, method, lead=None):
 def test_every_route_answers_a_manager_as_promised(stack, document, world):
     company, ids = world
     for path, method, operation in operations(document):
-        args = arguments(path, method, ids["lead_id"])
+        args = arguments(path, method, ids["lead_id"], ids["number"])
         args.pop("headers", None)
         answer = call(stack, path, method, company.manager, places(path, company, ids), **args)
         assert answer.status_code != 404 or "company" in path, f"{method} {path}: {answer.status_code} {answer.text[:200]}"

@@ -33,7 +33,7 @@ SELECT a.*, /*contact*/, /*lead*/,
 -- part: number_columns
 -- The moment that a number was free from is not shown unless it is to come: it would tell when somebody else let it go.
 id, company_id, e164, to_json(purposes) AS purposes, provider, provider_sid, is_active, voicemail_enabled, CASE WHEN from_given OR valid_from > created_at THEN valid_from ELSE created_at END AS valid_from, valid_to, created_at, updated_at,
-          number_state(standing, valid_from, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note
+          number_state(standing, valid_from, valid_to) AS state, number_note(ended_note, kept_note, valid_to) AS note, CASE WHEN valid_to IS NULL OR valid_to > now() THEN webhooks_problem END AS webhooks_problem, webhooks_problem_cure
 
 -- part: one_opt_out
 -- An entry changes once, when it is taken back, and has no version of its own.

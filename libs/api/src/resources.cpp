@@ -229,6 +229,11 @@ void company_number_value(JsonWriter& w, const Fields& f, const Viewer&, Texts) 
     w.member("is_active", f.boolean("is_active")).member("voicemail_enabled", f.boolean("voicemail_enabled"));
     times(w, f, {"valid_from", "valid_to", "created_at", "updated_at"});
     texts(w, f, {"state", "note"});
+    w.key("webhooks_problem");
+    if (f.is_null("webhooks_problem"))
+        w.null();
+    else
+        w.begin_object().member("cause", f.text("webhooks_problem")).member("cure", f.text("webhooks_problem_cure")).end_object();
     w.end_object();
 }
 

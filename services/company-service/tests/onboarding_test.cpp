@@ -154,18 +154,45 @@ TEST_CASE("what is connected at Twilio is tested, and what is wrong has its cure
     REQUIRE(connect("org_test", sid).status == 200);
     CHECK(checks_of(test_twilio("org_test")) == "credentials, account, numbers not, webhooks not");  // nothing is registered
     REQUIRE(rig().add("org_test", number, R"(,"provider":"twilio")").status == 201);
-    CHECK(checks_of(test_twilio("org_test")) == "credentials, account, numbers, webhooks");
+    CHECK(checks_of(test_twilio("org_test")) == "credentials, account, numbers, webhooks, voice");
     peer().twilio_account(sid, {number}, "https://elsewhere.example/sms");
     auto astray = test_twilio("org_test");
-    CHECK(checks_of(astray) == "credentials, account, numbers, webhooks not");
+    CHECK(checks_of(astray) == "credentials, account, numbers, webhooks not, voice");
     CHECK(astray.body.find(number) != std::string::npos);
     CHECK(astray.body.find("http://localhost:8080/api/v1/twilio-webhook") != std::string::npos);
+    auto problem = [] {
+        return rig().value(
+            "SELECT coalesce(webhooks_problem || ' Cure: ' || webhooks_problem_cure, 'none') AS v FROM company_numbers WHERE "
+            "company_id = 'org_test'");
+    };
+    CHECK(problem().starts_with("its message URL at Twilio is https://elsewhere.example/sms, and not "));
+    CHECK(problem().find("configure-webhooks") != std::string::npos);
+    const std::string here = "http://localhost:8080";
+    peer().twilio_account(sid, {number}, here + "/sms/twilio-webhook", "https://elsewhere.example/voice");
+    auto lost = test_twilio("org_test");
+    CHECK(checks_of(lost) == "credentials, account, numbers, webhooks, voice not");
+    CHECK(lost.body.find("its voice URL at Twilio is https://elsewhere.example/voice, and not " + here +
+                         "/api/aloha/webhooks/incoming-call") != std::string::npos);
+    CHECK(lost.body.find("POST /api/aloha/configure-webhooks") != std::string::npos);
+    CHECK(problem().starts_with("its voice URL at Twilio is https://elsewhere.example/voice"));
+    peer().twilio_account(sid, {number}, here + "/sms/twilio-webhook", here + "/api/v1/twilio-webhook", "");
+    CHECK(rig().twilio.check_all(rig().pool(), CompanyId{"org_test"}).again.empty());
+    CHECK(problem().starts_with("its status callback URL at Twilio is not set, and not "));
+    peer().twilio_account(sid, {number}, here + "/sms/twilio-webhook#rc=2");
+    CHECK(rig().twilio.check_all(rig().pool(), CompanyId{"org_test"}).again.empty());
+    CHECK(problem() == "none");
+    peer().twilio_account(sid, {});
+    CHECK(rig().twilio.check_all(rig().pool(), CompanyId{"org_test"}).again.empty());
+    CHECK(problem().starts_with("your Twilio account does not list it"));
+    rig().sql("DELETE FROM provider_tests WHERE company_id = 'org_test'");
+    peer().twilio_account(sid, {number}, "https://elsewhere.example/sms");
     peer().on("/2010-04-01/Accounts/" + sid + ".json", R"({"code":20003,"message":"Authenticate","status":401})", 401);
     auto apart = test_twilio("org_test");
     CHECK(checks_of(apart) == "credentials not");
     CHECK(apart.body.find("account SID and auth token do not fit together") != std::string::npos);
     peer().on("/2010-04-01/Accounts/" + sid + ".json", R"({"sid":")" + sid + R"(","status":"suspended"})");
-    CHECK(checks_of(test_twilio("org_test")) == "credentials, account not, numbers, webhooks not");
+    CHECK(checks_of(test_twilio("org_test")) == "credentials, account not, numbers, webhooks not, voice");
+    for (int i = 0; i < 4; ++i) test_twilio("org_test");
     auto too_many = test_twilio("org_test");
     CHECK(too_many.status == 429);
     CHECK(test_callrail("org_test").status == 429);  // six a minute for both
@@ -183,12 +210,12 @@ TEST_CASE("a test of Twilio says that texts wait while it does not let the accou
         "INSERT INTO text_sends (company_id, message_id, from_number, to_number, automatic, segments, state) SELECT 'org_waits', "
         "gen_random_uuid(), $1, '+1602555010' || i, false, 1, 'waiting' FROM generate_series(0, 2) i",
         {number});
-    CHECK(checks_of(test_twilio("org_waits")) == "credentials, account, numbers, webhooks");
+    CHECK(checks_of(test_twilio("org_waits")) == "credentials, account, numbers, webhooks, voice");
     rig().sql(
         "INSERT INTO text_pauses (company_id, why, credentials, until) VALUES ('org_waits', 'Twilio lets nobody in.', 'x', "
         "'2026-12-01T00:00:00Z'), ('org_waits_not', 'Another''s.', 'x', now())");
     auto waiting = test_twilio("org_waits");
-    CHECK(checks_of(waiting) == "credentials, account, numbers, webhooks, texts not");
+    CHECK(checks_of(waiting) == "credentials, account, numbers, webhooks, voice, texts not");
     CHECK(waiting.body.find("3 texts wait: Twilio lets nobody in.") != std::string::npos);
     CHECK(waiting.body.find("2026-12-01T00:00:00Z") != std::string::npos);
     peer().on("/2010-04-01/Accounts/" + sid + ".json", R"({"code":20003,"message":"Authenticate","status":401})", 401);

@@ -70,13 +70,17 @@ public:
                     (R"({"id":"TRK1","status":"active","tracking_numbers":[")" + n + R"("],"company":{"id":"COM1"}})");
         on("/v3/a/" + id + "/trackers.json", R"({"page":1,"total_pages":1,"trackers":[)" + list + "]}");
     }
-    /// An account at Twilio that lists these numbers and sends their texts to that address.
+    /// An account at Twilio that lists these numbers and sends their texts, and their calls, to those addresses.
     void twilio_account(const std::string& sid, const std::vector<std::string>& numbers,
-                        const std::string& sms_url = "http://localhost:8080/api/v1/twilio-webhook") {
+                        const std::string& sms_url = "http://localhost:8080/api/v1/twilio-webhook",
+                        const std::string& voice_url = "http://localhost:8080/api/aloha/webhooks/incoming-call",
+                        const std::string& status_callback = "http://localhost:8080/api/aloha/webhooks/call-status") {
         std::string list;
         for (const auto& n : numbers)
             list += (list.empty() ? "" : ",") + (R"({"sid":"PN1","phone_number":")" + n + R"(","sms_method":"POST","sms_url":")" +
-                                                 sms_url + R"(","capabilities":{"sms":true,"voice":true}})");
+                                                 sms_url + R"(","voice_method":"POST","voice_url":")" + voice_url +
+                                                 R"(","status_callback_method":"POST","status_callback":")" + status_callback +
+                                                 R"(","capabilities":{"sms":true,"voice":true}})");
         on("/2010-04-01/Accounts/" + sid + ".json",
            R"({"sid":")" + sid + R"(","friendly_name":"Arizona","status":"active","type":"Full"})");
         on("/2010-04-01/Accounts/" + sid + "/IncomingPhoneNumbers.json",
@@ -128,6 +132,22 @@ public:
         try {
             auto answer = command(context);
             if (answer.status < 300) context.tx_as(CompanyId{company.empty() ? "org_made" : company}).commit();
+            return {answer.status, answer.body, ""};
+        } catch (const api::Refusal& r) {
+            return {r.problem.status, r.problem.detail, r.problem.fields.empty() ? "" : r.problem.fields.front().first};
+        }
+    }
+    Answer read(const std::string& company, const Command& command, const std::string& query) {
+        http::Request request;
+        request.query = query;
+        request.received_at = system_clock().now();
+        identity::Principal who;
+        who.user = UserId{"user_m"};
+        who.company = CompanyId{company};
+        who.role = identity::Role::manager;
+        api::Context context(request, who, pool_, "company-service", true);
+        try {
+            auto answer = command(context);
             return {answer.status, answer.body, ""};
         } catch (const api::Refusal& r) {
             return {r.problem.status, r.problem.detail, r.problem.fields.empty() ? "" : r.problem.fields.front().first};
@@ -212,22 +232,25 @@ private:
     providers::twilio::Client twilio_client_{"http://" + peer.place(), client_};
 
 public:
-    app::Settings settings() const {
+    /// With these in place of the rig's own.
+    app::Settings settings(const std::map<std::string, std::string>& more = {}) const {
+        auto all = more;
+        all.merge(std::map<std::string, std::string>{{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))},
+                                                     {"OTTO_CLERK_SECRET_KEY", "sk_test"},
+                                                     {"OTTO_CLERK_API", "http://" + peer.place()},
+                                                     {"OTTO_CALLRAIL_API", "http://" + peer.place()},
+                                                     {"OTTO_TWILIO_API", "http://" + peer.place()},
+                                                     {"OTTO_TWILIO_ACCOUNT_SID", "AC" + std::string(32, '0')},
+                                                     {"OTTO_TWILIO_AUTH_TOKEN", "the deployment's token"},
+                                                     {"OTTO_PUBLIC_URL", "http://localhost:8080"},
+                                                     {"OTTO_PRIVATE_ADDRESSES", peer.place()},
+                                                     {"OTTO_UNPROVEN_NUMBERS", "3"}});
         return app::Settings::load(
                    {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
                     kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
-                    kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, app::kPrivateAddresses.row},
-                   {},
-                   {{"OTTO_SECRET_KEYS", "k1:" + base64_encode(std::string(32, 'k'))},
-                    {"OTTO_CLERK_SECRET_KEY", "sk_test"},
-                    {"OTTO_CLERK_API", "http://" + peer.place()},
-                    {"OTTO_CALLRAIL_API", "http://" + peer.place()},
-                    {"OTTO_TWILIO_API", "http://" + peer.place()},
-                    {"OTTO_TWILIO_ACCOUNT_SID", "AC" + std::string(32, '0')},
-                    {"OTTO_TWILIO_AUTH_TOKEN", "the deployment's token"},
-                    {"OTTO_PUBLIC_URL", "http://localhost:8080"},
-                    {"OTTO_PRIVATE_ADDRESSES", peer.place()},
-                    {"OTTO_UNPROVEN_NUMBERS", "3"}})
+                    kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row,
+                    app::kPrivateAddresses.row},
+                   {}, all)
             .value();
     }
     CallRailNumbers callrail{settings(), callrail_};

@@ -249,6 +249,6 @@ SELECT n.*
   FROM (SELECT id::text AS key, /*number_columns*/
           FROM company_numbers
          UNION ALL
-        SELECT s.e164, NULL, s.company_id, s.e164, to_json(s.purposes), s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, s.last_seen_at, 'seen', NULL
+        SELECT s.e164, NULL, s.company_id, s.e164, to_json(s.purposes), s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, s.last_seen_at, 'seen', NULL, NULL, NULL
           FROM seen_numbers s WHERE NOT EXISTS (SELECT FROM company_numbers o WHERE o.company_id = s.company_id AND o.e164 = s.e164)) n
  WHERE n.company_id = :company
