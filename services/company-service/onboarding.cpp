@@ -137,10 +137,9 @@ void Onboarding::count_test(api::Context& c) const {
     tx.commit();
 }
 
-std::vector<std::string> Onboarding::registered_at(pg::Tx& tx, const CompanyId& company, const char* provider,
-                                                   const char* purpose) const {
+std::vector<std::string> Onboarding::registered_at(pg::Tx& tx, const CompanyId& company, const char* provider) const {
     std::vector<std::string> out;
-    tx.each(sql::numbers_of_provider, {company, provider, purpose ? pg::Param(purpose) : pg::Param(nullptr)}, [&](const pg::Fields& f) { out.push_back(f.text("e164")); });
+    tx.each(sql::numbers_of_provider, {company, provider}, [&](const pg::Fields& f) { out.push_back(f.text("e164")); });
     return out;
 }
 
@@ -221,7 +220,7 @@ http::Response Onboarding::test_twilio(api::Context& c) const {
         auto tx = pool_.begin(pg::Scope::company(c.company()));
         account = twilio_.account_of(tx, c.company());
         registered = registered_at(tx, c.company(), "twilio");
-        for_calls = registered_at(tx, c.company(), "twilio", "voice");
+        for_calls = tx.values<std::string>(sql::voice_numbers_of_provider, {c.company(), "twilio"});
         if (auto texts = tx.maybe<Waiting>(sql::texts_that_wait, {c.company()}); texts && texts->n > 0)
             waiting.push_back({"texts", false, std::to_string(texts->n) + " texts wait: " + texts->why,
                                "They leave by themselves once Twilio lets the account in; it is tried anew at " +

@@ -30,8 +30,7 @@ private:
     void count_test(api::Context&) const;
     /// Whether each of the company's numbers at the provider is among those that it lists.
     Check numbers_check(const std::vector<std::string>& registered, const Listing&, const std::string& title) const;
-    std::vector<std::string> registered_at(pg::Tx&, const CompanyId&, const char* provider,
-                                           const char* purpose = nullptr) const;
+    std::vector<std::string> registered_at(pg::Tx&, const CompanyId&, const char* provider) const;
     Check webhooks_check(const std::vector<std::string>& registered, const std::vector<providers::twilio::ListedNumber>&) const;
     /// Whether calls for the numbers that are registered for voice come here, and their ends are told.
     Check voice_check(const std::vector<std::string>& registered, const std::vector<providers::twilio::ListedNumber>&) const;

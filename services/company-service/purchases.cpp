@@ -225,7 +225,6 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
     if (p.shared) tx.write(sql::forget_listed, {company, p.number});
     auto id = *Uuid::parse(rows.front());
     tx.write(sql::purchase_recorded, {company, p.id, n.sid, id});
-    rt::unwant(tx, kPurchases, company, p.id.to_string());
     // A list that was read meanwhile may lack it, and took it for gone.
     rt::want(tx, kTwilioNumberChecks, company, "", system_clock().now() + kComesWithin);
     JsonWriter detail;
@@ -240,6 +239,7 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
 http::Response Purchases::record_and_answer(api::Context& c, const Purchase& p, const Listed& n) const {
     try {
         auto id = record(c.tx(), c.company(), p, n);
+        rt::unwant(c.tx(), kPurchases, c.company(), p.id.to_string());
         c.tx().flush();
         return answer(p.number, id);
     } catch (const pg::SqlFailure& e) {

@@ -151,7 +151,10 @@ UPDATE companies SET twilio_auth_token_former = CASE WHEN $6::boolean THEN twili
 UPDATE company_numbers SET from_company = false WHERE company_id = $1 AND from_company AND provider <> $2 AND is_active AND valid_to IS NULL
 
 -- name: numbers_of_provider
-SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND ($3::text IS NULL OR $3 = ANY (purposes)) AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
+SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
+
+-- name: voice_numbers_of_provider
+SELECT DISTINCT e164 FROM company_numbers WHERE company_id = $1 AND provider = $2 AND 'voice' = ANY (purposes) AND is_active AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now()) ORDER BY e164
 
 -- name: numbers_that_flow
 -- Calls of these meet the company's call flow, now or once their time begins.

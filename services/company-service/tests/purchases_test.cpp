@@ -95,9 +95,9 @@ void died_after_asking(const std::string& of, const std::string& account, const 
 }  // namespace
 
 TEST_CASE("a number is bought, registered for good and led here by one request, and once", "[integration]") {
-    auto account = company("org_buy");
+    auto account = company("org_p_buy");
     auto number = Rig::fresh_number();
-    auto bought = buy("org_buy", number, market().purchases, R"(,"friendlyName":"Roof line")");
+    auto bought = buy("org_p_buy", number, market().purchases, R"(,"friendlyName":"Roof line")");
     REQUIRE(bought.status == 200);
     auto answer = JsonDocument::parse(bought.body);
     REQUIRE(answer.ok());
@@ -114,22 +114,22 @@ TEST_CASE("a number is bought, registered for good and led here by one request, 
                                              {"status_callback", kStatus},
                                              {"status_callback_method", "POST"},
                                              {"friendly_name", "Roof line"}});
-    CHECK(rig().standing("org_buy", number) == "final");
+    CHECK(rig().standing("org_p_buy", number) == "final");
     CHECK(rig().value("SELECT concat_ws(' ', id, provider, provider_sid, purposes::text) AS v FROM company_numbers WHERE company_id = "
-                      "'org_buy'") ==
+                      "'org_p_buy'") ==
           std::string(*answer->root()["phoneNumberId"].string()) + " twilio PN" + std::string(21, '0') + number.substr(1) +
               " {voice,text}");
-    CHECK(purchases("org_buy", number) == "bought 1");
-    CHECK(waits("org_buy") == "0");
-    CHECK(audit("org_buy") == "number.buy, number.bought");
-    auto again = buy("org_buy", number);
+    CHECK(purchases("org_p_buy", number) == "bought 1");
+    CHECK(waits("org_p_buy") == "0");
+    CHECK(audit("org_p_buy") == "number.buy, number.bought");
+    auto again = buy("org_p_buy", number);
     CHECK(again.status == 200);
     CHECK(again.body == bought.body);
     CHECK(twilio().sold(number) == 1);
-    CHECK(purchases("org_buy", number) == "bought 1");
+    CHECK(purchases("org_p_buy", number) == "bought 1");
     // It was given up, and the account has let it go too.
-    REQUIRE(rig().end("org_buy", std::string(*answer->root()["phoneNumberId"].string())).status == 200);
-    auto still = buy("org_buy", number);
+    REQUIRE(rig().end("org_p_buy", std::string(*answer->root()["phoneNumberId"].string())).status == 200);
+    auto still = buy("org_p_buy", number);
     CHECK(still.status == 409);
     CHECK(still.body.find("POST /api/v1/numbers") != std::string::npos);
 }
@@ -167,7 +167,7 @@ TEST_CASE("what goes wrong at Twilio costs no second number, and a repeat tells 
                 const bool slow_look = plan && plan->fault == Fault::hangs;
                 if (slow_look && c.buys.fault == Fault::hangs) continue;
                 INFO(c.what << ", then " << look << (by_the_job ? ", and nobody asks again" : ""));
-                const auto of = "org_fault" + std::to_string(n++);
+                const auto of = "org_p_fault" + std::to_string(n++);
                 auto account = company(of);
                 auto number = Rig::fresh_number();
                 std::vector<Plan> looks{{}};  // before the purchase
@@ -214,7 +214,7 @@ TEST_CASE("what goes wrong at Twilio costs no second number, and a repeat tells 
 }
 
 TEST_CASE("nothing is asked for while the account does not say what it has", "[integration]") {
-    company("org_before");
+    company("org_p_before");
     auto number = Rig::fresh_number();
     const auto asked = twilio().asked("buy").size();
     for (const auto& [plan, status] : std::vector<std::pair<Plan, int>>{{{.fault = Fault::fails}, 503},
@@ -223,129 +223,129 @@ TEST_CASE("nothing is asked for while the account does not say what it has", "[i
                                                                         {{.status = 200, .body = "<html>"}, 503},
                                                                         {{.status = 401, .body = R"({"code":20003})"}, 409}}) {
         twilio().plan("look", {plan});
-        CHECK(buy("org_before", number, plan.fault == Fault::hangs ? market().hasty_to_look : market().purchases).status == status);
+        CHECK(buy("org_p_before", number, plan.fault == Fault::hangs ? market().hasty_to_look : market().purchases).status == status);
     }
     CHECK(twilio().asked("buy").size() == asked);
-    CHECK(purchases("org_before", number) == "none");
+    CHECK(purchases("org_p_before", number) == "none");
 }
 
 TEST_CASE("a process that died left a purchase that is found out, wherever it died", "[integration]") {
     SECTION("before Twilio was asked") {
-        auto account = company("org_died1");
+        auto account = company("org_p_died1");
         auto number = Rig::fresh_number();
-        died_after_asking("org_died1", account, number);
-        CHECK(market().later("org_died1"));
-        CHECK(purchases("org_died1", number) == "asked 1 open");  // the request may still be on its way
-        rig().sql("UPDATE number_purchases SET asked_at = now() - interval '11 minutes' WHERE company_id = 'org_died1'");
-        CHECK(market().later("org_died1"));
-        CHECK(purchases("org_died1", number) == "failed 1");
-        CHECK(waits("org_died1") == "0");
+        died_after_asking("org_p_died1", account, number);
+        CHECK(market().later("org_p_died1"));
+        CHECK(purchases("org_p_died1", number) == "asked 1 open");  // the request may still be on its way
+        rig().sql("UPDATE number_purchases SET asked_at = now() - interval '11 minutes' WHERE company_id = 'org_p_died1'");
+        CHECK(market().later("org_p_died1"));
+        CHECK(purchases("org_p_died1", number) == "failed 1");
+        CHECK(waits("org_p_died1") == "0");
         CHECK(twilio().sold(number) == 0);
-        CHECK(buy("org_died1", number).status == 200);
-        CHECK(purchases("org_died1", number) == "failed 1, bought 1");
+        CHECK(buy("org_p_died1", number).status == 200);
+        CHECK(purchases("org_p_died1", number) == "failed 1, bought 1");
     }
     SECTION("after Twilio had sold it") {
-        auto account = company("org_died2");
+        auto account = company("org_p_died2");
         auto number = Rig::fresh_number();
-        died_after_asking("org_died2", account, number);
+        died_after_asking("org_p_died2", account, number);
         twilio().has(account, number, {{"voice_url", kVoice}});
-        CHECK(market().later("org_died2"));
-        CHECK(purchases("org_died2", number) == "bought 1");
-        CHECK(rig().standing("org_died2", number) == "final");
-        CHECK(waits("org_died2") == "0");
-        CHECK(audit("org_died2") == "number.bought");
-        CHECK(buy("org_died2", number).status == 200);
+        CHECK(market().later("org_p_died2"));
+        CHECK(purchases("org_p_died2", number) == "bought 1");
+        CHECK(rig().standing("org_p_died2", number) == "final");
+        CHECK(waits("org_p_died2") == "0");
+        CHECK(audit("org_p_died2") == "number.bought");
+        CHECK(buy("org_p_died2", number).status == 200);
         CHECK(twilio().sold(number) == 0);
     }
     SECTION("and the manager asks again before the job does") {
-        auto account = company("org_died3");
+        auto account = company("org_p_died3");
         auto sold = Rig::fresh_number(), unsold = Rig::fresh_number();
-        died_after_asking("org_died3", account, sold, true);
-        auto early = buy("org_died3", sold);
+        died_after_asking("org_p_died3", account, sold, true);
+        auto early = buy("org_p_died3", sold);
         CHECK(early.status == 503);  // for all that is known somebody waits for Twilio's answer
-        CHECK(market().later("org_died3"));
-        CHECK(purchases("org_died3", sold) == "asked 1 open");
+        CHECK(market().later("org_p_died3"));
+        CHECK(purchases("org_p_died3", sold) == "asked 1 open");
         twilio().has(account, sold, {{"voice_url", kVoice}});
-        CHECK(buy("org_died3", sold).status == 200);
-        CHECK(rig().standing("org_died3", sold) == "final");
-        died_after_asking("org_died3", account, unsold);
-        CHECK(buy("org_died3", unsold).status == 200);
-        CHECK(purchases("org_died3", unsold) == "bought 2");
+        CHECK(buy("org_p_died3", sold).status == 200);
+        CHECK(rig().standing("org_p_died3", sold) == "final");
+        died_after_asking("org_p_died3", account, unsold);
+        CHECK(buy("org_p_died3", unsold).status == 200);
+        CHECK(purchases("org_p_died3", unsold) == "bought 2");
         CHECK(twilio().sold(unsold) == 1);
     }
     SECTION("an account that is connected no more is asked for a week") {
-        auto account = company("org_died4");
+        auto account = company("org_p_died4");
         auto number = Rig::fresh_number();
-        died_after_asking("org_died4", account, number);
-        rig().sql("UPDATE companies SET twilio_account_sid = $1 WHERE id = 'org_died4'", {"AC" + std::string(32, 'f')});
-        CHECK(market().later("org_died4"));
-        CHECK(buy("org_died4", number).status == 503);
-        CHECK(purchases("org_died4", number) == "asked 1 open");
-        rig().sql("UPDATE number_purchases SET asked_at = now() - interval '8 days' WHERE company_id = 'org_died4'");
-        CHECK(market().later("org_died4"));
-        CHECK(purchases("org_died4", number) == "failed 1");
+        died_after_asking("org_p_died4", account, number);
+        rig().sql("UPDATE companies SET twilio_account_sid = $1 WHERE id = 'org_p_died4'", {"AC" + std::string(32, 'f')});
+        CHECK(market().later("org_p_died4"));
+        CHECK(buy("org_p_died4", number).status == 503);
+        CHECK(purchases("org_p_died4", number) == "asked 1 open");
+        rig().sql("UPDATE number_purchases SET asked_at = now() - interval '8 days' WHERE company_id = 'org_p_died4'");
+        CHECK(market().later("org_p_died4"));
+        CHECK(purchases("org_p_died4", number) == "failed 1");
     }
 }
 
 TEST_CASE("a first request that comes through late is known by the refusal of the second", "[integration]") {
-    company("org_late");
+    company("org_p_late");
     auto number = Rig::fresh_number();
     twilio().plan("buy", {{.fault = Fault::resets, .does = false}});
-    REQUIRE(buy("org_late", number).status == 503);
+    REQUIRE(buy("org_p_late", number).status == 503);
     // The second is asked for while the first is done: Twilio has sold the number to this very account.
     twilio().plan("look", {{}, {}});
     twilio().plan("buy", {{.fault = Fault::resets}, {}});
     twilio().plan("look", {{}, {.fault = Fault::fails}});
-    REQUIRE(buy("org_late", number).status == 503);
+    REQUIRE(buy("org_p_late", number).status == 503);
     twilio().plan("look", {{.status = 200, .body = R"({"next_page_uri":null,"incoming_phone_numbers":[]})"}});  // the list lags
-    CHECK(buy("org_late", number).status == 200);
+    CHECK(buy("org_p_late", number).status == 200);
     CHECK(twilio().sold(number) == 1);
-    CHECK(purchases("org_late", number) == "bought 3");
+    CHECK(purchases("org_p_late", number) == "bought 3");
     // And if the list lags even then, the job finds it.
     auto second = Rig::fresh_number();
     const std::string none = R"({"next_page_uri":null,"incoming_phone_numbers":[]})";
     twilio().plan("buy", {{.fault = Fault::resets}});
     twilio().plan("look", {{}, {.status = 200, .body = none}});
-    REQUIRE(buy("org_late", second).status == 503);
+    REQUIRE(buy("org_p_late", second).status == 503);
     twilio().plan("look", {{.status = 200, .body = none}, {.status = 200, .body = none}});
-    REQUIRE(buy("org_late", second).status == 503);
-    CHECK(purchases("org_late", second) == "asked 2 open");
-    CHECK(market().later("org_late"));
-    CHECK(purchases("org_late", second) == "bought 2");
+    REQUIRE(buy("org_p_late", second).status == 503);
+    CHECK(purchases("org_p_late", second) == "asked 2 open");
+    CHECK(market().later("org_p_late"));
+    CHECK(purchases("org_p_late", second) == "bought 2");
     CHECK(twilio().sold(second) == 1);
 }
 
 TEST_CASE("what is in the account and was not bought here is not taken as bought", "[integration]") {
-    auto account = company("org_there");
+    auto account = company("org_p_there");
     auto number = Rig::fresh_number();
     twilio().has(account, number, {{"voice_url", kVoice}});
-    auto there = buy("org_there", number);
+    auto there = buy("org_p_there", number);
     CHECK(there.status == 409);
     CHECK(there.field == "phoneNumber");
-    CHECK(rig().standing("org_there", number) == "none");
-    CHECK(purchases("org_there", number) == "none");
+    CHECK(rig().standing("org_p_there", number) == "none");
+    CHECK(purchases("org_p_there", number) == "none");
     // Bought by somebody at Twilio's console while the answer to our request was lost.
     auto other = Rig::fresh_number();
     twilio().plan("buy", {{.fault = Fault::resets, .does = false}});
-    REQUIRE(buy("org_there", other).status == 503);
+    REQUIRE(buy("org_p_there", other).status == 503);
     twilio().has(account, other, {{"voice_url", "https://demo.twilio.com/welcome/voice/"}});
-    CHECK(buy("org_there", other).status == 409);
-    CHECK(purchases("org_there", other) == "failed 1");
-    CHECK(rig().standing("org_there", other) == "none");
+    CHECK(buy("org_p_there", other).status == 409);
+    CHECK(purchases("org_p_there", other) == "failed 1");
+    CHECK(rig().standing("org_p_there", other) == "none");
     auto third = Rig::fresh_number();
-    died_after_asking("org_there", account, third);
+    died_after_asking("org_p_there", account, third);
     twilio().has(account, third);
-    CHECK(market().later("org_there"));
-    CHECK(purchases("org_there", third) == "failed 1");
+    CHECK(market().later("org_p_there"));
+    CHECK(purchases("org_p_there", third) == "failed 1");
 }
 
 TEST_CASE("many requests for one number at once buy it once", "[integration]") {
-    company("org_many");
-    company("org_many2");
+    company("org_p_many");
+    company("org_p_many2");
     auto number = Rig::fresh_number();
     std::vector<std::future<Answer>> asked;
     for (int i = 0; i < 6; ++i)
-        asked.push_back(std::async(std::launch::async, [&, i] { return buy(i % 2 ? "org_many" : "org_many2", number); }));
+        asked.push_back(std::async(std::launch::async, [&, i] { return buy(i % 2 ? "org_p_many" : "org_p_many2", number); }));
     int good = 0;
     for (auto& a : asked) {
         auto answer = a.get();
@@ -359,111 +359,111 @@ TEST_CASE("many requests for one number at once buy it once", "[integration]") {
 }
 
 TEST_CASE("what is another company's is refused before Twilio is asked", "[integration]") {
-    company("org_mine");
-    company("org_theirs");
+    company("org_p_mine");
+    company("org_p_theirs");
     auto number = Rig::fresh_number();
-    REQUIRE(rig().add("org_theirs", number).status == 201);
+    REQUIRE(rig().add("org_p_theirs", number).status == 201);
     const auto looks = twilio().asked("look").size(), buys = twilio().asked("buy").size();
-    auto taken = buy("org_mine", number);
+    auto taken = buy("org_p_mine", number);
     CHECK(taken.status == 409);
     CHECK(taken.field == "phoneNumber");
-    CHECK(buy("org_theirs", number).status == 409);  // its own already
+    CHECK(buy("org_p_theirs", number).status == 409);  // its own already
     // Another company is just buying it.
-    auto account = company("org_theirs3");
+    auto account = company("org_p_theirs3");
     auto second = Rig::fresh_number();
-    died_after_asking("org_theirs3", account, second, true);
-    auto being_bought = buy("org_mine", second);
+    died_after_asking("org_p_theirs3", account, second, true);
+    auto being_bought = buy("org_p_mine", second);
     CHECK(being_bought.status == 409);
     CHECK(being_bought.field == "phoneNumber");
-    CHECK(being_bought.body.find("org_theirs") == std::string::npos);
+    CHECK(being_bought.body.find("org_p_theirs") == std::string::npos);
     CHECK(twilio().asked("look").size() == looks + 1);
     CHECK(twilio().asked("buy").size() == buys);
     for (auto none : {R"({})", R"({"phoneNumber":"12"})", R"({"phoneNumber":"+15205232772","number":"1"})",
                       R"({"phoneNumber":"+15205232772","friendlyName":"12345678901234567890123456789012345678901234567890123456789012345"})"})
         CHECK(rig().ask(
-                      "org_mine", [](auto& c) { return market().purchases.buy(c); }, none)
+                      "org_p_mine", [](auto& c) { return market().purchases.buy(c); }, none)
                   .status == 422);
 }
 
 TEST_CASE("bought although another company has become its owner meanwhile: kept, and registered once it is free", "[integration]") {
-    auto account = company("org_lost");
-    company("org_owner");
+    auto account = company("org_p_lost");
+    company("org_p_owner");
     auto number = Rig::fresh_number();
-    died_after_asking("org_lost", account, number);
+    died_after_asking("org_p_lost", account, number);
     twilio().has(account, number, {{"voice_url", kVoice}});
-    REQUIRE(rig().add("org_owner", number).status == 201);
-    rig().prove("org_owner", number, true);
-    CHECK(market().later("org_lost"));
-    CHECK(purchases("org_lost", number) == "bought 1 open");
-    CHECK(buy("org_lost", number).status == 409);
-    rig().sql("UPDATE company_numbers SET valid_to = now() WHERE company_id = 'org_owner'");
-    CHECK(market().later("org_lost"));
-    CHECK(purchases("org_lost", number) == "bought 1");
-    CHECK(rig().standing("org_lost", number) == "final");
+    REQUIRE(rig().add("org_p_owner", number).status == 201);
+    rig().prove("org_p_owner", number, true);
+    CHECK(market().later("org_p_lost"));
+    CHECK(purchases("org_p_lost", number) == "bought 1 open");
+    CHECK(buy("org_p_lost", number).status == 409);
+    rig().sql("UPDATE company_numbers SET valid_to = now() WHERE company_id = 'org_p_owner'");
+    CHECK(market().later("org_p_lost"));
+    CHECK(purchases("org_p_lost", number) == "bought 1");
+    CHECK(rig().standing("org_p_lost", number) == "final");
 }
 
 TEST_CASE("what Twilio does not sell is refused with its code and words, and may be asked for again", "[integration]") {
-    company("org_refused");
+    company("org_p_refused");
     auto number = Rig::fresh_number();
     for (auto [status, code] : {std::pair{400, 21422}, {400, 21421}, {404, 21452}, {400, 21404}, {400, 21649}, {402, 20006}}) {
         twilio().plan("buy", {{.status = status,
                                .body = R"({"code":)" + std::to_string(code) + R"(,"message":"Words of Twilio."})"}});
-        auto refused = buy("org_refused", number);
+        auto refused = buy("org_p_refused", number);
         CHECK(refused.status == 409);
         CHECK(refused.field == "phoneNumber");
         CHECK(refused.body.find(std::to_string(code)) != std::string::npos);
         CHECK(refused.body.find("Words of Twilio.") != std::string::npos);
     }
-    CHECK(waits("org_refused") == "0");
-    CHECK(rig().standing("org_refused", number) == "none");
-    CHECK(buy("org_refused", number).status == 200);
+    CHECK(waits("org_p_refused") == "0");
+    CHECK(rig().standing("org_p_refused", number) == "none");
+    CHECK(buy("org_p_refused", number).status == 200);
 }
 
 TEST_CASE("without an account of its own a company buys of the deployment's only if that is allowed", "[integration]") {
-    company("org_none", false);
+    company("org_p_none", false);
     auto number = Rig::fresh_number();
-    auto refused = buy("org_none", number);
+    auto refused = buy("org_p_none", number);
     CHECK(refused.status == 409);
     CHECK(refused.body.find("POST /api/v1/onboarding/twilio/connect") != std::string::npos);
-    auto read = rig().read("org_none", [](auto& c) { return market().purchases.available(c); }, "");
+    auto read = rig().read("org_p_none", [](auto& c) { return market().purchases.available(c); }, "");
     CHECK(read.status == 409);
     CHECK(twilio().sold(number) == 0);
-    CHECK(buy("org_none", number, market().shared).status == 200);
+    CHECK(buy("org_p_none", number, market().shared).status == 200);
     CHECK(twilio().settings_of(kDeployment, number)["voice_url"] == kVoice);
-    CHECK(rig().standing("org_none", number) == "final");
-    CHECK(rig().value("SELECT count(*)::text AS v FROM listed_numbers WHERE company_id = 'org_none'") == "0");
+    CHECK(rig().standing("org_p_none", number) == "final");
+    CHECK(rig().value("SELECT count(*)::text AS v FROM listed_numbers WHERE company_id = 'org_p_none'") == "0");
     // What the deployment's account has is nobody's to take.
     auto of_deployment = Rig::fresh_number();
     twilio().has(kDeployment, of_deployment);
-    CHECK(buy("org_none", of_deployment, market().shared).status == 409);
-    CHECK(rig().standing("org_none", of_deployment) == "none");
+    CHECK(buy("org_p_none", of_deployment, market().shared).status == 409);
+    CHECK(rig().standing("org_p_none", of_deployment) == "none");
 }
 
 TEST_CASE("numbers that are for sale are asked for once in half a minute", "[integration]") {
-    company("org_search");
-    company("org_search2");
+    company("org_p_search");
+    company("org_p_search2");
     twilio().sells(R"({"available_phone_numbers":[{"friendly_name":"(520) 523-2772","phone_number":"+15205232772","locality":"Tucson","region":"AZ","postal_code":null,"iso_country":"US",
         "address_requirements":"none","capabilities":{"voice":true,"SMS":true,"MMS":false}}]})");
     auto search = [](const std::string& of, const std::string& query) {
         return rig().read(of, [](auto& c) { return market().purchases.available(c); }, query);
     };
     const auto asked = twilio().asked("search").size();
-    auto found = search("org_search", "country=us&areaCode=520");
+    auto found = search("org_p_search", "country=us&areaCode=520");
     REQUIRE(found.status == 200);
     CHECK(found.body.find(R"("items":[{"phoneNumber":"+15205232772","friendlyName":"(520) 523-2772","locality":"Tucson","region":"AZ","postalCode":null,"country":"US",)"
                           R"("addressRequirements":"none","capabilities":{"voice":true,"sms":true,"mms":false}}])") !=
           std::string::npos);
     CHECK(twilio().asked("search").back().target.ends_with("/AvailablePhoneNumbers/US/Local.json?PageSize=30&AreaCode=520"));
-    CHECK(search("org_search", "areaCode=520").status == 200);
+    CHECK(search("org_p_search", "areaCode=520").status == 200);
     CHECK(twilio().asked("search").size() == asked + 1);
-    CHECK(search("org_search2", "areaCode=520").status == 200);  // each company its own
-    CHECK(search("org_search", "").status == 200);
-    CHECK(search("org_search", "country=DE").status == 200);
+    CHECK(search("org_p_search2", "areaCode=520").status == 200);  // each company its own
+    CHECK(search("org_p_search", "").status == 200);
+    CHECK(search("org_p_search", "country=DE").status == 200);
     CHECK(twilio().asked("search").size() == asked + 4);
     for (auto [query, field] : {std::pair{"country=USA", "country"}, {"country=1a", "country"}, {"areaCode=52", "areaCode"},
                                 {"areaCode=120", "areaCode"}, {"areaCode=5a0", "areaCode"}, {"country=DE&areaCode=520", "areaCode"},
                                 {"limit=5", "limit"}}) {
-        auto refused = search("org_search", query);
+        auto refused = search("org_p_search", query);
         CHECK(refused.status == 422);
         CHECK(refused.field == field);
     }
@@ -473,36 +473,36 @@ TEST_CASE("numbers that are for sale are asked for once in half a minute", "[int
                                                                         {{.status = 401, .body = R"({"code":20003})"}, 409},
                                                                         {{.status = 404, .body = R"({"code":20404})"}, 422}}) {
         twilio().plan("search", {plan});
-        CHECK(search("org_search", "country=FR").status == status);
+        CHECK(search("org_p_search", "country=FR").status == status);
     }
     // What was bought is for sale no longer.
-    REQUIRE(buy("org_search", Rig::fresh_number()).status == 200);
-    CHECK(search("org_search", "areaCode=520").status == 200);
+    REQUIRE(buy("org_p_search", Rig::fresh_number()).status == 200);
+    CHECK(search("org_p_search", "areaCode=520").status == 200);
     CHECK(twilio().asked("search").size() == asked + 10);
 }
 
 TEST_CASE("a number's webhooks are led here, and what they were is on record", "[integration]") {
-    auto account = company("org_lead");
-    company("org_lead_other");
+    auto account = company("org_p_lead");
+    company("org_p_lead_other");
     auto number = Rig::fresh_number();
     auto lead = [](const std::string& of, const std::string& id, const Purchases& at = market().purchases) {
         return rig().ask(
             of, [&](auto& c) { return at.configure(c); }, R"({"phoneNumberId":")" + id + "\"}");
     };
-    auto added = rig().add("org_lead", number, R"(,"provider":"twilio")");
+    auto added = rig().add("org_p_lead", number, R"(,"provider":"twilio")");
     REQUIRE(added.status == 201);
     auto id = added.data("id");
-    auto unlisted = lead("org_lead", id);
+    auto unlisted = lead("org_p_lead", id);
     CHECK(unlisted.status == 409);
     CHECK(unlisted.field == "phoneNumberId");
     twilio().has(account, number,
                  {{"voice_url", "https://elsewhere.example/v"}, {"voice_method", "GET"}, {"voice_fallback_url", "https://kept.example"}});
     rig().sql("UPDATE company_numbers SET webhooks_problem = 'its voice URL', webhooks_problem_cure = 'set it' WHERE id = $1::uuid", {id});
-    CHECK(lead("org_lead_other", id).status == 404);
-    CHECK(lead("org_lead", "00000000-0000-0000-0000-000000000000").status == 404);
-    CHECK(lead("org_lead", "x").status == 422);
+    CHECK(lead("org_p_lead_other", id).status == 404);
+    CHECK(lead("org_p_lead", "00000000-0000-0000-0000-000000000000").status == 404);
+    CHECK(lead("org_p_lead", "x").status == 422);
     CHECK(twilio().settings_of(account, number)["voice_url"] == "https://elsewhere.example/v");
-    auto led = lead("org_lead", id);
+    auto led = lead("org_p_lead", id);
     REQUIRE(led.status == 200);
     CHECK(JsonDocument::parse(led.body)->root()["webhooks"]["voice_url"].string() == kVoice);
     auto now = twilio().settings_of(account, number);
@@ -514,38 +514,38 @@ TEST_CASE("a number's webhooks are led here, and what they were is on record", "
     CHECK(rig().value("SELECT concat_ws(' ', provider_sid, webhooks_problem) AS v FROM company_numbers WHERE id = $1::uuid", {id}) ==
           "PN" + std::string(21, '0') + number.substr(1));
     CHECK(rig().value("SELECT concat_ws(' ', target = $1, detail->'former'->>'voice_url', detail->'former'->>'voice_method') AS v FROM "
-                      "audit_log WHERE company_id = 'org_lead' AND action = 'number.webhooks'",
+                      "audit_log WHERE company_id = 'org_p_lead' AND action = 'number.webhooks'",
                       {id}) == "t https://elsewhere.example/v GET");
     for (const auto& [plan, status] : std::vector<std::pair<Plan, int>>{{{.fault = Fault::resets}, 503},
                                                                         {{.fault = Fault::fails}, 503},
                                                                         {{.status = 400, .body = R"({"code":21502})"}, 409}}) {
         twilio().plan("point", {plan});
-        CHECK(lead("org_lead", id).status == status);
+        CHECK(lead("org_p_lead", id).status == status);
     }
     twilio().has(account, number, {{"voice_application_sid", "AP1"}});
-    CHECK(lead("org_lead", id).body.find("AP1") != std::string::npos);
-    auto of_callrail = rig().add("org_lead", Rig::fresh_number(), R"(,"provider":"callrail")");
-    CHECK(lead("org_lead", of_callrail.data("id")).status == 409);
-    REQUIRE(rig().end("org_lead", id).status == 200);
-    CHECK(lead("org_lead", id).status == 409);
+    CHECK(lead("org_p_lead", id).body.find("AP1") != std::string::npos);
+    auto of_callrail = rig().add("org_p_lead", Rig::fresh_number(), R"(,"provider":"callrail")");
+    CHECK(lead("org_p_lead", of_callrail.data("id")).status == 409);
+    REQUIRE(rig().end("org_p_lead", id).status == 200);
+    CHECK(lead("org_p_lead", id).status == 409);
 
     // The deployment's account: what is used elsewhere is not taken by who merely claims it.
-    company("org_lead_none", false);
+    company("org_p_lead_none", false);
     auto claimed = Rig::fresh_number();
-    auto claim = rig().add("org_lead_none", claimed, R"(,"provider":"twilio")").data("id");
+    auto claim = rig().add("org_p_lead_none", claimed, R"(,"provider":"twilio")").data("id");
     twilio().has(kDeployment, claimed, {{"voice_url", "https://alarm.example/v"}});
-    CHECK(lead("org_lead_none", claim).status == 409);
+    CHECK(lead("org_p_lead_none", claim).status == 409);
     CHECK(twilio().settings_of(kDeployment, claimed)["voice_url"] == "https://alarm.example/v");
     twilio().has(kDeployment, claimed, {{"voice_url", "https://demo.twilio.com/welcome/voice/"}});
-    CHECK(lead("org_lead_none", claim).status == 200);
+    CHECK(lead("org_p_lead_none", claim).status == 200);
     CHECK(twilio().settings_of(kDeployment, claimed)["voice_url"] == kVoice);
 }
 
 TEST_CASE("of the deployment's numbers too it is told what keeps calls away", "[integration]") {
-    company("org_away", false);
+    company("org_p_away", false);
     auto number = Rig::fresh_number();
     rig().sql("INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled) "
-              "VALUES ('org_away', 'user_m', $1, 'PNx', TRUE, TRUE)",
+              "VALUES ('org_p_away', 'user_m', $1, 'PNx', TRUE, TRUE)",
               {number});
     http::ClientOptions o;
     o.private_addresses = {twilio().place()};
@@ -553,18 +553,18 @@ TEST_CASE("of the deployment's numbers too it is told what keeps calls away", "[
     providers::twilio::Client client("http://" + twilio().place(), http);
     TwilioNumbers numbers(market().settings, client);
     auto problem = [] {
-        return rig().value("SELECT coalesce(webhooks_problem, 'none') AS v FROM company_numbers WHERE company_id = 'org_away'");
+        return rig().value("SELECT coalesce(webhooks_problem, 'none') AS v FROM company_numbers WHERE company_id = 'org_p_away'");
     };
-    CHECK(rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/twilio-numbers' AND company_id = 'org_away'") == "1");
-    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_away"}).again.empty());
+    CHECK(rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/twilio-numbers' AND company_id = 'org_p_away'") == "1");
+    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     CHECK(problem().find("this Otto's own does not have the number") != std::string::npos);
     twilio().has(kDeployment, number, {{"voice_url", "https://typo.example/v"}, {"sms_url", kSms}});
-    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_away"}).again.empty());
+    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     CHECK(problem() == "its voice URL at Twilio is https://typo.example/v, and not " + kVoice);
     twilio().has(kDeployment, number, {{"voice_url", kVoice}, {"sms_url", kSms}, {"status_callback", kStatus}});
-    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_away"}).again.empty());
+    CHECK(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     CHECK(problem() == "none");
     twilio().plan("look", {{.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}});
-    CHECK_FALSE(numbers.check_all(rig().pool(), CompanyId{"org_away"}).again.empty());
+    CHECK_FALSE(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     twilio().plan("look", {});
 }
