@@ -377,7 +377,7 @@ CREATE OR REPLACE FUNCTION public.company_numbers_check()
 AS $function$
 BEGIN
   PERFORM check_company(NEW.company_id, 'callrail_numbers');
-  IF EXISTS (SELECT FROM companies WHERE id = NEW.company_id AND twilio_account_sid IS NOT NULL) THEN PERFORM check_company(NEW.company_id, 'twilio_numbers'); END IF;
+  IF NEW.provider = 'twilio' OR EXISTS (SELECT FROM companies WHERE id = NEW.company_id AND twilio_account_sid IS NOT NULL) THEN PERFORM check_company(NEW.company_id, 'twilio_numbers'); END IF;
   RETURN NULL;
 END $function$;
 
@@ -1618,6 +1618,8 @@ CREATE TABLE company_numbers (
   ended_note text,
   kept_note text,
   from_given boolean DEFAULT false NOT NULL,
+  webhooks_problem text,
+  webhooks_problem_cure text,
   CONSTRAINT company_numbers_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT company_numbers_callable CHECK (valid_to IS NOT NULL OR NOT e164(e164) IS DISTINCT FROM e164),
   CONSTRAINT company_numbers_check CHECK (valid_to IS NULL OR valid_to >= valid_from),
@@ -2051,6 +2053,34 @@ GRANT SELECT (company_id, provider, provider_message_id, body, status) ON messag
 GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON messages TO otto_maintenance;
 GRANT SELECT ON messages TO otto_query_service;
+
+CREATE TABLE number_purchases (
+  company_id text NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  e164 text NOT NULL,
+  state text DEFAULT 'asked'::text NOT NULL,
+  account_sid text NOT NULL,
+  shared boolean NOT NULL,
+  voice_url text NOT NULL,
+  asked_by text NOT NULL,
+  asks integer DEFAULT 1 NOT NULL,
+  asked_at timestamp with time zone DEFAULT now() NOT NULL,
+  asking_until timestamp with time zone,
+  provider_sid text,
+  number_id uuid,
+  error_code integer,
+  why text,
+  settled_at timestamp with time zone,
+  CONSTRAINT number_purchases_pkey PRIMARY KEY (company_id, id),
+  CONSTRAINT number_purchases_e164_check CHECK (e164 = e164(e164)),
+  CONSTRAINT number_purchases_state_check CHECK (state = ANY (ARRAY['asked'::text, 'bought'::text, 'failed'::text]))
+);
+CREATE INDEX number_purchases_number ON number_purchases USING btree (company_id, e164, asked_at);
+CREATE UNIQUE INDEX number_purchases_open ON number_purchases USING btree (e164) WHERE settled_at IS NULL;
+ALTER TABLE number_purchases ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON number_purchases TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON number_purchases TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON number_purchases TO otto_maintenance;
 
 CREATE TABLE number_releases (
   e164 text NOT NULL,
