@@ -38,9 +38,10 @@ struct Market {
     Purchases hasty_to_look{settings, rig().pool(), numbers, {Millis{15'000}, Millis{500}}};
     rt::WorkQueue queue{rt::work_of<&Purchases::next>(std::string(kPurchases), purchases), 2};
 
-    /// The work as it is due later.
+    /// The work of that company as it is due later, and no other.
     bool later(const std::string& company) {
-        rig().sql("UPDATE work SET due_at = now() WHERE queue = 'company-service/purchases' AND company_id = $1", {company});
+        rig().sql("UPDATE work SET due_at = CASE WHEN company_id = $1 THEN now() ELSE 'infinity' END WHERE queue = 'company-service/purchases'",
+                  {company});
         return queue.run_one(rig().pool());
     }
 };
