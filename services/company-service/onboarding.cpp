@@ -186,8 +186,9 @@ Onboarding::Check Onboarding::voice_check(const std::vector<std::string>& regist
         if (auto why = twilio_.webhooks().calls_astray(n); !why.empty()) astray += " " + n.number + ": " + why + ".";
     }
     const auto& ours = twilio_.webhooks().ours();
-    const auto cure = "Let Otto set them: POST /api/aloha/configure-webhooks. Or set in Twilio's console \"A call comes in\" to " +
-                      ours.voice_url + " and the status callback URL to " + ours.status_callback + ", HTTP POST both.";
+    const auto cure =
+        "Let Otto set them: POST /api/aloha/configure-webhooks. Or set in Twilio's console \"A call comes in\" to " +
+        ours.voice_url + " and the status callback URL to " + ours.status_callback + ", HTTP POST both.";
     if (!astray.empty()) return {"voice", false, "Calls do not all come to this Otto." + astray, cure};
     if (known == 0) return {"voice", false, "No registered number is listed that could bring calls here.", cure};
     return {"voice", true, "Twilio sends calls for " + std::to_string(known) + " numbers here.", ""};

@@ -80,7 +80,12 @@ std::string for_sale_json(const std::vector<twilio::AvailableNumber>& numbers) {
         write_text(w, "postalCode", n.postal_code);
         write_text(w, "country", n.country);
         write_text(w, "addressRequirements", n.address_requirements);
-        w.key("capabilities").begin_object().member("voice", n.calls).member("sms", n.texts).member("mms", n.pictures).end_object();
+        w.key("capabilities")
+            .begin_object()
+            .member("voice", n.calls)
+            .member("sms", n.texts)
+            .member("mms", n.pictures)
+            .end_object();
         w.end_object();
     }
     return w.end_array().end_object().take();
@@ -155,11 +160,13 @@ Purchases::Account Purchases::account_to_buy_with(const CompanyId& company) cons
     tx.commit();
     if (own) return {*own, false};
     if (shared_purchases_ && deployment_) return {*deployment_, true};
-    api::refuse(409, "No Twilio account", std::string("Your company has no Twilio account that numbers could be bought for. ") + kConnect);
+    api::refuse(409, "No Twilio account",
+                std::string("Your company has no Twilio account that numbers could be bought for. ") + kConnect);
 }
 
 std::optional<Purchases::Account> Purchases::account_of(pg::Tx& tx, const CompanyId& company, const Purchase& p) const {
-    if (p.shared) return deployment_ && deployment_->sid == p.account_sid ? std::optional(Account{*deployment_, true}) : std::nullopt;
+    if (p.shared)
+        return deployment_ && deployment_->sid == p.account_sid ? std::optional(Account{*deployment_, true}) : std::nullopt;
     auto own = numbers_.account_of(tx, company);
     return own && own->sid == p.account_sid ? std::optional(Account{*own, false}) : std::nullopt;
 }
@@ -178,7 +185,8 @@ http::Response Purchases::available(api::Context& c) const {
     api::Asked asked(c.request, {"country", "areaCode"}, api::Asked::Paged::no);
     auto country = asked.text("country").value_or("US");
     auto area = asked.text("areaCode").value_or("");
-    std::transform(country.begin(), country.end(), country.begin(), [](unsigned char l) { return static_cast<char>(std::toupper(l)); });
+    std::transform(country.begin(), country.end(), country.begin(),
+                   [](unsigned char l) { return static_cast<char>(std::toupper(l)); });
     if (country.size() != 2 || !std::all_of(country.begin(), country.end(), [](char l) { return l >= 'A' && l <= 'Z'; }))
         api::refuse_field("country", "is the two letters of a country (ISO 3166): US");
     if (!area.empty()) {
@@ -228,10 +236,15 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
     // A list that was read meanwhile may lack it, and took it for gone.
     rt::want(tx, kTwilioNumberChecks, company, "", system_clock().now() + kComesWithin);
     JsonWriter detail;
-    detail.begin_object().member("e164", p.number).member("provider_sid", n.sid).member("account_sid", p.account_sid).end_object();
+    detail.begin_object()
+        .member("e164", p.number)
+        .member("provider_sid", n.sid)
+        .member("account_sid", p.account_sid)
+        .end_object();
     tx.write(sql::purchase_audit, {company, p.asked_by, "number.bought", id.to_string(), detail.take()});
     tx.on_commit([company, p, sid = n.sid] {
-        tel::info("a number was bought", {{"company_id", company.value()}, tel::phone("number", p.number), {"provider_sid", sid}});
+        tel::info("a number was bought",
+                  {{"company_id", company.value()}, tel::phone("number", p.number), {"provider_sid", sid}});
     });
     return id;
 }
@@ -251,11 +264,12 @@ http::Response Purchases::record_and_answer(api::Context& c, const Purchase& p, 
         tx.write(sql::purchase_bought, {c.company(), p.id, n.sid, clipped(why)});
         tx.commit();
     }
-    api::refuse(409, "Bought, but not registered",
-                "Twilio has sold " + p.number +
-                    " to the account, and meanwhile another company of this Otto has shown that the number is its own. It is registered "
-                    "for you as soon as that one lets it go; ask whoever runs this Otto.",
-                {{"phoneNumber", "belongs to another company"}});
+    api::refuse(
+        409, "Bought, but not registered",
+        "Twilio has sold " + p.number +
+            " to the account, and meanwhile another company of this Otto has shown that the number is its own. It is registered "
+            "for you as soon as that one lets it go; ask whoever runs this Otto.",
+        {{"phoneNumber", "belongs to another company"}});
 }
 
 void Purchases::settle_failed(const CompanyId& company, const Purchase& p, int code, const std::string& why) const {
@@ -270,11 +284,12 @@ void Purchases::leave_in_doubt(api::Context& c, const Purchase& p, const std::st
     tx.write(sql::purchase_in_doubt, {c.company(), p.id, clipped(why)});
     rt::want(tx, kPurchases, c.company(), p.id.to_string(), system_clock().now() + kLookEvery / 4);
     tx.commit();
-    refuse_for_now("Not known yet whether it was bought",
-                   why + ". Whether " + p.number +
-                       " was bought is looked up in the account every minute, and it is registered for you if it was. Send the same "
-                       "request again: it tells what came of it, and buys nothing twice.",
-                   kLookEvery / 4);
+    refuse_for_now(
+        "Not known yet whether it was bought",
+        why + ". Whether " + p.number +
+            " was bought is looked up in the account every minute, and it is registered for you if it was. Send the same "
+            "request again: it tells what came of it, and buys nothing twice.",
+        kLookEvery / 4);
 }
 
 Purchases::Purchase Purchases::note_asking(api::Context& c, const Account& account, const std::string& number,
@@ -284,13 +299,14 @@ Purchases::Purchase Purchases::note_asking(api::Context& c, const Account& accou
     auto tx = pool_.begin(pg::Scope::company(company));
     Numbers::must_be_free(tx, company.value(), "phoneNumber", number);
     must_fit_directory(tx, company, "phoneNumber", kBytesOfANumber);
-    auto noted = open ? tx.maybe<Purchase>(sql::ask_purchase_again,
-                                           {company, open->id, c.who.user, webhooks_.ours().voice_url, patience})
-                      : tx.maybe<Purchase>(sql::ask_purchase, {company, number, account.twilio.sid, account.shared,
-                                                               webhooks_.ours().voice_url, c.who.user, patience});
+    auto noted =
+        open ? tx.maybe<Purchase>(sql::ask_purchase_again, {company, open->id, c.who.user, webhooks_.ours().voice_url, patience})
+             : tx.maybe<Purchase>(sql::ask_purchase, {company, number, account.twilio.sid, account.shared,
+                                                      webhooks_.ours().voice_url, c.who.user, patience});
     if (!noted) {
         if (open || tx.maybe<Purchase>(sql::purchase_of_number, {company, number}))
-            refuse_for_now("Being bought", "Another request of your company buys " + number + " at the moment. Send the same again.", 2s);
+            refuse_for_now("Being bought",
+                           "Another request of your company buys " + number + " at the moment. Send the same again.", 2s);
         api::refuse(409, "Number taken", "Another company of this Otto is buying this number at the moment. Give another one.",
                     {{"phoneNumber", "is being bought by another company"}});
     }
@@ -303,7 +319,8 @@ Purchases::Purchase Purchases::note_asking(api::Context& c, const Account& accou
     return *noted;
 }
 
-http::Response Purchases::ask(api::Context& c, const Account& account, const Purchase& p, const std::string& friendly_name) const {
+http::Response Purchases::ask(api::Context& c, const Account& account, const Purchase& p,
+                              const std::string& friendly_name) const {
     auto outcome = buying_.buy(account.twilio, {p.number, webhooks_.ours(), friendly_name}, c.request.trace);
     {
         std::lock_guard guard(lock_);  // what was for sale may be so no longer
@@ -326,16 +343,19 @@ http::Response Purchases::ask(api::Context& c, const Account& account, const Pur
     if (auto* listed = std::get_if<Listed>(&found)) return record_and_answer(c, p, *listed);
     if (std::holds_alternative<NotOurs>(found)) {
         settle_failed(c.company(), p, 0, "The account has the number, but not as it was asked for.");
-        api::refuse(409, "Number taken", in_account_already(account.shared, p.number), {{"phoneNumber", "is in the account already"}});
+        api::refuse(409, "Number taken", in_account_already(account.shared, p.number),
+                    {{"phoneNumber", "is in the account already"}});
     }
     if (!rejected || p.asks > 1) leave_in_doubt(c, p, lost());
     settle_failed(c.company(), p, rejected->code, rejected->why);
-    api::refuse(409, "Refused by Twilio",
-                "Twilio does not sell " + p.number + ": " + rejected->why +
-                    (rejected->code == 0 ? "" : " (error " + std::to_string(rejected->code) + ", https://www.twilio.com/docs/api/errors/" +
-                                                    std::to_string(rejected->code) + ")"),
-                {{"phoneNumber", "is refused by Twilio" +
-                                     (rejected->code == 0 ? std::string() : " (" + std::to_string(rejected->code) + ")")}});
+    api::refuse(
+        409, "Refused by Twilio",
+        "Twilio does not sell " + p.number + ": " + rejected->why +
+            (rejected->code == 0 ? ""
+                                 : " (error " + std::to_string(rejected->code) + ", https://www.twilio.com/docs/api/errors/" +
+                                       std::to_string(rejected->code) + ")"),
+        {{"phoneNumber",
+          "is refused by Twilio" + (rejected->code == 0 ? std::string() : " (" + std::to_string(rejected->code) + ")")}});
 }
 
 http::Response Purchases::buy(api::Context& c) const {
@@ -359,8 +379,10 @@ http::Response Purchases::buy(api::Context& c) const {
         if (std::get<0>(before)) {
             // Unless it is what another request has just bought.
             if (auto meanwhile = last_of(c.company(), *number); meanwhile && (!meanwhile->settled || meanwhile->live))
-                refuse_for_now("Being bought", "Another request of your company buys " + *number + " at the moment. Send the same again.", 2s);
-            api::refuse(409, "Number taken", in_account_already(account.shared, *number), {{"phoneNumber", "is in the account already"}});
+                refuse_for_now("Being bought",
+                               "Another request of your company buys " + *number + " at the moment. Send the same again.", 2s);
+            api::refuse(409, "Number taken", in_account_already(account.shared, *number),
+                        {{"phoneNumber", "is in the account already"}});
         }
         return ask(c, account, note_asking(c, account, *number, {}), name);
     }
@@ -373,11 +395,14 @@ http::Response Purchases::buy(api::Context& c) const {
     }
     auto found = look(account, *last, c.request.trace);
     if (auto* listed = std::get_if<Listed>(&found)) return record_and_answer(c, *last, *listed);
-    if (last->asking) refuse_for_now("Being bought", "Another request of your company buys " + *number + " at the moment. Send the same again.", 2s);
+    if (last->asking)
+        refuse_for_now("Being bought", "Another request of your company buys " + *number + " at the moment. Send the same again.",
+                       2s);
     if (const auto* unknown = std::get_if<Unknown>(&found)) leave_in_doubt(c, *last, unknown->why);
     if (std::holds_alternative<NotOurs>(found)) {
         settle_failed(c.company(), *last, 0, "The account has the number, but not as it was asked for.");
-        api::refuse(409, "Number taken", in_account_already(last->shared, *number), {{"phoneNumber", "is in the account already"}});
+        api::refuse(409, "Number taken", in_account_already(last->shared, *number),
+                    {{"phoneNumber", "is in the account already"}});
     }
     return ask(c, *account, note_asking(c, *account, *number, last), name);
 }
@@ -404,19 +429,22 @@ std::optional<Instant> Purchases::next(rt::Lease& lease) const {
             tel::error("a number was bought and cannot be registered",
                        {{"company_id", lease.company.value()}, tel::phone("number", p->number), {"why", e.what()}});
             return lease.settle([&](pg::Tx& tx) {
-                tx.write(sql::purchase_bought, {lease.company, p->id, listed->sid, clipped(std::string("It could not be registered: ") + e.what())});
+                tx.write(sql::purchase_bought,
+                         {lease.company, p->id, listed->sid, clipped(std::string("It could not be registered: ") + e.what())});
                 return lease.now + kLookEvery;
             });
         }
     const auto waited = lease.now - p->asked_at;
     std::string nothing;
     if (std::holds_alternative<NotOurs>(found)) nothing = "The account has the number, but not as it was asked for.";
-    if (std::holds_alternative<NotThere>(found) && waited > kComesWithin) nothing = "Twilio never got the request: nothing was bought.";
+    if (std::holds_alternative<NotThere>(found) && waited > kComesWithin)
+        nothing = "Twilio never got the request: nothing was bought.";
     const auto* unknown = std::get_if<Unknown>(&found);
     if (unknown && waited > kAskedFor)
         nothing = "It could not be found out whether it was bought (" + unknown->why + "); look in Twilio's console.";
     return lease.settle([&](pg::Tx& tx) -> std::optional<Instant> {
-        if (!nothing.empty() && tx.write_counted(sql::purchase_came_to_nothing, {lease.company, p->id, clipped(nothing), p->asks}) > 0)
+        if (!nothing.empty() &&
+            tx.write_counted(sql::purchase_came_to_nothing, {lease.company, p->id, clipped(nothing), p->asks}) > 0)
             return std::nullopt;
         if (unknown) tx.write(sql::purchase_in_doubt, {lease.company, p->id, clipped(unknown->why)});
         return lease.now + kLookEvery;
@@ -437,10 +465,11 @@ http::Response Purchases::configure(api::Context& c) const {
     }
     if (!n) api::not_found("number");
     if (n->provider != "twilio")
-        api::refuse(409, "Not a number of Twilio",
-                    "This number is CallRail's; its webhooks are set there. If it has moved to Twilio, change its provider: PATCH "
-                    "/api/v1/numbers/{id}.",
-                    {{"phoneNumberId", "is none of Twilio"}});
+        api::refuse(
+            409, "Not a number of Twilio",
+            "This number is CallRail's; its webhooks are set there. If it has moved to Twilio, change its provider: PATCH "
+            "/api/v1/numbers/{id}.",
+            {{"phoneNumberId", "is none of Twilio"}});
     if (!n->live)
         api::refuse(409, "Number ended", "This number is the company's no longer. Register it again: POST /api/v1/numbers.",
                     {{"phoneNumberId", "has ended"}});
@@ -452,23 +481,26 @@ http::Response Purchases::configure(api::Context& c) const {
     const auto& former = std::get<0>(reply);
     if (!former)
         api::refuse(409, "Not in the account",
-                    in_deployment && !own ? "This Otto's own Twilio account has no " + n->number + ". If it is in yours: " + kConnect
-                                          : "The Twilio account has no " + n->number +
-                                                ". Have it moved to this account, or connect the one that has it: POST "
-                                                "/api/v1/onboarding/twilio/connect.",
+                    in_deployment && !own
+                        ? "This Otto's own Twilio account has no " + n->number + ". If it is in yours: " + kConnect
+                        : "The Twilio account has no " + n->number +
+                              ". Have it moved to this account, or connect the one that has it: POST "
+                              "/api/v1/onboarding/twilio/connect.",
                     {{"phoneNumberId", "is not in the Twilio account"}});
     if (!former->calls_to.empty() || !former->texts_to.empty())
-        api::refuse(409, "Taken by an application",
-                    "At Twilio " + (former->calls_to.empty() ? former->texts_to : former->calls_to) +
-                        " takes what comes for this number, whatever its addresses are. Take the number off that application or trunk in "
-                        "Twilio's console, then send the same again.",
-                    {{"phoneNumberId", "is taken by an application or a trunk at Twilio"}});
+        api::refuse(
+            409, "Taken by an application",
+            "At Twilio " + (former->calls_to.empty() ? former->texts_to : former->calls_to) +
+                " takes what comes for this number, whatever its addresses are. Take the number off that application or trunk in "
+                "Twilio's console, then send the same again.",
+            {{"phoneNumberId", "is taken by an application or a trunk at Twilio"}});
     // Who merely says that a number of the deployment's account is his does not take it from what it serves.
     if (in_deployment && n->standing == "unproven" && webhooks_.leads_elsewhere(*former))
-        api::refuse(409, "In use elsewhere",
-                    "Calls or texts for this number go to another address, and nothing has proven yet that it is your company's. Ask "
-                    "whoever runs this Otto, whose account it is.",
-                    {{"phoneNumberId", "is in use elsewhere"}});
+        api::refuse(
+            409, "In use elsewhere",
+            "Calls or texts for this number go to another address, and nothing has proven yet that it is your company's. Ask "
+            "whoever runs this Otto, whose account it is.",
+            {{"phoneNumberId", "is in use elsewhere"}});
     {
         // Before it is changed: whatever happens then, what stood there is known.
         auto tx = pool_.begin(pg::Scope::company(c.company()));
@@ -489,7 +521,9 @@ http::Response Purchases::configure(api::Context& c) const {
     auto changed = asking_.point(account, former->sid, webhooks_.ours(), c.request.trace);
     if (const auto* error = std::get_if<ApiError>(&changed)) {
         if (error->kind == ApiError::Kind::failed && error->status < 500)
-            api::refuse(409, "Refused by Twilio", "Twilio does not set the addresses: " + error->why + ". Send the same again, or set them in Twilio's console.");
+            api::refuse(
+                409, "Refused by Twilio",
+                "Twilio does not set the addresses: " + error->why + ". Send the same again, or set them in Twilio's console.");
         refuse_for(*error, in_deployment, "Perhaps nothing was changed.");
     }
     c.tx().write(sql::number_configured, {c.company(), *id, former->sid});

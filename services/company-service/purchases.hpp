@@ -25,8 +25,8 @@ inline constexpr std::string_view kPurchases = "company-service/purchases";
 /// Twilio has no idempotency key, so a purchase is committed as `asked` before Twilio is, with the moment until which a request
 /// waits for the answer, and with work that is due then. What the answer says settles it: bought (registered in the transaction
 /// that answers the manager) or failed. Where the answer was lost, or the process died, only the account's own list can tell: a
-/// repeat of the request asks it, and so does the work every minute. A number that was in the account before, or that is there with
-/// other webhooks than were asked for, is nothing that was bought here. Thread-safe.
+/// repeat of the request asks it, and so does the work every minute. A number that was in the account before, or that is there
+/// with other webhooks than were asked for, is nothing that was bought here. Thread-safe.
 class Purchases {
 public:
     /// How long Twilio is waited for: a purchase, and what else a request asks.

@@ -70,7 +70,7 @@ void wire(app::Service& service) {
     auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);              // what people command
     auto& onboarding =
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
-    auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);  // numbers bought, and led here
+    auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
     auto& companies = service.own<directory::Companies>(service, "");                      // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
@@ -123,11 +123,10 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r :
-         {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
-          kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row, kKeyGrace.row,
-          kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row,
-          kTwilioSharedPurchases.row})
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+                    kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
+                    kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row,
+                    kMembersEvery.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row})
         all.push_back(r);
     return all;
 }

@@ -29,7 +29,8 @@ bool TwilioWebhooks::is_ours(const std::string& url, const std::string& own) con
 
 std::string TwilioWebhooks::calls_astray(const providers::twilio::ListedNumber& n) const {
     if (!n.calls) return "";
-    if (!n.calls_to.empty()) return "its calls go to " + n.calls_to + ", an application or a trunk at Twilio, and not to this Otto";
+    if (!n.calls_to.empty())
+        return "its calls go to " + n.calls_to + ", an application or a trunk at Twilio, and not to this Otto";
     if (!is_ours(n.voice_url, ours_.voice_url))
         return "its voice URL at Twilio is " + shown(n.voice_url) + ", and not " + ours_.voice_url;
     if (n.voice_method == "GET") return "Twilio asks its voice URL by GET, and not by POST";

@@ -6,8 +6,8 @@
 
 namespace otto::company_service {
 
-/// Where Twilio must send what comes for a number so that this Otto gets it (seed 003, step 3), and what of a number's own settings
-/// there says otherwise. The addresses are OTTO_PUBLIC_URL's.
+/// Where Twilio must send what comes for a number so that this Otto gets it (seed 003, step 3), and what of a number's own
+/// settings there says otherwise. The addresses are OTTO_PUBLIC_URL's.
 class TwilioWebhooks {
 public:
     explicit TwilioWebhooks(const app::Settings&);

@@ -104,8 +104,10 @@ TEST_CASE("what Twilio's answer to a purchase means") {
         INFO(v.status << " " << v.body);
         CHECK(fate(v.status, v.body) == v.fate);
     }
-    auto refused = read_buying(http::Response::json(400, refusal(400, 21422, "PhoneNumber is not available")), "+15205232772", {});
-    CHECK(std::get<Rejected>(refused).why == "PhoneNumber is not available");  // in its own words, and not in those of a text's code
+    auto refused =
+        read_buying(http::Response::json(400, refusal(400, 21422, "PhoneNumber is not available")), "+15205232772", {});
+    CHECK(std::get<Rejected>(refused).why ==
+          "PhoneNumber is not available");  // in its own words, and not in those of a text's code
     auto text_code = read_buying(http::Response::json(400, refusal(400, 21211, "Its words")), "+15205232772", {});
     CHECK(std::get<Rejected>(text_code).why == "Its words");
 }
@@ -130,7 +132,8 @@ TEST_CASE("whether an account has a number, its list says, and only a whole one 
         return std::get<0>(reply) ? std::get<0>(reply)->sid : std::string("none");
     };
     CHECK(ask(list_json(number_json("+15205232772"))) == "PN0123456789abcdef0123456789abcdef");
-    CHECK(peer.asked().target == "/2010-04-01/Accounts/" + kSid + "/IncomingPhoneNumbers.json?PhoneNumber=%2B15205232772&PageSize=1000");
+    CHECK(peer.asked().target ==
+          "/2010-04-01/Accounts/" + kSid + "/IncomingPhoneNumbers.json?PhoneNumber=%2B15205232772&PageSize=1000");
     CHECK(ask(list_json("")) == "none");
     CHECK(ask(list_json(number_json("+15205232773"))) == "none");  // what it was a part of
     CHECK(ask(list_json("{}")) == "unreadable");
@@ -142,11 +145,14 @@ TEST_CASE("numbers that are for sale, and what they can") {
     Peer peer;
     http::Client http(patient(peer.place()));
     Client client("http://" + peer.place(), http);
-    peer.answers(200, R"({"available_phone_numbers":[{"friendly_name":"(520) 523-2772","phone_number":"+15205232772","lata":"668","rate_center":"TUCSON","latitude":"32.1","longitude":"-110.9",
+    peer.answers(
+        200,
+        R"({"available_phone_numbers":[{"friendly_name":"(520) 523-2772","phone_number":"+15205232772","lata":"668","rate_center":"TUCSON","latitude":"32.1","longitude":"-110.9",
         "locality":"Tucson","region":"AZ","postal_code":"85701","iso_country":"US","address_requirements":"none","beta":false,"capabilities":{"voice":true,"SMS":true,"MMS":false}},
         {"phone_number":"none"},7],"uri":"/x"})");
     auto reply = client.available(kAccount, "US", "520", 30, {});
-    CHECK(peer.asked().target == "/2010-04-01/Accounts/" + kSid + "/AvailablePhoneNumbers/US/Local.json?PageSize=30&AreaCode=520");
+    CHECK(peer.asked().target ==
+          "/2010-04-01/Accounts/" + kSid + "/AvailablePhoneNumbers/US/Local.json?PageSize=30&AreaCode=520");
     REQUIRE(std::holds_alternative<std::vector<AvailableNumber>>(reply));
     const auto& list = std::get<0>(reply);
     REQUIRE(list.size() == 1);

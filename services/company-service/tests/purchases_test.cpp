@@ -40,8 +40,10 @@ struct Market {
 
     /// The work of that company as it is due later, and no other.
     bool later(const std::string& company) {
-        rig().sql("UPDATE work SET due_at = CASE WHEN company_id = $1 THEN now() ELSE 'infinity' END WHERE queue = 'company-service/purchases'",
-                  {company});
+        rig().sql(
+            "UPDATE work SET due_at = CASE WHEN company_id = $1 THEN now() ELSE 'infinity' END WHERE queue = "
+            "'company-service/purchases'",
+            {company});
         return queue.run_one(rig().pool());
     }
 };
@@ -76,15 +78,18 @@ std::string purchases(const std::string& of, const std::string& number) {
         {of, number});
 }
 std::string waits(const std::string& of) {
-    return rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/purchases' AND company_id = $1", {of});
+    return rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/purchases' AND company_id = $1",
+                       {of});
 }
 std::string audit(const std::string& of) {
-    return rig().value("SELECT coalesce(string_agg(action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1", {of});
+    return rig().value("SELECT coalesce(string_agg(action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1",
+                       {of});
 }
 /// A purchase that a process noted before it died.
 void died_after_asking(const std::string& of, const std::string& account, const std::string& number, bool asking = false) {
     rig().sql(
-        "INSERT INTO number_purchases (company_id, e164, account_sid, shared, voice_url, asked_by, asking_until) VALUES ($1, $2, $3, "
+        "INSERT INTO number_purchases (company_id, e164, account_sid, shared, voice_url, asked_by, asking_until) VALUES ($1, $2, "
+        "$3, "
         "false, $4, 'user_m', now() + CASE WHEN $5 THEN interval '1 hour' ELSE interval '-1 second' END)",
         {of, number, account, kVoice, asking});
     rig().sql(
@@ -107,19 +112,18 @@ TEST_CASE("a number is bought, registered for good and led here by one request, 
     CHECK(answer->root()["webhooks"]["voice_url"].string() == kVoice);
     CHECK(answer->root()["webhooks"]["status_callback_url"].string() == kStatus);
     CHECK(answer->root()["webhooks"]["sms_url"].string() == kSms);
-    CHECK(twilio().settings_of(account, number) ==
-          std::map<std::string, std::string>{{"voice_url", kVoice},
-                                             {"voice_method", "POST"},
-                                             {"sms_url", kSms},
-                                             {"sms_method", "POST"},
-                                             {"status_callback", kStatus},
-                                             {"status_callback_method", "POST"},
-                                             {"friendly_name", "Roof line"}});
+    CHECK(twilio().settings_of(account, number) == std::map<std::string, std::string>{{"voice_url", kVoice},
+                                                                                      {"voice_method", "POST"},
+                                                                                      {"sms_url", kSms},
+                                                                                      {"sms_method", "POST"},
+                                                                                      {"status_callback", kStatus},
+                                                                                      {"status_callback_method", "POST"},
+                                                                                      {"friendly_name", "Roof line"}});
     CHECK(rig().standing("org_p_buy", number) == "final");
-    CHECK(rig().value("SELECT concat_ws(' ', id, provider, provider_sid, purposes::text) AS v FROM company_numbers WHERE company_id = "
-                      "'org_p_buy'") ==
-          std::string(*answer->root()["phoneNumberId"].string()) + " twilio PN" + std::string(21, '0') + number.substr(1) +
-              " {voice,text}");
+    CHECK(rig().value(
+              "SELECT concat_ws(' ', id, provider, provider_sid, purposes::text) AS v FROM company_numbers WHERE company_id = "
+              "'org_p_buy'") == std::string(*answer->root()["phoneNumberId"].string()) + " twilio PN" + std::string(21, '0') +
+                                    number.substr(1) + " {voice,text}");
     CHECK(purchases("org_p_buy", number) == "bought 1");
     CHECK(waits("org_p_buy") == "0");
     CHECK(audit("org_p_buy") == "number.buy, number.bought");
@@ -224,7 +228,8 @@ TEST_CASE("nothing is asked for while the account does not say what it has", "[i
                                                                         {{.status = 200, .body = "<html>"}, 503},
                                                                         {{.status = 401, .body = R"({"code":20003})"}, 409}}) {
         twilio().plan("look", {plan});
-        CHECK(buy("org_p_before", number, plan.fault == Fault::hangs ? market().hasty_to_look : market().purchases).status == status);
+        CHECK(buy("org_p_before", number, plan.fault == Fault::hangs ? market().hasty_to_look : market().purchases).status ==
+              status);
     }
     CHECK(twilio().asked("buy").size() == asked);
     CHECK(purchases("org_p_before", number) == "none");
@@ -379,14 +384,17 @@ TEST_CASE("what is another company's is refused before Twilio is asked", "[integ
     CHECK(being_bought.body.find("org_p_theirs") == std::string::npos);
     CHECK(twilio().asked("look").size() == looks + 1);
     CHECK(twilio().asked("buy").size() == buys);
-    for (auto none : {R"({})", R"({"phoneNumber":"12"})", R"({"phoneNumber":"+15205232772","number":"1"})",
-                      R"({"phoneNumber":"+15205232772","friendlyName":"12345678901234567890123456789012345678901234567890123456789012345"})"})
-        CHECK(rig().ask(
+    for (auto none :
+         {R"({})", R"({"phoneNumber":"12"})", R"({"phoneNumber":"+15205232772","number":"1"})",
+          R"({"phoneNumber":"+15205232772","friendlyName":"12345678901234567890123456789012345678901234567890123456789012345"})"})
+        CHECK(rig()
+                  .ask(
                       "org_p_mine", [](auto& c) { return market().purchases.buy(c); }, none)
                   .status == 422);
 }
 
-TEST_CASE("bought although another company has become its owner meanwhile: kept, and registered once it is free", "[integration]") {
+TEST_CASE("bought although another company has become its owner meanwhile: kept, and registered once it is free",
+          "[integration]") {
     auto account = company("org_p_lost");
     company("org_p_owner");
     auto number = Rig::fresh_number();
@@ -407,8 +415,8 @@ TEST_CASE("what Twilio does not sell is refused with its code and words, and may
     company("org_p_refused");
     auto number = Rig::fresh_number();
     for (auto [status, code] : {std::pair{400, 21422}, {400, 21421}, {404, 21452}, {400, 21404}, {400, 21649}, {402, 20006}}) {
-        twilio().plan("buy", {{.status = status,
-                               .body = R"({"code":)" + std::to_string(code) + R"(,"message":"Words of Twilio."})"}});
+        twilio().plan("buy",
+                      {{.status = status, .body = R"({"code":)" + std::to_string(code) + R"(,"message":"Words of Twilio."})"}});
         auto refused = buy("org_p_refused", number);
         CHECK(refused.status == 409);
         CHECK(refused.field == "phoneNumber");
@@ -426,7 +434,8 @@ TEST_CASE("without an account of its own a company buys of the deployment's only
     auto refused = buy("org_p_none", number);
     CHECK(refused.status == 409);
     CHECK(refused.body.find("POST /api/v1/onboarding/twilio/connect") != std::string::npos);
-    auto read = rig().read("org_p_none", [](auto& c) { return market().purchases.available(c); }, "");
+    auto read = rig().read(
+        "org_p_none", [](auto& c) { return market().purchases.available(c); }, "");
     CHECK(read.status == 409);
     CHECK(twilio().sold(number) == 0);
     CHECK(buy("org_p_none", number, market().shared).status == 200);
@@ -443,17 +452,20 @@ TEST_CASE("without an account of its own a company buys of the deployment's only
 TEST_CASE("numbers that are for sale are asked for once in half a minute", "[integration]") {
     company("org_p_search");
     company("org_p_search2");
-    twilio().sells(R"({"available_phone_numbers":[{"friendly_name":"(520) 523-2772","phone_number":"+15205232772","locality":"Tucson","region":"AZ","postal_code":null,"iso_country":"US",
+    twilio().sells(
+        R"({"available_phone_numbers":[{"friendly_name":"(520) 523-2772","phone_number":"+15205232772","locality":"Tucson","region":"AZ","postal_code":null,"iso_country":"US",
         "address_requirements":"none","capabilities":{"voice":true,"SMS":true,"MMS":false}}]})");
     auto search = [](const std::string& of, const std::string& query) {
-        return rig().read(of, [](auto& c) { return market().purchases.available(c); }, query);
+        return rig().read(
+            of, [](auto& c) { return market().purchases.available(c); }, query);
     };
     const auto asked = twilio().asked("search").size();
     auto found = search("org_p_search", "country=us&areaCode=520");
     REQUIRE(found.status == 200);
-    CHECK(found.body.find(R"("items":[{"phoneNumber":"+15205232772","friendlyName":"(520) 523-2772","locality":"Tucson","region":"AZ","postalCode":null,"country":"US",)"
-                          R"("addressRequirements":"none","capabilities":{"voice":true,"sms":true,"mms":false}}])") !=
-          std::string::npos);
+    CHECK(
+        found.body.find(
+            R"("items":[{"phoneNumber":"+15205232772","friendlyName":"(520) 523-2772","locality":"Tucson","region":"AZ","postalCode":null,"country":"US",)"
+            R"("addressRequirements":"none","capabilities":{"voice":true,"sms":true,"mms":false}}])") != std::string::npos);
     CHECK(twilio().asked("search").back().target.ends_with("/AvailablePhoneNumbers/US/Local.json?PageSize=30&AreaCode=520"));
     CHECK(search("org_p_search", "areaCode=520").status == 200);
     CHECK(twilio().asked("search").size() == asked + 1);
@@ -461,8 +473,12 @@ TEST_CASE("numbers that are for sale are asked for once in half a minute", "[int
     CHECK(search("org_p_search", "").status == 200);
     CHECK(search("org_p_search", "country=DE").status == 200);
     CHECK(twilio().asked("search").size() == asked + 4);
-    for (auto [query, field] : {std::pair{"country=USA", "country"}, {"country=1a", "country"}, {"areaCode=52", "areaCode"},
-                                {"areaCode=120", "areaCode"}, {"areaCode=5a0", "areaCode"}, {"country=DE&areaCode=520", "areaCode"},
+    for (auto [query, field] : {std::pair{"country=USA", "country"},
+                                {"country=1a", "country"},
+                                {"areaCode=52", "areaCode"},
+                                {"areaCode=120", "areaCode"},
+                                {"areaCode=5a0", "areaCode"},
+                                {"country=DE&areaCode=520", "areaCode"},
                                 {"limit=5", "limit"}}) {
         auto refused = search("org_p_search", query);
         CHECK(refused.status == 422);
@@ -496,9 +512,12 @@ TEST_CASE("a number's webhooks are led here, and what they were is on record", "
     auto unlisted = lead("org_p_lead", id);
     CHECK(unlisted.status == 409);
     CHECK(unlisted.field == "phoneNumberId");
-    twilio().has(account, number,
-                 {{"voice_url", "https://elsewhere.example/v"}, {"voice_method", "GET"}, {"voice_fallback_url", "https://kept.example"}});
-    rig().sql("UPDATE company_numbers SET webhooks_problem = 'its voice URL', webhooks_problem_cure = 'set it' WHERE id = $1::uuid", {id});
+    twilio().has(
+        account, number,
+        {{"voice_url", "https://elsewhere.example/v"}, {"voice_method", "GET"}, {"voice_fallback_url", "https://kept.example"}});
+    rig().sql(
+        "UPDATE company_numbers SET webhooks_problem = 'its voice URL', webhooks_problem_cure = 'set it' WHERE id = $1::uuid",
+        {id});
     CHECK(lead("org_p_lead_other", id).status == 404);
     CHECK(lead("org_p_lead", "00000000-0000-0000-0000-000000000000").status == 404);
     CHECK(lead("org_p_lead", "x").status == 422);
@@ -512,11 +531,12 @@ TEST_CASE("a number's webhooks are led here, and what they were is on record", "
     CHECK(now["sms_url"] == kSms);
     CHECK(now["status_callback"] == kStatus);
     CHECK(now["voice_fallback_url"] == "https://kept.example");
-    CHECK(rig().value("SELECT concat_ws(' ', provider_sid, webhooks_problem) AS v FROM company_numbers WHERE id = $1::uuid", {id}) ==
-          "PN" + std::string(21, '0') + number.substr(1));
-    CHECK(rig().value("SELECT concat_ws(' ', target = $1, detail->'former'->>'voice_url', detail->'former'->>'voice_method') AS v FROM "
-                      "audit_log WHERE company_id = 'org_p_lead' AND action = 'number.webhooks'",
-                      {id}) == "t https://elsewhere.example/v GET");
+    CHECK(rig().value("SELECT concat_ws(' ', provider_sid, webhooks_problem) AS v FROM company_numbers WHERE id = $1::uuid",
+                      {id}) == "PN" + std::string(21, '0') + number.substr(1));
+    CHECK(rig().value(
+              "SELECT concat_ws(' ', target = $1, detail->'former'->>'voice_url', detail->'former'->>'voice_method') AS v FROM "
+              "audit_log WHERE company_id = 'org_p_lead' AND action = 'number.webhooks'",
+              {id}) == "t https://elsewhere.example/v GET");
     for (const auto& [plan, status] : std::vector<std::pair<Plan, int>>{{{.fault = Fault::resets}, 503},
                                                                         {{.fault = Fault::fails}, 503},
                                                                         {{.status = 400, .body = R"({"code":21502})"}, 409}}) {
@@ -545,9 +565,10 @@ TEST_CASE("a number's webhooks are led here, and what they were is on record", "
 TEST_CASE("of the deployment's numbers too it is told what keeps calls away", "[integration]") {
     company("org_p_away", false);
     auto number = Rig::fresh_number();
-    rig().sql("INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled) "
-              "VALUES ('org_p_away', 'user_m', $1, 'PNx', TRUE, TRUE)",
-              {number});
+    rig().sql(
+        "INSERT INTO user_phone_numbers (workspace_id, user_id, phone_number, twilio_phone_sid, is_active, voicemail_enabled) "
+        "VALUES ('org_p_away', 'user_m', $1, 'PNx', TRUE, TRUE)",
+        {number});
     http::ClientOptions o;
     o.private_addresses = {twilio().place()};
     http::Client http(o);
@@ -556,7 +577,8 @@ TEST_CASE("of the deployment's numbers too it is told what keeps calls away", "[
     auto problem = [] {
         return rig().value("SELECT coalesce(webhooks_problem, 'none') AS v FROM company_numbers WHERE company_id = 'org_p_away'");
     };
-    CHECK(rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/twilio-numbers' AND company_id = 'org_p_away'") == "1");
+    CHECK(rig().value("SELECT count(*)::text AS v FROM work WHERE queue = 'company-service/twilio-numbers' AND company_id = "
+                      "'org_p_away'") == "1");
     CHECK(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     CHECK(problem().find("this Otto's own does not have the number") != std::string::npos);
     twilio().has(kDeployment, number, {{"voice_url", "https://typo.example/v"}, {"sms_url", kSms}});
@@ -565,7 +587,8 @@ TEST_CASE("of the deployment's numbers too it is told what keeps calls away", "[
     twilio().has(kDeployment, number, {{"voice_url", kVoice}, {"sms_url", kSms}, {"status_callback", kStatus}});
     CHECK(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     CHECK(problem() == "none");
-    twilio().plan("look", {{.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}});
+    twilio().plan("look",
+                  {{.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}, {.fault = Fault::resets}});
     CHECK_FALSE(numbers.check_all(rig().pool(), CompanyId{"org_p_away"}).again.empty());
     twilio().plan("look", {});
 }

@@ -245,12 +245,11 @@ public:
                                                      {"OTTO_PUBLIC_URL", "http://localhost:8080"},
                                                      {"OTTO_PRIVATE_ADDRESSES", peer.place()},
                                                      {"OTTO_UNPROVEN_NUMBERS", "3"}});
-        return app::Settings::load(
-                   {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
-                    kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
-                    kKeyGrace.row, kUnprovenNumbers.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row,
-                    app::kPrivateAddresses.row},
-                   {}, all)
+        return app::Settings::load({app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row,
+                                    providers::kCallRailApi.row, kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row,
+                                    kTwilioApiKey.row, kTwilioApiSecret.row, kKeyGrace.row, kUnprovenNumbers.row,
+                                    kCompaniesAnHour.row, kTwilioSharedPurchases.row, app::kPrivateAddresses.row},
+                                   {}, all)
             .value();
     }
     CallRailNumbers callrail{settings(), callrail_};

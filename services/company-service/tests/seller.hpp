@@ -32,9 +32,9 @@ public:
     };
     struct Plan {
         Fault fault = Fault::none;
-        bool does = true;     ///< what it is asked for, before the fault
-        bool late = false;    ///< does it once whoever asked is gone
-        int status = 0;       ///< not 0: answers this instead
+        bool does = true;   ///< what it is asked for, before the fault
+        bool late = false;  ///< does it once whoever asked is gone
+        int status = 0;     ///< not 0: answers this instead
         std::string body = {};
     };
     struct Asked {
@@ -97,10 +97,12 @@ public:
     }
 
 private:
-    static std::string sid_of(const std::string& number) { return "PN" + std::string(32 - number.size() + 1, '0') + number.substr(1); }
+    static std::string sid_of(const std::string& number) {
+        return "PN" + std::string(32 - number.size() + 1, '0') + number.substr(1);
+    }
     static std::string json_of(const std::string& number, const std::map<std::string, std::string>& settings) {
-        std::string out = R"({"sid":")" + sid_of(number) + R"(","phone_number":")" + number +
-                          R"(","capabilities":{"voice":true,"sms":true})";
+        std::string out =
+            R"({"sid":")" + sid_of(number) + R"(","phone_number":")" + number + R"(","capabilities":{"voice":true,"sms":true})";
         for (const auto& [name, value] : settings) out += ",\"" + name + "\":\"" + value + "\"";
         return out + "}";
     }
@@ -121,9 +123,13 @@ private:
             return std::string{};
         };
         auto set = [&](std::map<std::string, std::string>& settings) {
-            for (auto [field, name] : {std::pair{"VoiceUrl", "voice_url"}, {"VoiceMethod", "voice_method"}, {"SmsUrl", "sms_url"},
-                                       {"SmsMethod", "sms_method"}, {"StatusCallback", "status_callback"},
-                                       {"StatusCallbackMethod", "status_callback_method"}, {"FriendlyName", "friendly_name"}})
+            for (auto [field, name] : {std::pair{"VoiceUrl", "voice_url"},
+                                       {"VoiceMethod", "voice_method"},
+                                       {"SmsUrl", "sms_url"},
+                                       {"SmsMethod", "sms_method"},
+                                       {"StatusCallback", "status_callback"},
+                                       {"StatusCallbackMethod", "status_callback_method"},
+                                       {"FriendlyName", "friendly_name"}})
                 if (auto v = value(field); !v.empty()) settings[name] = v;
         };
         if (kind == "search") return {200, for_sale_};
@@ -136,7 +142,8 @@ private:
             auto number = value("PhoneNumber");
             for (const auto& [_, theirs] : numbers_)
                 if (theirs.count(number))
-                    return {400, R"({"code":21422,"message":"PhoneNumber is not available","more_info":"https://x","status":400})"};
+                    return {400,
+                            R"({"code":21422,"message":"PhoneNumber is not available","more_info":"https://x","status":400})"};
             set(own[number]);
             ++sold_[number];
             return {201, json_of(number, own[number])};
@@ -173,7 +180,8 @@ private:
         auto path = target.substr(0, target.find('?'));
         auto account = path.substr(path.find("/Accounts/") + 10, 34);
         auto kind = kind_of(method, path);
-        auto fields = method == "GET" ? parse_form(target.substr(std::min(target.find('?') + 1, target.size()))) : parse_form(body);
+        auto fields =
+            method == "GET" ? parse_form(target.substr(std::min(target.find('?') + 1, target.size()))) : parse_form(body);
         Plan plan;
         Answer out{500, R"({"code":20500,"message":"Said by Twilio.","status":500})"};
         {
@@ -201,8 +209,9 @@ private:
             linger at_once{1, 0};
             ::setsockopt(c, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         } else if (plan.fault != Fault::hangs) {
-            auto text = "HTTP/1.1 " + std::to_string(out.status) + " X\r\nContent-Type: application/json\r\nContent-Length: " +
-                        std::to_string(out.body.size()) + "\r\nConnection: close\r\n\r\n" + out.body;
+            auto text = "HTTP/1.1 " + std::to_string(out.status) +
+                        " X\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(out.body.size()) +
+                        "\r\nConnection: close\r\n\r\n" + out.body;
             if (plan.fault == Fault::cuts) text.resize(text.size() - 20);
             ::send(c, text.data(), text.size(), MSG_NOSIGNAL);
         }

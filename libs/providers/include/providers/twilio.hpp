@@ -142,9 +142,9 @@ struct NewNumber {
 struct Bought {
     ListedNumber number;
 };
-/// NotTaken, Rejected and InDoubt mean what they mean of a text; a refusal is in Twilio's own words. Which number it is, is said in
-/// the request, so that a second one buys nothing more: Twilio refuses it (21422). Whether the first has bought it, the account's
-/// list says.
+/// NotTaken, Rejected and InDoubt mean what they mean of a text; a refusal is in Twilio's own words. Which number it is, is said
+/// in the request, so that a second one buys nothing more: Twilio refuses it (21422). Whether the first has bought it, the
+/// account's list says.
 using BuyOutcome = std::variant<Bought, NotTaken, Rejected, InDoubt>;
 
 /// What an error code of a text means, with the cure, for people; "" for a code that is not in the table (then Twilio's own words
@@ -180,14 +180,16 @@ public:
     Reply<NumberPage> numbers(const Account&, const std::string& next, const tel::TraceContext&) const;
     /// Whether the account has this number (E.164), and what it does with it; nullopt: it has not.
     Reply<std::optional<ListedNumber>> number(const Account&, const std::string& number, const tel::TraceContext&) const;
-    /// Local numbers that are for sale, `most` (1 to 1,000) of them. `country`: two letters; `area_code`: three digits, or "" for any.
+    /// Local numbers that are for sale, `most` (1 to 1,000) of them. `country`: two letters; `area_code`: three digits, or "" for
+    /// any.
     Reply<std::vector<AvailableNumber>> available(const Account&, const std::string& country, const std::string& area_code,
                                                   int most, const tel::TraceContext&) const;
     /// Asks once: it costs money. See BuyOutcome.
     BuyOutcome buy(const Account&, const NewNumber&, const tel::TraceContext&) const;
-    /// Sets where what comes for one of the account's numbers (PN…) goes, and nothing else of it; answers how it stands then. May be
-    /// repeated.
-    Reply<ListedNumber> point(const Account&, const std::string& number_sid, const NumberWebhooks&, const tel::TraceContext&) const;
+    /// Sets where what comes for one of the account's numbers (PN…) goes, and nothing else of it; answers how it stands then. May
+    /// be repeated.
+    Reply<ListedNumber> point(const Account&, const std::string& number_sid, const NumberWebhooks&,
+                              const tel::TraceContext&) const;
     /// Messages in both directions that were sent between these moments, the newest first.
     Reply<MessagePage> messages(const Account&, Instant from, Instant to, const std::string& next,
                                 const tel::TraceContext&) const;

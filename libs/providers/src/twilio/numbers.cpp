@@ -36,7 +36,8 @@ std::string own_words(const ApiError& error, const std::string& body) { return w
 
 std::string webhooks_form(const NumberWebhooks& w) {
     std::string form;
-    for (const auto& [name, value] : {std::pair{"VoiceUrl", w.voice_url}, {"SmsUrl", w.sms_url}, {"StatusCallback", w.status_callback}})
+    for (const auto& [name, value] :
+         {std::pair{"VoiceUrl", w.voice_url}, {"SmsUrl", w.sms_url}, {"StatusCallback", w.status_callback}})
         form += (form.empty() ? "" : "&") + form_field(name, value);
     for (auto method : {"VoiceMethod", "SmsMethod", "StatusCallbackMethod"}) form += "&" + form_field(method, "POST");
     return form;
@@ -106,8 +107,9 @@ Reply<NumberPage> Client::numbers(const Account& account, const std::string& nex
 Reply<std::optional<ListedNumber>> Client::number(const Account& account, const std::string& number,
                                                   const tel::TraceContext& trace) const {
     // Twilio answers all numbers that this one is a part of.
-    auto reply = page(account, "/IncomingPhoneNumbers.json?PhoneNumber=" + percent_encode(number) + "&PageSize=" + std::string(kPageSize),
-                      "", trace);
+    auto reply =
+        page(account, "/IncomingPhoneNumbers.json?PhoneNumber=" + percent_encode(number) + "&PageSize=" + std::string(kPageSize),
+             "", trace);
     return understood<std::optional<ListedNumber>>(std::move(reply), [&](const std::string& json) {
         using Found = std::optional<ListedNumber>;
         auto page = read_numbers(json);
@@ -120,7 +122,8 @@ Reply<std::optional<ListedNumber>> Client::number(const Account& account, const 
 }
 
 Reply<std::vector<AvailableNumber>> Client::available(const Account& account, const std::string& country,
-                                                      const std::string& area_code, int most, const tel::TraceContext& trace) const {
+                                                      const std::string& area_code, int most,
+                                                      const tel::TraceContext& trace) const {
     auto path = "/AvailablePhoneNumbers/" + percent_encode(country) + "/Local.json?PageSize=" + std::to_string(most);
     if (!area_code.empty()) path += "&AreaCode=" + percent_encode(area_code);
     return understood<std::vector<AvailableNumber>>(page(account, path, "", trace), read_available);
