@@ -230,6 +230,9 @@ def test_what_a_write_answers_is_what_the_read_after_it_answers(stack, world):
         assert made == stack.get(f"/api/v1/{kind}/{made['id']}", company.manager).json()["data"]
         changed = stack.http.patch(f"/api/v1/{kind}/{made['id']}", json={"status": "completed"}, headers={"Authorization": f"Bearer {company.csr}"}).json()["data"]
         assert changed["status"] == "completed" and changed == stack.get(f"/api/v1/{kind}/{made['id']}", company.csr).json()["data"]
+    voicemail = f"/api/v1/voicemails/{ids['voicemail_id']}"
+    changed = stack.http.patch(voicemail, json={"status": "done"}, headers={"Authorization": f"Bearer {company.csr}"}).json()["data"]
+    assert changed["status"] == "done" and changed == stack.get(voicemail, company.csr).json()["data"]
 
 
 def test_the_page_to_read(stack):
