@@ -235,12 +235,22 @@ def test_call_logs_not_created_what_is_held_says_why(stack):
     company.of(told, "missed")
 
 
-@pytest.mark.parametrize(("more", "state", "words"), [
-    ({"recording_fault": {"kind": "not_yet", "times": 1}}, "done", "is there"), ({"recording_fault": "private"}, "waiting_for_recording", "cannot be reached"), ({"recording_fault": "html"}, "recording_unavailable", "cannot be had"),
-    ({"record": "absent"}, "recording_unavailable", "cannot be had"), ({"record": "failed"}, "recording_unavailable", "cannot be had"), ({"voicemail_seconds": 1}, "none", "under 2 seconds")])
-def test_voicemail_not_recorded_analysis_state_says_why(stack, plain, more, state, words):
-    """A recording that comes late, one at a private address, a page in its place, none, and one too short to say anything."""
-    placed = plain.phone(voicemail=True, **more)
+# A recording that comes late, one at a private address, a page in its place, none, and one too short to say anything: what the caller's call is to be like, and what its analysis_state says.
+WITHOUT_WORDS = {
+    "late": ({"recording_fault": {"kind": "not_yet", "times": 1}}, "done", "is there"), "private": ({"recording_fault": "private"}, "waiting_for_recording", "cannot be reached"),
+    "a page": ({"recording_fault": "html"}, "recording_unavailable", "cannot be had"), "absent": ({"record": "absent"}, "recording_unavailable", "cannot be had"),
+    "failed": ({"record": "failed"}, "recording_unavailable", "cannot be had"), "short": ({"voicemail_seconds": 1}, "none", "under 2 seconds")}
+
+
+@pytest.fixture(scope="module")
+def without_words(plain):
+    """All at once, so that they wait together."""
+    return {name: plain.phone(voicemail=True, **more) for name, (more, _, _) in WITHOUT_WORDS.items()}
+
+
+@pytest.mark.parametrize("name", WITHOUT_WORDS)
+def test_voicemail_not_recorded_analysis_state_says_why(plain, without_words, name):
+    placed, (_, state, words) = without_words[name], WITHOUT_WORDS[name]
     call = eventually(lambda: next(iter(plain.calls(phone=placed["from"])), None), what="the call")
     told = lambda: plain.detail(call["call_id"])["analysis_state"]  # noqa: E731
     said = eventually(lambda: (s := told())["state"] == state and words in s["why"] and s, within=60, what=f"{state}: {words}; it is {told()}")
