@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import Company, by_day, eventually, never_quiet, new_number
+from test_voice import Voice
 
 BODY = "Sorry we missed your call – how can we help?"
 
@@ -72,3 +73,15 @@ def test_it_is_off_until_somebody_says_so_and_once_it_is_switched_off(stack, com
     for c, caller in callers.items():
         nothing_waits(c)
         assert texts(c, caller) == []
+
+
+def test_a_call_on_twilio_is_answered_by_the_number_that_was_called(stack):
+    shop = Voice(stack, timezone=by_day())
+    set_(shop, workflow_config={"quiet_hours": never_quiet(), "text_rate_per_second": 100})
+    shop.flow(**flow())
+    hung_up, left_word = shop.phone(hangs_up="ringing"), shop.phone()
+    for placed in (hung_up, left_word):
+        (asked,) = eventually(lambda p=placed: texts(shop, p["from"]), what="the text")
+        assert (asked["from"], asked["body"]) == (shop.texts, BODY)
+    nothing_waits(shop)
+    assert [len(texts(shop, p["from"])) for p in (hung_up, left_word)] == [1, 1]
