@@ -84,7 +84,7 @@ FetchOutcome Recordings::fetch(const RecordingSource& source, const tel::TraceCo
             return NotLetIn{error.why + ": it refuses the account " + source.account_id};
         }
     }
-    if (auto failed = peer_.failure(way, sink, itself, "")) return std::move(*failed);
+    if (auto failed = peer_.failure(way, sink, itself, kListen)) return std::move(*failed);
     sink.end();
     if (sink.disk()) return Again{sink.disk()->describe(), std::nullopt};
     return sink.recording(http::shown(way.place), way.got.response.headers.get("content-type"), kListen, false);
