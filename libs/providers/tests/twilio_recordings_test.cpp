@@ -169,7 +169,8 @@ TEST_CASE("Twilio's recording: pages are no sound, and private addresses are ref
     CHECK(f.fetch(inside.url("/audio/1.mp3")) == in_a_word);
     f.twilio.redirects(kSound, "http://169.254.169.254/latest/meta-data");
     CHECK(f.fetch(f.twilio.url(kPath)) == in_a_word);
-    f.twilio.redirects(kSound, "http://nowhere.invalid/audio/1.mp3");  // told alike: nobody learns which addresses there are inside
+    f.twilio.redirects(kSound,
+                       "http://nowhere.invalid/audio/1.mp3");  // told alike: nobody learns which addresses there are inside
     auto unknown = f.fetch(f.source(f.twilio.url(kPath)));
     CHECK(told(unknown) == in_a_word);
     CHECK(std::get<Again>(unknown).cure == std::get<Again>(refused).cure);
