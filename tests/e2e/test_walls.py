@@ -174,6 +174,9 @@ def test_what_a_company_may_not_become(stack):
     for field, value in (("call_flow", {"opne": []}), ("call_flow", {"open": [{"fax": "1"}]}), ("service_area", {"states": ["Arizona"]}), ("workflow_config", [1])):
         answer = put(**{field: value})
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
+    for field, value in (("record", {"record": True}), ("open[0].dial[0]", {"open": [{"dial": ["sip:x@y"]}]}), ("hours.mon[0]", {"hours": {"mon": [["08:00", "08:00"]]}})):
+        answer = put(call_flow=value)
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == f"call_flow.{field}", answer.text
     for field, value in (("text_rate_per_second", 0), ("text_rate_per_second", "1"), ("quiet_hours", ["21:00"]), ("quiet_hours", ["08:00", "08:00"])):
         error = put(workflow_config={"appointment_minutes": 60, field: value}).json()["errors"][0]
         assert error["field"] == f"workflow_config.{field}" and error["message"].startswith("takes "), error
