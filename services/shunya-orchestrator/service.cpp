@@ -127,13 +127,14 @@ void wire(app::Service& service) {
     auto& keys = service.own<KeyWatch>([&companies, deployment] { return keys_of(companies, deployment); },
                                        [&companies] { return companies.generation(); });  // who waits for a key
 
-    // A recording takes minutes; what Shunya reports waits for as long as a lane rests.
+    // A recording takes minutes, and a batch's commit costs more than its rows; what Shunya reports waits for as long as a lane
+    // rests.
     service.own<rt::Runtime>(service)
         .add(rt::Consumer{"shunya-orchestrator"}
                  .on<&Calls::record>(calls)
                  .on<&Folds::take>(folds)
                  .on<&Reports::take>(reports)
-                 .linger(Millis{30}))
+                 .linger(Millis{60}))
         .work<&Driver::next>(std::string(kQueue), driver)
         .periodic("recording-keys", Millis{500}, [&keys](pg::Connection& db) { keys.look(db); });
     if (settings.get(providers::kShunyaTokenSecret).empty())
