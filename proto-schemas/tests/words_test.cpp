@@ -42,6 +42,7 @@ const std::map<std::string, std::string> kOwn{
     {"analysis_corrections.field", "the names of AnalysisCorrection"},
     {"folded_rows.kind", "whose rows became one, for other services"},
     {"intents.state", "the runtime's own"},
+    {"number_purchases.state", "told as success, or as an error that says what came of it"},
     {"operator_actions.action", "ottoctl's"},
     {"opt_ins.source", "what takes an opt-out back, which shows it"},
     {"opt_ins.word", "what takes an opt-out back, which shows it"},

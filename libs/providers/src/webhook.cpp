@@ -1,7 +1,5 @@
 #include "providers/webhook.hpp"
 
-#include <google/protobuf/arena.h>
-
 #include <algorithm>
 
 #include "base/json.hpp"
