@@ -11,9 +11,10 @@ namespace {
 /// Whether what is known of its recordings may be otherwise than its rows have it.
 bool may_have_changed(const HeldCall& c) {
     if (!c.folded.empty()) return true;
-    return std::any_of(c.reports.begin(), c.reports.end(), [](const auto* in) {
+    return std::any_of(c.reports.begin(), c.reports.end(), [&](const auto* in) {
         const auto& r = in->event.call();
-        return r.has_recording() || r.has_recording_url();
+        // Which of several recordings counts follows from whether somebody answered.
+        return r.has_recording() || r.has_recording_url() || (r.answered() && !c.row.call.recordings.empty());
     });
 }
 

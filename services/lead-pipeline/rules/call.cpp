@@ -144,7 +144,9 @@ const std::pair<const std::string, Recording>* Call::recording() const {
     const std::pair<const std::string, Recording>* best = nullptr;
     for (const auto& one : recordings) {
         const auto& r = one.second;
-        if (!best || (r.voicemail != best->second.voicemail ? !r.voicemail : comes_before(r, best->second))) best = &one;
+        // Where nobody answered, what was recorded of the call besides is its notice, and the ringing.
+        if (!best || (r.voicemail != best->second.voicemail ? r.voicemail != ever_answered : comes_before(r, best->second)))
+            best = &one;
     }
     return best && best->second.voicemail && stated_recording_url ? nullptr : best;
 }

@@ -51,8 +51,8 @@ struct Call {
     std::string status() const;
     bool answered() const;
     bool missed_call() const;
-    /// The recording that counts for the analysis: the first one of the call, else the first voicemail; null if none is known
-    /// with its id.
+    /// The recording that counts for the analysis: of a call that somebody answered the first one that is no voicemail, of any
+    /// other the first voicemail; else the first of the other kind. Null if none is known with its id.
     const std::pair<const std::string, Recording>* recording() const;
     /// Of the call, as the provider has it: of a voicemail only if there is no other.
     std::optional<std::string> recording_url() const;

@@ -1,5 +1,5 @@
 -- name: fill_voicemails
--- What was transcribed and analysed of a call is one recording: a voicemail's words are those only where the call has no other. Until the orchestrator has heard of a fold, its rows may still be under the id that
+-- What was transcribed and analysed of a call is one recording: a voicemail's words are those only where it is the one. Until the orchestrator has heard of a fold, its rows may still be under the id that
 -- went.
 WITH asked AS (
   SELECT c.company_id, c.call_id, c.recording_url, min(i.call_id) AS asked FROM unnest($1::text[], $2::bigint[]) AS i (company_id, call_id)

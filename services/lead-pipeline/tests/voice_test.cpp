@@ -232,7 +232,11 @@ TEST_CASE("what follows from a call's recording is told with it", "[integration]
     CHECK((c.recording_sid() == "RE1" && c.recording_duration_s() == 12 && c.recording_of_deployment() &&
            c.recording_unavailable().empty() && c.recording_url().ends_with("/RE1")));
     CHECK(of_a_voicemail.changed() == std::multiset<std::string>{"call", "voicemail"});
-    auto of_the_call = take("org_vtold", {{901, Told{recorded("RE2", false), 3}}});
+    // What was recorded of a call that nobody answered is its notice and the ringing: the voicemail stays what counts.
+    CHECK(take("org_vtold", {{901, Told{recorded("RE2", false), 3}}}).call().recording_sid() == "RE1");
+    auto leg = bare("CA1");
+    leg.set_answered(true);
+    auto of_the_call = take("org_vtold", leg);
     CHECK(of_the_call.call().version() > c.version());
     c = of_the_call.call();
     CHECK((c.recording_sid() == "RE2" && !c.recording_of_deployment() && c.recording_url().ends_with("/RE2")));

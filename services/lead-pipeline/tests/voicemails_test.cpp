@@ -82,7 +82,7 @@ TEST_CASE("a voicemail says what was transcribed and analysed of it, in whatever
     } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_CASE("a change of its words is told; a call's own recording is what is analysed, if there is one", "[integration]") {
+TEST_CASE("a change of its words is told; of a call that somebody answered its own recording is what is analysed", "[integration]") {
     const std::string company = "org_vm_told";
     take(company, incoming());
     take(company, recorded("RE1", true));
@@ -94,7 +94,11 @@ TEST_CASE("a change of its words is told; a call's own recording is what is anal
     summary(company, call, "wants a roof");  // a person's word
     CHECK(analysed(company, call).count("voicemail") == 1);
     CHECK(voicemails(company) == "RE1 /RE1 12 call me wants a roof new CA1\n");
-    CHECK(take(company, recorded("RE2", false)).changed() == std::multiset<std::string>{"call", "voicemail"});
+    CHECK(take(company, recorded("RE2", false)).changed() == std::multiset<std::string>{"call"});  // nobody answered
+    CHECK(voicemails(company) == "RE1 /RE1 12 call me wants a roof new CA1\n");
+    auto answered = bare("CA1");
+    answered.set_answered(true);
+    CHECK(take(company, answered).changed().count("voicemail") == 1);
     CHECK(voicemails(company) == "RE1 /RE1 12 - - new CA1\n");
     CHECK(transcribed(company, call).empty());
 }
