@@ -82,7 +82,8 @@ TEST_CASE("a voicemail says what was transcribed and analysed of it, in whatever
     } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_CASE("a change of its words is told; of a call that somebody answered its own recording is what is analysed", "[integration]") {
+TEST_CASE("a change of its words is told; of a call that somebody answered its own recording is what is analysed",
+          "[integration]") {
     const std::string company = "org_vm_told";
     take(company, incoming());
     take(company, recorded("RE1", true));
