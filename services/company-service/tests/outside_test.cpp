@@ -278,10 +278,12 @@ TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") 
 TEST_CASE("a clock on a wall shows what Postgres says, in every place that a company can be", "[integration]") {
     std::size_t shown = 0;
     rig().each(
-        "SELECT n.name, m.at, extract(dow FROM m.at AT TIME ZONE n.name)::bigint AS day, "
-        "(extract(hour FROM m.at AT TIME ZONE n.name) * 60 + extract(minute FROM m.at AT TIME ZONE n.name))::bigint AS minute "
-        "FROM pg_timezone_names n, generate_series('2026-01-01'::timestamptz, '2027-12-31', '11 days 01:30') AS m (at) "
-        "WHERE is_time_zone(n.name)",
+        "WITH places AS MATERIALIZED (SELECT name FROM pg_timezone_names WHERE name ~ "
+        "'^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Europe|Indian|Mexico|Pacific|US)/') "
+        "SELECT name, at, extract(dow FROM wall)::bigint AS day, "
+        "(extract(hour FROM wall) * 60 + extract(minute FROM wall))::bigint AS minute "
+        "FROM places, generate_series('2026-01-01'::timestamptz, '2027-12-31', '11 days 01:30') AS m (at), "
+        "LATERAL (SELECT at AT TIME ZONE name AS wall) AS clock",
         [&](const pg::Fields& f) {
             ++shown;
             const auto at = f.time("at").value();
