@@ -5,6 +5,20 @@
 #include "otto/inbound/v1/inbound.pb.h"
 
 namespace otto::ingress {
+namespace {
+
+/// Whether who calls is a number of this deployment, whose flow this call may have come from. Anybody may write down a number: one
+/// that no webhook and no provider has proven would keep whom he likes from being put through. Where the call itself proves no
+/// number, because the deployment's account signed it or nobody did, none needs to be proven.
+bool is_ours(const directory::Companies& companies, const std::string& from, const Judgement& judgement, Instant now) {
+    if (judgement.by_deployment || judgement.verdict != Verdict::authentic) return companies.is_ours(from, now);
+    for (auto purpose : {directory::Purpose::voice, directory::Purpose::text})
+        for (const auto& company : companies.owners(from, purpose, now))
+            if (company->owns(from, purpose, now) >= directory::Standing::proven) return true;
+    return false;
+}
+
+}  // namespace
 
 std::optional<providers::Callee> callee_of(const directory::Companies& companies, const Judgement& judgement,
                                            const inbound::v1::Addressee& addressee, const std::string& from,
@@ -29,7 +43,7 @@ std::optional<providers::Callee> callee_of(const directory::Companies& companies
     out.call_flow = company->call_flow;
     out.number = called->e164;
     out.voicemail = called->voicemail;
-    out.caller_is_ours = companies.is_ours(from, now);
+    out.caller_is_ours = is_ours(companies, from, judgement, now);
     out.public_url = public_url;
     return out;
 }

@@ -104,6 +104,30 @@ TEST_CASE("a call to a number that is nobody's, another's or for texts, or that 
     CHECK_FALSE(w.of(kNumber)->active);
 }
 
+TEST_CASE("a caller's number that somebody merely writes down does not keep him from being put through") {
+    namespace pb = directory::v1;
+    World w;
+    auto caller_is_ours = [&](bool by_deployment, Verdict verdict = Verdict::authentic) {
+        Judgement j{verdict};
+        j.company = CompanyId{"org_a"};
+        j.by_deployment = by_deployment;
+        inbound::v1::Addressee to;
+        to.set_number(kNumber);
+        return ingress::callee_of(w.all, j, to, kCaller, "https://otto.example", kNow)->caller_is_ours;
+    };
+    std::int64_t version = 1;
+    for (const std::string purpose : {"voice", "text"})
+        for (const auto& [standing, ours] : {std::pair{pb::STANDING_UNPROVEN, false}, {pb::STANDING_PROVEN, true}, {pb::STANDING_FINAL, true}}) {
+            INFO(purpose << " " << standing);
+            auto b = profile("org_b", ++version);
+            add(b, kCaller, "callrail", purpose).set_standing(standing);
+            w.apply(b);
+            CHECK(caller_is_ours(false) == ours);
+            CHECK(caller_is_ours(true));  // of the deployment's account, whose calls prove no number: it could go in circles
+            CHECK(caller_is_ours(false, Verdict::unsigned_));
+        }
+}
+
 TEST_CASE("a number that is written down for another provider and rings here is answered") {
     World w;
     auto callee = w.of(kOfCallRail);
