@@ -157,8 +157,10 @@ def test_expected_flow_a_call_goes_to_the_voice_agent(stack, shop):
     assert shop.detail(call["call_id"])["duration"] == placed["duration"]
     broken = shop.phone(stream="error")
     assert broken["said"][-2:] == ["Nobody is here.", "Say who you are."]
-    shop.of(broken, "voicemail")
-    shop.voicemail(broken)
+    # The whole call is recorded too, and told of last: the voicemail keeps its sound and its words.
+    assert [r["source"] for r in broken["recordings"]] == ["RecordVerb", "StartCallRecordingTwiML"]
+    left = shop.voicemail(broken, where=lambda v: v["transcript"])
+    assert left["recording_url"] == f"/api/v1/calls/{shop.of(broken, 'voicemail')['call_id']}/recording" and left["duration"] == broken["recordings"][0]["duration"]
     shop.of(shop.phone(stream="silent", record="hangs_up"), "missed")
 
 
@@ -361,6 +363,19 @@ def test_what_a_flow_may_not_be(stack, shop):
     assert [leg["to"] for leg in shop.phone()["legs"]] == [other.texts]
     forwarded = eventually(lambda: (p := other.phone(**{"from": shop.texts}, voicemail=True)) and "No further." in p["said"] and p)
     assert forwarded["legs"] == [] and forwarded["recordings"]
+
+
+def test_nobody_is_kept_from_being_put_through_by_who_writes_down_his_number(stack, shop, plain):
+    """Only what has proven to be a number of this deployment is not dialled on."""
+    shop.flow(open=[{"dial": ["+14805550171"]}], no_answer=[{"say": "No further."}])
+    caller = new_number()
+    for provider in ("callrail", "twilio"):
+        stack.http.post("/api/v1/numbers", json={"e164": caller, "provider": provider}, headers={"Authorization": f"Bearer {plain.manager}"})
+        seen = new_number()
+        plain.post("/api/v1/numbers", json={"e164": seen, "provider": "twilio"})
+        eventually(lambda: plain.phone(to=seen)["recordings"], what="the ingress knowing what was written down before")  # noqa: B023
+        assert [leg["to"] for leg in shop.phone(**{"from": caller})["legs"]] == ["+14805550171"]
+        caller = new_number()
 
 
 def test_while_kafka_is_away_calls_are_answered_within_a_second_and_come_afterwards(stack, shop):
