@@ -7,9 +7,9 @@
 namespace otto::ingress {
 namespace {
 
-/// Whether who calls is a number of this deployment, whose flow this call may have come from. Anybody may write down a number: one
-/// that no webhook and no provider has proven would keep whom he likes from being put through. Where the call itself proves no
-/// number, because the deployment's account signed it or nobody did, none needs to be proven.
+/// Whether who calls is a number of this deployment, whose flow this call may have come from. Anybody may write down a number:
+/// one that no webhook and no provider has proven would keep whom he likes from being put through. Where the call itself proves
+/// no number, because the deployment's account signed it or nobody did, none needs to be proven.
 bool is_ours(const directory::Companies& companies, const std::string& from, const Judgement& judgement, Instant now) {
     if (judgement.by_deployment || judgement.verdict != Verdict::authentic) return companies.is_ours(from, now);
     for (auto purpose : {directory::Purpose::voice, directory::Purpose::text})

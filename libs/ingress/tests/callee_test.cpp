@@ -117,7 +117,8 @@ TEST_CASE("a caller's number that somebody merely writes down does not keep him 
     };
     std::int64_t version = 1;
     for (const std::string purpose : {"voice", "text"})
-        for (const auto& [standing, ours] : {std::pair{pb::STANDING_UNPROVEN, false}, {pb::STANDING_PROVEN, true}, {pb::STANDING_FINAL, true}}) {
+        for (const auto& [standing, ours] :
+             {std::pair{pb::STANDING_UNPROVEN, false}, {pb::STANDING_PROVEN, true}, {pb::STANDING_FINAL, true}}) {
             INFO(purpose << " " << standing);
             auto b = profile("org_b", ++version);
             add(b, kCaller, "callrail", purpose).set_standing(standing);
