@@ -59,9 +59,7 @@ TextBacks::Outside texts_back(const directory::Companies& companies, TermsOf ter
                 return profile ? providers::missed_call_text(profile->call_flow) : std::optional<std::string>{};
             },
             [&companies](const std::string& number) {
-                const auto now = system_clock().now();
-                return !companies.owners(number, directory::Purpose::voice, now).empty() ||
-                       !companies.owners(number, directory::Purpose::text, now).empty();
+                return companies.is_ours(number, system_clock().now(), directory::Standing::proven);
             }};
 }
 

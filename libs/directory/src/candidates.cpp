@@ -128,13 +128,14 @@ std::vector<ProfilePtr> Companies::owners(std::string_view e164, Purpose purpose
     return out;
 }
 
-bool Companies::is_ours(std::string_view e164, Instant at) const {
+bool Companies::is_ours(std::string_view e164, Instant at, Standing least) const {
     std::shared_lock guard(lock_);
     auto ids = by_number_.find(e164);
     if (ids == by_number_.end()) return false;
     return std::any_of(ids->second.begin(), ids->second.end(), [&](const auto& id) {
         const auto& numbers = profiles_.at(id)->numbers;
-        return std::any_of(numbers.begin(), numbers.end(), [&](const auto& n) { return n.e164 == e164 && n.covers(at); });
+        return std::any_of(numbers.begin(), numbers.end(),
+                           [&](const auto& n) { return n.e164 == e164 && n.covers(at) && n.standing >= least; });
     });
 }
 

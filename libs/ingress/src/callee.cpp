@@ -11,11 +11,8 @@ namespace {
 /// one that no webhook and no provider has proven would keep whom he likes from being put through. Where the call itself proves
 /// no number, because the deployment's account signed it or nobody did, none needs to be proven.
 bool is_ours(const directory::Companies& companies, const std::string& from, const Judgement& judgement, Instant now) {
-    if (judgement.by_deployment || judgement.verdict != Verdict::authentic) return companies.is_ours(from, now);
-    for (auto purpose : {directory::Purpose::voice, directory::Purpose::text})
-        for (const auto& company : companies.owners(from, purpose, now))
-            if (company->owns(from, purpose, now) >= directory::Standing::proven) return true;
-    return false;
+    const bool proves_numbers = judgement.verdict == Verdict::authentic && !judgement.by_deployment;
+    return companies.is_ours(from, now, proves_numbers ? directory::Standing::proven : directory::Standing::unproven);
 }
 
 }  // namespace

@@ -122,8 +122,9 @@ public:
     ProfilePtr find(const CompanyId&) const;
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
     std::vector<ProfilePtr> owners(std::string_view e164, Purpose, Instant at) const;
-    /// Whether any company, a suspended one too, has the number at that moment, for whatever purpose.
-    bool is_ours(std::string_view e164, Instant at) const;
+    /// Whether any company, a suspended one too, has the number at that moment, for whatever purpose, as surely as that. Anybody
+    /// may write down a number: what is kept from a number that is ours asks for one that is proven.
+    bool is_ours(std::string_view e164, Instant at, Standing least) const;
     /// Whom an event of that provider could be of (architecture.md G4), in the order in which their keys count: the number's
     /// owners at the event's own time, and now; those of a text's other end; companies with one of its ids at the provider, of
     /// which at most sixteen are tried, those first whose credentials the provider has confirmed; the company that it claims.
