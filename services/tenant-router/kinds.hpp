@@ -35,8 +35,10 @@ struct CallKind {
         call.set_customer_phone(std::move(customer.text));
         call.set_customer_phone_callable(customer.e164);
         call.set_tracking_number(normalize_phone(call.tracking_number()).text);
-        auto phone = call.customer_phone_callable() ? call.customer_phone() : call.provider_call_id();
-        hand_over_rest(event, owner, owner.phone.empty() ? std::move(phone) : owner.phone, out);
+        auto phone = !owner.phone.empty()             ? owner.phone
+                     : call.customer_phone_callable() ? call.customer_phone()
+                                                      : call.provider_call_id();
+        hand_over_rest(event, owner, std::move(phone), out);
         out.mutable_call()->Swap(&call);
     }
 };

@@ -75,7 +75,7 @@ TEST_CASE("the callee is the number's company, with what its flow needs") {
     CHECK_FALSE(callee->caller_is_ours);
     for (const auto& ours : {kNumber, kOther, kForTexts, kOfCallRail})
         CHECK(w.of(kNumber, "org_a", Verdict::authentic, ours)->caller_is_ours);
-    for (std::string nobody : {kFormer, std::string("anonymous"), std::string("sip:x@y")})
+    for (const auto& nobody : {kFormer, std::string("anonymous"), std::string("sip:x@y")})
         CHECK_FALSE(w.of(kNumber, "org_a", Verdict::authentic, nobody)->caller_is_ours);
     CHECK(w.of(kNumber, "org_a", Verdict::unsigned_));
 }
