@@ -214,7 +214,7 @@ TEST_CASE("a call is answered from its company's flow within a second though Kaf
     CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(17));  // each within one
     for (const auto& body : {call(kAccount, ours, "&SequenceNumber=3"),
                              std::string("CallSid=CA1&AccountSid=" + kAccount + "&RecordingSid=RE1&RecordingStatus=completed")})
-        for (std::string path : {hooks + "call-status", hooks + "voicemail-recorded"}) {
+        for (const auto& path : {hooks + "call-status", hooks + "voicemail-recorded"}) {
             auto answer = service.post_signed(path, body, "token of a");
             CHECK(answer.status == 204);
             CHECK(answer.body.empty());
