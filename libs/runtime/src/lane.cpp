@@ -308,10 +308,11 @@ void Lane::run() {
         auto buckets = poll(full);
         buckets.empty() ? spare_.rests() : spare_.works();
         publisher_.serve(Millis{0});
-        // Nothing of any partition is under way then: what is not confirmed stands in the table, and goes before what follows.
+        // Nothing of any partition is under way then: what is not confirmed stands in the table, and goes before what follows. Of
+        // one that nothing was ever committed of the table holds nothing; waiting for it would make the group form anew.
         if (publisher_.take_failure())
             for (auto& [tp, part] : parts_) {
-                part.undrained = true;
+                part.undrained = part.undrained || part.next >= 0;
                 part.unconfirmed = 0;
             }
         source_.hold(publisher_.in_flight() > kMostUnconfirmed);

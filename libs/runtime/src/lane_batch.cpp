@@ -102,7 +102,8 @@ void Lane::publish(Sink& sink, const std::vector<std::int64_t>& ids, const LegOf
         auto id = ids[n++];
         const Tp& tp = leg_of(item);
         auto& part = parts_.at(tp);
-        if (!part.undrained && !send(tp, part, id, to_record(std::move(item.wire)))) part.undrained = true;
+        if (part.undrained) continue;
+        part.undrained = !publisher_.ready() || !send(tp, part, id, to_record(std::move(item.wire)));
     }
 }
 

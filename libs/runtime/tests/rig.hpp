@@ -226,18 +226,23 @@ inline std::int64_t dead_letters_of(const std::string& company, const std::strin
                  company + "' OR key LIKE '" + company + ":%')" + more);
 }
 
+/// How many records of each key a topic holds, read to its end and until that is enough.
+inline std::map<std::string, std::size_t> read_topic(const std::string& topic, const std::string& brokers,
+                                                     const std::function<bool(std::map<std::string, std::size_t>&)>& enough) {
+    static std::atomic<int> n{0};
+    kafka::Reader reader(brokers, "count-" + std::to_string(++n), {topic});
+    std::map<std::string, std::size_t> seen;
+    eventually([&] {
+        for (const auto& r : reader.poll(500, Millis{100})) ++seen[r.key];
+        return enough(seen) && reader.caught_up();
+    });
+    return seen;
+}
+
 /// How many records with this key stand on a topic; waits for at least `wanted`.
 inline std::size_t on_topic(const std::string& topic, const std::string& key, std::size_t wanted,
                             const std::string& brokers = World::shared().brokers) {
-    static std::atomic<int> n{0};
-    kafka::Reader reader(brokers, "count-" + std::to_string(++n), {topic});
-    std::size_t seen = 0;
-    eventually([&] {
-        for (const auto& r : reader.poll(500, Millis{100}))
-            if (r.key == key) ++seen;
-        return seen >= wanted && reader.caught_up();
-    });
-    return seen;
+    return read_topic(topic, brokers, [&](auto& seen) { return seen[key] >= wanted; })[key];
 }
 
 inline std::vector<std::string> notes_in_order(const std::string& company) {

@@ -195,8 +195,8 @@ TEST_CASE("a call is answered from its company's flow within a second though Kaf
     };
     const std::string ours = "%2B15205232772", unknown = "%2B15205550199";
     auto began = std::chrono::steady_clock::now();
-    for (std::string path : {hooks + "incoming-call", hooks + "incoming-call/", std::string("/api/v1/twilio-webhook"),
-                             hooks + "next-step?flow=x&step=y"}) {
+    for (const std::string& path : {hooks + "incoming-call", hooks + "incoming-call/", std::string("/api/v1/twilio-webhook"),
+                                    hooks + "next-step?flow=x&step=y"}) {
         INFO(path);
         auto answer = service.post_signed(path, call(kAccount, ours), "token of a");
         CHECK(answer.status == 200);
