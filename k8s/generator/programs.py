@@ -1,0 +1,100 @@
+"""What each program says of itself: `<program> --describe`."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+
+REPO = pathlib.Path(__file__).resolve().parent.parent.parent
+BESIDE = ("all-in-one", "ottoctl")  # programs that are no service
+
+
+@dataclasses.dataclass
+class Program:
+    name: str
+    services: list[dict]       # one, but all of them for all-in-one and none for ottoctl
+    settings: dict[str, dict]  # by environment name
+    metrics: list[dict]
+    version: str = ""
+    schema: str = ""
+
+    @property
+    def service(self) -> dict:
+        return self.services[0]
+
+    def needs(self, what: str) -> bool:
+        return any(what in s["needs"] for s in self.services)
+
+    @property
+    def consumers(self) -> list[dict]:
+        return [c for s in self.services for c in s["consumers"]]
+
+    @property
+    def routed(self) -> bool:
+        return any(s["routes"] for s in self.services)
+
+    def sessions(self, lanes: int) -> int:
+        return sum(s["sessions"]["each_lane"] * lanes + s["sessions"]["others"] for s in self.services if s.get("sessions"))
+
+
+def folder() -> pathlib.Path:
+    """Where the built programs are: OTTO_BIN, else what the presets build."""
+    given = os.environ.get("OTTO_BIN")
+    for path in [pathlib.Path(given)] if given else [REPO / ".build" / preset / "bin" for preset in ("dev", "release")]:
+        if (path / "ottoctl").exists():
+            return path
+    raise SystemExit("k8s/generate: there are no built programs; build them (cmake --build --preset dev --target programs), or name their folder in OTTO_BIN")
+
+
+def described(program: pathlib.Path) -> Program:
+    done = subprocess.run([program, "--describe"], capture_output=True, text=True, check=False, env={})
+    if done.returncode != 0:
+        return _pieced_together(program)
+    it = json.loads(done.stdout)
+    return Program(it["program"], it["services"], {s["name"]: s for s in it["settings"]}, it["metrics"], it["version"], it["schema"])
+
+
+def programs() -> dict[str, Program]:
+    where = folder()
+    names = sorted(p.parent.name for p in (REPO / "services").glob("*/service.json"))
+    return {name: described(where / name) for name in [*names, *BESIDE]}
+
+
+# ---- until every program has --describe: the same from service.json and the settings' page
+_SESSIONS = {
+    "appointment-service": (1, 8), "company-service": (1, 16), "lead-pipeline": (4, 12), "query-service": (0, 16),
+    "shunya-orchestrator": (1, 10), "tenant-router": (3, 6),
+}
+
+
+def _pieced_together(program: pathlib.Path) -> Program:
+    def of(name: str) -> dict:
+        it = json.loads((REPO / "services" / name / "service.json").read_text())
+        lane, others = _SESSIONS.get(name, (0, 0))
+        return {
+            "name": name, "needs": it["needs"],
+            "consumers": [{"group": g, "topics": t} for g, t in it["consumes"].items()],
+            "produces": it.get("produces", []), "peers": it.get("peers", []),
+            "routes": [dict(zip(("methods", "prefix"), r.split(), strict=True)) for r in it["routes"]],
+            "sessions": {"each_lane": lane, "others": others},
+        }
+
+    name = program.name
+    settings = {}
+    if name == "ottoctl":
+        for e in ("OTTO_PG_URL_MAINTENANCE", "OTTO_PG_URL", "OTTO_LOG_HASH_KEY"):
+            settings[e] = {"name": e, "kind": "secret", "default": "", "secret": True}
+        for e in ("OTTO_KAFKA_BROKERS", "OTTO_SPOOL_DIR", "OTTO_SPOOL_MEGABYTES", "OTTO_OPERATOR", "OTTO_LOG_LEVEL", "OTTO_REPLICATION"):
+            settings[e] = {"name": e, "kind": "text", "default": "", "secret": False}
+        services = []
+    else:
+        page = subprocess.run([program, "--settings-page"], capture_output=True, text=True, check=True, env={}).stdout
+        for line in page.splitlines():
+            if line.startswith("| `OTTO_"):
+                cells = [c.strip(" `") for c in line.split(" | ")]
+                env = cells[0].strip("| `")
+                settings[env] = {"name": env, "kind": "secret" if cells[2] == "a secret" else "text", "default": cells[3].strip("| `"), "secret": cells[2] == "a secret"}
+        names = sorted(p.parent.name for p in (REPO / "services").glob("*/service.json"))
+        services = [of(n) for n in names] if name == "all-in-one" else [of(name)]
+    return Program(name, services, settings, [])
