@@ -1,0 +1,319 @@
+"""What components hold of each service: patches, scalers, network policies, Kafka's users, the list of Secrets."""
+
+from . import objects
+from .objects import labels
+from .programs import Program
+from .stanzas import Stanza, Stanzas
+
+NAMESPACE = "otto"
+
+
+def _kustomization(about: str, resources: list[str], patches: list[str], more: dict | None = None) -> tuple[str, dict]:
+    out = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
+    if resources:
+        out["resources"] = resources
+    if patches:
+        out["patches"] = [{"path": p} for p in patches]
+    return about, out | (more or {})
+
+
+def _patch(s: Stanza, spec: dict) -> dict:
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if s.kind == "ingress" else "Deployment", "metadata": {"name": s.name}, "spec": spec}
+
+
+def _container(s: Stanza, more: dict, spec: dict | None = None) -> dict:
+    return {"template": {"spec": {"containers": [{"name": s.name, **more}], **(spec or {})}}}
+
+
+def _target(s: Stanza) -> dict:
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if s.kind == "ingress" else "Deployment", "name": s.name}
+
+
+# ---- scaling
+def keda(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    scaled, patches = [], {}
+    for s in _scaled(said, "lag"):
+        triggers = [
+            {"type": "kafka", "metadata": {
+                "bootstrapServersFromEnv": "OTTO_KAFKA_BROKERS", "consumerGroup": c["group"], "topic": t, "lagThreshold": str(s.scale["lag"]),
+                # Of a group that has committed nothing yet all that is there is still to be done.
+                "offsetResetPolicy": "earliest", "scaleToZeroOnInvalidOffset": "false"}}
+            for c in known[s.name].consumers for t in c["topics"]]
+        scaled.append({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": s.name, "labels": labels(s.name)}, "spec": {
+            "scaleTargetRef": _target(s), "minReplicaCount": s.replicas, "maxReplicaCount": s.scale["max"], "pollingInterval": 10,
+            # Lag that nobody can read any more changes nothing.
+            "fallback": {"failureThreshold": 3, "replicas": s.replicas, "behavior": "currentReplicasIfHigher"},
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {
+                "scaleUp": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]},
+                "scaleDown": {"stabilizationWindowSeconds": 600, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}]}}}},
+            "triggers": triggers}})
+        patches[s.name] = _patch(s, {"replicas": None})
+    return _files("keda", "Consumers by lag: KEDA (2.17 or newer) counts the pods, not the Deployment. Whoever shares a volume of one node cannot be among them: objects-rwx comes first.",
+                  {"scaledobjects.yaml": scaled}, patches)
+
+
+def _scaled(said: Stanzas, by: str) -> list[Stanza]:
+    return [s for s in said.services.values() if s.scale.get("by") == by and s.scale["max"] > 1]
+
+
+def hpa(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    scalers, patches = [], {}
+    for s in _scaled(said, "cpu"):
+        behavior = {"scaleUp": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]}}
+        # Out only: what is in the spool of a pod that is gone would wait on its volume until somebody looks.
+        behavior["scaleDown"] = {"selectPolicy": "Disabled"} if s.kind == "ingress" else {
+            "stabilizationWindowSeconds": 600, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}]}
+        scalers.append({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": s.name, "labels": labels(s.name)}, "spec": {
+            "scaleTargetRef": _target(s), "minReplicas": s.replicas, "maxReplicas": s.scale["max"],
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": s.scale["at"]}}}],
+            "behavior": behavior}})
+        spec: dict = {"replicas": None}
+        limits = objects.open_limits(said.all, known[s.name], s.scale["max"])
+        if limits:
+            spec |= _container(s, {"env": [{"name": n, "value": v} for n, v in limits.items()]})
+        patches[s.name] = _patch(s, spec)
+    return _files("hpa", "Ingresses (out only) and query-service by CPU. What all replicas may take together is divided by as many as there can be.",
+                  {"scalers.yaml": scalers}, patches)
+
+
+# ---- recordings that several nodes read
+def objects_rwx(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    patches, budgets = {}, []
+    for s in said.services.values():
+        if known[s.name].needs("objects"):
+            patches[s.name] = _patch(s, {"replicas": s.replicas, "strategy": objects.ROLLING, "template": {"spec": {"affinity": None}}})
+            if s.replicas > 1:
+                budgets.append(objects.budget(s.name))
+    patches["otto-objects"] = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "otto-objects"}, "spec": {"accessModes": ["ReadWriteMany"]}}
+    return _files("objects-rwx", "Recordings on a volume that all nodes can write (NFS, EFS, Filestore, CephFS): whoever stores them has as many pods as services.yaml says.",
+                  {"budgets.yaml": budgets}, patches)
+
+
+# ---- secrets that only some installations have
+def optional_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    about = {"twilio-account": "The deployment's own Twilio account (OTTO_TWILIO_ACCOUNT_SID and OTTO_TWILIO_API_KEY in config.env): Secret otto-twilio with auth-token and api-secret.",
+             "media-keys": "Keys of the links under /media that do not follow from the key ring: Secret otto-media with keys."}
+    out = {}
+    for component in about:
+        patches = {}
+        for s in said.services.values():
+            secrets = [(secret, key, n) for n, (c, secret, key) in objects.OPTIONAL.items() if c == component and n in known[s.name].settings]
+            if secrets:
+                patches[s.name] = _with_files(s, secrets)
+        out |= _files(component, about[component], {}, patches)
+    return out
+
+
+def _with_files(s: Stanza, secrets: list[tuple[str, str, str]], more: list[dict] = ()) -> dict:
+    volumes, mounts = objects.secret_volumes(secrets)
+    return _patch(s, _container(s, {"env": [*more, *objects.secret_env(secrets)], "volumeMounts": mounts}, {"volumes": volumes}))
+
+
+def kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    """TLS, and SCRAM by each service's own name."""
+    patches = {}
+    for s in said.services.values():
+        if "OTTO_KAFKA_BROKERS" in known[s.name].settings:
+            patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
+    secrets = _kafka_files("ottoctl")
+    volumes, mounts = objects.secret_volumes(secrets)
+    container = {"name": "topics", "env": [*_kafka_env("ottoctl"), *objects.secret_env(secrets)], "volumeMounts": mounts}
+    patches["jobs-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"},
+                              "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}}
+    return _files("kafka-auth", "Kafka by TLS, each service as a user of its own (SCRAM-SHA-512): Secrets otto-kafka-ca with ca.crt, otto-kafka-<service> with password.", {}, patches)
+
+
+def _kafka_files(name: str) -> list[tuple[str, str, str]]:
+    return [(secret.format(service=name), key, setting) for setting, (secret, key) in objects.KAFKA_AUTH.items()]
+
+
+def _kafka_env(name: str) -> list[dict]:
+    return [{"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"}, {"name": "OTTO_KAFKA_SASL_USERNAME", "value": f"otto-{name}"}]
+
+
+# ---- the network
+def network(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    everybody = {"matchLabels": {"app.kubernetes.io/part-of": "otto"}}
+    gateways = [{"podSelector": {"matchLabels": {"otto/kind": "edge"}}}, {"namespaceSelector": {"matchLabels": {"otto/gateway": "true"}}}]
+    private4 = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+    private6 = ["::1/128", "fc00::/7", "fe80::/10"]
+
+    def policy(name: str, who: dict, ingress: list | None = None, egress: list | None = None) -> dict:
+        spec: dict = {"podSelector": who, "policyTypes": [t for t, of in (("Ingress", ingress), ("Egress", egress)) if of is not None]}
+        if ingress:
+            spec["ingress"] = ingress
+        if egress:
+            spec["egress"] = egress
+        return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name, "labels": labels(name)}, "spec": spec}
+
+    def port(*numbers: int | str, protocol: str = "TCP") -> list[dict]:
+        return [{"protocol": protocol, "port": n} for n in numbers]
+
+    def label(name: str, value: str = "client") -> dict:
+        return {"matchLabels": {f"otto/{name}": value}}
+
+    out = [
+        policy("otto-default-deny", {}, [], []),
+        policy("otto-dns", everybody, None, [{"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+                                              "ports": [*port(53, protocol="UDP"), *port(53)]}]),
+        policy("otto-http", label("http", "server"), [{"from": gateways, "ports": port("http")}]),
+        policy("otto-admin", everybody, [{"from": [{"namespaceSelector": {"matchLabels": {"otto/monitoring": "true"}}}], "ports": port("admin")}]),
+        policy("otto-kafka", label("kafka"), None, [{"ports": port(9092, 9093, 9094)}]),
+        policy("otto-database", label("database"), None, [{"ports": port(5432)}]),
+        policy("otto-outside", label("outside"), None, [{"to": [
+            {"ipBlock": {"cidr": "0.0.0.0/0", "except": private4}}, {"ipBlock": {"cidr": "::/0", "except": private6}}], "ports": port(443)}]),
+        policy("otto-edge", label("kind", "edge"), [{"ports": port("http")}], [{"to": [{"podSelector": label("http", "server")}], "ports": port("http")}]),
+    ]
+    return _files("network", "Who may talk to whom: nobody to anybody, but for these. Namespaces of a gateway and of monitoring carry the labels otto/gateway and otto/monitoring: \"true\".",
+                  {"policies.yaml": out}, {})
+
+
+# ---- Kafka by Strimzi
+def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    strimzi_cluster = {"strimzi.io/cluster": "otto"}
+
+    def user(name: str, acls: list[dict]) -> dict:
+        return {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaUser", "metadata": {"name": f"otto-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
+            "authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls},
+            # As the services look for it.
+            "template": {"secret": {"metadata": {"labels": labels(name)}}}}}
+
+    def acl(kind: str, name: str, *operations: str) -> dict:
+        return {"resource": {"type": kind, "name": name, "patternType": "literal"}, "operations": list(operations)}
+
+    users = []
+    for s in said.services.values():
+        p = known[s.name]
+        if "OTTO_KAFKA_BROKERS" not in p.settings:
+            continue
+        reads = {t for c in p.consumers for t in c["topics"]} | ({"otto.directory"} if p.needs("directory") else set())
+        writes = {t for one in p.services for t in one["produces"]}
+        acls = [acl("topic", t, *(["Describe", "Read"] if t in reads else []), *((["Write"] if t in reads else ["Describe", "Write"]) if t in writes else []))
+                for t in sorted(reads | writes)]
+        acls += [acl("group", c["group"], "Describe", "Read") for c in p.consumers]
+        users.append(user(s.name, acls))
+    users.append(user("ottoctl", [
+        {"resource": {"type": "topic", "name": "otto.", "patternType": "prefix"}, "operations": ["Alter", "AlterConfigs", "Create", "Describe", "DescribeConfigs", "Read"]},
+        {"resource": {"type": "group", "name": "*", "patternType": "literal"}, "operations": ["Describe"]},
+        {"resource": {"type": "cluster"}, "operations": ["Describe", "DescribeConfigs"]}]))
+    pool = {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaNodePool", "metadata": {"name": "otto", "labels": {**labels("otto-kafka"), **strimzi_cluster}}, "spec": {
+        "replicas": 3, "roles": ["controller", "broker"], "storage": {"type": "jbod", "volumes": [{"id": 0, "type": "persistent-claim", "size": "200Gi", "deleteClaim": False}]},
+        "resources": {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "4Gi"}}}}
+    kafka = {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "Kafka", "metadata": {"name": "otto", "labels": labels("otto-kafka"),
+                                                                                    "annotations": {"strimzi.io/kraft": "enabled", "strimzi.io/node-pools": "enabled"}}, "spec": {
+        "kafka": {
+            "rack": {"topologyKey": "topology.kubernetes.io/zone"},
+            "listeners": [{"name": "tls", "port": 9093, "type": "internal", "tls": True, "authentication": {"type": "scram-sha-512"}}],
+            "authorization": {"type": "simple"},
+            "config": {"auto.create.topics.enable": False, "default.replication.factor": 3, "min.insync.replicas": 2, "offsets.topic.replication.factor": 3,
+                       "transaction.state.log.replication.factor": 3, "transaction.state.log.min.isr": 2},
+            "template": {"pod": {"terminationGracePeriodSeconds": 120}}},
+        # Topics are the Job's alone: no topic operator.
+        "entityOperator": {"userOperator": {}}}}
+    return _files("strimzi", "Kafka by Strimzi: 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. With kafka-auth; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
+                  {"kafka.yaml": [kafka, pool], "users.yaml": users}, {})
+
+
+# ---- Postgres by CloudNativePG
+def cnpg(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    def managed(name: str, secret: str, **more: object) -> dict:
+        return {"name": name, "ensure": "present", "login": True, "superuser": False, "createdb": False, "createrole": False, **more, "passwordSecret": {"name": secret}}
+
+    logins = [s.name for s in said.services.values() if known[s.name].needs("database")]
+    cluster = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "otto-pg", "labels": labels("otto-pg")}, "spec": {
+        "instances": 3, "imageName": "ghcr.io/cloudnative-pg/postgresql:15", "primaryUpdateStrategy": "unsupervised",
+        # What was answered is on two machines; with one of three away Otto writes on.
+        "postgresql": {"parameters": {"max_connections": str(said.max_connections(known)), "shared_buffers": "2GB", "max_wal_size": "8GB"},
+                       "synchronous": {"method": "any", "number": 1, "dataDurability": "required"}},
+        "bootstrap": {"initdb": {"database": "otto", "owner": "otto_owner", "secret": {"name": "otto-pg-owner"}, "encoding": "UTF8", "localeCType": "C.UTF-8", "localeCollate": "C",
+                                 "dataChecksums": True}},
+        "managed": {"roles": [*(managed(objects.role(n), f"otto-pg-{n}", bypassrls=False) for n in logins), managed("otto_maintenance", "otto-pg-maintenance", bypassrls=True)]},
+        "storage": {"size": "200Gi"}, "walStorage": {"size": "20Gi"},
+        "affinity": {"enablePodAntiAffinity": True, "topologyKey": "topology.kubernetes.io/zone", "podAntiAffinityType": "preferred"},
+        "resources": {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"memory": "8Gi"}},
+        "backup": {"retentionPolicy": "30d", "barmanObjectStore": {"destinationPath": "s3://otto-backups/", "wal": {"compression": "gzip"}, "data": {"compression": "gzip"},
+                   "s3Credentials": {"accessKeyId": {"name": "otto-pg-backup", "key": "access-key-id"}, "secretAccessKey": {"name": "otto-pg-backup", "key": "secret-access-key"}}}}}}
+    schedule = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "ScheduledBackup", "metadata": {"name": "otto-pg", "labels": labels("otto-pg")},
+                "spec": {"schedule": "0 0 3 * * *", "backupOwnerReference": "self", "cluster": {"name": "otto-pg"}}}
+    # The operator makes the roles; nobody who may make any logs in from here.
+    gone = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-roles-VERSION"}, "$patch": "delete"}
+    return _files("cnpg", "Postgres by CloudNativePG: 3 instances, what was committed is on two, roles and backups. PG_HOST=otto-pg-rw:5432. Secrets otto-pg-<service> hold username and password.",
+                  {"postgres.yaml": [cluster, schedule]}, {"roles": gone})
+
+
+# ---- Secrets from outside
+def all_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[str]]:
+    """Secret -> keys, of what base needs."""
+    out: dict[str, list[str]] = {}
+    for s in said.services.values():
+        for secret, key, _ in objects.secrets_of(known[s.name], s.name):
+            keys = out.setdefault(secret, [])
+            if key not in keys:
+                keys.append(key)
+    for login in ("admin", "owner", "maintenance"):
+        out[f"otto-pg-{login}"] = ["password"]
+    return {n: sorted(out[n]) for n in sorted(out)}
+
+
+def external_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    out = [{"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": name, "labels": labels(name)}, "spec": {
+        "refreshInterval": "1m", "secretStoreRef": {"kind": "ClusterSecretStore", "name": "otto"}, "target": {"name": name, "creationPolicy": "Owner"},
+        "data": [{"secretKey": k, "remoteRef": {"key": name, "property": k}} for k in keys]}} for name, keys in all_secrets(said, known).items()]
+    return _files("external-secrets", "Secrets by External Secrets from a ClusterSecretStore `otto`, whose entries are named as the Secrets are and have their keys as properties.",
+                  {"secrets.yaml": out}, {})
+
+
+# ---- operators
+def ottoctl(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    p = known["ottoctl"]
+    name = "ottoctl"
+    secrets = [("otto-pg-maintenance", "password", "OTTO_PG_PASSWORD"), ("otto-keys", "log-hash-key", "OTTO_LOG_HASH_KEY")]
+    volumes, mounts = objects.secret_volumes(secrets)
+    env = [{"name": "OTTO_STRICT", "value": "1"}, *(objects.from_config(n) for n, s in sorted(p.settings.items()) if objects.is_configured(s)),
+           *objects.pg_env("otto_maintenance"), *objects.secret_env(secrets)]
+    container = {"name": name, "image": "otto", "command": ["sleep", "infinity"], "env": env,
+                 "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "512Mi"}}, "securityContext": objects.restricted(),
+                 "volumeMounts": [*mounts, {"name": "tmp", "mountPath": "/tmp"}]}
+    spec = {"serviceAccountName": name, "automountServiceAccountToken": False, "enableServiceLinks": False, "priorityClassName": "otto",
+            "terminationGracePeriodSeconds": 5, "securityContext": objects.pod_security(), "containers": [container],
+            "volumes": [*volumes, {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]}
+    # No otto/database: its policy is its own.
+    pod = {"metadata": {"labels": {**labels(name), "otto/kind": "operator"}}, "spec": spec}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels(name)}, "spec": {
+        "replicas": 0, "revisionHistoryLimit": 2, "strategy": {"type": "Recreate"}, "selector": {"matchLabels": {"app.kubernetes.io/name": name}}, "template": pod}}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name, "labels": labels(name)}, "spec": {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}, "policyTypes": ["Ingress", "Egress"],
+        "egress": [{"ports": [{"protocol": "TCP", "port": n} for n in (5432, 9092, 9093, 9094)]},
+                   {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}], "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}]}}
+    return _files("ottoctl", "Where operators work: scaled to 1 for as long as they do.", {"ottoctl.yaml": [objects.account(name), deployment, policy]}, {})
+
+
+# ---- the Gateway API
+def gateway(said: Stanzas, routes: list) -> dict[str, list[dict]]:
+    """The same table as nginx's map; a longer prefix wins there too, and of two as long the one that names a method."""
+    ingresses = {n for n, s in said.services.items() if s.kind == "ingress"}
+    rules = []
+    for service in sorted({r.service for r in routes}):
+        matches = []
+        for r in routes:
+            if r.service == service:
+                prefix = {"path": {"type": "PathPrefix", "value": r.prefix}}
+                matches += [prefix] if r.methods == "*" else [{**prefix, "method": m} for m in sorted(r.takes())]
+        # A webhook is answered within 15 s or not at all; a live stream has no end.
+        rules.append({"matches": matches, "timeouts": {"request": "15s" if service in ingresses else "0s"}, "backendRefs": [{"name": service, "port": 8080}]})
+    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "otto", "labels": labels("otto-gateway")},
+             "spec": {"parentRefs": [{"name": "otto"}], "rules": rules}}
+    return _files("gateway", "For clusters with the Gateway API: a Gateway of the class that an overlay names, and the routes.", {"route.yaml": [route]}, {}, ["gateway.yaml"])
+
+
+def _files(component: str, about: str, resources: dict[str, list[dict]], patches: dict[str, dict], by_hand: list[str] = ()) -> dict[str, list[dict]]:
+    """Path under k8s/ -> documents; the first of a kustomization is its head."""
+    resources = {n: d for n, d in resources.items() if d}
+    out = {f"components/{component}/{n}": d for n, d in resources.items()}
+    paths = []
+    for name, patch in patches.items():
+        paths.append(f"patches/{name}.yaml")
+        out[f"components/{component}/patches/{name}.yaml"] = [patch]
+    _, kustomization = _kustomization(about, [*by_hand, *resources], paths)
+    out[f"components/{component}/kustomization.yaml"] = [about, kustomization]
+    return out
