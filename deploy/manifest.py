@@ -18,6 +18,8 @@ import typing
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 NEEDS = ("database", "directory", "objects", "spool")
+KEYS = {"needs", "consumes", "produces", "routes", "peers", "sessions"}
+PEER = re.compile(r"\*|OTTO_[A-Z0-9_]+|([a-z0-9-]+\.)+[a-z]{2,}")  # any public host; the host of a setting; this one
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PROGRAMS = ("all-in-one", "ottoctl")  # folders beside the services
 HEAD = """\
@@ -45,7 +47,10 @@ class Service:
     name: str
     needs: list[str]                 # of NEEDS
     consumes: dict[str, list[str]]   # consumer -> topics
+    produces: list[str]              # topics
     routes: list[Route]
+    peers: list[str]                 # of PEER
+    sessions: dict[str, int]         # at Postgres: each_lane, others
 
     @property
     def variable(self) -> str:
@@ -60,8 +65,10 @@ def services(repo: pathlib.Path = REPO) -> dict[str, Service]:
         name = path.parent.name
         try:
             manifest = json.loads(path.read_text())
-            if set(manifest) != {"needs", "consumes", "routes"}:
-                raise ValueError("it has needs, consumes and routes, and nothing else")
+            if set(manifest) != KEYS:
+                raise ValueError("it has needs, consumes, produces, routes, peers and sessions, and nothing else")
+            if not isinstance(manifest["sessions"], dict) or set(manifest["sessions"]) != {"each_lane", "others"}:
+                raise ValueError("sessions are each_lane and others")
             routes = []
             for line in manifest["routes"]:
                 methods, prefix = line.split()
@@ -70,7 +77,8 @@ def services(repo: pathlib.Path = REPO) -> dict[str, Service]:
                 if not re.fullmatch(r"/|(/[A-Za-z0-9._-]+)+", prefix):
                     raise ValueError(f"the route '{line}' has no literal prefix that ends with a segment")
                 routes.append(Route(methods, prefix, name))
-            out[name] = Service(name, manifest["needs"], manifest["consumes"], routes)
+            out[name] = Service(name, manifest["needs"], manifest["consumes"], manifest["produces"], routes, manifest["peers"],
+                                manifest["sessions"])
         except ValueError as e:
             raise ValueError(f"services/{name}/service.json: {e}") from None
     return out
@@ -124,12 +132,29 @@ def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[
                 yield f"services/{name}/service.json: a consumer is named {name} or {name}/…, not {consumer}"
             for topic in sorted(set(of) - topics):
                 yield f"services/{name}/service.json: there is no topic {topic}"
+        if s.produces != sorted(set(s.produces)):
+            yield f"services/{name}/service.json: what it produces stands in order, each topic once"
+        for topic in sorted(set(s.produces) - topics):
+            yield f"services/{name}/service.json: there is no topic {topic}"
+        if s.peers != sorted(set(s.peers)):
+            yield f"services/{name}/service.json: peers stand in order, each once"
+        for peer in s.peers:
+            if not PEER.fullmatch(peer):
+                yield f"services/{name}/service.json: a peer is a host, a setting that names one, or *; not {peer}"
+        if s.sessions["each_lane"] != len(s.consumes):
+            yield f"services/{name}/service.json: a lane of each of its {len(s.consumes)} consumers has a session: each_lane"
+        if (s.sessions["others"] > 0) != ("database" in s.needs):
+            yield f"services/{name}/service.json: it has other sessions just if it needs the database"
         if ("directory" in s.needs) != ("directory::Companies>(" in code):
             yield f"services/{name}/service.json: needs the directory just if service.cpp owns a directory::Companies"
         if "database" in s.needs and f"otto_{s.variable}'" not in migrations:
             yield f"services/{name}: no migration makes its role otto_{s.variable}"
         if s.consumes and "database" not in s.needs:
             yield f"services/{name}/service.json: a consumer needs the database"
+    made_by = {t for s in all_services.values() for t in s.produces}
+    for name, s in all_services.items():
+        for topic in sorted({t for of in s.consumes.values() for t in of} & topics - made_by):
+            yield f"services/{name}/service.json: nobody produces {topic}"
     every = [r for s in all_services.values() for r in s.routes]
     for i, a in enumerate(every):
         for b in every[i + 1:]:

@@ -17,8 +17,10 @@ import manifest  # noqa: E402
 PROGRAMS = pathlib.Path(sys.argv.pop())
 
 
-def says(needs: list[str], consumes: dict[str, list[str]], *routes: str) -> dict:
-    return {"needs": needs, "consumes": consumes, "routes": list(routes)}
+def says(needs: list[str], consumes: dict[str, list[str]], *routes: str, **more: object) -> dict:
+    sessions = {"each_lane": len(consumes), "others": int("database" in needs)}
+    rest = {"produces": [], "peers": [], "sessions": sessions, **more}
+    return {"needs": needs, "consumes": consumes, "routes": list(routes), **rest}
 
 
 class Tree:
@@ -32,7 +34,7 @@ class Tree:
         self.put("services/README.md", "".join(f"| [`{n}`]({n}/README.md) | |\n" for n in folders))
         self.put("services/all-in-one/CMakeLists.txt", "")
         self.put("services/ottoctl/main.cpp", "")
-        keeper = says(["database"], {"call-keeper": ["otto.calls"]}, "!GET,HEAD /api/v1/calls")
+        keeper = says(["database"], {"call-keeper": ["otto.calls"]}, "!GET,HEAD /api/v1/calls", produces=["otto.calls"])
         self.service("call-keeper", keeper, 'rt::Consumer{"call-keeper"}')
         self.service("reader", says(["database"], {}, "* /"))
         self.routes()
@@ -94,8 +96,9 @@ class Found(unittest.TestCase):
     def test_a_manifest_that_is_none(self):
         for text, words in (
             ("{", "service.json: "),
-            ("[]", "needs, consumes and routes"),
-            ({"needs": [], "consumes": {}}, "needs, consumes and routes"),
+            ("[]", "it has needs, consumes, produces"),
+            ({"needs": [], "consumes": {}}, "it has needs, consumes, produces"),
+            (says([], {}, sessions={"lanes": 1}), "each_lane and others"),
             (says([], {}, "GET ^/x"), "no literal prefix"),
             (says([], {}, "GET /x/"), "no literal prefix"),
             (says([], {}, "FETCH /x"), "methods that there are not"),
@@ -114,6 +117,12 @@ class Found(unittest.TestCase):
             (says(["database"], {"other": ["otto.calls"]}), 'rt::Consumer{"other"}', "a consumer is named reader"),
             (says(["database"], {"reader": ["otto.cals"]}), reads, "there is no topic otto.cals"),
             (says([], {"reader": ["otto.calls"]}), reads, "a consumer needs the database"),
+            (says(["database"], {}, produces=["otto.cals"]), "", "there is no topic otto.cals"),
+            (says(["database"], {}, produces=["otto.calls", "otto.calls"]), "", "each topic once"),
+            (says(["database"], {}, peers=["https://x.example"]), "", "a peer is a host"),
+            (says(["database"], {}, peers=["b.example", "a.example"]), "", "peers stand in order"),
+            (says(["database"], {}, sessions={"each_lane": 1, "others": 1}), "", "each of its 0 consumers"),
+            (says(["database"], {}, sessions={"each_lane": 0, "others": 0}), "", "just if it needs the database"),
             (says(["database", "directory"], {}), "", "just if service.cpp owns a directory::Companies"),
             (says(["database"], {}, "POST /api/v1/calls"), "", "both take POST /api/v1/calls"),
         ):
@@ -152,6 +161,31 @@ class Programs(unittest.TestCase):
                 self.assertEqual(need in service.needs, f"`{setting}`" in page, f"{name}: {need}")
             if service.consumes:
                 self.assertIn("`OTTO_LANES`", page, name)
+
+    def test_a_program_describes_itself_as_its_manifest_does(self):
+        for name in (*manifest.services(), *manifest.PROGRAMS):
+            said = json.loads(subprocess.run([PROGRAMS / name, "--describe"], capture_output=True, check=True).stdout)
+            self.assertEqual(said["program"], name)
+            self.assertRegex(said["schema"], r"^\d{14}$")
+            self.assertTrue(said["version"] and said["about"] and said["metrics"], name)
+            settings = {s["name"]: s for s in said["settings"]}
+            self.assertEqual(len(settings), len(said["settings"]), name)
+            if name not in manifest.services():
+                of = [] if name == "ottoctl" else sorted(manifest.services())
+                self.assertEqual(sorted(s["name"] for s in said["services"]), of)
+                continue
+            self.assertEqual([s["name"] for s in said["services"]], [name])
+            its, service = said["services"][0], manifest.services()[name]
+            self.assertEqual({c["group"]: c["topics"] for c in its["consumers"]}, service.consumes)
+            self.assertEqual([(r["methods"], r["prefix"]) for r in its["routes"]], [r[:2] for r in service.routes])
+            for key in ("needs", "produces", "peers", "sessions"):
+                self.assertEqual(its[key], getattr(service, key), f"{name}: {key}")
+            # Whoever is called by a name of ours stands in a setting's default, and the other way round.
+            addresses = {s["default"].partition("://")[2] for s in settings.values() if s["default"].startswith("https://")}
+            self.assertEqual(addresses, {p for p in its["peers"] if "." in p}, f"{name}: peers")
+            for peer in its["peers"]:
+                if peer.startswith("OTTO_"):
+                    self.assertIn(peer, settings, name)
 
     def test_all_in_one_has_all_of_them(self):
         page = subprocess.run([PROGRAMS / "all-in-one", "--help"], capture_output=True, text=True, check=True).stdout

@@ -3,16 +3,19 @@
 #include <cstdio>
 
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "database.hpp"
 #include "ingress/endpoint.hpp"
 #include "pg/connection.hpp"
 #include "schema.hpp"
+#include "schema/schema.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::ottoctl {
 namespace {
 
 constexpr std::size_t kAny = 10'000;
+constexpr const char* kAbout = "the operators' command";
 constexpr const char* kRole =
     "Logs in by OTTO_PG_URL_MAINTENANCE, else OTTO_PG_URL, as otto_maintenance or another role that sees the rows of all "
     "companies.";
@@ -292,11 +295,15 @@ int run(const std::vector<std::string>& typed) {
     auto say = [](const Error& e) {
         std::fprintf(stderr, "ottoctl: %s%s%s\n", e.message.c_str(), e.hint.empty() ? "" : "\n  ", e.hint.c_str());
     };
+    if (typed == std::vector<std::string>{"--describe"}) {
+        std::fputs(app::describe({"ottoctl", OTTO_VERSION, schema::latest()}, kAbout, rows(), {}).c_str(), stdout);
+        return kDone;
+    }
     try {
         auto arguments = parse_arguments(commands(), typed);
         if (arguments.help) {
             auto help = arguments.command ? help_of(*arguments.command)
-                                          : help_of_all() + "\n" + app::help_text("ottoctl", "the operators' command", rows());
+                                          : help_of_all() + "\n" + app::help_text("ottoctl", kAbout, rows());
             std::fputs(help.c_str(), stdout);
             return kDone;
         }

@@ -268,7 +268,8 @@ private:
     std::deque<Service> services_;
 };
 
-int run(int argc, char** argv, std::string_view program, std::vector<Definition> services) {
+int run(int argc, char** argv, const Program& its, std::vector<Definition> services) {
+    const auto program = its.name;
     Rows rows = common_rows();
     std::string about;
     for (const auto& d : services) {
@@ -282,6 +283,10 @@ int run(int argc, char** argv, std::string_view program, std::vector<Definition>
     for (const auto& a : arguments) {
         if (a == "--help" || a == "-h") {
             std::fputs(help_text(program, about, rows).c_str(), stdout);
+            return 0;
+        }
+        if (a == "--describe") {
+            std::fputs(describe(its, about, rows, services).c_str(), stdout);
             return 0;
         }
         if (a == "--settings-page") {

@@ -40,27 +40,6 @@ std::string joined(const std::vector<std::string>& words) {
     return out;
 }
 
-/// What a row takes, for people.
-std::string takes(const Row& r) {
-    switch (r.kind) {
-        case Kind::number:
-            return "a whole number from " + std::to_string(r.min) + " to " + std::to_string(r.max);
-        case Kind::flag:
-            return "true or false";
-        case Kind::list:
-            return "a comma list";
-        case Kind::secret:
-            return "a secret; " + r.environment() + "_FILE names a file that holds it";
-        case Kind::duration:
-            return "a duration such as 500ms, 120s, 15m, 24h or 7d";
-        case Kind::choice:
-            return "one of " + joined(r.words);
-        case Kind::text:
-            return "a text";
-    }
-    return "";
-}
-
 Result<void> check(const Row& r, const std::string& value, const std::string& source) {
     bool good = true;
     if (r.kind == Kind::number) {
@@ -74,7 +53,7 @@ Result<void> check(const Row& r, const std::string& value, const std::string& so
         good = std::find(r.words.begin(), r.words.end(), value) != r.words.end();
     }
     if (good) return {};
-    return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + takes(r));
+    return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + r.takes());
 }
 
 Result<std::string> file_text(const std::string& path, const std::string& setting) {
@@ -91,6 +70,26 @@ std::string Row::environment() const {
     std::string out = "OTTO_";
     for (char c : name) out += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
     return out;
+}
+
+std::string Row::takes() const {
+    switch (kind) {
+        case Kind::number:
+            return "a whole number from " + std::to_string(min) + " to " + std::to_string(max);
+        case Kind::flag:
+            return "true or false";
+        case Kind::list:
+            return "a comma list";
+        case Kind::secret:
+            return "a secret; " + environment() + "_FILE names a file that holds it";
+        case Kind::duration:
+            return "a duration such as 500ms, 120s, 15m, 24h or 7d";
+        case Kind::choice:
+            return "one of " + joined(words);
+        case Kind::text:
+            return "a text";
+    }
+    return "";
 }
 
 Setting<std::string> text(std::string name, std::string fallback, std::string help) {
@@ -239,7 +238,7 @@ std::string help_text(std::string_view program, std::string_view about, const Ro
             .append("\n      ")
             .append(r.help)
             .append("\n      ")
-            .append(takes(r));
+            .append(r.takes());
         if (r.kind != Kind::secret) out.append("; default: ").append(r.fallback.empty() ? "empty" : r.fallback);
         out += '\n';
     }
@@ -259,7 +258,7 @@ std::string settings_page(const Rows& rows) {
                 .append("` | ")
                 .append(r.help)
                 .append(" | ")
-                .append(r.kind == Kind::secret ? "a secret" : takes(r))
+                .append(r.kind == Kind::secret ? "a secret" : r.takes())
                 .append(" | ")
                 .append(r.fallback.empty() ? "" : "`" + r.fallback + "`")
                 .append(" |\n");

@@ -66,7 +66,8 @@ struct Endpoint::Impl : std::enable_shared_from_this<Endpoint::Impl> {
               o.client_id = service;
               o.spool_dir = s.settings().get(kSpoolDir) + "/" + service;
               o.spool_bytes = static_cast<std::size_t>(s.settings().get(kSpoolMegabytes)) << 20;
-              o.topics = {"otto.inbound", "otto.changes"};
+              o.topics = {"otto.inbound"};
+              if (c) o.topics.push_back("otto.changes");  // whose signatures fail
               return o;
           }()),
           quotas(std::move(q)) {

@@ -12,6 +12,8 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "telemetry/declarations.hpp"
+
 namespace otto::tel {
 namespace {
 
@@ -29,7 +31,7 @@ const std::vector<double>& seconds() {
 /// Declarations are made before main() begins and while tests run.
 struct Declarations {
     std::mutex lock;
-    std::map<std::string, const Declared*> by_name;
+    std::map<std::string, Declaration> by_name;
 };
 Declarations& declarations() {
     static auto* all = new Declarations;  // declarations go until the last constant has
@@ -47,7 +49,8 @@ Declared::Declared(const char* type, std::string name, std::string help, std::ve
     : name_(std::move(name)), help_(std::move(help)), type_(type), labels_(std::move(labels)) {
     if (!name_.starts_with("otto_")) throw std::logic_error("the name of the metric " + name_ + " does not begin with otto_");
     std::lock_guard guard(declarations().lock);
-    if (!declarations().by_name.emplace(name_, this).second) throw std::logic_error("the metric " + name_ + " is declared twice");
+    if (!declarations().by_name.try_emplace(name_, Declaration{name_, type_, help_, labels_}).second)
+        throw std::logic_error("the metric " + name_ + " is declared twice");
 }
 
 Declared::~Declared() {
@@ -150,16 +153,22 @@ Histogram Histograms::operator()(Values values) const {
 
 std::string expose_metrics() { return prometheus::TextSerializer().Serialize(registry().Collect()); }
 
+std::vector<Declaration> declared_metrics() {
+    std::vector<Declaration> out;
+    std::lock_guard guard(declarations().lock);
+    for (const auto& [name, declared] : declarations().by_name) out.push_back(declared);
+    return out;
+}
+
 std::string metrics_page() {
     std::string page =
         "# Metrics\n\nGenerated from their declarations. `GET /metrics` of a process's admin port shows what has happened there; "
         "a counter that never moved is not shown.\n\n"
         "| name | type | labels | what it tells |\n|---|---|---|---|\n";
-    std::lock_guard guard(declarations().lock);
-    for (const auto& [name, declared] : declarations().by_name) {
+    for (const auto& m : declared_metrics()) {
         std::string labels;
-        for (const auto& label : declared->labels_) labels += (labels.empty() ? "`" : ", `") + label + "`";
-        page += "| `" + name + "` | " + declared->type_ + " | " + labels + " | " + declared->help_ + " |\n";
+        for (const auto& label : m.labels) labels += (labels.empty() ? "`" : ", `") + label + "`";
+        page += "| `" + m.name + "` | " + m.type + " | " + labels + " | " + m.help + " |\n";
     }
     return page;
 }

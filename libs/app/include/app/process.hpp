@@ -58,10 +58,21 @@ struct Definition {
     std::string_view name, about;
     Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> too
     void (*wire)(Service&);
+    std::string_view manifest = {};  ///< its service.json, which the build writes here
+};
+
+/// What main() is of.
+struct Program {
+    std::string_view name;
+    std::string_view version = {}, schema = {};  ///< of Otto, and of the database that it needs
+    Program(const char* n, std::string_view v = {}, std::string_view s = {}) : name(n), version(v), schema(s) {}
 };
 
 /// Loads the settings, wires, starts, serves until SIGTERM or SIGINT, stops in reverse. The exit code: 0 after a clean stop, 1
 /// with a reason on the log, 2 for settings that do not fit.
-int run(int argc, char** argv, std::string_view program, std::vector<Definition> services);
+int run(int argc, char** argv, const Program&, std::vector<Definition> services);
+
+/// What `--describe` prints: the program's services, settings and metrics as JSON, for whoever makes manifests and monitoring.
+std::string describe(const Program&, std::string_view about, const Rows&, const std::vector<Definition>& services);
 
 }  // namespace otto::app

@@ -32,6 +32,7 @@ struct Row {
     std::int64_t min = 0, max = 0;        ///< of numbers
     std::vector<std::string> words = {};  ///< of choices
     std::string environment() const;      ///< "OTTO_KAFKA_BROKERS"
+    std::string takes() const;            ///< for people: "a whole number from 1 to 10"
 };
 
 template <class T>
