@@ -32,6 +32,9 @@ constexpr std::size_t kSmall = 64u << 10;
 /// How long a client that has many connections may take to begin a request.
 constexpr Millis kBrief{1'000};
 
+/// Proxies on a request's way.
+constexpr int kMostProxies = 16;
+
 /// What a proxy beside us has for an address.
 bool is_private(const std::string& address) {
     error_code error;
@@ -91,10 +94,16 @@ std::string Server::Impl::client_of(const Headers& headers, const std::string& p
     std::string chain;
     for (const auto& [name, value] : headers.items())
         if (iequals(name, "x-forwarded-for")) chain += (chain.empty() ? "" : ",") + value;
-    auto hops = split_list(chain);
-    for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
-        client = *hop;
+    // From the end, where the nearest proxy wrote: what stands before so many is nobody's to believe.
+    std::string_view rest = chain;
+    for (int hop = 0; hop < kMostProxies && !rest.empty();) {
+        const auto comma = rest.rfind(',');
+        const auto one = trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
+        rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(0, comma);
+        if (one.empty()) continue;
+        client = plain_address(one);
         if (!trusted(client)) break;
+        ++hop;
     }
     return client;
 }

@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <future>
 
@@ -80,7 +81,7 @@ Task<void> Server::Impl::accept_loop() {
 void Server::Impl::welcome(Loop& loop, Socket socket) {
     if (connections >= options.max_connections) return;  // the socket closes
     error_code error;
-    auto peer = socket.remote_endpoint(error).address().to_string();
+    auto peer = plain_address(socket.remote_endpoint(error).address().to_string());
     if (error) return;  // gone already
     auto has = callers.come(peer);
     bool many = has > fair_share() && !trusted(peer);
@@ -139,10 +140,14 @@ Result<void> Server::start() {
     auto& s = *impl_;
     error_code error;
     auto address = net::ip::make_address(s.options.address, error);
-    if (error) return Error("'" + s.options.address + "' is no address to listen on", "0.0.0.0 or 127.0.0.1");
+    if (error) return Error("'" + s.options.address + "' is no address to listen on", "0.0.0.0, 127.0.0.1, or :: for both");
+    auto proxies = AddressRanges::parse(s.options.trusted_proxies);
+    if (!proxies) return Error("trusted proxies: " + proxies.error().message, proxies.error().hint);
+    s.proxies = std::move(*proxies);
     tcp::endpoint endpoint(address, s.options.port);
     s.acceptor->open(endpoint.protocol());
     s.acceptor->set_option(net::socket_base::reuse_address(true));
+    if (address.is_v6()) s.acceptor->set_option(net::ip::v6_only(false), error);  // "::" is every address of version 4 too
     s.acceptor->bind(endpoint, error);
     if (error)
         return Error("cannot listen on " + s.options.address + ":" + std::to_string(s.options.port) + ": " + error.message(),

@@ -3,6 +3,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <unordered_map>
 
+#include "http/addresses.hpp"
 #include "incoming.hpp"
 #include "loop.hpp"
 #include "routes.hpp"
@@ -46,6 +47,7 @@ private:
 /// Connections come and go in server.cpp; what happens on one of them stands in exchange.cpp, how an answer leaves in reply.cpp.
 struct Server::Impl {
     ServerOptions options;
+    AddressRanges proxies;  ///< those that are trusted
     std::shared_ptr<const Router> router;
     std::vector<std::shared_ptr<Loop>> loops;
     std::size_t next_loop = 0;
@@ -94,10 +96,7 @@ struct Server::Impl {
     const Router::Impl& routes() const { return *router->impl_; }
     void describe(Request&, const std::string& peer) const;
     std::string client_of(const Headers&, const std::string& peer) const;
-    bool trusted(const std::string& address) const {
-        return std::find(options.trusted_proxies.begin(), options.trusted_proxies.end(), address) !=
-               options.trusted_proxies.end();
-    }
+    bool trusted(std::string_view address) const { return proxies.contains(address); }
     std::size_t fair_share() const { return std::max<std::size_t>(64, options.max_connections / 10); }
 };
 

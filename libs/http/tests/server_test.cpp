@@ -319,6 +319,23 @@ TEST_CASE("forwarded addresses are believed of trusted proxies only", "[integrat
     CHECK(has(f.get("/asked", "X-Forwarded-Proto: https\r\nX-Forwarded-Host: otto.example\r\n"), "\r\n\r\nhttps otto.example"));
 }
 
+TEST_CASE("proxies are trusted by range; on both stacks an address of version 4 is itself", "[integration]") {
+    http::ServerOptions options;
+    options.address = "::";
+    options.trusted_proxies = {"127.0.0.0/8", "10.0.0.0/8"};
+    Fixture f(options);
+    CHECK(has(f.get("/client"), "\r\n\r\n127.0.0.1"));
+    CHECK(has(f.get("/client", "X-Forwarded-For: 1.1.1.1, 203.0.113.9, 10.200.3.1, ::ffff:10.0.0.1\r\n"), "\r\n\r\n203.0.113.9"));
+    CHECK(has(f.get("/client", "X-Forwarded-For: ::ffff:203.0.113.9\r\n"), "\r\n\r\n203.0.113.9"));
+    std::string all = "203.0.113.9";
+    for (int i = 0; i < 100; ++i) all += ",10.0.0." + std::to_string(i);
+    CHECK(has(f.get("/client", "X-Forwarded-For: " + all + "\r\n"), "\r\n\r\n10.0.0.84"));  // sixteen proxies are more than any way has
+    options.trusted_proxies = {"10.0.0.0/40"};
+    auto refused = http::Server(options, std::make_shared<http::Router>()).start();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("'10.0.0.0/40'") != std::string::npos);
+}
+
 TEST_CASE("draining finishes what is under way and takes no more", "[integration]") {
     Fixture f;
     auto idle = f.connect();

@@ -76,7 +76,8 @@ struct ServerOptions {
     Millis still_timeout{5'000};  ///< a body that stands still for so long is 408
     Millis taking_timeout{
         15'000};  ///< a client that takes nothing of its answer for so long is ended; after 2 s if over 1 MiB of it waits
-    std::vector<std::string> trusted_proxies;  ///< addresses whose X-Forwarded-For, -Proto and -Host are believed
+    std::vector<std::string>
+        trusted_proxies;  ///< addresses and ranges (10.0.0.0/8) whose X-Forwarded-For, -Proto and -Host are believed
     std::function<void(const std::string&)> untrusted_proxy =
         {};                            ///< called once, on an I/O thread: the private address of a proxy that is not among them
     std::string metrics_name = "api";  ///< the label `server` of what is measured
