@@ -42,7 +42,8 @@ TEST_CASE("ranges hold what they say and nothing beside it") {
 }
 
 TEST_CASE("ranges may overlap and come in any order") {
-    auto ranges = http::AddressRanges::parse({"172.16.0.0/12", "10.0.0.0/8", "10.0.0.7", "10.9.0.0/16", "fd00::/8", "127.0.0.1"}).value();
+    auto ranges =
+        http::AddressRanges::parse({"172.16.0.0/12", "10.0.0.0/8", "10.0.0.7", "10.9.0.0/16", "fd00::/8", "127.0.0.1"}).value();
     for (const char* held : {"10.0.0.7", "10.9.1.1", "10.255.0.1", "172.31.255.255", "fd12::1", "127.0.0.1"}) {
         INFO(held);
         CHECK(ranges.contains(held));
@@ -54,8 +55,8 @@ TEST_CASE("ranges may overlap and come in any order") {
 }
 
 TEST_CASE("what is no range is named") {
-    for (const char* wrong : {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8/8", "::/129", "gateway", "10.0.0.*", "/8", "fe80::1%eth0",
-                              "10.0.0.0/8x", "10.0.0.0/+8"}) {
+    for (const char* wrong : {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8/8", "::/129", "gateway", "10.0.0.*", "/8",
+                              "fe80::1%eth0", "10.0.0.0/8x", "10.0.0.0/+8"}) {
         INFO(wrong);
         auto parsed = http::AddressRanges::parse({"10.0.0.1", wrong});
         REQUIRE_FALSE(parsed);

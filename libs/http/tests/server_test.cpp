@@ -329,7 +329,8 @@ TEST_CASE("proxies are trusted by range; on both stacks an address of version 4 
     CHECK(has(f.get("/client", "X-Forwarded-For: ::ffff:203.0.113.9\r\n"), "\r\n\r\n203.0.113.9"));
     std::string all = "203.0.113.9";
     for (int i = 0; i < 100; ++i) all += ",10.0.0." + std::to_string(i);
-    CHECK(has(f.get("/client", "X-Forwarded-For: " + all + "\r\n"), "\r\n\r\n10.0.0.84"));  // sixteen proxies are more than any way has
+    CHECK(has(f.get("/client", "X-Forwarded-For: " + all + "\r\n"),
+              "\r\n\r\n10.0.0.84"));  // sixteen proxies are more than any way has
     options.trusted_proxies = {"10.0.0.0/40"};
     auto refused = http::Server(options, std::make_shared<http::Router>()).start();
     REQUIRE_FALSE(refused);
