@@ -1,6 +1,7 @@
 """One stack for all end-to-end and contract tests: own run directory, own ports, own database; a stack of deploy/up is left alone."""
 
 import datetime
+import json
 import os
 import pathlib
 import shutil
@@ -65,6 +66,15 @@ class Stack:
         self.sandbox = f"http://127.0.0.1:{self.env['OTTO_SANDBOX_PORT']}"
         self.admin = f"http://127.0.0.1:{self.env['OTTO_ADMIN_PORT']}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    @classmethod
+    def there(cls, folder: pathlib.Path) -> "Stack":
+        """A stack that runs already: `folder` holds its `env`, and in `stack.json` where it and its sandbox answer."""
+        made = cls(folder)
+        said = json.loads((folder / "stack.json").read_text())
+        made.url, made.sandbox = said["url"], said["sandbox"]
+        made.http = httpx.Client(base_url=made.url, timeout=30)
+        return made
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=300)
@@ -294,6 +304,9 @@ def started(*options: str, **settings: str) -> typing.Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack() -> typing.Iterator[Stack]:
+    if os.environ.get("OTTO_E2E_STACK"):  # one that runs already, and that somebody else will end
+        yield Stack.there(pathlib.Path(os.environ["OTTO_E2E_STACK"]))
+        return
     yield from started(*os.environ.get("OTTO_E2E_OPTIONS", "").split())
 
 
