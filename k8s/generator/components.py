@@ -1,8 +1,10 @@
 """What components hold of each service: patches, scalers, network policies, Kafka's users, the list of Secrets."""
 
+import yaml
+
 from . import objects
 from .objects import labels
-from .programs import Program
+from .programs import REPO, Program
 from .stanzas import Stanza, Stanzas
 
 NAMESPACE = "otto"
@@ -304,6 +306,14 @@ def gateway(said: Stanzas, routes: list) -> dict[str, list[dict]]:
     route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "otto", "labels": labels("otto-gateway")},
              "spec": {"parentRefs": [{"name": "otto"}], "rules": rules}}
     return _files("gateway", "For clusters with the Gateway API: a Gateway of the class that an overlay names, and the routes.", {"route.yaml": [route]}, {}, ["gateway.yaml"])
+
+
+# ---- what Prometheus evaluates
+def rules() -> dict[str, list[dict]]:
+    """deploy/prometheus/rules as the Prometheus operator takes them."""
+    return {"components/monitoring/rules.yaml": [
+        {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": f"otto-{p.stem}", "labels": labels("otto-monitoring")}, "spec": yaml.safe_load(p.read_text())}
+        for p in sorted((REPO / "deploy" / "prometheus" / "rules").glob("*.yaml"))]}
 
 
 def _files(component: str, about: str, resources: dict[str, list[dict]], patches: dict[str, dict], by_hand: list[str] = ()) -> dict[str, list[dict]]:

@@ -115,7 +115,8 @@ def _apply(folder: pathlib.Path, kustomization: dict, objects: list[dict]) -> No
             elif found is not None:
                 raise ValueError(f"{folder}: {kind} {generator['name']} is there already")
             else:
-                objects.append({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator["name"]}, field: _data(folder, generator)})
+                made = {"name": generator["name"], "labels": generator.get("options", {}).get("labels")}
+                objects.append({"apiVersion": "v1", "kind": kind, "metadata": {k: v for k, v in made.items() if v}, field: _data(folder, generator)})
     for one in kustomization.get("patches", []):
         patch = yaml.safe_load(one["patch"] if "patch" in one else (folder / one["path"]).read_text())
         target = one.get("target") or {"kind": patch["kind"], "name": patch["metadata"]["name"]}

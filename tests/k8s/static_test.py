@@ -67,7 +67,7 @@ class Overlays(unittest.TestCase):
 
     def test_every_component_is_in_some_overlay_or_stands_by_itself(self):
         used = {pathlib.Path(c).name for o in OVERLAYS for c in kustomize.load(K8S / "overlays" / o / "kustomization.yaml")[0].get("components", [])}
-        self.assertEqual({p.parent.name for p in (K8S / "components").glob("*/kustomization.yaml")}, used | set(APART))
+        self.assertEqual({p.parent.name for p in (K8S / "components").glob("*/kustomization.yaml")}, used - {"policies"} | set(APART))
 
     def test_components_apart_keep_the_rules_on_large(self):
         for component in APART:
@@ -184,6 +184,39 @@ BROKEN = [
 ]
 
 
+class Watching(unittest.TestCase):
+    def test_dashboards_are_those_of_deploy_grafana(self):
+        shown = set(find(BUILT["large"], "otto-dashboards", "ConfigMap")["data"])
+        self.assertEqual(shown, {p.name for p in (REPO / "deploy" / "grafana").glob("*.json")})
+
+    def test_metrics_come_from_every_service(self):
+        monitor = find(BUILT["large"], "otto", "PodMonitor")["spec"]
+        kinds = monitor["selector"]["matchExpressions"][0]["values"]
+        for name in SAID.services:
+            self.assertIn(rules.template_of(find(BUILT["large"], name))["metadata"]["labels"]["otto/kind"], kinds)
+        # As deploy/prometheus/rules has it.
+        self.assertEqual(monitor["podMetricsEndpoints"][0]["relabelings"], [{"targetLabel": "app", "replacement": "otto"}])
+
+
+class Policies(unittest.TestCase):
+    """What the API server says of these, tests/run k8s asks it."""
+
+    def test_each_has_manifests_that_pass_and_that_must_not(self):
+        policies = {o["metadata"]["name"].removeprefix("otto-") for p in (K8S / "policies").glob("*.yaml") if p.name != "kustomization.yaml"
+                    for o in kustomize.load(p) if o["kind"] == "ValidatingAdmissionPolicy"}
+        refused = [p.name.split(".")[0] for p in (K8S / "policies" / "tests" / "refused").glob("*.yaml")]
+        self.assertEqual(set(refused), policies)
+        self.assertGreaterEqual(len(refused), 20)
+        kinds = {kustomize.load(p)[0]["kind"] for p in (K8S / "policies" / "tests" / "passes").glob("*.yaml")}
+        self.assertEqual(kinds, {"Pod", "Deployment", "StatefulSet", "Job", "ConfigMap"})
+
+    def test_each_denies_where_it_is_bound(self):
+        objects = kustomize.build(K8S / "overlays" / "large")
+        bound = {o["spec"]["policyName"] for o in objects if o["kind"] == "ValidatingAdmissionPolicyBinding" and o["spec"]["validationActions"] == ["Deny"]}
+        self.assertEqual(bound, {o["metadata"]["name"] for o in objects if o["kind"] == "ValidatingAdmissionPolicy" and o["spec"]["failurePolicy"] == "Fail"})
+        self.assertEqual(find(objects, "otto", "Namespace")["metadata"]["labels"]["otto/policies"], "enforced")
+
+
 class Rules(unittest.TestCase):
     def test_each_is_missed_by_what_breaks_it(self):
         for name, overlay, break_it, words in BROKEN:
@@ -260,7 +293,8 @@ class Release(unittest.TestCase):
 
     def run_in(self, *arguments: str) -> tuple[subprocess.CompletedProcess, pathlib.Path]:
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        shutil.copytree(K8S, folder / "k8s", ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("k8s", "deploy/grafana"):
+            shutil.copytree(REPO / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         return subprocess.run([sys.executable, folder / "k8s" / "release", *arguments], capture_output=True, text=True, check=False), folder / "k8s"
 
     def test_it_names_the_image_and_the_jobs(self):
