@@ -261,35 +261,37 @@ def ask(url: str, path: str, **args: str) -> typing.Any:
         raise ValueError(json.load(e).get("error", str(e))) from None
 
 
-def against(url: str) -> int:
-    """Which expressions have no data on a real Prometheus, and why."""
-    there = set(ask(url, "label/__name__/values"))
-    says = declared()
-    bad = quiet = full = 0
+class Answer(typing.NamedTuple):
+    where: str
+    what: str  # data, silent (an alert), empty, not yet (a counter that has not moved), unknown (nobody exposes it), fails
+    detail: str = ""
+
+
+def answers(url: str) -> list[Answer]:
+    """What a real Prometheus says to each expression."""
+    there, says, out = set(ask(url, "label/__name__/values")), declared(), []
+    alerts = {f"{r.file}: {r.name}" for r in rules() if r.alert}
     for where, expr in expressions():
-        alert = where.split(": ")[1] in {r.name for r in rules() if r.alert}
         try:
             result = ask(url, "query", query=expr)["result"]
         except ValueError as e:
-            print(f"FAILS    {where}: {e}")
-            bad += 1
+            out.append(Answer(where, "fails", str(e)))
             continue
-        missing = sorted(n for n in used(expr).metrics if n not in there and not n.startswith("kubelet_"))
-        unknown = [n for n in missing if n not in says and ":" not in n and n not in OTHERS]
-        never = [n for n in missing if n in says]
-        if unknown:
-            print(f"UNKNOWN  {where}: nobody exposes {', '.join(unknown)}")
-            bad += 1
-        elif never:
-            print(f"not yet  {where}: has not happened here: {', '.join(never)}")
-            quiet += 1
-        elif not result and not alert:
-            print(f"empty    {where}: {expr}")
-            quiet += 1
-        else:
-            full += 1
-    print(f"{full} expressions have data or stay silent as they should, {quiet} have none yet, {bad} never will")
-    return 1 if bad else 0
+        missing = sorted(n for n in used(expr).metrics if n not in there and n not in OTHERS and ":" not in n)
+        unknown = [n for n in missing if n not in says]
+        what = "unknown" if unknown else "not yet" if missing else "data" if result else "silent" if where in alerts else "empty"
+        out.append(Answer(where, what, ", ".join(unknown or missing) or ("" if result else expr)))
+    return out
+
+
+def against(url: str) -> int:
+    every = answers(url)
+    for a in every:
+        if a.what not in ("data", "silent"):
+            print(f"{a.what:<8} {a.where}: {a.detail}")
+    count = {what: sum(a.what == what for a in every) for what in ("data", "silent", "empty", "not yet", "unknown", "fails")}
+    print(", ".join(f"{n} {what}" for what, n in count.items()))
+    return 1 if count["unknown"] or count["fails"] else 0
 
 
 def main() -> int:

@@ -54,7 +54,7 @@ class Stack:
         for name in ("OTTO_BIN", "OTTO_VENV"):
             if os.environ.get(name):
                 self.env[name] = os.environ[name]
-        for name in ("OTTO_PORT", "OTTO_ADMIN_PORT", "OTTO_SANDBOX_PORT", "OTTO_PG_PORT", "OTTO_KAFKA_PORT"):
+        for name in ("OTTO_PORT", "OTTO_ADMIN_PORT", "OTTO_SANDBOX_PORT", "OTTO_PG_PORT", "OTTO_KAFKA_PORT", "OTTO_PROMETHEUS_PORT"):
             self.env[name] = str(free_port())
         # A broker that lives for minutes is best off with the JVM's quick compiler: the thorough one takes half a core away from Otto meanwhile.
         self.env.setdefault("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1")
