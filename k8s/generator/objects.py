@@ -247,9 +247,8 @@ def of_service(stanzas: Stanzas, s: Stanza, p: Program) -> list[dict]:
 
 
 # ---- jobs
-def job(stanzas: Stanzas, name: str, command: list[str], login: str, secret: str, p: Program, more: list[dict] = (), kafka: bool = False) -> dict:
+def job(name: str, command: list[str], login: str, secret: str, more: list[dict] = (), kafka: bool = False) -> dict:
     # Not from the hashed otto-config: a Job's template cannot change, and the hash would change it.
-    # They run under no hash: what they read is there when they start.
     config = "otto-jobs"
     full = f"otto-{name}-VERSION"
     settings = []
@@ -280,20 +279,25 @@ def job(stanzas: Stanzas, name: str, command: list[str], login: str, secret: str
             "metadata": {"labels": {**labels(f"otto-{name}"), "otto/kind": "job", **client}}, "spec": spec}}}
 
 
-def jobs(stanzas: Stanzas, p: Program) -> list[dict]:
+def jobs(logins: list[str]) -> list[dict]:
+    """Roles with the passwords of their Secrets, topics, schema."""
     ottoctl = "/usr/lib/otto/ottoctl"
+    roles = job("roles", [ottoctl, "roles", "apply", "--passwords", "/run/otto/roles"], "$(PG_ADMIN)", "otto-pg-admin")
+    pod_spec = roles["spec"]["template"]["spec"]
+    sources = [{"secret": {"name": f"otto-pg-{n}", "items": [{"key": "password", "path": role(n)}]}} for n in [*logins, "maintenance"]]
+    pod_spec["volumes"].append({"name": "roles", "projected": {"defaultMode": 0o440, "sources": sources}})
+    pod_spec["containers"][0]["volumeMounts"].append({"name": "roles", "mountPath": "/run/otto/roles", "readOnly": True})
     replication = [from_config("OTTO_REPLICATION", optional=True, config="otto-jobs")]
     return [
-        account("otto-jobs"),
-        job(stanzas, "roles", [ottoctl, "roles", "apply"], "$(PG_ADMIN)", "otto-pg-admin", p),
-        job(stanzas, "topics", [ottoctl, "topics", "apply"], "", "", p, replication, kafka=True),
-        job(stanzas, "migrate", [ottoctl, "migrate"], "$(PG_OWNER)", "otto-pg-owner", p),
+        account("otto-jobs"), roles,
+        job("topics", [ottoctl, "topics", "apply"], "", "", replication, kafka=True),
+        job("migrate", [ottoctl, "migrate"], "$(PG_OWNER)", "otto-pg-owner"),
     ]
 
 
 # ---- what is of no single service
-def namespace() -> list[dict]:
-    return [
+def namespace(volume: bool = True) -> list[dict]:
+    out = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "otto", "labels": {
             **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}}}},
         # Webhooks are not repeated by those who send them: whoever takes them comes first.
@@ -304,6 +308,7 @@ def namespace() -> list[dict]:
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "otto-objects", "labels": labels("otto-objects")}, "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}}},
     ]
+    return out if volume else out[:-1]
 
 
 def base_kustomization(names: list[str]) -> dict:
@@ -316,6 +321,35 @@ def base_kustomization(names: list[str]) -> dict:
             {"name": "otto-release", "envs": ["release.env"], "options": {"disableNameSuffixHash": True}},
         ],
     }
+
+
+# ---- all of them in one process
+def all_in_one(stanzas: Stanzas, p: Program) -> list[dict]:
+    """One pod with one volume; under each service's name, so that an edge or a gateway finds it there."""
+    name, of = "all-in-one", stanzas.all["all-in-one"]
+    logins = [s["name"] for s in p.services if "database" in s["needs"]]
+    secrets = [(*SECRETS[n], n) for n in p.settings if n in SECRETS]
+    secrets += [(f"otto-pg-{n}", "password", "OTTO_PG_PASSWORD_" + n.upper().replace("-", "_")) for n in logins]
+    volumes, mounts = secret_volumes(secrets)
+    ours = {"OTTO_STRICT": "1", "OTTO_ADDRESS": "::", "OTTO_ADMIN_ADDRESS": "::", "OTTO_DRAIN": f"{stanzas.all['drain']}s", "OTTO_LANES": str(of["lanes"]),
+            "OTTO_SPOOL_DIR": SPOOL, "OTTO_SPOOL_MEGABYTES": str(int(mebibytes(of["volume"]) * 0.1)), **open_limits(stanzas.all, p, 1), "OTTO_OBJECT_STORE": f"file:{OBJECTS}"}
+    urls = [{"name": "OTTO_PG_URL_" + n.upper().replace("-", "_"), "value": f"postgresql://{role(n)}@$(PG_HOST)/$(PG_DATABASE)?$(PG_OPTIONS)"} for n in logins]
+    env_ = [*({"name": n, "value": v} for n, v in ours.items()), *(from_config(n) for n, s in sorted(p.settings.items()) if is_configured(s)), *pg_env("")[:3], *urls, *secret_env(secrets)]
+    container = {"name": name, "image": "otto", "command": [f"/usr/lib/otto/{name}"], "ports": [{"name": "http", "containerPort": 8080}, {"name": "admin", "containerPort": 9080}],
+                 "env": env_, "resources": {"requests": {"cpu": of["cpu"], "memory": of["memory"][0]}, "limits": {"memory": of["memory"][1]}}, **probes(),
+                 "lifecycle": {"preStop": {"sleep": {"seconds": stanzas.all["sleep"]}}}, "securityContext": restricted(), "volumeMounts": [*mounts, {"name": "data", "mountPath": "/var/lib/otto"}]}
+    spec = {"serviceAccountName": name, "automountServiceAccountToken": False, "enableServiceLinks": False, "priorityClassName": "otto-ingress", "terminationGracePeriodSeconds": 90,
+            "securityContext": pod_security(), "tolerations": lost_node(), "topologySpreadConstraints": spread(name, True), "containers": [container], "volumes": volumes}
+    chosen = {**labels(name), "otto/kind": "ingress", "otto/kafka": "client", "otto/database": "client", "otto/outside": "client", "otto/http": "server"}
+    claim = {"metadata": {"name": "data", "labels": labels(name)}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": of["volume"]}}}}
+    out = [account(name), {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "labels": labels(name)}, "spec": {
+        "replicas": 1, "serviceName": name, "podManagementPolicy": "Parallel", "revisionHistoryLimit": 5, "updateStrategy": {"type": "RollingUpdate"},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"}, "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+        "template": {"metadata": {"labels": chosen}, "spec": spec}, "volumeClaimTemplates": [claim]}}]
+    for n in [name, *(s["name"] for s in p.services if s["routes"])]:
+        out.append(service(n))
+        out[-1]["spec"]["selector"] = {"app.kubernetes.io/name": name}
+    return out
 
 
 # ---- edge: nginx pods for clusters without the Gateway API

@@ -195,7 +195,8 @@ def _environment(it: Overlay, o: Object, pod: Object, container: Object, program
                 yield f"its spool may grow to {env['OTTO_SPOOL_MEGABYTES']['value']} MiB on a volume of {size}"
 
 
-AWAITED = {"OTTO_PG_PASSWORD", "OTTO_KAFKA_TLS_CA", "OTTO_KAFKA_SASL_PASSWORD", "OTTO_KAFKA_SASL_MECHANISM", "OTTO_KAFKA_SASL_USERNAME"}
+AWAITED = {*(f"OTTO_PG_PASSWORD_{s}" for s in ("APPOINTMENT_SERVICE", "COMPANY_SERVICE", "LEAD_PIPELINE", "QUERY_SERVICE", "SHUNYA_ORCHESTRATOR", "TENANT_ROUTER")),
+           "OTTO_PG_PASSWORD", "OTTO_KAFKA_TLS_CA", "OTTO_KAFKA_SASL_PASSWORD", "OTTO_KAFKA_SASL_MECHANISM", "OTTO_KAFKA_SASL_USERNAME"}
 _NOT_ASKED = re.compile(r"OTTO_(PORT|ADMIN_PORT|PG_.*|KAFKA_(?!BROKERS).*|MEDIA_KEYS|TWILIO_AUTH_TOKEN|TWILIO_API_SECRET)$")
 
 
@@ -221,6 +222,8 @@ def _file(o: Object, pod: Object, container: Object, path: str, name: str) -> ty
     secret = volume["secret"]["secretName"]
     own = {"Job": {"otto-pg-admin", "otto-pg-owner", "otto-kafka-ottoctl"}}.get(o["kind"], set())
     who = pod["containers"][0]["name"]
+    if who == "all-in-one":
+        return
     if re.match(r"otto-(pg|kafka)-", secret) and secret not in own | {f"otto-pg-{who}", f"otto-kafka-{who}", "otto-kafka-ca"} and who != "ottoctl":
         yield f"has the Secret of another ({secret})"
 
@@ -250,7 +253,7 @@ def _stopping(o: Object, pod: Object, facts: Facts) -> typing.Iterator[str]:
     drain = facts.said.all["drain"]
     if sleep < facts.said.all["sleep"]:
         yield f"serves {sleep} s on after it was told to go, not {facts.said.all['sleep']} (preStop)"
-    ingress = o["kind"] == "StatefulSet" and container["name"].endswith("-ingress")
+    ingress = o["kind"] == "StatefulSet"  # it empties its spool
     wanted = 90 if ingress else facts.said.all["sleep"] + drain + 15
     if pod.get("terminationGracePeriodSeconds", 30) < wanted:
         yield f"is killed after {pod.get('terminationGracePeriodSeconds', 30)} s, not {wanted}"
