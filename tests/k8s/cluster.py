@@ -37,6 +37,8 @@ PODS, SERVICES, API, DNS = "10.244.0.0/24", "10.96.0.0/16", "10.96.0.1", "10.96.
 CNI_BIN = pathlib.Path("/usr/lib/cni")
 PREFIX = "otto-k8s-"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# What the kubelet sets for the whole system: it is put back.
+TUNABLES = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")
 PAUSE = "docker.io/library/otto-pause:1"
 
 
@@ -104,16 +106,22 @@ def hierarchies(all: bool = False) -> list[pathlib.Path]:
 
 
 def sweep() -> None:
-    """Removes what runs that were killed have left: their cgroups, which are empty, and their folders."""
-    for tree in hierarchies(all=True):
-        for cgroup in tree.glob(PREFIX + "*"):
-            remove_cgroup(cgroup)
+    """Removes what runs have left that were killed."""
     for left in pathlib.Path("/tmp").glob(PREFIX + "*"):
         with contextlib.suppress(OSError, ValueError):
             pid = int((left / "pid").read_text())  # of the outer process, as the system counts
-            if pathlib.Path(f"/proc/{pid}").exists():
-                continue
-            shutil.rmtree(left, ignore_errors=True)
+            if not pathlib.Path(f"/proc/{pid}").exists():
+                remove(left)
+
+
+def remove(folder: pathlib.Path) -> None:
+    """What the kernel does not end with a run's first process: cgroups, what the kubelet set for the whole system, the folder."""
+    for tree in hierarchies(all=True):
+        remove_cgroup(tree / folder.name)
+    with contextlib.suppress(OSError, ValueError):
+        for name, value in json.loads((folder / "tunables").read_text()).items():
+            pathlib.Path("/proc/sys", name).write_text(value)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_cgroup(path: pathlib.Path) -> None:
@@ -338,7 +346,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
             path = self.folder / "volumes" / str(n)
             path.mkdir(parents=True)
             here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}]}]}
-            things.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"local-{n}"}, "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "storageClassName": "local",
+            things.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"local-{n}"}, "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce", "ReadWriteMany"], "storageClassName": "local",
                            "persistentVolumeReclaimPolicy": "Retain", "local": {"path": str(path)}, "nodeAffinity": {"required": here}}})
         self.apply(*things)
 
@@ -392,4 +400,5 @@ def fresh_folder() -> pathlib.Path:
     """Where a run keeps everything; others may pass through it (Postgres is not root)."""
     folder = pathlib.Path("/tmp") / f"{PREFIX}{secrets.token_hex(4)}"
     folder.mkdir(mode=0o711)
+    (folder / "tunables").write_text(json.dumps({name: pathlib.Path("/proc/sys", name).read_text() for name in TUNABLES}))
     return folder

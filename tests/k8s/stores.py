@@ -11,6 +11,7 @@ import subprocess
 import time
 import typing
 
+import confluent_kafka
 import httpx
 import psycopg
 
@@ -116,6 +117,23 @@ class Stores(Stack):
         with psycopg.connect(self.pg_url("owner"), autocommit=True) as db:
             cursor = db.execute(typing.cast(typing.Any, statement))
             return cursor.fetchall() if cursor.description else []
+
+    def as_admin(self, statement: str) -> list[tuple[typing.Any, ...]]:
+        with psycopg.connect(self.pg_url("admin"), autocommit=True) as db:
+            cursor = db.execute(typing.cast(typing.Any, statement))
+            return cursor.fetchall() if cursor.description else []
+
+    def applied(self, consumer: str, topic: str) -> int:
+        return int(self.sql("SELECT coalesce(sum(next_offset), 0) FROM lanes WHERE consumer = %s AND topic = %s", consumer, topic)[0][0])
+
+    def lag(self, consumer: str, topic: str) -> int:
+        """Events of that topic which it has still to do."""
+        asking = confluent_kafka.Consumer({"bootstrap.servers": self.brokers, "group.id": "k8s-lag", "enable.auto.commit": False})
+        try:
+            partitions = asking.list_topics(topic, timeout=20).topics[topic].partitions
+            return sum(asking.get_watermark_offsets(confluent_kafka.TopicPartition(topic, p), timeout=20)[1] for p in partitions) - self.applied(consumer, topic)
+        finally:
+            asking.close()
 
     def ottoctl(self, *words: str) -> str:
         env = self.env | {"OTTO_KAFKA_BROKERS": self.brokers, "OTTO_PG_URL": self.pg_url("owner"), "OTTO_PG_URL_MAINTENANCE": self.maintenance_url()}
