@@ -84,4 +84,5 @@ def main() -> int:
     return 1 if count["FAILED"] else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

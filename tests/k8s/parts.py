@@ -238,24 +238,46 @@ def static(world: World | None, seen: Seen) -> None:
 
 def accepted(world: World, seen: Seen) -> None:
     kube = world.cluster
+    definitions = [str(p) for p in sorted(pathlib.Path(os.environ["OTTO_K8S_CRDS"]).glob("*.yaml"))]
+    kube.kubectl("apply", "--server-side", *(word for path in definitions if path.split("/")[-1] != "kustomization.yaml" for word in ("-f", path)))
+    kube.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    policies = [t for path in sorted((REPO / "k8s/policies").glob("*.yaml")) if path.name != "kustomization.yaml" for t in yaml.safe_load_all(path.read_text()) if t]
+    kube.apply(*policies)
+    tested = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "policies", "labels": {"otto/policies": "enforced"}}}
+    kube.apply(tested)
+
+    def refusal(path: pathlib.Path) -> str:
+        return kube.ask("-n", "policies", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", str(path)).stderr
+
+    refused = sorted((REPO / "k8s/policies/tests/refused").glob("*.yaml"))
+    for path in refused:
+        meant = f"ValidatingAdmissionPolicy 'otto-{path.name.split('.')[0]}'"
+        eventually(lambda: meant in refusal(path), within=30, what=f"{path.name}'s refusal by {meant}")
+    for path in refused:  # each by its own policy and no other, now that all are in force
+        named = set(re.findall(r"ValidatingAdmissionPolicy '([^']+)'", refusal(path)))
+        expect(named == {f"otto-{path.name.split('.')[0]}"}, f"{path.name} is refused by {sorted(named) or 'nobody'}")
+    passes = sorted((REPO / "k8s/policies/tests/passes").glob("*.yaml"))
+    for path in passes:
+        expect(not refusal(path), f"{path.name}: {refusal(path)}")
+    seen["policies"] = f"{len(refused)} broken manifests refused, each by the policy that is meant for it; {len(passes)} good ones accepted"
+
     for overlay in sorted(p.name for p in OVERLAYS.iterdir() if (p / "kustomization.yaml").exists()):
         ours, foreign = world.built(OVERLAYS / overlay)
-        # Pods, too, are judged: a namespace's rules only warn of a template, and refuse its pods.
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-        kube.apply(namespace)
-        done = kube.ask("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-", input=yaml.safe_dump_all(ours))
-        expect(done.returncode == 0 and "warning" not in done.stderr.lower(), f"{overlay}: {done.stderr[-3000:]}")
+        # For the namespace's labels decide what is enforced; and classes and accounts, because pods are asked for that name them.
+        kube.apply(*(t for t in ours if t["kind"] in ("Namespace", "PriorityClass", "ServiceAccount")))
         pods = [pod_of(t) for t in ours if t["kind"] in ("Deployment", "StatefulSet", "Job")]
-        done = kube.ask("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", input=yaml.safe_dump_all(pods))
-        lost = [line for line in done.stderr.splitlines() if "no PriorityClass" not in line and "serviceaccount" not in line.lower()]
-        expect(done.returncode == 0 or not lost, f"{overlay}, its pods: {done.stderr[-3000:]}")
-        seen[overlay] = f"{len(ours)} objects and {len(pods)} pods accepted" + (f"; kinds that this cluster does not know, not asked: {', '.join(foreign)}" if foreign else "")
+        for what, things in (("objects", ours), ("pods", pods)):
+            done = kube.ask("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-", input=yaml.safe_dump_all(things))
+            expect(done.returncode == 0 and "warning" not in done.stderr.lower(), f"{overlay}, its {what}: {done.stderr[-3000:]}")
+        seen[overlay] = f"{len(ours)} objects and {len(pods)} pods accepted" + (f"; of operators that are not here, and not asked: {', '.join(foreign)}" if foreign else "")
 
 
 def pod_of(workload: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """The pod that a workload would make, as far as admission looks at it."""
+    """The pod that a workload would make: of a workload itself a namespace's rules only warn, and refuse its pods later, where nobody looks."""
     template = workload["spec"]["template"]
-    spec = {k: v for k, v in template["spec"].items() if k not in ("priorityClassName", "serviceAccountName")}
+    mounted = {m["name"] for c in template["spec"]["containers"] for m in c.get("volumeMounts", [])} - {v["name"] for v in template["spec"].get("volumes", [])}
+    claimed = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in sorted(mounted)]  # those of a StatefulSet's templates
+    spec = template["spec"] | {"volumes": template["spec"].get("volumes", []) + claimed}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"would-be-{workload['metadata']['name']}".lower(), "namespace": NAMESPACE, "labels": template["metadata"].get("labels", {})}, "spec": spec}
 
 
