@@ -62,22 +62,16 @@ def programs() -> dict[str, Program]:
 
 
 # ---- until every program has --describe: the same from service.json and the settings' page
-_SESSIONS = {
-    "appointment-service": (1, 8), "company-service": (1, 16), "lead-pipeline": (4, 12), "query-service": (0, 16),
-    "shunya-orchestrator": (1, 10), "tenant-router": (3, 6),
-}
-
 
 def _pieced_together(program: pathlib.Path) -> Program:
     def of(name: str) -> dict:
         it = json.loads((REPO / "services" / name / "service.json").read_text())
-        lane, others = _SESSIONS.get(name, (0, 0))
         return {
             "name": name, "needs": it["needs"],
             "consumers": [{"group": g, "topics": t} for g, t in it["consumes"].items()],
             "produces": it.get("produces", []), "peers": it.get("peers", []),
             "routes": [dict(zip(("methods", "prefix"), r.split(), strict=True)) for r in it["routes"]],
-            "sessions": {"each_lane": lane, "others": others},
+            "sessions": it["sessions"],
         }
 
     name = program.name

@@ -95,6 +95,8 @@ def _workload(it: Overlay, o: Object, facts: Facts) -> typing.Iterator[str]:
         program = program_of(container)
         if program is not None:
             yield from _environment(it, o, pod, container, program, facts)
+    if pod.get("initContainers"):
+        yield "waits in an init container; the gate is the process's own, so that it holds for every way of deploying"
     if o["kind"] == "Job":
         yield from _job(o, facts)
         return

@@ -7,6 +7,7 @@ usage: static_test.py FOLDER_OF_PROGRAMS
 import copy
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,7 @@ BROKEN = [
      "the Secret of another"),
     ("startup probe", "large", lambda o: container(o, "query-service")["startupProbe"].update(failureThreshold=3), "its startupProbe"),
     ("liveness asks Postgres", "large", lambda o: container(o, "query-service")["livenessProbe"]["httpGet"].update(path="/readyz"), "its livenessProbe"),
+    ("gate in an init container", "large", lambda o: pod(o, "query-service").update(initContainers=[container(o, "query-service")]), "waits in an init container"),
     ("no readiness", "large", lambda o: container(o, "query-service").pop("readinessProbe"), "its readinessProbe"),
     ("preStop", "large", lambda o: container(o, "callrail-ingress").pop("lifecycle"), "(preStop)"),
     ("preStop of the edge", "small", lambda o: container(o, "otto-edge").pop("lifecycle"), "(preStop)"),
@@ -225,6 +227,51 @@ class Rules(unittest.TestCase):
                 break_it(objects)
                 found = list(rules.faults(objects, facts(overlay)))
                 self.assertTrue(any(words in f for f in found), f"{words!r} is not in {found}")
+
+
+class Readme(unittest.TestCase):
+    def test_traps_name_cases_that_there_are(self):
+        text = (K8S / "README.md").read_text()
+        named = set(re.findall(r"static: ([^;|`]+?) *(?=[;|])", text[text.index("## Traps"):].partition("|---|---|")[2]))
+        self.assertGreater(len(named), 20)
+        self.assertEqual(named - {b[0] for b in BROKEN}, set())
+        for policy in re.findall(r"policy `([a-z-]+)`", text):
+            self.assertTrue((K8S / "policies" / f"{policy}.yaml").exists(), policy)
+
+    def test_components_and_overlays_are_listed(self):
+        text = (K8S / "README.md").read_text()
+        for name in [*OVERLAYS, *(p.parent.name for p in (K8S / "components").glob("*/kustomization.yaml"))]:
+            self.assertIn(f"`{name}`", text)
+
+
+class Secrets(unittest.TestCase):
+    GIVEN = {"PG_ADMIN_PASSWORD": "a", "PG_OWNER_PASSWORD": "b", "OTTO_CLERK_SECRET_KEY": "c", "OTTO_SHUNYA_WEBHOOK_SECRET": "d", "OTTO_SHUNYA_TOKEN_SECRET": "e",
+             "OTTO_KAFKA_PASSWORD": "f", "OTTO_KAFKA_CA_FILE": str(K8S / "README.md")}
+
+    def printed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, K8S / "secrets", *arguments], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], **environment})
+
+    def test_they_fill_every_file_of_small(self):
+        made = {d["metadata"]["name"]: set(d["stringData"]) for d in kustomize.yaml.safe_load_all(self.printed("--kafka", **self.GIVEN).stdout)}
+        used: dict[str, set] = {}
+        for o in BUILT["small"]:
+            template = rules.template_of(o)
+            for volume in template["spec"].get("volumes", []) if template else []:
+                for secret in [volume.get("secret", {}), *(s.get("secret", {}) for s in volume.get("projected", {}).get("sources", []))]:
+                    if secret:
+                        used.setdefault(secret.get("secretName") or secret["name"], set()).update(i["key"] for i in secret["items"])
+        self.assertEqual(made, used)
+
+    def test_what_others_have_made_is_asked_for(self):
+        done = self.printed(**{n: v for n, v in self.GIVEN.items() if n != "PG_OWNER_PASSWORD"})
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("not set: PG_OWNER_PASSWORD;", done.stderr)
+
+    def test_kinds_are_all_that_are_used(self):
+        made = {o["metadata"]["name"] for o in BUILT["kind"] if o["kind"] == "Secret"}
+        used = {v["secret"]["secretName"] for o in BUILT["kind"] if (t := rules.template_of(o)) for v in t["spec"].get("volumes", []) if "secret" in v}
+        used |= {s["secret"]["name"] for o in BUILT["kind"] if (t := rules.template_of(o)) for v in t["spec"].get("volumes", []) for s in v.get("projected", {}).get("sources", [])}
+        self.assertEqual(made, used)
 
 
 # A stanza or line of services.yaml as it is, as it should not be, which line is named, and what is said.
