@@ -66,7 +66,7 @@ class Stores(Stack):
         self.cluster.await_("kafka", lambda: subprocess.run(["kcat", "-b", self.brokers, "-L", "-m", "2"], capture_output=True).returncode == 0, within=90)
 
     def init_postgres(self) -> None:
-        """An administrator, the database's owner, who may make no roles, and a login for each service: as managed Postgres has them."""
+        """An administrator, and the database's owner, who may make no roles, as with managed Postgres; the services' logins are the roles' Job's to make."""
         self.pg_data.mkdir(mode=0o700)
         secret = self.folder / "admin"
         secret.write_text(self.passwords["admin"])
@@ -79,9 +79,7 @@ class Stores(Stack):
             hba.write("host all all 10.244.0.0/16 scram-sha-256\nhost all all 172.30.0.0/24 scram-sha-256\n")
         self.start_postgres()
         with psycopg.connect(self.pg_url("admin", "postgres"), autocommit=True) as db:
-            for name in (n for n in self.passwords if n != "admin"):
-                may = "BYPASSRLS" if name == "maintenance" else ""
-                db.execute(typing.cast(typing.Any, f"CREATE ROLE {role(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {may} PASSWORD '{self.passwords[name]}'"))
+            db.execute(typing.cast(typing.Any, f"CREATE ROLE otto_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{self.passwords['owner']}'"))
             db.execute("CREATE DATABASE otto OWNER otto_owner")
 
     def start_postgres(self) -> None:
