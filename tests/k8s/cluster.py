@@ -103,10 +103,10 @@ class Pki:
 
 
 def hierarchies(all: bool = False) -> list[pathlib.Path]:
-    """Where cgroups are made: version 1 has a tree for each controller, version 2 one for all. `all`: those without a controller too, in which runc makes some as well."""
+    """Where cgroups are made: version 1 has a tree for each controller, version 2 one for all. `all`: the tree of version 2 that may lie beside those, in which runc makes some as well."""
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
-    return [p for p in CGROUPS.iterdir() if p.is_dir() and not p.is_symlink() and (p / "cgroup.procs").exists() and (all or p.name not in ("unified", "systemd"))]
+    return [p for p in CGROUPS.iterdir() if p.is_dir() and not p.is_symlink() and (p / "cgroup.procs").exists() and (all or p.name != "unified")]
 
 
 def sweep() -> None:

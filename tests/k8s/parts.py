@@ -70,6 +70,7 @@ class World:
         """Writes what `apply` applies: overlays/test with this run's addresses and secrets, and these patches."""
         folder = self.cluster.folder / "overlay"
         folder.mkdir(exist_ok=True)
+        self.version = version
         stores, sandbox = self.stores, self.stores.sandbox
         settings = {
             "PG_HOST": f"{NODE_IP}:{POSTGRES}", "PG_OPTIONS": "sslmode=disable", "OTTO_KAFKA_BROKERS": f"{NODE_IP}:{KAFKA}", "OTTO_PUBLIC_URL": stores.url, "OTTO_TRUSTED_PROXIES": "10.244.0.0/16",
@@ -99,6 +100,8 @@ class World:
 
     def apply(self) -> None:
         things, self.foreign = self.built(self.cluster.folder / "overlay")
+        for job in (t for t in things if t["kind"] == "Job"):  # named by the release
+            job["metadata"]["name"] = job["metadata"]["name"].rsplit("-", 1)[0] + f"-{self.version}"
         self.cluster.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-", input=yaml.safe_dump_all(things))
 
     def workloads(self) -> list[dict[str, typing.Any]]:
@@ -159,7 +162,7 @@ class World:
 
     def newer_schema(self, there: bool) -> None:
         """As a later release would leave the database: one migration more than these programs know."""
-        self.stores.as_owner("INSERT INTO schema_migrations (version, name, checksum) VALUES (99991231235959, 'later', 'none')" if there else "DELETE FROM schema_migrations WHERE version = 99991231235959")
+        self.stores.as_owner("INSERT INTO schema_migrations (version, name, checksum) VALUES ('99991231235959', 'later', 'none')" if there else "DELETE FROM schema_migrations WHERE version = '99991231235959'")
 
     # -- load
 
