@@ -3,7 +3,7 @@
 
 usage: deploy/manifest.py [--write] [--contract OPENAPI.JSON]
   no option    checks each manifest, and what is made of them or says the same in other words: a line a fault, exit 1 if any
-  --write      writes deploy/routes.txt anew
+  --write      writes deploy/routes.txt and deploy/routes.json anew
   --contract   checks too that the operations of the HTTP contract go where they are served
 
 services/README.md says what a manifest holds.
@@ -39,7 +39,19 @@ class Route(typing.NamedTuple):
         return set(METHODS) if self.methods == "*" else set(METHODS) - listed if self.methods.startswith("!") else listed
 
     def fits(self, method: str, path: str) -> bool:
-        return method in self.takes() and (self.prefix == "/" or path == self.prefix or path.startswith(self.prefix + "/"))
+        """Of a method that stands in no list (PROPFIND), only those that take all."""
+        return (self.methods == "*" or method in self.takes()) and (self.prefix == "/" or path == self.prefix or path.startswith(self.prefix + "/"))
+
+    def pattern(self) -> str:
+        """As nginx matches "$request_method $request_uri", the request as it came, so that nothing is decoded twice. Methods are named,
+        as the Gateway API names them, and not excluded: both send the same everywhere."""
+        method = "[A-Z]+" if self.methods == "*" else f"(?:{'|'.join(sorted(self.takes()))})"
+        return f"~^{method} " + ("/" if self.prefix == "/" else self.prefix.replace(".", "[.]") + "(/|[?]|$)")
+
+    def matches(self) -> list[dict]:
+        """As an HTTPRoute of the Gateway API matches."""
+        prefix = {"path": {"type": "PathPrefix", "value": self.prefix}}
+        return [prefix] if self.methods == "*" else [{**prefix, "method": m} for m in sorted(self.takes())]
 
 
 @dataclasses.dataclass
@@ -95,6 +107,27 @@ def routes_text(all_services: dict[str, Service]) -> str:
     every = [r for s in all_services.values() for r in s.routes]
     every.sort(key=lambda r: (-r.prefix.rstrip("/").count("/"), r.prefix, r.methods))
     return HEAD + "".join(f"{r.methods:<15} {r.prefix:<35} {r.service}\n" for r in every)
+
+
+def routes_json(all_services: dict[str, Service], table: list[Route]) -> str:
+    """The same for whatever else stands before services: methods (null: all), how long an answer may take (0: a live stream has no
+    end), and whether a request may be sent twice."""
+    webhooks = {s.name for s in all_services.values() if "spool" in s.needs}
+    rows = [{"methods": None if r.methods == "*" else sorted(r.takes()), "prefix": r.prefix, "service": r.service, "port": 8080,
+             "timeout_s": 15 if r.service in webhooks else 0, "tries": 2 if r.service in webhooks else 1} for r in table]
+    return json.dumps({"body_bytes": 33 << 20, "routes": rows}, indent=1) + "\n"
+
+
+def http_routes(table: list[Route], webhooks: set[str]) -> list[dict]:
+    """HTTPRoute objects. Which rule stands first says nothing there: the longest prefix wins, then who names the method. An object holds
+    16 rules, and a rule 8 matches under the older versions of the API."""
+    rules = []
+    for service in sorted({r.service for r in table}):
+        matches = [m for r in table if r.service == service for m in r.matches()]
+        rules += [{"matches": matches[i:i + 8], "timeouts": {"request": "15s" if service in webhooks else "0s"}, "backendRefs": [{"name": service, "port": 8080}]}
+                  for i in range(0, len(matches), 8)]
+    return [{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "otto" if i == 0 else f"otto-{i // 16 + 1}"},
+             "spec": {"parentRefs": [{"name": "otto"}], "rules": rules[i:i + 16]}} for i in range(0, len(rules), 16)]
 
 
 def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[str]:
@@ -163,6 +196,8 @@ def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[
                 yield f"services/{a.service} and services/{b.service}: both take {both} {a.prefix}"
     if (repo / "deploy" / "routes.txt").read_text() != routes_text(all_services):
         yield "deploy/routes.txt: is not what the manifests say; deploy/manifest.py --write"
+    if (repo / "deploy" / "routes.json").read_text() != routes_json(all_services, routes(repo)):
+        yield "deploy/routes.json: is not what deploy/routes.txt says; deploy/manifest.py --write"
     if contract is not None:
         yield from strays(routes(repo), contract)
 
@@ -190,6 +225,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.write:
         (REPO / "deploy" / "routes.txt").write_text(routes_text(services()))
+        (REPO / "deploy" / "routes.json").write_text(routes_json(services(), routes()))
         return 0
     found = list(faults(REPO, json.loads(args.contract.read_text()) if args.contract else None))
     print("\n".join(found) or f"{len(services())} services")

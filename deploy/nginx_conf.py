@@ -2,16 +2,7 @@
 
 import os
 
-from manifest import Route, routes
-
-
-def pattern(route: Route) -> str:
-    """Matched against the request as it came, with its query, so that nothing is decoded twice."""
-    listed = route.methods.lstrip("!").replace(",", "|")
-    method = "[A-Z]+" if route.methods == "*" else f"(?!(?:{listed}) )[A-Z]+" if route.methods.startswith("!") else f"(?:{listed})"
-    prefix = "/" if route.prefix == "/" else route.prefix.replace(".", "[.]") + "(/|[?]|$)"
-    return f"~^{method} {prefix}"
-
+from manifest import routes
 
 table = routes()
 services = sorted({route.service for route in table})
@@ -23,7 +14,7 @@ def port(kind: str, service: str) -> str:
 
 
 upstreams = "\n".join(f"  upstream {s.replace('-', '_')} {{ server 127.0.0.1:{port('OTTO_PORT', s)} max_fails=0; keepalive 64; }}" for s in services)
-mapping = "\n".join(f'    "{pattern(route)}" {route.service.replace("-", "_")};' for route in table)
+mapping = "\n".join(f'    "{route.pattern()}" {route.service.replace("-", "_")};' for route in table)
 admin = port("OTTO_ADMIN_PORT", rest)
 # Started by root, its workers would be nobody's and could not write large bodies into the run directory.
 user = "user root;\n" if os.geteuid() == 0 else ""

@@ -52,6 +52,7 @@ class Tree:
 
     def routes(self) -> None:
         self.put("deploy/routes.txt", manifest.routes_text(manifest.services(self.root)))
+        self.put("deploy/routes.json", manifest.routes_json(manifest.services(self.root), manifest.routes(self.root)))
 
     def faults(self, contract: dict | None = None) -> list[str]:
         return list(manifest.faults(self.root, contract))
@@ -88,6 +89,7 @@ class Found(unittest.TestCase):
             ("services/reader/CMakeLists.txt", "otto_service(other DEPS app)", "makes no otto_service(reader"),
             ("libs/schema/migrations/1_roles.sql", "ARRAY['otto_call_keeper']", "no migration makes its role otto_reader"),
             ("deploy/routes.txt", "* / reader\n", "deploy/routes.txt: is not what the manifests say"),
+            ("deploy/routes.json", "{}", "deploy/routes.json: is not what deploy/routes.txt says"),
         ):
             tree = Tree()
             tree.put(path, text)

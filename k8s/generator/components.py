@@ -1,5 +1,6 @@
 """What components hold of each service: patches, scalers, network policies, Kafka's users, the list of Secrets."""
 
+import manifest
 import yaml
 
 from . import objects
@@ -164,6 +165,7 @@ def network(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
         policy("otto-database", label("database"), None, [{"ports": port(5432)}]),
         policy("otto-outside", label("outside"), None, [{"to": [
             {"ipBlock": {"cidr": "0.0.0.0/0", "except": private4}}, {"ipBlock": {"cidr": "::/0", "except": private6}}], "ports": port(443)}]),
+        policy("otto-traces", everybody, None, [{"to": [{"namespaceSelector": {"matchLabels": {"otto/monitoring": "true"}}}], "ports": port(4318)}]),
         policy("otto-edge", label("kind", "edge"), [{"ports": port("http")}], [{"to": [{"podSelector": label("http", "server")}], "ports": port("http")}]),
     ]
     return _files("network", "Who may talk to whom: nobody to anybody, but for these. Namespaces of a gateway and of monitoring carry the labels otto/gateway and otto/monitoring: \"true\".",
@@ -294,18 +296,10 @@ def ottoctl(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
 def gateway(said: Stanzas, routes: list) -> dict[str, list[dict]]:
     """The same table as nginx's map; a longer prefix wins there too, and of two as long the one that names a method."""
     ingresses = {n for n, s in said.services.items() if s.kind == "ingress"}
-    rules = []
-    for service in sorted({r.service for r in routes}):
-        matches = []
-        for r in routes:
-            if r.service == service:
-                prefix = {"path": {"type": "PathPrefix", "value": r.prefix}}
-                matches += [prefix] if r.methods == "*" else [{**prefix, "method": m} for m in sorted(r.takes())]
-        # A webhook is answered within 15 s or not at all; a live stream has no end.
-        rules.append({"matches": matches, "timeouts": {"request": "15s" if service in ingresses else "0s"}, "backendRefs": [{"name": service, "port": 8080}]})
-    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "otto", "labels": labels("otto-gateway")},
-             "spec": {"parentRefs": [{"name": "otto"}], "rules": rules}}
-    return _files("gateway", "For clusters with the Gateway API: a Gateway of the class that an overlay names, and the routes.", {"route.yaml": [route]}, {}, ["gateway.yaml"])
+    made = manifest.http_routes(routes, ingresses)
+    for route in made:
+        route["metadata"]["labels"] = labels("otto-gateway")
+    return _files("gateway", "For clusters with the Gateway API: a Gateway of the class that an overlay names, and the routes.", {"route.yaml": made}, {}, ["gateway.yaml"])
 
 
 # ---- what Prometheus evaluates

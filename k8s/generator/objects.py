@@ -355,17 +355,11 @@ def all_in_one(stanzas: Stanzas, p: Program) -> list[dict]:
 # ---- edge: nginx pods for clusters without the Gateway API
 def edge_conf(routes: list, ingresses: set[str]) -> str:
     """nginx.conf, of deploy/routes.txt."""
-    def pattern(route) -> str:
-        listed = route.methods.lstrip("!").replace(",", "|")
-        method = "[A-Z]+" if route.methods == "*" else f"(?!(?:{listed}) )[A-Z]+" if route.methods.startswith("!") else f"(?:{listed})"
-        prefix = "/" if route.prefix == "/" else route.prefix.replace(".", "[.]") + "(/|[?]|$)"
-        return f"~^{method} {prefix}"
-
     services = sorted({r.service for r in routes})
     rest = next(r.service for r in routes if r.prefix == "/")
     # A webhook's path is tried twice (a repeat has the same id), so its service stands there twice: the other time is another connection, and another pod as a rule.
     upstreams = "\n".join(f"  upstream {s} {{ server {s}:8080 max_fails=0;{f' server {s}:8080 max_fails=0;' if s in ingresses else ''} }}" for s in services)
-    mapping = "\n".join(f'    "{pattern(r)}" {r.service};' for r in routes)
+    mapping = "\n".join(f'    "{r.pattern()}" {r.service};' for r in routes)
     webhooks = "|".join(r.prefix.replace(".", "[.]") for r in routes if r.service in ingresses)
     away = '{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The service behind this path does not answer; try again."}'
     common = """\
