@@ -11,13 +11,13 @@ from .stanzas import Stanza, Stanzas
 NAMESPACE = "otto"
 
 
-def _kustomization(about: str, resources: list[str], patches: list[str], more: dict | None = None) -> tuple[str, dict]:
+def _kustomization(resources: list[str], patches: list[dict]) -> dict:
     out = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
     if resources:
         out["resources"] = resources
     if patches:
-        out["patches"] = [{"path": p} for p in patches]
-    return about, out | (more or {})
+        out["patches"] = patches
+    return out
 
 
 def _patch(s: Stanza, spec: dict) -> dict:
@@ -93,6 +93,10 @@ def objects_rwx(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict
 
 
 # ---- secrets that only some installations have
+ALL_IN_ONE = Stanza("all-in-one", "ingress", 1, "", [], 0)
+OTTOCTL = Stanza("ottoctl", "operator", 0, "", [], 0)
+
+
 def optional_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     about = {"twilio-account": "The deployment's own Twilio account (OTTO_TWILIO_ACCOUNT_SID and OTTO_TWILIO_API_KEY in config.env): Secret otto-twilio with auth-token and api-secret.",
              "media-keys": "Keys of the links under /media that do not follow from the key ring: Secret otto-media with keys."}
@@ -103,7 +107,9 @@ def optional_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list
             secrets = [(secret, key, n) for n, (c, secret, key) in objects.OPTIONAL.items() if c == component and n in known[s.name].settings]
             if secrets:
                 patches[s.name] = _with_files(s, secrets)
-        out |= _files(component, about[component], {}, patches)
+        together = {(secret, key, n) for n, (c, secret, key) in objects.OPTIONAL.items() if c == component}
+        patches["all-in-one"] = _with_files(ALL_IN_ONE, sorted(together))
+        out |= _files(component, about[component], {}, patches, optional=True)
     return out
 
 
@@ -118,12 +124,15 @@ def kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]
     for s in said.services.values():
         if "OTTO_KAFKA_BROKERS" in known[s.name].settings:
             patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
+    for s in (ALL_IN_ONE, OTTOCTL):
+        patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
     secrets = _kafka_files("ottoctl")
     volumes, mounts = objects.secret_volumes(secrets)
     container = {"name": "topics", "env": [*_kafka_env("ottoctl"), *objects.secret_env(secrets)], "volumeMounts": mounts}
     patches["jobs-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"},
                               "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}}
-    return _files("kafka-auth", "Kafka by TLS, each service as a user of its own (SCRAM-SHA-512): Secrets otto-kafka-ca with ca.crt, otto-kafka-<service> with password.", {}, patches)
+    return _files("kafka-auth", "Kafka by TLS, each service as a user of its own (SCRAM-SHA-512, named otto-kafka-<service>): Secrets otto-kafka-ca with ca.crt, otto-kafka-<service> with password. After ottoctl.",
+                  {}, patches, optional=True)
 
 
 def _kafka_files(name: str) -> list[tuple[str, str, str]]:
@@ -131,7 +140,7 @@ def _kafka_files(name: str) -> list[tuple[str, str, str]]:
 
 
 def _kafka_env(name: str) -> list[dict]:
-    return [{"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"}, {"name": "OTTO_KAFKA_SASL_USERNAME", "value": f"otto-{name}"}]
+    return [{"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"}, {"name": "OTTO_KAFKA_SASL_USERNAME", "value": f"otto-kafka-{name}"}]
 
 
 # ---- the network
@@ -177,10 +186,8 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     strimzi_cluster = {"strimzi.io/cluster": "otto"}
 
     def user(name: str, acls: list[dict]) -> dict:
-        return {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaUser", "metadata": {"name": f"otto-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
-            "authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls},
-            # As the services look for it.
-            "template": {"secret": {"metadata": {"labels": labels(name)}}}}}
+        return {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaUser", "metadata": {"name": f"otto-kafka-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
+            "authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls}}}
 
     def acl(kind: str, name: str, *operations: str) -> dict:
         return {"resource": {"type": kind, "name": name, "patternType": "literal"}, "operations": list(operations)}
@@ -214,8 +221,15 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
             "template": {"pod": {"terminationGracePeriodSeconds": 120}}},
         # Topics are the Job's alone: no topic operator.
         "entityOperator": {"userOperator": {}}}}
-    return _files("strimzi", "Kafka by Strimzi: 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. With kafka-auth; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
-                  {"kafka.yaml": [kafka, pool], "users.yaml": users}, {})
+    # The operator makes the Secrets: of the users by their names, of the CA by the cluster's.
+    ca = {"template": {"spec": {"volumes": [{"name": "otto-kafka-ca", "secret": {"secretName": "otto-cluster-ca-cert"}}]}}}
+    names = [n for n in said.services if "OTTO_KAFKA_BROKERS" in known[n].settings]
+    patches = {f"ca-{s.name}": _patch(s, ca) for s in (*(said.services[n] for n in names), OTTOCTL)}
+    patches["ca-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"}, "spec": ca}
+    for name in ("ca", "ottoctl", *names):
+        patches[f"secret-{name}"] = {"$patch": "delete", "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": f"otto-kafka-{name}"}}
+    return _files("strimzi", "Kafka by Strimzi: 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
+                  {"kafka.yaml": [kafka, pool], "users.yaml": users}, patches, optional=True)
 
 
 # ---- Postgres by CloudNativePG
@@ -259,12 +273,26 @@ def all_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[str]
     return {n: sorted(out[n]) for n in sorted(out)}
 
 
+def kafka_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[str]]:
+    """Those of kafka-auth."""
+    return {"otto-kafka-ca": ["ca.crt"], **{f"otto-kafka-{n}": ["password"] for n in ("ottoctl", *(n for n in said.services if "OTTO_KAFKA_BROKERS" in known[n].settings))}}
+
+
 def external_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
-    out = [{"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": name, "labels": labels(name)}, "spec": {
-        "refreshInterval": "1m", "secretStoreRef": {"kind": "ClusterSecretStore", "name": "otto"}, "target": {"name": name, "creationPolicy": "Owner"},
-        "data": [{"secretKey": k, "remoteRef": {"key": name, "property": k}} for k in keys]}} for name, keys in all_secrets(said, known).items()]
+    def secret(name: str, keys: list[str]) -> dict:
+        target: dict = {"name": name, "creationPolicy": "Owner"}
+        if name.startswith("otto-pg-"):  # as CloudNativePG takes them
+            service = name.removeprefix("otto-pg-")
+            target["template"] = {"type": "kubernetes.io/basic-auth", "data": {"username": objects.role(service), "password": "{{ .password }}"}}
+        return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": name, "labels": labels(name)}, "spec": {
+            "refreshInterval": "1m", "secretStoreRef": {"kind": "ClusterSecretStore", "name": "otto"}, "target": target,
+            "data": [{"secretKey": k, "remoteRef": {"key": name, "property": k}} for k in keys]}}
+
+    def many(of: dict[str, list[str]]) -> list[dict]:
+        return [secret(name, keys) for name, keys in of.items()]
+
     return _files("external-secrets", "Secrets by External Secrets from a ClusterSecretStore `otto`, whose entries are named as the Secrets are and have their keys as properties.",
-                  {"secrets.yaml": out}, {})
+                  {"secrets.yaml": many(all_secrets(said, known)), "kafka.yaml": many(kafka_secrets(said, known))}, {})
 
 
 # ---- operators
@@ -310,14 +338,16 @@ def rules() -> dict[str, list[dict]]:
         for p in sorted((REPO / "deploy" / "prometheus" / "rules").glob("*.yaml"))]}
 
 
-def _files(component: str, about: str, resources: dict[str, list[dict]], patches: dict[str, dict], by_hand: list[str] = ()) -> dict[str, list[dict]]:
-    """Path under k8s/ -> documents; the first of a kustomization is its head."""
+def _files(component: str, about: str, resources: dict[str, list[dict]], patches: dict[str, dict], by_hand: list[str] = (), optional: bool = False) -> dict[str, list]:
+    """Path under k8s/ -> documents; the first of a kustomization is its head. Optional patches are of what an overlay may not have."""
     resources = {n: d for n, d in resources.items() if d}
-    out = {f"components/{component}/{n}": d for n, d in resources.items()}
-    paths = []
+    out: dict[str, list] = {f"components/{component}/{n}": d for n, d in resources.items()}
+    named = []
     for name, patch in patches.items():
-        paths.append(f"patches/{name}.yaml")
+        one: dict = {"path": f"patches/{name}.yaml"}
+        if optional:
+            one["target"] = {"kind": patch["kind"], "name": patch["metadata"]["name"]}
+        named.append(one)
         out[f"components/{component}/patches/{name}.yaml"] = [patch]
-    _, kustomization = _kustomization(about, [*by_hand, *resources], paths)
-    out[f"components/{component}/kustomization.yaml"] = [about, kustomization]
+    out[f"components/{component}/kustomization.yaml"] = [about, _kustomization([*by_hand, *resources], named)]
     return out

@@ -44,7 +44,7 @@ def _list(names: list[str]) -> str:
 
 
 def secret_settings(known: dict[str, Program]) -> list[str]:
-    return sorted({n for p in known.values() for n, s in p.settings.items() if s["secret"] and not n.startswith("OTTO_PG_URL")} | {"OTTO_PG_PASSWORD"})
+    return sorted({n for p in known.values() for n, s in p.settings.items() if s["secret"] and not n.startswith("OTTO_PG_URL") and n != "OTTO_KAFKA_SASL_USERNAME"} | {"OTTO_PG_PASSWORD"})
 
 
 def configured(known: dict[str, Program]) -> list[str]:

@@ -50,7 +50,7 @@ def folder() -> pathlib.Path:
 def described(program: pathlib.Path) -> Program:
     done = subprocess.run([program, "--describe"], capture_output=True, text=True, check=False, env={})
     if done.returncode != 0:
-        return _pieced_together(program)
+        raise SystemExit(f"k8s/generate: {program} --describe ended with {done.returncode}: {done.stderr.strip()}; build it anew")
     it = json.loads(done.stdout)
     return Program(it["program"], it["services"], {s["name"]: s for s in it["settings"]}, it["metrics"], it["version"], it["schema"])
 
@@ -59,36 +59,3 @@ def programs() -> dict[str, Program]:
     where = folder()
     names = sorted(p.parent.name for p in (REPO / "services").glob("*/service.json"))
     return {name: described(where / name) for name in [*names, *BESIDE]}
-
-
-# ---- until every program has --describe: the same from service.json and the settings' page
-
-def _pieced_together(program: pathlib.Path) -> Program:
-    def of(name: str) -> dict:
-        it = json.loads((REPO / "services" / name / "service.json").read_text())
-        return {
-            "name": name, "needs": it["needs"],
-            "consumers": [{"group": g, "topics": t} for g, t in it["consumes"].items()],
-            "produces": it.get("produces", []), "peers": it.get("peers", []),
-            "routes": [dict(zip(("methods", "prefix"), r.split(), strict=True)) for r in it["routes"]],
-            "sessions": it["sessions"],
-        }
-
-    name = program.name
-    settings = {}
-    if name == "ottoctl":
-        for e in ("OTTO_PG_URL_MAINTENANCE", "OTTO_PG_URL", "OTTO_LOG_HASH_KEY"):
-            settings[e] = {"name": e, "kind": "secret", "default": "", "secret": True}
-        for e in ("OTTO_KAFKA_BROKERS", "OTTO_SPOOL_DIR", "OTTO_SPOOL_MEGABYTES", "OTTO_OPERATOR", "OTTO_LOG_LEVEL", "OTTO_REPLICATION"):
-            settings[e] = {"name": e, "kind": "text", "default": "", "secret": False}
-        services = []
-    else:
-        page = subprocess.run([program, "--settings-page"], capture_output=True, text=True, check=True, env={}).stdout
-        for line in page.splitlines():
-            if line.startswith("| `OTTO_"):
-                cells = [c.strip(" `") for c in line.split(" | ")]
-                env = cells[0].strip("| `")
-                settings[env] = {"name": env, "kind": "secret" if cells[2] == "a secret" else "text", "default": cells[3].strip("| `"), "secret": cells[2] == "a secret"}
-        names = sorted(p.parent.name for p in (REPO / "services").glob("*/service.json"))
-        services = [of(n) for n in names] if name == "all-in-one" else [of(name)]
-    return Program(name, services, settings, [])

@@ -121,7 +121,7 @@ def _apply(folder: pathlib.Path, kustomization: dict, objects: list[dict]) -> No
         patch = yaml.safe_load(one["patch"] if "patch" in one else (folder / one["path"]).read_text())
         target = one.get("target") or {"kind": patch["kind"], "name": patch["metadata"]["name"]}
         chosen = [i for i, o in enumerate(objects) if _selected(o, target)]
-        if not chosen:
+        if not chosen and "target" not in one:
             raise ValueError(f"{folder}: nothing is patched by {one}")
         for i in reversed(chosen):
             if isinstance(patch, list):

@@ -172,7 +172,7 @@ def _environment(it: Overlay, o: Object, pod: Object, container: Object, program
         setting = it_is.settings.get(plain)
         if setting is None and plain not in AWAITED:
             yield f"{name} is no setting of {program}"
-        secret = plain.endswith(("_PASSWORD", "_SECRET")) or (setting is not None and setting["secret"])
+        secret = plain != "OTTO_KAFKA_SASL_USERNAME" and (plain.endswith(("_PASSWORD", "_SECRET")) or (setting is not None and setting["secret"]))
         if secret and not name.endswith("_FILE") and not _is_passwordless(e):
             yield f"has a secret in its environment ({name})"
         if name.endswith("_FILE"):
