@@ -342,6 +342,25 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         )
         self.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
 
+    @contextlib.contextmanager
+    def metrics(self, folder: pathlib.Path) -> typing.Iterator[None]:
+        """What pods take is known to autoscalers meanwhile: metrics-server, a process of the node."""
+        pki, name, port = self.pki.folder, "v1beta1.metrics.k8s.io", 4443
+        meta = {"namespace": "kube-system", "name": "metrics-server"}
+        self.launch("metrics-server", folder / "metrics-server", f"--kubeconfig={pki}/admin.kubeconfig", f"--authentication-kubeconfig={pki}/admin.kubeconfig", f"--authorization-kubeconfig={pki}/admin.kubeconfig",
+                    f"--secure-port={port}", f"--cert-dir={self.folder}/metrics-server", "--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP", "--metric-resolution=10s")
+        self.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 443, "targetPort": port}]}},
+                   {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta | {"labels": {"kubernetes.io/service-name": "metrics-server"}}, "addressType": "IPv4", "ports": [{"name": "", "port": port}],
+                    "endpoints": [{"addresses": [NODE_IP]}]},
+                   {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name}, "spec": {
+                       "service": {"namespace": "kube-system", "name": "metrics-server"}, "group": "metrics.k8s.io", "version": "v1beta1", "insecureSkipTLSVerify": True, "groupPriorityMinimum": 100, "versionPriority": 100}})
+        try:
+            self.await_("metrics-server", lambda: self.answers("/apis/metrics.k8s.io/v1beta1/nodes"), within=90)
+            yield
+        finally:
+            self.kubectl("delete", "apiservice", name)
+            self.parts["metrics-server"].stop()
+
     def volumes(self, count: int, size: str = "4Gi") -> None:
         """Folders of this node that claims may have."""
         things: list[dict[str, typing.Any]] = [{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
