@@ -186,7 +186,7 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     strimzi_cluster = {"strimzi.io/cluster": "otto"}
 
     def user(name: str, acls: list[dict]) -> dict:
-        return {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaUser", "metadata": {"name": f"otto-kafka-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
+        return {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaUser", "metadata": {"name": f"otto-kafka-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
             "authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls}}}
 
     def acl(kind: str, name: str, *operations: str) -> dict:
@@ -207,11 +207,10 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
         {"resource": {"type": "topic", "name": "otto.", "patternType": "prefix"}, "operations": ["Alter", "AlterConfigs", "Create", "Describe", "DescribeConfigs", "Read"]},
         {"resource": {"type": "group", "name": "*", "patternType": "literal"}, "operations": ["Describe"]},
         {"resource": {"type": "cluster"}, "operations": ["Describe", "DescribeConfigs"]}]))
-    pool = {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaNodePool", "metadata": {"name": "otto", "labels": {**labels("otto-kafka"), **strimzi_cluster}}, "spec": {
+    pool = {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaNodePool", "metadata": {"name": "otto", "labels": {**labels("otto-kafka"), **strimzi_cluster}}, "spec": {
         "replicas": 3, "roles": ["controller", "broker"], "storage": {"type": "jbod", "volumes": [{"id": 0, "type": "persistent-claim", "size": "200Gi", "deleteClaim": False}]},
         "resources": {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "4Gi"}}}}
-    kafka = {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "Kafka", "metadata": {"name": "otto", "labels": labels("otto-kafka"),
-                                                                                    "annotations": {"strimzi.io/kraft": "enabled", "strimzi.io/node-pools": "enabled"}}, "spec": {
+    kafka = {"apiVersion": "kafka.strimzi.io/v1", "kind": "Kafka", "metadata": {"name": "otto", "labels": labels("otto-kafka")}, "spec": {
         "kafka": {
             "rack": {"topologyKey": "topology.kubernetes.io/zone"},
             "listeners": [{"name": "tls", "port": 9093, "type": "internal", "tls": True, "authentication": {"type": "scram-sha-512"}}],
@@ -228,7 +227,7 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     patches["ca-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"}, "spec": ca}
     for name in ("ca", "ottoctl", *names):
         patches[f"secret-{name}"] = {"$patch": "delete", "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": f"otto-kafka-{name}"}}
-    return _files("strimzi", "Kafka by Strimzi: 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
+    return _files("strimzi", "Kafka by Strimzi (0.49 or newer): 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
                   {"kafka.yaml": [kafka, pool], "users.yaml": users}, patches, optional=True)
 
 

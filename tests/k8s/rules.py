@@ -368,6 +368,11 @@ def _together(it: Overlay, facts: Facts) -> typing.Iterator[str]:
             yield f"{named(s)}: goes in otherwise than by a pod each 2 minutes after 10 quiet ones"
     used = sum(it.pods(o)[1] * facts.programs[n].sessions(facts.said.services[n].lanes) for n in facts.said.services
                for o in [it.by["Deployment"].get(n) or it.by["StatefulSet"].get(n)] if o)
+    # query-service has a session for each of them (services/README.md, `sessions`).
+    workers = [c["data"].get("OTTO_HTTP_WORKERS") for n, c in it.by["ConfigMap"].items() if re.match(r"otto-config(-|$)", n)]
+    query = it.by["Deployment"].get("query-service")
+    if query and workers and workers[0]:
+        used += (int(workers[0]) - int(facts.programs["query-service"].settings["OTTO_HTTP_WORKERS"]["default"])) * it.pods(query)[1]
     if used > facts.said.all["sessions"]:
         yield f"{used} sessions at Postgres, and {facts.said.all['sessions']} are the most"
     for c in it.by["Cluster"].values():

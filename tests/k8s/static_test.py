@@ -183,6 +183,7 @@ BROKEN = [
     ("scaled in at once", "large", lambda o: scaler(o, "lead-pipeline")["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"].update(stabilizationWindowSeconds=0), "goes in otherwise"),
     ("sessions", "large", lambda o: [scaler(o, n).update(maxReplicas=6) if "maxReplicas" in scaler(o, n) else scaler(o, n).update(maxReplicaCount=12) for n in ("tenant-router", "company-service", "query-service")],
      "sessions at Postgres"),
+    ("sessions of more workers", "large", lambda o: config(o, OTTO_HTTP_WORKERS="64"), "sessions at Postgres"),
 ]
 
 
