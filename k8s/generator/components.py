@@ -114,7 +114,7 @@ def optional_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list
 
 
 def _with_files(s: Stanza, secrets: list[tuple[str, str, str]], more: list[dict] = ()) -> dict:
-    volumes, mounts = objects.secret_volumes(secrets)
+    volumes, mounts = objects.secret_volumes(secrets, waits=s is not OTTOCTL)
     return _patch(s, _container(s, {"env": [*more, *objects.secret_env(secrets)], "volumeMounts": mounts}, {"volumes": volumes}))
 
 
@@ -127,7 +127,7 @@ def kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]
     for s in (ALL_IN_ONE, OTTOCTL):
         patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
     secrets = _kafka_files("ottoctl")
-    volumes, mounts = objects.secret_volumes(secrets)
+    volumes, mounts = objects.secret_volumes(secrets, waits=False)
     container = {"name": "topics", "env": [*_kafka_env("ottoctl"), *objects.secret_env(secrets)], "volumeMounts": mounts}
     patches["jobs-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"},
                               "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}}
@@ -299,7 +299,7 @@ def ottoctl(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     p = known["ottoctl"]
     name = "ottoctl"
     secrets = [("otto-pg-maintenance", "password", "OTTO_PG_PASSWORD"), ("otto-keys", "log-hash-key", "OTTO_LOG_HASH_KEY")]
-    volumes, mounts = objects.secret_volumes(secrets)
+    volumes, mounts = objects.secret_volumes(secrets, waits=False)
     env = [{"name": "OTTO_STRICT", "value": "1"}, *(objects.from_config(n) for n, s in sorted(p.settings.items()) if objects.is_configured(s)),
            *objects.pg_env("otto_maintenance"), *objects.secret_env(secrets)]
     container = {"name": name, "image": "otto", "command": ["sleep", "infinity"], "env": env,

@@ -93,12 +93,13 @@ def secret_path(secret: str) -> str:
     return "/run/otto/" + secret.removeprefix("otto-")
 
 
-def secret_volumes(secrets: list[tuple[str, str, str]]) -> tuple[list[dict], list[dict]]:
-    """Each Secret as a folder that holds just the keys which are asked for."""
+def secret_volumes(secrets: list[tuple[str, str, str]], waits: bool = True) -> tuple[list[dict], list[dict]]:
+    """Each Secret as a folder that holds just the keys which are asked for. Whoever waits for them by itself, and says what they
+    should hold, is started without them too; others the kubelet holds back."""
     volumes, mounts = [], []
     for name in dict.fromkeys(s for s, _, _ in secrets):
         items = [{"key": k, "path": k} for s, k, _ in secrets if s == name]
-        volumes.append({"name": name, "secret": {"secretName": name, "defaultMode": 0o440, "items": items}})
+        volumes.append({"name": name, "secret": {"secretName": name, "defaultMode": 0o440, **({"optional": True} if waits else {}), "items": items}})
         mounts.append({"name": name, "mountPath": secret_path(name), "readOnly": True})
     return volumes, mounts
 
@@ -264,7 +265,7 @@ def job(name: str, command: list[str], login: str, secret: str, more: list[dict]
         settings.insert(0, from_config(login.strip("$()"), optional=False, config=config))
         secrets = [(secret, "password", "OTTO_PG_PASSWORD")]
         settings += secret_env(secrets)
-        volumes, mounts = secret_volumes(secrets)
+        volumes, mounts = secret_volumes(secrets, waits=False)
     container = {"name": name, "image": "otto", "command": command, "env": env_ + settings,
                  "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
                  "securityContext": restricted()}

@@ -71,7 +71,7 @@ def _after(value, indent: int, used: int) -> str:
 
 def document(data: dict) -> str:
     text = _block(data, 0) + "\n"
-    if yaml.safe_load(text) != data:
+    if yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) != data:
         raise AssertionError(f"written otherwise than meant:\n{text}")
     return text
 

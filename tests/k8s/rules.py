@@ -221,6 +221,8 @@ def _file(o: Object, pod: Object, container: Object, path: str, name: str) -> ty
         yield f"could write {path}"
     if key not in [i["path"] for i in volume["secret"].get("items", [])]:
         yield f"{name} names {path}, and {key} is not among what is mounted"
+    if bool(volume["secret"].get("optional")) != (o["kind"] != "Job" and o["metadata"]["name"] != "ottoctl"):
+        yield f"does not wait for {path} by itself, and say what it should hold" if o["kind"] != "Job" else f"fails without {path} instead of being held back"
     secret = volume["secret"]["secretName"]
     own = {"Job": {"otto-pg-admin", "otto-pg-owner", "otto-kafka-ottoctl"}}.get(o["kind"], set())
     who = pod["containers"][0]["name"]

@@ -137,6 +137,7 @@ BROKEN = [
     ("open limits of two", "small", lambda o: env(o, "callrail-ingress", "OTTO_OPEN_EVENTS").update(value="100000"), "all together may take 100000"),
     ("spool larger than its volume", "large", lambda o: env(o, "callrail-ingress", "OTTO_SPOOL_MEGABYTES").update(value="2048"), "on a volume of 2048"),
     ("file that nothing fills", "large", lambda o: pod(o, "query-service").update(volumes=[]), "which no Secret fills"),
+    ("Secret that holds the pod back", "large", lambda o: [v["secret"].pop("optional") for v in pod(o, "query-service")["volumes"] if v["name"] == "otto-keys"], "and say what it should hold"),
     ("another's Secret", "large", lambda o: [v["secret"].update(secretName="otto-pg-lead-pipeline") for v in pod(o, "query-service")["volumes"] if v["name"] == "otto-pg-query-service"],
      "the Secret of another"),
     ("startup probe", "large", lambda o: container(o, "query-service")["startupProbe"].update(failureThreshold=3), "its startupProbe"),
