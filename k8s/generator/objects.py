@@ -396,7 +396,9 @@ http {{
     default {rest};
   }}
   server {{
-    listen [::]:8080 ipv6only=off backlog=4096;
+    # Two sockets: at one for both, an IPv4 client would be ::ffff:1.2.3.4 in X-Forwarded-For.
+    listen 8080 backlog=4096;
+    listen [::]:8080 backlog=4096;
     location / {{
 {common}
       proxy_next_upstream off;
@@ -423,7 +425,8 @@ http {{
     }}
   }}
   server {{
-    listen [::]:9080 ipv6only=off;
+    listen 9080;
+    listen [::]:9080;
     location = /healthz {{ return 200 "ok\\n"; }}
     location = /readyz {{ return 200 "ok\\n"; }}
   }}
