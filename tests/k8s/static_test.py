@@ -4,15 +4,21 @@ missed by an overlay that breaks it, and the generator says of each bad stanza w
 
 usage: static_test.py FOLDER_OF_PROGRAMS
 """
+import contextlib
 import copy
+import http.server
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
@@ -186,6 +192,74 @@ BROKEN = [
      "sessions at Postgres"),
     ("sessions of more workers", "large", lambda o: config(o, OTTO_HTTP_WORKERS="64"), "sessions at Postgres"),
 ]
+
+
+class Edge(unittest.TestCase):
+    CONF = (K8S / "components" / "edge" / "nginx.conf").read_text()
+
+    def test_webhooks_are_tried_twice_and_nothing_else(self):
+        retried, others = self.CONF[self.CONF.index("location ~ ^("):].split("error_page", 1)[0], self.CONF[:self.CONF.index("location ~ ^(")]
+        self.assertIn("proxy_next_upstream error timeout non_idempotent;", retried)
+        self.assertIn("proxy_next_upstream off;", others)
+        ingresses = {n for n, s in SAID.services.items() if s.kind == "ingress"}
+        prefixes = re.search(r"location ~ \^\((.*)\)\(/\|\$\)", retried)[1].replace("[.]", ".").split("|")
+        self.assertEqual(set(prefixes), {r.prefix for r in manifest.routes() if r.service in ingresses})
+        for r in manifest.routes():
+            self.assertEqual(self.CONF.count(f"server {r.service}:8080"), 2 if r.service in ingresses else 1)
+
+    @unittest.skipUnless(shutil.which("nginx"), "there is no nginx on this machine")
+    def test_it_answers_what_is_under_way_and_names_clients_as_they_are(self):
+        """As the pod runs it, and is ended: SIGTERM."""
+        asked, told, heard = threading.Event(), threading.Event(), []
+
+        class Slow(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                heard.append(self.headers)
+                asked.set()
+                told.wait(20)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        self.addCleanup(upstream.server_close)
+        self.addCleanup(upstream.shutdown)
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
+            port, admin = one.getsockname()[1], two.getsockname()[1]
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        conf = re.sub(r"server [a-z-]+:8080", f"server 127.0.0.1:{upstream.server_address[1]}", self.CONF)
+        conf = re.sub(r"listen (\[::\]:)?8080", rf"listen \g<1>{port}", re.sub(r"listen (\[::\]:)?9080", rf"listen \g<1>{admin}", conf)).replace("/tmp/", folder + "/")
+        (pathlib.Path(folder) / "nginx.conf").write_text(("user root;\n" if os.geteuid() == 0 else "") + conf)
+        command = [part.replace("/etc/otto", folder) for part in container(BUILT["small"], "otto-edge")["command"]]
+        edge = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.addCleanup(edge.kill)
+
+        def open_() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+            return False
+
+        def until(what: bool) -> None:
+            end = time.monotonic() + 20
+            while open_() != what:
+                self.assertLess(time.monotonic(), end)
+
+        until(True)
+        answers = []
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/leads", headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"})
+        client = threading.Thread(target=lambda: answers.append(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).status))
+        client.start()
+        self.assertTrue(asked.wait(20))
+        edge.terminate()
+        until(False)
+        told.set()
+        client.join(30)
+        self.assertEqual((answers, edge.wait(20)), ([204], 0))
+        self.assertEqual((heard[0]["X-Forwarded-For"], heard[0]["X-Forwarded-Proto"], heard[0]["X-Forwarded-Host"]), ("127.0.0.1", None, None))
 
 
 class Watching(unittest.TestCase):
