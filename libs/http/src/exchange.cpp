@@ -226,6 +226,11 @@ bool Server::Impl::acceptable(Loop& loop, Exchange& x) {
     auto& request = in.request;
     x.keep_alive = in.keep_alive();
     if (!well_formed(x) || !find_route(loop, x)) return false;
+    if (const auto* gate = x.route->gate.get(); gate && !gate->is_open()) {
+        refuse(x, {503, "Not started yet", gate->why()}, x.keep_alive && !in.has_body());
+        x.answer->headers.add("Retry-After", "5");
+        return false;
+    }
     const auto& limits = x.route->limits;
     auto length = in.content_length();
     if (length && *length > limits.body) {

@@ -63,6 +63,7 @@ Task<void> Loop::watch_deadlines() {
         error_code error;
         co_await timer.async_wait(net::redirect_error(use_task, error));
         if (error) co_return;
+        turned();
         auto now = Steady::now();
         std::vector<std::shared_ptr<Answer>> unwanted;
         for (auto* c : open) {

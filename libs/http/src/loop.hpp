@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -46,6 +47,7 @@ public:
     explicit Loop(Millis sweep) : io(std::make_unique<net::io_context>(1)), work_(io->get_executor()), sweep_(sweep) {}
     void start(Workers& w) {
         workers = &w;
+        turned();
         thread_ = std::thread([this] {
             current = this;
             io->run();
@@ -59,6 +61,12 @@ public:
     /// Destroys what waits here; whoever answers later does so in vain. Only after stop().
     void close();
     bool here() const { return current == this; }
+    /// Any thread.
+    Millis still_for() const {
+        auto then = turned_.load();
+        if (then == 0) return Millis{0};
+        return std::chrono::duration_cast<Millis>(Steady::now() - Steady::time_point(Steady::duration(then)));
+    }
     /// Runs it here, from any thread; not if the server has ended.
     template <class Job>
     void post(Job job) {
@@ -85,6 +93,7 @@ public:
 
 private:
     void hand_over();
+    void turned() { turned_ = Steady::now().time_since_epoch().count(); }
     static thread_local const Loop* current;
     std::vector<std::pair<std::shared_ptr<const AsyncHandler>, std::vector<PendingRequest>>> gathered_;  // of the loop's thread
     std::mutex gate_;                                                                                    // of io's end
@@ -92,6 +101,7 @@ private:
     Millis sweep_;
     Steady::time_point guesses_since_{};
     int guesses_ = 0;
+    std::atomic<Steady::rep> turned_{0};  // when; 0: it does not run yet
     std::thread thread_;
 };
 /// The answer to one request: it comes at once or later, from any thread, or too late.

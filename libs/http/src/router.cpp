@@ -85,8 +85,11 @@ void Router::Impl::add(Route route) {
             throw std::logic_error(std::string(to_text(route.method)) + " " + route.path + " is in the route table twice");
     if (std::none_of(route.segments.begin(), route.segments.end(), is_param))
         plain[route.method].emplace(route.path, routes.size());
+    route.gate = gate;
     routes.push_back(std::move(route));
 }
+
+void Router::behind(std::shared_ptr<const Gate> gate) { impl_->gate = std::move(gate); }
 
 void Router::add(Method method, std::string path, Handler handler, RouteLimits limits) {
     impl_->rooms.push_back(limits.body);

@@ -13,6 +13,7 @@ struct Route {
     std::shared_ptr<const AsyncHandler> async;
     RouteLimits limits;
     std::size_t room = 0;  // see Impl::rooms
+    std::shared_ptr<const Gate> gate = {};
 };
 
 /// What a request line leads to.
@@ -32,6 +33,7 @@ struct Router::Impl {
     std::vector<Route> routes;
     std::map<Method, std::map<std::string, std::size_t, std::less<>>> plain;  ///< those without parameters
     std::vector<std::size_t> rooms;  ///< the largest body of each entry; an entry is what one add() registered
+    std::shared_ptr<const Gate> gate;  ///< of what is added next
     void add(Route);
     /// For a path that is none of ours but nearly one: up to two letters of a segment wrong, a slash or a dot too many or too
     /// few.

@@ -197,6 +197,12 @@ void Server::every(Millis period, std::function<void()> job) {
 
 void Server::post(std::function<void()> job) { impl_->loops.front()->post(std::move(job)); }
 
+Millis Server::still_for() const {
+    Millis most{0};
+    for (const auto& loop : impl_->loops) most = std::max(most, loop->still_for());
+    return most;
+}
+
 bool Server::drain(Millis deadline) {
     auto& s = *impl_;
     if (s.draining.exchange(true)) return s.busy == 0;

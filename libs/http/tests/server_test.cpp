@@ -337,6 +337,33 @@ TEST_CASE("proxies are trusted by range; on both stacks an address of version 4 
     CHECK(refused.error().message.find("'10.0.0.0/40'") != std::string::npos);
 }
 
+TEST_CASE("routes behind a gate answer 503 with its reason until it is opened, and no others do") {
+    auto gate = std::make_shared<http::Gate>([] { return std::string("It waits for postgres."); });
+    auto router = std::make_shared<http::Router>();
+    router->add(Method::get, "/open", [](const http::Request&) { return http::Response::text(200, "open"); });
+    router->behind(gate);
+    router->add(Method::get, "/kept", [](const http::Request&) { return http::Response::text(200, "kept"); });
+    router->add_async(Method::post, {"/later"}, [](std::vector<http::PendingRequest> all) {
+        for (auto& asked : all) asked.respond(http::Response::text(202, "taken"));
+    });
+    http::Server server({}, router);
+    CHECK(server.still_for() == Millis{0});  // it does not run yet
+    REQUIRE(server.start());
+    auto ask = [&](const std::string& text) { return Raw(server.port()).say(text).to_end(); };
+    auto get = [&](const std::string& path) { return ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); };
+    auto late = post("/later", "Content-Length: 2\r\nConnection: close\r\n", "hi");
+    CHECK(has(get("/open"), "200 OK"));
+    CHECK(has(get("/nowhere"), "404"));
+    for (const auto& refused : {get("/kept"), ask(late)}) {
+        CHECK(refused.starts_with("HTTP/1.1 503"));
+        CHECK(has(refused, "Retry-After: 5"));
+        CHECK(has(refused, "It waits for postgres."));
+    }
+    gate->open();
+    CHECK(has(get("/kept"), "200 OK"));
+    CHECK(has(ask(late), "202"));
+}
+
 TEST_CASE("draining finishes what is under way and takes no more", "[integration]") {
     Fixture f;
     auto idle = f.connect();

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,6 +38,21 @@ struct RouteLimits {
     Admit admit = {};                             ///< none: everybody is welcome, and the work is nobody's in particular
 };
 
+/// Holds back routes of a table: while it is shut they answer 503 with the reason, and no handler sees a request. Shut at first;
+/// any thread opens it.
+class Gate {
+public:
+    /// `why`: said to whoever comes meanwhile; asked on the I/O thread.
+    explicit Gate(std::function<std::string()> why) : why_(std::move(why)) {}
+    void open() { open_ = true; }
+    bool is_open() const { return open_; }
+    std::string why() const { return why_(); }
+
+private:
+    std::function<std::string()> why_;
+    std::atomic<bool> open_{false};
+};
+
 /// One table of method, path ("/api/v1/calls/{call_id}"), handler. Fixed before the server starts. HEAD is served by GET. A path
 /// that is there with other methods answers 405 with Allow; an unknown one 404, which names the one that was probably meant; a
 /// trailing slash counts only if the table has it. Bodies of one entry share a room of their own: see ServerOptions.
@@ -45,6 +61,8 @@ public:
     void add(Method, std::string path, Handler, RouteLimits = {});
     /// One handler of all these paths.
     void add_async(Method, const std::vector<std::string>& paths, AsyncHandler, RouteLimits = {});
+    /// What is added from now on stands behind this gate; null: behind none.
+    void behind(std::shared_ptr<const Gate>);
     struct Entry {
         Method method;
         std::string path;
@@ -98,6 +116,9 @@ public:
     /// Runs `job` on the I/O thread every `period`.
     void every(Millis period, std::function<void()> job);
     void post(std::function<void()> job);
+    /// For how long the stillest of its I/O threads has not turned. They turn four times a second and more, whether anything comes
+    /// or not: one that does not is held up, and with it all of its connections. Any thread.
+    Millis still_for() const;
     /// Stops accepting, lets what is under way finish until `deadline`, then closes; a connection on which nothing has come yet
     /// may send its first request for another second. False if something had to be cut off.
     bool drain(Millis deadline);
