@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -18,6 +19,7 @@
 #include "base/phone.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace otto::tel {
 namespace {
@@ -26,7 +28,7 @@ constexpr std::size_t kLongestText = 8u << 10;
 
 struct State {
     std::string service = "otto";
-    Level least = Level::info;
+    std::atomic<Level> least{Level::info};
     Secret phone_key{std::string("unconfigured")};
     std::atomic<unsigned> key_number{0};  // changes with the key
     std::mutex sink_lock;
@@ -134,6 +136,14 @@ constexpr std::string_view name(Level level) {
     return "?";
 }
 
+const Counters kLines{"otto_log_lines_total", "Lines of log, by level; one that nobody wants to see is none.", {"level"}};
+
+/// Static things may log when their constants are gone: a series stays.
+void count(Level level) {
+    static std::array<Counter, 4> of{kLines({"debug"}), kLines({"info"}), kLines({"warn"}), kLines({"error"})};
+    of[static_cast<std::size_t>(level)].inc();
+}
+
 }  // namespace
 
 Field Field::json(std::string_view key, std::string json) { return Field(key, Raw{std::move(json)}); }
@@ -197,6 +207,7 @@ void log(Level level, std::string_view message, std::initializer_list<Field> fie
     }
     w.end_object();
     std::string line = w.take();
+    count(level);
     {
         std::lock_guard lock(s.sink_lock);
         if (s.sink) {
@@ -208,6 +219,7 @@ void log(Level level, std::string_view message, std::initializer_list<Field> fie
     output().put(line, level >= Level::warn);
 }
 
+void set_log_level(Level least) { state().least = least; }
 void buffer_log() { output().buffer(); }
 void flush_log() { output().flush(); }
 

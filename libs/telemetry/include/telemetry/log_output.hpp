@@ -1,4 +1,5 @@
 #pragma once
+#include "telemetry/log.hpp"
 
 /// How log lines leave the process. At first each is written at once. A process under load buffers them: one write for all lines
 /// of a few milliseconds.
@@ -8,6 +9,8 @@ namespace otto::tel {
 /// all before it, is written at once; so is what has come to 64 KiB. Lines stay whole and in order. What a SIGKILL finds in the
 /// buffer is lost.
 void buffer_log();
+/// The least that is logged from now on.
+void set_log_level(Level least);
 /// Writes what waits. Done at exit() too.
 void flush_log();
 
