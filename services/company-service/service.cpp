@@ -53,6 +53,7 @@ void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers,
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
+    auto& companies = service.own<directory::Companies>(service, "");  // otto.directory read back, without waiting for Postgres
     http::ClientOptions outside;
     outside.private_addresses = settings.get(app::kPrivateAddresses);
     auto& client = service.own<http::Client>(outside);
@@ -71,7 +72,6 @@ void wire(app::Service& service) {
     auto& onboarding =
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
     auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
-    auto& companies = service.own<directory::Companies>(service, "");                      // otto.directory read back
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
     auto& members = service.own<Members>(clerk);                                           // who works there, from Clerk

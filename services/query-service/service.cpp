@@ -13,7 +13,6 @@
 #include "openapi.hpp"
 #include "providers/settings.hpp"
 #include "sales_figures.hpp"
-#include "schema/gate.hpp"
 #include "tasks.hpp"
 #include "telemetry/log.hpp"
 #include "voicemails.hpp"
@@ -30,7 +29,6 @@ void wire(app::Service& service) {
     auto& links = service.own<Links>(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys),
                                      settings.get(app::kSecretKeys));  // to recordings and pictures
     if (!links.made().ok()) tel::warn("recordings and pictures cannot be handed out", {{"why", links.made().error().describe()}});
-    service.on_start("schema gate", [name = service.name(), url = service.pg_url()] { schema::require_latest(url, name); });
 
     // Each noun with its own routes.
     service.own<Calls>(lists).routes(api);

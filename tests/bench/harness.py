@@ -158,7 +158,7 @@ class Bench(Stack):
             if self.extra[name].poll() is not None:
                 raise AssertionError(f"{name} ended: {(self.folder / 'logs' / f'{name}.log').read_text()[-2000:]}")
             with contextlib.suppress(httpx.HTTPError):
-                return httpx.get(f"http://127.0.0.1:{admin}/readyz", timeout=5).status_code == 200
+                return httpx.get(f"http://127.0.0.1:{admin}/readyz?all=1", timeout=5).status_code == 200
             return False
 
         eventually(ready, within=60, what=f"{name}, ready")

@@ -53,7 +53,7 @@ class Instance:
 
     def ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return HTTP.get(f"http://127.0.0.1:{self.admin}/readyz", timeout=2).status_code == 200
+            return HTTP.get(f"http://127.0.0.1:{self.admin}/readyz?all=1", timeout=5).status_code == 200
         return False
 
     def metric(self, name: str, **labels: str) -> float:

@@ -240,7 +240,7 @@ def test_the_page_to_read(stack):
 
 
 def test_readiness_and_metrics_are_on_the_admin_port_only(stack):
-    ready = httpx.get(stack.admin + "/readyz")
+    ready = httpx.get(stack.admin + "/readyz?all=1")
     assert ready.status_code == 200 and ready.json()["ready"] is True
     assert "# TYPE" in httpx.get(stack.admin + "/metrics").text
     assert stack.http.get("/metrics").status_code == 404

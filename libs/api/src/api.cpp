@@ -4,6 +4,7 @@
 
 #include "answers.hpp"
 #include "base/json.hpp"
+#include "runtime/schema_gate.hpp"
 #include "standing.hpp"
 #include "telemetry/log.hpp"
 
@@ -59,7 +60,9 @@ struct Api::Impl {
 
 Api::Api(app::Service& service, const Authenticator& authenticator, std::size_t connections)
     : Api(service.name(), service.routes(), service.pg_url(), authenticator, connections) {
-    service.ready_when("database", [impl = impl_] { return impl->pool.ping(); });
+    rt::needs_schema(service);
+    service.depends_on("postgres", [impl = impl_] { return impl->pool.ping(); });
+    service.depends_on("identity_provider", [&authenticator] { return authenticator.keys_can_be_had(); });
 }
 
 Api::Api(std::string service, http::Router& routes, Secret pg_url, const Authenticator& authenticator, std::size_t connections)

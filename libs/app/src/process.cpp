@@ -1,6 +1,8 @@
 #include "app/process.hpp"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -9,10 +11,16 @@
 #include <cstdio>
 #include <deque>
 #include <mutex>
+#include <optional>
 
 #include "app/common.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "log_level.hpp"
+#include "outside.hpp"
+#include "process_metrics.hpp"
+#include "start.hpp"
+#include "still.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/log_output.hpp"
 #include "telemetry/metrics.hpp"
@@ -20,10 +28,6 @@
 namespace otto::app {
 namespace {
 
-struct StartStep {
-    std::string service, what;
-    std::function<void()> run;
-};
 struct StopStep {
     std::string service, what;
     std::function<void(Millis)> run;
@@ -36,6 +40,15 @@ struct Check {
 /// What a stop keeps of its time for what comes after: for all that follows HTTP, and for each component that follows another.
 constexpr Millis kAfterHttp{10'000}, kAfterEach{1'000};
 
+/// An I/O thread that has not turned for so long will not turn again by itself: /healthz fails.
+constexpr Millis kStill{60'000};
+
+/// How long /readyz?all=1 waits for what is outside.
+constexpr Millis kAll{3'000};
+
+/// How long a process that ends waits for a question to Postgres or Kafka that is under way.
+constexpr Millis kLastQuestion{200};
+
 std::string pg_setting(std::string_view service) { return "pg-url-" + std::string(service); }
 
 }  // namespace
@@ -44,9 +57,9 @@ std::string pg_setting(std::string_view service) { return "pg-url-" + std::strin
 struct Shared {
     Settings settings;
     std::shared_ptr<http::Router> router = std::make_shared<http::Router>();
-    std::vector<StartStep> starts;
     std::vector<StopStep> stops;
     std::vector<Check> checks;
+    Outside outside;
     std::mutex remarks_lock;
     std::vector<std::string> remarks;  ///< also while it runs
     void remark(std::string text) {
@@ -66,6 +79,15 @@ struct Shared {
 struct Service::Impl {
     std::string name;
     std::shared_ptr<Shared> shared;
+    std::vector<StartStep> start;
+
+    void wait(std::string what, Probe probe, bool holds) {
+        auto same = std::find_if(start.begin(), start.end(), [&](const StartStep& s) { return s.probe && s.what == what; });
+        if (same == start.end())
+            start.push_back({std::move(what), {}, std::move(probe), holds});
+        else
+            same->holds = same->holds || holds;
+    }
 };
 
 Service::Service(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -80,13 +102,18 @@ Secret Service::pg_url() const {
 }
 
 void Service::on_start(std::string what, std::function<void()> f) {
-    impl_->shared->starts.push_back({name(), std::move(what), std::move(f)});
+    impl_->start.push_back({std::move(what), std::move(f)});
 }
+void Service::wait_for(std::string what, Probe probe) { impl_->wait(std::move(what), std::move(probe), true); }
+void Service::ready_after(std::string what, Probe probe) { impl_->wait(std::move(what), std::move(probe), false); }
 void Service::on_stop(std::string what, std::function<void(Millis)> f) {
     impl_->shared->stops.push_back({name(), std::move(what), std::move(f)});
 }
 void Service::ready_when(std::string what, std::function<Result<void>()> f) {
     impl_->shared->checks.push_back({name(), std::move(what), std::move(f)});
+}
+void Service::depends_on(std::string what, std::function<Result<void>()> f) {
+    impl_->shared->outside.add(name(), std::move(what), std::move(f));
 }
 void Service::warn(std::string remark) { impl_->shared->remark(name() + ": " + std::move(remark)); }
 void Service::watch(int fd, std::function<void()> f) { impl_->shared->watches.emplace_back(fd, std::move(f)); }
@@ -98,10 +125,44 @@ void Service::fail(std::string_view what, std::string_view why) {
     ::kill(::getpid(), SIGTERM);
 }
 
+/// Wakes the thread that starts and ends the process: for a signal, or because a start may go on.
+class Wake {
+public:
+    explicit Wake(const sigset_t& signals)
+        : signals_(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)), again_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+    ~Wake() {
+        ::close(signals_);
+        ::close(again_);
+    }
+    Wake(const Wake&) = delete;
+    /// Any thread.
+    void again() const {
+        std::uint64_t one = 1;
+        [[maybe_unused]] auto written = ::write(again_, &one, sizeof one);
+    }
+    /// The signal that came; nothing: the start may go on.
+    std::optional<int> wait() const {
+        for (;;) {
+            pollfd both[] = {{signals_, POLLIN, 0}, {again_, POLLIN, 0}};
+            ::poll(both, 2, -1);
+            signalfd_siginfo came{};
+            if (::read(signals_, &came, sizeof came) == sizeof came) return static_cast<int>(came.ssi_signo);
+            std::uint64_t count = 0;
+            if (::read(again_, &count, sizeof count) == sizeof count) return std::nullopt;
+        }
+    }
+
+private:
+    int signals_, again_;
+};
+
 /// The one place that knows the order of starting and stopping.
 class Process {
 public:
-    Process(std::string_view program, Settings settings) : program_(program) { shared_->settings = std::move(settings); }
+    Process(std::string_view program, Settings settings) : program_(program) {
+        shared_->settings = std::move(settings);
+        log_level_.emplace(shared_->settings.get(kLogLevel), tel::set_log_level);
+    }
 
     void wire(const Definition& d) {
         auto impl = std::make_shared<Service::Impl>();
@@ -109,7 +170,12 @@ public:
         impl->shared = shared_;
         services_.push_back(Service(impl));  // as long as the process: what is wired may refer to it
         tel::ServiceScope scope(d.name);
+        auto gate = std::make_shared<http::Gate>([this, name = impl->name] {
+            return "This service starts, and waits " + start_->held_by(name) + ". Try again shortly.";
+        });
+        shared_->router->behind(gate);
         d.wire(services_.back());
+        waits_.push_back({impl, gate});
     }
 
     int run() {
@@ -122,40 +188,66 @@ public:
         ::signal(SIGPIPE, SIG_IGN);
 
         announce();
+        wake_.emplace(signals);
+        start_.emplace([this] { wake_->again(); });
+        for (auto& [service, gate] : waits_) start_->add(service->name, service->start, gate);
         auto admin = admin_server();
         if (auto up = admin->start(); !up) return give_up("the admin port does not open", up.error().describe());
-        for (auto& step : shared_->starts) {
-            tel::ServiceScope scope(step.service);
-            try {
-                step.run();
-            } catch (const std::exception& e) {
-                stop_all(nullptr);
-                return give_up(step.what + " does not start", e.what());
-            }
-        }
+        admin_ = admin.get();
+        shared_->outside.start();
         std::unique_ptr<http::Server> server;
-        if (!shared_->router->entries().empty()) {
-            server = public_server();
-            if (auto up = server->start(); !up) {
-                stop_all(nullptr);
-                return give_up("the public port does not open", up.error().describe());
+        std::optional<int> signal;
+        try {
+            // What waits holds up nothing else: webhooks are taken while an API of the same process waits for its database.
+            for (bool all = false; !all && !signal;) {
+                all = start_->advance();
+                if (!server) server = open_public_port(admin->port());
+                if (!all) signal = wake_->wait();
             }
+        } catch (const StartFailure& e) {
+            stop_all(server.get());
+            return ended(std::move(server), give_up(e.what_failed, e.what()));
         }
-        shared_->started = true;
-        tel::info("started", {{"port", server ? server->port() : 0}, {"admin_port", admin->port()}});
-
-        int received = 0;
-        while (::sigwait(&signals, &received) != 0) {
+        if (!signal) {
+            shared_->started = true;
+            tel::info("started", {{"port", server ? server->port() : 0}, {"admin_port", admin->port()}});
+            while (!signal) signal = wake_->wait();
         }
-        tel::info("stopping", {{"signal", received == SIGINT ? "SIGINT" : "SIGTERM"}});
+        tel::info("stopping", {{"signal", *signal == SIGINT ? "SIGINT" : "SIGTERM"}});
         shared_->stopping = true;
         bool clean = stop_all(server.get());
-        server.reset();
         tel::info("stopped", {{"clean", clean}});
-        return shared_->failed ? 1 : 0;
+        return ended(std::move(server), shared_->failed ? 1 : 0);
     }
 
 private:
+    /// Null: the process serves nothing.
+    std::unique_ptr<http::Server> open_public_port(unsigned short admin_port) {
+        if (shared_->router->entries().empty()) return nullptr;
+        auto server = public_server();
+        if (auto up = server->start(); !up) throw StartFailure("the public port does not open", up.error().describe());
+        tel::info("listening", {{"port", server->port()}, {"admin_port", admin_port}});
+        std::lock_guard guard(serving_lock_);
+        serving_ = server.get();
+        return server;
+    }
+
+    /// What asks Postgres and Kafka may wait for their answer longer than a process should take to end, and it uses what would be
+    /// destroyed.
+    int ended(std::unique_ptr<http::Server> server, int code) {
+        {
+            std::lock_guard guard(serving_lock_);
+            serving_ = nullptr;
+        }
+        server.reset();
+        start_->end();
+        shared_->outside.end();
+        if (start_->over(kLastQuestion) && shared_->outside.over(kLastQuestion)) return code;
+        tel::flush_log();
+        std::fflush(nullptr);
+        std::_Exit(code);
+    }
+
     int give_up(const std::string& what, const std::string& why) {
         tel::error("start failed: " + what, {{"why", why}});
         std::fprintf(stderr, "%s: %s: %s\n", program_.c_str(), what.c_str(), why.c_str());
@@ -178,17 +270,33 @@ private:
 
     std::unique_ptr<http::Server> admin_server() {
         auto routes = std::make_shared<http::Router>();
-        routes->add(http::Method::get, "/healthz", [](const http::Request&) { return http::Response::text(200, "ok\n"); });
+        // On the I/O thread, which is one of those it tells of: it needs no worker, and waits for nothing.
+        routes->add_async(http::Method::get, {"/healthz"}, [this](std::vector<http::PendingRequest> all) {
+            for (auto& asked : all) asked.respond(health(asked.request));
+        });
+        routes->add_async(http::Method::get, {"/readyz"}, [this](std::vector<http::PendingRequest> all) {
+            for (auto& asked : all) {
+                auto answer = std::make_shared<http::Responder>(std::move(asked.respond));
+                if (!wants_all(asked.request))
+                    (*answer)(readiness(false));
+                else
+                    answer->offload([this, answer] { (*answer)(readiness(true)); }, [] {});
+            }
+        });
         routes->add(http::Method::get, "/metrics", [](const http::Request&) {
+            measure_process();
             return http::Response::text(200, tel::expose_metrics(), "text/plain; version=0.0.4");
         });
-        routes->add(http::Method::get, "/readyz", [this](const http::Request&) { return readiness(); });
+        routes->add(http::Method::post, "/log-level", [this](const http::Request& r) { return log_level_->change(r); },
+                    {1u << 10, {"application/json", "application/x-www-form-urlencoded"}});
         http::ServerOptions o;
         o.address = shared_->settings.get(kAdminAddress);
         o.port = static_cast<unsigned short>(shared_->settings.get(kAdminPort));
         o.workers = 2;
         o.metrics_name = "admin";
-        return std::make_unique<http::Server>(o, routes);
+        auto server = std::make_unique<http::Server>(o, routes);
+        server->every(Millis{1'000}, [this] { log_level_->look(); });
+        return server;
     }
 
     std::unique_ptr<http::Server> public_server() {
@@ -212,21 +320,36 @@ private:
         return server;
     }
 
-    http::Response readiness() {
+    http::Response health(const http::Request& request) {
+        std::lock_guard guard(serving_lock_);
+        auto why = still(admin_, serving_, kStill);
+        if (why.empty()) return http::Response::text(200, "ok\n");
+        tel::error("not alive", {{"why", why}});
+        return http::problem({503, "Not alive", why}, request);
+    }
+
+    static bool wants_all(const http::Request& request) {
+        for (const auto& [name, value] : request.query_fields())
+            if (name == "all") return value != "0" && value != "false";
+        return false;
+    }
+
+    http::Response readiness(bool all) {
         JsonWriter w;
-        bool ready = shared_->started && !shared_->stopping;
-        w.begin_object()
-            .member("state", shared_->stopping  ? "stopping"
-                             : shared_->started ? "started"
-                                                : "starting")
-            .key("checks")
-            .begin_array();
+        const bool stopping = shared_->stopping, started = shared_->started;
+        bool ready = started && !stopping;
+        w.begin_object().member("state", stopping ? "stopping" : started ? "started" : "starting");
+        if (auto waiting = start_->waiting(); !waiting.empty()) w.member("waiting", waiting);
+        w.key("own").begin_array();
         for (const auto& check : shared_->checks) {
             auto result = check.run();
             ready = ready && result.ok();
-            w.begin_object().member("service", check.service).member("name", check.what).member("ok", result.ok());
-            if (!result) w.member("why", result.error().describe());
-            w.end_object();
+            write_check(w, check.service, check.what, result ? std::nullopt : std::optional(result.error().describe()));
+        }
+        w.end_array().key("outside").begin_array();
+        for (const auto& one : shared_->outside.known(all ? kAll : Millis{0})) {
+            ready = ready && (!all || !one.why);
+            write_check(w, one.service, one.name, one.why);
         }
         w.end_array().key("warnings").begin_array();
         {
@@ -235,6 +358,13 @@ private:
         }
         w.end_array().member("ready", ready).end_object();
         return http::Response::json(ready ? 200 : 503, w.take());
+    }
+
+    static void write_check(JsonWriter& w, const std::string& service, const std::string& name,
+                            const std::optional<std::string>& why) {
+        w.begin_object().member("service", service).member("name", name).member("ok", !why);
+        if (why) w.member("why", *why);
+        w.end_object();
     }
 
     bool stop_all(http::Server* server) {
@@ -266,6 +396,13 @@ private:
     std::string program_;
     std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
     std::deque<Service> services_;
+    std::vector<std::pair<std::shared_ptr<Service::Impl>, std::shared_ptr<http::Gate>>> waits_;
+    std::optional<Wake> wake_;
+    std::optional<Start> start_;  ///< after what its probes ask, so that it goes first
+    std::optional<LogLevel> log_level_;
+    std::mutex serving_lock_;
+    http::Server* serving_ = nullptr;  ///< while it serves
+    const http::Server* admin_ = nullptr;
 };
 
 int run(int argc, char** argv, const Program& its, std::vector<Definition> services) {
@@ -306,6 +443,7 @@ int run(int argc, char** argv, const Program& its, std::vector<Definition> servi
     }
     tel::configure_log(std::string(program), settings->get(kLogLevel), settings->get(kLogHashKey));
     tel::buffer_log();
+    tell_build(its.version, its.schema);
     struct Last {
         ~Last() { tel::flush_log(); }
     } last;

@@ -8,12 +8,14 @@
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <thread>
 
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "http/client.hpp"
+#include "still.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
@@ -30,6 +32,7 @@ std::string folder() {
     return made;
 }
 
+bool there(const std::string& name) { return std::ifstream(folder() + "/" + name).good(); }
 void note(const std::string& file, const std::string& line) { std::ofstream(file, std::ios::app) << line << "\n"; }
 
 std::string trail;  // where the child writes what happened to it
@@ -46,6 +49,14 @@ void wire(app::Service& s) {
         if (s.settings().get(kWord) == "stay") throw std::runtime_error("it goes on");
     });
     s.ready_when("mood", []() -> Result<void> { return {}; });
+    s.depends_on("weather", [&s]() -> Result<void> {
+        if (s.settings().get(kWord) == "rain") return Error("it rains");
+        return {};
+    });
+    s.ready_after("reader", [&s]() -> std::optional<app::Awaited> {
+        if (s.settings().get(kWord) != "read" || there("reader")) return std::nullopt;
+        return app::Awaited{"reader", "it reads"};
+    });
     s.warn("a remark");
     s.routes().add(http::Method::get, "/slow", [](const http::Request&) {
         note(trail, "request");
@@ -56,6 +67,16 @@ void wire(app::Service& s) {
         s.fail("engine", "it broke");
         return http::Response::text(200, "\n");
     });
+}
+
+/// A second service of the process, which may wait.
+void wire_waiting(app::Service& s) {
+    s.wait_for("postgres", [&s]() -> std::optional<app::Awaited> {
+        if (s.settings().get(kWord) != "wait" || there("postgres")) return std::nullopt;
+        return app::Awaited{"postgres", "it refuses connections"};
+    });
+    s.on_start("third", [] { note(trail, "start third"); });
+    s.routes().add(http::Method::get, "/kept", [](const http::Request&) { return http::Response::text(200, "here\n"); });
 }
 
 struct Child {
@@ -76,7 +97,8 @@ struct Child {
             for (auto& a : all) argv.push_back(a.data());
             int code = app::run(static_cast<int>(argv.size()), argv.data(), "program",
                                 {{"test-service", "a service for the test", {kWord.row}, &wire},
-                                 {"with-database", "another one", {app::kPgUrl.row}, [](app::Service&) {}}});
+                                 {"with-database", "another one", {app::kPgUrl.row}, [](app::Service&) {}},
+                                 {"waiting", "a third one", {}, &wire_waiting}});
             std::fflush(nullptr);
             std::_Exit(code);
         }
@@ -93,21 +115,34 @@ struct Child {
         s << in.rdbuf();
         return s.str();
     }
-    int number_after(const std::string& key) {
+    int number_after(const std::string& key, const std::string& message = "started") {
         auto lines = text(log);
-        auto started = lines.find("\"message\":\"started\"");
+        auto started = lines.find("\"message\":\"" + message + "\"");
         if (started == std::string::npos) return 0;
         auto at = lines.find("\"" + key + "\":", started);
         return at == std::string::npos ? 0 : std::atoi(lines.c_str() + at + key.size() + 3);
     }
-    void until_started() {
+    void until_started() { until("started"); }
+    void until(const std::string& message) {
         auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-        while (number_after("admin_port") == 0) {
+        while (number_after("admin_port", message) == 0) {
             REQUIRE(std::chrono::steady_clock::now() < end);
             std::this_thread::sleep_for(Millis{10});
         }
-        port = number_after("port");
-        admin = number_after("admin_port");
+        port = number_after("port", message);
+        admin = number_after("admin_port", message);
+    }
+    /// The first answer that satisfies.
+    template <class Check>
+    http::Response until_answers(const std::string& path, Check check) {
+        auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        for (;;) {
+            auto answer = ask(admin, path);
+            if (answer.ok() && check(*answer)) return *answer;
+            INFO((answer.ok() ? answer->body : answer.error().message));
+            REQUIRE(std::chrono::steady_clock::now() < end);
+            std::this_thread::sleep_for(Millis{10});
+        }
     }
     int wait() {
         int status = 0;
@@ -141,11 +176,14 @@ TEST_CASE("a process starts in order, says it is ready, finishes what is under w
     while (Child::text(child.file).find("request") == std::string::npos && std::chrono::steady_clock::now() < end)
         std::this_thread::sleep_for(Millis{5});
     ::kill(child.pid, SIGTERM);
+    auto stopping = child.until_answers("/readyz", [](const auto& r) { return r.status == 503; });
+    CHECK(stopping.body.starts_with(R"({"state":"stopping")"));
     CHECK(child.wait() == 0);
     asking.join();
     REQUIRE(slow.ok());
     CHECK(slow->body == "done\n");
-    CHECK(Child::text(child.file) == "start first\nstart second\nrequest\nstop second\nstop first\n");
+    CHECK(slow->headers.get("Connection") == "close");
+    CHECK(Child::text(child.file) == "start first\nstart second\nstart third\nrequest\nstop second\nstop first\n");
 }
 
 TEST_CASE("a component that does not start, or cannot go on, ends the process with a reason") {
@@ -181,7 +219,7 @@ TEST_CASE("a client that sends its body slowly does not take the time in which t
     over = true;
     trickle.join();
     ::close(fd);
-    CHECK(Child::text(child.file) == "start first\nstart second\nstop second\nstop first\n");
+    CHECK(Child::text(child.file) == "start first\nstart second\nstart third\nstop second\nstop first\n");
 }
 
 TEST_CASE("a component that does not stop keeps no other from it; the process ends with an error after them") {
@@ -190,7 +228,7 @@ TEST_CASE("a component that does not stop keeps no other from it; the process en
     ::kill(child.pid, SIGTERM);
     CHECK(child.wait() == 1);
     CHECK(Child::text(child.log).find("it goes on") != std::string::npos);
-    CHECK(Child::text(child.file) == "start first\nstart second\nstop second\nstop first\n");
+    CHECK(Child::text(child.file) == "start first\nstart second\nstart third\nstop second\nstop first\n");
 }
 
 TEST_CASE("settings that do not fit stop the start and are named") {
@@ -206,4 +244,102 @@ TEST_CASE("settings that do not fit stop the start and are named") {
     CHECK(told.find("OTTO_WORD") != std::string::npos);
     CHECK(told.find("OTTO_PG_URL_WITH_DATABASE") != std::string::npos);
     CHECK(told.find("OTTO_PG_URL_TEST_SERVICE") == std::string::npos);  // it has none
+}
+
+TEST_CASE("a process that waits is alive and not ready, says for what, answers for what waits, and does all else") {
+    Child child({"--word=wait"});
+    child.until("listening");
+    auto waiting = child.until_answers("/readyz", [](const auto& r) { return r.body.find("refuses") != std::string::npos; });
+    CHECK(waiting.status == 503);
+    CHECK(waiting.body.starts_with(R"({"state":"starting","waiting":"for postgres: it refuses connections")"));
+    CHECK(child.ask(child.admin, "/healthz")->status == 200);
+    CHECK(child.ask(child.admin, "/metrics")->body.find("otto_start_waiting{for=\"postgres\"} 1\n") != std::string::npos);
+    CHECK(child.ask(child.port, "/slow")->status == 200);  // another service of the process
+    auto kept = child.ask(child.port, "/kept");
+    CHECK(kept->status == 503);
+    CHECK(kept->body.find("This service starts, and waits for postgres. Try again shortly.") != std::string::npos);
+    CHECK(kept->headers.get("Retry-After") == "5");
+    note(folder() + "/postgres", "");
+    child.until_answers("/readyz", [](const auto& r) { return r.status == 200; });
+    CHECK(child.ask(child.port, "/kept")->body == "here\n");
+    CHECK(Child::text(child.file) == "start first\nstart second\nrequest\nstart third\n");
+    CHECK(child.ask(child.admin, "/metrics")->body.find("otto_start_waiting{for=\"postgres\"} 0\n") != std::string::npos);
+    ::unlink((folder() + "/postgres").c_str());
+}
+
+TEST_CASE("a process that waits ends at once when it is told to") {
+    Child child({"--word=wait"});
+    child.until("listening");
+    ::kill(child.pid, SIGTERM);
+    auto begun = std::chrono::steady_clock::now();
+    CHECK(child.wait() == 0);
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(5));
+    CHECK(Child::text(child.file) == "start first\nstart second\nstop second\nstop first\n");
+}
+
+TEST_CASE("what a service does without meanwhile keeps it from being ready, and from nothing else") {
+    Child child({"--word=read"});
+    child.until("listening");
+    auto waiting = child.until_answers("/readyz", [](const auto& r) { return r.body.find("it reads") != std::string::npos; });
+    CHECK(waiting.status == 503);
+    CHECK(child.ask(child.port, "/slow")->status == 200);
+    note(folder() + "/reader", "");
+    child.until_answers("/readyz", [](const auto& r) { return r.status == 200; });
+    ::unlink((folder() + "/reader").c_str());
+}
+
+TEST_CASE("what is outside is shown in /readyz, and counts for who asks for all") {
+    Child child({"--word=rain"});
+    child.until_started();
+    auto own = child.until_answers("/readyz", [](const auto& r) { return r.body.find("it rains") != std::string::npos; });
+    CHECK(own.status == 200);
+    CHECK(own.body.find(R"("own":[{"service":"test-service","name":"mood","ok":true}])") != std::string::npos);
+    CHECK(own.body.find(R"("outside":[{"service":"test-service","name":"weather","ok":false,"why":"it rains)") != std::string::npos);
+    CHECK(own.body.ends_with(R"("ready":true})"));
+    auto all = child.ask(child.admin, "/readyz?all=1");
+    CHECK(all->status == 503);
+    CHECK(all->body.ends_with(R"("ready":false})"));
+    CHECK(child.ask(child.admin, "/metrics")->body.find("otto_dependency_up{name=\"weather\"} 0\n") != std::string::npos);
+    Child fair;
+    fair.until_started();
+    CHECK(fair.ask(fair.admin, "/readyz?all=1")->status == 200);
+}
+
+TEST_CASE("the admin port changes the log level, and shows what the process takes") {
+    Child child;
+    child.until_started();
+    CHECK(child.ask(child.admin, "/log-level?level=debug", http::Method::post)->status == 200);
+    CHECK(child.ask(child.admin, "/log-level?level=loud", http::Method::post)->status == 422);
+    auto metrics = child.ask(child.admin, "/metrics")->body;
+    for (const char* name : {"otto_process_cpu_seconds_total ", "otto_process_resident_memory_bytes ", "otto_process_open_fds ",
+                             "otto_process_max_fds ", "otto_process_threads ", "otto_process_start_time_seconds ",
+                             "otto_log_lines_total{level=\"info\"} "}) {
+        INFO(name);
+        auto at = metrics.find("\n" + std::string(name));
+        REQUIRE(at != std::string::npos);
+        CHECK(std::atof(metrics.c_str() + at + std::string(name).size() + 1) > 0);
+    }
+}
+
+TEST_CASE("liveness asks whether the I/O threads turn, and nothing else") {
+    auto router = std::make_shared<http::Router>();
+    http::ServerOptions options;
+    http::Server admin(options, router), serving(options, router);
+    REQUIRE(admin.start());
+    REQUIRE(serving.start());
+    CHECK(app::still(&admin, nullptr, Millis{60'000}).empty());
+    std::promise<void> go;
+    serving.post([held = go.get_future().share()] { held.wait(); });
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (app::still(&admin, &serving, Millis{600}).empty()) {
+        REQUIRE(std::chrono::steady_clock::now() < end);
+        std::this_thread::sleep_for(Millis{10});
+    }
+    CHECK(app::still(&admin, &serving, Millis{600}).find("an I/O thread of the public port has not turned") == 0);
+    CHECK(app::still(&admin, nullptr, Millis{600}).empty());
+    go.set_value();
+    while (!app::still(&admin, &serving, Millis{600}).empty()) {
+        REQUIRE(std::chrono::steady_clock::now() < end);
+        std::this_thread::sleep_for(Millis{10});
+    }
 }

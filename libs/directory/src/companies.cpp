@@ -98,19 +98,26 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
 
 }  // namespace
 
-Companies::Companies(Options options) : options_(std::move(options)) {}
+namespace {
+// Whether Kafka answers: it is waited for so long, and asked again so long after.
+constexpr Millis kAnswersWithin{1'000}, kAskWell{5'000}, kAskAway{500};
+}  // namespace
+
+Companies::Companies(Options options) : options_(std::move(options)), kafka_(Error("it has not been asked yet")) {}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
-    : options_{service.settings().get(app::kKafkaBrokers), service.name() + "-directory",
-               snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
-               KeyRing::parse(service.settings().get(app::kSecretKeys)).value()} {
+    : Companies(Options{service.settings().get(app::kKafkaBrokers), service.name() + "-directory",
+                        snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
+                        KeyRing::parse(service.settings().get(app::kSecretKeys)).value()}) {
     service.on_start("directory", [this] { start(); });
     service.on_stop("directory", [this](Millis) { stop(); });
+    service.ready_after("directory", [this] { return awaited(); });
     service.ready_when("directory", [this]() -> Result<void> {
         if (ready()) return {};
         return Error("the companies have not been read yet",
                      "Kafka does not answer, or has no topic otto.directory (ottoctl topics apply), and there is no snapshot");
     });
+    service.depends_on("kafka", [this] { return kafka_answers(); });
 }
 
 Companies::~Companies() { stop(); }
@@ -121,15 +128,25 @@ bool Companies::caught_up(Millis wait) const {
 }
 
 void Companies::hold_start(app::Service& service) {
-    service.on_start("the directory is read", [this] {
-        if (!from_snapshot_ && !caught_up(Millis{60'000}))
-            throw Failure(Error("the companies cannot be read from Kafka",
-                                "is it running, and does it have the topic otto.directory (ottoctl topics apply)?"));
-    });
+    service.wait_for("directory", [this] { return awaited(); });
+}
+
+std::optional<app::Awaited> Companies::awaited() const {
+    if (ready()) return std::nullopt;
+    if (auto kafka = kafka_answers(); !kafka) return app::Awaited{"kafka", kafka.error().describe()};
+    return app::Awaited{"directory",
+                        "the topic otto.directory is being read, or Kafka does not have it (ottoctl topics apply)"};
+}
+
+Result<void> Companies::kafka_answers() const {
+    std::lock_guard guard(known_lock_);
+    if (kafka_) return *kafka_;
+    return {};
 }
 
 void Companies::start() {
     load_snapshot();
+    reader_ = std::make_unique<kafka::Reader>(options_.brokers, options_.client_id, std::vector<std::string>{"otto.directory"});
     thread_ = std::thread([this] { loop(); });
 }
 
@@ -143,9 +160,15 @@ void Companies::stop() {
 }
 
 void Companies::loop() {
-    kafka::Reader reader(options_.brokers, options_.client_id, {"otto.directory"});
-    auto saved = std::chrono::steady_clock::now();
+    auto& reader = *reader_;
+    auto saved = std::chrono::steady_clock::now(), ask_at = saved;
     while (!stop_) {
+        if (std::chrono::steady_clock::now() >= ask_at) {
+            auto there = reader.answers(kAnswersWithin);
+            ask_at = std::chrono::steady_clock::now() + (there ? kAskWell : kAskAway);
+            std::lock_guard guard(known_lock_);
+            kafka_ = there ? std::nullopt : std::optional(there.error());
+        }
         for (const auto& r : reader.poll(1'000, Millis{100}))
             apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
         if (!caught_up_ && reader.caught_up()) {

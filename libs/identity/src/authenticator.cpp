@@ -64,4 +64,10 @@ Result<Principal> Authenticator::authenticate(const http::Request& request, bool
     return Error("the token comes from another issuer");
 }
 
+Result<void> Authenticator::keys_can_be_had() const {
+    for (const auto& issuer : issuers_)
+        if (auto fetched = issuer.keys->fetched(); !fetched) return fetched;
+    return {};
+}
+
 }  // namespace otto::identity

@@ -120,4 +120,10 @@ Result<RsaPublicKey> Jwks::find(std::string_view kid, bool may_wait) {
     return fetching_ || failures_ > 0 ? unavailable() : unknown_key();
 }
 
+Result<void> Jwks::fetched() const {
+    std::lock_guard guard(lock_);
+    if (failures_ == 0) return {};
+    return Error(options_.url + " could not be fetched " + std::to_string(failures_) + " times in a row", "see the log");
+}
+
 }  // namespace otto::identity

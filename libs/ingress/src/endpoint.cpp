@@ -32,6 +32,13 @@ namespace {
 const tel::Counters kWebhooks{
     "otto_webhooks_total", "Webhooks by provider and what was thought of them.", {"provider", "verdict"}};
 
+using Steady = std::chrono::steady_clock;
+
+/// What the first webhook would wait for is fetched before: so long at most, for without Kafka there is the spool.
+constexpr Millis kWarmUp{5'000};
+/// The part of the spool above which other processes shall take webhooks, if there are any.
+constexpr double kNearlyFull = 0.95;
+
 constexpr std::size_t kMostClients = 256;  ///< client addresses whose refusals are told of a company at once
 constexpr int kMostOfAClient = 10;
 // What is larger is judged by a worker: parsing and hashing megabytes would hold up all that come by the I/O thread. So is what
@@ -397,6 +404,20 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std
     service.routes().add_async(
         http::Method::post, paths, [impl](std::vector<http::PendingRequest> all) { impl->take(std::move(all)); }, limits);
     service.on_start("publisher to Kafka", [impl] { impl->publisher.start(); });
+    // Without Kafka the spool takes webhooks, so this holds nothing up, and is given up soon.
+    service.ready_after("kafka", [impl, until = std::optional<Steady::time_point>()]() mutable -> std::optional<app::Awaited> {
+        if (!until) until = Steady::now() + kWarmUp;
+        auto warm = impl->publisher.warm_up(Millis{500});
+        if (warm) return std::nullopt;
+        if (Steady::now() < *until) return app::Awaited{"kafka", warm.error().describe()};
+        tel::warn("Kafka is not there at the start: webhooks go to the spool", {{"why", warm.error().describe()}});
+        return std::nullopt;
+    });
+    service.ready_when("spool", [impl, limit = static_cast<double>(service.settings().get(kSpoolMegabytes) << 20)]() -> Result<void> {
+        if (static_cast<double>(impl->publisher.spooled_bytes()) < kNearlyFull * limit) return {};
+        return Error("the spool is nearly full", "Kafka must take webhooks again, or OTTO_SPOOL_MEGABYTES be raised");
+    });
+    service.depends_on("kafka", [impl] { return impl->publisher.kafka_answers(Millis{1'500}); });
     service.on_stop("publisher to Kafka", [impl](Millis within) {
         impl->tell_refusals();
         impl->publisher.stop(within);

@@ -54,6 +54,7 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
         fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         spooling = spool.rows() > 0;
         rows = spool.rows();
+        spool_size = spool.bytes();
         producer = make_producer();
     }
     ~Impl() {
@@ -68,6 +69,11 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
         p.linger_ms = kLinger;
         p.report_fd = fd;
         return std::make_shared<kafka::Producer>(p);
+    }
+    /// Null while everything goes through the spool.
+    std::shared_ptr<kafka::Producer> direct() {
+        std::lock_guard guard(lock);
+        return spooling ? nullptr : producer;
     }
     void confirmed(std::uint64_t number, const kafka::Delivery&);
     void to_spool_locked(const char* why);
@@ -149,6 +155,7 @@ void Publisher::Impl::append(std::deque<Waiting> batch) {
     Result<void> written;
     if (!wires.empty()) written = spool.append(wires);
     rows = spool.rows();
+    spool_size = spool.bytes();
     spooled_gauge.set(static_cast<double>(spool.rows()));
     if (!written) tel::error("the spool does not take webhooks: they are answered 503", {{"why", written.error().describe()}});
     if (fits < batch.size())
@@ -210,6 +217,7 @@ void Publisher::Impl::drain(Drain& d) {
         d.not_before = now + Backoff{Millis{100}, Millis{2'000}, 2, 0.2}.pause(std::min(d.failures++, 6));
     }
     rows = spool.rows();
+    spool_size = spool.bytes();
     spooled_gauge.set(static_cast<double>(spool.rows()));
 }
 
@@ -290,10 +298,19 @@ Publisher::~Publisher() { stop(Millis{0}); }
 
 void Publisher::start() {
     auto& s = *impl_;
-    if (!s.options.topics.empty() && s.producer)
-        if (auto warm = s.producer->warm_up(s.options.topics, Millis{5'000}); !warm)
-            tel::warn("Kafka is not there at the start", {{"why", warm.error().describe()}});
     s.thread = std::thread([impl = impl_] { impl->loop(); });
+}
+
+Result<void> Publisher::warm_up(Millis within) {
+    auto producer = impl_->direct();
+    if (!producer) return {};  // the spool's own is at it
+    return producer->warm_up(impl_->options.topics, within);
+}
+
+Result<void> Publisher::kafka_answers(Millis within) const {
+    auto producer = impl_->direct();
+    if (!producer) return Error("webhooks go to the spool: Kafka does not confirm, or has not taken yet what lies there");
+    return producer->answers(within);
 }
 
 void Publisher::send(events::Wire wire, Done done) {
@@ -355,5 +372,6 @@ void Publisher::stop(Millis within) {
 }
 
 std::size_t Publisher::spooled() const { return impl_->rows; }
+std::size_t Publisher::spooled_bytes() const { return impl_->spool_size; }
 
 }  // namespace otto::ingress

@@ -54,6 +54,7 @@ public:
               return o;
           }()) {
         publisher_.start();
+        (void)publisher_.warm_up(Millis{5'000});
         thread_ = std::thread([this] {
             while (!stop_) {
                 publisher_.serve();
@@ -212,6 +213,7 @@ TEST_CASE("a stop leaves nothing in the spool that Kafka takes in time", "[integ
         o.patience = Millis{15'000};
         Publisher publisher(o);
         publisher.start();
+        (void)publisher.warm_up(Millis{5'000});
         publisher.stop(Millis{30'000});
         CHECK(publisher.spooled() == 0);
     }
@@ -253,6 +255,7 @@ TEST_CASE("a stop leaves nothing in the spool though Kafka has been too slow for
     {
         Publisher publisher(o);
         publisher.start();
+        (void)publisher.warm_up(Millis{5'000});
         for (int i = 0; i < 10; ++i)
             publisher.send(wire("slow", i), [&](Publisher::Safe s) { safe += s != Publisher::Safe::refused; });
         publisher.stop(Millis{25'000});

@@ -112,6 +112,15 @@ rd_kafka_t* make_client(rd_kafka_type_t type, ConfPtr conf) {
     return client;
 }
 
+Result<void> answers(rd_kafka_t* client, Millis within) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    auto error = rd_kafka_metadata(client, 0, nullptr, &metadata, static_cast<int>(within.count()));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_metadata_destroy(metadata);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+    return Error(std::string("Kafka does not answer: ") + rd_kafka_err2str(error),
+                 "is it running, and does OTTO_KAFKA_BROKERS name it?");
+}
+
 Record to_record(rd_kafka_message_t& m) {
     Record r;
     r.topic = rd_kafka_topic_name(m.rkt);

@@ -31,6 +31,8 @@ rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
 /// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back,
 /// rd_kafka_destroy() may take as long as the step.
 void end_client(rd_kafka_t*);
+/// Whether the cluster answers within that time, by a question that costs it nothing.
+Result<void> answers(rd_kafka_t*, Millis within);
 Record to_record(rd_kafka_message_t&);
 /// What largest_record() says of a topic of Otto's.
 std::optional<std::size_t> declared_limit(std::string_view topic);

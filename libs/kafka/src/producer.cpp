@@ -199,6 +199,8 @@ Result<void> Producer::warm_up(const std::vector<std::string>& topics, Millis de
     return {};
 }
 
+Result<void> Producer::answers(Millis within) const { return kafka::answers(impl_->client, within); }
+
 std::size_t Producer::in_flight() const { return impl_->in_flight; }
 
 }  // namespace otto::kafka

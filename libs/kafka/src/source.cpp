@@ -418,6 +418,8 @@ std::vector<Record> Reader::poll(std::size_t max, Millis wait) {
     return out;
 }
 
+Result<void> Reader::answers(Millis within) const { return kafka::answers(impl_->client, within); }
+
 bool Reader::caught_up() const {
     if (!impl_->assigned) return false;
     for (const auto& [p, end] : impl_->wanted)

@@ -8,7 +8,33 @@
 
 namespace otto::rt {
 
-void run_job(const Secret& url, const std::string& service, const Job& job, StopSignal& stop) {
+namespace {
+constexpr std::chrono::seconds kSilent{15};  // a job looks every second or two
+}
+
+void Heard::answered() {
+    std::lock_guard guard(lock_);
+    answered_ = std::chrono::steady_clock::now();
+    why_.clear();
+}
+
+void Heard::failed(const std::exception& e) {
+    const auto* sql = dynamic_cast<const pg::SqlFailure*>(&e);
+    if (!sql || sql->kind() != pg::FailureClass::transient) return;
+    std::lock_guard guard(lock_);
+    why_ = sql->what();
+}
+
+Result<void> Heard::known() const {
+    std::lock_guard guard(lock_);
+    if (!why_.empty()) return Error(why_, "is Postgres running, and does OTTO_PG_URL name it?");
+    auto silent = std::chrono::steady_clock::now() - answered_;
+    if (silent < kSilent) return {};
+    return Error("it has given no answer for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count()) +
+                 " s");
+}
+
+void run_job(const Secret& url, const std::string& service, const Job& job, StopSignal& stop, Heard& postgres) {
     pg::Connection db(url, service + "-" + job.name);
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     tel::Shares gauges;
@@ -20,6 +46,7 @@ void run_job(const Secret& url, const std::string& service, const Job& job, Stop
                 auto tx = db.begin(pg::Scope::none());
                 tx.each(sql::try_lock, {service + "/" + job.name}, [&](const pg::Fields& f) { mine = f.boolean("got"); });
                 tx.commit();
+                postgres.answered();
                 if (!mine) {  // another process does it
                     stop.wait(std::min(job.period, Millis{2'000}));
                     continue;
@@ -27,6 +54,7 @@ void run_job(const Secret& url, const std::string& service, const Job& job, Stop
                 if (!job.wake_on.empty()) db.execute("LISTEN " + job.wake_on);
             }
             job.run(db, gauges);
+            postgres.answered();
             failures = 0;
             auto end = std::chrono::steady_clock::now() + job.period;
             while (!stop.stopping()) {
@@ -40,6 +68,7 @@ void run_job(const Secret& url, const std::string& service, const Job& job, Stop
             }
         } catch (const std::exception& e) {
             tel::warn("a periodic job failed and runs again", {{"job", job.name}, {"why", e.what()}});
+            postgres.failed(e);
             db.close();  // and with the session the lock: another process may take it
             gauges.clear();
             mine = false;

@@ -11,7 +11,7 @@
 #include "outbox.hpp"
 #include "pass_lane.hpp"
 #include "pg/connection.hpp"
-#include "schema/gate.hpp"
+#include "runtime/schema_gate.hpp"
 #include "tables.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -61,6 +61,7 @@ struct Runtime::Impl {
     int wanted_lanes = 0, activity_threads = 1;
     int most_lanes = 1;  ///< one without a partition has nothing to do
     StopSignal stop_signal;
+    Heard postgres;  ///< by the job that looks most often
     Workers workers;
     std::deque<Consumer> consumers;
     std::deque<LaneOptions> lane_options;
@@ -119,7 +120,6 @@ int Runtime::Impl::lanes_of(const Consumer& consumer) const {
 }
 
 void Runtime::Impl::start() {
-    schema::require_latest(options.pg_url, name);  // a service never starts behind its schema
     for (auto& consumer : consumers) {
         lane_options.push_back(options);
         auto& mine = lane_options.back();
@@ -140,7 +140,7 @@ void Runtime::Impl::start() {
         }
     }
     workers.start([this](const std::string& what, const std::function<void()>& body) { guarded(what, body); });
-    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal); });
+    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal, postgres); });
 }
 
 void Runtime::Impl::stop(Millis within) {
@@ -181,6 +181,8 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
     trim("work", "given_up_at", over);
     trim("budgets", "at", std::chrono::hours(48));  // whatever is had in a day is had again by then
     periodic("trim", Millis{600'000}, [impl](pg::Connection& db) { rt::trim(db, impl->trims, impl->stop_signal); });
+    needs_schema(service);
+    service.depends_on("postgres", [i = impl_] { return i->postgres.known(); });
     service.on_start("consumers and jobs of " + impl->name, [i = impl_] { i->start(); });
     service.on_stop("consumers and jobs of " + impl->name, [i = impl_](Millis within) { i->stop(within); });
     service.ready_when("consumers", [i = impl_]() -> Result<void> {

@@ -1,28 +1,38 @@
 #include "schema/gate.hpp"
 
-#include <algorithm>
-#include <thread>
-
-#include "base/backoff.hpp"
-#include "pg/connection.hpp"
+#include "pg/migrate.hpp"
+#include "pg/url.hpp"
 #include "schema/schema.hpp"
-#include "telemetry/log.hpp"
 
 namespace otto::schema {
+namespace {
 
-void require_latest(const Secret& pg_url, const std::string& service) {
-    pg::Connection db(pg_url, service + "-start");
-    Backoff pause{Millis{200}, Millis{2'000}, 2, 0.2};
-    for (int n = 0;; ++n) {
-        try {
-            pg::require_schema(db, latest()).value();
-            return;
-        } catch (const pg::SqlFailure& e) {
-            if (n >= 30) throw;
-            tel::warn("the start waits for the database", {{"why", e.what()}});
-            db.close();
-            std::this_thread::sleep_for(pause.pause(std::min(n, 6)));
-        }
+pg::SessionLimits brief() {
+    pg::SessionLimits limits;
+    limits.connect = Millis{3'000};
+    limits.statement = Millis{3'000};
+    limits.deadline = Millis{5'000};
+    return limits;
+}
+
+}  // namespace
+
+Gate::Gate(const Secret& pg_url, const std::string& service) : db_(pg_url, service + "-start", brief()) {
+    pg::check_url(pg_url).value();
+}
+
+std::optional<Gate::Missing> Gate::look() {
+    struct Close {
+        pg::Connection& db;
+        ~Close() { db.close(); }
+    } close{db_};
+    try {
+        auto there = pg::require_schema(db_, latest());
+        if (there) return std::nullopt;
+        return Missing{false, there.error().describe()};
+    } catch (const pg::SqlFailure& e) {
+        // A role that may not read yet gets its rights from a migration.
+        return Missing{e.kind() != pg::FailureClass::schema, e.what()};
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,14 @@
 #include "http/server.hpp"
 
 namespace otto::app {
+
+/// What a start waits for, by its name (as the metric otto_start_waiting and /readyz tell it), and what is the matter with it.
+struct Awaited {
+    std::string what, why;
+};
+/// Nothing: it is there. Asked again and again, on a thread of its own; it may block for some seconds, and throws only for what
+/// other settings alone could mend: that ends the process.
+using Probe = std::function<std::optional<Awaited>()>;
 
 /// One service while it is put together. wire() fills it, line by line: what it owns, what it serves, what must start, what it
 /// waits for. Everything owned lives until the process ends and goes in the reverse order.
@@ -30,13 +39,25 @@ public:
     /// OTTO_PG_URL_<SERVICE>, else OTTO_PG_URL.
     Secret pg_url() const;
 
-    /// Runs when the process starts, in order of registration. Throwing ends the process with the reason.
+    /// Runs when the process starts, in order of registration, after what is waited for has come. Throwing ends the process with
+    /// the reason.
     void on_start(std::string what, std::function<void()>);
+    /// What starts after this waits, for as long as it takes, and so do the service's routes, which answer 503 meanwhile. The
+    /// process is alive and not ready; other services of it go on. Waits that no start stands between are asked side by side.
+    void wait_for(std::string what, Probe);
+    /// The service does without it meanwhile, but is not ready: nothing is held up. To wait for one thing twice is to
+    /// wait once, at its first place.
+    void ready_after(std::string what, Probe);
     /// Runs when the process stops, in reverse order, after HTTP has drained; done within the time given, or it throws: then the
     /// others stop too, and the process ends with 1 under what goes on.
     void on_stop(std::string what, std::function<void(Millis within)>);
-    /// Part of readiness; the error is shown in /readyz. Must not block for long.
+    /// Something of its own without which it must get no requests; the error is shown in /readyz, which is 503 then. Asked on an
+    /// I/O thread: it must not wait.
     void ready_when(std::string what, std::function<Result<void>()>);
+    /// Something outside that it depends on, by its name in the metric otto_dependency_up (postgres, kafka, …). Shown in /readyz and
+    /// counted with ?all=1 only: to take all processes out of service because of what they share helps nobody. Asked every few
+    /// seconds, on a thread of its own; the first of a name counts.
+    void depends_on(std::string name, std::function<Result<void>()>);
     /// A remark for /readyz and the start-up log that does not make the process unready.
     void warn(std::string remark);
     /// Runs on the HTTP thread when `fd` is readable, or every `period`.

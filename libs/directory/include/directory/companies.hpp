@@ -21,6 +21,9 @@
 namespace otto::inbound::v1 {
 class Addressee;
 }
+namespace otto::kafka {
+class Reader;
+}
 
 namespace otto::directory {
 
@@ -105,7 +108,8 @@ public:
         KeyRing keys;
     };
     explicit Companies(Options);
-    /// Starts and stops with the process; readiness waits until the topic has been read once (or the snapshot).
+    /// Starts and stops with the process, which is not ready until the topic has been read once (or the snapshot). What a service
+    /// does without knowing companies it does meanwhile.
     Companies(app::Service&, const std::string& snapshot_folder);
     ~Companies();
     Companies(const Companies&) = delete;
@@ -115,9 +119,13 @@ public:
     bool ready() const { return caught_up_ || from_snapshot_; }
     /// The topic has been read to its end; a snapshot is not enough. Waits for that so long.
     bool caught_up(Millis wait = Millis{0}) const;
-    /// Whatever of the service starts after this finds the companies known: a time zone or an owner that is merely not read yet
-    /// must not pass for none. The start fails if they cannot be read within a minute.
+    /// Whatever of the service starts after this finds the companies known, and its routes wait too: a time zone or an owner that
+    /// is merely not read yet must not pass for none.
     void hold_start(app::Service&);
+    /// What their being known waits for: kafka, or the topic's end; nothing: they are.
+    std::optional<app::Awaited> awaited() const;
+    /// Whether Kafka answered when it was asked last, some seconds ago at most.
+    Result<void> kafka_answers() const;
 
     ProfilePtr find(const CompanyId&) const;
     /// Active companies that own the number (E.164) at that moment; more than one is a fault in the data.
@@ -170,6 +178,8 @@ private:
     std::uint64_t changes_from_ = 0;                             ///< all changes after this generation are among them
     mutable std::mutex known_lock_;
     mutable std::condition_variable known_;  ///< caught_up_ or stop_
+    std::optional<Error> kafka_;  ///< under known_lock_: why Kafka does not answer
+    std::unique_ptr<kafka::Reader> reader_;
     std::thread thread_;
     bool dirty_ = false;
 };

@@ -16,6 +16,8 @@ public:
     Authenticator(TokenRules users, TokenRules operators, std::string users_url, std::string operators_url, Fetch, const Clock&);
     /// Without `may_wait` it never waits for the network: the error is kMustWait where that alone can tell.
     Result<Principal> authenticate(const http::Request&, bool may_wait = true) const;
+    /// Whether all issuers gave their keys when they were asked last.
+    Result<void> keys_can_be_had() const;
 
 private:
     struct Issuer {

@@ -42,6 +42,8 @@ public:
     ~Jwks();  ///< waits for a fetch in the background
     /// The error tells a key that the issuer does not have from keys that cannot be had at the moment.
     Result<RsaPublicKey> find(std::string_view kid, bool may_wait = true);
+    /// Whether the last fetch succeeded; asks nobody. So does one that was never wanted.
+    Result<void> fetched() const;
 
 private:
     using Keys = std::map<std::string, RsaPublicKey, std::less<>>;
@@ -54,7 +56,7 @@ private:
     const Options options_;
     const Fetch fetch_;
     const Clock& clock_;
-    std::mutex lock_;
+    mutable std::mutex lock_;
     std::condition_variable fetch_ended_;
     Keys keys_;
     Instant fetched_{};

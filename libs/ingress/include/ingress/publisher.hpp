@@ -32,6 +32,10 @@ public:
     void send(events::Wire, Done);
 
     void start();
+    /// Fetches what the first event would wait for; an error if Kafka does not answer in time.
+    Result<void> warm_up(Millis within);
+    /// Whether Kafka takes what comes: not while it goes through the spool, or if no answer comes in time.
+    Result<void> kafka_answers(Millis within) const;
     /// Confirms what can be confirmed in time, and drains the spool as long as Kafka takes it; what is left there is drained by
     /// the next start.
     void stop(Millis within);
@@ -39,6 +43,7 @@ public:
     int event_fd() const;
     void serve();
     std::size_t spooled() const;
+    std::size_t spooled_bytes() const;
 
 private:
     struct Impl;

@@ -54,6 +54,8 @@ public:
     /// Fetches metadata of these topics so that the first produce does not stall; the reason if the cluster does not answer in
     /// time.
     Result<void> warm_up(const std::vector<std::string>& topics, Millis deadline);
+    /// Whether the cluster answers within that time.
+    Result<void> answers(Millis within) const;
     std::size_t in_flight() const;
 
 private:

@@ -71,6 +71,8 @@ public:
     std::vector<Record> poll(std::size_t max, Millis wait);
     /// True once everything that was in the topics at the start (or at the last check) has been read.
     bool caught_up() const;
+    /// Whether the cluster answers within that time.
+    Result<void> answers(Millis within) const;
     /// Starts here instead of at the beginning (a snapshot's positions).
     void start_at(const std::vector<std::pair<TopicPartition, std::int64_t>>&);
     std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;

@@ -1,12 +1,26 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "base/secret.hpp"
+#include "pg/connection.hpp"
 
 namespace otto::schema {
 
-/// The gate of a service's start: returns once the database has this build's schema, throws if it has not. A database that cannot
-/// be reached is waited for, for about a minute.
-void require_latest(const Secret& pg_url, const std::string& service);
+/// The gate of a service's start: whether the database is there, and has at least this build's schema.
+class Gate {
+public:
+    /// Throws for a URL that is none: no waiting mends that.
+    Gate(const Secret& pg_url, const std::string& service);
+    struct Missing {
+        bool postgres;  ///< there is no session to be had; else it is the schema that is behind
+        std::string why;
+    };
+    /// Nothing: all is as this build needs it. Takes some seconds at most, and leaves no session behind.
+    std::optional<Missing> look();
+
+private:
+    pg::Connection db_;
+};
 
 }  // namespace otto::schema
