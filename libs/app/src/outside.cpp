@@ -8,10 +8,10 @@
 namespace otto::app {
 namespace {
 
-const tel::Gauges kUp{
-    "otto_dependency_up",
-    "1: it answered when it was asked last, 0: it did not, or not to all services of the process: postgres, kafka, identity_provider.",
-    {"name"}};
+const tel::Gauges kUp{"otto_dependency_up",
+                      "1: it answered when it was asked last, 0: it did not, or not to all services of the process: postgres, "
+                      "kafka, identity_provider.",
+                      {"name"}};
 
 }  // namespace
 

@@ -101,9 +101,7 @@ Secret Service::pg_url() const {
     return own.empty() ? settings().get(kPgUrl) : own;
 }
 
-void Service::on_start(std::string what, std::function<void()> f) {
-    impl_->start.push_back({std::move(what), std::move(f)});
-}
+void Service::on_start(std::string what, std::function<void()> f) { impl_->start.push_back({std::move(what), std::move(f)}); }
 void Service::wait_for(std::string what, Probe probe) { impl_->wait(std::move(what), std::move(probe), true); }
 void Service::ready_after(std::string what, Probe probe) { impl_->wait(std::move(what), std::move(probe), false); }
 void Service::on_stop(std::string what, std::function<void(Millis)> f) {

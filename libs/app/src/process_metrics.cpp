@@ -15,7 +15,8 @@ namespace otto::app {
 namespace {
 
 // The words after otto_ are those of every Prometheus client, so that what is known of them holds here too.
-const tel::Gauges kBuild{"otto_build_info", "1; its labels say which build this is, and which schema it needs.", {"version", "schema"}};
+const tel::Gauges kBuild{
+    "otto_build_info", "1; its labels say which build this is, and which schema it needs.", {"version", "schema"}};
 const tel::Counters kCpu{"otto_process_cpu_seconds_total", "CPU time of the process, in user and system mode."};
 const tel::Gauges kResident{"otto_process_resident_memory_bytes", "Memory of the process that is in RAM."};
 const tel::Gauges kOpen{"otto_process_open_fds", "File descriptors that are open."};

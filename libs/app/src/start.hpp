@@ -50,7 +50,8 @@ public:
     void end();
     /// Whether all probes have returned, waiting for that so long; after end().
     bool over(Millis wait);
-    /// "for postgres: it refuses connections; for kafka: …"; "" = for nothing. With one service's name: for what holds that one up.
+    /// "for postgres: it refuses connections; for kafka: …"; "" = for nothing. With one service's name: for what holds that one
+    /// up.
     std::string waiting() const;
     std::string held_by(const std::string& service) const;
 

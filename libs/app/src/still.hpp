@@ -10,8 +10,8 @@ namespace otto::app {
 inline std::string still(const http::Server* admin, const http::Server* serving, Millis most) {
     for (const auto& [server, port] : {std::pair{serving, "public"}, std::pair{admin, "admin"}})
         if (auto stood = server ? server->still_for() : Millis{0}; stood >= most)
-            return std::string("an I/O thread of the ") + port + " port has not turned for " + std::to_string(stood.count() / 1'000) +
-                   " s";
+            return std::string("an I/O thread of the ") + port + " port has not turned for " +
+                   std::to_string(stood.count() / 1'000) + " s";
     return "";
 }
 

@@ -29,9 +29,10 @@ http::Request asked(const std::string& body, const std::string& type, const std:
 TEST_CASE("another level lasts for a quarter of an hour") {
     Hands clock;
     std::vector<tel::Level> set;
-    LogLevel level(tel::Level::info, [&](tel::Level l) { set.push_back(l); }, clock);
-    for (const auto& request : {asked(R"({"level":"debug"})", "application/json"), asked("level=debug", "application/x-www-form-urlencoded"),
-                                asked("", "", "level=debug")}) {
+    LogLevel level(
+        tel::Level::info, [&](tel::Level l) { set.push_back(l); }, clock);
+    for (const auto& request : {asked(R"({"level":"debug"})", "application/json"),
+                                asked("level=debug", "application/x-www-form-urlencoded"), asked("", "", "level=debug")}) {
         auto answer = level.change(request);
         CHECK(answer.status == 200);
         CHECK(answer.body.find("\"until\":\"" + to_rfc3339(clock.at + std::chrono::minutes(15)) + "\"") != std::string::npos);
@@ -54,8 +55,9 @@ TEST_CASE("another level lasts for a quarter of an hour") {
 
 TEST_CASE("what is no level is refused, and the field is named") {
     LogLevel level(tel::Level::info, [](tel::Level) { FAIL("it was set"); });
-    for (const auto& request : {asked("", ""), asked("loud", "text/plain"), asked(R"({"level":"loud"})", "application/json"),
-                                asked(R"({"level":3})", "application/json"), asked("levl=debug", "application/x-www-form-urlencoded")}) {
+    for (const auto& request :
+         {asked("", ""), asked("loud", "text/plain"), asked(R"({"level":"loud"})", "application/json"),
+          asked(R"({"level":3})", "application/json"), asked("levl=debug", "application/x-www-form-urlencoded")}) {
         auto answer = level.change(request);
         CHECK(answer.status == 422);
         CHECK(answer.body.find("debug, info, warn, error") != std::string::npos);

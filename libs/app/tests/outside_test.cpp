@@ -33,7 +33,8 @@ TEST_CASE("what is outside is asked once for a service, and shown as it was when
     outside.add("one", "test_database", ask);
     outside.add("one", "test_database", []() -> Result<void> { throw std::logic_error("asked"); });
     outside.add("two", "test_database", []() -> Result<void> { return {}; });
-    CHECK(told(outside.known()) == "one test_database: it has not been asked yet\ntwo test_database: it has not been asked yet\n");
+    CHECK(told(outside.known()) ==
+          "one test_database: it has not been asked yet\ntwo test_database: it has not been asked yet\n");
     outside.start();
     CHECK(told(outside.known(kLong)) == "one test_database: there\ntwo test_database: there\n");
     CHECK(shows("otto_dependency_up{name=\"test_database\"} 1"));

@@ -294,7 +294,8 @@ TEST_CASE("what is outside is shown in /readyz, and counts for who asks for all"
     auto own = child.until_answers("/readyz", [](const auto& r) { return r.body.find("it rains") != std::string::npos; });
     CHECK(own.status == 200);
     CHECK(own.body.find(R"("own":[{"service":"test-service","name":"mood","ok":true}])") != std::string::npos);
-    CHECK(own.body.find(R"("outside":[{"service":"test-service","name":"weather","ok":false,"why":"it rains)") != std::string::npos);
+    CHECK(own.body.find(R"("outside":[{"service":"test-service","name":"weather","ok":false,"why":"it rains)") !=
+          std::string::npos);
     CHECK(own.body.ends_with(R"("ready":true})"));
     auto all = child.ask(child.admin, "/readyz?all=1");
     CHECK(all->status == 503);

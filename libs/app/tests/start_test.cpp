@@ -21,7 +21,9 @@ struct Thing {
     std::atomic<bool> there{false};
     std::atomic<int> asked{0};
     StartStep step(bool holds = true) {
-        return {name, {}, [this]() -> std::optional<Awaited> {
+        return {name,
+                {},
+                [this]() -> std::optional<Awaited> {
                     ++asked;
                     return there ? std::nullopt : std::optional(Awaited{name, "it is away"});
                 },

@@ -134,8 +134,7 @@ void Companies::hold_start(app::Service& service) {
 std::optional<app::Awaited> Companies::awaited() const {
     if (ready()) return std::nullopt;
     if (auto kafka = kafka_answers(); !kafka) return app::Awaited{"kafka", kafka.error().describe()};
-    return app::Awaited{"directory",
-                        "the topic otto.directory is being read, or Kafka does not have it (ottoctl topics apply)"};
+    return app::Awaited{"directory", "the topic otto.directory is being read, or Kafka does not have it (ottoctl topics apply)"};
 }
 
 Result<void> Companies::kafka_answers() const {

@@ -32,7 +32,7 @@ struct Guess {
 struct Router::Impl {
     std::vector<Route> routes;
     std::map<Method, std::map<std::string, std::size_t, std::less<>>> plain;  ///< those without parameters
-    std::vector<std::size_t> rooms;  ///< the largest body of each entry; an entry is what one add() registered
+    std::vector<std::size_t> rooms;    ///< the largest body of each entry; an entry is what one add() registered
     std::shared_ptr<const Gate> gate;  ///< of what is added next
     void add(Route);
     /// For a path that is none of ours but nearly one: up to two letters of a segment wrong, a slash or a dot too many or too

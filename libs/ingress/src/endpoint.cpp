@@ -413,10 +413,11 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std
         tel::warn("Kafka is not there at the start: webhooks go to the spool", {{"why", warm.error().describe()}});
         return std::nullopt;
     });
-    service.ready_when("spool", [impl, limit = static_cast<double>(service.settings().get(kSpoolMegabytes) << 20)]() -> Result<void> {
-        if (static_cast<double>(impl->publisher.spooled_bytes()) < kNearlyFull * limit) return {};
-        return Error("the spool is nearly full", "Kafka must take webhooks again, or OTTO_SPOOL_MEGABYTES be raised");
-    });
+    service.ready_when(
+        "spool", [impl, limit = static_cast<double>(service.settings().get(kSpoolMegabytes) << 20)]() -> Result<void> {
+            if (static_cast<double>(impl->publisher.spooled_bytes()) < kNearlyFull * limit) return {};
+            return Error("the spool is nearly full", "Kafka must take webhooks again, or OTTO_SPOOL_MEGABYTES be raised");
+        });
     service.depends_on("kafka", [impl] { return impl->publisher.kafka_answers(Millis{1'500}); });
     service.on_stop("publisher to Kafka", [impl](Millis within) {
         impl->tell_refusals();

@@ -30,8 +30,8 @@ Result<void> Heard::known() const {
     if (!why_.empty()) return Error(why_, "is Postgres running, and does OTTO_PG_URL name it?");
     auto silent = std::chrono::steady_clock::now() - answered_;
     if (silent < kSilent) return {};
-    return Error("it has given no answer for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count()) +
-                 " s");
+    return Error("it has given no answer for " +
+                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count()) + " s");
 }
 
 void run_job(const Secret& url, const std::string& service, const Job& job, StopSignal& stop, Heard& postgres) {

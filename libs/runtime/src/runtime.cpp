@@ -140,7 +140,8 @@ void Runtime::Impl::start() {
         }
     }
     workers.start([this](const std::string& what, const std::function<void()>& body) { guarded(what, body); });
-    for (auto& job : jobs) guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal, postgres); });
+    for (auto& job : jobs)
+        guarded("job " + job.name, [this, &job] { run_job(options.pg_url, name, job, stop_signal, postgres); });
 }
 
 void Runtime::Impl::stop(Millis within) {

@@ -19,7 +19,8 @@ namespace {
 
 prometheus::Registry& registry() {
     // A series is looked up through its family, which Merge finds again.
-    static auto& r = *new prometheus::Registry(prometheus::Registry::InsertBehavior::Merge);  // threads may report until the very end
+    static auto& r =
+        *new prometheus::Registry(prometheus::Registry::InsertBehavior::Merge);  // threads may report until the very end
     return r;
 }
 

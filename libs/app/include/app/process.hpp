@@ -54,9 +54,9 @@ public:
     /// Something of its own without which it must get no requests; the error is shown in /readyz, which is 503 then. Asked on an
     /// I/O thread: it must not wait.
     void ready_when(std::string what, std::function<Result<void>()>);
-    /// Something outside that it depends on, by its name in the metric otto_dependency_up (postgres, kafka, …). Shown in /readyz and
-    /// counted with ?all=1 only: to take all processes out of service because of what they share helps nobody. Asked every few
-    /// seconds, on a thread of its own; the first of a name counts.
+    /// Something outside that it depends on, by its name in the metric otto_dependency_up (postgres, kafka, …). Shown in /readyz
+    /// and counted with ?all=1 only: to take all processes out of service because of what they share helps nobody. Asked every
+    /// few seconds, on a thread of its own; the first of a name counts.
     void depends_on(std::string name, std::function<Result<void>()>);
     /// A remark for /readyz and the start-up log that does not make the process unready.
     void warn(std::string remark);

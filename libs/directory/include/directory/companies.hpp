@@ -178,7 +178,7 @@ private:
     std::uint64_t changes_from_ = 0;                             ///< all changes after this generation are among them
     mutable std::mutex known_lock_;
     mutable std::condition_variable known_;  ///< caught_up_ or stop_
-    std::optional<Error> kafka_;  ///< under known_lock_: why Kafka does not answer
+    std::optional<Error> kafka_;             ///< under known_lock_: why Kafka does not answer
     std::unique_ptr<kafka::Reader> reader_;
     std::thread thread_;
     bool dirty_ = false;

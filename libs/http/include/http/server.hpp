@@ -116,8 +116,8 @@ public:
     /// Runs `job` on the I/O thread every `period`.
     void every(Millis period, std::function<void()> job);
     void post(std::function<void()> job);
-    /// For how long the stillest of its I/O threads has not turned. They turn four times a second and more, whether anything comes
-    /// or not: one that does not is held up, and with it all of its connections. Any thread.
+    /// For how long the stillest of its I/O threads has not turned. They turn four times a second and more, whether anything
+    /// comes or not: one that does not is held up, and with it all of its connections. Any thread.
     Millis still_for() const;
     /// Stops accepting, lets what is under way finish until `deadline`, then closes; a connection on which nothing has come yet
     /// may send its first request for another second. False if something had to be cut off.
