@@ -55,6 +55,24 @@ def keda(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
                   {"scaledobjects.yaml": scaled}, patches)
 
 
+def keda_kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    """KEDA asks as the service that it scales: which may read its own groups and topics."""
+    authentications, patches = [], {}
+    for s in _scaled(said, "lag"):
+        authentications.append({"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name, "labels": labels(s.name)}, "spec": {
+            "env": [{"parameter": "username", "name": "OTTO_KAFKA_SASL_USERNAME", "containerName": s.name}],
+            "secretTargetRef": [{"parameter": "password", "name": f"otto-kafka-{s.name}", "key": "password"}, {"parameter": "ca", "name": "otto-kafka-ca", "key": "ca.crt"}]}})
+        for i in range(sum(len(c["topics"]) for c in known[s.name].consumers)):
+            patches.setdefault(s.name, []).extend([
+                {"op": "add", "path": f"/spec/triggers/{i}/authenticationRef", "value": {"name": s.name}},
+                {"op": "add", "path": f"/spec/triggers/{i}/metadata/sasl", "value": "scram_sha512"},
+                {"op": "add", "path": f"/spec/triggers/{i}/metadata/tls", "value": "enable"}])
+    out = _files("keda-kafka-auth", "KEDA's way into a Kafka with kafka-auth: as the user of the service that it scales. After keda and kafka-auth.", {"authentications.yaml": authentications}, {})
+    kustomization = out["components/keda-kafka-auth/kustomization.yaml"][1]
+    kustomization["patches"] = [{"path": f"patches/{n}.yaml", "target": {"kind": "ScaledObject", "name": n}} for n in patches]
+    return out | {f"components/keda-kafka-auth/patches/{n}.yaml": [operations] for n, operations in patches.items()}
+
+
 def _scaled(said: Stanzas, by: str) -> list[Stanza]:
     return [s for s in said.services.values() if s.scale.get("by") == by and s.scale["max"] > 1]
 
@@ -225,6 +243,9 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     names = [n for n in said.services if "OTTO_KAFKA_BROKERS" in known[n].settings]
     patches = {f"ca-{s.name}": _patch(s, ca) for s in (*(said.services[n] for n in names), OTTOCTL)}
     patches["ca-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"}, "spec": ca}
+    for s in _scaled(said, "lag"):
+        ca_of = [{"parameter": "password", "name": f"otto-kafka-{s.name}", "key": "password"}, {"parameter": "ca", "name": "otto-cluster-ca-cert", "key": "ca.crt"}]
+        patches[f"ca-keda-{s.name}"] = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name}, "spec": {"secretTargetRef": ca_of}}
     for name in ("ca", "ottoctl", *names):
         patches[f"secret-{name}"] = {"$patch": "delete", "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": f"otto-kafka-{name}"}}
     return _files("strimzi", "Kafka by Strimzi (0.49 or newer): 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",

@@ -363,6 +363,11 @@ def _together(it: Overlay, facts: Facts) -> typing.Iterator[str]:
         does = {(c["group"], t) for c in program.consumers for t in c["topics"]}
         if said != does:
             yield f"{named(s)}: scales by {sorted(said)}; it consumes {sorted(does)}"
+        target = it.by["Deployment"].get(s["spec"]["scaleTargetRef"]["name"])
+        secure = target and any(e["name"] == "OTTO_KAFKA_SASL_MECHANISM" for e in template_of(target)["spec"]["containers"][0]["env"])
+        for t in s["spec"]["triggers"]:
+            if secure and (t.get("authenticationRef", {}).get("name") not in it.by["TriggerAuthentication"] or t["metadata"].get("tls") != "enable"):
+                yield f"{named(s)}: asks a Kafka with TLS and users without either"
         if s["spec"].get("fallback", {}).get("behavior") != "currentReplicasIfHigher":
             yield f"{named(s)}: without Kafka's word it is scaled in"
         down = s["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]

@@ -186,6 +186,7 @@ BROKEN = [
     ("admin port outside", "large", lambda o: find(o, "query-service", "Service")["spec"]["ports"].append({"name": "admin", "port": 9080, "targetPort": "admin"}), "leads to the admin port"),
     ("route to the admin port", "large", lambda o: find(o, "otto", "HTTPRoute")["spec"]["rules"][0]["backendRefs"][0].update(port=9080), "leads to"),
     ("trigger left out", "large", lambda o: scaler(o, "lead-pipeline")["triggers"].pop(), "it consumes"),
+    ("KEDA without a user", "large", lambda o: scaler(o, "lead-pipeline")["triggers"][0].pop("authenticationRef"), "without either"),
     ("no fallback", "large", lambda o: scaler(o, "lead-pipeline").pop("fallback"), "without Kafka's word"),
     ("scaled in at once", "large", lambda o: scaler(o, "lead-pipeline")["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"].update(stabilizationWindowSeconds=0), "goes in otherwise"),
     ("sessions", "large", lambda o: [scaler(o, n).update(maxReplicas=6) if "maxReplicas" in scaler(o, n) else scaler(o, n).update(maxReplicaCount=12) for n in ("tenant-router", "company-service", "query-service")],
