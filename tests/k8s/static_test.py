@@ -195,6 +195,41 @@ BROKEN = [
 ]
 
 
+class Stores(unittest.TestCase):
+    TOPICS = {t for p in (REPO / "proto-schemas" / "events").rglob("*.proto") for t in re.findall(r'topic: "([^"]+)"', p.read_text())} | {"otto.directory"}
+
+    def test_partitions_are_those_that_topics_are_made_with(self):
+        declared = re.search(r"int partitions = (\d+);", (REPO / "libs/kafka/include/kafka/topics.hpp").read_text())
+        self.assertEqual(SAID.all["partitions"], int(declared[1]))
+
+    def test_topics_are_ottos(self):
+        scaled = {t["metadata"]["topic"] for o in BUILT["large"] if o["kind"] == "ScaledObject" for t in o["spec"]["triggers"]}
+        self.assertLessEqual(scaled, self.TOPICS)
+        users = [o for o in kustomize.build(K8S / "overlays" / "large", ("strimzi",)) if o["kind"] == "KafkaUser"]
+        allowed = {a["resource"]["name"] for o in users for a in o["spec"]["authorization"]["acls"] if a["resource"]["type"] == "topic" and a["resource"]["patternType"] == "literal"}
+        self.assertEqual(allowed, self.TOPICS)
+
+    def test_a_user_may_do_what_its_service_does_and_no_more(self):
+        users = {o["metadata"]["name"]: o["spec"]["authorization"]["acls"] for o in kustomize.build(K8S / "overlays" / "large", ("strimzi",)) if o["kind"] == "KafkaUser"}
+        self.assertEqual(set(users), {f"otto-kafka-{n}" for n, p in KNOWN.items() if "OTTO_KAFKA_BROKERS" in p.settings and n != "all-in-one"})
+        for name in SAID.services:
+            service, acls = KNOWN[name].service, users.get(f"otto-kafka-{name}", [])
+            may = {(a["resource"]["type"], a["resource"]["name"], o) for a in acls for o in a["operations"] if o != "Describe"}
+            does = {("topic", t, "Read") for c in service["consumers"] for t in c["topics"]} | {("group", c["group"], "Read") for c in service["consumers"]}
+            does |= {("topic", t, "Write") for t in service["produces"]} | ({("topic", "otto.directory", "Read")} if "directory" in service["needs"] else set())
+            self.assertEqual(may, does, name)
+
+    def test_kinds_postgres_has_room_for_all(self):
+        used = sum(rules.Overlay(BUILT["kind"]).pods(find(BUILT["kind"], n))[1] * KNOWN[n].sessions(s.lanes) for n, s in SAID.services.items())
+        most = next(int(a.removeprefix("max_connections=")) for a in container(BUILT["kind"], "postgres")["args"] if a.startswith("max_connections="))
+        self.assertGreaterEqual(most, used * 1.3)
+
+    def test_kinds_postgres_makes_every_login(self):
+        sources = next(v for v in pod(BUILT["kind"], "postgres")["volumes"] if v["name"] == "roles")["projected"]["sources"]
+        made = {s["secret"]["items"][0]["path"] for s in sources}
+        self.assertEqual(made, {"owner", "maintenance", *(n for n in SAID.services if KNOWN[n].needs("database"))})
+
+
 class Edge(unittest.TestCase):
     CONF = (K8S / "components" / "edge" / "nginx.conf").read_text()
 
