@@ -148,8 +148,8 @@ TEST_CASE("a wait tells the log at once what it waits for, and again every so of
         Rig rig({Millis{1}, Millis{0}, Millis{1}, Millis{0}, Millis{20}});
         rig.start().add("service", {kafka.step()}, nullptr);
         rig.start().advance();
-        eventually([&] { return count(R"("message":"the start waits","for":"kafka","why":"it is away")") >= 3; });
-        auto told = count("the start waits");
+        eventually([&] { return count(R"("message":"the start is waiting for kafka","for":"kafka","why":"it is away")") >= 3; });
+        auto told = count("the start is waiting");
         CHECK(kafka.asked > told);  // not each time
         kafka.there = true;
         CHECK(rig.advance_until(""));
