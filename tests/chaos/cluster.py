@@ -51,9 +51,10 @@ class Instance:
             return self.process.poll() is None
         return alive(self.pid)
 
-    def ready(self) -> bool:
+    def ready(self, outside: bool = True) -> bool:
+        """Also what is outside: Kafka, Postgres, the identity provider."""
         with contextlib.suppress(httpx.HTTPError):
-            return HTTP.get(f"http://127.0.0.1:{self.admin}/readyz?all=1", timeout=5).status_code == 200
+            return HTTP.get(f"http://127.0.0.1:{self.admin}/readyz{'?all=1' if outside else ''}", timeout=5).status_code == 200
         return False
 
     def metric(self, name: str, **labels: str) -> float:
@@ -128,15 +129,15 @@ class Cluster(Stack):
     def one(self, name: str) -> Instance:
         return self.instances[name][0]
 
-    def start(self, name: str, wait: bool = True, **settings: str) -> Instance:
-        """One more process of a service; ready on return."""
+    def start(self, name: str, wait: bool = True, outside: bool = True, **settings: str) -> Instance:
+        """One more process of a service; ready on return, and so is what is outside."""
         env = self.base_env(name) | {"OTTO_PORT": str(free_port()), "OTTO_ADMIN_PORT": str(free_port())} | settings
         log = (self.folder / "logs" / f"{name}.log").open("ab")
         process = subprocess.Popen([self.binaries / name], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         instance = Instance(name, process.pid, env, process)
         self.instances[name].append(instance)
         if wait:
-            self.wait_ready(instance)
+            self.wait_ready(instance, outside=outside)
         return instance
 
     def base_env(self, name: str) -> dict[str, str]:
@@ -145,11 +146,11 @@ class Cluster(Stack):
             self.last_env[name] = self.instances[name][0].env
         return dict(self.last_env[name])
 
-    def wait_ready(self, instance: Instance, within: float = 60) -> None:
+    def wait_ready(self, instance: Instance, within: float = 60, outside: bool = True) -> None:
         def ready() -> bool:
             if not instance.alive():
                 raise AssertionError(f"{instance.name} ended:\n" + (self.folder / "logs" / f"{instance.name}.log").read_text()[-1500:])
-            return instance.ready()
+            return instance.ready(outside)
 
         eventually(ready, within=within, what=f"{instance.name} ready")
 
