@@ -123,7 +123,8 @@ void Start::ask(const std::string& service, Step& step) {
         if (now - told >= patience_.remind) {
             silent = false;
             told = now;
-            tel::warn("the start is waiting for " + missing->what, {{"for", missing->what}, {"why", missing->why}, {"since_s", seconds()}});
+            tel::warn("the start is waiting for " + missing->what,
+                      {{"for", missing->what}, {"why", missing->why}, {"since_s", seconds()}});
         }
         auto pause = now - begun < patience_.quick_for ? patience_.quick : patience_.pause;
         wake_.wait_for(guard, pause, [&] { return ended_; });
