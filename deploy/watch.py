@@ -33,8 +33,7 @@ TO_COME: dict[str, set[str]] = {
     "otto_spool_rows": {"service"}, "otto_spool_bytes": {"service"}, "otto_spool_limit_bytes": {"service"}, "otto_spool_oldest_seconds": {"service"},
     "otto_jobs_total": {"step", "outcome"}, "otto_recordings_total": {"outcome"}, "otto_corrections_total": {"field"}, "otto_budget_left": {"service", "provider"},
     "otto_call_journey_seconds_count": {"stage"}, "otto_call_journey_seconds_bucket": {"stage"}, "otto_pg_pool": {"state"}, "otto_pg_errors_total": {"class"},
-    "otto_process_cpu_seconds_total": set(), "otto_process_start_time_seconds": set(), "otto_process_open_fds": set(), "otto_process_max_fds": set(), "otto_process_resident_memory_bytes": set(), "otto_start_waiting": {"for"}, "otto_dependency_up": {"name"}, "otto_build_info": {"version", "schema"},
-    "otto_log_lines_total": {"level"}, "otto_secret_age_seconds": {"name"}}
+    "otto_secret_age_seconds": {"name"}}
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 WEBHOOKS = re.compile(r'route=~"(/\(api[^"]*)"')
 DURATION = re.compile(r"(?<![\w.])(\d+)(ms|[smhdwy])(?!\w)")
@@ -155,9 +154,6 @@ def faults(repo: pathlib.Path = REPO) -> typing.Iterator[str]:
         have = TARGET_LABELS.union(*(series.get(n, set()) for n in uses.metrics)) if uses.metrics else TARGET_LABELS
         for label in sorted(uses.grouped - have):
             yield f"{where}: groups by {label}, which nothing in it has"
-    come = declared(repo)
-    for name in sorted(n for n, labels in TO_COME.items() if n in come and labels <= come[n]):
-        yield f"deploy/watch.py: TO_COME names {name}, which has come"
     for rule in every:
         if rule.alert:
             where = f"{rule.file}: {rule.name}"
