@@ -35,6 +35,7 @@ class Stores(Stack):
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.brokers = f"{NODE_IP}:{KAFKA}"
         self.passwords = {name: secrets.token_hex(16) for name in (*(s.name for s in manifest.services().values() if "database" in s.needs), "maintenance", "owner", "admin")}
+        self.shunya = {"webhook-secret": secrets.token_hex(16), "token-secret": secrets.token_hex(16)}  # the sandbox signs with the one and checks the other
         self.pg_data = self.folder / "postgres"
 
     # -- starting
@@ -98,7 +99,8 @@ class Stores(Stack):
             raise AssertionError(f"{' '.join(command[:4])}: {done.stdout}")
 
     def start_sandbox(self) -> Part:
-        part = self.cluster.launch("sandbox", pathlib.Path(os.environ["OTTO_VENV"]) / "bin/python", "-m", "sandbox", "--hosts", "172.30.0.1,172.30.0.2,172.30.0.3", "--port", str(SANDBOX), "--state-dir", self.folder / "sandbox")
+        part = self.cluster.launch("sandbox", pathlib.Path(os.environ["OTTO_VENV"]) / "bin/python", "-m", "sandbox", "--hosts", "172.30.0.1,172.30.0.2,172.30.0.3", "--port", str(SANDBOX), "--state-dir", self.folder / "sandbox",
+                                   env={f"OTTO_SHUNYA_{name.replace('-', '_').upper()}": value for name, value in self.shunya.items()})
         self.cluster.await_("sandbox", lambda: answers(f"{self.sandbox}/healthz"))
         return part
 
