@@ -61,7 +61,6 @@ def main() -> int:
             world = World(cluster, pathlib.Path(os.environ["OTTO_BIN"]), say)
             begun = time.monotonic()
             cluster.start()
-            cluster.dns()
             say(f"a cluster of one node, after {time.monotonic() - begun:.1f} s")
         rows = [play(world, n, why) for n in chosen]
         if given.keep and world and sys.stdin.isatty():

@@ -51,6 +51,7 @@ class World:
         """Otto as overlays/test has it, on this machine's Kafka and Postgres; all ready on return."""
         if self.ready_after is not None:
             return
+        self.cluster.dns()
         self.cluster.volumes(24, "20Gi")
         self.images()
         self.overlay()
