@@ -114,6 +114,9 @@ def finish(args: argparse.Namespace) -> int:
     if config["config"].get("User") != "65532:65532":
         print(f"deploy/image: its programs would run as {config['config'].get('User') or 'root'}, not as 65532", file=sys.stderr)
         return 1
+    if (said := config["config"].get("Labels", {}).get("org.opencontainers.image.revision")) != args.revision:
+        print(f"deploy/image: the image says that it is of {said}, and is of {args.revision}", file=sys.stderr)
+        return 1
     size = sum(layer["size"] for layer in manifest["layers"])
     args.digest.write_text(entry["digest"] + "\n")
     made = bill(args.files, args.compiled_in.read_text(), args.revision, entry["digest"], args.at)
