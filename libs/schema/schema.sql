@@ -2283,6 +2283,7 @@ CREATE TABLE recorded_calls (
   recording_of_deployment boolean DEFAULT false NOT NULL,
   recording_seconds bigint DEFAULT 0 NOT NULL,
   recording_unavailable text DEFAULT ''::text NOT NULL,
+  reported_at timestamp with time zone,
   CONSTRAINT recorded_calls_pkey PRIMARY KEY (company_id, call_id)
 );
 ALTER TABLE recorded_calls ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

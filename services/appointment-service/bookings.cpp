@@ -7,6 +7,7 @@
 #include "appointment.hpp"
 #include "base/says_nothing.hpp"
 #include "events/changes.hpp"
+#include "events/journey.hpp"
 #include "moves.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -80,7 +81,7 @@ struct Bookings::Settling {
     std::optional<Noted> note(const Event&, const Customer& said);
     std::int64_t fold(std::int64_t from, std::int64_t into);
     void settle(const Customer&, const std::optional<Noted>&);
-    void write(const Customer&, const Visit&, std::int64_t minutes);
+    bool write(const Customer&, const Visit&, std::int64_t minutes);
     void ask(const Event&, const Doubt&, const Heard&);
 };
 
@@ -171,14 +172,20 @@ void Bookings::Settling::settle(const Customer& customer, const std::optional<No
     for (const auto& id : plan.unbooked) off(id, sql::unbook, {});
     for (const auto& id : plan.doubles)
         off(id, sql::call_off_double, {"Another appointment of the customer stands in its place."});
-    for (const auto& visit : plan.visits) write(customer, visit, minutes);
+    for (const auto& visit : plan.visits) {
+        bool fresh = write(customer, visit, minutes);
+        auto reported = noted ? noted->event->call_reported_at_us() : 0;
+        if (fresh && reported != 0 && !noted->event->corrected() && visit.calls.front() == noted->call)
+            tx.on_commit([at = from_micros(reported)] { events::arrived(events::Stage::booked, at, system_clock().now()); });
+    }
     for (const auto& doubt : plan.doubts)
         if (noted && doubt.call == noted->call)
             ask(*noted->event, doubt,
                 *std::find_if(heard.begin(), heard.end(), [&](const auto& h) { return h.call == doubt.call; }));
 }
 
-void Bookings::Settling::write(const Customer& customer, const Visit& v, std::int64_t minutes) {
+/// Whether it is a new one.
+bool Bookings::Settling::write(const Customer& customer, const Visit& v, std::int64_t minutes) {
     std::optional<Changed> row;
     if (v.row)
         row = tx.maybe<Changed>(sql::plan, {of, *v.row, customer.lead, customer.contact, v.at, minutes, v.address, v.service_type,
@@ -188,13 +195,14 @@ void Bookings::Settling::write(const Customer& customer, const Visit& v, std::in
             sql::book, {of, appointment_id(of, v.calls.front()), customer.lead, customer.contact, v.calls.front(), v.at, minutes,
                         v.address, v.service_type, v.appointment_type, v.remark, v.moved_from, v.moved_by, v.version});
     tell(row);
-    if (!row || v.at) return;
+    if (!row || v.at) return row && !v.row;
     tx.on_commit([] { kWithoutTime().inc(); });
     tel::warn("An appointment was booked without a time",
               {{"company_id", of},
                {"call_id", v.calls.front()},
                {"appointment_id", row->id.to_string()},
                {"cure", "Ask the customer and set scheduled_start (PATCH /api/v1/appointments/{id})."}});
+    return !v.row;
 }
 
 /// What people planned is not moved; lead-pipeline, whose tasks are, has a person look.

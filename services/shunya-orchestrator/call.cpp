@@ -13,6 +13,11 @@ namespace {
 const tel::Counters kUnknownValues{
     "otto_analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {"field"}};
 
+const tel::Counters kJobs{"otto_jobs_total",
+                          "What became of steps that Shunya does for calls: succeeded, failed, timeout. A result that comes after it was "
+                          "given up counts too.",
+                          {"step", "outcome"}};
+
 Uuid named(const CompanyId& company, CallId call, std::string_view what) {
     static const Uuid space = *Uuid::parse("6f74746f-7368-5975-a900-000000000001");
     return Uuid::v5(space, company.value() + "\n" + std::to_string(call.value()) + "\n" + std::string(what));
@@ -77,6 +82,12 @@ void want_call(pg::Tx& tx, const CompanyId& company, CallId call, Instant due) {
     rt::want(tx, kQueue, company, std::to_string(call.value()), due);
 }
 
+void show_jobs() {
+    for (auto step : {Step::transcription, Step::analysis})
+        for (auto how : {JobStatus::succeeded, JobStatus::failed, JobStatus::timeout})
+            kJobs({std::string(to_text(step)), std::string(to_text(how))});
+}
+
 Uuid recording_id(const CompanyId& company, CallId call) { return named(company, call, "recording"); }
 
 Call Call::from(const pg::Fields& f) {
@@ -99,6 +110,7 @@ Call Call::from(const pg::Fields& f) {
     c.folded_into_ = f.maybe_integer("folded_into");
     c.started_at = f.time("call_started_at");
     c.received_at = *f.time("received_at");
+    c.reported_at = f.time("reported_at");
     c.paused_since = f.time("paused_since");
     c.trace = tel::TraceContext::parse(f.text("traceparent")).value_or(tel::TraceContext::fresh());
     c.state.recording = {recording_status_from(f.text("r_status")), static_cast<int>(f.integer("r_attempts")), *f.time("r_since"),
@@ -106,6 +118,8 @@ Call Call::from(const pg::Fields& f) {
     c.object_key = f.text("object_key");
     c.state.transcription = job_from(f, "t_");
     c.state.analysis = job_from(f, "a_");
+    for (auto step : {Step::transcription, Step::analysis})
+        c.over_[static_cast<int>(step)] = c.state.job(step) && c.state.job(step)->over();
     c.hashes_[0] = f.maybe_text("t_hash");
     c.hashes_[1] = f.maybe_text("a_hash");
     c.state.has_transcript = f.boolean("has_transcript");
@@ -139,8 +153,12 @@ Job& Call::job(Step step) {
     return *slot;
 }
 
-void Call::save_job(pg::Tx& tx, Step step) const {
+void Call::save_job(pg::Tx& tx, Step step) {
     const auto& j = *state.job(step);
+    auto& was_over = over_[static_cast<int>(step)];
+    if (j.over() && !was_over)
+        tx.on_commit([step, how = j.status] { kJobs({std::string(to_text(step)), std::string(to_text(how))}).inc(); });
+    was_over = j.over();
     tx.write(sql::save_job, {company,
                              j.id,
                              to_text(step),
@@ -161,6 +179,10 @@ void Call::save_job(pg::Tx& tx, Step step) const {
                              j.link_until,
                              hashes_[static_cast<int>(step)],
                              j.refusals});
+}
+
+void Call::arrived(pg::Tx& tx, events::Stage stage) const {
+    if (reported_at) tx.on_commit([stage, at = *reported_at] { events::arrived(stage, at, system_clock().now()); });
 }
 
 template <class M>
@@ -205,6 +227,7 @@ bool Call::take_transcript(pg::Tx& tx, const Transcript& t, const std::string& h
     if (!j.started_at) j.started_at = now;
     save_job(tx, Step::transcription);
     if (!news) return false;
+    if (!state.has_transcript) arrived(tx, events::Stage::transcribed);
     state.has_transcript = true;
     transcript_at = received;
     if (!state.has_analysis && !state.analysis) {  // what comes next stands there from now on
@@ -252,6 +275,7 @@ bool Call::take_analysis(pg::Tx& tx, JsonView content, const std::string& hash, 
     }
     publish_analysis(tx, *machine, raw.empty() ? storable(content) : raw, "shunya", received, corrections_of(tx, company, id),
                      out);
+    if (!state.has_analysis) arrived(tx, events::Stage::analysed);
     state.has_analysis = true;
     return true;
 }
@@ -273,6 +297,7 @@ void Call::publish_analysis(pg::Tx& tx, const Analysis& machine, const std::stri
     m.set_received_at_us(to_micros(received));
     m.set_call_started_at_us(to_micros(credible(started_at, received_at).value_or(received_at)));
     m.set_corrected(!corrections.empty());
+    if (reported_at) m.set_call_reported_at_us(to_micros(*reported_at));
     if (!owner_id.empty()) m.set_owner_id(owner_id);
     describe(counts, m);
     out.emplace_back(std::move(m));

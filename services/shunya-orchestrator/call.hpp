@@ -6,6 +6,7 @@
 
 #include "analysis.hpp"
 #include "base/ids.hpp"
+#include "events/journey.hpp"
 #include "machine.hpp"
 #include "otto/analysis/v1/analysis.pb.h"
 #include "otto/changes/v1/changes.pb.h"
@@ -20,6 +21,9 @@ namespace otto::shunya_orchestrator {
 inline constexpr std::string_view kQueue = "shunya-orchestrator";
 /// Looks at the call when it is due.
 void want_call(pg::Tx&, const CompanyId&, CallId, Instant due);
+
+/// Shows what becomes of jobs from the start: of a counter that begins with its first failure no rate is seen.
+void show_jobs();
 
 /// What may follow from a step.
 using Outgoing = std::variant<analysis::v1::JobSubmitted, analysis::v1::TranscriptReady, analysis::v1::AnalysisCompleted,
@@ -40,6 +44,7 @@ public:
     bool recording_of_deployment = false;  ///< the deployment's own account at the provider has it
     std::int64_t recording_seconds = 0;    ///< as the provider states; 0: it does not
     std::optional<Instant> started_at, transcript_at, analysis_at;
+    std::optional<Instant> reported_at;  ///< when its last report was received, if that is known
     Instant received_at{}, now{};  ///< `now` is the database's, so that all processes agree
     std::optional<Instant> paused_since;
     tel::TraceContext trace;
@@ -47,7 +52,7 @@ public:
 
     /// The job of that step, made if there is none. Its id is a name: whoever makes it makes the same.
     Job& job(Step);
-    void save_job(pg::Tx&, Step) const;
+    void save_job(pg::Tx&, Step);
 
     /// The result of a step. False if it is what was there already, or is older: then nothing was written but the job's end.
     /// `received_at`: when it was told.
@@ -66,7 +71,9 @@ private:
     template <class M>
     M about() const;
     void tell_change(std::int64_t version, std::vector<Outgoing>&) const;
+    void arrived(pg::Tx&, events::Stage) const;
     std::optional<std::string> hashes_[2];
+    bool over_[2] = {false, false};  ///< its jobs, as their rows have it
     std::optional<std::int64_t> folded_into_;
 };
 

@@ -8,10 +8,13 @@
 #include "events/changes.hpp"
 #include "shunya-orchestrator/sql.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
 #include "words.hpp"
 
 namespace otto::shunya_orchestrator {
 namespace {
+
+const tel::Counters kCorrections{"otto_corrections_total", "What people said otherwise than Shunya, by field of the analysis.", {"field"}};
 
 /// A time as people and Shunya write it: RFC 3339, or without a zone, which is then the company's.
 std::optional<std::string> appointment_date(const api::Inputs& in, Instant received) {
@@ -68,6 +71,7 @@ http::Response Commands::correct(api::Context& c) const {
     std::vector<std::string> fields;
     for (const auto& [field, value] : given) {
         tx.write(sql::add_correction, {c.company(), id, field, value, value_of(former, field), c.who.user});
+        tx.on_commit([field = field] { kCorrections({field}).inc(); });
         all[field] = value;
         fields.push_back(field);
     }

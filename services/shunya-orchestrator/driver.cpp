@@ -16,6 +16,11 @@ const tel::Gauges kStanding{
 const tel::Counters kSteps{
     "otto_analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {"step", "outcome"}};
 
+const tel::Counters kRecordings{"otto_recordings_total",
+                                "Recordings by their end: stored; none (the provider says that there is none, as of who hung up before "
+                                "they spoke); unavailable (its provider has it no more, or gives it to nobody); given_up (it never came).",
+                                {"outcome"}};
+
 using namespace providers::shunya;
 
 constexpr Millis kUnknownHere{60'000};  ///< until it is looked again whether our secret was set
@@ -34,6 +39,10 @@ std::string_view name_of(const Next& next) { return next.action == Action::fetch
 
 /// Nobody outside need be asked: its provider has said that there is none.
 bool has_none(const Call& call) { return call.recording_url.empty() && !call.no_recording.empty(); }
+
+void count_recording(pg::Tx& tx, const char* outcome) {
+    tx.on_commit([outcome] { kRecordings({outcome}).inc(); });
+}
 
 KeyOwner key_owner(const Call& call) { return {call.company, call.provider, call.recording_of_deployment}; }
 
@@ -81,7 +90,10 @@ Driver::Driver(Outside outside, Options options)
     : outside_(std::move(outside)),
       options_(std::move(options)),
       shunya_budget_("shunya-orchestrator", "shunya", {options_.shunya_budget}),
-      callrail_budget_("shunya-orchestrator", "callrail", options_.callrail_budget) {}
+      callrail_budget_("shunya-orchestrator", "callrail", options_.callrail_budget) {
+    show_jobs();
+    for (auto outcome : {"stored", "none", "unavailable", "given_up"}) kRecordings({outcome});
+}
 
 void Driver::put_off(pg::Tx& tx, const rt::Lease& lease, std::string_view) const {
     tx.write(sql::pause_call, {lease.company, call_of(lease), "A step failed for a reason of Otto's own",
@@ -264,6 +276,9 @@ void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recor
     call.state.recording.status = status;
     tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure, key});
     call.tell_failure("recording", why, events);
+    count_recording(tx, has_none(call)                                ? "none"
+                        : status == Recording::Status::unavailable ? "unavailable"
+                                                                   : "given_up");
     if (has_none(call)) return;  // most who leave no voicemail just hang up
     tel::warn("a recording cannot be had", {{"company_id", call.company.value()},
                                             {"call_id", call.id.value()},
@@ -321,6 +336,7 @@ std::string Driver::settle_recording(pg::Tx& tx, Call& call, const Call& before,
                  {call.company, call.id, found.stored_key, std::string(fetched->format),
                   static_cast<std::int64_t>(fetched->bytes), fetched->sha256, seconds, before.recording_url, r.too_short});
         call.object_key = found.stored_key;
+        count_recording(tx, "stored");
         if (r.too_short) return "stored, too short";
         if (!call.state.transcription && !call.state.has_transcript) {  // what comes next stands there from now on
             call.job(Step::transcription);

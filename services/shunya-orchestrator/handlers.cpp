@@ -132,7 +132,7 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
     }
     if (newest.empty()) return;
     const auto now = system_clock().now();
-    pg::Columns columns(21);
+    pg::Columns columns(22);
     for (const auto& [key, in] : newest) {
         const auto& e = in->event;
         columns.row({e.company_id(),
@@ -156,7 +156,8 @@ void Calls::record(std::span<const rt::In<calls::v1::CallRecorded>> ins, pg::Tx&
                      e.recording_sid(),
                      e.recording_of_deployment(),
                      e.recording_duration_s(),
-                     e.recording_unavailable()});
+                     e.recording_unavailable(),
+                     in->meta.occurred_at});
     }
     tx.write(sql::save_calls, columns.params());
 }

@@ -18,7 +18,13 @@
 namespace otto::ingress {
 namespace {
 
-const tel::Gauges kSpoolRows{"otto_spool_rows", "Webhooks on disk that Kafka does not have yet."};
+// Of each service for itself: a process may hold several, and what one of them has no room for is not another's to take.
+const tel::Gauges kSpoolRows{"otto_spool_rows", "Webhooks on disk that Kafka does not have yet.", {"service"}};
+const tel::Gauges kSpoolBytes{"otto_spool_bytes", "Size of the webhooks in the spool, as its limit counts it.", {"service"}};
+const tel::Gauges kSpoolLimit{
+    "otto_spool_limit_bytes", "Size of the spool above which webhooks are answered 503 (OTTO_SPOOL_MEGABYTES).", {"service"}};
+const tel::Gauges kSpoolOldest{
+    "otto_spool_oldest_seconds", "How long ago the first webhook in the spool was received; 0: it is empty.", {"service"}};
 const tel::Counters kSpoolRefused{"otto_spool_refused_total",
                                   "Webhooks answered 503 because the spool is full or its disk fails."};
 const tel::Counters kSpooled{"otto_spooled_total", "Webhooks that went through the spool."};
@@ -50,11 +56,11 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
         bool confirmed = false;
     };
 
-    explicit Impl(PublisherOptions o) : options(std::move(o)), spool(options.spool_dir) {
+    explicit Impl(PublisherOptions o)
+        : options(std::move(o)), spool(options.spool_dir), metrics(options.client_id, options.spool_bytes) {
         fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         spooling = spool.rows() > 0;
-        rows = spool.rows();
-        spool_size = spool.bytes();
+        show();
         producer = make_producer();
     }
     ~Impl() {
@@ -74,6 +80,15 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     std::shared_ptr<kafka::Producer> direct() {
         std::lock_guard guard(lock);
         return spooling ? nullptr : producer;
+    }
+    /// What the spool holds. Of its thread, once that runs.
+    void show() {
+        rows = spool.rows();
+        spool_size = spool.bytes();
+        metrics.rows.set(static_cast<double>(spool.rows()));
+        metrics.bytes.set(static_cast<double>(spool.bytes()));
+        auto age = spool.oldest() ? system_clock().now() - *spool.oldest() : Instant::duration{};
+        metrics.oldest.set(std::max(0.0, std::chrono::duration<double>(age).count()));
     }
     void confirmed(std::uint64_t number, const kafka::Delivery&);
     void to_spool_locked(const char* why);
@@ -99,7 +114,13 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     std::shared_ptr<kafka::Producer> producer;  // the direct one; made anew after each time in the spool
     Spool spool;
     std::thread thread;
-    tel::Gauge spooled_gauge = kSpoolRows();
+    struct Metrics {
+        Metrics(const std::string& service, std::size_t limit)
+            : rows(kSpoolRows({service})), bytes(kSpoolBytes({service})), oldest(kSpoolOldest({service})) {
+            kSpoolLimit({service}).set(static_cast<double>(limit));
+        }
+        tel::Gauge rows, bytes, oldest;
+    } metrics;
     tel::Counter refused = kSpoolRefused();
     tel::Counter spooled_total = kSpooled();
 };
@@ -154,9 +175,7 @@ void Publisher::Impl::append(std::deque<Waiting> batch) {
     }
     Result<void> written;
     if (!wires.empty()) written = spool.append(wires);
-    rows = spool.rows();
-    spool_size = spool.bytes();
-    spooled_gauge.set(static_cast<double>(spool.rows()));
+    show();
     if (!written) tel::error("the spool does not take webhooks: they are answered 503", {{"why", written.error().describe()}});
     if (fits < batch.size())
         tel::error("the spool is full: webhooks are answered 503", {{"bytes", spool.bytes()}, {"limit", options.spool_bytes}});
@@ -216,9 +235,6 @@ void Publisher::Impl::drain(Drain& d) {
         d.out = make_producer();
         d.not_before = now + Backoff{Millis{100}, Millis{2'000}, 2, 0.2}.pause(std::min(d.failures++, 6));
     }
-    rows = spool.rows();
-    spool_size = spool.bytes();
-    spooled_gauge.set(static_cast<double>(spool.rows()));
 }
 
 /// Then what comes waits a little in memory for its way to Kafka. On disk it would be behind those under way, and as long as
@@ -233,8 +249,7 @@ void Publisher::Impl::leave_spool(Drain& d) {
     if (stopping) return;
     producer = std::move(d.out);  // it is connected and has its id: the first one that goes directly does not wait for that
     spooling = false;
-    rows = 0;
-    spooled_gauge.set(0);
+    show();
     tel::info("the spool is empty: webhooks go to Kafka directly again");
     std::deque<Waiting> late;
     late.swap(to_write);
@@ -280,6 +295,7 @@ void Publisher::Impl::loop() {
         try {
             if (!batch.empty()) append(std::move(batch));
             drain(d);
+            show();
         } catch (const std::exception& e) {
             tel::error("the spool fails", {{"why", e.what()}});
             std::unique_lock guard(lock);

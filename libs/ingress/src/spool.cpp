@@ -36,6 +36,15 @@ std::size_t size_of(const events::Wire& w) { return w.value.size() + w.key.size(
 
 }  // namespace
 
+std::optional<Instant> time_of(std::string_view headers) {
+    auto parsed = JsonDocument::parse(headers);
+    if (!parsed) return std::nullopt;
+    auto all = parsed->root();
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (all.at(i).at(0).string() == "ce_time") return parse_time(all.at(i).at(1).string().value_or(""));
+    return std::nullopt;
+}
+
 Spool::Spool(std::string dir) : dir_(std::move(dir)) {
     ::mkdir(dir_.c_str(), 0700);
     lock_fd_ = ::open((dir_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -60,6 +69,7 @@ Spool::Spool(std::string dir) : dir_(std::move(dir)) {
         rows_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 0));
         bytes_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 1));
     }
+    find_oldest();
     if (!make_reserve()) tel::warn("the spool's disk has no room for a reserve", {{"dir", dir_}});
 }
 
@@ -112,6 +122,7 @@ Result<void> Spool::append(const std::vector<const events::Wire*>& wires) {
         }
         sqlite3_reset(insert_);
         run("COMMIT");
+        if (rows_ == 0 && !wires.empty()) oldest_ = time_of(headers_text(*wires.front()));
         rows_ += wires.size();
         bytes_ += size;
         return {};
@@ -164,7 +175,15 @@ void Spool::remove_up_to(std::int64_t id) {
     }
     rows_ -= std::min(rows_, n);
     bytes_ -= std::min(bytes_, size);
+    find_oldest();
     if (rows_ == 0) shrink();
+}
+
+/// Of the lowest row, which is the first that came.
+void Spool::find_oldest() {
+    oldest_.reset();
+    Statement first(db_, "SELECT headers FROM spool ORDER BY id LIMIT 1");
+    if (rows_ > 0 && first.step()) oldest_ = time_of(first.blob(0));
 }
 
 bool Spool::delete_up_to(std::int64_t id) {

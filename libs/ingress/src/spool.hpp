@@ -3,12 +3,17 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "events/event.hpp"
 
 namespace otto::ingress {
+
+/// When a row was received, by its headers as they are stored.
+std::optional<Instant> time_of(std::string_view headers);
 
 /// Events on disk in the order in which they came: one SQLite file in WAL mode with full sync, one thread.
 ///
@@ -31,18 +36,22 @@ public:
     void remove_up_to(std::int64_t id);
     std::size_t rows() const { return rows_; }
     std::size_t bytes() const { return bytes_; }
+    /// When the first event that lies here was received.
+    std::optional<Instant> oldest() const { return oldest_; }
 
 private:
     void run(const char* sql);
     bool delete_up_to(std::int64_t id);
     bool make_reserve();
     void shrink();
+    void find_oldest();
     [[noreturn]] void fail(const std::string& what);
     std::string dir_;
     int lock_fd_ = -1;
     sqlite3* db_ = nullptr;
     sqlite3_stmt* insert_ = nullptr;
     std::size_t rows_ = 0, bytes_ = 0;
+    std::optional<Instant> oldest_;
     bool starved_ = false;  ///< the reserve is in use
 };
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <sstream>
 
-#include "base/json.hpp"
+#include "spool.hpp"
 
 namespace otto::ingress {
 namespace {
@@ -36,15 +36,6 @@ std::optional<int> holder_of(const std::string& file) {
         words >> number >> kind >> mode >> access >> pid >> place;
         if (kind == "FLOCK" && place == id) return std::atoi(pid.c_str());
     }
-    return std::nullopt;
-}
-
-std::optional<Instant> time_of(std::string_view headers) {
-    auto parsed = JsonDocument::parse(headers);
-    if (!parsed) return std::nullopt;
-    auto all = parsed->root();
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (all.at(i).at(0).string() == "ce_time") return parse_time(all.at(i).at(1).string().value_or(""));
     return std::nullopt;
 }
 

@@ -18,6 +18,7 @@
 #include "spool.hpp"
 #include "testing/catch.hpp"
 #include "testkit/kafka.hpp"
+#include "testkit/metrics.hpp"
 
 using namespace otto;
 using namespace otto::ingress;
@@ -279,6 +280,33 @@ TEST_CASE("a stop while the spool runs empty ends", "[integration]") {
         firsts(kafka.brokers(), topic, static_cast<std::size_t>(i) + 1);  // it has left the spool, or is just about to
     }
     CHECK(firsts(kafka.brokers(), topic, 12) == counting(12));
+}
+
+TEST_CASE("what a spool holds, of how much, and since when, is shown from the start") {
+    using testkit::metric;
+    Folder folder;
+    auto old = wire("t", 0, 1'000);
+    old.headers.emplace_back("ce_time", to_rfc3339(system_clock().now() - std::chrono::seconds(90)));
+    {
+        Spool spool(folder.path);
+        auto newer = wire("t", 1);
+        newer.headers.emplace_back("ce_time", to_rfc3339(system_clock().now()));
+        REQUIRE(spool.append({&old}));
+        REQUIRE(spool.append({&newer}));
+        REQUIRE(spool.oldest());
+        auto row = spool.lowest(1, 1);
+        spool.remove_up_to(row.front().id);
+        REQUIRE(spool.oldest());
+        CHECK(system_clock().now() - *spool.oldest() < std::chrono::seconds(60));
+        spool.remove_up_to(row.front().id + 1);
+        CHECK_FALSE(spool.oldest());
+        REQUIRE(spool.append({&old}));
+    }
+    Post post("127.0.0.1:1", folder.path, "", 5'000'000);
+    CHECK(metric("otto_spool_limit_bytes", {{"service", "test"}}) == 5'000'000);
+    CHECK(metric("otto_spool_rows", {{"service", "test"}}) == 1);
+    CHECK(metric("otto_spool_bytes", {{"service", "test"}}) > 1'000);
+    CHECK(metric("otto_spool_oldest_seconds", {{"service", "test"}}) >= 90);
 }
 
 TEST_CASE("a full spool refuses, and one directory has one process") {

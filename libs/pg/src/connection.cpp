@@ -13,6 +13,7 @@
 
 #include "base/time.hpp"
 #include "session.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace otto::pg {
 namespace {
@@ -32,6 +33,31 @@ constexpr std::chrono::seconds kPlansLast{5};
 constexpr std::size_t kMostPrepared = 150;
 constexpr Millis kBeyondStatement{5'000};  // how much later than the server's time-out the client's own comes
 constexpr Millis kCancelTakes{2'000};
+
+const tel::Gauges kPool{"otto_pg_pool",
+                        "Sessions of this process's pools: used, idle (connected, or connected anew when wanted), unopened (there may be "
+                        "so many more); and waiting, the threads that wait for one.",
+                        {"state"}};
+const tel::Counters kErrors{"otto_pg_errors_total",
+                            "What went wrong with Postgres: unreachable (no connection), lost (it ended, or gave no answer in time), busy "
+                            "(no session was free in time), transient, contention (deadlocks, serialization, time-outs), schema, data, "
+                            "and fenced (another process has the partition or the work by now).",
+                            {"class"}};
+
+/// Counts a failure of the server's by what it means for who must go on.
+void count(const SqlFailure& e) {
+    if (e.sqlstate().starts_with("OT")) return kErrors({"fenced"}).inc();
+    switch (e.kind()) {
+        case FailureClass::transient:
+            return kErrors({"transient"}).inc();
+        case FailureClass::contention:
+            return kErrors({"contention"}).inc();
+        case FailureClass::schema:
+            return kErrors({"schema"}).inc();
+        case FailureClass::data:
+            return kErrors({"data"}).inc();
+    }
+}
 
 std::string trimmed(const char* message) {
     std::string text = message ? message : "";
@@ -100,6 +126,7 @@ void Connection::Impl::connect() {
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");
         close();
+        kErrors({"unreachable"}).inc();
         throw SqlFailure("", "Postgres cannot be reached: " + why, "", "");
     }
     PQsetnonblocking(conn, 1);
@@ -119,6 +146,7 @@ void Connection::Impl::close() noexcept {
 void Connection::Impl::lost(const std::string& what) {
     std::string why = conn ? trimmed(PQerrorMessage(conn)) : "";
     close();
+    kErrors({"lost"}).inc();
     throw SqlFailure("", what + (why.empty() ? "" : ": " + why), "", "");
 }
 
@@ -175,8 +203,10 @@ SqlFailure Connection::Impl::failure(const PGresult* r, const std::string& state
         return std::string(text ? text : "");
     };
     auto message = field(PG_DIAG_MESSAGE_PRIMARY);
-    return {field(PG_DIAG_SQLSTATE), message.empty() ? trimmed(PQresultErrorMessage(r)) : message, field(PG_DIAG_CONSTRAINT_NAME),
-            statement};
+    SqlFailure failed(field(PG_DIAG_SQLSTATE), message.empty() ? trimmed(PQresultErrorMessage(r)) : message,
+                      field(PG_DIAG_CONSTRAINT_NAME), statement);
+    if (!(ended_ && failed.timed_out())) count(failed);  // else a Canceller ended it, which is no error
+    return failed;
 }
 
 void Connection::Impl::enter_pipeline() {
@@ -472,38 +502,58 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     std::condition_variable freed;
     std::vector<std::unique_ptr<Connection>> idle;
     std::size_t made = 0;
+    // All pools of a process add to these.
+    tel::Gauge used = kPool({"used"}), resting = kPool({"idle"}), unopened = kPool({"unopened"}), waiting = kPool({"waiting"});
+
+    Impl(Secret u, std::string a, std::size_t n, SessionLimits l, Millis w)
+        : url(std::move(u)), application(std::move(a)), size(n), limits(l), wait(w) {
+        unopened.add(static_cast<double>(size));
+        // From the start: of a counter that begins with its first failure no rate is seen.
+        for (auto what : {"unreachable", "lost", "busy", "transient", "contention", "schema", "data", "fenced"}) kErrors({what});
+    }
+    ~Impl() {
+        resting.add(-static_cast<double>(idle.size()));
+        unopened.add(-static_cast<double>(size - made));
+    }
 
     std::unique_ptr<Connection> take() {
         std::unique_lock guard(lock);
-        if (!freed.wait_for(guard, wait, [&] { return !idle.empty() || made < size; }))
-            throw SqlFailure("", "all " + std::to_string(size) + " database connections are busy", "", "");
+        auto there = [&] { return !idle.empty() || made < size; };
+        if (!there()) {
+            waiting.add(1);
+            bool came = freed.wait_for(guard, wait, there);
+            waiting.add(-1);
+            if (!came) {
+                kErrors({"busy"}).inc();
+                throw SqlFailure("", "all " + std::to_string(size) + " database connections are busy", "", "");
+            }
+        }
+        used.add(1);
         if (!idle.empty()) {
             auto connection = std::move(idle.back());
             idle.pop_back();
+            resting.add(-1);
             guard.unlock();
             connection->close_if_ended();
             return connection;
         }
         ++made;
+        unopened.add(-1);
         return std::make_unique<Connection>(url, application, limits);
     }
     void give(std::unique_ptr<Connection> connection) {
+        used.add(-1);
         {
             std::lock_guard guard(lock);
             idle.push_back(std::move(connection));
+            resting.add(1);
         }
         freed.notify_one();
     }
 };
 
 Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits limits, Millis wait)
-    : impl_(std::make_shared<Impl>()) {
-    impl_->url = std::move(url);
-    impl_->application = std::move(application);
-    impl_->size = size;
-    impl_->limits = limits;
-    impl_->wait = wait;
-}
+    : impl_(std::make_shared<Impl>(std::move(url), std::move(application), size, limits, wait)) {}
 Pool::~Pool() = default;
 
 Tx Pool::begin(const Scope& scope, Limits limits) {

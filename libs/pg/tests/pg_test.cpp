@@ -5,6 +5,7 @@
 #include "pg/connection.hpp"
 #include "pg/migrate.hpp"
 #include "testing/catch.hpp"
+#include "testkit/metrics.hpp"
 #include "testkit/postgres.hpp"
 
 using namespace otto;
@@ -337,11 +338,24 @@ TEST_CASE("a session keeps the statements that it used last, however many were m
 
 TEST_CASE("a pool gives each thread its own connection and refuses when all are busy", "[integration]") {
     Database db;
+    using testkit::metric;
+    auto sessions = [](const std::string& state) { return metric("otto_pg_pool", {{"state", state}}); };
+    auto errors = [](const std::string& what) { return metric("otto_pg_errors_total", {{"class", what}}); };
+    const double unopened = sessions("unopened"), busy = errors("busy"), schema = errors("schema"), away = errors("unreachable");
     pg::Pool pool(db.url, "pool", 2, {}, Millis{50});
+    CHECK(sessions("unopened") == unopened + 2);
     {
         auto a = pool.begin(pg::Scope::none()), b = pool.begin(pg::Scope::none());
         CHECK_THROWS_AS(pool.begin(pg::Scope::none()), pg::SqlFailure);
+        CHECK(sessions("used") == 2);
+        CHECK_THROWS_AS(a.one<Count>(kBroken), pg::SqlFailure);
     }
+    CHECK(sessions("used") == 0);
+    CHECK(sessions("idle") == 2);
+    CHECK(sessions("unopened") == unopened);
+    CHECK(sessions("waiting") == 0);
+    CHECK(errors("busy") == busy + 1);
+    CHECK(errors("schema") == schema + 1);
     std::vector<std::thread> threads;
     for (int t = 0; t < 2; ++t)
         threads.emplace_back([&, t] {
@@ -359,6 +373,7 @@ TEST_CASE("a pool gives each thread its own connection and refuses when all are 
         CHECK_NOTHROW(pool.begin(pg::Scope::none()).commit());  // sessions that ended while idle cost nobody a request
     pg::Pool nowhere(Secret("postgresql://nobody@127.0.0.1:1/none"), "nowhere", 1);
     CHECK_FALSE(nowhere.ping());
+    CHECK(errors("unreachable") == away + 1);
 }
 
 TEST_CASE("a notification wakes who listens", "[integration]") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "tables.hpp"
 
@@ -9,6 +10,16 @@ namespace otto::rt {
 namespace {
 
 constexpr std::size_t kMostNames = 10'000;
+
+/// All of the process, for whoever tells what is left of them.
+struct All {
+    std::mutex lock;
+    std::set<const Budgets*> budgets;
+};
+All& all() {
+    static auto* those = new All;  // budgets may go last of all
+    return *those;
+}
 
 }  // namespace
 
@@ -20,6 +31,29 @@ Budgets::Budgets(std::string service, std::string what, std::vector<Limit> limit
         least = std::min(least, l.count);
     }
     slice_ = std::max(1.0, std::floor(least / 60));
+    std::lock_guard guard(all().lock);
+    all().budgets.insert(this);
+}
+
+Budgets::~Budgets() {
+    std::lock_guard guard(all().lock);
+    all().budgets.erase(this);
+}
+
+std::map<std::string, double> Budgets::left(pg::Tx& tx, const std::string& service) {
+    pg::Columns limits(3);
+    {
+        std::lock_guard guard(all().lock);
+        for (const auto* b : all().budgets)
+            for (const auto& l : b->limits_)
+                if (b->service_ == service) limits.row({b->what_, l.count, static_cast<std::int64_t>(l.per.count())});
+    }
+    std::map<std::string, double> out;
+    if (limits.rows() == 0) return out;
+    auto params = limits.params();
+    params.push_back(service);
+    tx.each(sql::budgets_left, params, [&](const pg::Fields& f) { out[f.text("what")] = f.number("share"); });
+    return out;
 }
 
 std::optional<Millis> Budgets::take(pg::Tx& tx, const std::string& name, Instant now, double n) {

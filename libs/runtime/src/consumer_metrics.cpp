@@ -21,6 +21,8 @@ const tel::Histograms kAge{"otto_event_age_seconds",
 const tel::Counters kLostPartitions{"otto_partitions_lost_total", "Partitions found to have another owner.", {"consumer"}};
 const tel::Counters kFailures{
     "otto_lane_failures_total", "Batches that have to run again because the database failed.", {"consumer"}};
+const tel::Counters kParkedEver{
+    "otto_parked_total", "Events that were put aside for another try, those behind them of the same key among them.", {"consumer"}};
 const tel::Counters kHandled{"otto_events_handled_total", "Events by what became of them.", {"consumer", "event", "outcome"}};
 
 }  // namespace
@@ -44,6 +46,7 @@ ConsumerMetrics::ConsumerMetrics(const std::string& consumer)
     batch_seconds = kBatchSeconds({consumer});
     age = kAge({consumer});
     dead = kDeadLetters({consumer});
+    parked = kParkedEver({consumer});
     rebalances_lost = kLostPartitions({consumer});
     failures = kFailures({consumer});
 }
@@ -52,6 +55,7 @@ void ConsumerMetrics::handled(const std::string& type, const char* outcome, std:
     auto found = handled_.find({type, outcome});
     if (found == handled_.end()) found = handled_.emplace(std::pair{type, outcome}, kHandled({consumer_, type, outcome})).first;
     found->second.inc(static_cast<double>(n));
+    if (std::string_view(outcome) == "parked") parked.inc(static_cast<double>(n));
 }
 
 void ConsumerMetrics::count(const Tally& tally) {

@@ -52,7 +52,7 @@ struct ConsumerMetrics {
     void handled(const std::string& type, const char* outcome, std::size_t n = 1);
     void count(const Tally&);
     tel::Histogram batch_size, batch_seconds, age;
-    tel::Counter dead, rebalances_lost, failures;
+    tel::Counter dead, parked, rebalances_lost, failures;
 
 private:
     std::string consumer_;

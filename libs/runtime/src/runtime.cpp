@@ -11,6 +11,7 @@
 #include "outbox.hpp"
 #include "pass_lane.hpp"
 #include "pg/connection.hpp"
+#include "runtime/budgets.hpp"
 #include "runtime/schema_gate.hpp"
 #include "tables.hpp"
 #include "telemetry/log.hpp"
@@ -27,6 +28,10 @@ const tel::SharedGauges kOutboxOldest{
 const tel::SharedGauges kParkedRows{
     "otto_parked_rows", "Events that wait for another try, as the database has them.", {"service"}};
 const tel::SharedGauges kDeadLetterRows{"otto_dead_letters", "Dead letters that wait for an operator.", {"service"}};
+const tel::SharedGauges kBudgetLeft{
+    "otto_budget_left",
+    "What is left of what a provider may be asked, as a share of the whole: of the company or account that has least.",
+    {"service", "provider"}};
 const tel::SharedGauges kIntentsOpen{"otto_intents_open", "Calls to the outside that are still to be made.", {"service"}};
 
 }  // namespace
@@ -172,6 +177,7 @@ Runtime::Runtime(app::Service& service) : impl_(std::make_shared<Impl>(service))
             gauges.set(kDeadLetterRows, {service}, f.number("dead"));
             gauges.set(kIntentsOpen, {service}, f.number("intents"));
         });
+        for (const auto& [provider, share] : Budgets::left(tx, service)) gauges.set(kBudgetLeft, {service, provider}, share);
         tx.commit();
     });
     const std::chrono::days inbox{service.settings().get(kInboxDays)}, over{service.settings().get(kDeadLetterDays)};

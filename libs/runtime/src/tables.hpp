@@ -162,6 +162,13 @@ SELECT q.queue, count(w.*) FILTER (WHERE due_at <= now() AND (leased_until IS NU
 inline constexpr pg::Query take_budget{
     "rt.take_budget", "SELECT granted, wait_ms FROM otto_take_budget($1, $2, $3::double precision[], $4::bigint[], $5, $6, $7)"};
 
+// Whom nobody asked for a limit's time has all of it again.
+inline constexpr pg::Query budgets_left{"rt.budgets_left", R"sql(
+SELECT l.what, min(least(1, coalesce((b.remaining + greatest(0, extract(epoch FROM now() - b.at)) * 1000 * l.most / l.per) / l.most, 1))) AS share
+  FROM unnest($1::text[], $2::double precision[], $3::bigint[]) AS l (what, most, per)
+  LEFT JOIN budgets b ON b.consumer = $4 AND b.per_ms = l.per AND starts_with(b.name, l.what || '/') AND b.at > now() - l.per * interval '1 millisecond'
+ GROUP BY l.what)sql"};
+
 inline constexpr pg::Query try_lock{"rt.try_lock", "SELECT pg_try_advisory_lock(hashtextextended($1, 7368)) AS got"};
 inline constexpr pg::Query standing_of_service{"rt.standing_of_service", R"sql(
 SELECT coalesce(extract(epoch FROM now() - (SELECT created_at FROM outbox WHERE not_before IS NULL ORDER BY id LIMIT 1)), 0) AS oldest, (SELECT count(*) FROM parked) AS parked,

@@ -433,3 +433,25 @@ TEST_CASE("a process takes a slice of a budget, and nothing where its transactio
     CHECK(had == 600);
     CHECK(left() == 0);
 }
+
+TEST_CASE("what is left of a budget is that of the name that has least, of the limit that leaves least", "[integration]") {
+    auto who = fresh_company();
+    auto left = [&] {
+        auto tx = pool().begin(pg::Scope::none());
+        auto all = Budgets::left(tx, "lead-pipeline");
+        return all.contains(who) ? all.at(who) : -1;
+    };
+    CHECK(left() == -1);
+    Budgets b("lead-pipeline", who, {{100, Millis{3'600'000}}, {1'000, Millis{86'400'000}}});
+    CHECK(left() == 1);  // nobody was asked
+    auto take = [&](const std::string& name, double n) {
+        auto tx = pool().begin(pg::Scope::none());
+        CHECK_FALSE(b.take(tx, name, system_clock().now(), n));
+        tx.commit();
+    };
+    take("ACC1", 75);
+    take("ACC2", 10);
+    CHECK(std::abs(left() - 0.25) < 0.01);
+    as_owner("UPDATE budgets SET at = now() - interval '2 hours' WHERE name LIKE '" + who + "/%' AND per_ms = 3600000");
+    CHECK(std::abs(left() - 0.925) < 0.01);  // of the day's
+}

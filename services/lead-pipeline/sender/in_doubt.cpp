@@ -1,11 +1,13 @@
 // Texts of which nobody knows whether Twilio took them: it has no idempotency key, so only its list can tell.
 #include <set>
+#include <string_view>
 
 #include "base/backoff.hpp"
 #include "base/json.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "otto/inbound/v1/inbound.pb.h"
 #include "rules/message.hpp"
+#include "runtime/deliveries.hpp"
 #include "sender/pauses.hpp"
 #include "sender/standing.hpp"
 #include "telemetry/log.hpp"
@@ -37,6 +39,10 @@ bool by_the_api(const ListedMessage& m) {
 }  // namespace
 
 void count_text(pg::Tx& tx, const char* outcome) {
+    const std::string_view how = outcome;
+    if (how == "taken" || how == "found") rt::delivered(tx, "text", rt::Delivery::delivered);
+    if (how == "rejected" || how == "failed") rt::delivered(tx, "text", rt::Delivery::failed);
+    if (how == "canceled") rt::delivered(tx, "text", rt::Delivery::canceled);
     tx.on_commit([outcome] { kFates({outcome}).inc(); });
 }
 

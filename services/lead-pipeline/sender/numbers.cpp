@@ -6,6 +6,7 @@
 #include "lead-pipeline/sql.hpp"
 #include "rows/keys.hpp"
 #include "rules/pace.hpp"
+#include "runtime/deliveries.hpp"
 #include "sender/pauses.hpp"
 
 namespace otto::lead_pipeline {
@@ -149,6 +150,7 @@ void Numbers::count(pg::Connection& db, tel::Shares& gauges) const {
         tx.commit();
     }
     gauges.set(kOldest, {"waiting"}, waiting);
+    gauges.set(rt::kDeliveriesOldest, {"text"}, waiting);
     gauges.set(kOldest, {"paused"}, paused);
 }
 

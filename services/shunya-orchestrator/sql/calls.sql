@@ -4,14 +4,14 @@
 -- What is known of a recording goes with its address.
 WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-                       $15::uuid[], $16::boolean[], $17::bigint[], $18::text[], $19::boolean[], $20::bigint[], $21::text[])
+                       $15::uuid[], $16::boolean[], $17::bigint[], $18::text[], $19::boolean[], $20::bigint[], $21::text[], $22::timestamptz[])
     AS i (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent, recording_id, recorded, pause_ms,
-          recording_sid, recording_of_deployment, recording_seconds, recording_unavailable)
+          recording_sid, recording_of_deployment, recording_seconds, recording_unavailable, reported_at)
 ), saved AS (
   INSERT INTO recorded_calls AS k (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent,
-                                   recording_sid, recording_of_deployment, recording_seconds, recording_unavailable)
+                                   recording_sid, recording_of_deployment, recording_seconds, recording_unavailable, reported_at)
   SELECT company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, traceparent,
-         recording_sid, recording_of_deployment, recording_seconds, recording_unavailable FROM given g
+         recording_sid, recording_of_deployment, recording_seconds, recording_unavailable, reported_at FROM given g
    WHERE recorded OR EXISTS (SELECT FROM recorded_calls r WHERE r.company_id = g.company_id AND r.call_id = g.call_id)
    ORDER BY company_id, call_id
   ON CONFLICT (company_id, call_id) DO UPDATE SET version = excluded.version, provider = excluded.provider, provider_call_id = excluded.provider_call_id, phone = excluded.phone, status = excluded.status,
@@ -20,7 +20,7 @@ WITH given AS (
     recording_sid = CASE WHEN excluded.recording_url = '' THEN k.recording_sid ELSE excluded.recording_sid END,
     recording_of_deployment = CASE WHEN excluded.recording_url = '' THEN k.recording_of_deployment ELSE excluded.recording_of_deployment END,
     recording_seconds = CASE WHEN excluded.recording_url = '' THEN k.recording_seconds ELSE excluded.recording_seconds END,
-    recording_unavailable = excluded.recording_unavailable, received_at = excluded.received_at, updated_at = now()
+    recording_unavailable = excluded.recording_unavailable, received_at = excluded.received_at, reported_at = greatest(k.reported_at, excluded.reported_at), updated_at = now()
   WHERE k.version < excluded.version AND k.folded_into IS NULL
   RETURNING company_id, call_id, recording_url, status
 ), asked AS (
@@ -44,7 +44,7 @@ SELECT FROM recorded_calls WHERE company_id = $1 AND call_id = $2 FOR UPDATE
 -- name: call_state
 -- Everything that decides what is to be done next. One row.
 SELECT clock_timestamp() AS now, k.company_id, k.call_id, k.provider, k.provider_call_id, k.phone, k.status AS call_status, k.contact_card_id, k.lead_id, k.owner_id, k.recording_url, k.started_at AS call_started_at,
-       k.received_at, k.paused_since, k.traceparent, k.folded_into, coalesce(k.shunya_call_id, k.call_id) AS shunya_call_id,
+       k.received_at, k.reported_at, k.paused_since, k.traceparent, k.folded_into, coalesce(k.shunya_call_id, k.call_id) AS shunya_call_id,
        k.recording_of_deployment, k.recording_seconds, k.recording_unavailable, r.too_short AS r_too_short,
        r.status AS r_status, r.attempts AS r_attempts, r.created_at AS r_since, r.next_at AS r_next_at, r.object_key,
        t.id AS t_id, t.job_status AS t_job_status, t.shunya_job_id AS t_shunya_job_id, t.round AS t_round, t.refusals AS t_refusals, t.retry_count AS t_retry_count, t.asks AS t_asks, t.posted_at AS t_posted_at, t.asked_at AS t_asked_at,

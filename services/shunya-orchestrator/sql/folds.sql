@@ -10,9 +10,9 @@ SELECT folded_into FROM recorded_calls WHERE company_id = $1 AND call_id = $2
 -- name: stand_in
 -- A call that is not known here becomes what the one that goes was, until it is told of itself.
 INSERT INTO recorded_calls (company_id, call_id, version, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, paused_cure, traceparent,
-                            shunya_call_id, recording_sid, recording_of_deployment, recording_seconds, recording_unavailable)
+                            shunya_call_id, recording_sid, recording_of_deployment, recording_seconds, recording_unavailable, reported_at)
 SELECT company_id, $3, $4, provider, provider_call_id, phone, status, contact_card_id, lead_id, owner_id, recording_url, started_at, received_at, paused_since, paused_why, paused_cure, traceparent, shunya_call_id,
-       recording_sid, recording_of_deployment, recording_seconds, recording_unavailable
+       recording_sid, recording_of_deployment, recording_seconds, recording_unavailable, reported_at
   FROM recorded_calls WHERE company_id = $1 AND call_id = $2
 ON CONFLICT (company_id, call_id) DO NOTHING
 

@@ -1,6 +1,7 @@
 // What a person says of a call, beside what the machine says.
 #include "commands.hpp"
 #include "rig.hpp"
+#include "testkit/metrics.hpp"
 
 using namespace otto;
 using namespace otto::shunya_orchestrator;
@@ -40,10 +41,12 @@ TEST_CASE("a person's word stands against later machine results, and the machine
     rig.report(R"({"data": {"transcript_text": "x"}})", "completed", "call.transcription.complete");
     rig.report(R"({"data": {"qualification": {"booking_status": "not_booked", "qualification_status": "cold"}}})");
     auto before = rig.told("AnalysisCompleted");
+    auto corrections = testkit::metric("otto_corrections_total", {{"field", "appointment_date"}});
     auto answer = correct(rig, R"({"booking_status": "booked", "appointment_date": "2026-11-23T09:00:00"})");
     CHECK(answer.find(R"("booking_status":"booked")") != std::string::npos);
     CHECK(answer.find(R"("field":"booking_status","value":"booked","machine_value":"not_booked","user_id":"user_m")") !=
           std::string::npos);
+    CHECK(testkit::metric("otto_corrections_total", {{"field", "appointment_date"}}) == corrections + 1);
     CHECK(rig.found("machine_values ->> 'booking_status'") == "not_booked");
     CHECK(rig.found("booking_status || (raw -> 'qualification' ->> 'booking_status') || (entities ->> 'appointment_date')") ==
           "bookednot_booked2026-11-23T09:00:00");

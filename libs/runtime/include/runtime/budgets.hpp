@@ -26,6 +26,11 @@ public:
     /// Takes `n` from all buckets of that name, or from none: then how long to wait. What is taken anew is had once the
     /// transaction is committed. `now`: the database's.
     std::optional<Millis> take(pg::Tx&, const std::string& name, Instant now, double n = 1);
+    ~Budgets();
+    Budgets(const Budgets&) = delete;
+
+    /// What is left of this process's budgets of a service, as shares of the whole: of each the name that has least.
+    static std::map<std::string, double> left(pg::Tx&, const std::string& service);
 
 private:
     struct Slice {
