@@ -24,6 +24,7 @@
 #include "telemetry/log.hpp"
 #include "telemetry/log_output.hpp"
 #include "telemetry/metrics.hpp"
+#include "traces.hpp"
 
 namespace otto::app {
 namespace {
@@ -186,6 +187,7 @@ public:
         ::signal(SIGPIPE, SIG_IGN);
 
         announce();
+        auto traces = export_traces(shared_->settings, program_);  // to the end, so that what a stop does is told too
         wake_.emplace(signals);
         start_.emplace([this] { wake_->again(); });
         for (auto& [service, gate] : waits_) start_->add(service->name, service->start, gate);

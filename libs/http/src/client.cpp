@@ -19,6 +19,7 @@
 #include "base/backoff.hpp"
 #include "resolve.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/span.hpp"
 
 namespace otto::http {
 namespace {
@@ -177,11 +178,18 @@ struct Failed {
     bool refused = false;        ///< by this client: it does not go there
 };
 
-/// How long a peer is waited for.
+/// The context that a request goes out with.
+tel::TraceContext outgoing(const ClientRequest& r) {
+    if (r.trace.trace_id == tel::TraceContext{}.trace_id) return tel::TraceContext::fresh();
+    return tel::tracing() ? r.trace.child() : r.trace;
+}
+
+/// How long a peer is waited for, and as which step.
 struct Patience {
     Steady::time_point end;
     Millis total;
     std::optional<Millis> idle;  ///< without a sign of life
+    tel::TraceContext trace;
 
     Steady::time_point next() const { return idle ? std::min(end, Steady::now() + *idle) : end; }
     Failed late(const std::string& place, const char* what) const {
@@ -236,6 +244,7 @@ struct Client::Impl {
     void earn_budget();
     bool take_budget();
     void count(const ClientRequest&, const std::string& outcome);
+    void tell(const ClientRequest&, const tel::TraceContext&, Instant began, int status) const;
 
     const ClientOptions options;
     ssl::context tls{ssl::context::tls_client};
@@ -258,6 +267,28 @@ bool Client::Impl::take_budget() {
     if (budget < 1) return false;
     budget -= 1;
     return true;
+}
+
+/// The peer is named as metrics name it: its host may be of others' making, and its path hold whatever is nobody's business.
+void Client::Impl::tell(const ClientRequest& r, const tel::TraceContext& mine, Instant began, int status) const {
+    if (!tel::tracing()) return;
+    constexpr std::chrono::seconds slow(5);
+    const auto ended = system_clock().now();
+    const bool failed = status == 0 || status >= 500;
+    if (!tel::told(mine, ended - began, failed, slow)) return;
+    const bool follows = r.trace.trace_id == mine.trace_id;
+    std::string method(to_text(r.method));
+    tel::tell({mine,
+               follows ? r.trace.span_id : tel::SpanId{},
+               tel::SpanKind::client,
+               method + " " + options.metrics_name,
+               began,
+               ended,
+               failed,
+               {{"http.request.method", method},
+                {"peer.service", options.metrics_name},
+                {"http.response.status_code", std::int64_t{status}}}},
+              slow);
 }
 
 void Client::Impl::count(const ClientRequest& r, const std::string& outcome) {
@@ -384,8 +415,7 @@ std::optional<Failed> Client::Impl::ask(Peer& peer, const ClientRequest& r, cons
     out.set(wire::field::host, standard_port ? place.substr(0, place.rfind(':')) : place);
     for (const auto& [name, value] : r.headers.items()) out.insert(name, value);
     if (!r.headers.has("User-Agent")) out.set(wire::field::user_agent, "otto");
-    out.set("traceparent",
-            (r.trace.trace_id == tel::TraceContext{}.trace_id ? tel::TraceContext::fresh() : r.trace).traceparent());
+    out.set("traceparent", patience.trace.traceparent());
     out.body() = r.body;
     if (!r.body.empty() || r.method == Method::post || r.method == Method::put || r.method == Method::patch)
         out.content_length(r.body.size());
@@ -530,7 +560,8 @@ Sent Client::send(const ClientRequest& request) {
     if (!url) return {url.error(), true};
     if (auto fault = fault_of(request.headers)) return {*fault, true};
     bool left = false;
-    Patience patience{Steady::now() + self.options.total_timeout, self.options.total_timeout, std::nullopt};
+    Patience patience{Steady::now() + self.options.total_timeout, self.options.total_timeout, std::nullopt, outgoing(request)};
+    const auto began = system_clock().now();
     self.earn_budget();
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     for (int attempt = 0;; ++attempt) {
@@ -545,6 +576,7 @@ Sent Client::send(const ClientRequest& request) {
                      in_time && self.take_budget();
         if (!again) {
             self.count(request, failed ? "failed" : std::to_string(response->status / 100) + "xx");
+            self.tell(request, patience.trace, began, failed ? 0 : response->status);
             if (failed) return {std::move(failed->error), !left};
             return std::move(*response);
         }
@@ -563,7 +595,8 @@ Download Client::download(const ClientRequest& request, const Sink& sink, const 
     auto url = Url::parse(request.url);
     if (!url) return refuse(url.error());
     if (auto fault = fault_of(request.headers)) return refuse(*fault);
-    Patience patience{Steady::now() + options.total_timeout, options.total_timeout, options.idle_timeout};
+    Patience patience{Steady::now() + options.total_timeout, options.total_timeout, options.idle_timeout, outgoing(request)};
+    const auto began = system_clock().now();
     auto place = url->scheme + "://" + place_of(*url);
     std::optional<Failed> failed;
     Download out;
@@ -586,6 +619,7 @@ Download Client::download(const ClientRequest& request, const Sink& sink, const 
             attempt(std::move(std::get<Impl::PeerPtr>(made)));
     }
     self.count(request, failed || out.response.status == 0 ? "failed" : std::to_string(out.response.status / 100) + "xx");
+    self.tell(request, patience.trace, began, failed ? 0 : out.response.status);
     if (failed) {
         out.end = failed->refused ? Download::End::refused : Download::End::broken;
         out.error = failed->error;

@@ -8,6 +8,7 @@
 #include "base/uuid.hpp"
 #include "server_impl.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/span.hpp"
 
 // Every coroutine here is awaited where it is called, by one that holds what is referred to until then.
 // NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters)
@@ -318,6 +319,7 @@ Task<bool> Server::Impl::receive(Loop& loop, Connection& c, Exchange& x) {
     if (error) {
         in.request = Request();
         in.request.target = "/";
+        c.caller = {};
         describe(in.request, c.peer);
         if (error == wire::error::header_limit)
             refuse(x,
@@ -328,6 +330,10 @@ Task<bool> Server::Impl::receive(Loop& loop, Connection& c, Exchange& x) {
     }
     if (in.method) in.request.method = *in.method;
     in.to_origin_form();
+    if (tel::tracing()) {
+        auto follows = tel::TraceContext::parse(in.request.headers.get("traceparent"));
+        c.caller = follows ? follows->span_id : tel::SpanId{};
+    }
     describe(in.request, c.peer);
     if (!acceptable(loop, x)) co_return true;
     if (x.route->limits.admit) {
@@ -474,7 +480,7 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
         c.answer.reset();
         c.asker.reset();
         if (c.gone) {
-            measure(request, x.label(), 499);  // what others, too, count a client as that did not wait
+            measure(c, request, x.label(), 499);  // what others, too, count a client as that did not wait
             co_return false;
         }
         x.answer = settle(std::move(answer), request);

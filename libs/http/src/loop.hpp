@@ -13,6 +13,7 @@
 #include "http/server.hpp"
 #include "room.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/span.hpp"
 #include "workers.hpp"
 
 namespace otto::http {
@@ -34,6 +35,7 @@ struct Connection {
     bool probed = false;  // the client said that it sends no more, and was asked whether it is there
     bool gone = false;    // it is not
     std::string peer;     // the address at the other end
+    tel::SpanId caller{};  // the step that the request follows from, where steps are told
     Connection(Socket s, std::size_t most, std::string from) : socket(std::move(s)), buffer(most), peer(std::move(from)) {}
     void within(Millis time) { deadline = Steady::now() + time; }
     bool late() const { return Steady::now() >= deadline; }

@@ -10,6 +10,7 @@
 #include "server_impl.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/span.hpp"
 
 namespace otto::http {
 namespace {
@@ -21,7 +22,7 @@ const tel::Histograms kSeconds{"otto_http_request_seconds", "From the head of a 
 }  // namespace
 
 /// Looking a series up by its labels costs more than a small request: each thread remembers those it has used.
-void Server::Impl::measure(const Request& request, std::string_view route, int status) {
+void Server::Impl::measure(const Connection& c, const Request& request, std::string_view route, int status) {
     struct Series {
         tel::Counter count;
         tel::Histogram seconds;
@@ -41,9 +42,23 @@ void Server::Impl::measure(const Request& request, std::string_view route, int s
         auto seconds = kSeconds({options.metrics_name, path});
         found = known.emplace(name, Series{count, seconds}).first;
     }
-    std::chrono::duration<double> took = system_clock().now() - request.received_at;
+    const auto now = system_clock().now();
+    std::chrono::duration<double> took = now - request.received_at;
     found->second.count.inc();
     found->second.seconds.observe(took.count());
+    if (tel::tracing() && options.metrics_name != "admin" && tel::told(request.trace, now - request.received_at, status >= 500)) {
+        std::string method(to_text(request.method));
+        tel::tell({request.trace,
+                   c.caller,
+                   tel::SpanKind::server,
+                   method + " " + std::string(route),
+                   request.received_at,
+                   now,
+                   status >= 500,
+                   {{"http.request.method", method},
+                    {"http.route", std::string(route)},
+                    {"http.response.status_code", std::int64_t{status}}}});
+    }
 }
 
 namespace {
@@ -103,7 +118,7 @@ Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request
     bool head_only = request.method == Method::head || bodiless;
     auto file = std::move(response.file_body);
     auto head = head_of(response, request, file ? file->length() : response.body.size(), bodiless, keep_alive);
-    measure(request, route, response.status);
+    measure(c, request, route, response.status);
 
     error_code error;
     c.within(options.taking_timeout);

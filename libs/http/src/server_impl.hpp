@@ -92,7 +92,7 @@ struct Server::Impl {
     Task<bool> send_text(Loop&, Connection&, const Request&, std::string& head, const std::string& body);
     Task<bool> send_file(Loop&, Connection&, const Request&, std::shared_ptr<const FileBody>);
     std::shared_ptr<Answer> ask(Loop&, Connection&, const Route&, Request&);
-    void measure(const Request&, std::string_view route, int status);
+    void measure(const Connection&, const Request&, std::string_view route, int status);
     const Router::Impl& routes() const { return *router->impl_; }
     void describe(Request&, const std::string& peer) const;
     std::string client_of(const Headers&, const std::string& peer) const;

@@ -12,6 +12,7 @@
 #include "otto/inbound/v1/inbound.pb.h"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
+#include "telemetry/span.hpp"
 
 namespace otto::ingress {
 
@@ -319,6 +320,14 @@ http::Response Endpoint::Impl::answer(Incoming& w, std::string_view event_id, In
     return webhook.answer(taken);
 }
 
+/// A webhook that is safe, or is not to be had.
+void tell_webhook(tel::Span& step, Publisher::Safe safe) {
+    step.ended = system_clock().now();
+    step.failed = safe == Publisher::Safe::refused;
+    step.attributes.emplace_back("otto.safe", safe == Publisher::Safe::kafka ? "kafka" : safe == Publisher::Safe::spool ? "spool" : "refused");
+    tel::tell(std::move(step));
+}
+
 void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant now) {
     auto& request = w.request;
     auto& event = *w.normalized.event;
@@ -346,6 +355,15 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     meta.source = "/" + service;
     meta.time = w.received;
     meta.trace = request.trace;
+    // From here until it is safe, where steps are told.
+    std::shared_ptr<tel::Span> step;
+    if (tel::tracing()) {
+        meta.trace = request.trace.child();
+        step = std::make_shared<tel::Span>(
+            tel::Span{meta.trace, request.trace.span_id, tel::SpanKind::producer, "webhook " + std::string(webhook.name()), now});
+        step->service = service;
+        step->attributes.emplace_back("otto.verdict", std::string(to_text(judgement.verdict)));
+    }
     auto wire = events::encode(event, meta);
     log_webhook(webhook, request, judgement, w.reading.get(), &w.normalized, id, tel::Level::info, to_text(judgement.verdict),
                 200, "");
@@ -353,7 +371,9 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
     auto responder = std::make_shared<http::Responder>(std::move(w.respond));
     request.body = std::string();  // its memory goes here, not with the answer
     publisher.send(
-        std::move(wire), [responder, answer = std::move(answer), request = std::move(request)](Publisher::Safe safe) mutable {
+        std::move(wire),
+        [responder, answer = std::move(answer), request = std::move(request), step = std::move(step)](Publisher::Safe safe) mutable {
+            if (step) tell_webhook(*step, safe);
             if (safe == Publisher::Safe::refused) {
                 answer = http::problem({503, "Not taken", "The webhook could not be stored safely; send it again."}, request);
                 answer.headers.add("Retry-After", "5");

@@ -123,6 +123,7 @@ private:
         Tally tally;
         std::set<std::pair<Part*, std::string>> blocked;
         std::map<Part*, std::size_t> parked;
+        std::map<const kafka::Record*, const char*> troubled;  ///< where steps are told: what became of those that failed
     };
 
     std::vector<std::optional<std::int64_t>> claim_all(const std::vector<Tp>&);
@@ -157,6 +158,7 @@ private:
     void finish_run(pg::Tx&, Attempt&);
     std::optional<Disposition> handle(pg::Tx&, Attempt&, const Leg&, const kafka::Record&, const Decoded&, bool single);
     void committed(Attempt&, const std::vector<std::int64_t>& outbox, std::chrono::steady_clock::time_point started);
+    void tell_steps(const Attempt&, Instant began) const;
     void run_parked(const Tp&, Part&);
     void one_parked(const Tp&, Part&, const StoredRecord&);
     /// Nothing: it is applied, and no longer parked.

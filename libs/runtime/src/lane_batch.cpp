@@ -48,6 +48,7 @@ void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Deco
             after.blocked.emplace(leg.part, r.key);
             ++after.parked[leg.part];
             after.tally.handled(meta.type, "parked");
+            if (tel::tracing()) after.troubled.emplace(&r, "parked");
             say(tel::Level::warn, "an event failed and is parked for another try");
             break;
         }
@@ -61,6 +62,7 @@ void Lane::settle(pg::Tx& tx, const Leg& leg, const kafka::Record& r, const Deco
             dead_letter(tx, consumer_.name(), tp, r.offset, r, d, outcome.why(), longer_history("[]", outcome.why(), now()));
             after.tally.dead();
             after.tally.handled(meta.type, "dead");
+            if (tel::tracing()) after.troubled.emplace(&r, "dead");
             say(tel::Level::error, "an event is a dead letter");
             break;
         case Outcome::Kind::ignored:
@@ -298,6 +300,7 @@ void Lane::committed(Attempt& a, const std::vector<std::int64_t>& outbox, std::c
     metrics_.batch_size.observe(static_cast<double>(a.pieces.size()));
     metrics_.batch_seconds.observe(took.count());
     metrics_.age.observe(std::chrono::duration<double>(now() - oldest).count());
+    if (tel::tracing()) tell_steps(a, now() - std::chrono::duration_cast<Instant::duration>(took));
     tel::info("batch", {{"consumer", consumer_.name()},
                         {"positions", positions},
                         {"events", a.pieces.size()},
@@ -305,6 +308,16 @@ void Lane::committed(Attempt& a, const std::vector<std::int64_t>& outbox, std::c
                         {"companies", a.companies.size()},
                         {"emitted", outbox.size()},
                         {"ms", took.count() * 1e3}});
+}
+
+/// Each event's part of the transaction.
+void Lane::tell_steps(const Attempt& a, Instant began) const {
+    for (const auto& [leg, record, d] : a.pieces) {
+        if (!d.handler) continue;
+        auto trouble = a.after.troubled.find(record);
+        bool failed = trouble != a.after.troubled.end();
+        tell_step("batch", consumer_.name(), d, began, failed ? trouble->second : "committed", failed, a.pieces.size());
+    }
 }
 
 /// One transaction over some records of some partitions. Throws SqlFailure, RunSingly, or what a handler throws; nothing has

@@ -62,6 +62,7 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
     auto d = decode(s.record, consumer_.handlers(), arena);
     d.event.meta.attempt = s.attempt + 1;
     std::optional<Outcome> failure;
+    const auto began = system_clock().now();
     try {
         failure = apply_parked(tp, part, s, d);
     } catch (const pg::SqlFailure& e) {
@@ -75,6 +76,10 @@ void Lane::one_parked(const Tp& tp, Part& part, const StoredRecord& s) {
         failure = Outcome::retry(e.what());
     }
     if (failure) put_off_parked(tp, part, s, d, *failure);
+    if (tel::tracing() && d.handler) {
+        bool later = failure && failure->kind() == Outcome::Kind::later;
+        tell_step("parked", consumer_.name(), d, began, !failure ? "committed" : later ? "later" : "failed", failure && !later);
+    }
     part.begun_parked.reset();
     if (!failure || failure->kind() != Outcome::Kind::later) part.stalls.erase(s.id);
 }

@@ -214,6 +214,11 @@ void PassLane::take_deferred(const Tp& tp, std::span<const Decoded> events, std:
 
 void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& records) {
     google::protobuf::Arena arena;
+    const auto began = system_clock().now();
+    std::vector<std::pair<Decoded, const char*>> steps;  // where they are told
+    auto ended = [&](const Decoded& d, const char* outcome) {
+        if (tel::tracing()) steps.emplace_back(d, outcome);
+    };
     std::vector<Decoded> deferred;
     std::vector<const kafka::Record*> deferred_records;
     struct Produced {
@@ -242,24 +247,29 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
             outcome = d.handler->one(d.event, nullptr, sink);
         } catch (const std::exception& e) {
             dead_letter(tp, r, d, e.what());
+            ended(d, "dead");
             continue;
         }
         switch (outcome.kind()) {
             case Outcome::Kind::done:
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "done";
+                ended(d, "done");
                 if (sink.size() > 0) produced.push_back({part.steps.size() - 1, &r, std::move(sink)});
                 break;
             case Outcome::Kind::ignored:
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "ignored";
+                ended(d, "ignored");
                 break;
             case Outcome::Kind::reject:
                 dead_letter(tp, r, d, outcome.why());
+                ended(d, "dead");
                 break;
             default:
                 part.steps.back().type = &d.handler->type->type;
                 part.steps.back().outcome = "aside";  // the word in logs and metrics
+                ended(d, "aside");
                 {
                     auto* kept = d.event.message->New(&arena);
                     kept->CopyFrom(*d.event.message);
@@ -278,6 +288,8 @@ void PassLane::handle(const Tp& tp, Part& part, std::vector<kafka::Record>& reco
         else if (!pass_on_alone(tp, part, record->offset + 1, sink, *record))
             break;
     }
+    for (const auto& [d, outcome] : steps)
+        tell_step("route", consumer_.name(), d, began, outcome, std::string_view(outcome) == "dead", records.size());
     metrics_.batch_size.observe(static_cast<double>(records.size()));
     if (auto end = source_.end_of(tp); end >= 0) part.metrics.lag(end - records.back().offset - 1);
     tel::info("batch", {{"consumer", consumer_.name()},

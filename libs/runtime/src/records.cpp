@@ -94,6 +94,10 @@ Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handl
     d.event.meta.occurred_at = meta->time;
     d.event.meta.caused_by = meta->cause;
     d.event.meta.trace = meta->trace;
+    if (tel::tracing()) {
+        d.follows = meta->trace.span_id;
+        d.event.meta.trace = meta->trace.child();
+    }
     for (const auto& h : handlers) {
         if (h.type->type != meta->type) continue;
         auto* message = room(h);
@@ -111,6 +115,24 @@ Decoded decode(const kafka::Record& r, const std::vector<detail::Handler>& handl
         return d;
     }
     return d;
+}
+
+void tell_step(const char* what, const std::string& consumer, const Decoded& d, Instant began, const char* outcome, bool failed,
+               std::size_t events) {
+    const auto now = system_clock().now();
+    const auto& meta = d.event.meta;
+    if (!tel::told(meta.trace, now - began, failed)) return;
+    tel::tell({meta.trace,
+               d.follows,
+               tel::SpanKind::consumer,
+               std::string(what) + " " + meta.type,
+               began,
+               now,
+               failed,
+               {{"messaging.system", "kafka"},
+                {"messaging.consumer.group.name", consumer},
+                {"messaging.batch.message_count", static_cast<std::int64_t>(events)},
+                {"otto.outcome", outcome}}});
 }
 
 StoredRecord StoredRecord::from(const pg::Fields& f) {

@@ -11,6 +11,7 @@
 #include "kafka/source.hpp"
 #include "pg/tx.hpp"
 #include "runtime/handler.hpp"
+#include "telemetry/span.hpp"
 
 namespace otto::rt {
 
@@ -27,6 +28,7 @@ struct Decoded {
     detail::Event event;
     const detail::Handler* handler = nullptr;  ///< null: no handler for this type
     std::string unreadable;                    ///< why it cannot be an event
+    tel::SpanId follows{};  ///< where steps are told: the one that sent it; `event.meta.trace` is then that of this one
     Retry retry() const { return handler ? handler->policy.retry : Retry{}; }
 };
 
@@ -50,6 +52,11 @@ struct StoredRecord {
 };
 
 kafka::Record to_record(events::Wire);
+
+/// Tells what a consumer did with an event, as a step of its journey (telemetry/span.hpp). `what` is the step, `outcome` a constant;
+/// `events` is how many were done together.
+void tell_step(const char* what, const std::string& consumer, const Decoded&, Instant began, const char* outcome, bool failed,
+               std::size_t events = 1);
 
 /// A row for operators: an event that was given up, and all that is known of it.
 void dead_letter(pg::Tx&, const std::string& consumer, const kafka::TopicPartition&, std::optional<std::int64_t> offset,

@@ -5,6 +5,7 @@
 #include "runtime/handler.hpp"
 #include "runtime/runtime.hpp"
 #include "tables.hpp"
+#include "telemetry/span.hpp"
 
 namespace otto::rt {
 namespace {
@@ -38,7 +39,7 @@ void Sink::emit(const Envelope& cause, const google::protobuf::Message& m, EmitO
     meta.source = "/" + consumer_;
     meta.time = cause.occurred_at;
     meta.cause = cause.id;
-    meta.trace = cause.trace.child();
+    meta.trace = tel::onward(cause.trace);
     items_.push_back({encode_checked(m, meta), std::move(options), false, cause.id});
 }
 
@@ -87,7 +88,7 @@ void UntypedEmitter::emit(pg::Tx& tx, const google::protobuf::Message& m, const 
     meta.type = events::type_info(*m.GetDescriptor()).type;
     meta.source = "/" + consumer_;
     meta.time = now;
-    meta.trace = trace.child();
+    meta.trace = tel::onward(trace);
     write_to_shard(tx, consumer_, {encode_checked(m, meta), std::move(options)});
     tx.write(sql::outbox_notify, {consumer_});
 }

@@ -233,6 +233,8 @@ void configure_log(std::string service, Level least, Secret phone_hash_key) {
     }
 }
 
+const std::string& service_of_thread() { return thread_service; }
+
 ServiceScope::ServiceScope(std::string_view service) : former_(std::exchange(thread_service, std::string(service))) {}
 ServiceScope::~ServiceScope() { thread_service = std::move(former_); }
 

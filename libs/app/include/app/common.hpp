@@ -34,10 +34,16 @@ inline const Setting<std::string> kPublicUrl =
 inline const Setting<std::vector<std::string>> kPrivateAddresses =
     list("private-addresses", "", "host:port that outgoing requests may reach although private (a sandbox); empty in production");
 
+inline const Setting<std::string> kOtlpEndpoint =
+    text("otlp-endpoint", "", "collector that traces are told to by OTLP over HTTP, as http://host:4318; empty = none are told");
+inline const Setting<std::string> kTraceSample =
+    text("trace-sample", "0.01", "share of all journeys that traces are told of, 0 to 1; what fails or is slow is told always");
+
 /// What every process reads.
 inline Rows common_rows() {
     return {kPort.row,       kAddress.row,     kAdminPort.row,   kAdminAddress.row,   kLogLevel.row,
-            kLogHashKey.row, kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row};
+            kLogHashKey.row, kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row,
+            kOtlpEndpoint.row, kTraceSample.row};
 }
 
 }  // namespace otto::app
