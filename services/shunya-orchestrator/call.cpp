@@ -13,10 +13,11 @@ namespace {
 const tel::Counters kUnknownValues{
     "otto_analysis_unknown_values_total", "Values of Shunya's that are in no list: kept as they are.", {"field"}};
 
-const tel::Counters kJobs{"otto_jobs_total",
-                          "What became of steps that Shunya does for calls: succeeded, failed, timeout. A result that comes after it was "
-                          "given up counts too.",
-                          {"step", "outcome"}};
+const tel::Counters kJobs{
+    "otto_jobs_total",
+    "What became of steps that Shunya does for calls: succeeded, failed, timeout. A result that comes after it was "
+    "given up counts too.",
+    {"step", "outcome"}};
 
 Uuid named(const CompanyId& company, CallId call, std::string_view what) {
     static const Uuid space = *Uuid::parse("6f74746f-7368-5975-a900-000000000001");

@@ -45,7 +45,7 @@ public:
     std::int64_t recording_seconds = 0;    ///< as the provider states; 0: it does not
     std::optional<Instant> started_at, transcript_at, analysis_at;
     std::optional<Instant> reported_at;  ///< when its last report was received, if that is known
-    Instant received_at{}, now{};  ///< `now` is the database's, so that all processes agree
+    Instant received_at{}, now{};        ///< `now` is the database's, so that all processes agree
     std::optional<Instant> paused_since;
     tel::TraceContext trace;
     State state;

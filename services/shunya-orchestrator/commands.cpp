@@ -14,7 +14,8 @@
 namespace otto::shunya_orchestrator {
 namespace {
 
-const tel::Counters kCorrections{"otto_corrections_total", "What people said otherwise than Shunya, by field of the analysis.", {"field"}};
+const tel::Counters kCorrections{
+    "otto_corrections_total", "What people said otherwise than Shunya, by field of the analysis.", {"field"}};
 
 /// A time as people and Shunya write it: RFC 3339, or without a zone, which is then the company's.
 std::optional<std::string> appointment_date(const api::Inputs& in, Instant received) {

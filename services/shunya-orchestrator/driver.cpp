@@ -16,10 +16,11 @@ const tel::Gauges kStanding{
 const tel::Counters kSteps{
     "otto_analysis_steps_total", "Steps of calls on their way to an analysis, by what came of them.", {"step", "outcome"}};
 
-const tel::Counters kRecordings{"otto_recordings_total",
-                                "Recordings by their end: stored; none (the provider says that there is none, as of who hung up before "
-                                "they spoke); unavailable (its provider has it no more, or gives it to nobody); given_up (it never came).",
-                                {"outcome"}};
+const tel::Counters kRecordings{
+    "otto_recordings_total",
+    "Recordings by their end: stored; none (the provider says that there is none, as of who hung up before "
+    "they spoke); unavailable (its provider has it no more, or gives it to nobody); given_up (it never came).",
+    {"outcome"}};
 
 using namespace providers::shunya;
 
@@ -276,9 +277,7 @@ void Driver::give_up_recording(pg::Tx& tx, Call& call, const Call& before, Recor
     call.state.recording.status = status;
     tx.write(sql::recording_given_up, {call.company, call.id, to_text(status), why, before.recording_url, cure, key});
     call.tell_failure("recording", why, events);
-    count_recording(tx, has_none(call)                                ? "none"
-                        : status == Recording::Status::unavailable ? "unavailable"
-                                                                   : "given_up");
+    count_recording(tx, has_none(call) ? "none" : status == Recording::Status::unavailable ? "unavailable" : "given_up");
     if (has_none(call)) return;  // most who leave no voicemail just hang up
     tel::warn("a recording cannot be had", {{"company_id", call.company.value()},
                                             {"call_id", call.id.value()},

@@ -24,7 +24,8 @@ std::string place_of(const std::string& endpoint) {
     auto from = endpoint.find("://") + 3;
     auto place = endpoint.substr(from, endpoint.find('/', from) - from);
     if (auto user = place.rfind('@'); user != std::string::npos) place.erase(0, user + 1);
-    bool port = place.rfind(':') != std::string::npos && place.rfind(':') > (place.rfind(']') == std::string::npos ? 0 : place.rfind(']'));
+    bool port = place.rfind(':') != std::string::npos &&
+                place.rfind(':') > (place.rfind(']') == std::string::npos ? 0 : place.rfind(']'));
     return port ? place : place + (endpoint.starts_with("https") ? ":443" : ":80");
 }
 

@@ -9,8 +9,8 @@
 namespace otto::events {
 namespace {
 
-// On record within two seconds, analysed within three minutes is what was promised; a call that waits for its provider takes up to
-// a day.
+// On record within two seconds, analysed within three minutes is what was promised; a call that waits for its provider takes up
+// to a day.
 const tel::Histograms kJourney{
     "otto_call_journey_seconds",
     "From the receipt of a call's last report until it is: recorded (committed by lead-pipeline), transcribed, analysed, booked.",

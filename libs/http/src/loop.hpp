@@ -30,11 +30,11 @@ struct Connection {
     std::shared_ptr<Asker> asker;    // likewise, if it wants to know when the client goes
     Steady::time_point deadline = Steady::time_point::max();
     bool idle = true;
-    bool heard = false;   // its first request has begun
-    bool brief = false;   // its client has many others: one request, and soon
-    bool probed = false;  // the client said that it sends no more, and was asked whether it is there
-    bool gone = false;    // it is not
-    std::string peer;     // the address at the other end
+    bool heard = false;    // its first request has begun
+    bool brief = false;    // its client has many others: one request, and soon
+    bool probed = false;   // the client said that it sends no more, and was asked whether it is there
+    bool gone = false;     // it is not
+    std::string peer;      // the address at the other end
     tel::SpanId caller{};  // the step that the request follows from, where steps are told
     Connection(Socket s, std::size_t most, std::string from) : socket(std::move(s)), buffer(most), peer(std::move(from)) {}
     void within(Millis time) { deadline = Steady::now() + time; }

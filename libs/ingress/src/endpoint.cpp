@@ -324,7 +324,9 @@ http::Response Endpoint::Impl::answer(Incoming& w, std::string_view event_id, In
 void tell_webhook(tel::Span& step, Publisher::Safe safe) {
     step.ended = system_clock().now();
     step.failed = safe == Publisher::Safe::refused;
-    step.attributes.emplace_back("otto.safe", safe == Publisher::Safe::kafka ? "kafka" : safe == Publisher::Safe::spool ? "spool" : "refused");
+    step.attributes.emplace_back("otto.safe", safe == Publisher::Safe::kafka   ? "kafka"
+                                              : safe == Publisher::Safe::spool ? "spool"
+                                                                               : "refused");
     tel::tell(std::move(step));
 }
 
@@ -370,16 +372,15 @@ void Endpoint::Impl::accept(Incoming& w, std::string_view body_sha256, Instant n
 
     auto responder = std::make_shared<http::Responder>(std::move(w.respond));
     request.body = std::string();  // its memory goes here, not with the answer
-    publisher.send(
-        std::move(wire),
-        [responder, answer = std::move(answer), request = std::move(request), step = std::move(step)](Publisher::Safe safe) mutable {
-            if (step) tell_webhook(*step, safe);
-            if (safe == Publisher::Safe::refused) {
-                answer = http::problem({503, "Not taken", "The webhook could not be stored safely; send it again."}, request);
-                answer.headers.add("Retry-After", "5");
-            }
-            (*responder)(std::move(answer));
-        });
+    publisher.send(std::move(wire), [responder, answer = std::move(answer), request = std::move(request),
+                                     step = std::move(step)](Publisher::Safe safe) mutable {
+        if (step) tell_webhook(*step, safe);
+        if (safe == Publisher::Safe::refused) {
+            answer = http::problem({503, "Not taken", "The webhook could not be stored safely; send it again."}, request);
+            answer.headers.add("Retry-After", "5");
+        }
+        (*responder)(std::move(answer));
+    });
 }
 
 namespace {

@@ -34,15 +34,17 @@ constexpr std::size_t kMostPrepared = 150;
 constexpr Millis kBeyondStatement{5'000};  // how much later than the server's time-out the client's own comes
 constexpr Millis kCancelTakes{2'000};
 
-const tel::Gauges kPool{"otto_pg_pool",
-                        "Sessions of this process's pools: used, idle (connected, or connected anew when wanted), unopened (there may be "
-                        "so many more); and waiting, the threads that wait for one.",
-                        {"state"}};
-const tel::Counters kErrors{"otto_pg_errors_total",
-                            "What went wrong with Postgres: unreachable (no connection), lost (it ended, or gave no answer in time), busy "
-                            "(no session was free in time), transient, contention (deadlocks, serialization, time-outs), schema, data, "
-                            "and fenced (another process has the partition or the work by now).",
-                            {"class"}};
+const tel::Gauges kPool{
+    "otto_pg_pool",
+    "Sessions of this process's pools: used, idle (connected, or connected anew when wanted), unopened (there may be "
+    "so many more); and waiting, the threads that wait for one.",
+    {"state"}};
+const tel::Counters kErrors{
+    "otto_pg_errors_total",
+    "What went wrong with Postgres: unreachable (no connection), lost (it ended, or gave no answer in time), busy "
+    "(no session was free in time), transient, contention (deadlocks, serialization, time-outs), schema, data, "
+    "and fenced (another process has the partition or the work by now).",
+    {"class"}};
 
 /// Counts a failure of the server's by what it means for who must go on.
 void count(const SqlFailure& e) {

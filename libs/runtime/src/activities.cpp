@@ -90,7 +90,8 @@ bool Activities::one(pg::Connection& db) {
             done.outcome = Outcome::retry(e.what());
         }
     }
-    if (tel::tracing()) tell_step("activity", consumer_.name(), d, began, done.outcome.settled() ? "done" : "failed", !done.outcome.settled());
+    if (tel::tracing())
+        tell_step("activity", consumer_.name(), d, began, done.outcome.settled() ? "done" : "failed", !done.outcome.settled());
     // The outside was asked: what it said is kept while the database is away, and written as long as the lease is ours.
     const Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     for (int failures = 0;; ++failures) {

@@ -21,8 +21,9 @@ const tel::Histograms kAge{"otto_event_age_seconds",
 const tel::Counters kLostPartitions{"otto_partitions_lost_total", "Partitions found to have another owner.", {"consumer"}};
 const tel::Counters kFailures{
     "otto_lane_failures_total", "Batches that have to run again because the database failed.", {"consumer"}};
-const tel::Counters kParkedEver{
-    "otto_parked_total", "Events that were put aside for another try, those behind them of the same key among them.", {"consumer"}};
+const tel::Counters kParkedEver{"otto_parked_total",
+                                "Events that were put aside for another try, those behind them of the same key among them.",
+                                {"consumer"}};
 const tel::Counters kHandled{"otto_events_handled_total", "Events by what became of them.", {"consumer", "event", "outcome"}};
 
 }  // namespace

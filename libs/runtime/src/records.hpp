@@ -53,8 +53,8 @@ struct StoredRecord {
 
 kafka::Record to_record(events::Wire);
 
-/// Tells what a consumer did with an event, as a step of its journey (telemetry/span.hpp). `what` is the step, `outcome` a constant;
-/// `events` is how many were done together.
+/// Tells what a consumer did with an event, as a step of its journey (telemetry/span.hpp). `what` is the step, `outcome` a
+/// constant; `events` is how many were done together.
 void tell_step(const char* what, const std::string& consumer, const Decoded&, Instant began, const char* outcome, bool failed,
                std::size_t events = 1);
 

@@ -24,9 +24,10 @@ thread_local bool traces_muted = false;
 
 namespace {
 
-const Counters kSpans{"otto_trace_spans_total",
-                      "Steps told to the collector of traces: sent; dropped (too many waited); failed (the collector did not take them).",
-                      {"outcome"}};
+const Counters kSpans{
+    "otto_trace_spans_total",
+    "Steps told to the collector of traces: sent; dropped (too many waited); failed (the collector did not take them).",
+    {"outcome"}};
 
 /// The last 56 bits of an id are random by the standard, and say of a journey alike in all processes whether it is told.
 constexpr std::uint64_t kRandomBits = (std::uint64_t{1} << 56) - 1;
@@ -195,7 +196,8 @@ TraceExport::TraceExport(TraceOptions options, TracePost post)
     : impl_(std::make_shared<Impl>(std::move(options), std::move(post))) {
     std::lock_guard guard(current().lock);
     if (current().take) throw std::logic_error("traces are told already");
-    current().take = std::make_shared<const std::function<void(Span)>>([impl = impl_](Span span) { impl->take(std::move(span)); });
+    current().take =
+        std::make_shared<const std::function<void(Span)>>([impl = impl_](Span span) { impl->take(std::move(span)); });
     auto share = std::min(1.0, std::max(0.0, impl_->options.sample));
     told_below = share >= 1 ? kRandomBits + 1 : static_cast<std::uint64_t>(share * static_cast<double>(kRandomBits));
     impl_->thread = std::thread([impl = impl_] { impl->run(); });

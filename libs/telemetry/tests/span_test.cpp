@@ -156,7 +156,7 @@ TEST_CASE("a collector that stands still holds nobody up: what is too much is dr
         goes_on.set_value();
     }
     CHECK(posts == 3);
-    CHECK_FALSE(traced);  // a post is no step of a journey
+    CHECK_FALSE(traced);                    // a post is no step of a journey
     CHECK(count("failed") - failed == 10);  // those of the one that threw, and of the one that said no
     CHECK(count("sent") - sent == 5);
 }

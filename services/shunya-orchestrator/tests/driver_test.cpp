@@ -13,7 +13,8 @@ TEST_CASE("a silent Shunya: recording, transcript and analysis are had by asking
     auto ended = [](const std::string& step) { return metric("otto_jobs_total", {{"step", step}, {"outcome", "succeeded"}}); };
     auto arrived = [](const std::string& stage) { return metric("otto_call_journey_seconds_count", {{"stage", stage}}); };
     auto stored = [] { return metric("otto_recordings_total", {{"outcome", "stored"}}); };
-    const std::vector<double> before{stored(), ended("transcription"), ended("analysis"), arrived("transcribed"), arrived("analysed")};
+    const std::vector<double> before{stored(), ended("transcription"), ended("analysis"), arrived("transcribed"),
+                                     arrived("analysed")};
     Rig rig;
     rig.record({rig.recorded()});
     CHECK(rig.recording("status") == "pending");
@@ -47,7 +48,8 @@ TEST_CASE("a silent Shunya: recording, transcript and analysis are had by asking
     CHECK(rig.peer.accepted == 2);
     // Each once: a result that is told again ends nothing anew.
     rig.report(R"({"data": {"qualification": {"booking_status": "not_booked"}}})", "completed", "call.analysis.complete");
-    const std::vector<double> after{stored(), ended("transcription"), ended("analysis"), arrived("transcribed"), arrived("analysed")};
+    const std::vector<double> after{stored(), ended("transcription"), ended("analysis"), arrived("transcribed"),
+                                    arrived("analysed")};
     for (std::size_t i = 0; i < after.size(); ++i) CHECK(after[i] == before[i] + 1);
 }
 

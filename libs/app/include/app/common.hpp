@@ -41,9 +41,8 @@ inline const Setting<std::string> kTraceSample =
 
 /// What every process reads.
 inline Rows common_rows() {
-    return {kPort.row,       kAddress.row,     kAdminPort.row,   kAdminAddress.row,   kLogLevel.row,
-            kLogHashKey.row, kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row,
-            kOtlpEndpoint.row, kTraceSample.row};
+    return {kPort.row,        kAddress.row,     kAdminPort.row,      kAdminAddress.row, kLogLevel.row,     kLogHashKey.row,
+            kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row,        kOtlpEndpoint.row, kTraceSample.row};
 }
 
 }  // namespace otto::app

@@ -4,8 +4,8 @@
 #include "pg/tx.hpp"
 #include "telemetry/metrics.hpp"
 
-/// What leaves for somebody outside on a customer's or a company's behalf, by kind (a text, and whatever else is sent one day): how
-/// each ended, and how long the oldest has waited. One pair of metrics for all kinds, so that one alarm watches them.
+/// What leaves for somebody outside on a customer's or a company's behalf, by kind (a text, and whatever else is sent one day):
+/// how each ended, and how long the oldest has waited. One pair of metrics for all kinds, so that one alarm watches them.
 namespace otto::rt {
 
 enum class Delivery {

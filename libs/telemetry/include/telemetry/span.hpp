@@ -61,14 +61,14 @@ bool told(const TraceContext&, Instant::duration took, bool failed, Instant::dur
 void tell(Span, Instant::duration slow = std::chrono::seconds(1));
 
 struct TraceOptions {
-    double sample = 0.01;  ///< of all journeys
-    std::string program;   ///< service.name of what is done under no ServiceScope
-    std::size_t most = 4'096;       ///< spans that wait; more are dropped
-    std::size_t at_once = 512;      ///< spans of one post
-    Millis every{1'000};            ///< how long a span waits for others at most
+    double sample = 0.01;       ///< of all journeys
+    std::string program;        ///< service.name of what is done under no ServiceScope
+    std::size_t most = 4'096;   ///< spans that wait; more are dropped
+    std::size_t at_once = 512;  ///< spans of one post
+    Millis every{1'000};        ///< how long a span waits for others at most
 };
-/// Posts one ExportTraceServiceRequest, as OTLP's JSON. False: the collector did not take it. May take its time, and throw; called on
-/// the exporter's thread alone, on which nothing is traced.
+/// Posts one ExportTraceServiceRequest, as OTLP's JSON. False: the collector did not take it. May take its time, and throw;
+/// called on the exporter's thread alone, on which nothing is traced.
 using TracePost = std::function<bool(const std::string& body)>;
 
 /// While it lives, steps are told. One at a time in a process.
