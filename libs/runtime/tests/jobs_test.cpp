@@ -27,17 +27,34 @@ TEST_CASE("a job's gauges go when another process takes it over", "[integration]
                    },
                    ""};
     };
+    Heard heard;
+    CHECK_FALSE(heard.known().ok());  // nobody has asked yet
     auto one = job("one", &broken), two = job("two", nullptr);
-    std::thread first([&] { run_job(World::shared().role, "test", one, stop); });
+    std::thread first([&] { run_job(World::shared().role, "test", one, stop, heard); });
     CHECK(eventually([&] { return shown("otto_test_job{who=\"one\"} 1"); }));
-    std::thread second([&] { run_job(World::shared().role, "test", two, stop); });
+    std::thread second([&] { run_job(World::shared().role, "test", two, stop, heard); });
     broken = true;
     CHECK(eventually([&] { return shown("otto_test_job{who=\"two\"} 1"); }));
     CHECK_FALSE(shown("otto_test_job{who=\"one\"}"));
+    CHECK(heard.known().ok());  // a job that fails by itself says nothing of Postgres
     stop.stop();
     first.join();
     second.join();
     CHECK_FALSE(shown("otto_test_job{"));
+}
+
+TEST_CASE("what jobs hear of Postgres says whether it is there") {
+    Heard heard;
+    heard.answered();
+    CHECK(heard.known().ok());
+    heard.failed(std::runtime_error("a fault of ours"));
+    heard.failed(pg::SqlFailure("40P01", "deadlock detected", "", ""));
+    CHECK(heard.known().ok());
+    heard.failed(pg::SqlFailure("", "Postgres cannot be reached: Connection refused", "", ""));
+    REQUIRE_FALSE(heard.known().ok());
+    CHECK(heard.known().error().message.find("Connection refused") != std::string::npos);
+    heard.answered();
+    CHECK(heard.known().ok());
 }
 
 TEST_CASE("what is too old is deleted, some rows a transaction, and a table that fails keeps no other from it", "[integration]") {
