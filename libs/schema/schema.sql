@@ -4,46 +4,15 @@ CREATE EXTENSION btree_gist;
 CREATE EXTENSION pg_trgm;
 CREATE EXTENSION unaccent;
 CREATE ROLE otto_appointment_service LOGIN;
-ALTER ROLE otto_appointment_service IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_appointment_service IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_appointment_service IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_appointment_service IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_company_service LOGIN;
-ALTER ROLE otto_company_service IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_company_service IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_company_service IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_company_service IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_lead_pipeline LOGIN;
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET enable_hashjoin = 'off';
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET enable_mergejoin = 'off';
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_lead_pipeline IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_maintenance LOGIN BYPASSRLS;
 CREATE ROLE otto_numbers NOLOGIN;
 CREATE ROLE otto_query_service LOGIN;
-ALTER ROLE otto_query_service IN DATABASE otto SET enable_memoize = 'off';
-ALTER ROLE otto_query_service IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_query_service IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_query_service IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_query_service IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_search NOLOGIN BYPASSRLS;
 CREATE ROLE otto_shunya_orchestrator LOGIN;
-ALTER ROLE otto_shunya_orchestrator IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_shunya_orchestrator IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_shunya_orchestrator IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_shunya_orchestrator IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_tenant_router LOGIN;
-ALTER ROLE otto_tenant_router IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_tenant_router IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_tenant_router IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_tenant_router IN DATABASE otto SET random_page_cost = '1.1';
 CREATE ROLE otto_workflow_service LOGIN;
-ALTER ROLE otto_workflow_service IN DATABASE otto SET enable_seqscan = 'off';
-ALTER ROLE otto_workflow_service IN DATABASE otto SET jit = 'off';
-ALTER ROLE otto_workflow_service IN DATABASE otto SET plan_cache_mode = 'force_generic_plan';
-ALTER ROLE otto_workflow_service IN DATABASE otto SET random_page_cost = '1.1';
 GRANT CONNECT ON DATABASE otto TO PUBLIC;
 GRANT TEMPORARY ON DATABASE otto TO otto_maintenance;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
@@ -688,21 +657,23 @@ CREATE OR REPLACE FUNCTION public.otto_login(role text)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
-DECLARE walled regclass; setting text;
+DECLARE walled regclass;
 BEGIN
   IF role !~ '^otto_[a-z_]+$' THEN RAISE EXCEPTION 'a service logs in as otto_<its name>, not as %', role; END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolcreaterole)) THEN
+      RAISE EXCEPTION 'the role % is missing, and % may not make roles', role, current_user
+        USING ERRCODE = 'insufficient_privilege', HINT = 'an administrator makes it: ottoctl roles plan';
+    END IF;
     EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', role);
   END IF;
   EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
-  EXECUTE format('GRANT EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) TO %I', role);
+  IF has_function_privilege('pg_try_advisory_lock(bigint)', 'EXECUTE WITH GRANT OPTION') THEN
+    EXECUTE format('GRANT EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) TO %I', role);
+  END IF;
   FOR walled IN SELECT DISTINCT polrelid::regclass FROM pg_policy
                  WHERE pg_get_expr(polqual, polrelid) LIKE '%otto_role_of(%' LOOP
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', walled, role);
-  END LOOP;
-  FOREACH setting IN ARRAY ARRAY['enable_seqscan = off', 'jit = off', 'plan_cache_mode = force_generic_plan',
-                                 'random_page_cost = 1.1'] LOOP
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET %s', role, current_database(), setting);
   END LOOP;
 END $function$;
 REVOKE EXECUTE ON FUNCTION otto_login(role text) FROM PUBLIC;
@@ -1265,6 +1236,22 @@ GRANT INSERT ON audit_log TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON audit_log TO otto_maintenance;
 GRANT SELECT ON audit_log TO otto_query_service;
 GRANT INSERT ON audit_log TO otto_shunya_orchestrator;
+
+CREATE TABLE background_steps (
+  version text NOT NULL,
+  name text NOT NULL,
+  checksum text NOT NULL,
+  cursor text[],
+  rows_done bigint DEFAULT 0 NOT NULL,
+  rows_total bigint DEFAULT 0 NOT NULL,
+  started_at timestamp with time zone DEFAULT now() NOT NULL,
+  changed_at timestamp with time zone DEFAULT now() NOT NULL,
+  finished_at timestamp with time zone,
+  error text DEFAULT ''::text NOT NULL,
+  CONSTRAINT background_steps_pkey PRIMARY KEY (version)
+);
+GRANT SELECT ON background_steps TO PUBLIC;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON background_steps TO otto_maintenance;
 
 CREATE TABLE budgets (
   consumer text NOT NULL,

@@ -18,6 +18,9 @@ std::string help_of_all();
 int run(const std::vector<std::string>& typed);
 
 int migrate(const Invocation&);
+int status(const Invocation&);
+int roles_plan(const Invocation&);
+int roles_apply(const Invocation&);
 int topics_plan(const Invocation&);
 int topics_apply(const Invocation&);
 int held_list(const Invocation&);

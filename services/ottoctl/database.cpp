@@ -22,7 +22,7 @@ pg::Connection operators_database(const app::Settings& settings) {
     patient.idle_in_transaction = Millis{60'000};
     pg::Connection db(url, "ottoctl", patient);
     db.execute("SET timezone TO 'UTC'");
-    if (auto fits = pg::require_schema(db, schema::latest()); !fits) throw Failure(fits.error());
+    if (auto fits = pg::require_schema(db, schema::all()); !fits) throw Failure(fits.error());
     auto tx = db.begin(pg::Scope::none());
     tx.each(sql::who, {}, [](const pg::Fields& f) {
         if (!f.boolean("sees_all"))

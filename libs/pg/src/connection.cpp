@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/time.hpp"
+#include "pg/login.hpp"
 #include "session.hpp"
 #include "telemetry/metrics.hpp"
 
@@ -120,10 +121,14 @@ void Connection::Impl::connect() {
         "-c TimeZone=UTC -c DateStyle=ISO -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=" +
         std::to_string(limits.idle_in_transaction.count()) + " -c lock_timeout=" + std::to_string(limits.lock.count()) +
         " -c statement_timeout=" + std::to_string(limits.statement.count());
-    std::array<const char*, 8> keys{"application_name", "connect_timeout", "options", "client_encoding",
-                                    "keepalives_idle",  "dbname",          nullptr};
-    std::array<const char*, 8> values{application.c_str(),  timeout.c_str(), options.c_str(), "UTF8", "15",
-                                      url.reveal().c_str(), nullptr};
+    auto login = login_of(url.reveal());
+    if (auto planning = session_settings(login.user); !planning.empty()) options += " " + planning;
+    if (!login.options.empty()) options += " " + login.options;  // the URL has the last word, as ever, but not the only one
+    // What stands behind dbname counts for more than what the URL says.
+    std::array<const char*, 7> keys{"application_name", "connect_timeout", "client_encoding", "keepalives_idle",
+                                    "dbname",           "options",         nullptr};
+    std::array<const char*, 7> values{
+        application.c_str(), timeout.c_str(), "UTF8", "15", url.reveal().c_str(), options.c_str(), nullptr};
     conn = PQconnectdbParams(keys.data(), values.data(), 1);
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");
@@ -385,6 +390,14 @@ Connection::Backend Connection::backend() {
     impl_->connect();
     auto result = impl_->run("SELECT pg_backend_pid(), backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()");
     return {std::stoi(PQgetvalue(result.get(), 0, 0)), PQgetvalue(result.get(), 0, 1)};
+}
+
+std::string Connection::password_verifier(std::string_view login, const Secret& password) {
+    impl_->connect();
+    std::unique_ptr<char, decltype(&PQfreemem)> made(
+        PQencryptPasswordConn(impl_->conn, password.reveal().c_str(), std::string(login).c_str(), "scram-sha-256"), &PQfreemem);
+    if (!made) throw SqlFailure("", "a password cannot be kept: " + trimmed(PQerrorMessage(impl_->conn)), "", "");
+    return made.get();
 }
 
 void Connection::close() noexcept { impl_->close(); }

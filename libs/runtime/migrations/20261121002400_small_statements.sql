@@ -3,18 +3,9 @@
 --   service's role scans a table that has a fitting index.
 -- * The price put on what is switched off makes the planner believe in a long statement, and compile it: two seconds of CPU for a look at four small tables. None is long
 --   enough to be worth compiling.
+-- Each session says both as it begins (libs/pg, login.cpp: enable_seqscan, jit). Until it did, this migration set them on the roles, which an owner without CREATEROLE may not.
 -- Locks: `outbox` against writers for as long as it takes to read it once; it holds what Kafka does not have yet. It gives up rather than make them wait.
 SET LOCAL lock_timeout = '5s';
-
-DO $$
-DECLARE name text;
-BEGIN
-  FOREACH name IN ARRAY ARRAY['otto_company_service', 'otto_tenant_router', 'otto_lead_pipeline', 'otto_query_service', 'otto_shunya_orchestrator', 'otto_appointment_service',
-                              'otto_workflow_service'] LOOP
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET enable_seqscan = off', name, current_database());
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET jit = off', name, current_database());
-  END LOOP;
-END $$;
 
 -- What no lane publishes is looked for each second, and nearly always there is nothing: not a reason to read what the lanes have in flight, and the dead rows of a minute.
 CREATE INDEX outbox_shards ON outbox (id) WHERE lane_topic = 'outbox';

@@ -1,5 +1,2 @@
 -- A page's cards and leads are each another one: what Memoize keeps of them is never asked for again, and keeping it was a fifth of the page. No locks.
-DO $$
-BEGIN
-  EXECUTE format('ALTER ROLE otto_query_service IN DATABASE %I SET enable_memoize = off', current_database());
-END $$;
+-- Each session says so as it begins (libs/pg, login.cpp: enable_memoize). Until it did, this migration set it on the role, which an owner without CREATEROLE may not.

@@ -65,6 +65,8 @@ BEGIN
     LIMIT most);
 END $$;
 
+-- A new owner must be able to create in the schema at that moment (a superuser may give away without).
+GRANT CREATE ON SCHEMA public TO otto_search;
 DO $$
 DECLARE f regprocedure;
 BEGIN
@@ -74,3 +76,4 @@ BEGIN
     EXECUTE format('ALTER FUNCTION %s OWNER TO otto_search', f);
   END LOOP;
 END $$;
+REVOKE CREATE ON SCHEMA public FROM otto_search;

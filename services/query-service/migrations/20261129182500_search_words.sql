@@ -156,4 +156,7 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION search_found(text, text[], text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION search_found(text, text[], text, integer) TO otto_query_service, otto_search;
+-- A new owner must be able to create in the schema at that moment (a superuser may give away without).
+GRANT CREATE ON SCHEMA public TO otto_search;
 ALTER FUNCTION search_found(text, text[], text, integer) OWNER TO otto_search;
+REVOKE CREATE ON SCHEMA public FROM otto_search;

@@ -8,6 +8,8 @@
 namespace otto::schema {
 
 std::span<const pg::Migration> all();
+/// Large changes that no start waits for (pg/background.hpp); `ottoctl migrate --background` does them.
+std::span<const pg::Migration> background();
 /// The version that a service of this build needs; the gate of its start.
 std::string_view latest();
 
