@@ -26,13 +26,12 @@ pg::Connection administrators_database(const app::Settings& settings) {
     return {url, "ottoctl"};
 }
 
-const char* word(Need need) {
-    return need == Need::migrate ? "to migrate" : need == Need::run ? "to run" : "advised";
-}
+const char* word(Need need) { return need == Need::migrate ? "to migrate" : need == Need::run ? "to run" : "advised"; }
 
 Report report_of(const schema::RolePlan& plan) {
     std::vector<Record> list;
-    for (const auto& s : plan.steps) list.push_back({{"need", word(s.need)}, {"role", s.role}, {"why", s.why}, {"sql", s.sql + ";"}});
+    for (const auto& s : plan.steps)
+        list.push_back({{"need", word(s.need)}, {"role", s.role}, {"why", s.why}, {"sql", s.sql + ";"}});
     Report report;
     report.one("database", {{"name", plan.database}, {"owner", plan.owner}});
     report.many("missing", std::move(list));
@@ -47,8 +46,10 @@ void print_sql(const schema::RolePlan& plan) {
             if ((s.need == Need::advised) != advised) continue;
             if (first)
                 std::printf("%s", advised ? "-- Advised; only a superuser can, and Otto runs without.\n"
-                                          : ("-- Needed. Run it in the database " + plan.database + " as a superuser, or as a role that "
-                                             "may make roles with these attributes.\n").c_str());
+                                          : ("-- Needed. Run it in the database " + plan.database +
+                                             " as a superuser, or as a role that "
+                                             "may make roles with these attributes.\n")
+                                                .c_str());
             first = false;
             std::printf("%s;  -- %s\n", s.sql.c_str(), s.why.c_str());
         }
@@ -63,7 +64,8 @@ void print_sql(const schema::RolePlan& plan) {
 std::vector<std::pair<std::string, Secret>> passwords_in(const std::string& folder) {
     std::vector<std::pair<std::string, Secret>> out;
     if (!std::filesystem::is_directory(folder))
-        throw UsageError("--passwords names no folder: " + folder, "it holds a file for each login, named like it: otto_lead_pipeline");
+        throw UsageError("--passwords names no folder: " + folder,
+                         "it holds a file for each login, named like it: otto_lead_pipeline");
     for (const auto& r : schema::roles()) {
         if (!r.login) continue;
         auto path = std::filesystem::path(folder) / r.name;
@@ -73,11 +75,13 @@ std::vector<std::pair<std::string, Secret>> passwords_in(const std::string& fold
         text << file.rdbuf();
         Secret password{std::string(trim(text.str()))};
         if (!file || password.empty())
-            throw UsageError("the password file " + path.string() + " is empty or cannot be read", "it holds the password and nothing else");
+            throw UsageError("the password file " + path.string() + " is empty or cannot be read",
+                             "it holds the password and nothing else");
         out.emplace_back(r.name, std::move(password));
     }
     if (out.empty())
-        throw UsageError("no file in " + folder + " is named like a login of Otto's", "such as otto_lead_pipeline; ottoctl roles plan names them");
+        throw UsageError("no file in " + folder + " is named like a login of Otto's",
+                         "such as otto_lead_pipeline; ottoctl roles plan names them");
     return out;
 }
 
@@ -104,9 +108,10 @@ int roles_apply(const Invocation& call) {
         for (const auto& [role, password] : passwords) schema::set_password(db, role, password);
     } catch (const pg::SqlFailure& e) {
         if (e.sqlstate() != "42501") throw;
-        throw Failure(Error(std::string("this login may not do it: ") + e.what(),
-                            "OTTO_PG_URL_ADMIN logs in as a superuser, or as a role that may make roles; or give the SQL of `ottoctl "
-                            "roles plan` to who is"));
+        throw Failure(
+            Error(std::string("this login may not do it: ") + e.what(),
+                  "OTTO_PG_URL_ADMIN logs in as a superuser, or as a role that may make roles; or give the SQL of `ottoctl "
+                  "roles plan` to who is"));
     }
     auto left = schema::plan_roles(db);
     Report report = report_of(left);

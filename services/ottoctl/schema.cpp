@@ -90,9 +90,10 @@ int migrate(const Invocation& call) {
     } else {
         std::printf("%d migrations applied; the schema is at %s\n", ran, state.version.c_str());
         if (!state.newer.empty())
-            std::printf("It is a later release's: %zu migrations newer than this build's %s. Nothing was changed; this build's "
-                        "programs run on it.\n",
-                        state.newer.size(), build.c_str());
+            std::printf(
+                "It is a later release's: %zu migrations newer than this build's %s. Nothing was changed; this build's "
+                "programs run on it.\n",
+                state.newer.size(), build.c_str());
     }
     return kDone;
 }
@@ -126,10 +127,12 @@ int status(const Invocation& call) {
     report.many("background", std::move(steps), {"step", "percent", "rows", "of_about", "last_at", "error"},
                 "no background steps in this build");
     if (!state.missing.empty())
-        report.note("The schema is behind this build: programs wait. Next is " + state.missing.front() + ". Run: ottoctl migrate");
+        report.note("The schema is behind this build: programs wait. Next is " + state.missing.front() +
+                    ". Run: ottoctl migrate");
     else if (!state.newer.empty())
         report.note("The schema is a later release's; this build's programs run on it.");
-    for (const auto& name : state.changed) report.note("Migration " + name + " was applied with another text than this build has.");
+    for (const auto& name : state.changed)
+        report.note("Migration " + name + " was applied with another text than this build has.");
     for (const auto& name : state.unknown) report.note("Migration " + name + " is none of this build's.");
     print(call, report);
     return behind || !state.changed.empty() || !state.unknown.empty() ? kRefused : kDone;

@@ -24,7 +24,8 @@ constexpr Query kSteps{"pg.background_steps",
 constexpr Query kBegin{"pg.background_begin",
                        "INSERT INTO background_steps (version, name, checksum, rows_total) SELECT $1, $2, $3, greatest((SELECT "
                        "reltuples::bigint FROM pg_class WHERE oid = to_regclass($4)), 0) ON CONFLICT (version) DO NOTHING"};
-constexpr Query kCursor{"pg.background_cursor", "SELECT to_jsonb(cursor) AS cursor FROM background_steps WHERE version = $1 AND cursor IS NOT NULL"};
+constexpr Query kCursor{"pg.background_cursor",
+                        "SELECT to_jsonb(cursor) AS cursor FROM background_steps WHERE version = $1 AND cursor IS NOT NULL"};
 constexpr Query kAdvance{"pg.background_advance",
                          "UPDATE background_steps SET cursor = coalesce($2::text[], cursor), rows_done = rows_done + $3, "
                          "changed_at = now(), error = '', finished_at = CASE WHEN $4::boolean THEN now() END WHERE version = $1"};
@@ -46,8 +47,9 @@ Result<Plan> plan_of(const Migration& m) {
     std::string said(instruction_of(m.sql));
     std::smatch found;
     if (!std::regex_match(said, found, form))
-        return Error("background step " + std::string(m.version) + "_" + std::string(m.name) + " begins with '-- otto: " + said + "'",
-                     "it says table, key and rows a batch: -- otto: background calls (company_id, call_id) 2000");
+        return Error(
+            "background step " + std::string(m.version) + "_" + std::string(m.name) + " begins with '-- otto: " + said + "'",
+            "it says table, key and rows a batch: -- otto: background calls (company_id, call_id) 2000");
     auto statements = statements_of(m.sql);
     if (statements.size() != 1)
         return Error("background step " + std::string(m.version) + "_" + std::string(m.name) + " has " +
@@ -89,12 +91,14 @@ public:
             auto tx = db_.begin(Scope::none());
             auto got = tx.value<bool>(kTryLock);
             tx.commit();
-            if (got.value_or(false)) return;
+            held_ = got.value_or(false);
+            if (held_) return;
             if (n == 0) say("another ottoctl is at the background steps: this one waits for it");
             std::this_thread::sleep_for(Backoff{Millis{50}, Millis{1'000}, 2, 0.2}.pause(std::min(n, 6)));
         }
     }
     void unlock() noexcept {
+        if (!held_) return;
         try {
             db_.execute("SELECT pg_advisory_unlock(hashtext('otto background'))");
         } catch (const std::exception&) {
@@ -112,8 +116,8 @@ public:
             for (const auto& key : plan->keys) {
                 auto type = tx.value<std::string>(kType, {plan->table, key});
                 if (!type)
-                    return Error("background step " + std::string(m.version) + "_" + std::string(m.name) + ": there is no column " +
-                                     plan->table + "." + key,
+                    return Error("background step " + std::string(m.version) + "_" + std::string(m.name) +
+                                     ": there is no column " + plan->table + "." + key,
                                  "mend its first line");
                 types.push_back(*type);
             }
@@ -144,21 +148,20 @@ public:
                 continue;
             }
             if (options_.rest)
-                std::this_thread::sleep_for(
-                    std::min<Steady::duration>(Steady::now() - begun, std::chrono::seconds(1)));
+                std::this_thread::sleep_for(std::min<Steady::duration>(Steady::now() - begun, std::chrono::seconds(1)));
         }
     }
 
 private:
     static std::string statement_of(const Plan& p, const std::vector<std::string>& types) {
         std::string behind;
-        for (std::size_t i = 0; i < types.size(); ++i)
-            behind += (i ? ", $" : "$") + std::to_string(i + 1) + "::" + types[i];
+        for (std::size_t i = 0; i < types.size(); ++i) behind += (i ? ", $" : "$") + std::to_string(i + 1) + "::" + types[i];
         auto keys = joined(p.keys, "", "");
         return "WITH batch AS MATERIALIZED (SELECT " + keys + " FROM " + p.table +
                (types.empty() ? "" : " WHERE (" + keys + ") > (" + behind + ")") + " ORDER BY " + keys + " LIMIT " +
                std::to_string(p.rows) + "),\nwork AS (" + p.statement +
-               "\nRETURNING 1)\nSELECT (SELECT count(*) FROM batch) AS n, (SELECT count(*) FROM work) AS changed, (SELECT to_jsonb(ARRAY[" +
+               "\nRETURNING 1)\nSELECT (SELECT count(*) FROM batch) AS n, (SELECT count(*) FROM work) AS changed, (SELECT "
+               "to_jsonb(ARRAY[" +
                joined(p.keys, "", "::text") + "]) FROM batch ORDER BY " + joined(p.keys, "", " DESC") + " LIMIT 1) AS last";
     }
 
@@ -186,6 +189,7 @@ private:
             tx.commit();
         } catch (const SqlFailure&) {
             db_.close();
+            held_ = false;
         }
     }
 
@@ -197,7 +201,8 @@ private:
 
     Connection& db_;
     const BackgroundOptions& options_;
-    bool walled_off_ = false;
+    bool held_ = false;        ///< the lock
+    bool walled_off_ = false;  ///< the login sees only some rows
 };
 
 }  // namespace
@@ -217,9 +222,10 @@ std::vector<BackgroundProgress> background_progress(Connection& db, std::span<co
     auto tx = db.begin(Scope::none());
     if (tx.value<bool>(kThere).value_or(false))
         tx.each(kSteps, {}, [&](const Fields& f) {
-            begun[f.text("version")] = {{f.text("version"), f.text("name"), f.integer("rows_done"), f.integer("rows_total"),
-                                         f.time("started_at"), f.time("changed_at"), f.time("finished_at"), f.text("error"), false},
-                                        f.text("checksum")};
+            begun[f.text("version")] = {
+                {f.text("version"), f.text("name"), f.integer("rows_done"), f.integer("rows_total"), f.time("started_at"),
+                 f.time("changed_at"), f.time("finished_at"), f.text("error"), false},
+                f.text("checksum")};
         });
     tx.commit();
     std::vector<BackgroundProgress> out;
@@ -242,7 +248,8 @@ otto::Result<int> run_background(Connection& db, std::span<const Migration> step
         runner.lock();
     } catch (const SqlFailure& e) {
         if (e.sqlstate() != "42501") throw;
-        return Error(std::string("this login may not migrate: ") + e.what(), "`ottoctl roles plan` says what an administrator gives it");
+        return Error(std::string("this login may not migrate: ") + e.what(),
+                     "`ottoctl roles plan` says what an administrator gives it");
     }
     struct Unlock {
         Runner& r;

@@ -125,10 +125,10 @@ void Connection::Impl::connect() {
     if (auto planning = session_settings(login.user); !planning.empty()) options += " " + planning;
     if (!login.options.empty()) options += " " + login.options;  // the URL has the last word, as ever, but not the only one
     // What stands behind dbname counts for more than what the URL says.
-    std::array<const char*, 7> keys{"application_name", "connect_timeout", "client_encoding", "keepalives_idle",
-                                    "dbname",           "options",         nullptr};
-    std::array<const char*, 7> values{
-        application.c_str(), timeout.c_str(), "UTF8", "15", url.reveal().c_str(), options.c_str(), nullptr};
+    std::array<const char*, 7> keys{
+        "application_name", "connect_timeout", "client_encoding", "keepalives_idle", "dbname", "options", nullptr};
+    std::array<const char*, 7> values{application.c_str(),  timeout.c_str(), "UTF8", "15",
+                                      url.reveal().c_str(), options.c_str(), nullptr};
     conn = PQconnectdbParams(keys.data(), values.data(), 1);
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");

@@ -17,7 +17,8 @@ constexpr Query kThere{"pg.migrations_there", "SELECT to_regclass('schema_migrat
 constexpr Query kApplied{"pg.applied_migrations", "SELECT version, name, checksum FROM schema_migrations ORDER BY version"};
 constexpr Query kLatest{"pg.latest_migration", "SELECT max(version) AS version FROM schema_migrations"};
 constexpr Query kTryLock{"pg.try_migration_lock", "SELECT pg_try_advisory_lock(hashtext('otto schema')) AS got"};
-constexpr Query kWalledOff{"pg.walled_off", "SELECT NOT (rolsuper OR rolbypassrls) AS v FROM pg_roles WHERE rolname = current_user"};
+constexpr Query kWalledOff{"pg.walled_off",
+                           "SELECT NOT (rolsuper OR rolbypassrls) AS v FROM pg_roles WHERE rolname = current_user"};
 constexpr Query kWalls{"pg.own_walls", R"sql(
 SELECT c.relname::text AS v FROM pg_class c
  WHERE c.relforcerowsecurity AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND pg_has_role(c.relowner, 'USAGE'))sql"};
@@ -47,9 +48,7 @@ std::string literal(std::string_view text) {
 }
 
 /// Somebody else's lock: the same again later.
-bool lock_is_taken(const SqlFailure& e) {
-    return e.sqlstate() == "55P03" || e.sqlstate() == "40P01" || e.sqlstate() == "40001";
-}
+bool lock_is_taken(const SqlFailure& e) { return e.sqlstate() == "55P03" || e.sqlstate() == "40P01" || e.sqlstate() == "40001"; }
 
 using Wanted = std::map<std::string_view, const Migration*>;
 
@@ -107,7 +106,8 @@ public:
     Result<void> lock() {
         const auto begun = std::chrono::steady_clock::now();
         for (int n = 0;; ++n) {
-            if (ask<bool>(db_, kTryLock).front()) return {};
+            held_ = ask<bool>(db_, kTryLock).front();
+            if (held_) return {};
             if (n == 0) say("another ottoctl migrates this database: this one waits for it");
             if (std::chrono::steady_clock::now() - begun > options_.wait)
                 return Error("another ottoctl has been migrating this database for longer than this one waits",
@@ -116,6 +116,7 @@ public:
         }
     }
     void unlock() noexcept {
+        if (!held_) return;
         try {
             db_.execute("SELECT pg_advisory_unlock(hashtext('otto schema'))");
         } catch (const std::exception&) {
@@ -125,13 +126,15 @@ public:
 
     Result<int> run(const Wanted& wanted) {
         db_.execute(
-            "SET client_min_messages = warning; CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+            "SET client_min_messages = warning; CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, name "
+            "text NOT NULL, checksum text NOT NULL,"
             " applied_at timestamptz NOT NULL DEFAULT now()); GRANT SELECT ON schema_migrations TO PUBLIC");
         auto applied = applied_in(db_);
         auto state = state_of(applied, wanted);
         if (!state.unknown.empty())
-            return Error("the database has migration " + state.unknown.front() + ", which this build does not know",
-                         "it is older than this build's latest and not one of its own: run the ottoctl of the release that applied it");
+            return Error(
+                "the database has migration " + state.unknown.front() + ", which this build does not know",
+                "it is older than this build's latest and not one of its own: run the ottoctl of the release that applied it");
         if (!state.changed.empty())
             return Error("migration " + state.changed.front() + " was changed after it was applied",
                          "restore its file and add a new migration instead");
@@ -167,13 +170,17 @@ private:
 
     Error failed(const Migration& m, const SqlFailure& e) {
         if (lock_is_taken(e))
-            return Error("migration " + name_of(m) + " gets no lock that it needs: " + e.what(),
-                         "nothing of it was applied; somebody has held it for long: SELECT pid, query FROM pg_stat_activity WHERE "
-                         "pid = ANY (pg_blocking_pids(pid)) or state LIKE 'idle in%'");
+            return Error(
+                "migration " + name_of(m) + " gets no lock that it needs: " + e.what(),
+                "nothing of it was applied; somebody has held it for long: SELECT pid, query FROM pg_stat_activity WHERE "
+                "pid = ANY (pg_blocking_pids(pid)) or state LIKE 'idle in%'");
         if (e.sqlstate() == "42501")
             return Error("migration " + name_of(m) + " failed: " + e.what(),
                          "nothing of it was applied; the owner lacks a right: `ottoctl roles plan` says which");
-        return Error("migration " + name_of(m) + " failed: " + e.what(), "nothing of it was applied; mend its SQL and run again");
+        return Error("migration " + name_of(m) + " failed: " + e.what(),
+                     e.kind() == FailureClass::transient
+                         ? "nothing of it was applied, unless that answer alone was lost; run again"
+                         : "nothing of it was applied; mend its SQL and run again");
     }
 
     bool again_after(const SqlFailure& e, const Migration& m, int& n) {
@@ -188,14 +195,18 @@ private:
         try {
             db_.execute("ROLLBACK");
         } catch (const SqlFailure&) {
-            db_.close();
+            lose();
         }
+    }
+    void lose() {
+        db_.close();
+        held_ = false;
     }
 
     Result<void> apply(const Migration& m) {
         // An owner that is subject to row-level security sees no row of a walled table: an UPDATE would do nothing, and say
-        // nothing. So Postgres is asked to fail instead (row_security = off), and for the tables it names the owner's wall is down
-        // until the migration's end; nobody else sees that, and they are locked until then.
+        // nothing. So Postgres is asked to fail instead (row_security = off), and for the tables it names the owner's wall is
+        // down until the migration's end; nobody else sees that, and they are locked until then.
         std::set<std::string> down;
         bool loud = walled_off_;
         int waited = 0;
@@ -210,6 +221,10 @@ private:
                 db_.execute(text + on_record(m) + "; COMMIT");
                 return {};
             } catch (const SqlFailure& e) {
+                if (e.kind() == FailureClass::transient) {
+                    lose();
+                    return failed(m, e);
+                }
                 roll_back();
                 if (again_after(e, m, waited)) continue;
                 if (loud && e.sqlstate() == "42501") {
@@ -222,15 +237,16 @@ private:
                         if (names(m.sql, table)) down.insert(table);
                     continue;
                 }
-                db_.close();
+                lose();
                 return failed(m, e);
             }
         }
     }
 
     Result<void> apply_by_statement(const Migration& m) {
-        static const std::regex index(R"re(\s*create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?("[^"]+"|\w+)\s+on\b[\s\S]*)re",
-                                      std::regex::icase);
+        static const std::regex index(
+            R"re(\s*create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?("[^"]+"|\w+)\s+on\b[\s\S]*)re",
+            std::regex::icase);
         static const std::regex concurrently(R"re(\b(index|index\s+if\s+exists|table|schema|database|view)\s+concurrently\b)re",
                                              std::regex::icase);
         db_.execute("SET statement_timeout = 0");
@@ -262,7 +278,7 @@ private:
                 } catch (const SqlFailure& e) {
                     if (again_after(e, m, waited)) continue;
                     auto error = failed(m, e);
-                    db_.close();
+                    lose();
                     error.hint = "what its former statements did stays, and is met again: mend it and run again";
                     return error;
                 }
@@ -301,7 +317,8 @@ private:
 
     Connection& db_;
     const MigrateOptions& options_;
-    bool walled_off_ = false;
+    bool held_ = false;        ///< the lock
+    bool walled_off_ = false;  ///< the login is subject to row-level security
 };
 
 Result<Wanted> by_version(std::span<const Migration> migrations) {
@@ -322,7 +339,8 @@ otto::Result<int> migrate(Connection& connection, std::span<const Migration> mig
         if (auto locked = migrator.lock(); !locked) return locked.error();
     } catch (const SqlFailure& e) {
         if (e.sqlstate() != "42501") throw;
-        return Error(std::string("this login may not migrate: ") + e.what(), "`ottoctl roles plan` says what an administrator gives it");
+        return Error(std::string("this login may not migrate: ") + e.what(),
+                     "`ottoctl roles plan` says what an administrator gives it");
     }
     struct Unlock {
         Migrator& m;

@@ -20,7 +20,8 @@ std::size_t skip_opaque(std::string_view sql, std::size_t at) {
     if (rest.starts_with("/*")) {
         int depth = 0;
         for (std::size_t i = at; i < sql.size(); ++i) {
-            if (sql.substr(i).starts_with("/*")) ++depth, ++i;
+            if (sql.substr(i).starts_with("/*"))
+                ++depth, ++i;
             else if (sql.substr(i).starts_with("*/")) {
                 ++i;
                 if (--depth == 0) return i + 1;
@@ -30,11 +31,13 @@ std::size_t skip_opaque(std::string_view sql, std::size_t at) {
     }
     if (rest.front() == '\'' || rest.front() == '"') {
         // E'…' knows backslashes; two quotes are one, which two texts side by side read just as well.
-        bool escapes = rest.front() == '\'' && at > 0 && (sql[at - 1] == 'E' || sql[at - 1] == 'e') &&
-                       (at < 2 || !of_a_name(sql[at - 2]));
+        bool escapes =
+            rest.front() == '\'' && at > 0 && (sql[at - 1] == 'E' || sql[at - 1] == 'e') && (at < 2 || !of_a_name(sql[at - 2]));
         for (std::size_t i = at + 1; i < sql.size(); ++i) {
-            if (escapes && sql[i] == '\\') ++i;
-            else if (sql[i] == rest.front()) return i + 1;
+            if (escapes && sql[i] == '\\')
+                ++i;
+            else if (sql[i] == rest.front())
+                return i + 1;
         }
         return sql.size();
     }

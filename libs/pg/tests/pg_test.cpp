@@ -1,8 +1,11 @@
 #include <signal.h>
 
+#include <future>
 #include <thread>
 
+#include "base/crypto.hpp"
 #include "pg/connection.hpp"
+#include "pg/login.hpp"
 #include "pg/migrate.hpp"
 #include "testing/catch.hpp"
 #include "testkit/metrics.hpp"
@@ -385,6 +388,180 @@ TEST_CASE("a notification wakes who listens", "[integration]") {
     CHECK(listener.wait_notification(Millis{5'000}));
 }
 
+TEST_CASE("statements are told apart by what Postgres reads, not by every semicolon") {
+    CHECK(pg::statements_of("-- otto: no-transaction\nSELECT 1; -- a; b\nSELECT 'x;''y', \"a;b\" /* ; /* ; */ */;;\n"
+                            "CREATE FUNCTION f() AS $body$ SELECT ';'; $$;$$ $body$;\nSELECT E'\\';', $1;") ==
+          std::vector<std::string>{"SELECT 1", "SELECT 'x;''y', \"a;b\"", "CREATE FUNCTION f() AS $body$ SELECT ';'; $$;$$ $body$",
+                                   "SELECT E'\\';', $1"});
+    CHECK(pg::instruction_of("-- otto: no-transaction\nSELECT 1") == "no-transaction");
+    CHECK(pg::instruction_of("-- otto: background t (id) 5") == "background t (id) 5");
+    CHECK(pg::instruction_of("-- What it is for.\n-- otto: no-transaction") == "");
+}
+
+TEST_CASE("sessions of a login plan as the login says, whoever connects and whatever the URL sets", "[integration]") {
+    CHECK(pg::session_settings("otto_texts") ==
+          "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan -c random_page_cost=1.1");
+    CHECK(pg::session_settings("otto_lead_pipeline").find("-c enable_mergejoin=off") != std::string::npos);
+    CHECK(pg::session_settings("otto_query_service").find("-c enable_memoize=off") != std::string::npos);
+    for (const char* other : {"otto_maintenance", "postgres", "", "otto"}) CHECK(pg::session_settings(other) == "");
+    CHECK(pg::login_of("postgresql://otto_x:p%40ss@h1:1,h2:2/otto?options=-c%20jit%3Don").user == "otto_x");
+    CHECK(pg::login_of("postgresql://otto_x@h/otto?options=-c%20jit%3Don").options == "-c jit=on");
+    CHECK(pg::login_of("host=h user=otto_y password='a b'").user == "otto_y");
+    CHECK(pg::login_of("postgresql://[nonsense").user == "");
+    auto url = TestPostgres::shared().fresh_database();
+    pg::Connection owner(url, "owner");
+    owner.execute("DROP ROLE IF EXISTS otto_planned; CREATE ROLE otto_planned LOGIN");
+    auto as = TestPostgres::as_role(url, "otto_planned").reveal();
+    for (const auto& [suffix, jit] : {std::pair{"", "off"}, std::pair{"?options=-c%20jit%3Don", "on"}}) {
+        INFO(suffix);
+        pg::Connection planned(Secret(as + suffix), "planned");
+        auto tx = planned.begin(pg::Scope::none());
+        CHECK(tx.value<std::string>({"settings", "SELECT concat_ws(' ', current_setting('jit'), current_setting('random_page_cost'), "
+                                                 "current_setting('TimeZone'), current_setting('lock_timeout'))"}) ==
+              std::string(jit) + " 1.1 UTC 5s");
+    }
+    owner.execute("DROP ROLE otto_planned");
+}
+
+TEST_CASE("a newer schema is left alone, a gap is an error, and a former text is as good", "[integration]") {
+    auto url = TestPostgres::shared().fresh_database();
+    pg::Connection c(url, "migrate");
+    std::vector<pg::Migration> steps{{"20260101000000", "first", "CREATE TABLE t (a int)"},
+                                     {"20260102000000", "second", "ALTER TABLE t ADD COLUMN b int"},
+                                     {"20260103000000", "third", "ALTER TABLE t ADD COLUMN c int"}};
+    auto former = std::span(steps).first(2);
+    CHECK(pg::require_schema(c, former).error().message.find("20260102000000_second and 1 before it") != std::string::npos);
+    CHECK(pg::migrate(c, steps).value() == 3);
+    CHECK(pg::migrate(c, former).value() == 0);  // the release before, on the newer schema
+    CHECK(pg::require_schema(c, former));
+    CHECK(pg::schema_state(c, former).newer == std::vector<std::string>{"20260103000000_third"});
+    CHECK(pg::schema_state(c, former).missing.empty());
+    // Something in between is missing: that is no newer schema.
+    std::vector<pg::Migration> other{steps[0], {"20260101120000", "lost", "SELECT 1"}, steps[1]};
+    CHECK(pg::migrate(c, other).error().message.find("lacks 20260101120000_lost") != std::string::npos);
+    CHECK(pg::require_schema(c, other).error().message.find("20260101120000_lost") != std::string::npos);
+    std::vector<pg::Migration> strange{steps[0], steps[2]};
+    CHECK(pg::migrate(c, strange).error().message.find("20260102000000_second, which this build does not know") !=
+          std::string::npos);
+    // A file that was replaced after it was applied, with its former checksum on record.
+    auto replaced = steps;
+    replaced[1].sql = "ALTER TABLE t ADD COLUMN b int -- as before";
+    CHECK(pg::migrate(c, replaced).error().message.find("second was changed") != std::string::npos);
+    const auto checksums = "0000 " + hex_encode(sha256(steps[1].sql));
+    replaced[1].former = checksums;
+    CHECK(pg::migrate(c, replaced).value() == 0);
+    CHECK(pg::schema_state(c, replaced).changed.empty());
+}
+
+TEST_CASE("two that migrate at once take turns, and both succeed; who is killed half-way is gone on with", "[integration]") {
+    auto url = TestPostgres::shared().fresh_database();
+    pg::Connection watcher(url, "watcher");
+    // The second migration waits until the test lets it go, so that the other one comes meanwhile.
+    std::vector<pg::Migration> steps{{"20260101000000", "first", "CREATE TABLE t (a int)"},
+                                     {"20260102000000", "second", "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(42)"},
+                                     {"20260103000000", "third", "CREATE TABLE u (a int)"}};
+    watcher.execute("SELECT pg_advisory_lock(42)");
+    std::promise<void> other_waits;
+    auto run = [&](const char* name, bool tells) {
+        pg::Connection c(url, name);
+        pg::MigrateOptions options;
+        std::once_flag once;
+        options.say = [&](const std::string& what) {
+            if (tells && what.find("waits for it") != std::string::npos) std::call_once(once, [&] { other_waits.set_value(); });
+        };
+        return pg::migrate(c, steps, options).value();
+    };
+    auto first = std::async(std::launch::async, run, "migrate-a", false);
+    auto blocked = [&] {  // until the first is in its second migration
+        for (;;) {
+            auto tx = watcher.begin(pg::Scope::none());
+            auto n = tx.value<std::int64_t>({"blocked", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"});
+            tx.commit();
+            if (n == 1) return;
+            std::this_thread::yield();
+        }
+    };
+    SECTION("two at once") {
+        blocked();
+        auto second = std::async(std::launch::async, run, "migrate-b", true);
+        other_waits.get_future().get();
+        watcher.execute("SELECT pg_advisory_unlock(42)");
+        CHECK(first.get() + second.get() == 3);
+    }
+    SECTION("killed half-way") {
+        blocked();
+        watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'migrate-a'");
+        CHECK_THROWS(first.get());
+        watcher.execute("SELECT pg_advisory_unlock(42)");
+        CHECK(run("migrate-b", false) == 2);
+    }
+}
+
+TEST_CASE("a migration that does not get its lock lets others by and tries again; for ever is an error that says so",
+          "[integration]") {
+    auto url = TestPostgres::shared().fresh_database();
+    pg::SessionLimits quick;
+    quick.lock = Millis{50};
+    pg::Connection c(url, "migrate", quick), holder(url, "holder");
+    std::vector<pg::Migration> steps{{"20260101000000", "first", "CREATE TABLE t (a int)"}};
+    CHECK(pg::migrate(c, steps).value() == 1);
+    steps.push_back({"20260102000000", "second", "ALTER TABLE t ADD COLUMN b int"});
+    auto held = std::make_unique<pg::Tx>(holder.begin(pg::Scope::none()));
+    held->write({"read", "SELECT * FROM t"});
+    held->flush();
+    pg::MigrateOptions options;
+    options.pause = Backoff{Millis{1}, Millis{5}};
+    options.tries = 3;
+    auto failed = pg::migrate(c, steps, options);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().message.find("second gets no lock") != std::string::npos);
+    options.tries = 1'000;
+    options.say = [&](const std::string& what) {
+        if (what.find("tries again") != std::string::npos) held.reset();
+    };
+    CHECK(pg::migrate(c, steps, options).value() == 1);
+}
+
+TEST_CASE("a migration without a transaction builds an index beside writers, and anew what a kill left half-built",
+          "[integration]") {
+    auto url = TestPostgres::shared().fresh_database();
+    pg::Connection c(url, "migrate"), other(url, "other");
+    std::vector<pg::Migration> steps{
+        {"20260101000000", "first", "CREATE TABLE t (a int, b int); INSERT INTO t SELECT i % 1000, i FROM generate_series(1, 300000) i"}};
+    CHECK(pg::migrate(c, steps).value() == 1);
+    steps.push_back({"20260102000000", "index",
+                     "-- otto: no-transaction\n-- Why; and more.\nCREATE UNIQUE INDEX CONCURRENTLY t_ab ON t (a, b);\nCREATE INDEX "
+                     "CONCURRENTLY IF NOT EXISTS t_b ON t (b);\nALTER TABLE t ADD COLUMN IF NOT EXISTS c int;\n"});
+    auto valid = [&] {
+        auto tx = other.begin(pg::Scope::none());
+        return tx.value<std::string>({"valid", "SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY 1) FROM "
+                                               "pg_index WHERE indrelid = 't'::regclass GROUP BY indrelid"});
+    };
+    // A former attempt was killed: Postgres leaves an index that is kept up and not used.
+    other.execute("INSERT INTO t VALUES (1, 1)");
+    CHECK_THROWS_AS(other.execute("CREATE UNIQUE INDEX CONCURRENTLY t_ab ON t (a, b)"), pg::SqlFailure);
+    CHECK(valid() == "t_ab false");
+    // As it stands it fails; what it did and did not do is said, and nothing is on record.
+    auto failed = pg::migrate(c, steps);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().hint.find("run again") != std::string::npos);
+    CHECK(pg::schema_state(c, steps).missing == std::vector<std::string>{"20260102000000_index"});
+    other.execute("DELETE FROM t WHERE ctid = (SELECT max(ctid) FROM t WHERE a = 1 AND b = 1)");
+    std::string said;
+    pg::MigrateOptions options;
+    options.say = [&](const std::string& what) { said += what + "\n"; };
+    CHECK(pg::migrate(c, steps, options).value() == 1);
+    CHECK(said.find("t_ab was left half-built") != std::string::npos);
+    CHECK(valid() == "t_ab true, t_b true");
+    CHECK(pg::migrate(c, steps).value() == 0);
+
+    // Killed between the last statement and the record of it: what is there is met again.
+    other.execute("DELETE FROM schema_migrations WHERE name = 'index'");
+    CHECK(pg::migrate(c, steps).value() == 1);
+    steps.push_back({"20260103000000", "odd", "-- otto: no-transactions\nSELECT 1"});
+    CHECK(pg::migrate(c, steps).error().message.find("says 'no-transactions'") != std::string::npos);
+}
+
 TEST_CASE("migrations run once, in order of version; a changed or unknown one is refused by name", "[integration]") {
     auto url = TestPostgres::shared().fresh_database();
     pg::Connection c(url, "migrate");
@@ -399,7 +576,7 @@ TEST_CASE("migrations run once, in order of version; a changed or unknown one is
     auto changed = steps;
     changed[1].sql = "CREATE TABLE t (a bigint)";
     CHECK(pg::migrate(c, changed).error().message.find("first") != std::string::npos);
-    CHECK(pg::migrate(c, std::span(steps).subspan(1)).error().message.find("second") != std::string::npos);
+    CHECK(pg::migrate(c, std::span(steps).first(1)).error().message.find("first") != std::string::npos);  // older, and unknown
 
     auto broken = steps;
     broken.push_back({"20260103000000", "broken", "CREATE TABLE u (a int); SELECT nonsense"});

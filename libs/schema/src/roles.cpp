@@ -7,8 +7,8 @@
 namespace otto::schema {
 namespace {
 
-constexpr std::string_view kSchedule = "pg_try_advisory_lock(bigint)";   // one process of a deployment runs a service's schedule
-constexpr std::string_view kClaim = "pg_advisory_xact_lock(bigint)";     // a slot of a rep's day; a number that is claimed
+constexpr std::string_view kSchedule = "pg_try_advisory_lock(bigint)";  // one process of a deployment runs a service's schedule
+constexpr std::string_view kClaim = "pg_advisory_xact_lock(bigint)";    // a slot of a rep's day; a number that is claimed
 
 constexpr pg::Query kDatabase{"schema.roles_database", R"sql(
 SELECT d.datname, o.rolname AS owner, o.rolsuper, current_setting('server_version_num')::int AS server,
@@ -18,8 +18,9 @@ constexpr pg::Query kRoles{"schema.roles_there", R"sql(
 SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, coalesce(rolvaliduntil < now(), false) AS expired,
        has_database_privilege(oid, current_database(), 'CONNECT') AS connects, pg_has_role($2, oid, 'USAGE') AS of_owner
   FROM pg_roles WHERE rolname = ANY ($1::text[]))sql"};
-constexpr pg::Query kOwnerSets{"schema.roles_owner_sets",
-                               "SELECT rolname AS v FROM pg_roles WHERE rolname = ANY ($1::text[]) AND pg_has_role($2, oid, 'SET')"};
+constexpr pg::Query kOwnerSets{
+    "schema.roles_owner_sets",
+    "SELECT rolname AS v FROM pg_roles WHERE rolname = ANY ($1::text[]) AND pg_has_role($2, oid, 'SET')"};
 constexpr pg::Query kMemberships{"schema.roles_memberships", R"sql(
 SELECT m.rolname AS member, g.rolname AS of FROM pg_auth_members x JOIN pg_roles g ON g.oid = x.roleid JOIN pg_roles m ON m.oid = x.member
  WHERE m.rolname = ANY ($1::text[]) ORDER BY 1, 2)sql"};
@@ -56,9 +57,9 @@ std::string attributes(const Role& r) {
 struct There {
     bool login, super, createrole, createdb, replication, sees_all, expired, connects, of_owner;
     static There from(const pg::Fields& f) {
-        return {f.boolean("rolcanlogin"),    f.boolean("rolsuper"),     f.boolean("rolcreaterole"),
-                f.boolean("rolcreatedb"),    f.boolean("rolreplication"), f.boolean("rolbypassrls"),
-                f.boolean("expired"),        f.boolean("connects"),     f.boolean("of_owner")};
+        return {f.boolean("rolcanlogin"), f.boolean("rolsuper"),       f.boolean("rolcreaterole"),
+                f.boolean("rolcreatedb"), f.boolean("rolreplication"), f.boolean("rolbypassrls"),
+                f.boolean("expired"),     f.boolean("connects"),       f.boolean("of_owner")};
     }
 };
 
@@ -83,7 +84,8 @@ struct Planner {
                 add(Need::run, r.name, std::string(r.name) + (a.wanted ? " must " : " must not ") + a.means,
                     "ALTER ROLE " + quoted(r.name) + " " + (a.wanted ? "" : "NO") + a.name);
         if (r.login && t.expired)
-            add(Need::run, r.name, std::string(r.name) + " has expired", "ALTER ROLE " + quoted(r.name) + " VALID UNTIL 'infinity'");
+            add(Need::run, r.name, std::string(r.name) + " has expired",
+                "ALTER ROLE " + quoted(r.name) + " VALID UNTIL 'infinity'");
     }
 };
 
@@ -129,7 +131,8 @@ RolePlan plan_roles(pg::Connection& db) {
     });
     const auto owner = quoted(plan.owner);
     std::map<std::string, There> there;
-    tx.each(kRoles, {pg::Param::array(names), plan.owner}, [&](const pg::Fields& f) { there.emplace(f.text("rolname"), There::from(f)); });
+    tx.each(kRoles, {pg::Param::array(names), plan.owner},
+            [&](const pg::Fields& f) { there.emplace(f.text("rolname"), There::from(f)); });
     std::set<std::string> sets;  // roles that the owner may act as; before 16 whoever is a member may
     if (server >= 160000)
         for (auto& name : tx.values<std::string>(kOwnerSets, {pg::Param::array(names), plan.owner})) sets.insert(name);
@@ -145,8 +148,9 @@ RolePlan plan_roles(pg::Connection& db) {
         }
         bool member = found != there.end() && found->second.of_owner && (server < 160000 || sets.contains(std::string(r.name)));
         if (r.owner_is_member && !plan.owner_is_superuser && !member)
-            p.add(Need::migrate, r.name, plan.owner + ", the database's owner, must be a member of " + std::string(r.name) +
-                                             ": it gives functions to it, or works in its name",
+            p.add(Need::migrate, r.name,
+                  plan.owner + ", the database's owner, must be a member of " + std::string(r.name) +
+                      ": it gives functions to it, or works in its name",
                   "GRANT " + quoted(r.name) + " TO " + owner + (server >= 160000 ? " WITH INHERIT TRUE, SET TRUE" : ""));
         if (r.login && found != there.end() && !found->second.connects)
             p.add(Need::run, r.name, std::string(r.name) + " may not connect to this database",
@@ -176,7 +180,8 @@ RolePlan plan_roles(pg::Connection& db) {
         // While everybody may, whoever needs it is named before that ends.
         auto need = f.everybody ? Need::advised : Need::migrate;
         if (f.locks && !f.owner_grants)
-            p.add(need, plan.owner, plan.owner + " takes locks by " + f.name + ", and lets services", grant + owner + " WITH GRANT OPTION");
+            p.add(need, plan.owner, plan.owner + " takes locks by " + f.name + ", and lets services",
+                  grant + owner + " WITH GRANT OPTION");
         for (const auto& r : roles()) {
             bool needs = f.locks && std::any_of(r.locks.begin(), r.locks.end(), [&](auto l) { return l == "*" || l == f.name; });
             if (needs && (f.everybody || !may.contains(std::string(r.name) + " " + f.name)))
@@ -185,7 +190,8 @@ RolePlan plan_roles(pg::Connection& db) {
         }
         if (f.everybody)
             p.add(Need::advised, "PUBLIC",
-                  f.locks ? "any login could make another wait for ever by " + f.name : "any login could fill the disk by " + f.name,
+                  f.locks ? "any login could make another wait for ever by " + f.name
+                          : "any login could fill the disk by " + f.name,
                   "REVOKE EXECUTE ON FUNCTION " + f.name + " FROM PUBLIC");
     }
     return plan;

@@ -15,7 +15,8 @@ namespace otto::pg {
 /// Large changes that no rollout waits for. A background step is a migration whose first line says
 ///
 ///   -- otto: background calls (company_id, call_id) 2000
-///   UPDATE calls c SET folded = otto_fold(c.note) FROM batch b WHERE c.company_id = b.company_id AND c.call_id = b.call_id AND c.folded IS NULL
+///   UPDATE calls c SET folded = otto_fold(c.note) FROM batch b WHERE c.company_id = b.company_id AND c.call_id = b.call_id AND
+///   c.folded IS NULL
 ///
 /// It goes along the table in the order of those columns, which an index must have and which the step must not change, that many
 /// rows at a time: `batch` holds their keys, and the one statement (UPDATE, INSERT … ON CONFLICT, DELETE; no RETURNING) does to
@@ -27,7 +28,7 @@ struct BackgroundProgress {
     std::int64_t done = 0;   ///< rows that it has come past
     std::int64_t total = 0;  ///< of about so many; an estimate of when it began
     std::optional<Instant> started, changed, finished;
-    std::string error;  ///< of the last attempt
+    std::string error;          ///< of the last attempt
     bool changed_text = false;  ///< it began with another text than this build has
     int percent() const;
 };

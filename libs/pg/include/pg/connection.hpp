@@ -35,7 +35,8 @@ public:
         std::string started;
     };
     Backend backend();
-    /// What the server keeps of a login's password, made here, so that the password itself reaches neither the server nor its log.
+    /// What the server keeps of a login's password, made here, so that the password itself reaches neither the server nor its
+    /// log.
     std::string password_verifier(std::string_view login, const Secret& password);
     void close() noexcept;
     /// Closes a session that the server has ended meanwhile, so that the next begin() makes a new one. For idle connections;

@@ -15,8 +15,8 @@ namespace otto::schema {
 struct Role {
     std::string_view name;
     bool login = true;
-    bool sees_all = false;          ///< BYPASSRLS
-    bool owner_is_member = false;   ///< the database's owner gives functions to it, or works in its name
+    bool sees_all = false;                     ///< BYPASSRLS
+    bool owner_is_member = false;              ///< the database's owner gives functions to it, or works in its name
     std::vector<std::string_view> locks = {};  ///< functions of Postgres's own that it takes locks by; "*": all of them
 };
 std::span<const Role> roles();
@@ -44,8 +44,8 @@ RolePlan plan_roles(pg::Connection&);
 /// The error names what is not there and the command that says how it gets there.
 Result<void> may_migrate(pg::Connection&);
 
-/// Does what the plan says, as an administrator: what is needed in one transaction, throwing what failed; then what is advised, and
-/// returns why not where that failed.
+/// Does what the plan says, as an administrator: what is needed in one transaction, throwing what failed; then what is advised,
+/// and returns why not where that failed.
 std::vector<std::string> apply_roles(pg::Connection&, const RolePlan&);
 
 /// Sets a login's password. What goes to the server is its SCRAM verifier, which no log can give away.
