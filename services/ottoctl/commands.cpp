@@ -35,9 +35,11 @@ std::span<const Command> commands() {
          0,
          0,
          "brings the database to this build's schema",
-         "Logs in by OTTO_PG_URL, as the database's owner, who needs no CREATEROLE where the roles are there (ottoctl roles plan). "
+         "Logs in by OTTO_PG_URL, as the database's owner, who needs no CREATEROLE where the roles are there (ottoctl roles "
+         "plan). "
          "Forward only. Twice at once: one waits.\n"
-         "A schema of a later release is left as it is, with exit code 0. --background does the large changes that no rollout waits "
+         "A schema of a later release is left as it is, with exit code 0. --background does the large changes that no rollout "
+         "waits "
          "for, in batches;\n"
          "it may be stopped at any time, and goes on where it was.",
          {{"background", "", "the background steps, once the schema is there; ottoctl status says how far they are"}},
@@ -57,7 +59,8 @@ std::span<const Command> commands() {
          0,
          0,
          "says, as SQL, what Otto's roles at Postgres lack: roles, logins, attributes, memberships",
-         "Logs in by OTTO_PG_URL_ADMIN, else OTTO_PG_URL; any login can look. Exit code 3 if something that Otto needs is missing. "
+         "Logs in by OTTO_PG_URL_ADMIN, else OTTO_PG_URL; any login can look. Exit code 3 if something that Otto needs is "
+         "missing. "
          "Passwords are not looked at.",
          {},
          "ottoctl roles plan",
@@ -67,7 +70,8 @@ std::span<const Command> commands() {
          0,
          0,
          "makes it so, as an administrator",
-         "Logs in by OTTO_PG_URL_ADMIN, else OTTO_PG_URL. What is needed is one transaction; what is advised only a superuser can do. "
+         "Logs in by OTTO_PG_URL_ADMIN, else OTTO_PG_URL. What is needed is one transaction; what is advised only a superuser "
+         "can do. "
          "Passwords reach Postgres as their SCRAM verifiers.",
          {{"passwords", "DIR", "also sets passwords: a file for each login, named like it (otto_lead_pipeline)"}},
          "ottoctl roles apply --passwords /run/secrets/otto-roles",
@@ -291,8 +295,8 @@ std::span<const Command> commands() {
 }
 
 app::Rows rows() {
-    return {kPgUrlMaintenance.row, kPgUrlAdmin.row, app::kPgUrl.row, app::kKafkaBrokers.row, ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row,
-            app::kLogHashKey.row,  kOperator.row,   app::kLogLevel.row,     kReplication.row};
+    return {kPgUrlMaintenance.row,        kPgUrlAdmin.row,      app::kPgUrl.row, app::kKafkaBrokers.row, ingress::kSpoolDir.row,
+            ingress::kSpoolMegabytes.row, app::kLogHashKey.row, kOperator.row,   app::kLogLevel.row,     kReplication.row};
 }
 
 std::string help_of(const Command& c) {
@@ -321,7 +325,9 @@ std::string help_of_all() {
            "\nottoctl COMMAND --help shows a command's options and an example. --json answers as JSON. Persons are masked unless "
            "--show-persons is given.\n"
            "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, nothing found, or something to do.\n" +
-           "\n" + kRole + "\n(migrate: OTTO_PG_URL as the database's owner; roles apply: OTTO_PG_URL_ADMIN; topics and spool need no database.)\n";
+           "\n" + kRole +
+           "\n(migrate: OTTO_PG_URL as the database's owner; roles apply: OTTO_PG_URL_ADMIN; topics and spool need no "
+           "database.)\n";
 }
 
 int run(const std::vector<std::string>& typed) {

@@ -391,8 +391,8 @@ TEST_CASE("a notification wakes who listens", "[integration]") {
 TEST_CASE("statements are told apart by what Postgres reads, not by every semicolon") {
     CHECK(pg::statements_of("-- otto: no-transaction\nSELECT 1; -- a; b\nSELECT 'x;''y', \"a;b\" /* ; /* ; */ */;;\n"
                             "CREATE FUNCTION f() AS $body$ SELECT ';'; $$;$$ $body$;\nSELECT E'\\';', $1;") ==
-          std::vector<std::string>{"SELECT 1", "SELECT 'x;''y', \"a;b\"", "CREATE FUNCTION f() AS $body$ SELECT ';'; $$;$$ $body$",
-                                   "SELECT E'\\';', $1"});
+          std::vector<std::string>{"SELECT 1", "SELECT 'x;''y', \"a;b\"",
+                                   "CREATE FUNCTION f() AS $body$ SELECT ';'; $$;$$ $body$", "SELECT E'\\';', $1"});
     CHECK(pg::instruction_of("-- otto: no-transaction\nSELECT 1") == "no-transaction");
     CHECK(pg::instruction_of("-- otto: background t (id) 5") == "background t (id) 5");
     CHECK(pg::instruction_of("-- What it is for.\n-- otto: no-transaction") == "");
@@ -416,8 +416,9 @@ TEST_CASE("sessions of a login plan as the login says, whoever connects and what
         INFO(suffix);
         pg::Connection planned(Secret(as + suffix), "planned");
         auto tx = planned.begin(pg::Scope::none());
-        CHECK(tx.value<std::string>({"settings", "SELECT concat_ws(' ', current_setting('jit'), current_setting('random_page_cost'), "
-                                                 "current_setting('TimeZone'), current_setting('lock_timeout'))"}) ==
+        CHECK(tx.value<std::string>({"settings",
+                                     "SELECT concat_ws(' ', current_setting('jit'), current_setting('random_page_cost'), "
+                                     "current_setting('TimeZone'), current_setting('lock_timeout'))"}) ==
               std::string(jit) + " 1.1 UTC 5s");
     }
     owner.execute("DROP ROLE otto_planned");
@@ -475,7 +476,8 @@ TEST_CASE("two that migrate at once take turns, and both succeed; who is killed 
     auto blocked = [&] {  // until the first is in its second migration
         for (;;) {
             auto tx = watcher.begin(pg::Scope::none());
-            auto n = tx.value<std::int64_t>({"blocked", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"});
+            auto n =
+                tx.value<std::int64_t>({"blocked", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"});
             tx.commit();
             if (n == 1) return;
             std::this_thread::yield();
@@ -527,15 +529,18 @@ TEST_CASE("a migration without a transaction builds an index beside writers, and
     auto url = TestPostgres::shared().fresh_database();
     pg::Connection c(url, "migrate"), other(url, "other");
     std::vector<pg::Migration> steps{
-        {"20260101000000", "first", "CREATE TABLE t (a int, b int); INSERT INTO t SELECT i % 1000, i FROM generate_series(1, 300000) i"}};
+        {"20260101000000", "first",
+         "CREATE TABLE t (a int, b int); INSERT INTO t SELECT i % 1000, i FROM generate_series(1, 300000) i"}};
     CHECK(pg::migrate(c, steps).value() == 1);
-    steps.push_back({"20260102000000", "index",
-                     "-- otto: no-transaction\n-- Why; and more.\nCREATE UNIQUE INDEX CONCURRENTLY t_ab ON t (a, b);\nCREATE INDEX "
-                     "CONCURRENTLY IF NOT EXISTS t_b ON t (b);\nALTER TABLE t ADD COLUMN IF NOT EXISTS c int;\n"});
+    steps.push_back(
+        {"20260102000000", "index",
+         "-- otto: no-transaction\n-- Why; and more.\nCREATE UNIQUE INDEX CONCURRENTLY t_ab ON t (a, b);\nCREATE INDEX "
+         "CONCURRENTLY IF NOT EXISTS t_b ON t (b);\nALTER TABLE t ADD COLUMN IF NOT EXISTS c int;\n"});
     auto valid = [&] {
         auto tx = other.begin(pg::Scope::none());
-        return tx.value<std::string>({"valid", "SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY 1) FROM "
-                                               "pg_index WHERE indrelid = 't'::regclass GROUP BY indrelid"});
+        return tx.value<std::string>({"valid",
+                                      "SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ' ORDER BY 1) FROM "
+                                      "pg_index WHERE indrelid = 't'::regclass GROUP BY indrelid"});
     };
     // A former attempt was killed: Postgres leaves an index that is kept up and not used.
     other.execute("INSERT INTO t VALUES (1, 1)");

@@ -107,8 +107,9 @@ TEST_CASE("an owner without CREATEROLE migrates once an administrator has done w
     pg::Connection superusers(TestPostgres::shared().migrated_database(), "test");
     check_same(picture(o.owner, whole), picture(superusers, whole));
     // All walls are up again, also for the owner.
-    CHECK(value(o.owner, "SELECT count(*)::text AS v FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity AND relnamespace = "
-                         "'public'::regnamespace") == "0");
+    CHECK(value(o.owner,
+                "SELECT count(*)::text AS v FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity AND relnamespace = "
+                "'public'::regnamespace") == "0");
 }
 
 TEST_CASE("an owner that sees only some rows migrates all of them, and its walls are up afterwards", "[integration]") {
@@ -118,8 +119,9 @@ TEST_CASE("an owner that sees only some rows migrates all of them, and its walls
     auto all = schema::all();
     auto phone = std::find_if(all.begin(), all.end(), [](const auto& m) { return m.version == "20261129175610"; });
     REQUIRE(pg::migrate(o.owner, {all.begin(), phone}).ok());
-    o.admin.execute("INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ('org_a', "
-                    "'+00441234567890', 'callrail', now(), now())");
+    o.admin.execute(
+        "INSERT INTO seen_numbers (company_id, e164, provider, first_seen_at, last_seen_at) VALUES ('org_a', "
+        "'+00441234567890', 'callrail', now(), now())");
     REQUIRE(pg::migrate(o.owner, all).ok());
     CHECK(lines(o.admin, "SELECT e164 AS v FROM seen_numbers") != std::vector<std::string>{"+00441234567890"});
     CHECK(lines(o.owner, "SELECT e164 AS v FROM seen_numbers").empty());  // the wall is the owner's, too
@@ -129,15 +131,17 @@ TEST_CASE("an owner that sees only some rows migrates all of them, and its walls
     next.push_back({"20991231000000", "copy",
                     "CREATE TABLE seen_copy AS SELECT * FROM seen_numbers; SELECT otto_wall('seen_copy', writer => "
                     "'otto_company_service'); UPDATE seen_numbers SET provider = 'twilio'"});
-    next.push_back({"20991231000001", "claim", "SELECT claim_number('org_a', '+14155550100', ARRAY['voice'], NULL); UPDATE "
-                                               "seen_numbers SET provider = 'callrail'"});
+    next.push_back({"20991231000001", "claim",
+                    "SELECT claim_number('org_a', '+14155550100', ARRAY['voice'], NULL); UPDATE "
+                    "seen_numbers SET provider = 'callrail'"});
     auto done = pg::migrate(o.owner, next);
     INFO((done ? "" : done.error().describe()));
     REQUIRE(done.ok());
     CHECK(value(o.admin, "SELECT count(*)::text AS v FROM seen_copy") == "1");
     CHECK(value(o.admin, "SELECT provider AS v FROM seen_numbers") == "callrail");
-    CHECK(value(o.owner, "SELECT count(*)::text AS v FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity AND relnamespace = "
-                         "'public'::regnamespace") == "0");
+    CHECK(value(o.owner,
+                "SELECT count(*)::text AS v FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity AND relnamespace = "
+                "'public'::regnamespace") == "0");
 }
 
 TEST_CASE("a database that was migrated with the former files goes on with the new ones", "[integration]") {
@@ -162,8 +166,11 @@ TEST_CASE("a database that was migrated with the former files goes on with the n
     pg::Connection db(url, "test");
     REQUIRE(pg::migrate(db, former).value() == static_cast<int>(former.size()));
     // What ALTER ROLE … SET has left stays; a session's own start counts for more, and says the same.
-    CHECK(value(db, "SELECT (count(*) > 0)::text AS v FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = "
-                    "current_database()") == "true");
+    CHECK(
+        value(
+            db,
+            "SELECT (count(*) > 0)::text AS v FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = "
+            "current_database()") == "true");
     CHECK(pg::migrate(db, schema::all()).value() == static_cast<int>(schema::all().size() - former.size()));
     CHECK(pg::schema_state(db, schema::all()).changed.empty());
     auto is = lines(db, read(OTTO_SOURCE_DIR "/libs/schema/tests/picture.sql"));
@@ -177,7 +184,9 @@ TEST_CASE("what roles lack is said as SQL and done; a role that may more than it
     // The list here is who the migrations make.
     std::vector<std::string> listed;
     for (const auto& r : schema::roles()) listed.emplace_back(r.name);
-    CHECK(lines(o.admin, "SELECT rolname::text AS v FROM pg_roles WHERE rolname LIKE 'otto\\_%' ORDER BY rolname COLLATE \"C\"") == listed);
+    CHECK(
+        lines(o.admin, "SELECT rolname::text AS v FROM pg_roles WHERE rolname LIKE 'otto\\_%' ORDER BY rolname COLLATE \"C\"") ==
+        listed);
     pg::Connection superusers(TestPostgres::shared().migrated_database(), "test");
     CHECK(schema::plan_roles(superusers).steps.empty());
 
@@ -185,13 +194,15 @@ TEST_CASE("what roles lack is said as SQL and done; a role that may more than it
     struct Restore {
         pg::Connection& admin;
         ~Restore() {
-            admin.execute("ALTER ROLE otto_workflow_service LOGIN NOCREATEDB NOBYPASSRLS VALID UNTIL 'infinity'; REVOKE "
-                          "pg_read_all_data FROM otto_workflow_service; DROP ROLE IF EXISTS otto_gone");
+            admin.execute(
+                "ALTER ROLE otto_workflow_service LOGIN NOCREATEDB NOBYPASSRLS VALID UNTIL 'infinity'; REVOKE "
+                "pg_read_all_data FROM otto_workflow_service; DROP ROLE IF EXISTS otto_gone");
         }
     } restore{o.admin};
-    o.admin.execute("ALTER ROLE otto_workflow_service NOLOGIN CREATEDB BYPASSRLS VALID UNTIL '2020-01-01'; GRANT pg_read_all_data TO "
-                    "otto_workflow_service; REVOKE CONNECT ON DATABASE " +
-                    database_of(o.admin_url) + " FROM PUBLIC");
+    o.admin.execute(
+        "ALTER ROLE otto_workflow_service NOLOGIN CREATEDB BYPASSRLS VALID UNTIL '2020-01-01'; GRANT pg_read_all_data TO "
+        "otto_workflow_service; REVOKE CONNECT ON DATABASE " +
+        database_of(o.admin_url) + " FROM PUBLIC");
     auto plan = schema::plan_roles(o.admin);
     auto sql = described(plan, false);
     for (const char* one :
@@ -218,7 +229,8 @@ TEST_CASE("what roles lack is said as SQL and done; a role that may more than it
     CHECK(schema::may_migrate(stranger).error().message.find("does not own the database") != std::string::npos);
     // A password reaches the server as its verifier alone.
     schema::set_password(o.admin, "otto_workflow_service", Secret("it's \"me\""));
-    CHECK(value(o.admin, "SELECT left(rolpassword, 14) AS v FROM pg_authid WHERE rolname = 'otto_workflow_service'") == "SCRAM-SHA-256$");
+    CHECK(value(o.admin, "SELECT left(rolpassword, 14) AS v FROM pg_authid WHERE rolname = 'otto_workflow_service'") ==
+          "SCRAM-SHA-256$");
     o.admin.execute("ALTER ROLE otto_workflow_service PASSWORD NULL");
 }
 
@@ -226,14 +238,15 @@ TEST_CASE("a background step goes along a large table in batches, and on after a
     Owned o;
     schema::apply_roles(o.admin, schema::plan_roles(o.admin));
     REQUIRE(pg::migrate(o.owner, schema::all()).ok());
-    o.owner.execute("CREATE TABLE papers (company_id text NOT NULL, id bigint NOT NULL, words text NOT NULL, folded text, PRIMARY KEY "
-                    "(company_id, id)); GRANT ALL ON papers TO otto_maintenance");
+    o.owner.execute(
+        "CREATE TABLE papers (company_id text NOT NULL, id bigint NOT NULL, words text NOT NULL, folded text, PRIMARY KEY "
+        "(company_id, id)); GRANT ALL ON papers TO otto_maintenance");
     o.admin.execute("INSERT INTO papers SELECT 'org ' || i % 7, i, 'Número ' || i FROM generate_series(1, 100000) i");
     o.owner.execute("SELECT otto_wall('papers', writer => 'otto_lead_pipeline'); ANALYZE papers");
-    const std::vector<pg::Migration> steps{
-        {"20991231000000", "fold_papers",
-         "-- otto: background papers (company_id, id) 5000\n-- Small letters.\nUPDATE papers p SET folded = otto_fold(p.words) FROM batch "
-         "b WHERE p.company_id = b.company_id AND p.id = b.id AND p.folded IS NULL;\n"}};
+    const std::vector<pg::Migration> steps{{"20991231000000", "fold_papers",
+                                            "-- otto: background papers (company_id, id) 5000\n-- Small letters.\nUPDATE papers "
+                                            "p SET folded = otto_fold(p.words) FROM batch "
+                                            "b WHERE p.company_id = b.company_id AND p.id = b.id AND p.folded IS NULL;\n"}};
     CHECK(pg::background_progress(o.owner, steps).front().percent() == 0);
     // Killed in its midst: the lock of a row in the way holds it there.
     pg::Connection holder(o.admin_url, "holder");
@@ -276,7 +289,8 @@ TEST_CASE("a background step goes along a large table in batches, and on after a
     auto other = steps;
     other[0].version = "20991231000001";
     other[0].sql = "-- otto: background papers\nUPDATE papers SET folded = ''";
-    CHECK(pg::run_background(o.owner, other).error().hint.find("background calls (company_id, call_id) 2000") != std::string::npos);
+    CHECK(pg::run_background(o.owner, other).error().hint.find("background calls (company_id, call_id) 2000") !=
+          std::string::npos);
     other[0].sql = "-- otto: background papers (company_id, number) 10\nUPDATE papers SET folded = ''";
     CHECK(pg::run_background(o.owner, other).error().message.find("papers.number") != std::string::npos);
     auto changed = steps;
