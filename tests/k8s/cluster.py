@@ -259,6 +259,10 @@ class Cluster:
             if tree.name == "cpuset":  # is born empty in version 1
                 for name in ("cpuset.cpus", "cpuset.mems"):
                     (tree / self.cgroup / name).write_text((tree / name).read_text())
+            for name, value in (("cpu.shares", 8192), ("cpu.weight", 800)):  # else all pods together count as one process beside Kafka, Postgres and whoever sends
+                with contextlib.suppress(OSError):
+                    if (tree / self.cgroup / name).exists():
+                        (tree / self.cgroup / name).write_text(str(value))
         (self.folder / "resolv.conf").write_text(f"nameserver {DNS}\n")
         config = {
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
