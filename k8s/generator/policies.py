@@ -43,8 +43,9 @@ def _list(names: list[str]) -> str:
     return "[" + ", ".join(f"'{n}'" for n in names) + "]"
 
 
-def secret_settings(known: dict[str, Program]) -> list[str]:
-    return sorted({n for p in known.values() for n, s in p.settings.items() if s["secret"] and not n.startswith("OTTO_PG_URL") and n != "OTTO_KAFKA_SASL_USERNAME"} | {"OTTO_PG_PASSWORD"})
+def secret_settings() -> list[str]:
+    """What only a file may hold: all that have a home in a Secret. Passwords of Postgres beside."""
+    return sorted({*objects.SECRETS, *objects.OPTIONAL, "OTTO_KAFKA_TLS_KEY", "OTTO_KAFKA_SASL_PASSWORD"})
 
 
 def configured(known: dict[str, Program]) -> list[str]:
@@ -56,7 +57,7 @@ TRYING = {"OTTO_ALLOW_UNSIGNED_WEBHOOKS": "otto/allow-unsigned-webhooks", "OTTO_
 
 
 def policies(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
-    secrets = _list(secret_settings(known))
+    secrets = _list(secret_settings())
     allowed = "(has(namespaceObject.metadata.labels) && '{0}' in namespaceObject.metadata.labels && namespaceObject.metadata.labels['{0}'] == 'true')"
     made = {
         "images": _policy("images", PODS, FOREIGN, [SPEC, CONTAINERS], (
@@ -72,7 +73,7 @@ def policies(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
         "secrets": _policy("secrets", PODS, FOREIGN, [SPEC, CONTAINERS], (
             _all("!has(c.env) || c.env.all(e, !has(e.valueFrom) || !has(e.valueFrom.secretKeyRef))"), "a secret is a file (NAME_FILE and a volume), never in the environment: no secretKeyRef"), (
             _all("!has(c.envFrom) || c.envFrom.all(e, !has(e.secretRef))"), "a secret is a file (NAME_FILE and a volume), never in the environment: no secretRef"), (
-            _all(f"!has(c.env) || c.env.all(e, !(e.name in {secrets}))"), "a secret is a file: set NAME_FILE to the path of one in a mounted Secret"), (
+            _all(f"!has(c.env) || c.env.all(e, !(e.name in {secrets}) && (!e.name.startsWith('OTTO_PG_PASSWORD') || e.name.endsWith('_FILE')))"), "a secret is a file: set NAME_FILE to the path of one in a mounted Secret"), (
             _all("!has(c.env) || c.env.all(e, !e.name.startsWith('OTTO_PG_URL') || e.name.endsWith('_FILE') || !has(e.value) || !e.value.matches('://[^/@]*:[^/@]*@|password='))"),
             "OTTO_PG_URL holds no password: OTTO_PG_PASSWORD_FILE names the file of one")),
         "probes": _policy("probes", PODS, FOREIGN, [SPEC, META, SERVES], (
@@ -115,6 +116,7 @@ def _pod(said: Stanzas) -> dict:
     container = {"name": "it", "image": "registry.example.com/otto@sha256:" + "ab" * 32, "command": ["/usr/lib/otto/tenant-router"],
                  "ports": [{"name": "admin", "containerPort": 9080}],
                  "env": [{"name": "OTTO_DRAIN", "value": f"{said.all['drain']}s"}, {"name": "OTTO_SECRET_KEYS_FILE", "value": "/run/otto/keys/secret-keys"},
+                         {"name": "OTTO_PG_PASSWORD_FILE", "value": "/run/otto/keys/password"},
                          {"name": "OTTO_PG_URL", "value": "postgresql://otto_tenant_router@postgres:5432/otto"}],
                  "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}, **objects.probes(),
                  "lifecycle": {"preStop": {"sleep": {"seconds": said.all["sleep"]}}}, "securityContext": objects.restricted(),
@@ -176,7 +178,8 @@ def cases(said: Stanzas) -> list[tuple[str, str, dict]]:
         ("secrets", "key-ref", broken("Deployment", env("OTTO_LOG_HASH_KEY", valueFrom={"secretKeyRef": {"name": "otto-keys", "key": "log-hash-key"}}))),
         ("secrets", "env-from", broken("Job", lambda s, c: (job(s, c), c.update(envFrom=[{"secretRef": {"name": "otto-keys"}}])))),
         ("secrets", "plain", broken("Pod", env("OTTO_SECRET_KEYS", value="k1:AAAA"))),
-        ("secrets", "password-in-url", broken("Deployment", lambda s, c: c["env"][2].update(value="postgresql://otto:hunter2@postgres:5432/otto"))),
+        ("secrets", "plain-password", broken("StatefulSet", env("OTTO_PG_PASSWORD_LEAD_PIPELINE", value="hunter2"))),
+        ("secrets", "password-in-url", broken("Deployment", lambda s, c: c["env"][3].update(value="postgresql://otto:hunter2@postgres:5432/otto"))),
         ("probes", "no-startup", broken("Deployment", lambda s, c: c.pop("startupProbe"))),
         ("probes", "no-readiness", broken("StatefulSet", lambda s, c: c.pop("readinessProbe"))),
         ("probes", "liveness-asks-readyz", broken("Deployment", lambda s, c: c["livenessProbe"]["httpGet"].update(path="/readyz"))),

@@ -324,6 +324,12 @@ class Policies(unittest.TestCase):
         kinds = {kustomize.load(p)[0]["kind"] for p in (K8S / "policies" / "tests" / "passes").glob("*.yaml")}
         self.assertEqual(kinds, {"Pod", "Deployment", "StatefulSet", "Job", "ConfigMap"})
 
+    def test_a_secret_setting_is_refused_in_the_environment(self):
+        from generator import policies
+
+        secret = {n for p in KNOWN.values() for n, s in p.settings.items() if s["secret"] and not n.startswith("OTTO_PG_")}
+        self.assertEqual(secret - set(policies.secret_settings()) - {"OTTO_KAFKA_SASL_USERNAME", "OTTO_KAFKA_TLS_CA", "OTTO_KAFKA_TLS_CERT"}, set())
+
     def test_each_denies_where_it_is_bound(self):
         objects = kustomize.build(K8S / "overlays" / "large")
         bound = {o["spec"]["policyName"] for o in objects if o["kind"] == "ValidatingAdmissionPolicyBinding" and o["spec"]["validationActions"] == ["Deny"]}
