@@ -186,7 +186,7 @@ def test_killed_at_any_point_nothing_is_lost_or_paid_twice(stack):
             stack.run("deploy/up", *stack.options)
     finally:
         httpx.request("DELETE", stack.sandbox + "/sandbox/faults")
-    # A lease that died with its holder runs out after a minute.
+    # A lease that died with its holder runs out after 20 seconds.
     for call in placed:
         company.call_in_state(call, "done", within=150)
     counted = httpx.get(stack.sandbox + "/sandbox/shunya/paid", params={"company": company.id}).json()

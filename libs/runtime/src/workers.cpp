@@ -18,7 +18,7 @@ const tel::Gauges kOldest{"otto_work_oldest_seconds", "Age of the oldest work th
 const tel::Gauges kOverdue{"otto_work_overdue_seconds", "How long the longest has waited for a worker.", {"queue"}};
 
 constexpr Millis kLook{500};  ///< how late a turn may begin after it is due
-constexpr Millis kRenew{15'000};
+constexpr Millis kRenew{5'000};
 constexpr int kMostConnections = 4;  ///< threads wait for the outside, not for the database
 const Backoff kPause{Millis{100}, Millis{2'000}, 2, 0.2};
 

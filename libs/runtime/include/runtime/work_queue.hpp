@@ -118,7 +118,7 @@ struct Due {
 
 struct QueueOptions {
     int threads = 0;           ///< 0: OTTO_ACTIVITIES; of batches one
-    Millis lease{60'000};      ///< how long after a process died its work is taken up by another
+    Millis lease{20'000};      ///< how long after a process died its work is taken up by another
     double share = 0.75;       ///< of the threads, that one company may have at once
     Millis others_every{200};  ///< while a company has its share, others' work is looked for so often
     Millis put_off{600'000};   ///< until a turn that failed by itself runs again
