@@ -64,6 +64,14 @@ rd_kafka_resp_err_t on_new(rd_kafka_t* client, const rd_kafka_conf_t*, void*, ch
     return rd_kafka_interceptor_add_on_response_received(client, "spare-memory", &on_response, nullptr);
 }
 
+/// A configuration with interceptors whose client could not be made: librdkafka 2.0 has freed parts of it, and would again.
+void keep(rd_kafka_conf_t* conf) {
+    static std::mutex lock;
+    static auto* all = new std::vector<rd_kafka_conf_t*>;
+    std::lock_guard guard(lock);
+    all->push_back(conf);
+}
+
 }  // namespace
 
 void log_line(const rd_kafka_t* client, int level, const char* facility, const char* text) {
@@ -99,6 +107,7 @@ ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std:
     set(conf.get(), "reconnect.backoff.max.ms", "1000");  // a broker that is back is found within a second
     set(conf.get(), "log.connection.close", "false");
     set(conf.get(), "allow.auto.create.topics", "false");
+    apply_access(conf.get());
     rd_kafka_conf_set_log_cb(conf.get(), log_line);
     rd_kafka_conf_interceptor_add_on_new(conf.get(), "spare-memory", &on_new, nullptr);
     return conf;
@@ -106,9 +115,14 @@ ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std:
 
 rd_kafka_t* make_client(rd_kafka_type_t type, ConfPtr conf) {
     char why[512];
-    rd_kafka_t* client = rd_kafka_new(type, conf.get(), why, sizeof why);
-    if (!client) throw Failure(Error(std::string("the Kafka client cannot start: ") + why, "check OTTO_KAFKA_BROKERS"));
-    conf.release();
+    auto* its = conf.release();
+    rd_kafka_t* client = rd_kafka_new(type, its, why, sizeof why);
+    if (!client) {
+        keep(its);
+        throw Failure(Error(std::string("the Kafka client cannot start: ") + why,
+                            "check OTTO_KAFKA_BROKERS and the other OTTO_KAFKA_…"));
+    }
+    note_client(client);
     return client;
 }
 

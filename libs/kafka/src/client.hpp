@@ -26,6 +26,9 @@ using MessagePtr = std::unique_ptr<rd_kafka_message_t, Freed<rd_kafka_message_de
 /// Settings every client shares; an unknown name is a bug and throws.
 ConfPtr make_conf(const std::string& brokers, const std::string& client_id, std::size_t max_message_bytes);
 void set(rd_kafka_conf_t*, const char* name, const std::string& value);
+/// How it reaches Kafka and logs in, see kafka/access.hpp; and a client made so, which is told when that changes.
+void apply_access(rd_kafka_conf_t*);
+void note_client(rd_kafka_t*);
 /// Hands the configuration over; throws Failure with librdkafka's reason.
 rd_kafka_t* make_client(rd_kafka_type_t, ConfPtr);
 /// Ends a client beside whoever is done with it. Its threads end by timed waits of the wall clock: after that has stepped back,

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 
 namespace otto::testkit {
@@ -10,6 +11,13 @@ namespace otto::testkit {
 class TestKafka {
 public:
     static TestKafka& shared();
+    /// One of its own that can be reached by TLS too, at secure_brokers(), with certificates made for it: by who has a certificate
+    /// of its CA, and logs in as one of `users` (NAME=PASSWORD lines).
+    static std::unique_ptr<TestKafka> secure(const std::string& users);
+    const std::string& secure_brokers() const { return secure_brokers_; }
+    /// ca.pem, client.pem, client.key; and other-ca.pem, which vouches for nobody.
+    const std::string& certificates() const { return certificates_; }
+    ~TestKafka();
     const std::string& brokers() const { return brokers_; }
     /// A new topic's name; the topic exists.
     std::string fresh_topic(int partitions = 1, bool compacted = false);
@@ -19,9 +27,13 @@ public:
 
 private:
     TestKafka();
-    ~TestKafka();
-    std::string folder_, brokers_;
-    int port_ = 0, next_ = 0;
+    struct Secure {
+        std::string users;
+    };
+    explicit TestKafka(const Secure&);
+    void make_folder();
+    std::string folder_, brokers_, secure_brokers_, certificates_;
+    int port_ = 0, secure_port_ = 0, next_ = 0;
     pid_t pid_ = -1;
 };
 
