@@ -37,7 +37,7 @@ Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> star
 
 CallRailCalls::CallRailCalls(const app::Settings& s, const providers::callrail::Client& callrail,
                              const directory::Companies& companies)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       requests_an_hour_(s.get(kSweepRequests)),
       callrail_(callrail),
       companies_(companies) {}

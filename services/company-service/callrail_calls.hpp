@@ -1,5 +1,5 @@
 #pragma once
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "listed_call.hpp"
 #include "sweep.hpp"
 
@@ -21,7 +21,7 @@ public:
     std::int64_t requests_an_hour() const override { return requests_an_hour_; }
 
 private:
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     std::int64_t requests_an_hour_;
     const providers::callrail::Client& callrail_;
     const directory::Companies& companies_;

@@ -19,7 +19,7 @@ struct Row {
 }  // namespace
 
 CallRailNumbers::CallRailNumbers(const app::Settings& s, const providers::callrail::Client& patient)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       patient_(patient),
       hasty_http_(hasty(s)),
       hasty_(s.get(providers::kCallRailApi), hasty_http_) {}

@@ -2,7 +2,7 @@
 #include <optional>
 #include <string>
 
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
 #include "number_list.hpp"
@@ -34,7 +34,7 @@ private:
     std::pair<std::string, std::string> problem_of(const Listing&) const override;
     Listing read(How, const Account&, const tel::TraceContext&) const;
 
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     const providers::callrail::Client& patient_;
     http::Client hasty_http_;
     providers::callrail::Client hasty_;

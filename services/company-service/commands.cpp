@@ -119,7 +119,7 @@ void guarding_fields(F&& f) {
 
 Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk, pg::Pool& pool, const Numbers& numbers,
                    const CallRailNumbers& callrail)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       key_grace_(s.get(kKeyGrace)),
       public_url_(s.get(app::kPublicUrl)),
       clerk_(clerk),

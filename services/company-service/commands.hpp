@@ -1,6 +1,6 @@
 #pragma once
 #include "api/api.hpp"
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "base/json.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
@@ -37,7 +37,7 @@ private:
     void forget_organisation(const UserId&, const std::string& id) const;
     void drop_organisation(const api::Context&, const std::string& id) const;
 
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     Millis key_grace_;
     std::string public_url_;
     const providers::clerk::Client& clerk_;

@@ -48,7 +48,7 @@ std::string list_of(const std::vector<std::string>& names) {
 
 Onboarding::Onboarding(const app::Settings& s, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail,
                        const TwilioNumbers& twilio)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       key_grace_(s.get(kKeyGrace)),
       public_url_(s.get(app::kPublicUrl)),
       deployment_sid_(s.get(providers::kTwilioAccountSid)),

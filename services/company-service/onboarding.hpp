@@ -2,7 +2,7 @@
 #include <string>
 
 #include "api/api.hpp"
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "callrail_numbers.hpp"
 #include "config.hpp"
 #include "numbers.hpp"
@@ -36,7 +36,7 @@ private:
     Check voice_check(const std::vector<std::string>& registered, const std::vector<providers::twilio::ListedNumber>&) const;
     static http::Response answer(api::Context&, const Checks&);
 
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     Millis key_grace_;
     std::string public_url_, deployment_sid_;
     pg::Pool& pool_;

@@ -19,7 +19,7 @@ struct Account {
 }  // namespace
 
 SigningKeyReader::SigningKeyReader(const app::Settings& s, const providers::callrail::Client& callrail)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()), key_grace_(s.get(kKeyGrace)), callrail_(callrail) {}
+    : keys_(s), key_grace_(s.get(kKeyGrace)), callrail_(callrail) {}
 
 rt::Outcome SigningKeyReader::want(rt::In<changes::v1::CallRailConnected> in, pg::Tx& tx, rt::Out<>&) const {
     rt::want(tx, kSigningKeys, CompanyId{in.event.company_id()}, "", system_clock().now());

@@ -1,5 +1,5 @@
 #pragma once
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "config.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "providers/callrail.hpp"
@@ -21,7 +21,7 @@ public:
 
 private:
     void keep(pg::Tx&, const CompanyId&, const std::string& key) const;
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     Millis key_grace_;
     const providers::callrail::Client& callrail_;
 };

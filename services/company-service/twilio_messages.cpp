@@ -71,7 +71,7 @@ pb::ProviderEvent swept_event(const twilio::ListedMessage& listed, const std::st
 
 TwilioMessages::TwilioMessages(const app::Settings& s, const twilio::Client& client, const directory::Companies& companies,
                                Millis pace)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       deployment_(twilio::deployment_account(s)),
       twilio_(client),
       companies_(companies),

@@ -1,5 +1,5 @@
 #pragma once
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "providers/twilio.hpp"
 #include "sweep.hpp"
 
@@ -34,7 +34,7 @@ private:
     bool may_be_guest(const directory::Profile&, const std::optional<std::string>& account) const;
     bool is_deployments(const SweptAccount& account) const { return deployment_ && deployment_->sid == account.id; }
 
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     std::optional<providers::twilio::Account> deployment_;
     const providers::twilio::Client& twilio_;
     const directory::Companies& companies_;

@@ -39,7 +39,7 @@ Listing::End end_of(ApiError::Kind kind) {
 }  // namespace
 
 TwilioNumbers::TwilioNumbers(const app::Settings& s, const providers::twilio::Client& patient)
-    : keys_(KeyRing::parse(s.get(app::kSecretKeys)).value()),
+    : keys_(s),
       webhooks_(s),
       deployment_(providers::twilio::deployment_account(s)),
       patient_(patient),

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "base/crypto.hpp"
+#include "app/secrets.hpp"
 #include "config.hpp"
 #include "http/client.hpp"
 #include "number_list.hpp"
@@ -42,7 +42,7 @@ private:
     Listing read(How, const providers::twilio::Account&, const tel::TraceContext&,
                  std::vector<providers::twilio::ListedNumber>*) const;
 
-    KeyRing keys_;
+    app::LiveKeyRing keys_;
     TwilioWebhooks webhooks_;
     std::optional<providers::twilio::Account> deployment_;
     const providers::twilio::Client& patient_;

@@ -295,8 +295,12 @@ std::span<const Command> commands() {
 }
 
 app::Rows rows() {
-    return {kPgUrlMaintenance.row,        kPgUrlAdmin.row,      app::kPgUrl.row, app::kKafkaBrokers.row, ingress::kSpoolDir.row,
-            ingress::kSpoolMegabytes.row, app::kLogHashKey.row, kOperator.row,   app::kLogLevel.row,     kReplication.row};
+    app::Rows all{app::kStrict.row, kPgUrlMaintenance.row, kPgPasswordMaintenance.row, kPgUrlAdmin.row, app::kPgUrl.row, app::kPgPassword.row};
+    for (auto& row : app::kafka_rows()) all.push_back(std::move(row));
+    for (const auto& row : {ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row, app::kLogHashKey.row, kOperator.row,
+                            app::kLogLevel.row, kReplication.row})
+        all.push_back(row);
+    return all;
 }
 
 std::string help_of(const Command& c) {
@@ -348,6 +352,8 @@ int run(const std::vector<std::string>& typed) {
         }
         auto settings = app::Settings::load(rows(), arguments.settings, app::environment_of_process());
         if (!settings) throw UsageError(settings.error().message, settings.error().hint);
+        if (auto missing = settings->missing_secret()) throw UsageError(missing->message, missing->hint);
+        if (auto fits = app::use_kafka_settings(*settings); !fits) throw UsageError(fits.error().message, fits.error().hint);
         tel::configure_log("ottoctl", tel::Level::error, settings->get(app::kLogHashKey));
         // Standard output is the answer's alone.
         tel::set_log_sink(

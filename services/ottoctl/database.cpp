@@ -10,17 +10,23 @@
 
 namespace otto::ottoctl {
 
+pg::Login login_of(const app::Settings& settings, const app::Setting<Secret>& url, const app::Setting<Secret>& password) {
+    auto of = [&](const app::Setting<Secret>& own, const app::Setting<Secret>& common) -> pg::Login::Ask {
+        return [live = settings.live(settings.get(own).empty() ? common : own)] { return live.now(); };
+    };
+    return {of(url, app::kPgUrl), of(password, app::kPgPassword)};
+}
+
 pg::Connection operators_database(const app::Settings& settings) {
-    auto url = settings.get(kPgUrlMaintenance);
-    if (url.empty()) url = settings.get(app::kPgUrl);
-    if (url.empty())
+    auto login = login_of(settings, kPgUrlMaintenance, kPgPasswordMaintenance);
+    if (login.url().empty())
         throw Failure(Error("OTTO_PG_URL_MAINTENANCE is not set",
                             "it names the database as otto_maintenance (deploy/env --secrets shows it)"));
     pg::SessionLimits patient;
     patient.statement = Millis{120'000};
     patient.deadline = Millis{125'000};
     patient.idle_in_transaction = Millis{60'000};
-    pg::Connection db(url, "ottoctl", patient);
+    pg::Connection db(login, "ottoctl", patient);
     db.execute("SET timezone TO 'UTC'");
     if (auto fits = pg::require_schema(db, schema::all()); !fits) throw Failure(fits.error());
     auto tx = db.begin(pg::Scope::none());

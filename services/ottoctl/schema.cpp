@@ -43,13 +43,13 @@ namespace {
 
 /// As the database's owner.
 pg::Connection owners_database(const app::Settings& settings) {
-    auto url = settings.get(app::kPgUrl);
-    if (url.empty()) throw Failure(Error("OTTO_PG_URL is not set", "it names the database as its owner"));
+    auto login = login_of(settings, app::kPgUrl, app::kPgPassword);
+    if (login.url().empty()) throw Failure(Error("OTTO_PG_URL is not set", "it names the database as its owner"));
     pg::SessionLimits patient;
     patient.statement = Millis{3'600'000};
     // Building an index beside writers takes as long as it takes; a server that is gone is noticed by keepalives.
     patient.deadline = Millis{7 * 24 * 3'600'000};
-    return {url, "ottoctl", patient};
+    return {login, "ottoctl", patient};
 }
 
 void tell(const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); }

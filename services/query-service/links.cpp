@@ -16,8 +16,8 @@ http::Response Link::lead(http::Response response) const {
     return response;
 }
 
-Links::Links(const std::string& public_url, const Secret& keys, const Secret& ring)
-    : made_(providers::MediaLinks::make(public_url, keys, ring)) {}
+Links::Links(const std::string& public_url, app::LiveSecret keys, app::LiveSecret ring)
+    : made_(providers::MediaLinks::make(public_url, std::move(keys), std::move(ring))) {}
 
 Link Links::to(const api::Context& c, const std::string& object_key) const {
     if (!made_.ok())

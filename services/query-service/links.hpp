@@ -19,7 +19,7 @@ struct Link {
 class Links {
 public:
     /// As MediaLinks::make() takes them. If they are not set up, that is the answer to whoever asks for one.
-    Links(const std::string& public_url, const Secret& keys, const Secret& ring);
+    Links(const std::string& public_url, app::LiveSecret keys, app::LiveSecret ring);
     /// To an object of the caller's company; 503 if links are not set up.
     Link to(const api::Context&, const std::string& object_key) const;
     const Result<providers::MediaLinks>& made() const { return made_; }

@@ -26,8 +26,8 @@ void wire(app::Service& service) {
     auto& api = service.own<api::Api>(
         service, authenticator, static_cast<std::size_t>(settings.get(app::kHttpWorkers)));  // routes with roles, tenant scope
     auto& lists = service.own<Lists>();                                                      // of what they may see
-    auto& links = service.own<Links>(settings.get(app::kPublicUrl), settings.get(providers::kMediaKeys),
-                                     settings.get(app::kSecretKeys));  // to recordings and pictures
+    auto& links = service.own<Links>(settings.get(app::kPublicUrl), settings.live(providers::kMediaKeys),
+                                     settings.live(app::kSecretKeys));  // to recordings and pictures
     if (!links.made().ok()) tel::warn("recordings and pictures cannot be handed out", {{"why", links.made().error().describe()}});
 
     // Each noun with its own routes.

@@ -14,8 +14,8 @@ void wire(app::Service& service) {
     auto scheme = providers::shunya::scheme_of(service.settings().get(kSignature));
     if (!scheme) throw Failure(scheme.error());
     ingress::DeploymentKey key{{}, "OTTO_SHUNYA_WEBHOOK_SECRET", "OTTO_SHUNYA_SIGNATURE"};
-    for (auto& one : split_list(service.settings().get(providers::kShunyaWebhookSecret).reveal()))
-        key.secrets.emplace_back(std::move(one));
+    key.live = app::live_list(service.settings().live(providers::kShunyaWebhookSecret));
+    key.secrets = *key.live->now();
     if (key.secrets.empty())
         service.warn(
             "OTTO_SHUNYA_WEBHOOK_SECRET is not set: every webhook of Shunya is answered 401 unless OTTO_ALLOW_UNSIGNED_WEBHOOKS "

@@ -98,8 +98,8 @@ void wire(app::Service& service) {
     auto deployment = providers::twilio::deployment_account(settings);            // whose recordings companies may have
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;  // recordings
     auto& links = service.own<providers::MediaLinks>(providers::MediaLinks::make(settings.get(app::kPublicUrl),
-                                                                                 settings.get(providers::kMediaKeys),
-                                                                                 settings.get(app::kSecretKeys))
+                                                                                 settings.live(providers::kMediaKeys),
+                                                                                 settings.live(app::kSecretKeys))
                                                          .value());
     auto& shunya = service.own<providers::shunya::Client>(shunya_of(settings));        // its API
     auto& recordings = service.own<providers::Recordings>(fetch_of(settings), store);  // theirs, from whoever has them

@@ -179,7 +179,7 @@ bool prove(Question& q, const std::vector<std::string>& allow_unsigned, const in
         return false;
     }
     if (!deployment.id.empty() && q.addressee.account_id() == deployment.id) {
-        auto proof = q.proven_by(deployment.key.secrets);
+        auto proof = q.proven_by(*deployment.key.present());
         owner.by_deployment = is_proof(proof);
         if (owner.by_deployment) return false;
         refuted = refuted || proof == Proving::Result::refuted;

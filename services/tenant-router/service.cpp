@@ -24,7 +24,7 @@ void wire(app::Service& service) {
     const HeldLimits limits{service.settings().get(ingress::kHeldEvents), service.settings().get(ingress::kHeldMegabytes) << 20};
     auto own_account =
         ingress::DeploymentAccount::of(service.settings().get(providers::kTwilioAccountSid),
-                                       service.settings().get(providers::kTwilioAuthToken), "OTTO_TWILIO_AUTH_TOKEN");
+                                       service.settings().live(providers::kTwilioAuthToken), "OTTO_TWILIO_AUTH_TOKEN");
     auto& router = service.own<Router>(companies, service.settings().get(ingress::kAllowUnsigned), limits,
                                        std::move(own_account));  // number -> company
     auto days = [&](const auto& setting) { return Millis{std::chrono::hours(24 * service.settings().get(setting))}; };

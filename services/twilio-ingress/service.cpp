@@ -11,7 +11,7 @@ namespace {
 /// The deployment's own account, beside which each company may have one.
 ingress::DeploymentAccount own_account(app::Service& service) {
     auto account = ingress::DeploymentAccount::of(service.settings().get(providers::kTwilioAccountSid),
-                                                  service.settings().get(providers::kTwilioAuthToken), "OTTO_TWILIO_AUTH_TOKEN");
+                                                  service.settings().live(providers::kTwilioAuthToken), "OTTO_TWILIO_AUTH_TOKEN");
     if (!account.id.empty() && account.key.secrets.empty())
         service.warn(
             "OTTO_TWILIO_AUTH_TOKEN is not set: no webhook of OTTO_TWILIO_ACCOUNT_SID can be proven, for Twilio signs with the "

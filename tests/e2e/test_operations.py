@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from conftest import REPO, Company, eventually, free_port, new_number
+from conftest import REPO, Company, eventually, free_port, manifest, new_number
 
 
 def all_logs(stack):
@@ -158,3 +158,16 @@ def test_no_log_holds_a_request_s_query_or_a_link_to_a_recording(stack):
     # Kafka's own data is in files of that name too: what was posted is kept there on purpose.
     told = [p.name for p in files if not p.name.startswith("0000") and any(secret.encode() in p.read_bytes() for secret in (planted, token))]
     assert told == []
+
+
+def test_no_service_has_more_sessions_than_its_manifest_says(stack, company):
+    """What is summed up for Postgres's max_connections is what programs open: the manifest's `sessions`, and what --describe says."""
+    company.settled_call(company.call(), "completed")
+    lanes = {"lead-pipeline": 2}  # lanes a core of its first consumer
+    cores = os.cpu_count() or 1
+    seen = dict(stack.sql("SELECT usename, count(*) FROM pg_stat_activity WHERE usename LIKE 'otto\\_%%' GROUP BY 1"))
+    for name, service in manifest.services().items():
+        has = seen.get("otto_" + service.variable, 0)
+        each = min(12, cores) * service.sessions["each_lane"] + min(12, cores) * (lanes.get(name, 1) - 1)
+        assert has <= each + service.sessions["others"], f"{name} has {has} sessions"
+        assert bool(has) == ("database" in service.needs), name

@@ -41,11 +41,11 @@ http::Response unavailable(const http::Request& request) {
 }  // namespace
 
 struct Api::Impl {
-    Impl(std::string name, http::Router& router, Secret pg_url, const Authenticator& a, std::size_t connections)
+    Impl(std::string name, http::Router& router, pg::Login login, const Authenticator& a, std::size_t connections)
         : service(std::move(name)),
           routes(router),
           authenticator(a),
-          pool(std::move(pg_url), service + "-http", connections),
+          pool(std::move(login), service + "-http", connections),
           standing(pool) {}
     std::string service;
     http::Router& routes;
@@ -59,14 +59,14 @@ struct Api::Impl {
 };
 
 Api::Api(app::Service& service, const Authenticator& authenticator, std::size_t connections)
-    : Api(service.name(), service.routes(), service.pg_url(), authenticator, connections) {
+    : Api(service.name(), service.routes(), service.pg_login(), authenticator, connections) {
     rt::needs_schema(service);
     service.depends_on("postgres", [impl = impl_] { return impl->pool.ping(); });
     service.depends_on("identity_provider", [&authenticator] { return authenticator.keys_can_be_had(); });
 }
 
-Api::Api(std::string service, http::Router& routes, Secret pg_url, const Authenticator& authenticator, std::size_t connections)
-    : impl_(std::make_shared<Impl>(std::move(service), routes, std::move(pg_url), authenticator, connections)) {}
+Api::Api(std::string service, http::Router& routes, pg::Login login, const Authenticator& authenticator, std::size_t connections)
+    : impl_(std::make_shared<Impl>(std::move(service), routes, std::move(login), authenticator, connections)) {}
 
 pg::Pool& Api::pool() { return impl_->pool; }
 

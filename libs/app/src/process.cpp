@@ -14,8 +14,10 @@
 #include <optional>
 
 #include "app/common.hpp"
+#include "app/secrets.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "kafka/access.hpp"
 #include "log_level.hpp"
 #include "outside.hpp"
 #include "process_metrics.hpp"
@@ -51,6 +53,7 @@ constexpr Millis kAll{3'000};
 constexpr Millis kLastQuestion{200};
 
 std::string pg_setting(std::string_view service) { return "pg-url-" + std::string(service); }
+std::string pg_password_setting(std::string_view service) { return "pg-password-" + std::string(service); }
 
 }  // namespace
 
@@ -97,9 +100,13 @@ const Settings& Service::settings() const { return impl_->shared->settings; }
 http::Router& Service::routes() { return *impl_->shared->router; }
 void Service::keep(std::shared_ptr<void> thing) { impl_->shared->owned.push_back(std::move(thing)); }
 
-Secret Service::pg_url() const {
-    auto own = settings().get(secret(pg_setting(name()), ""));
-    return own.empty() ? settings().get(kPgUrl) : own;
+pg::Login Service::pg_login() const {
+    auto own_or = [this](const std::string& own, const Setting<Secret>& common) -> pg::Login::Ask {
+        const auto mine = secret(own, "");
+        const bool has = settings().given(mine.row) && !settings().get(mine).empty();
+        return [live = settings().live(has ? mine : common)] { return live.now(); };
+    };
+    return {own_or(pg_setting(name()), kPgUrl), own_or(pg_password_setting(name()), kPgPassword)};
 }
 
 void Service::on_start(std::string what, std::function<void()> f) { impl_->start.push_back({std::move(what), std::move(f)}); }
@@ -405,6 +412,62 @@ private:
     const http::Server* admin_ = nullptr;
 };
 
+namespace {
+
+/// Before anything is made of them: until all files of secrets hold what they should, the process is alive, not ready, and says
+/// which one it waits for. False if it was told to end meanwhile.
+bool wait_for_secrets(const Settings& settings) {
+    auto missing = settings.missing_secret();
+    if (!missing) return true;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    tell_waiting("secret", true);
+    std::mutex lock;
+    std::string waiting;
+    auto routes = std::make_shared<http::Router>();
+    routes->add(http::Method::get, "/healthz", [](const http::Request&) { return http::Response::text(200, "ok\n"); });
+    routes->add(http::Method::get, "/metrics", [](const http::Request&) {
+        return http::Response::text(200, tel::expose_metrics(), "text/plain; version=0.0.4");
+    });
+    routes->add(http::Method::get, "/readyz", [&](const http::Request&) {
+        JsonWriter w;
+        std::lock_guard guard(lock);
+        w.begin_object().member("state", "starting").member("waiting", "for a secret: " + waiting).member("ready", false);
+        for (const char* none : {"own", "outside", "warnings"}) w.key(none).begin_array().end_array();
+        w.end_object();
+        return http::Response::json(503, w.take());
+    });
+    http::ServerOptions o;
+    o.address = settings.get(kAdminAddress);
+    o.port = static_cast<unsigned short>(settings.get(kAdminPort));
+    o.workers = 1;
+    o.metrics_name = "admin";
+    http::Server admin(o, routes);
+    if (auto up = admin.start(); !up) tel::warn("the admin port does not open", {{"why", up.error().describe()}});
+    std::optional<std::chrono::steady_clock::time_point> told;
+    for (std::string former; missing; missing = settings.missing_secret()) {
+        const auto now = std::chrono::steady_clock::now();
+        if (former != missing->message || !told || now - *told > std::chrono::seconds(30)) {
+            tel::warn("waiting for a secret", {{"why", missing->message}, {"cure", missing->hint}, {"admin_port", admin.port()}});
+            told = now;
+        }
+        former = missing->message;
+        {
+            std::lock_guard guard(lock);
+            waiting = missing->describe();
+        }
+        const timespec second{1, 0};
+        if (::sigtimedwait(&signals, nullptr, &second) > 0) return false;
+    }
+    tell_waiting("secret", false);
+    return true;
+}
+
+}  // namespace
+
 int run(int argc, char** argv, const Program& its, std::vector<Definition> services) {
     const auto program = its.name;
     Rows rows = common_rows();
@@ -413,8 +476,12 @@ int run(int argc, char** argv, const Program& its, std::vector<Definition> servi
         about.append(about.empty() ? "" : "\n").append(d.name).append(": ").append(d.about);
         rows.insert(rows.end(), d.rows.begin(), d.rows.end());
         bool database = std::any_of(d.rows.begin(), d.rows.end(), [](const Row& r) { return r.name == kPgUrl.row.name; });
-        if (database)
-            rows.push_back(secret(pg_setting(d.name), "Postgres for " + std::string(d.name) + ", instead of OTTO_PG_URL").row);
+        if (database) {
+            const std::string name(d.name);
+            rows.push_back(kPgPassword.row);
+            rows.push_back(pg_url_setting(pg_setting(name), "Postgres for " + name + ", instead of OTTO_PG_URL").row);
+            rows.push_back(secret(pg_password_setting(name), "password for " + name + ", instead of OTTO_PG_PASSWORD").row);
+        }
     }
     std::vector<std::string> arguments(argv + 1, argv + argc);
     for (const auto& a : arguments) {
@@ -447,6 +514,13 @@ int run(int argc, char** argv, const Program& its, std::vector<Definition> servi
     struct Last {
         ~Last() { tel::flush_log(); }
     } last;
+    if (!wait_for_secrets(*settings)) return 0;
+    tel::configure_log(std::string(program), settings->get(kLogLevel), settings->get(kLogHashKey));  // if that key was waited for
+    if (auto fits = use_kafka_settings(*settings); !fits) {
+        std::fprintf(stderr, "%s: %s\n", std::string(program).c_str(), fits.error().describe().c_str());
+        return 2;
+    }
+    SecretWatch watch(*settings, &kafka::refresh_access);
     try {
         Process process(program, std::move(*settings));
         for (const auto& d : services) process.wire(d);

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "app/secrets.hpp"
 #include "base/text.hpp"
 
 extern char** environ;
@@ -52,6 +53,8 @@ Result<void> check(const Row& r, const std::string& value, const std::string& so
     } else if (r.kind == Kind::choice) {
         good = std::find(r.words.begin(), r.words.end(), value) != r.words.end();
     }
+    if (good && r.misfit && !value.empty())
+        if (auto why = r.misfit(value)) return Error(source + ": " + *why, r.holds.empty() ? "" : "it should be " + r.holds);
     if (good) return {};
     return Error(source + " is '" + clip_utf8(value, 80) + "'", r.environment() + " takes " + r.takes());
 }
@@ -123,11 +126,53 @@ Setting<std::vector<std::string>> list(std::string name, std::string fallback, s
 }
 Setting<Secret> secret(std::string name, std::string help) { return {row(std::move(name), Kind::secret, "", std::move(help))}; }
 
+Setting<Secret> secret(std::string name, std::string help, std::string holds,
+                       std::function<std::optional<std::string>(const std::string&)> misfit) {
+    auto out = secret(std::move(name), std::move(help));
+    out.row.holds = std::move(holds);
+    out.row.misfit = std::move(misfit);
+    return out;
+}
+
+namespace {
+
+/// How many letters have to be put in, taken out or changed.
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        auto diagonal = std::exchange(row[0], i);
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const auto changed = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
+            diagonal = std::exchange(row[j], std::min({changed, row[j] + 1, row[j - 1] + 1}));
+        }
+    }
+    return row.back();
+}
+
+constexpr std::string_view kFile = "_FILE";
+
+/// "--help lists them", or the name that was probably meant.
+std::string meant(std::string_view name, const Rows& rows) {
+    std::string best;
+    std::size_t least = std::max<std::size_t>(2, name.size() / 5) + 1;
+    for (const auto& r : rows)
+        for (const auto& candidate : {r.environment(), r.environment() + std::string(kFile)})
+            if (auto d = distance(name.substr(0, 100), candidate); d < least) {
+                least = d;
+                best = candidate;
+            }
+    return best.empty() ? "--help lists the settings" : "is " + best + " meant? --help lists the settings";
+}
+
+}  // namespace
+
 Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>& arguments,
                                 const std::map<std::string, std::string>& environment) {
     Settings s;
     for (const auto& r : rows)
         if (s.values_.emplace(r.name, r.fallback).second) s.rows_.push_back(r);
+    std::map<std::string, std::string> paths;  // of secrets that lie in files
     auto find = [&](std::string_view name) -> const Row* {
         for (const auto& r : s.rows_)
             if (r.name == name) return &r;
@@ -143,8 +188,33 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
         if (good) {
             s.values_[r.name] = value;
             s.given_[r.name] = true;
+            paths.erase(r.name);
         }
         return good;
+    };
+    auto set_file = [&](const Row& r, const std::string& path, const std::string& source) -> Result<void> {
+        if (r.kind == Kind::secret) {
+            s.values_[r.name] = "";
+            s.given_[r.name] = true;
+            paths[r.name] = path;
+            return {};
+        }
+        auto text = file_text(path, source);
+        if (!text) return text.error();
+        return set(r, std::string(trim(*text)), source);
+    };
+    /// False if it is the name of nothing.
+    auto take = [&](const std::string& name, const std::string& value, const std::string& source) -> Result<bool> {
+        if (auto* r = by_environment(name)) {
+            if (auto done = set(*r, value, source); !done) return done.error();
+            return true;
+        }
+        if (name.ends_with(kFile))
+            if (auto* r = by_environment(std::string_view(name).substr(0, name.size() - kFile.size()))) {
+                if (auto done = set_file(*r, value, source); !done) return done.error();
+                return true;
+            }
+        return false;
     };
 
     // least first: what comes later replaces
@@ -159,29 +229,24 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
             auto equals = content.find('=');
             std::string place = config->second + ":" + std::to_string(n);
             if (equals == std::string_view::npos) return Error(place + " is no NAME=value line");
-            auto* r = by_environment(trim(content.substr(0, equals)));
-            if (!r)
-                return Error(place + " sets '" + std::string(trim(content.substr(0, equals))) + "', which is no setting",
-                             "--help lists them");
-            if (auto done = set(*r, std::string(trim(content.substr(equals + 1))), place); !done) return done.error();
+            std::string name(trim(content.substr(0, equals)));
+            auto known = take(name, std::string(trim(content.substr(equals + 1))), place);
+            if (!known) return known.error();
+            if (!*known) return Error(place + " sets '" + name + "', which is no setting", meant(name, s.rows_));
         }
     }
+    std::vector<std::string> doubled;
     for (const auto& [name, value] : environment) {
         if (!name.starts_with("OTTO_") || name == "OTTO_CONFIG") continue;
-        if (auto* r = by_environment(name)) {
-            if (auto done = set(*r, value, name); !done) return done.error();
+        auto whole_name = name.ends_with(kFile) ? name.substr(0, name.size() - kFile.size()) : "";
+        if (environment.contains(whole_name) && by_environment(whole_name) && !by_environment(name)) {
+            s.unknown_.push_back(name);
+            doubled.push_back(whole_name);
             continue;
         }
-        if (name.ends_with("_FILE")) {
-            if (auto* r = by_environment(std::string_view(name).substr(0, name.size() - 5));
-                r && !environment.contains(r->environment())) {
-                auto text = file_text(value, name);
-                if (!text) return text.error();
-                if (auto done = set(*r, std::string(trim(*text)), name); !done) return done.error();
-                continue;
-            }
-        }
-        s.unknown_.push_back(name);
+        auto known = take(name, value, name);
+        if (!known) return known.error();
+        if (!*known) s.unknown_.push_back(name);
     }
     for (const auto& argument : arguments) {
         auto equals = argument.find('=');
@@ -192,7 +257,29 @@ Result<Settings> Settings::load(const Rows& rows, const std::vector<std::string>
         if (!r) return Error("there is no setting --" + name, "--help lists them");
         if (auto done = set(*r, argument.substr(equals + 1), "--" + name); !done) return done.error();
     }
+    if (auto* strict = find(kStrict.row.name); strict && s.get(kStrict) && !s.unknown_.empty()) {
+        const auto& name = s.unknown_.front();
+        if (!doubled.empty() && name == doubled.front() + std::string(kFile))
+            return Error(doubled.front() + " and " + name + " are both set", "keep one of them");
+        return Error("the environment has '" + name + "', which is no setting of this program (OTTO_STRICT)",
+                     meant(name, s.rows_));
+    }
+    for (const auto& r : s.rows_)
+        if (auto path = paths.find(r.name); path != paths.end())
+            s.files_.push_back(std::make_shared<SecretFile>(r, path->second));
     return s;
+}
+
+std::shared_ptr<SecretFile> Settings::file_of(const Row& r) const {
+    for (const auto& file : files_)
+        if (file->setting() == r.name) return file;
+    return nullptr;
+}
+
+std::optional<Error> Settings::missing_secret() const {
+    for (const auto& file : files_)
+        if (auto why = file->missing()) return why;
+    return std::nullopt;
 }
 
 const std::string& Settings::value(const Row& r) const {
@@ -208,7 +295,14 @@ std::int64_t Settings::get(const Setting<std::int64_t>& s) const { return *whole
 bool Settings::get(const Setting<bool>& s) const { return *truth(value(s.row)); }
 std::vector<std::string> Settings::get(const Setting<std::vector<std::string>>& s) const { return split_list(value(s.row)); }
 Millis Settings::get(const Setting<Millis>& setting) const { return *parse_duration(value(setting.row)); }
-Secret Settings::get(const Setting<Secret>& s) const { return Secret(value(s.row)); }
+Secret Settings::get(const Setting<Secret>& s) const {
+    auto file = file_of(s.row);
+    return file ? file->now() : Secret(value(s.row));
+}
+LiveSecret Settings::live(const Setting<Secret>& s) const {
+    if (auto file = file_of(s.row)) return {s.row.name, std::move(file)};
+    return LiveSecret(Secret(value(s.row)));
+}
 
 bool Settings::given(const Row& r) const { return given_.contains(r.name); }
 
@@ -216,7 +310,7 @@ std::vector<std::pair<std::string, std::string>> Settings::shown() const {
     std::vector<std::pair<std::string, std::string>> out;
     for (const auto& r : rows_) {
         const auto& v = values_.at(r.name);
-        out.emplace_back(r.name, r.kind == Kind::secret ? (v.empty() ? "not set" : "set") : v);
+        out.emplace_back(r.name, r.kind != Kind::secret ? v : file_of(r) ? "a file" : v.empty() ? "not set" : "set");
     }
     return out;
 }

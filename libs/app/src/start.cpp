@@ -8,12 +8,15 @@ namespace {
 
 const tel::Gauges kWaiting{
     "otto_start_waiting",
-    "1 while a start waits for it: postgres, schema (ottoctl migrate), kafka, directory (the companies' profiles, from Kafka).",
+    "1 while a start waits for it: secret (the file of one), postgres, schema (ottoctl migrate), kafka, directory (the companies' "
+    "profiles, from Kafka).",
     {"for"}};
 
 using Steady = std::chrono::steady_clock;
 
 }  // namespace
+
+void tell_waiting(const std::string& what, bool waits) { kWaiting({what}).set(waits ? 1 : 0); }
 
 Start::Start(std::function<void()> changed, Patience patience) : changed_(std::move(changed)), patience_(patience) {}
 

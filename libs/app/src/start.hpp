@@ -21,6 +21,9 @@ struct StartStep {
     bool holds = true;  ///< of a wait: what comes after it waits too
 };
 
+/// For what waits before there is a Start: otto_start_waiting.
+void tell_waiting(const std::string& what, bool waits);
+
 /// A step that failed: nothing but other settings helps.
 class StartFailure : public std::runtime_error {
 public:

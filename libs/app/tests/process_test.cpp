@@ -14,6 +14,7 @@
 
 #include "app/common.hpp"
 #include "app/process.hpp"
+#include "base/json.hpp"
 #include "http/client.hpp"
 #include "still.hpp"
 #include "testing/catch.hpp"
@@ -244,6 +245,72 @@ TEST_CASE("settings that do not fit stop the start and are named") {
     CHECK(told.find("OTTO_WORD") != std::string::npos);
     CHECK(told.find("OTTO_PG_URL_WITH_DATABASE") != std::string::npos);
     CHECK(told.find("OTTO_PG_URL_TEST_SERVICE") == std::string::npos);  // it has none
+    Child proxies({"--trusted-proxies=10.0.0.0/8,gateway"});
+    CHECK(proxies.wait() == 2);
+    CHECK(Child::text(proxies.log + ".err").find("'gateway'") != std::string::npos);
+}
+
+TEST_CASE("--describe says what a program is made of, as JSON") {
+    Child child({"--describe"});
+    CHECK(child.wait() == 0);
+    auto document = JsonDocument::parse(Child::text(child.log)).value();
+    auto said = document.root();
+    CHECK(said["program"].string() == "program");
+    CHECK(said["services"].at(0)["name"].string() == "test-service");
+    std::map<std::string, std::string> kinds;
+    for (std::size_t i = 0; i < said["settings"].size(); ++i) {
+        auto s = said["settings"].at(i);
+        kinds[std::string(s["name"].string().value())] = s["kind"].string().value();
+        CHECK(s["secret"].boolean() == (s["kind"].string() == "secret"));
+    }
+    CHECK(kinds["OTTO_PORT"] == "number");
+    CHECK(kinds["OTTO_WORD"] == "text");
+    CHECK(kinds["OTTO_PG_PASSWORD_WITH_DATABASE"] == "secret");
+    CHECK_FALSE(kinds.contains("OTTO_PG_PASSWORD_TEST_SERVICE"));
+    bool any = false;
+    for (std::size_t i = 0; i < said["metrics"].size(); ++i)
+        any = any || said["metrics"].at(i)["name"].string() == "otto_secret_age_seconds";
+    CHECK(any);
+}
+
+TEST_CASE("a process waits for the file of a secret, says which one and what it should hold, and can be told to end meanwhile") {
+    const auto file = folder() + "/ring";
+    auto waits = [&](Child& child) {
+        auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        auto port = [&] {
+            auto log = Child::text(child.log);
+            auto at = log.find("\"admin_port\":", log.find("waiting for a secret"));
+            return at == std::string::npos ? 0 : std::atoi(log.c_str() + at + 13);
+        };
+        while (port() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Millis{10});
+        return port();
+    };
+    ::setenv("OTTO_PG_URL_FILE", file.c_str(), 1);
+    Child child, ended;
+    ::unsetenv("OTTO_PG_URL_FILE");
+    const auto port = waits(child);
+    REQUIRE(port > 0);
+    CHECK(child.ask(port, "/healthz")->status == 200);
+    auto ready = child.ask(port, "/readyz");
+    CHECK(ready->status == 503);
+    CHECK(ready->body.find("which is missing") != std::string::npos);
+    CHECK(child.ask(port, "/metrics")->body.find("otto_start_waiting{for=\"secret\"} 1") != std::string::npos);
+    CHECK(ready->body.find("postgresql://") != std::string::npos);
+    REQUIRE(waits(ended) > 0);
+    ::kill(ended.pid, SIGTERM);
+    CHECK(ended.wait() == 0);
+    note(file, "no such form");
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (Child::text(child.log).find("does not hold what it should") == std::string::npos) {
+        REQUIRE(std::chrono::steady_clock::now() < end);
+        std::this_thread::sleep_for(Millis{10});
+    }
+    CHECK(Child::text(child.log).find("no such form") == std::string::npos);
+    std::ofstream(file) << "postgresql://nobody@127.0.0.1/none\n";
+    child.until_started();
+    CHECK(child.ask(child.admin, "/metrics")->body.find("otto_secret_age_seconds{name=\"pg-url\"}") != std::string::npos);
+    ::kill(child.pid, SIGTERM);
+    CHECK(child.wait() == 0);
 }
 
 TEST_CASE("a process that waits is alive and not ready, says for what, answers for what waits, and does all else") {

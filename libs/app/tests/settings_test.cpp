@@ -66,8 +66,32 @@ TEST_CASE("what does not fit stops the start and names the setting") {
     CHECK(why({"--loud=perhaps"}, {}).find("true or false") != std::string::npos);
     File file("OTTO_NMAE=x\n");
     CHECK(why({}, {{"OTTO_CONFIG", file.path}}).find("OTTO_NMAE") != std::string::npos);
+    CHECK(why({}, {{"OTTO_CONFIG", file.path}}).find("is OTTO_NAME meant?") != std::string::npos);
     CHECK(why({}, {{"OTTO_CONFIG", "/nowhere/at/all"}}).find("/nowhere/at/all") != std::string::npos);
-    CHECK(why({}, {{"OTTO_THE_KEY_FILE", "/nowhere/at/all"}}).find("OTTO_THE_KEY_FILE") != std::string::npos);
+    CHECK(why({}, {{"OTTO_COUNT_FILE", "/nowhere/at/all"}}).find("OTTO_COUNT_FILE") != std::string::npos);
+}
+
+TEST_CASE("strict: a name that is no setting ends the start, and the one that was meant is named") {
+    auto rows = kRows;
+    rows.push_back(app::kStrict.row);
+    auto why = [&](std::map<std::string, std::string> environment) {
+        environment.emplace("OTTO_STRICT", "1");
+        auto s = app::Settings::load(rows, {}, environment);
+        return s ? "" : s.error().message + " / " + s.error().hint;
+    };
+    File key("s3cret"), config("OTTO_STRICT=yes\nOTTO_THE_KEY_FILE=" + key.path + "\n");
+    CHECK(why({{"OTTO_NAME", "x"}, {"OTTO_THE_KEY_FILE", key.path}, {"PATH", "/bin"}, {"OTTO_CONFIG", config.path}}) == "");
+    CHECK(why({{"OTTO_NMAE", "x"}}).find("'OTTO_NMAE'") != std::string::npos);
+    CHECK(why({{"OTTO_NMAE", "x"}}).find("is OTTO_NAME meant?") != std::string::npos);
+    CHECK(why({{"OTTO_THE_KEY_FLIE", "x"}}).find("is OTTO_THE_KEY_FILE meant?") != std::string::npos);
+    CHECK(why({{"OTTO_PG_URL_OF_ANOTHER", "x"}}).find("--help") != std::string::npos);
+    CHECK(why({{"OTTO_PG_URL_OF_ANOTHER", "x"}}).find("meant") == std::string::npos);
+    CHECK(why({{"OTTO_THE_KEY", "x"}, {"OTTO_THE_KEY_FILE", key.path}}).find("OTTO_THE_KEY and OTTO_THE_KEY_FILE are both set") !=
+          std::string::npos);
+    auto by_file = app::Settings::load(rows, {}, {{"OTTO_CONFIG", config.path}, {"OTTO_NMAE", "x"}});
+    CHECK_FALSE(by_file);
+    CHECK(app::Settings::load(rows, {}, {{"OTTO_CONFIG", config.path}}).value().get(kKey).reveal() == "s3cret");
+    CHECK(app::Settings::load(rows, {}, {{"OTTO_NMAE", "x"}, {"OTTO_STRICT", "no"}}));
 }
 
 TEST_CASE("unknown names in the environment are only noted; secrets come from files and are never shown") {

@@ -106,9 +106,12 @@ constexpr Millis kAnswersWithin{1'000}, kAskWell{5'000}, kAskAway{500};
 Companies::Companies(Options options) : options_(std::move(options)), kafka_(Error("it has not been asked yet")) {}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
-    : Companies(Options{service.settings().get(app::kKafkaBrokers), service.name() + "-directory",
-                        snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
-                        KeyRing::parse(service.settings().get(app::kSecretKeys)).value()}) {
+    : Companies(Options{
+          service.settings().get(app::kKafkaBrokers),
+          service.name() + "-directory",
+          snapshot_folder.empty() ? "" : snapshot_folder + "/directory.snapshot",
+          {},
+          app::Live<KeyRing>(service.settings().live(app::kSecretKeys), [](const Secret& s) { return KeyRing::parse(s); })}) {
     service.on_start("directory", [this] { start(); });
     service.on_stop("directory", [this](Millis) { stop(); });
     service.ready_after("directory", [this] { return awaited(); });
@@ -201,7 +204,7 @@ void Companies::drop_locked(const std::string& id) {
 void Companies::apply(const std::string& company_id, std::string_view value) {
     std::optional<Profile> fresh;
     if (!value.empty()) {
-        fresh = profile_from(value, options_.keys);
+        fresh = profile_from(value, options_.live ? *options_.live->now() : options_.keys);
         if (!fresh) {
             tel::error("a record of otto.directory is no company profile", {{"company_id", company_id}});
             return;

@@ -18,7 +18,11 @@ namespace otto::ingress {
 
 namespace pb = otto::inbound::v1;
 
-app::Rows ingress_rows() { return {app::kKafkaBrokers.row, kSpoolDir.row, kSpoolMegabytes.row, kAllowUnsigned.row}; }
+app::Rows ingress_rows() {
+    auto all = app::kafka_rows();
+    for (const auto& row : {kSpoolDir.row, kSpoolMegabytes.row, kAllowUnsigned.row}) all.push_back(row);
+    return all;
+}
 
 app::Rows company_keyed_rows() {
     auto all = ingress_rows();

@@ -38,9 +38,10 @@ std::string_view to_text(Verdict v) {
     return "";
 }
 
-DeploymentAccount DeploymentAccount::of(std::string id, const Secret& secrets, std::string setting) {
+DeploymentAccount DeploymentAccount::of(std::string id, const app::LiveSecret& secrets, std::string setting) {
     DeploymentAccount account{std::move(id), {{}, std::move(setting)}};
-    for (auto& one : split_list(secrets.reveal())) account.key.secrets.emplace_back(std::move(one));
+    account.key.live = app::live_list(secrets);
+    account.key.secrets = *account.key.live->now();
     return account;
 }
 
@@ -59,6 +60,7 @@ struct KeyedByCompany::Try {
     std::vector<std::vector<directory::Candidate>> candidates;
     providers::Trials trials;
     std::vector<OfCase> tried;
+    std::shared_ptr<const std::vector<Secret>> of_deployment;  ///< its keys, while they are tried
 };
 
 void KeyedByCompany::try_all(Try& t, const Case& one, std::size_t number, Instant now, Judgement& judgement) const {
@@ -78,7 +80,7 @@ void KeyedByCompany::try_all(Try& t, const Case& one, std::size_t number, Instan
         }
     }
     if (!deployment_.id.empty() && one.addressee.account_id() == deployment_.id)
-        for (const auto& secret : deployment_.key.secrets) {
+        for (const auto& secret : *t.of_deployment) {
             keyed = true;
             if (proof.alternatives.empty()) continue;
             t.trials.add(proof, secret.reveal());
@@ -127,6 +129,7 @@ Judgement KeyedByCompany::proven(const Try& t, const Case& one, std::size_t tria
 std::vector<Judgement> KeyedByCompany::judge(std::span<const Case> cases, Instant now) const {
     std::vector<Judgement> out(cases.size());
     Try t(cases.size());
+    t.of_deployment = deployment_.key.present();
     for (std::size_t i = 0; i < cases.size(); ++i) try_all(t, cases[i], i, now, out[i]);
     t.trials.run();
     for (std::size_t trial = 0; trial < t.tried.size(); ++trial) {
@@ -142,25 +145,27 @@ providers::Refusal KeyedByDeployment::no_secret() const {
 }
 
 std::optional<providers::Refusal> KeyedByDeployment::refused_by_head(const providers::Parts& head) const {
-    if (key_.secrets.empty() && allow_unsigned_) return std::nullopt;
+    const bool none = key_.present()->empty();
+    if (none && allow_unsigned_) return std::nullopt;
     if (auto refusal = webhook_.refused_by_head(head)) return refusal;
-    if (key_.secrets.empty()) return no_secret();
+    if (none) return no_secret();
     return std::nullopt;
 }
 
 std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Instant) const {
     std::vector<Judgement> out(cases.size());
     std::vector<providers::Proof> proofs;
+    const auto secrets = key_.present();
     providers::Trials trials;
     std::vector<std::size_t> of_case;  // of each trial
     proofs.reserve(cases.size());
     for (std::size_t i = 0; i < cases.size(); ++i) {
-        if (key_.secrets.empty() && allow_unsigned_) {
+        if (secrets->empty() && allow_unsigned_) {
             out[i].verdict = Verdict::unsigned_;
             continue;
         }
         // Without a secret no more than the head is looked at.
-        proofs.push_back(key_.secrets.empty() ? providers::Proof::none(refused_by_head(cases[i].parts).value_or(no_secret()))
+        proofs.push_back(secrets->empty() ? providers::Proof::none(refused_by_head(cases[i].parts).value_or(no_secret()))
                                               : webhook_.proof(cases[i].parts));
         const auto& proof = proofs.back();
         if (proof.missing) {
@@ -172,7 +177,7 @@ std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Ins
             {"no secret matched", "Sign with the deployment's " + title + " webhook secret.",
              "compare " + key_.setting + " with what " + title + " signs with" +
                  (key_.signature_setting.empty() ? "" : ", and " + key_.signature_setting + " with the message that it signs")});
-        for (const auto& secret : key_.secrets) {
+        for (const auto& secret : *secrets) {
             of_case.push_back(i);
             trials.add(proof, secret.reveal());
         }

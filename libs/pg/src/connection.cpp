@@ -121,14 +121,21 @@ void Connection::Impl::connect() {
         "-c TimeZone=UTC -c DateStyle=ISO -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=" +
         std::to_string(limits.idle_in_transaction.count()) + " -c lock_timeout=" + std::to_string(limits.lock.count()) +
         " -c statement_timeout=" + std::to_string(limits.statement.count());
-    auto login = login_of(url.reveal());
-    if (auto planning = session_settings(login.user); !planning.empty()) options += " " + planning;
-    if (!login.options.empty()) options += " " + login.options;  // the URL has the last word, as ever, but not the only one
-    // What stands behind dbname counts for more than what the URL says.
-    std::array<const char*, 7> keys{
-        "application_name", "connect_timeout", "client_encoding", "keepalives_idle", "dbname", "options", nullptr};
-    std::array<const char*, 7> values{application.c_str(),  timeout.c_str(), "UTF8", "15",
-                                      url.reveal().c_str(), options.c_str(), nullptr};
+    const Secret url = login.url(), password = login.password();
+    auto who = login_of(url.reveal());
+    if (auto planning = session_settings(who.user); !planning.empty()) options += " " + planning;
+    if (!who.options.empty()) options += " " + who.options;  // the URL has the last word, as ever, but not the only one
+    // What stands before dbname gives way to what the URL says (its password, if it has one); what stands behind counts for more.
+    std::array<const char*, 8> keys{"application_name", "connect_timeout", "client_encoding", "keepalives_idle",
+                                    "password",         "dbname",          "options",         nullptr};
+    std::array<const char*, 8> values{application.c_str(),
+                                      timeout.c_str(),
+                                      "UTF8",
+                                      "15",
+                                      password.empty() ? nullptr : password.reveal().c_str(),
+                                      url.reveal().c_str(),
+                                      options.c_str(),
+                                      nullptr};
     conn = PQconnectdbParams(keys.data(), values.data(), 1);
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");
@@ -333,8 +340,8 @@ ResultPtr Connection::Impl::run(const std::string& sql) {
     return last;
 }
 
-Connection::Connection(Secret url, std::string application, SessionLimits limits)
-    : impl_(std::make_shared<Impl>(std::move(url), std::move(application), limits)) {}
+Connection::Connection(Login login, std::string application, SessionLimits limits)
+    : impl_(std::make_shared<Impl>(std::move(login), std::move(application), limits)) {}
 Connection::~Connection() = default;
 Connection::Connection(Connection&&) noexcept = default;
 
@@ -508,7 +515,7 @@ void Tx::too_many(const Query& q) { throw std::logic_error("statement " + std::s
 void Tx::missing(const Query& q) { throw std::logic_error("statement " + std::string(q.name) + " gave no row"); }
 
 struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
-    Secret url;
+    Login login;
     std::string application;
     std::size_t size;
     SessionLimits limits;
@@ -520,8 +527,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     // All pools of a process add to these.
     tel::Gauge used = kPool({"used"}), resting = kPool({"idle"}), unopened = kPool({"unopened"}), waiting = kPool({"waiting"});
 
-    Impl(Secret u, std::string a, std::size_t n, SessionLimits l, Millis w)
-        : url(std::move(u)), application(std::move(a)), size(n), limits(l), wait(w) {
+    Impl(Login by, std::string a, std::size_t n, SessionLimits l, Millis w)
+        : login(std::move(by)), application(std::move(a)), size(n), limits(l), wait(w) {
         unopened.add(static_cast<double>(size));
         // From the start: of a counter that begins with its first failure no rate is seen.
         for (auto what : {"unreachable", "lost", "busy", "transient", "contention", "schema", "data", "fenced"}) kErrors({what});
@@ -554,7 +561,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
         }
         ++made;
         unopened.add(-1);
-        return std::make_unique<Connection>(url, application, limits);
+        return std::make_unique<Connection>(login, application, limits);
     }
     void give(std::unique_ptr<Connection> connection) {
         used.add(-1);
@@ -567,8 +574,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     }
 };
 
-Pool::Pool(Secret url, std::string application, std::size_t size, SessionLimits limits, Millis wait)
-    : impl_(std::make_shared<Impl>(std::move(url), std::move(application), size, limits, wait)) {}
+Pool::Pool(Login login, std::string application, std::size_t size, SessionLimits limits, Millis wait)
+    : impl_(std::make_shared<Impl>(std::move(login), std::move(application), size, limits, wait)) {}
 Pool::~Pool() = default;
 
 Tx Pool::begin(const Scope& scope, Limits limits) {

@@ -31,7 +31,7 @@ struct Canceller::State {
 /// One libpq session and the pipeline on it. All statements of a transaction travel in pipeline mode; every flush ends with a
 /// Sync, because a client that stops without one leaves the session "active", and then no server time-out fires.
 struct Connection::Impl {
-    Secret url;
+    Login login;
     std::string application;
     SessionLimits limits;
     PGconn* conn = nullptr;
@@ -40,8 +40,8 @@ struct Connection::Impl {
     Millis answer_within;                             ///< of the transaction that is open
     std::shared_ptr<Canceller::State> canceller;      ///< its own, if somebody asked for it
 
-    Impl(Secret u, std::string a, SessionLimits l)
-        : url(std::move(u)), application(std::move(a)), limits(l), answer_within(l.deadline) {}
+    Impl(Login u, std::string a, SessionLimits l)
+        : login(std::move(u)), application(std::move(a)), limits(l), answer_within(l.deadline) {}
     ~Impl() { close(); }
 
     void connect();  ///< if need be

@@ -379,6 +379,25 @@ TEST_CASE("a pool gives each thread its own connection and refuses when all are 
     CHECK(errors("unreachable") == away + 1);
 }
 
+TEST_CASE("a password beside the URL is asked for at each connection, and gives way to the URL's own", "[integration]") {
+    Database db;
+    const auto url = db.url.reveal();
+    std::vector<std::string> asked;
+    // The test server believes whoever connects by its address: what libpq would send is seen by what a password file cannot give.
+    pg::Connection c(pg::Login([&] { return Secret(url); },
+                               [&] {
+                                   asked.push_back("password");
+                                   return Secret("p");
+                               }),
+                     "login");
+    c.begin(pg::Scope::none()).commit();
+    c.begin(pg::Scope::none()).commit();
+    CHECK(asked.size() == 1);
+    c.close();
+    c.begin(pg::Scope::none()).commit();
+    CHECK(asked.size() == 2);
+}
+
 TEST_CASE("a notification wakes who listens", "[integration]") {
     Database db;
     pg::Connection listener(db.url, "listener");

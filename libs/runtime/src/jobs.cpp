@@ -34,8 +34,8 @@ Result<void> Heard::known() const {
                  std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count()) + " s");
 }
 
-void run_job(const Secret& url, const std::string& service, const Job& job, StopSignal& stop, Heard& postgres) {
-    pg::Connection db(url, service + "-" + job.name);
+void run_job(const pg::Login& login, const std::string& service, const Job& job, StopSignal& stop, Heard& postgres) {
+    pg::Connection db(login, service + "-" + job.name);
     Backoff pause{Millis{100}, Millis{2'000}, 2, 0.2};
     tel::Shares gauges;
     bool mine = false;

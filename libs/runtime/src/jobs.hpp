@@ -34,6 +34,6 @@ private:
 
 /// Until the process stops. Whoever has the job's advisory lock runs it; what it reports goes when the session does, for another
 /// process may have the lock then.
-void run_job(const Secret& pg_url, const std::string& service, const Job&, StopSignal&, Heard&);
+void run_job(const pg::Login&, const std::string& service, const Job&, StopSignal&, Heard&);
 
 }  // namespace otto::rt

@@ -23,7 +23,7 @@ namespace otto::rt {
 /// What a lane works with; the same for all lanes of a consumer.
 struct LaneOptions {
     std::string service, brokers;
-    Secret pg_url;
+    pg::Login pg_url;
     std::function<void()> poke_activities;  ///< intents were written
 };
 

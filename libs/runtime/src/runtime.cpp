@@ -37,14 +37,16 @@ const tel::SharedGauges kIntentsOpen{"otto_intents_open", "Calls to the outside 
 }  // namespace
 
 app::Rows runtime_rows() {
-    return {app::kKafkaBrokers.row, app::kPgUrl.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row};
+    auto all = app::kafka_rows();
+    for (const auto& r : {app::kPgUrl.row, kLanes.row, kInboxDays.row, kDeadLetterDays.row, kActivities.row}) all.push_back(r);
+    return all;
 }
 
 struct Runtime::Impl {
-    explicit Impl(app::Service& s) : service(s), name(s.name()), workers(name, s.pg_url(), stop_signal) {
+    explicit Impl(app::Service& s) : service(s), name(s.name()), workers(name, s.pg_login(), stop_signal) {
         options.service = name;
         options.brokers = s.settings().get(app::kKafkaBrokers);
-        options.pg_url = s.pg_url();
+        options.pg_url = s.pg_login();
         wanted_lanes = static_cast<int>(s.settings().get(kLanes));
         for (const auto& topic : kafka::otto_topics()) most_lanes = std::max(most_lanes, topic.partitions);
         if (wanted_lanes > most_lanes)

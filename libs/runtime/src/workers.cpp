@@ -32,8 +32,8 @@ void Workers::One::poke() {
     wake.notify_one();
 }
 
-Workers::Workers(std::string service, Secret pg_url, StopSignal& stop)
-    : service_(std::move(service)), pg_url_(std::move(pg_url)), stop_(stop) {}
+Workers::Workers(std::string service, pg::Login login, StopSignal& stop)
+    : service_(std::move(service)), login_(std::move(login)), stop_(stop) {}
 
 WorkQueue& Workers::add(detail::Work work, int threads) { return queues_.emplace_back(std::move(work), threads).queue; }
 
@@ -41,7 +41,7 @@ void Workers::start(const std::function<void(const std::string&, const std::func
     if (queues_.empty()) return;
     int threads = 0;
     for (const auto& one : queues_) threads += one.queue.threads();
-    pool_ = std::make_unique<pg::Pool>(pg_url_, service_ + "-work", static_cast<std::size_t>(std::min(threads, kMostConnections)),
+    pool_ = std::make_unique<pg::Pool>(login_, service_ + "-work", static_cast<std::size_t>(std::min(threads, kMostConnections)),
                                        pg::SessionLimits{}, Millis{30'000});
     for (auto& one : queues_)
         for (int i = 0; i < one.queue.threads(); ++i) run("work of " + one.queue.name(), [this, &one] { work(one); });
@@ -105,7 +105,7 @@ void Workers::count(pg::Connection& db) {
 }
 
 void Workers::watch() {
-    pg::Connection db(pg_url_, service_ + "-watch");
+    pg::Connection db(login_, service_ + "-watch");
     bool listening = false;
     int failures = 0;
     auto renewed = std::chrono::steady_clock::now(), count_at = renewed;

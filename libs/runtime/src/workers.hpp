@@ -16,7 +16,7 @@ namespace otto::rt {
 /// database that is away is waited for; a stop lets each finish the turn it is at.
 class Workers {
 public:
-    Workers(std::string service, Secret pg_url, StopSignal&);
+    Workers(std::string service, pg::Login, StopSignal&);
     WorkQueue& add(detail::Work, int threads);
     bool empty() const { return queues_.empty(); }
     /// Calls `run` with a name and a body for each thread: bodies return once the process stops.
@@ -38,7 +38,7 @@ private:
     void count(pg::Connection&);
 
     std::string service_;
-    Secret pg_url_;
+    pg::Login login_;
     StopSignal& stop_;
     std::deque<One> queues_;
     std::unique_ptr<pg::Pool> pool_;  ///< of all queues

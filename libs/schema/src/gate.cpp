@@ -17,8 +17,8 @@ pg::SessionLimits brief() {
 
 }  // namespace
 
-Gate::Gate(const Secret& pg_url, const std::string& service) : db_(pg_url, service + "-start", brief()) {
-    pg::check_url(pg_url).value();
+Gate::Gate(const pg::Login& login, const std::string& service) : db_(login, service + "-start", brief()) {
+    pg::check_url(login.url()).value();
 }
 
 std::optional<Gate::Missing> Gate::look() {

@@ -24,7 +24,7 @@ public:
     /// Sessions at Postgres of a service whose people only command: each holds one for some milliseconds, a few at once.
     static constexpr std::size_t kSessions = 8;
     Api(app::Service&, const identity::Authenticator&, std::size_t connections = kSessions);
-    Api(std::string service, http::Router&, Secret pg_url, const identity::Authenticator&, std::size_t connections);
+    Api(std::string service, http::Router&, pg::Login, const identity::Authenticator&, std::size_t connections);
 
     void get(const std::string& path, identity::Roles, Handler, Suspended = Suspended::kept_out);
     /// Bodies are JSON or forms (415) unless the limits name other content types.

@@ -9,6 +9,7 @@
 #include "app/settings.hpp"
 #include "base/result.hpp"
 #include "http/server.hpp"
+#include "pg/connection.hpp"
 
 namespace otto::app {
 
@@ -36,8 +37,9 @@ public:
     }
     /// The public routes; all services of a process share one port.
     http::Router& routes();
-    /// OTTO_PG_URL_<SERVICE>, else OTTO_PG_URL.
-    Secret pg_url() const;
+    /// OTTO_PG_URL_<SERVICE>, else OTTO_PG_URL; where that has no password, OTTO_PG_PASSWORD_<SERVICE>, else OTTO_PG_PASSWORD. As
+    /// they stand at each connection.
+    pg::Login pg_login() const;
 
     /// Runs when the process starts, in order of registration, after what is waited for has come. Throwing ends the process with
     /// the reason.
@@ -77,7 +79,7 @@ private:
 /// A service as main() names it.
 struct Definition {
     std::string_view name, about;
-    Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> too
+    Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> and the passwords too
     void (*wire)(Service&);
     std::string_view manifest = {};  ///< its service.json, which the build writes here
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "app/process.hpp"
+#include "app/secrets.hpp"
 #include "base/crypto.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -105,7 +106,8 @@ public:
     struct Options {
         std::string brokers, client_id;
         std::string snapshot;  ///< file; "" = none
-        KeyRing keys;
+        KeyRing keys;  ///< unless `live` says what they are by now
+        std::optional<app::Live<KeyRing>> live = {};
     };
     explicit Companies(Options);
     /// Starts and stops with the process, which is not ready until the topic has been read once (or the snapshot). What a service

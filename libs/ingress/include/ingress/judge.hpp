@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/secrets.hpp"
 #include "directory/companies.hpp"
 #include "providers/webhook.hpp"
 
@@ -48,13 +49,17 @@ struct DeploymentKey {
     std::vector<Secret> secrets = {};
     std::string setting = {};            ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
     std::string signature_setting = {};  ///< names what is signed; "" if that is no setting
+    std::optional<app::Live<std::vector<Secret>>> live = {};  ///< what `secrets` are by now, where they may be replaced
+    std::shared_ptr<const std::vector<Secret>> present() const {
+        return live ? live->now() : std::make_shared<const std::vector<Secret>>(secrets);
+    }
 };
 /// The deployment's own account at a provider that companies have accounts at too.
 struct DeploymentAccount {
     std::string id;  ///< as an addressee names it; "" = it has none
     DeploymentKey key;
     /// `secrets`: a comma list, the newest first; `setting`: where operators set it.
-    static DeploymentAccount of(std::string id, const Secret& secrets, std::string setting);
+    static DeploymentAccount of(std::string id, const app::LiveSecret& secrets, std::string setting);
 };
 
 /// Architecture G4. Whose key of the candidates verifies, owns. None has a key: open. One has a key and none verifies: forged.

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,12 +14,27 @@ struct SessionLimits {
     Millis idle_in_transaction{10'000}, lock{5'000}, statement{30'000}, deadline{35'000}, connect{5'000};
 };
 
+/// How a session logs in: a connection string as libpq takes it, and a password for one that has none. Both are asked for at each
+/// connection, so that what is replaced while the process runs (a rotated password) holds from the next one on.
+class Login {
+public:
+    using Ask = std::function<Secret()>;
+    Login() = default;
+    Login(Secret url) : url_([url = std::move(url)] { return url; }) {}
+    Login(Ask url, Ask password) : url_(std::move(url)), password_(std::move(password)) {}
+    Secret url() const { return url_ ? url_() : Secret(); }
+    Secret password() const { return password_ ? password_() : Secret(); }
+
+private:
+    Ask url_, password_;
+};
+
 /// One session, one thread at a time. Reconnects when asked to begin after a loss; statements are prepared on first use, and the
 /// session keeps the 150 that were used last.
 class Connection {
 public:
-    /// `url` as libpq takes it; several hosts with target_session_attrs=read-write are fine. Connects at the first begin().
-    Connection(Secret url, std::string application, SessionLimits = {});
+    /// Several hosts with target_session_attrs=read-write are fine. Connects at the first begin().
+    Connection(Login, std::string application, SessionLimits = {});
     ~Connection();
     Connection(Connection&&) noexcept;
 
@@ -53,7 +69,7 @@ private:
 /// (transient).
 class Pool {
 public:
-    Pool(Secret url, std::string application, std::size_t size, SessionLimits = {}, Millis wait = Millis{2'000});
+    Pool(Login, std::string application, std::size_t size, SessionLimits = {}, Millis wait = Millis{2'000});
     ~Pool();
     Tx begin(const Scope&, Limits = {});
     /// Cheap round trip, for readiness; the reason if it fails.

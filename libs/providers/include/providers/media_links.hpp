@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/secrets.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "base/time.hpp"
@@ -22,7 +23,10 @@ public:
 
     /// `keys` as OTTO_MEDIA_KEYS has them; if empty they are derived from `ring` (OTTO_SECRET_KEYS). The first signs, all open.
     /// The error names the setting.
-    static Result<MediaLinks> make(std::string public_url, const Secret& keys, const Secret& ring);
+    static Result<MediaLinks> make(std::string public_url, const Secret& keys, const Secret& ring) {
+        return make(std::move(public_url), app::LiveSecret(keys), app::LiveSecret(ring));
+    }
+    static Result<MediaLinks> make(std::string public_url, app::LiveSecret keys, app::LiveSecret ring);
 
     /// The same arguments make the same link, so that a request that is repeated can be the same to the byte. To the second; a
     /// part of one is dropped. Throws Failure if the key is not the company's ("<company>/…"): that would be a bug.
@@ -34,9 +38,10 @@ public:
     std::optional<Target> open(std::string_view token, Instant now) const;
 
 private:
-    MediaLinks(std::string public_url, std::vector<Secret> keys) : public_url_(std::move(public_url)), keys_(std::move(keys)) {}
+    MediaLinks(std::string public_url, app::Live<std::vector<Secret>> keys)
+        : public_url_(std::move(public_url)), keys_(std::move(keys)) {}
     std::string public_url_;
-    std::vector<Secret> keys_;
+    app::Live<std::vector<Secret>> keys_;
 };
 
 }  // namespace otto::providers

@@ -2,7 +2,6 @@
 #include <optional>
 #include <string>
 
-#include "base/secret.hpp"
 #include "pg/connection.hpp"
 
 namespace otto::schema {
@@ -11,7 +10,7 @@ namespace otto::schema {
 class Gate {
 public:
     /// Throws for a URL that is none: no waiting mends that.
-    Gate(const Secret& pg_url, const std::string& service);
+    Gate(const pg::Login&, const std::string& service);
     struct Missing {
         bool postgres;  ///< there is no session to be had; else it is the schema that is behind
         std::string why;
