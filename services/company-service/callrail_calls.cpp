@@ -37,10 +37,7 @@ Instant sweep_from(std::optional<Instant> watermark, std::optional<Instant> star
 
 CallRailCalls::CallRailCalls(const app::Settings& s, const providers::callrail::Client& callrail,
                              const directory::Companies& companies)
-    : keys_(s),
-      requests_an_hour_(s.get(kSweepRequests)),
-      callrail_(callrail),
-      companies_(companies) {}
+    : keys_(s), requests_an_hour_(s.get(kSweepRequests)), callrail_(callrail), companies_(companies) {}
 
 const SweptList::Names& CallRailCalls::names() const {
     static const Names names{"callrail",

@@ -19,10 +19,7 @@ struct Row {
 }  // namespace
 
 CallRailNumbers::CallRailNumbers(const app::Settings& s, const providers::callrail::Client& patient)
-    : keys_(s),
-      patient_(patient),
-      hasty_http_(hasty(s)),
-      hasty_(s.get(providers::kCallRailApi), hasty_http_) {}
+    : keys_(s), patient_(patient), hasty_http_(hasty(s)), hasty_(s.get(providers::kCallRailApi), hasty_http_) {}
 
 std::optional<CallRailNumbers::Account> CallRailNumbers::account_of(pg::Tx& tx, const CompanyId& company,
                                                                     const Given& given) const {

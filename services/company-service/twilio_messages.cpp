@@ -71,11 +71,7 @@ pb::ProviderEvent swept_event(const twilio::ListedMessage& listed, const std::st
 
 TwilioMessages::TwilioMessages(const app::Settings& s, const twilio::Client& client, const directory::Companies& companies,
                                Millis pace)
-    : keys_(s),
-      deployment_(twilio::deployment_account(s)),
-      twilio_(client),
-      companies_(companies),
-      pace_(pace) {}
+    : keys_(s), deployment_(twilio::deployment_account(s)), twilio_(client), companies_(companies), pace_(pace) {}
 
 const SweptList::Names& TwilioMessages::names() const {
     static const Names names{"twilio",

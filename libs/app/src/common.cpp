@@ -15,7 +15,8 @@ Misfit misfit_of_ranges(const std::string& text) {
 }
 
 Misfit misfit_of_certificates(const std::string& text) {
-    bool pem = text.find("-----BEGIN CERTIFICATE-----") != std::string::npos && text.find("-----END CERTIFICATE-----") != std::string::npos;
+    bool pem = text.find("-----BEGIN CERTIFICATE-----") != std::string::npos &&
+               text.find("-----END CERTIFICATE-----") != std::string::npos;
     return pem || text == kafka::kSystemCa ? std::nullopt : Misfit("there is no certificate in it");
 }
 
@@ -51,7 +52,8 @@ Result<void> use_kafka_settings(const Settings& settings) {
         return Error("OTTO_KAFKA_SASL_USERNAME or OTTO_KAFKA_SASL_PASSWORD is set without OTTO_KAFKA_SASL_MECHANISM",
                      kKafkaSasl.row.environment() + " takes " + kKafkaSasl.row.takes());
     if (!mechanism.empty() && !(username && password))
-        return Error("OTTO_KAFKA_SASL_MECHANISM is set without OTTO_KAFKA_SASL_USERNAME and OTTO_KAFKA_SASL_PASSWORD", "set both");
+        return Error("OTTO_KAFKA_SASL_MECHANISM is set without OTTO_KAFKA_SASL_USERNAME and OTTO_KAFKA_SASL_PASSWORD",
+                     "set both");
     if (!tls && mechanism.empty()) {
         kafka::use_access({});
         return {};

@@ -133,8 +133,7 @@ Live<std::vector<Secret>> live_list(LiveSecret secret) {
             }};
 }
 
-SecretWatch::SecretWatch(const Settings& settings, std::function<void()> changed)
-    : changed_(std::move(changed)) {
+SecretWatch::SecretWatch(const Settings& settings, std::function<void()> changed) : changed_(std::move(changed)) {
     for (auto& file : settings.secret_files()) files_.push_back({file, file->version()});
     if (files_.empty()) return;
     look();

@@ -6,11 +6,11 @@
 namespace otto::app {
 namespace {
 
-const tel::Gauges kWaiting{
-    "otto_start_waiting",
-    "1 while a start waits for it: secret (the file of one), postgres, schema (ottoctl migrate), kafka, directory (the companies' "
-    "profiles, from Kafka).",
-    {"for"}};
+const tel::Gauges kWaiting{"otto_start_waiting",
+                           "1 while a start waits for it: secret (the file of one), postgres, schema (ottoctl migrate), kafka, "
+                           "directory (the companies' "
+                           "profiles, from Kafka).",
+                           {"for"}};
 
 using Steady = std::chrono::steady_clock;
 

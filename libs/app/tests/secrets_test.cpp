@@ -146,16 +146,19 @@ TEST_CASE("how clients log in at Kafka is settled, or what does not go together 
         kafka::use_access({});
         return fits ? std::string() : fits.error().message;
     };
-    const std::string certificate = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----", key = "-----BEGIN PRIVATE KEY-----";
+    const std::string certificate = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----",
+                      key = "-----BEGIN PRIVATE KEY-----";
     CHECK(why({}) == "");
     CHECK(why({{"OTTO_KAFKA_TLS_CA", "system"}}) == "");
     CHECK(why({{"OTTO_KAFKA_TLS_CA", certificate}, {"OTTO_KAFKA_TLS_CERT", certificate}, {"OTTO_KAFKA_TLS_KEY", key}}) == "");
-    std::map<std::string, std::string> login{{"OTTO_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"}, {"OTTO_KAFKA_SASL_USERNAME", "u"},
-                                             {"OTTO_KAFKA_SASL_PASSWORD", "p"}};
+    std::map<std::string, std::string> login{
+        {"OTTO_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"}, {"OTTO_KAFKA_SASL_USERNAME", "u"}, {"OTTO_KAFKA_SASL_PASSWORD", "p"}};
     CHECK(why(login) == "");
     CHECK(why({{"OTTO_KAFKA_TLS_CA", "a path, no certificate"}}).find("OTTO_KAFKA_TLS_CA: there is no certificate") == 0);
-    CHECK(why({{"OTTO_KAFKA_TLS_CA", "system"}, {"OTTO_KAFKA_TLS_CERT", certificate}}).find("without the other") != std::string::npos);
-    CHECK(why({{"OTTO_KAFKA_TLS_CERT", certificate}, {"OTTO_KAFKA_TLS_KEY", key}}).find("without OTTO_KAFKA_TLS_CA") != std::string::npos);
+    CHECK(why({{"OTTO_KAFKA_TLS_CA", "system"}, {"OTTO_KAFKA_TLS_CERT", certificate}}).find("without the other") !=
+          std::string::npos);
+    CHECK(why({{"OTTO_KAFKA_TLS_CERT", certificate}, {"OTTO_KAFKA_TLS_KEY", key}}).find("without OTTO_KAFKA_TLS_CA") !=
+          std::string::npos);
     login["OTTO_KAFKA_SASL_MECHANISM"] = "PLAIN";
     CHECK(why(login).find("without TLS") != std::string::npos);
     login["OTTO_KAFKA_SASL_MECHANISM"] = "none";

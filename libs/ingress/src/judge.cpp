@@ -166,7 +166,7 @@ std::vector<Judgement> KeyedByDeployment::judge(std::span<const Case> cases, Ins
         }
         // Without a secret no more than the head is looked at.
         proofs.push_back(secrets->empty() ? providers::Proof::none(refused_by_head(cases[i].parts).value_or(no_secret()))
-                                              : webhook_.proof(cases[i].parts));
+                                          : webhook_.proof(cases[i].parts));
         const auto& proof = proofs.back();
         if (proof.missing) {
             out[i] = forged(*proof.missing);

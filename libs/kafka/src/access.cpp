@@ -35,9 +35,11 @@ void warn_of_scram(const std::string& mechanism) {
     if (!mechanism.starts_with("SCRAM") || rd_kafka_version() >= kScramIsRight) return;
     static std::once_flag told;
     std::call_once(told, [&] {
-        tel::warn("Kafka 4 refuses SCRAM logins of this machine's librdkafka, whatever the password",
-                  {{"librdkafka", rd_kafka_version_str()},
-                   {"cure", "a client certificate (OTTO_KAFKA_TLS_CERT), or OTTO_KAFKA_SASL_MECHANISM=PLAIN with TLS; or librdkafka 2.6.1"}});
+        tel::warn(
+            "Kafka 4 refuses SCRAM logins of this machine's librdkafka, whatever the password",
+            {{"librdkafka", rd_kafka_version_str()},
+             {"cure",
+              "a client certificate (OTTO_KAFKA_TLS_CERT), or OTTO_KAFKA_SASL_MECHANISM=PLAIN with TLS; or librdkafka 2.6.1"}});
     });
 }
 
@@ -99,8 +101,10 @@ void refresh_access() {
     if (access.mechanism.empty()) return;
     std::lock_guard guard(process().lock);  // so that none of them ends meanwhile
     for (auto* client : process().clients)
-        if (auto* error = rd_kafka_sasl_set_credentials(client, access.username.reveal().c_str(), access.password.reveal().c_str())) {
-            tel::warn("a Kafka client does not take another password", {{"client", rd_kafka_name(client)}, {"why", rd_kafka_error_string(error)}});
+        if (auto* error =
+                rd_kafka_sasl_set_credentials(client, access.username.reveal().c_str(), access.password.reveal().c_str())) {
+            tel::warn("a Kafka client does not take another password",
+                      {{"client", rd_kafka_name(client)}, {"why", rd_kafka_error_string(error)}});
             rd_kafka_error_destroy(error);
         }
 }

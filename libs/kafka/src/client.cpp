@@ -119,8 +119,8 @@ rd_kafka_t* make_client(rd_kafka_type_t type, ConfPtr conf) {
     rd_kafka_t* client = rd_kafka_new(type, its, why, sizeof why);
     if (!client) {
         keep(its);
-        throw Failure(Error(std::string("the Kafka client cannot start: ") + why,
-                            "check OTTO_KAFKA_BROKERS and the other OTTO_KAFKA_…"));
+        throw Failure(
+            Error(std::string("the Kafka client cannot start: ") + why, "check OTTO_KAFKA_BROKERS and the other OTTO_KAFKA_…"));
     }
     note_client(client);
     return client;

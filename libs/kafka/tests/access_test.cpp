@@ -160,7 +160,8 @@ TEST_CASE("with a wrong password clients wait and say so; they take the right on
     }
 }
 
-TEST_CASE("a broker that another CA vouches for, or a client without a certificate, is refused with the reason", "[integration]") {
+TEST_CASE("a broker that another CA vouches for, or a client without a certificate, is refused with the reason",
+          "[integration]") {
     (void)secure_kafka();
     auto strange = access("PLAIN"), nobody = access("PLAIN");
     strange.ca = pem("other-ca.pem");

@@ -128,14 +128,9 @@ void Connection::Impl::connect() {
     // What stands before dbname gives way to what the URL says (its password, if it has one); what stands behind counts for more.
     std::array<const char*, 8> keys{"application_name", "connect_timeout", "client_encoding", "keepalives_idle",
                                     "password",         "dbname",          "options",         nullptr};
-    std::array<const char*, 8> values{application.c_str(),
-                                      timeout.c_str(),
-                                      "UTF8",
-                                      "15",
-                                      password.empty() ? nullptr : password.reveal().c_str(),
-                                      url.reveal().c_str(),
-                                      options.c_str(),
-                                      nullptr};
+    std::array<const char*, 8> values{
+        application.c_str(),  timeout.c_str(), "UTF8", "15", password.empty() ? nullptr : password.reveal().c_str(),
+        url.reveal().c_str(), options.c_str(), nullptr};
     conn = PQconnectdbParams(keys.data(), values.data(), 1);
     if (!healthy()) {
         std::string why = trimmed(conn ? PQerrorMessage(conn) : "out of memory");

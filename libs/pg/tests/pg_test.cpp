@@ -383,7 +383,8 @@ TEST_CASE("a password beside the URL is asked for at each connection, and gives 
     Database db;
     const auto url = db.url.reveal();
     std::vector<std::string> asked;
-    // The test server believes whoever connects by its address: what libpq would send is seen by what a password file cannot give.
+    // The test server believes whoever connects by its address: what libpq would send is seen by what a password file cannot
+    // give.
     pg::Connection c(pg::Login([&] { return Secret(url); },
                                [&] {
                                    asked.push_back("password");

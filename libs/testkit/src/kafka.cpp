@@ -54,8 +54,8 @@ TestKafka::TestKafka(const Secure& how) {
         made.append(key)
             .append("-subj /CN=" + who + " -addext subjectAltName=IP:127.0.0.1 -keyout " + who + ".key -out " + who + ".csr")
             .append(quiet)
-            .append("openssl x509 -req -days 2 -copy_extensions copy -CA ca.pem -CAkey ca.key -CAcreateserial -in " + who + ".csr -out " +
-                    who + ".pem")
+            .append("openssl x509 -req -days 2 -copy_extensions copy -CA ca.pem -CAkey ca.key -CAcreateserial -in " + who +
+                    ".csr -out " + who + ".pem")
             .append(quiet);
     run_command(made + "cat broker.key >> broker.pem && printf '%s' '" + how.users + "' > users");
     start();
@@ -83,7 +83,8 @@ void TestKafka::start() {
         ::setpgid(0, 0);
         // It lives for a minute: the thorough compiler would never pay.
         ::setenv("KAFKA_JVM_PERFORMANCE_OPTS",
-                 secure_port_ ? "-XX:TieredStopAtLevel=1 -Xms256m -Xmx256m -Xmn128m" : "-XX:TieredStopAtLevel=1", secure_port_ != 0);
+                 secure_port_ ? "-XX:TieredStopAtLevel=1 -Xms256m -Xmx256m -Xmn128m" : "-XX:TieredStopAtLevel=1",
+                 secure_port_ != 0);
         ::dup2(out[1], STDOUT_FILENO);
         const char* also = secure_port_ ? "--secure" : nullptr;
         ::execl(script.c_str(), script.c_str(), "--dir", folder_.c_str(), "--port", port.c_str(), also, secure.c_str(), nullptr);

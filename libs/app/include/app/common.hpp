@@ -38,19 +38,20 @@ inline const Setting<Millis> kDrain = duration("drain", "25s", "how long a stop 
 
 inline const Setting<std::string> kKafkaBrokers =
     text("kafka-brokers", "127.0.0.1:19092", "Kafka's bootstrap servers, host:port,host:port");
-inline const Setting<Secret> kKafkaTlsCa = secret(
-    "kafka-tls-ca", "certificates (PEM) of who vouches for Kafka's brokers, or the word system for those of the machine; given: TLS",
-    "certificates as PEM, -----BEGIN CERTIFICATE-----, or the word system", misfit_of_certificates);
+inline const Setting<Secret> kKafkaTlsCa =
+    secret("kafka-tls-ca",
+           "certificates (PEM) of who vouches for Kafka's brokers, or the word system for those of the machine; given: TLS",
+           "certificates as PEM, -----BEGIN CERTIFICATE-----, or the word system", misfit_of_certificates);
 inline const Setting<Secret> kKafkaTlsCert =
     secret("kafka-tls-cert", "certificate (PEM) by which Kafka's brokers know this client, with OTTO_KAFKA_TLS_KEY",
            "a certificate as PEM, -----BEGIN CERTIFICATE-----", misfit_of_certificates);
 inline const Setting<Secret> kKafkaTlsKey = secret("kafka-tls-key", "private key (PEM) of OTTO_KAFKA_TLS_CERT",
                                                    "a private key as PEM, -----BEGIN PRIVATE KEY-----", misfit_of_key);
-inline const Choice<std::string> kKafkaSasl =
-    choice<std::string>("kafka-sasl-mechanism", "none",
-                        {{"none", ""}, {"PLAIN", "PLAIN"}, {"SCRAM-SHA-256", "SCRAM-SHA-256"}, {"SCRAM-SHA-512", "SCRAM-SHA-512"}},
-                        "how clients log in at Kafka; PLAIN with TLS only, for it sends the password as it is; SCRAM at Kafka 4 with "
-                        "librdkafka 2.6.1 or newer only");
+inline const Choice<std::string> kKafkaSasl = choice<std::string>(
+    "kafka-sasl-mechanism", "none",
+    {{"none", ""}, {"PLAIN", "PLAIN"}, {"SCRAM-SHA-256", "SCRAM-SHA-256"}, {"SCRAM-SHA-512", "SCRAM-SHA-512"}},
+    "how clients log in at Kafka; PLAIN with TLS only, for it sends the password as it is; SCRAM at Kafka 4 with "
+    "librdkafka 2.6.1 or newer only");
 inline const Setting<Secret> kKafkaUsername = secret("kafka-sasl-username", "name under which clients log in at Kafka");
 inline const Setting<Secret> kKafkaPassword = secret("kafka-sasl-password", "password of OTTO_KAFKA_SASL_USERNAME");
 
@@ -77,8 +78,9 @@ inline const Setting<std::string> kTraceSample =
 
 /// What every process reads.
 inline Rows common_rows() {
-    return {kStrict.row,      kPort.row,        kAddress.row,     kAdminPort.row,      kAdminAddress.row, kLogLevel.row,     kLogHashKey.row,
-            kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row, kDrain.row,        kOtlpEndpoint.row, kTraceSample.row};
+    return {kStrict.row,   kPort.row,         kAddress.row,     kAdminPort.row,   kAdminAddress.row,
+            kLogLevel.row, kLogHashKey.row,   kHttpThreads.row, kHttpWorkers.row, kTrustedProxies.row,
+            kDrain.row,    kOtlpEndpoint.row, kTraceSample.row};
 }
 
 /// Whoever is a client of Kafka's.
@@ -87,8 +89,8 @@ inline Rows kafka_rows() {
             kKafkaSasl.row,    kKafkaUsername.row, kKafkaPassword.row};
 }
 
-/// Has all Kafka clients of this process log in as the settings say, as they stand whenever a client is made; refresh_kafka() tells
-/// those there are of what has changed. The error names what does not go together.
+/// Has all Kafka clients of this process log in as the settings say, as they stand whenever a client is made; refresh_kafka()
+/// tells those there are of what has changed. The error names what does not go together.
 Result<void> use_kafka_settings(const Settings&);
 
 }  // namespace otto::app

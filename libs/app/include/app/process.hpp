@@ -79,7 +79,8 @@ private:
 /// A service as main() names it.
 struct Definition {
     std::string_view name, about;
-    Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> and the passwords too
+    Rows rows;  ///< its own settings beside the common ones; with kPgUrl among them it has OTTO_PG_URL_<SERVICE> and the
+                ///< passwords too
     void (*wire)(Service&);
     std::string_view manifest = {};  ///< its service.json, which the build writes here
 };

@@ -13,8 +13,8 @@
 #include "app/settings.hpp"
 #include "base/crypto.hpp"
 
-/// Secrets that lie in files (OTTO_…_FILE) and change while the process runs. Kubernetes swaps the folder under a mounted Secret by
-/// a symbolic link, so a file's content is compared, by its path: nothing is told of a file that is watched itself.
+/// Secrets that lie in files (OTTO_…_FILE) and change while the process runs. Kubernetes swaps the folder under a mounted Secret
+/// by a symbolic link, so a file's content is compared, by its path: nothing is told of a file that is watched itself.
 namespace otto::app {
 
 /// One such file. Any thread.

@@ -32,12 +32,12 @@ struct Row {
     Kind kind = Kind::text;
     std::string fallback;  ///< as it would be written
     std::string help;
-    std::int64_t min = 0, max = 0;        ///< of numbers
-    std::vector<std::string> words = {};  ///< of choices
-    std::string holds = {};               ///< of secrets: what their file should hold
+    std::int64_t min = 0, max = 0;                                              ///< of numbers
+    std::vector<std::string> words = {};                                        ///< of choices
+    std::string holds = {};                                                     ///< of secrets: what their file should hold
     std::function<std::optional<std::string>(const std::string&)> misfit = {};  ///< why a value (never "") is none
-    std::string environment() const;      ///< "OTTO_KAFKA_BROKERS"
-    std::string takes() const;            ///< for people: "a whole number from 1 to 10"
+    std::string environment() const;                                            ///< "OTTO_KAFKA_BROKERS"
+    std::string takes() const;                                                  ///< for people: "a whole number from 1 to 10"
 };
 
 template <class T>
@@ -75,7 +75,8 @@ Setting<Secret> secret(std::string name, std::string help, std::string holds,
 
 /// Read by every program: names that none of its rows claims end the start.
 inline const Setting<bool> kStrict =
-    flag("strict", false, "whether an OTTO_… in the environment that is no setting of the program ends its start, instead of a warning");
+    flag("strict", false,
+         "whether an OTTO_… in the environment that is no setting of the program ends its start, instead of a warning");
 
 /// Rows of a service, in the order in which help shows them.
 using Rows = std::vector<Row>;

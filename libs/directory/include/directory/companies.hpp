@@ -106,7 +106,7 @@ public:
     struct Options {
         std::string brokers, client_id;
         std::string snapshot;  ///< file; "" = none
-        KeyRing keys;  ///< unless `live` says what they are by now
+        KeyRing keys;          ///< unless `live` says what they are by now
         std::optional<app::Live<KeyRing>> live = {};
     };
     explicit Companies(Options);

@@ -47,8 +47,8 @@ public:
 /// The secrets that a provider signs with for the whole deployment, the newest first, and where operators set them.
 struct DeploymentKey {
     std::vector<Secret> secrets = {};
-    std::string setting = {};            ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
-    std::string signature_setting = {};  ///< names what is signed; "" if that is no setting
+    std::string setting = {};                                 ///< "OTTO_SHUNYA_WEBHOOK_SECRET"
+    std::string signature_setting = {};                       ///< names what is signed; "" if that is no setting
     std::optional<app::Live<std::vector<Secret>>> live = {};  ///< what `secrets` are by now, where they may be replaced
     std::shared_ptr<const std::vector<Secret>> present() const {
         return live ? live->now() : std::make_shared<const std::vector<Secret>>(secrets);

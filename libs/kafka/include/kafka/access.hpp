@@ -4,8 +4,8 @@
 
 #include "base/secret.hpp"
 
-/// How the clients of this process reach Kafka and log in there: in clear, by TLS, by SASL, or both. A process has one cluster, so
-/// it is said once, and every client (producers, group members, readers, administration) is made by it.
+/// How the clients of this process reach Kafka and log in there: in clear, by TLS, by SASL, or both. A process has one cluster,
+/// so it is said once, and every client (producers, group members, readers, administration) is made by it.
 namespace otto::kafka {
 
 inline constexpr const char* kSystemCa = "system";

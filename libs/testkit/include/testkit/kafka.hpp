@@ -11,8 +11,8 @@ namespace otto::testkit {
 class TestKafka {
 public:
     static TestKafka& shared();
-    /// One of its own that can be reached by TLS too, at secure_brokers(), with certificates made for it: by who has a certificate
-    /// of its CA, and logs in as one of `users` (NAME=PASSWORD lines).
+    /// One of its own that can be reached by TLS too, at secure_brokers(), with certificates made for it: by who has a
+    /// certificate of its CA, and logs in as one of `users` (NAME=PASSWORD lines).
     static std::unique_ptr<TestKafka> secure(const std::string& users);
     const std::string& secure_brokers() const { return secure_brokers_; }
     /// ca.pem, client.pem, client.key; and other-ca.pem, which vouches for nobody.
