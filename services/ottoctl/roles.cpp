@@ -18,12 +18,12 @@ namespace {
 using Need = schema::RoleStep::Need;
 
 pg::Connection administrators_database(const app::Settings& settings) {
-    auto url = settings.get(kPgUrlAdmin);
-    if (url.empty()) url = settings.get(app::kPgUrl);
-    if (url.empty())
+    pg::Login login(settings.get(kPgUrlAdmin));
+    if (login.url().empty()) login = login_of(settings, app::kPgUrl, app::kPgPassword);
+    if (login.url().empty())
         throw Failure(Error("neither OTTO_PG_URL_ADMIN nor OTTO_PG_URL is set",
                             "OTTO_PG_URL_ADMIN names Otto's database as an administrator; to look, its owner is enough"));
-    return {url, "ottoctl"};
+    return {login, "ottoctl"};
 }
 
 const char* word(Need need) { return need == Need::migrate ? "to migrate" : need == Need::run ? "to run" : "advised"; }
