@@ -7,6 +7,7 @@
 #include "database.hpp"
 #include "ingress/endpoint.hpp"
 #include "pg/connection.hpp"
+#include "runtime/runtime.hpp"
 #include "schema.hpp"
 #include "schema/schema.hpp"
 #include "telemetry/log.hpp"
@@ -222,6 +223,22 @@ std::span<const Command> commands() {
          {{"above", "N", "exit code 3 if more than N events are in it"}},
          "ottoctl spool /var/lib/otto/spool",
          &spool},
+        {"spool drain",
+         "[DIR]",
+         0,
+         1,
+         "sends what lies in spools and what no ingress sends: put aside as too old, or left without its ingress",
+         "Shows what is there; with --yes it goes to Kafka in its order, and from the disk once Kafka has confirmed it. A spool "
+         "that is "
+         "older than OTTO_INBOX_DAYS is put aside\n"
+         "by the ingress that finds it, because repeats of what is in it are no longer known. Exit code 3: there is nothing, or "
+         "--yes is "
+         "missing.",
+         {{"older", "TIME", "only what was received longer ago than this: 10d"},
+          {"wait", "TIME", "how long Kafka may take for a part of it; default 30s"},
+          kYes},
+         "ottoctl spool drain /var/lib/otto/spool --older 8d --yes",
+         &spool_drain},
         {"sweep",
          "[ACCOUNT|COMPANY ...]",
          0,
@@ -298,7 +315,7 @@ app::Rows rows() {
     app::Rows all{app::kStrict.row, kPgUrlMaintenance.row, kPgPasswordMaintenance.row,
                   kPgUrlAdmin.row,  app::kPgUrl.row,       app::kPgPassword.row};
     for (auto& row : app::kafka_rows()) all.push_back(std::move(row));
-    for (const auto& row : {ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row, app::kLogHashKey.row, kOperator.row,
+    for (const auto& row : {ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row, rt::kInboxDays.row, app::kLogHashKey.row, kOperator.row,
                             app::kLogLevel.row, kReplication.row})
         all.push_back(row);
     return all;

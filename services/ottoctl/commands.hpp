@@ -33,6 +33,7 @@ int dead_letters_redrive(const Invocation&);
 int dead_letters_discard(const Invocation&);
 int lag(const Invocation&);
 int spool(const Invocation&);
+int spool_drain(const Invocation&);
 int sweep(const Invocation&);
 int texts(const Invocation&);
 int texts_retry(const Invocation&);

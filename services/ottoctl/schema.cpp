@@ -99,11 +99,11 @@ int migrate(const Invocation& call) {
 }
 
 int status(const Invocation& call) {
-    auto url = call.settings().get(kPgUrlMaintenance);
-    if (url.empty()) url = call.settings().get(app::kPgUrl);
-    if (url.empty())
+    auto login = login_of(call.settings(), kPgUrlMaintenance, kPgPasswordMaintenance);
+    if (login.url().empty()) login = login_of(call.settings(), app::kPgUrl, app::kPgPassword);
+    if (login.url().empty())
         throw Failure(Error("neither OTTO_PG_URL_MAINTENANCE nor OTTO_PG_URL is set", "one of them names the database"));
-    pg::Connection db(url, "ottoctl");
+    pg::Connection db(login, "ottoctl");
     auto state = pg::schema_state(db, schema::all());
     Report report;
     report.one("schema", {{"version", state.version},

@@ -8,6 +8,7 @@ import time
 import uuid
 
 import httpx
+import psycopg
 import pytest
 from conftest import REPO, Company, eventually, manifest, new_number
 
@@ -43,6 +44,36 @@ def test_wrong_usage_and_help(ottoctl):
     for words in ("held list", "held release", "dead-letters edit", "dead-letters discard", "lag", "spool", "event", "support-bundle", "otto_maintenance"):
         assert words in text
     assert "Example:\n  ottoctl dead-letters edit" in ottoctl("dead-letters", "edit", "--help", js=False)
+
+
+def test_the_schema_and_its_roles_are_as_they_must_be_and_a_missing_right_is_told(ottoctl, stack):
+    status = ottoctl("status")
+    assert status["schema"]["version"] == status["schema"]["build"] and status["schema"]["missing"] == 0
+    assert ottoctl("migrate")["schema"]["applied"] == 0
+    assert ottoctl("roles", "plan")["missing"] == []
+    assert "are there and as they must be" in ottoctl("roles", "plan", js=False)
+    url = next(line.split("=", 1)[1].strip("'\"") for line in (stack.folder / "env").read_text().splitlines() if line.startswith("OTTO_PG_URL="))
+
+    def as_owner(statement: str) -> None:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(statement)
+
+    as_owner("GRANT otto_maintenance TO otto_workflow_service")
+    try:
+        assert "REVOKE otto_maintenance FROM otto_workflow_service;" in ottoctl("roles", "plan", js=False, code=REFUSED)
+        assert ottoctl("roles", "apply")["missing"] == []
+    finally:
+        as_owner("REVOKE otto_maintenance FROM otto_workflow_service")
+    assert ottoctl("roles", "plan")["missing"] == []
+    assert "names no folder" in ottoctl("roles", "apply", "--passwords", "/nowhere", js=False, code=USAGE)
+    # Of a later release: left alone, with a remark.
+    as_owner("INSERT INTO schema_migrations VALUES ('20991231000000', 'later', '')")
+    try:
+        assert "a later release's" in ottoctl("migrate", js=False)
+        assert ottoctl("status")["schema"]["newer"] == 1
+        assert "partitions" in ottoctl("lag", "--partitions", code=(DONE, REFUSED))
+    finally:
+        as_owner("DELETE FROM schema_migrations WHERE version = '20991231000000'")
 
 
 def test_a_role_that_sees_only_some_rows_is_refused(ottoctl, stack):
@@ -323,6 +354,12 @@ def test_spool_of_a_running_ingress_and_of_one_that_left_rows(ottoctl, stack, co
     db.close()
     assert (answer["rows"], answer["bytes"], answer["oldest_at"], answer["newest_at"], answer["ingress_pid"]) == (3, 909, "2026-11-21T10:00:00Z", "2026-11-21T10:00:02Z", None)
     ottoctl("spool", str(left), "--above", "2", code=REFUSED)
+    # Nothing is sent before it was shown and --yes was said; what a running ingress has open is its own to send.
+    shown = ottoctl("spool", "drain", str(tmp_path), code=REFUSED)
+    assert [s["rows"] for s in shown["spools"]] == [3] and shown["spools"][0]["why"] == "no ingress has it open" and "--yes" in json.dumps(shown)
+    assert ottoctl("spool", "drain", str(tmp_path), "--older", "36500d", code=REFUSED)["spools"] == []
+    assert ottoctl("spool", "drain", code=REFUSED)["spools"] == []
+    assert ottoctl("spool", str(tmp_path))["spools"][0]["rows"] == 3
 
 
 def test_texts_that_wait_are_shown_and_looked_at_again(ottoctl, stack):

@@ -10,6 +10,7 @@
 #include "ingress/quotas.hpp"
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "runtime/runtime.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 #include "telemetry/span.hpp"
@@ -20,7 +21,7 @@ namespace pb = otto::inbound::v1;
 
 app::Rows ingress_rows() {
     auto all = app::kafka_rows();
-    for (const auto& row : {kSpoolDir.row, kSpoolMegabytes.row, kAllowUnsigned.row}) all.push_back(row);
+    for (const auto& row : {kSpoolDir.row, kSpoolMegabytes.row, rt::kInboxDays.row, kAllowUnsigned.row}) all.push_back(row);
     return all;
 }
 
@@ -451,6 +452,7 @@ Endpoint::Endpoint(app::Service& service, const providers::Webhook& webhook, std
     service.watch(impl->publisher.event_fd(), [impl] { impl->publisher.serve(); });
     service.every(Millis{20}, [impl] { impl->publisher.serve(); });
     service.every(Millis{5'000}, [impl] { impl->tell_refusals(); });
+    if (auto old = impl->publisher.put_aside(); !old.empty()) service.warn(old);
     if (unsigned_allowed(service, webhook))
         service.warn("unsigned webhooks of " + std::string(webhook.name()) +
                      " are taken where no key is set (OTTO_ALLOW_UNSIGNED_WEBHOOKS): anybody can make them up");

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/backoff.hpp"
+#include "ingress/spool_report.hpp"
 #include "kafka/producer.hpp"
 #include "spool.hpp"
 #include "telemetry/log.hpp"
@@ -29,7 +30,14 @@ const tel::Counters kSpoolRefused{"otto_spool_refused_total",
                                   "Webhooks answered 503 because the spool is full or its disk fails."};
 const tel::Counters kSpooled{"otto_spooled_total", "Webhooks that went through the spool."};
 
+const tel::Gauges kSpoolOld{"otto_spool_old_rows",
+                            "Webhooks on disk that are older than repeats are remembered, and wait for ottoctl spool drain.",
+                            {"service"}};
+
 using Steady = std::chrono::steady_clock;
+
+/// How often is looked whether somebody has drained what was put aside.
+constexpr std::chrono::seconds kLookAside{10};
 
 /// How long a record waits for others of its partition, in milliseconds. Each batch is a request of its own, and that is what
 /// Kafka's CPU and the client's go to; so few of an answer's second cost a provider nothing.
@@ -57,7 +65,11 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     };
 
     explicit Impl(PublisherOptions o)
-        : options(std::move(o)), spool(options.spool_dir), metrics(options.client_id, options.spool_bytes) {
+        : options(std::move(o)),
+          spool(options.spool_dir,
+                options.repeats_known > Millis{0} ? std::optional(system_clock().now() - options.repeats_known) : std::nullopt),
+          metrics(options.client_id, options.spool_bytes) {
+        look_aside();
         fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         spooling = spool.rows() > 0;
         show();
@@ -90,6 +102,8 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
         auto age = spool.oldest() ? system_clock().now() - *spool.oldest() : Instant::duration{};
         metrics.oldest.set(std::max(0.0, std::chrono::duration<double>(age).count()));
     }
+    std::pair<std::size_t, std::optional<Instant>> old() const;
+    void look_aside();
     void confirmed(std::uint64_t number, const kafka::Delivery&);
     void to_spool_locked(const char* why);
     struct Drain;
@@ -116,14 +130,37 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
     std::thread thread;
     struct Metrics {
         Metrics(const std::string& service, std::size_t limit)
-            : rows(kSpoolRows({service})), bytes(kSpoolBytes({service})), oldest(kSpoolOldest({service})) {
+            : rows(kSpoolRows({service})),
+              bytes(kSpoolBytes({service})),
+              oldest(kSpoolOldest({service})),
+              old_rows(kSpoolOld({service})) {
             kSpoolLimit({service}).set(static_cast<double>(limit));
         }
-        tel::Gauge rows, bytes, oldest;
+        tel::Gauge rows, bytes, oldest, old_rows;
     } metrics;
+    Steady::time_point looked_aside{};
     tel::Counter refused = kSpoolRefused();
     tel::Counter spooled_total = kSpooled();
 };
+
+/// Rows that were put aside, and when the first of them was received.
+std::pair<std::size_t, std::optional<Instant>> Publisher::Impl::old() const {
+    std::pair<std::size_t, std::optional<Instant>> out;
+    for (const auto& folder : spools_put_aside(options.spool_dir)) {
+        auto read = read_spool(folder);
+        if (!read || !read->exists) continue;
+        out.first += read->rows;
+        if (read->oldest && (!out.second || *read->oldest < *out.second)) out.second = read->oldest;
+    }
+    return out;
+}
+
+void Publisher::Impl::look_aside() {
+    auto now = Steady::now();
+    if (looked_aside != Steady::time_point{} && now - looked_aside < kLookAside) return;
+    looked_aside = now;
+    metrics.old_rows.set(static_cast<double>(old().first));
+}
 
 void Publisher::Impl::confirmed(std::uint64_t number, const kafka::Delivery& d) {
     Done done;
@@ -291,6 +328,7 @@ void Publisher::Impl::loop() {
                     break;
             }
         }
+        look_aside();
         if (!through_spool) continue;
         try {
             if (!batch.empty()) append(std::move(batch));
@@ -389,5 +427,13 @@ void Publisher::stop(Millis within) {
 
 std::size_t Publisher::spooled() const { return impl_->rows; }
 std::size_t Publisher::spooled_bytes() const { return impl_->spool_size; }
+
+std::string Publisher::put_aside() const {
+    auto [rows, oldest] = impl_->old();
+    if (rows == 0) return "";
+    return std::to_string(rows) + " webhooks in the spool" + (oldest ? ", the first of " + to_rfc3339(*oldest) + "," : "") +
+           " are older than repeats are remembered (OTTO_INBOX_DAYS) and are not sent by themselves; ottoctl spool drain shows "
+           "and sends them";
+}
 
 }  // namespace otto::ingress

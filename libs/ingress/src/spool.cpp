@@ -45,7 +45,7 @@ std::optional<Instant> time_of(std::string_view headers) {
     return std::nullopt;
 }
 
-Spool::Spool(std::string dir) : dir_(std::move(dir)) {
+Spool::Spool(std::string dir, std::optional<Instant> old_before) : dir_(std::move(dir)) {
     ::mkdir(dir_.c_str(), 0700);
     lock_fd_ = ::open((dir_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_fd_ < 0)
@@ -54,6 +54,15 @@ Spool::Spool(std::string dir) : dir_(std::move(dir)) {
     if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0)
         throw Failure(Error("the spool directory '" + dir_ + "' belongs to another process",
                             "each ingress needs an OTTO_SPOOL_DIR of its own"));
+    open();
+    if (old_before && oldest_ && *oldest_ < *old_before) {
+        put_aside(*oldest_);
+        open();
+    }
+    if (!make_reserve()) tel::warn("the spool's disk has no room for a reserve", {{"dir", dir_}});
+}
+
+void Spool::open() {
     if (sqlite3_open((dir_ + "/spool.db").c_str(), &db_) != SQLITE_OK) fail("the spool does not open");
     run("PRAGMA journal_mode = WAL");
     run("PRAGMA synchronous = FULL");
@@ -70,7 +79,32 @@ Spool::Spool(std::string dir) : dir_(std::move(dir)) {
         bytes_ = static_cast<std::size_t>(sqlite3_column_int64(count.s, 1));
     }
     find_oldest();
-    if (!make_reserve()) tel::warn("the spool's disk has no room for a reserve", {{"dir", dir_}});
+}
+
+void Spool::close() {
+    sqlite3_finalize(insert_);
+    insert_ = nullptr;
+    sqlite3_close(db_);
+    db_ = nullptr;
+}
+
+void Spool::put_aside(Instant oldest) {
+    close();
+    auto stamp = to_rfc3339(oldest).substr(0, 10);
+    std::string folder = dir_ + "/old-" + stamp;
+    for (int n = 2; ::mkdir(folder.c_str(), 0700) != 0; ++n) {
+        if (errno != EEXIST || n > 1'000)
+            throw Failure(Error("the spool in '" + dir_ + "' cannot be put aside", "this user must be able to write there"));
+        folder = dir_ + "/old-" + stamp + "-" + std::to_string(n);
+    }
+    for (const char* file : {"spool.db-wal", "spool.db-shm", "spool.db"}) {
+        auto from = dir_ + "/" + file, to = folder + "/" + file;
+        if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
+            throw Failure(Error("the spool in '" + dir_ + "' cannot be put aside", "look at the disk under OTTO_SPOOL_DIR"));
+    }
+    tel::warn("the spool is older than repeats are remembered: it is not sent by itself",
+              {{"dir", folder}, {"rows", rows_}, {"cure", "ottoctl spool drain"}});
+    rows_ = bytes_ = 0;
 }
 
 /// An eighth of what is free, at most 8 MiB: emptying the spool in steps needs less.
@@ -91,8 +125,7 @@ bool Spool::make_reserve() {
 }
 
 Spool::~Spool() {
-    sqlite3_finalize(insert_);
-    sqlite3_close(db_);
+    close();
     ::close(lock_fd_);
 }
 

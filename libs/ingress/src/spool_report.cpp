@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -56,6 +58,16 @@ std::string text(sqlite3_stmt* s, int column) {
 }
 
 }  // namespace
+
+std::vector<std::string> spools_put_aside(const std::string& dir) {
+    std::vector<std::string> out;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(dir, error))
+        if (entry.path().filename().string().starts_with("old-") && entry.is_directory(error))
+            out.push_back(entry.path().string());
+    std::sort(out.begin(), out.end());
+    return out;
+}
 
 Result<SpoolReport> read_spool(const std::string& dir) {
     SpoolReport out;

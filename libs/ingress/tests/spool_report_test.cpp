@@ -5,8 +5,10 @@
 
 #include <filesystem>
 
+#include "kafka/source.hpp"
 #include "spool.hpp"
 #include "testing/catch.hpp"
+#include "testkit/kafka.hpp"
 
 using namespace otto;
 using namespace otto::ingress;
@@ -91,4 +93,79 @@ TEST_CASE("a folder without a spool says so; what is no folder is an error that 
     CHECK_FALSE(read->exists);
     CHECK(std::filesystem::is_empty(folder.path));
     CHECK(read_spool(folder.path + "/none").error().message.find(folder.path + "/none") != std::string::npos);
+}
+
+TEST_CASE("a spool older than repeats are remembered is put aside whole, and a younger one is sent as ever") {
+    Folder folder;
+    {
+        Spool spool(folder.path);
+        append(spool, {wire("otto.inbound", "2026-11-21T10:00:00Z"), wire("otto.inbound", "2026-11-27T10:00:00Z")});
+    }
+    auto at = [](const char* time) { return *parse_time(time); };
+    {
+        Spool young(folder.path, at("2026-11-21T10:00:00Z"));  // not older than that
+        CHECK(young.rows() == 2);
+        CHECK(spools_put_aside(folder.path).empty());
+    }
+    {
+        Spool old(folder.path, at("2026-11-21T10:00:01Z"));
+        CHECK((old.rows() == 0 && old.bytes() == 0));
+        append(old, {wire("otto.inbound", "2026-11-30T10:00:00Z")});  // it takes what comes
+    }
+    auto aside = spools_put_aside(folder.path);
+    REQUIRE(aside.size() == 1);
+    CHECK(aside.front() == folder.path + "/old-2026-11-21");
+    auto read = read_spool(aside.front());
+    REQUIRE(read.ok());
+    CHECK((read->rows == 2 && !read->owner));
+    CHECK(read_spool(folder.path)->rows == 1);
+    {
+        Spool once_more(folder.path, at("2026-12-20T00:00:00Z"));  // a year in which that happens twice
+        CHECK(once_more.rows() == 0);
+    }
+    CHECK(spools_put_aside(folder.path).size() == 2);
+    {
+        // One of the same day has a name of its own.
+        Spool next(folder.path);
+        append(next, {wire("otto.inbound", "2026-11-21T23:00:00Z")});
+    }
+    Spool third(folder.path, at("2026-12-20T00:00:00Z"));
+    CHECK(spools_put_aside(folder.path).size() == 3);
+}
+
+TEST_CASE("a spool is emptied by hand in its order, as far as it is old; nothing is lost while Kafka is away", "[integration]") {
+    auto& kafka = testkit::TestKafka::shared();
+    auto topic = kafka.fresh_topic();
+    Folder folder;
+    {
+        Spool spool(folder.path);
+        append(spool, {wire(topic, "2026-11-21T10:00:00Z"), wire(topic, "2026-11-22T10:00:00Z")});
+    }
+    { Spool old(folder.path, *parse_time("2026-11-29T00:00:00Z")); }
+    auto aside = spools_put_aside(folder.path).front();
+    auto away = drain_spool(aside, "127.0.0.1:1", std::nullopt, Millis{300});
+    REQUIRE_FALSE(away);
+    CHECK(away.error().hint.find("OTTO_KAFKA_BROKERS") != std::string::npos);
+    CHECK(read_spool(aside)->rows == 2);
+    auto part = drain_spool(aside, kafka.brokers(), parse_time("2026-11-22T00:00:00Z"), Millis{20'000});
+    REQUIRE(part.ok());
+    CHECK((part->sent == 1 && part->left == 1));
+    auto rest = drain_spool(aside, kafka.brokers(), std::nullopt, Millis{20'000});
+    REQUIRE(rest.ok());
+    CHECK((rest->sent == 1 && rest->left == 0));
+    CHECK_FALSE(std::filesystem::exists(aside));
+    CHECK(std::filesystem::exists(folder.path + "/spool.db"));
+    kafka::Reader reader(kafka.brokers(), "test-reader", {topic});
+    std::vector<std::string> times;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (times.size() < 2 && std::chrono::steady_clock::now() < end)
+        for (const auto& r : reader.poll(100, Millis{200}))
+            for (const auto& [name, value] : r.headers)
+                if (name == "ce_time") times.push_back(value);
+    CHECK(times == std::vector<std::string>{"2026-11-21T10:00:00Z", "2026-11-22T10:00:00Z"});
+    // One that an ingress has open is its own to send.
+    Spool running(folder.path);
+    CHECK(drain_spool(folder.path, kafka.brokers(), std::nullopt, Millis{1'000})
+              .error()
+              .message.find("belongs to another process") != std::string::npos);
 }

@@ -14,6 +14,7 @@ struct PublisherOptions {
     std::string spool_dir;                 ///< must survive the process
     std::size_t spool_bytes = 1ull << 30;  ///< full above: 503
     Millis patience{600};                  ///< not confirmed by Kafka within this: to the spool
+    Millis repeats_known{0};               ///< a spool older than this is put aside at the start; 0: none is
     std::vector<std::string> topics;       ///< their metadata is fetched before the first event
 };
 
@@ -44,6 +45,9 @@ public:
     void serve();
     std::size_t spooled() const;
     std::size_t spooled_bytes() const;
+    /// What was put aside because it is older than repeats are known, by this start or an earlier one; nothing of it is sent. ""
+    /// if there is none.
+    std::string put_aside() const;
 
 private:
     struct Impl;
