@@ -18,8 +18,7 @@ namespace {
 using Need = schema::RoleStep::Need;
 
 pg::Connection administrators_database(const app::Settings& settings) {
-    pg::Login login(settings.get(kPgUrlAdmin));
-    if (login.url().empty()) login = login_of(settings, app::kPgUrl, app::kPgPassword);
+    auto login = login_of(settings, kPgUrlAdmin, app::kPgPassword);
     if (login.url().empty())
         throw Failure(Error("neither OTTO_PG_URL_ADMIN nor OTTO_PG_URL is set",
                             "OTTO_PG_URL_ADMIN names Otto's database as an administrator; to look, its owner is enough"));

@@ -100,7 +100,6 @@ int migrate(const Invocation& call) {
 
 int status(const Invocation& call) {
     auto login = login_of(call.settings(), kPgUrlMaintenance, kPgPasswordMaintenance);
-    if (login.url().empty()) login = login_of(call.settings(), app::kPgUrl, app::kPgPassword);
     if (login.url().empty())
         throw Failure(Error("neither OTTO_PG_URL_MAINTENANCE nor OTTO_PG_URL is set", "one of them names the database"));
     pg::Connection db(login, "ottoctl");
