@@ -56,21 +56,28 @@ def keda(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
 
 
 def keda_kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
-    """KEDA asks as the service that it scales: which may read its own groups and topics."""
+    """KEDA asks by the certificate of the service that it scales: which may read its own groups and topics."""
     authentications, patches = [], {}
     for s in _scaled(said, "lag"):
         authentications.append({"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name, "labels": labels(s.name)}, "spec": {
-            "env": [{"parameter": "username", "name": "OTTO_KAFKA_SASL_USERNAME", "containerName": s.name}],
-            "secretTargetRef": [{"parameter": "password", "name": f"otto-kafka-{s.name}", "key": "password"}, {"parameter": "ca", "name": "otto-kafka-ca", "key": "ca.crt"}]}})
+            "secretTargetRef": _keda_files(s.name, KEDA_CERTIFICATE)}})
         for i in range(sum(len(c["topics"]) for c in known[s.name].consumers)):
             patches.setdefault(s.name, []).extend([
                 {"op": "add", "path": f"/spec/triggers/{i}/authenticationRef", "value": {"name": s.name}},
-                {"op": "add", "path": f"/spec/triggers/{i}/metadata/sasl", "value": "scram_sha512"},
                 {"op": "add", "path": f"/spec/triggers/{i}/metadata/tls", "value": "enable"}])
-    out = _files("keda-kafka-auth", "KEDA's way into a Kafka with kafka-auth: as the user of the service that it scales. After keda and kafka-auth.", {"authentications.yaml": authentications}, {})
+    out = _files("keda-kafka-auth", "KEDA's way into a Kafka with kafka-auth: by the certificate of the service that it scales. After keda and kafka-auth.", {"authentications.yaml": authentications}, {})
     kustomization = out["components/keda-kafka-auth/kustomization.yaml"][1]
     kustomization["patches"] = [{"path": f"patches/{n}.yaml", "target": {"kind": "ScaledObject", "name": n}} for n in patches]
     return out | {f"components/keda-kafka-auth/patches/{n}.yaml": [operations] for n, operations in patches.items()}
+
+
+KEDA_CERTIFICATE = {"cert": "user.crt", "key": "user.key"}
+KEDA_PASSWORD = {"username": "username", "password": "password"}
+
+
+def _keda_files(name: str, keys: dict[str, str], ca: str = "otto-kafka-ca") -> list[dict]:
+    """Of a TriggerAuthentication: parameters of the service's own Secret, and the CA."""
+    return [*({"parameter": parameter, "name": f"otto-kafka-{name}", "key": key} for parameter, key in keys.items()), {"parameter": "ca", "name": ca, "key": "ca.crt"}]
 
 
 def _scaled(said: Stanzas, by: str) -> list[Stanza]:
@@ -137,28 +144,43 @@ def _with_files(s: Stanza, secrets: list[tuple[str, str, str]], more: list[dict]
 
 
 def kafka_auth(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
-    """TLS, and SCRAM by each service's own name."""
-    patches = {}
-    for s in said.services.values():
-        if "OTTO_KAFKA_BROKERS" in known[s.name].settings:
-            patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
-    for s in (ALL_IN_ONE, OTTOCTL):
-        patches[s.name] = _with_files(s, _kafka_files(s.name), _kafka_env(s.name))
-    secrets = _kafka_files("ottoctl")
-    volumes, mounts = objects.secret_volumes(secrets, waits=False)
-    container = {"name": "topics", "env": [*_kafka_env("ottoctl"), *objects.secret_env(secrets)], "volumeMounts": mounts}
+    """TLS, and a client's certificate of each service's own."""
+    return _files("kafka-auth", "Kafka by TLS, each service by a certificate of its own (CN=otto-kafka-<service>): Secrets otto-kafka-ca with ca.crt, otto-kafka-<service> with user.crt and user.key. After ottoctl.",
+                  {}, _kafka_clients(said, known, objects.KAFKA_CA | objects.KAFKA_CERTIFICATE), optional=True)
+
+
+def kafka_plain(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
+    """Name and password where kafka-auth has a certificate: of pods, of KEDA, of the Secrets from outside."""
+    gone = [{"name": f"{setting}_FILE", "$patch": "delete"} for setting in objects.KAFKA_CERTIFICATE]
+    patches = _kafka_clients(said, known, objects.KAFKA_PASSWORD, [{"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "PLAIN"}, *gone])
+    lists: dict[str, tuple[dict, list[dict]]] = {}
+    for s in _scaled(said, "lag"):
+        patches[f"keda-{s.name}"] = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name}, "spec": {
+            "secretTargetRef": _keda_files(s.name, KEDA_PASSWORD)}}
+        lists[f"scaled-{s.name}"] = ({"kind": "ScaledObject", "name": s.name}, [
+            {"op": "add", "path": f"/spec/triggers/{i}/metadata/sasl", "value": "plaintext"} for i in range(sum(len(c["topics"]) for c in known[s.name].consumers))])
+    for name in kafka_secrets(said, known):
+        if name != "otto-kafka-ca":
+            lists[f"secret-{name.removeprefix('otto-kafka-')}"] = ({"kind": "ExternalSecret", "name": name}, [
+                {"op": "replace", "path": "/spec/data", "value": [{"secretKey": k, "remoteRef": {"key": name, "property": k}} for _, k in objects.KAFKA_PASSWORD.values()]}])
+    out = _files("kafka-plain", "A Kafka that takes no clients' certificates: PLAIN over TLS, Secrets otto-kafka-<service> with username and password. After kafka-auth, keda-kafka-auth and external-secrets; never with strimzi.",
+                 {}, patches, optional=True)
+    out["components/kafka-plain/kustomization.yaml"][1]["patches"] += [{"path": f"patches/{n}.yaml", "target": target} for n, (target, _) in lists.items()]
+    return out | {f"components/kafka-plain/patches/{n}.yaml": [operations] for n, (_, operations) in lists.items()}
+
+
+def _kafka_clients(said: Stanzas, known: dict[str, Program], files: dict[str, tuple[str, str]], more: list[dict] = ()) -> dict[str, dict]:
+    """A patch for each client of Kafka's: files of `files`, and `more` in its environment."""
+    def of(name: str) -> list[tuple[str, str, str]]:
+        return [(secret.format(service=name), key, setting) for setting, (secret, key) in files.items()]
+
+    clients = [*(s for s in said.services.values() if "OTTO_KAFKA_BROKERS" in known[s.name].settings), ALL_IN_ONE, OTTOCTL]
+    patches = {s.name: _with_files(s, of(s.name), more) for s in clients}
+    volumes, mounts = objects.secret_volumes(of("ottoctl"), waits=False)
+    container = {"name": "topics", "env": [*more, *objects.secret_env(of("ottoctl"))], "volumeMounts": mounts}
     patches["jobs-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"},
                               "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}}
-    return _files("kafka-auth", "Kafka by TLS, each service as a user of its own (SCRAM-SHA-512, named otto-kafka-<service>): Secrets otto-kafka-ca with ca.crt, otto-kafka-<service> with password. After ottoctl.",
-                  {}, patches, optional=True)
-
-
-def _kafka_files(name: str) -> list[tuple[str, str, str]]:
-    return [(secret.format(service=name), key, setting) for setting, (secret, key) in objects.KAFKA_AUTH.items()]
-
-
-def _kafka_env(name: str) -> list[dict]:
-    return [{"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"}, {"name": "OTTO_KAFKA_SASL_USERNAME", "value": f"otto-kafka-{name}"}]
+    return patches
 
 
 # ---- the network
@@ -205,7 +227,7 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
 
     def user(name: str, acls: list[dict]) -> dict:
         return {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaUser", "metadata": {"name": f"otto-kafka-{name}", "labels": {**labels(name), **strimzi_cluster}}, "spec": {
-            "authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls}}}
+            "authentication": {"type": "tls"}, "authorization": {"type": "simple", "acls": acls}}}
 
     def acl(kind: str, name: str, *operations: str) -> dict:
         return {"resource": {"type": kind, "name": name, "patternType": "literal"}, "operations": list(operations)}
@@ -231,7 +253,7 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     kafka = {"apiVersion": "kafka.strimzi.io/v1", "kind": "Kafka", "metadata": {"name": "otto", "labels": labels("otto-kafka")}, "spec": {
         "kafka": {
             "rack": {"topologyKey": "topology.kubernetes.io/zone"},
-            "listeners": [{"name": "tls", "port": 9093, "type": "internal", "tls": True, "authentication": {"type": "scram-sha-512"}}],
+            "listeners": [{"name": "tls", "port": 9093, "type": "internal", "tls": True, "authentication": {"type": "tls"}}],
             "authorization": {"type": "simple"},
             "config": {"auto.create.topics.enable": False, "default.replication.factor": 3, "min.insync.replicas": 2, "offsets.topic.replication.factor": 3,
                        "transaction.state.log.replication.factor": 3, "transaction.state.log.min.isr": 2},
@@ -244,11 +266,11 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
     patches = {f"ca-{s.name}": _patch(s, ca) for s in (*(said.services[n] for n in names), OTTOCTL)}
     patches["ca-topics"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "otto-topics-VERSION"}, "spec": ca}
     for s in _scaled(said, "lag"):
-        ca_of = [{"parameter": "password", "name": f"otto-kafka-{s.name}", "key": "password"}, {"parameter": "ca", "name": "otto-cluster-ca-cert", "key": "ca.crt"}]
-        patches[f"ca-keda-{s.name}"] = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name}, "spec": {"secretTargetRef": ca_of}}
+        patches[f"ca-keda-{s.name}"] = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": s.name}, "spec": {
+            "secretTargetRef": _keda_files(s.name, KEDA_CERTIFICATE, "otto-cluster-ca-cert")}}
     for name in ("ca", "ottoctl", *names):
         patches[f"secret-{name}"] = {"$patch": "delete", "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": f"otto-kafka-{name}"}}
-    return _files("strimzi", "Kafka by Strimzi (0.49 or newer): 3 brokers over the zones, replication 3, TLS, a user with ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
+    return _files("strimzi", "Kafka by Strimzi (0.49 or newer): 3 brokers over the zones, replication 3, TLS, a certificate and ACLs for each service. After kafka-auth and external-secrets; OTTO_KAFKA_BROKERS=otto-kafka-bootstrap:9093.",
                   {"kafka.yaml": [kafka, pool], "users.yaml": users}, patches, optional=True)
 
 
@@ -295,7 +317,8 @@ def all_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[str]
 
 def kafka_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[str]]:
     """Those of kafka-auth."""
-    return {"otto-kafka-ca": ["ca.crt"], **{f"otto-kafka-{n}": ["password"] for n in ("ottoctl", *(n for n in said.services if "OTTO_KAFKA_BROKERS" in known[n].settings))}}
+    keys = [key for _, key in objects.KAFKA_CERTIFICATE.values()]
+    return {"otto-kafka-ca": ["ca.crt"], **{f"otto-kafka-{n}": keys for n in ("ottoctl", *(n for n in said.services if "OTTO_KAFKA_BROKERS" in known[n].settings))}}
 
 
 def external_secrets(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:

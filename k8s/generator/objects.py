@@ -23,9 +23,14 @@ OPTIONAL = {
     "OTTO_TWILIO_AUTH_TOKEN": ("twilio-account", "otto-twilio", "auth-token"),
     "OTTO_TWILIO_API_SECRET": ("twilio-account", "otto-twilio", "api-secret"),
 }
-# Kafka's, by component: files of the service's own Secret and of the cluster's CA.
-KAFKA_AUTH = {
-    "OTTO_KAFKA_TLS_CA": ("otto-kafka-ca", "ca.crt"),
+# Kafka's, by component: files of the cluster's CA and of the service's own Secret, whose keys are named as Strimzi names them.
+KAFKA_CA = {"OTTO_KAFKA_TLS_CA": ("otto-kafka-ca", "ca.crt")}
+KAFKA_CERTIFICATE = {
+    "OTTO_KAFKA_TLS_CERT": ("otto-kafka-{service}", "user.crt"),
+    "OTTO_KAFKA_TLS_KEY": ("otto-kafka-{service}", "user.key"),
+}
+KAFKA_PASSWORD = {
+    "OTTO_KAFKA_SASL_USERNAME": ("otto-kafka-{service}", "username"),
     "OTTO_KAFKA_SASL_PASSWORD": ("otto-kafka-{service}", "password"),
 }
 # Settings that follow from the manifests and that nobody may set in config.env.

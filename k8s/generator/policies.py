@@ -45,7 +45,7 @@ def _list(names: list[str]) -> str:
 
 def secret_settings() -> list[str]:
     """What only a file may hold: all that have a home in a Secret. Passwords of Postgres beside."""
-    return sorted({*objects.SECRETS, *objects.OPTIONAL, "OTTO_KAFKA_TLS_KEY", "OTTO_KAFKA_SASL_PASSWORD"})
+    return sorted({*objects.SECRETS, *objects.OPTIONAL, *objects.KAFKA_CERTIFICATE, *objects.KAFKA_PASSWORD})
 
 
 def configured(known: dict[str, Program]) -> list[str]:

@@ -40,7 +40,10 @@ def merged(base, patch, key: str = ""):
         fresh = []
         for one in patch:
             at = next((i for i, b in enumerate(out) if b.get(by) == one[by]), None)
-            if at is None:
+            if one.get("$patch") == "delete":
+                if at is not None:
+                    del out[at]
+            elif at is None:
                 fresh.append(one)
             else:
                 out[at] = merged(out[at], one)

@@ -172,11 +172,12 @@ def _environment(it: Overlay, o: Object, pod: Object, container: Object, program
         setting = it_is.settings.get(plain)
         if setting is None and plain not in AWAITED:
             yield f"{name} is no setting of {program}"
-        secret = plain != "OTTO_KAFKA_SASL_USERNAME" and (plain.endswith(("_PASSWORD", "_SECRET")) or (setting is not None and setting["secret"]))
+        secret = plain.endswith(("_PASSWORD", "_SECRET")) or (setting is not None and setting["secret"])
         if secret and not name.endswith("_FILE") and not _is_passwordless(e):
             yield f"has a secret in its environment ({name})"
         if name.endswith("_FILE"):
             yield from _file(o, pod, container, e["value"], name)
+    yield from _login(env)
     if it_is.services:
         for name in ("OTTO_ADDRESS", "OTTO_ADMIN_ADDRESS"):
             if env.get(name, {}).get("value") != "::":
@@ -198,8 +199,22 @@ def _environment(it: Overlay, o: Object, pod: Object, container: Object, program
 
 
 AWAITED = {*(f"OTTO_PG_PASSWORD_{s}" for s in ("APPOINTMENT_SERVICE", "COMPANY_SERVICE", "LEAD_PIPELINE", "QUERY_SERVICE", "SHUNYA_ORCHESTRATOR", "TENANT_ROUTER")),
-           "OTTO_PG_PASSWORD", "OTTO_KAFKA_TLS_CA", "OTTO_KAFKA_SASL_PASSWORD", "OTTO_KAFKA_SASL_MECHANISM", "OTTO_KAFKA_SASL_USERNAME"}
+           "OTTO_PG_PASSWORD"}
 _NOT_ASKED = re.compile(r"OTTO_(PORT|ADMIN_PORT|PG_.*|KAFKA_(?!BROKERS).*|MEDIA_KEYS|TWILIO_AUTH_TOKEN|TWILIO_API_SECRET)$")
+
+
+def _login(env: dict[str, Object]) -> typing.Iterator[str]:
+    """At Kafka: by TLS and a client's certificate, or by PLAIN over TLS."""
+    tls, cert, key = (f"OTTO_KAFKA_TLS_{n}_FILE" in env for n in ("CA", "CERT", "KEY"))
+    mechanism = env.get("OTTO_KAFKA_SASL_MECHANISM", {}).get("value")
+    if mechanism and mechanism.startswith("SCRAM"):
+        yield f"logs in at Kafka by {mechanism}, which Kafka 4 refuses of the image's librdkafka"
+    if cert != key:
+        yield "has half of a client's certificate for Kafka"
+    if (cert or mechanism) and not tls:
+        yield "logs in at Kafka without TLS"
+    if tls and not cert and not mechanism:
+        yield "comes to Kafka as nobody"
 
 
 def _wants(name: str, setting: Object) -> bool:
@@ -364,10 +379,19 @@ def _together(it: Overlay, facts: Facts) -> typing.Iterator[str]:
         if said != does:
             yield f"{named(s)}: scales by {sorted(said)}; it consumes {sorted(does)}"
         target = it.by["Deployment"].get(s["spec"]["scaleTargetRef"]["name"])
-        secure = target and any(e["name"] == "OTTO_KAFKA_SASL_MECHANISM" for e in template_of(target)["spec"]["containers"][0]["env"])
-        for t in s["spec"]["triggers"]:
-            if secure and (t.get("authenticationRef", {}).get("name") not in it.by["TriggerAuthentication"] or t["metadata"].get("tls") != "enable"):
+        env = {e["name"] for e in template_of(target)["spec"]["containers"][0]["env"]} if target else set()
+        plain = "OTTO_KAFKA_SASL_MECHANISM" in env
+        for t in s["spec"]["triggers"] if "OTTO_KAFKA_TLS_CA_FILE" in env else ():
+            authentication = it.by["TriggerAuthentication"].get(t.get("authenticationRef", {}).get("name"))
+            if authentication is None or t["metadata"].get("tls") != "enable":
                 yield f"{named(s)}: asks a Kafka with TLS and users without either"
+                continue
+            given = {p["parameter"]: (p["name"], p["key"]) for p in authentication["spec"]["secretTargetRef"]}
+            own = f"otto-kafka-{s['metadata']['name']}"
+            needs = {p: (own, p) for p in ("username", "password")} if plain else {"cert": (own, "user.crt"), "key": (own, "user.key")}
+            ca = next(v["secret"]["secretName"] for v in template_of(target)["spec"]["volumes"] if v["name"] == "otto-kafka-ca")
+            if given != needs | {"ca": (ca, "ca.crt")} or t["metadata"].get("sasl") != ("plaintext" if plain else None):
+                yield f"{named(s)}: asks Kafka otherwise than the service that it scales"
         if s["spec"].get("fallback", {}).get("behavior") != "currentReplicasIfHigher":
             yield f"{named(s)}: without Kafka's word it is scaled in"
         down = s["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]

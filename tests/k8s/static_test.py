@@ -36,7 +36,7 @@ KNOWN = programs.programs()
 TEXT = (K8S / "services.yaml").read_text()
 SAID = stanzas.read(TEXT, KNOWN)
 OVERLAYS = sorted(p.parent.name for p in (K8S / "overlays").glob("*/kustomization.yaml"))
-APART = ("cnpg", "strimzi", "twilio-account", "media-keys")  # what only some installations have
+APART = ("cnpg", "strimzi", "kafka-plain", "twilio-account", "media-keys")  # what only some installations have
 BUILT = {o: kustomize.build(K8S / "overlays" / o) for o in OVERLAYS}
 
 
@@ -71,6 +71,24 @@ class Overlays(unittest.TestCase):
                 self.assertEqual(set(theirs), set(ours))
                 for name, o in theirs.items():
                     self.assertEqual(ours[name], o)
+
+    def test_kubectl_adds_the_same_components(self):
+        program = kustomize.kubectl()
+        if program is None:
+            self.skipTest("there is no kubectl on this machine")
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("k8s", "deploy/grafana"):
+                shutil.copytree(REPO / part, pathlib.Path(folder) / part)
+            large = pathlib.Path(folder) / "k8s" / "overlays" / "large"
+            for component in APART:
+                with self.subTest(component):
+                    kustomization = kustomize.load(K8S / "overlays" / "large" / "kustomization.yaml")[0]
+                    kustomization["components"].append(f"../../components/{component}")
+                    (large / "kustomization.yaml").write_text(kustomize.yaml.safe_dump(kustomization))
+                    theirs, ours = (kustomize.plain(o) for o in (kustomize.built_by_kubectl(program, large), kustomize.build(large)))
+                    self.assertEqual(set(theirs), set(ours))
+                    for name, o in theirs.items():
+                        self.assertEqual(ours[name], o)
 
     def test_every_component_is_in_some_overlay_or_stands_by_itself(self):
         used = {pathlib.Path(c).name for o in OVERLAYS for c in kustomize.load(K8S / "overlays" / o / "kustomization.yaml")[0].get("components", [])}
@@ -187,6 +205,12 @@ BROKEN = [
     ("route to the admin port", "large", lambda o: find(o, "otto", "HTTPRoute")["spec"]["rules"][0]["backendRefs"][0].update(port=9080), "leads to"),
     ("trigger left out", "large", lambda o: scaler(o, "lead-pipeline")["triggers"].pop(), "it consumes"),
     ("KEDA without a user", "large", lambda o: scaler(o, "lead-pipeline")["triggers"][0].pop("authenticationRef"), "without either"),
+    ("KEDA as another", "large", lambda o: find(o, "lead-pipeline", "TriggerAuthentication")["spec"]["secretTargetRef"][0].update(name="otto-kafka-tenant-router"), "otherwise than the service"),
+    ("another's certificate", "large", lambda o: [v["secret"].update(secretName="otto-kafka-lead-pipeline") for v in pod(o, "tenant-router")["volumes"] if v["name"] == "otto-kafka-tenant-router"],
+     "the Secret of another"),
+    ("half a certificate", "large", lambda o: without(o, "lead-pipeline", "OTTO_KAFKA_TLS_KEY_FILE"), "half of a client's certificate"),
+    ("SCRAM", "large", lambda o: container(o, "lead-pipeline")["env"].append({"name": "OTTO_KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"}), "which Kafka 4 refuses"),
+    ("Kafka's users without TLS", "large", lambda o: without(o, "lead-pipeline", "OTTO_KAFKA_TLS_CA_FILE"), "without TLS"),
     ("no fallback", "large", lambda o: scaler(o, "lead-pipeline").pop("fallback"), "without Kafka's word"),
     ("scaled in at once", "large", lambda o: scaler(o, "lead-pipeline")["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"].update(stabilizationWindowSeconds=0), "goes in otherwise"),
     ("sessions", "large", lambda o: [scaler(o, n).update(maxReplicas=6) if "maxReplicas" in scaler(o, n) else scaler(o, n).update(maxReplicaCount=12) for n in ("tenant-router", "company-service", "query-service")],
@@ -328,7 +352,7 @@ class Policies(unittest.TestCase):
         from generator import policies
 
         secret = {n for p in KNOWN.values() for n, s in p.settings.items() if s["secret"] and not n.startswith("OTTO_PG_")}
-        self.assertEqual(secret - set(policies.secret_settings()) - {"OTTO_KAFKA_SASL_USERNAME", "OTTO_KAFKA_TLS_CA", "OTTO_KAFKA_TLS_CERT"}, set())
+        self.assertEqual(secret - set(policies.secret_settings()) - {"OTTO_KAFKA_TLS_CA"}, set())
 
     def test_each_denies_where_it_is_bound(self):
         objects = kustomize.build(K8S / "overlays" / "large")
@@ -364,15 +388,45 @@ class Readme(unittest.TestCase):
 
 class Secrets(unittest.TestCase):
     GIVEN = {"PG_ADMIN_PASSWORD": "a", "PG_OWNER_PASSWORD": "b", "OTTO_CLERK_SECRET_KEY": "c", "OTTO_SHUNYA_WEBHOOK_SECRET": "d", "OTTO_SHUNYA_TOKEN_SECRET": "e",
-             "OTTO_KAFKA_PASSWORD": "f", "OTTO_KAFKA_CA_FILE": str(K8S / "README.md")}
+             "OTTO_KAFKA_USERNAME": "u", "OTTO_KAFKA_PASSWORD": "f", "OTTO_KAFKA_CA_FILE": str(K8S / "README.md")}
 
     def printed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, K8S / "secrets", *arguments], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], **environment})
 
+    def certificates(self, *names: str) -> str:
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        for name in ("ca.crt", *(f"{n}.{end}" for n in names for end in ("crt", "key"))):
+            (pathlib.Path(folder) / name).write_text(f"it is {name}\n")
+        return folder
+
     def test_they_fill_every_file_of_small(self):
-        made = {d["metadata"]["name"]: set(d["stringData"]) for d in kustomize.yaml.safe_load_all(self.printed("--kafka", **self.GIVEN).stdout)}
+        clients = [n for n, p in KNOWN.items() if "OTTO_KAFKA_BROKERS" in p.settings and n != "all-in-one"]
+        self.fill(kustomize.build(K8S / "overlays" / "small"), self.printed("--kafka", OTTO_KAFKA_CERTS=self.certificates(*clients), **self.GIVEN))
+
+    def test_they_fill_every_file_of_small_with_plain(self):
+        self.fill(kustomize.build(K8S / "overlays" / "small", ("kafka-plain",)), self.printed("--kafka-plain", **self.GIVEN))
+
+    def test_they_fill_every_file_of_all_in_one(self):
+        self.fill(BUILT["all-in-one"], self.printed("--kafka", "--all-in-one", OTTO_KAFKA_CERTS=self.certificates("all-in-one", "ottoctl"), **self.GIVEN))
+
+    def test_each_service_gets_its_own_certificate(self):
+        clients = [n for n, p in KNOWN.items() if "OTTO_KAFKA_BROKERS" in p.settings and n != "all-in-one"]
+        made = kustomize.yaml.safe_load_all(self.printed("--kafka", OTTO_KAFKA_CERTS=self.certificates(*clients), **self.GIVEN).stdout)
+        held = {d["metadata"]["name"]: d["stringData"] for d in made if d["metadata"]["name"].startswith("otto-kafka-")}
+        self.assertEqual(held, {"otto-kafka-ca": {"ca.crt": "it is ca.crt\n"},
+                                **{f"otto-kafka-{n}": {"user.crt": f"it is {n}.crt\n", "user.key": f"it is {n}.key\n"} for n in clients}})
+
+    def test_a_certificate_that_is_not_there_is_named(self):
+        done = self.printed("--kafka", "--all-in-one", OTTO_KAFKA_CERTS=self.certificates("ottoctl"), **self.GIVEN)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, "there is no .*/all-in-one.crt, .*/all-in-one.key; certificates and keys as PEM")
+
+    def fill(self, objects: list, printed: subprocess.CompletedProcess) -> None:
+        self.assertEqual((printed.returncode, printed.stderr), (0, ""))
+        made = {d["metadata"]["name"]: set(d["stringData"]) for d in kustomize.yaml.safe_load_all(printed.stdout)}
         used: dict[str, set] = {}
-        for o in BUILT["small"]:
+        for o in objects:
             template = rules.template_of(o)
             for volume in template["spec"].get("volumes", []) if template else []:
                 for secret in [volume.get("secret", {}), *(s.get("secret", {}) for s in volume.get("projected", {}).get("sources", []))]:
