@@ -258,6 +258,8 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
             "config": {"auto.create.topics.enable": False, "default.replication.factor": 3, "min.insync.replicas": 2, "offsets.topic.replication.factor": 3,
                        "transaction.state.log.replication.factor": 3, "transaction.state.log.min.isr": 2},
             "template": {"pod": {"terminationGracePeriodSeconds": 120}}},
+        # A client reads its certificate and the CA once, so a renewed one lies there for as long as any pod may run before the former ends; and before SecretOld asks for it.
+        "clusterCa": {"validityDays": 365, "renewalDays": 200}, "clientsCa": {"validityDays": 365, "renewalDays": 200},
         # Topics are the Job's alone: no topic operator.
         "entityOperator": {"userOperator": {}}}}
     # The operator makes the Secrets: of the users by their names, of the CA by the cluster's.

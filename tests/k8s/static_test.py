@@ -243,6 +243,14 @@ class Stores(unittest.TestCase):
             does |= {("topic", t, "Write") for t in service["produces"]} | ({("topic", "otto.directory", "Read")} if "directory" in service["needs"] else set())
             self.assertEqual(may, does, name)
 
+    def test_a_renewed_certificate_lies_there_for_months_before_the_former_ends(self):
+        """Long enough for every pod to have been started anew, and before an alert calls it old."""
+        said = find(kustomize.build(K8S / "overlays" / "large", ("strimzi",)), "otto", "Kafka")["spec"]
+        old = next(r for d in (K8S / "components/monitoring/rules.yaml",) for o in kustomize.load(d) for g in o["spec"]["groups"] for r in g["rules"] if r.get("alert") == "SecretOld")
+        for ca in ("clusterCa", "clientsCa"):
+            self.assertGreaterEqual(said[ca]["renewalDays"], 180)
+            self.assertLess((said[ca]["validityDays"] - said[ca]["renewalDays"]) * 86400, int(old["expr"].rpartition(" ")[2]))
+
     def test_kinds_postgres_has_room_for_all(self):
         used = sum(rules.Overlay(BUILT["kind"]).pods(find(BUILT["kind"], n))[1] * KNOWN[n].sessions(s.lanes) for n, s in SAID.services.items())
         most = next(int(a.removeprefix("max_connections=")) for a in container(BUILT["kind"], "postgres")["args"] if a.startswith("max_connections="))
