@@ -315,8 +315,8 @@ app::Rows rows() {
     app::Rows all{app::kStrict.row, kPgUrlMaintenance.row, kPgPasswordMaintenance.row,
                   kPgUrlAdmin.row,  app::kPgUrl.row,       app::kPgPassword.row};
     for (auto& row : app::kafka_rows()) all.push_back(std::move(row));
-    for (const auto& row : {ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row, rt::kInboxDays.row, app::kLogHashKey.row, kOperator.row,
-                            app::kLogLevel.row, kReplication.row})
+    for (const auto& row : {ingress::kSpoolDir.row, ingress::kSpoolMegabytes.row, rt::kInboxDays.row, app::kLogHashKey.row,
+                            kOperator.row, app::kLogLevel.row, kReplication.row})
         all.push_back(row);
     return all;
 }

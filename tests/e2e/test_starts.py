@@ -164,5 +164,5 @@ def test_a_start_that_waits_ends_at_once_when_it_is_told_to(beside: Beside) -> N
 def test_a_start_that_no_waiting_mends_ends_with_the_reason(beside: Beside) -> None:
     beside.env |= {"OTTO_SECRET_KEYS": "not a key ring"}
     program = beside.start("tenant-router")
-    assert program.process.wait(20) == 1
+    assert program.process.wait(20) == 2
     assert "key" in program.log.read_text()

@@ -47,7 +47,7 @@ Result<void> use_kafka_settings(const Settings& settings) {
         return Error("OTTO_KAFKA_TLS_CERT is set without OTTO_KAFKA_TLS_CA", "set it to the brokers' CA, or to system");
     if (mechanism == "PLAIN" && !tls)
         return Error("OTTO_KAFKA_SASL_MECHANISM is PLAIN without TLS, which would send the password as it is",
-                     "set OTTO_KAFKA_TLS_CA to the brokers' CA, or to system; or use SCRAM-SHA-512");
+                     "set OTTO_KAFKA_TLS_CA to the brokers' CA, or to system");
     if (mechanism.empty() && (username || password))
         return Error("OTTO_KAFKA_SASL_USERNAME or OTTO_KAFKA_SASL_PASSWORD is set without OTTO_KAFKA_SASL_MECHANISM",
                      kKafkaSasl.row.environment() + " takes " + kKafkaSasl.row.takes());

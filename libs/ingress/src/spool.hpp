@@ -17,9 +17,9 @@ std::optional<Instant> time_of(std::string_view headers);
 
 /// Events on disk in the order in which they came: one SQLite file in WAL mode with full sync, one thread.
 ///
-/// What lay there longer than repeats are remembered (OTTO_INBOX_DAYS) is found by an ingress that was scaled in and out again. It is
-/// not sent by itself, because what of it is in Kafka already would be applied a second time: it is put aside whole, into a folder
-/// "old-…" beside the file, where `ottoctl spool drain` finds it.
+/// What lay there longer than repeats are remembered (OTTO_INBOX_DAYS) is found by an ingress that was scaled in and out again.
+/// It is not sent by itself, because what of it is in Kafka already would be applied a second time: it is put aside whole, into a
+/// folder "old-…" beside the file, where `ottoctl spool drain` finds it.
 ///
 /// Taking events out needs room too, for the log of the change. So beside the file lies a reserve; on a full disk it is given up,
 /// what can go to Kafka goes in small steps, and nothing new is taken until the spool is empty and the reserve is there again.
