@@ -13,7 +13,13 @@ from conftest import REPO, eventually
 def prometheus(stack):
     stack.run("deploy/up", *stack.options, "--observe")
     url = f"http://127.0.0.1:{stack.env['OTTO_PROMETHEUS_PORT']}"
-    eventually(lambda: (up := watch.ask(url, "query", query="up")["result"]) and all(t["value"][1] == "1" for t in up), what="the targets' metrics")
+
+    def all_read() -> bool:  # each has its own moment within the first interval
+        targets = watch.ask(url, "targets")["activeTargets"]
+        up = watch.ask(url, "query", query="up")["result"]
+        return len(targets) > 0 and [t["value"][1] for t in up] == ["1"] * len(targets)
+
+    eventually(all_read, what="every target's metrics")
     return url
 
 
