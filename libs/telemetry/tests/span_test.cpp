@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "base/json.hpp"
 #include "telemetry/log.hpp"
@@ -134,7 +135,7 @@ TEST_CASE("a collector that stands still holds nobody up: what is too much is dr
     auto options = all_of("test");
     options.most = 10;
     options.at_once = 5;
-    std::promise<void> asked, goes_on;
+    std::promise<void> asked, goes_on, third;
     options.every = Millis{60'000};
     std::atomic<int> posts{0};
     std::atomic<bool> traced{false};  // on the exporter's thread
@@ -147,6 +148,7 @@ TEST_CASE("a collector that stands still holds nobody up: what is too much is dr
                 goes_on.get_future().wait();
                 throw std::runtime_error("it was away");
             }
+            if (posts == 3) third.set_value();
             return posts != 2;
         });
         for (int i = 0; i < 5; ++i) tel::tell(step(journey(0)));
@@ -154,9 +156,40 @@ TEST_CASE("a collector that stands still holds nobody up: what is too much is dr
         for (int i = 0; i < 25; ++i) tel::tell(step(journey(0)));
         CHECK(count("dropped") - dropped == 15);
         goes_on.set_value();
+        third.get_future().wait();
     }
     CHECK(posts == 3);
     CHECK_FALSE(traced);                    // a post is no step of a journey
     CHECK(count("failed") - failed == 10);  // those of the one that threw, and of the one that said no
     CHECK(count("sent") - sent == 5);
+}
+
+TEST_CASE("a collector that is away holds up no end: it is asked once, and the rest is dropped, and counted") {
+    auto options = all_of("test");
+    options.at_once = 5;
+    options.every = Millis{60'000};
+    std::promise<void> asked, goes_on;
+    std::atomic<int> posts{0};
+    const double dropped = count("dropped"), failed = count("failed");
+    std::thread later;
+    {
+        tel::TraceExport on(options, [&](const std::string&) -> bool {
+            if (posts++ == 0) {
+                asked.set_value();
+                goes_on.get_future().wait();
+            }
+            throw std::runtime_error("it is away");
+        });
+        for (int i = 0; i < 5; ++i) tel::tell(step(journey(0)));
+        asked.get_future().wait();
+        for (int i = 0; i < 25; ++i) tel::tell(step(journey(0)));
+        later = std::thread([&] {
+            while (tel::tracing()) std::this_thread::yield();  // until the end has begun
+            goes_on.set_value();
+        });
+    }
+    later.join();
+    CHECK(posts <= 2);  // the end may be told of while the second one is asked
+    CHECK(count("failed") - failed == 5 * posts);
+    CHECK(count("dropped") - dropped == 30 - 5 * posts);
 }
