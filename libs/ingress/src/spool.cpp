@@ -18,6 +18,12 @@ struct Statement {
     sqlite3_stmt* s = nullptr;
     Statement(sqlite3* db, const char* sql) { sqlite3_prepare_v2(db, sql, -1, &s, nullptr); }
     ~Statement() { sqlite3_finalize(s); }
+    Statement(const Statement&) = delete;
+    /// Ends it: a database with a statement that is not over does not close.
+    void reset() {
+        sqlite3_finalize(s);
+        s = nullptr;
+    }
     bool step() { return sqlite3_step(s) == SQLITE_ROW; }
     std::string blob(int column) {
         return {static_cast<const char*>(sqlite3_column_blob(s, column)),
@@ -89,6 +95,12 @@ void Spool::close() {
 }
 
 void Spool::put_aside(Instant oldest) {
+    // All rows into the one file first: who ends between two renames must not part a database from what only its log has.
+    Statement all(db_, "PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!all.step() || sqlite3_column_int(all.s, 0) != 0)
+        throw Failure(Error("the spool in '" + dir_ + "' is old and is to be put aside, but something reads it",
+                            "start again once that has ended (ottoctl spool, sqlite3)"));
+    all.reset();
     close();
     auto stamp = to_rfc3339(oldest).substr(0, 10);
     std::string folder = dir_ + "/old-" + stamp;

@@ -1,5 +1,6 @@
 #include "ingress/spool_report.hpp"
 
+#include <sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -131,6 +132,25 @@ TEST_CASE("a spool older than repeats are remembered is put aside whole, and a y
     }
     Spool third(folder.path, at("2026-12-20T00:00:00Z"));
     CHECK(spools_put_aside(folder.path).size() == 3);
+}
+
+TEST_CASE("a spool that somebody reads is not put aside without what its log has") {
+    Folder folder;
+    {
+        Spool spool(folder.path);
+        append(spool, {wire("otto.inbound", "2026-11-21T10:00:00Z")});
+    }
+    const auto later = *parse_time("2026-12-20T00:00:00Z");
+    sqlite3* reader = nullptr;
+    REQUIRE(sqlite3_open_v2((folder.path + "/spool.db").c_str(), &reader, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(reader, "BEGIN; SELECT * FROM spool", nullptr, nullptr, nullptr) == SQLITE_OK);
+    {
+        Spool spool(folder.path);  // what comes now stands in the log, behind what the reader sees
+        append(spool, {wire("otto.inbound", "2026-11-22T10:00:00Z")});
+    }
+    CHECK_THROWS_AS(Spool(folder.path, later), Failure);
+    CHECK(spools_put_aside(folder.path).empty());
+    sqlite3_close(reader);
 }
 
 TEST_CASE("a spool is emptied by hand in its order, as far as it is old; nothing is lost while Kafka is away", "[integration]") {
