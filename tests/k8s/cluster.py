@@ -352,7 +352,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         pki, name, port = self.pki.folder, "v1beta1.metrics.k8s.io", 4443
         meta = {"namespace": "kube-system", "name": "metrics-server"}
         self.launch("metrics-server", folder / "metrics-server", f"--kubeconfig={pki}/admin.kubeconfig", f"--authentication-kubeconfig={pki}/admin.kubeconfig", f"--authorization-kubeconfig={pki}/admin.kubeconfig",
-                    f"--secure-port={port}", f"--cert-dir={self.folder}/metrics-server", "--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP", "--metric-resolution=10s")
+                    f"--secure-port={port}", f"--cert-dir={self.folder}/metrics-server", "--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP", "--metric-resolution=10s", "--kubelet-request-timeout=5s")
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 443, "targetPort": port}]}},
                    {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta | {"labels": {"kubernetes.io/service-name": "metrics-server"}}, "addressType": "IPv4", "ports": [{"name": "", "port": port}],
                     "endpoints": [{"addresses": [NODE_IP]}]},
