@@ -153,10 +153,10 @@ Reply<Done> Client::delete_organization(const std::string& id, const tel::TraceC
 }
 
 Reply<MemberPage> Client::memberships(const std::string& organization, std::size_t offset, const tel::TraceContext& trace) const {
-    auto reply = ask(http::Method::get,
-                     organization_path(organization) + "/memberships?limit=" + std::to_string(kPerPage) +
-                         "&offset=" + std::to_string(offset),
-                     "", trace);
+    auto reply = ask(
+        http::Method::get,
+        organization_path(organization) + "/memberships?limit=" + std::to_string(kPerPage) + "&offset=" + std::to_string(offset),
+        "", trace);
     if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
     auto page = read_members(std::get<std::string>(reply));
     if (!page) return ApiError{0, page.error().message};
@@ -165,19 +165,20 @@ Reply<MemberPage> Client::memberships(const std::string& organization, std::size
 
 Reply<std::optional<Member>> Client::membership(const std::string& organization, const std::string& user,
                                                 const tel::TraceContext& trace) const {
-    auto reply = ask(http::Method::get,
-                     organization_path(organization) + "/memberships?limit=100&offset=0&user_id=" + percent_encode(user), "",
-                     trace);
-    return read_as<std::optional<Member>>(
-        std::move(reply), "list of memberships", [&](JsonView v) -> std::optional<std::optional<Member>> {
-            auto list = v["data"];
-            if (!list.is_array()) return std::nullopt;
-            for (std::size_t i = 0; i < list.size(); ++i)
-                if (auto m = member_of(list.at(i)); m && m->user == user) return std::optional<std::optional<Member>>(m);
-            // A list that does not know the filter would be of anybody, cut off.
-            if (list.size() >= 100) return std::nullopt;
-            return std::optional<std::optional<Member>>(std::in_place, std::nullopt);
-        });
+    auto reply =
+        ask(http::Method::get,
+            organization_path(organization) + "/memberships?limit=100&offset=0&user_id=" + percent_encode(user), "", trace);
+    return read_as<std::optional<Member>>(std::move(reply), "list of memberships",
+                                          [&](JsonView v) -> std::optional<std::optional<Member>> {
+                                              auto list = v["data"];
+                                              if (!list.is_array()) return std::nullopt;
+                                              for (std::size_t i = 0; i < list.size(); ++i)
+                                                  if (auto m = member_of(list.at(i)); m && m->user == user)
+                                                      return std::optional<std::optional<Member>>(m);
+                                              // A list that does not know the filter would be of anybody, cut off.
+                                              if (list.size() >= 100) return std::nullopt;
+                                              return std::optional<std::optional<Member>>(std::in_place, std::nullopt);
+                                          });
 }
 
 Reply<Member> Client::add_member(const std::string& organization, const std::string& user, const std::string& role,
@@ -216,20 +217,20 @@ Reply<std::optional<Invitation>> Client::pending_invitation(const std::string& o
     };
     const auto wanted = lower(email);
     for (std::size_t offset = 0; offset < kMostInvitations;) {
-        auto reply = read_as<Page>(
-            ask(http::Method::get,
-                organization_path(organization) + "/invitations?status=pending&limit=" + std::to_string(kPerPage) +
-                    "&offset=" + std::to_string(offset),
-                "", trace),
-            "list of invitations", [&](JsonView v) -> std::optional<Page> {
-                auto list = v["data"];
-                if (!list.is_array()) return std::nullopt;
-                Page page{list.size(), {}};
-                for (std::size_t i = 0; i < list.size() && !page.found; ++i)
-                    if (auto one = invitation_of(list.at(i)); one.status == "pending" && lower(one.email) == wanted)
-                        page.found = std::move(one);
-                return page;
-            });
+        auto reply =
+            read_as<Page>(ask(http::Method::get,
+                              organization_path(organization) + "/invitations?status=pending&limit=" + std::to_string(kPerPage) +
+                                  "&offset=" + std::to_string(offset),
+                              "", trace),
+                          "list of invitations", [&](JsonView v) -> std::optional<Page> {
+                              auto list = v["data"];
+                              if (!list.is_array()) return std::nullopt;
+                              Page page{list.size(), {}};
+                              for (std::size_t i = 0; i < list.size() && !page.found; ++i)
+                                  if (auto one = invitation_of(list.at(i)); one.status == "pending" && lower(one.email) == wanted)
+                                      page.found = std::move(one);
+                              return page;
+                          });
         if (auto* error = std::get_if<ApiError>(&reply)) return std::move(*error);
         auto& page = std::get<Page>(reply);
         if (page.found || page.read < kPerPage) return std::move(page.found);
@@ -248,9 +249,8 @@ Reply<Invitation> Client::revoke(const std::string& organization, const std::str
                                  const tel::TraceContext& trace) const {
     JsonWriter w;
     w.begin_object().member("requesting_user_id", by).end_object();
-    return read_invitation(ask(http::Method::post,
-                               organization_path(organization) + "/invitations/" + percent_encode(id) + "/revoke", w.take(),
-                               trace));
+    return read_invitation(ask(
+        http::Method::post, organization_path(organization) + "/invitations/" + percent_encode(id) + "/revoke", w.take(), trace));
 }
 
 Reply<std::vector<Organization>> Client::organizations_of(const std::string& user, const tel::TraceContext& trace) const {
