@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 import typing
+import uuid
 
 import httpx
 import yaml
@@ -515,13 +517,13 @@ def watch(world: World, seen: Seen) -> None:
     folder.mkdir()
     run = subprocess.run([REPO / "deploy/watch.py", "--faster", "20", folder / "rules"], capture_output=True, text=True)
     expect(run.returncode == 0, f"deploy/watch.py --faster: {run.stderr[-1500:]}")
-    pki = kube.pki.folder
+    # Debian's Prometheus asks no Kubernetes; the labels are those that k8s/components/monitoring gives.
+    targets = [{"targets": [f"{pod['status']['podIP']}:9080"], "labels": {"service": pod["metadata"]["labels"]["app.kubernetes.io/name"], "pod": pod["metadata"]["name"], "namespace": NAMESPACE}}
+               for pod in kube.pods(NAMESPACE) if ready(pod) and pod["metadata"]["labels"].get("otto/kind") != "edge"]
+    (folder / "targets.json").write_text(json.dumps(targets))
     (folder / "prometheus.yml").write_text(yaml.safe_dump({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(folder / "rules" / "*.yaml")],
-        "scrape_configs": [{"job_name": "otto", "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [NAMESPACE]}, "kubeconfig_file": str(pki / "admin.kubeconfig")}], "relabel_configs": [
-            {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "admin", "action": "keep"}, {"source_labels": ["__meta_kubernetes_pod_label_otto_kind"], "regex": "edge", "action": "drop"},
-            {"source_labels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "target_label": "service"}, {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"}]}]}))
+        "scrape_configs": [{"job_name": "otto", "file_sd_configs": [{"files": [str(folder / "targets.json")]}]}]}))
     url = f"http://{NODE_IP}:9990"
     kube.launch("prometheus", program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address={NODE_IP}:9990")
     kube.await_("prometheus", lambda: httpx.get(f"{url}/-/ready", timeout=2, trust_env=False).status_code == 200 if reachable(url) else False)
@@ -532,19 +534,67 @@ def watch(world: World, seen: Seen) -> None:
     company = Company(stores)
     company.settled_call(company.call(), "completed")
     eventually(lambda: "Watchdog" in firing(), what="the alert that always fires")
-    asked = subprocess.run([REPO / "deploy/watch.py", "--against", url], capture_output=True, text=True)
-    seen["each expression asked of Prometheus"] = (asked.stdout + asked.stderr).strip().splitlines()[-1:] or "answered"
     quiet = firing() - {"Watchdog"}
     seen["firing before anything happened"] = ", ".join(sorted(quiet)) or "none"
 
-    def forge() -> bool:
+    for alert, how in alerts_of(world, company, firing):
+        seen[alert] = how
+    # Last, for by now much has happened: what has no data yet is told.
+    asked = subprocess.run([REPO / "deploy/watch.py", "--against", url], capture_output=True, text=True)
+    seen["each expression asked of Prometheus"] = (asked.stdout + asked.stderr).strip().splitlines()[-1:] or "answered"
+    expect(asked.returncode == 0, f"deploy/watch.py --against: {(asked.stdout + asked.stderr)[-3000:]}")
+
+
+LATE = 185.0  # seconds after which an analysis is later than seed 002 promises
+
+
+def alerts_of(world: World, company: Company, firing: typing.Callable[[], set[str]]) -> typing.Iterator[tuple[str, str]]:
+    """Breaks one thing after another until its alert fires: those of seed 002 whose service exists, a dead letter, a Shunya that is away."""
+    stores, http = world.stores, httpx.Client(base_url=world.stores.sandbox, timeout=30, trust_env=False)
+
+    def fires(alert: str, within: float, deed: typing.Callable[[], object] = lambda: None) -> None:
+        def so() -> bool:
+            deed()
+            return alert in firing()
+
+        eventually(so, within=within, what=f"{alert}, firing")
+
+    def forge() -> None:
         for _ in range(20):
             company.stack.http.post("/api/v1/callrail/call.completed", json={"id": 1, "tracking_phone_number": company.number}, headers={"Signature": "forged"})
-        return "SignaturesFail" in firing()
 
-    eventually(forge, within=90, what="SignaturesFail, upon forged webhooks")
-    seen["SignaturesFail"] = "fired upon forged webhooks"
-    expect(asked.returncode == 0, f"deploy/watch.py --against: {(asked.stdout + asked.stderr)[-3000:]}")
+    # A transcription is given up after a minute and a half: begun first.
+    failing = Company(stores)
+    http.post("/sandbox/shunya/scripts", json={"company": failing.id, "behaviour": "failed", "steps": ["transcription"]}).raise_for_status()
+    for _ in range(8):
+        failing.call()
+
+    fires("SignaturesFail", 90, forge)
+    yield "SignaturesFail", "fired upon forged webhooks"
+
+    subprocess.run(["kcat", "-P", "-b", stores.brokers, "-t", LAG, "-k", f"{company.id}:+12025550123", *(word for h in ("ce_specversion=1.0", f"ce_id={uuid.uuid4()}", "ce_type=otto.routed.v1.CallReported", "ce_source=/test",
+                    "ce_time=2026-11-21T10:00:00Z") for word in ("-H", h))], input=b"\xff\xff no message", check=True, timeout=60)
+    fires("DeadLetters", 90)
+    yield "DeadLetters", "fired upon an event that is none"
+
+    for _ in range(8):
+        company.call(recording_fault="loop")
+    fires("RecordingsFail", 90)
+    yield "RecordingsFail", "fired upon 8 recordings that cannot be fetched"
+
+    fires("TranscriptionFails", 180)
+    yield "TranscriptionFails", "fired upon 8 transcriptions that failed three times each"
+
+    http.post("/sandbox/faults", json={"provider": "shunya", "status": 503}).raise_for_status()
+    since = time.monotonic()
+    for _ in range(8):
+        company.call()
+    fires("ShunyaAway", 150)
+    yield "ShunyaAway", "fired upon a Shunya that answers 503"
+    time.sleep(max(0.0, since + LATE - time.monotonic()))  # how long it is away is what is asked
+    http.request("DELETE", "/sandbox/faults").raise_for_status()
+    fires("AnalysisLate", 120)
+    yield "AnalysisLate", f"fired upon 8 analyses that took more than three minutes, {time.monotonic() - since - LATE:.0f} s after Shunya's return"
 
 
 def reachable(url: str) -> bool:
