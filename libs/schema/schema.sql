@@ -298,6 +298,17 @@ BEGIN
   RETURN NULL;
 END $function$;
 
+CREATE OR REPLACE FUNCTION public.companies_status_on_record()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF current_user = 'otto_company_service' THEN RETURN NULL; END IF;
+  INSERT INTO audit_log (company_id, user_id, actor, action, target, before, after)
+  VALUES (NEW.id, session_user, 'operator', CASE NEW.status WHEN 'suspended' THEN 'company.suspend' ELSE 'company.resume' END, NEW.id, jsonb_build_object('status', OLD.status), jsonb_build_object('status', NEW.status));
+  RETURN NULL;
+END $function$;
+
 CREATE OR REPLACE FUNCTION public.companies_time_zone()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -610,6 +621,17 @@ SELECT string_agg(translate(o.key, E'\x1e\x1f', '') || E'\x1f' || translate(o.la
   FROM (SELECT coalesce(nullif(e ->> 'key', ''), nullif(e ->> 'label', ''), 'other') AS key, coalesce(nullif(e ->> 'label', ''), nullif(e ->> 'key', ''), 'Other') AS label
           FROM jsonb_array_elements(CASE jsonb_typeof(objections) WHEN 'array' THEN objections ELSE '[]' END) e) o
 $function$;
+
+CREATE OR REPLACE FUNCTION public.operator_actions_on_record()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO audit_log (company_id, user_id, actor, action, target, detail)
+  SELECT company_id, operator, 'operator', action, target::text, jsonb_strip_nulls(jsonb_build_object('reason', nullif(reason, ''), 'event_id', event_id))
+    FROM made WHERE company_id <> '' ORDER BY id;
+  RETURN NULL;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.opt_outs_revoked()
  RETURNS trigger
@@ -1219,19 +1241,26 @@ CREATE TABLE audit_log (
   company_id text NOT NULL,
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
   at timestamp with time zone DEFAULT now() NOT NULL,
-  user_id text NOT NULL,
+  user_id text,
   action text NOT NULL,
   target text NOT NULL,
   detail jsonb DEFAULT '{}'::jsonb NOT NULL,
-  CONSTRAINT audit_log_pkey PRIMARY KEY (company_id, id)
+  actor text DEFAULT 'user'::text NOT NULL,
+  client_address text,
+  request_id text,
+  before jsonb,
+  after jsonb,
+  CONSTRAINT audit_log_pkey PRIMARY KEY (company_id, id),
+  CONSTRAINT audit_log_actor_check CHECK (actor = ANY (ARRAY['user'::text, 'operator'::text, 'system'::text, 'clerk'::text])) NOT VALID,
+  CONSTRAINT audit_log_somebody CHECK (user_id IS NOT NULL OR (actor = ANY (ARRAY['system'::text, 'clerk'::text]))) NOT VALID
 );
+CREATE INDEX audit_log_list ON audit_log USING btree (company_id, at DESC, id DESC);
+CREATE INDEX audit_log_target ON audit_log USING btree (company_id, target, at DESC, id DESC);
 ALTER TABLE audit_log ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY appointment_actions ON audit_log FOR INSERT TO otto_appointment_service WITH CHECK ((company_id = otto_request_company()));
-CREATE POLICY corrections ON audit_log FOR INSERT TO otto_shunya_orchestrator WITH CHECK (((company_id || ''::text) = ANY (otto_batch_companies())));
-CREATE POLICY one_company ON audit_log TO otto_company_service, otto_query_service USING ((company_id = otto_request_company()));
-CREATE POLICY own_actions ON audit_log FOR INSERT TO otto_lead_pipeline WITH CHECK ((company_id = otto_request_company()));
+CREATE POLICY added_to ON audit_log FOR INSERT TO otto_appointment_service, otto_company_service, otto_lead_pipeline, otto_shunya_orchestrator WITH CHECK (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY one_company ON audit_log FOR SELECT TO otto_query_service USING ((company_id = otto_request_company()));
 GRANT INSERT ON audit_log TO otto_appointment_service;
-GRANT INSERT, SELECT ON audit_log TO otto_company_service;
+GRANT INSERT ON audit_log TO otto_company_service;
 GRANT INSERT ON audit_log TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON audit_log TO otto_maintenance;
 GRANT SELECT ON audit_log TO otto_query_service;
@@ -1573,6 +1602,7 @@ CREATE TRIGGER companies_check_callrail AFTER UPDATE OF callrail_api_key, callra
 CREATE TRIGGER companies_check_new AFTER INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_check_twilio AFTER UPDATE OF twilio_auth_token, twilio_account_sid ON companies FOR EACH ROW WHEN (new.twilio_auth_token IS DISTINCT FROM old.twilio_auth_token OR new.twilio_account_sid IS DISTINCT FROM old.twilio_account_sid) EXECUTE FUNCTION companies_check();
 CREATE TRIGGER companies_keep_numbers AFTER INSERT OR UPDATE ON companies FOR EACH ROW EXECUTE FUNCTION companies_keep_numbers();
+CREATE TRIGGER companies_status_on_record AFTER UPDATE OF status ON companies FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION companies_status_on_record();
 CREATE TRIGGER companies_time_zone_new BEFORE INSERT ON companies FOR EACH ROW EXECUTE FUNCTION companies_time_zone();
 CREATE TRIGGER companies_time_zone_other BEFORE UPDATE OF timezone ON companies FOR EACH ROW WHEN (new.timezone IS DISTINCT FROM old.timezone) EXECUTE FUNCTION companies_time_zone();
 CREATE TRIGGER companies_touch BEFORE UPDATE ON companies FOR EACH ROW EXECUTE FUNCTION otto_touch();
@@ -1607,6 +1637,7 @@ CREATE TABLE company_numbers (
   from_given boolean DEFAULT false NOT NULL,
   webhooks_problem text,
   webhooks_problem_cure text,
+  webhooks_former jsonb,
   CONSTRAINT company_numbers_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT company_numbers_callable CHECK (valid_to IS NOT NULL OR NOT e164(e164) IS DISTINCT FROM e164),
   CONSTRAINT company_numbers_check CHECK (valid_to IS NULL OR valid_to >= valid_from),
@@ -2096,6 +2127,7 @@ CREATE INDEX operator_actions_event ON operator_actions USING btree (event_id) W
 CREATE INDEX operator_actions_target ON operator_actions USING btree (target, at);
 ALTER TABLE operator_actions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 GRANT INSERT, SELECT ON operator_actions TO otto_maintenance;
+CREATE TRIGGER operator_actions_on_record AFTER INSERT ON operator_actions REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION operator_actions_on_record();
 
 CREATE TABLE opt_ins (
   company_id text NOT NULL,

@@ -59,6 +59,14 @@ class Refused(unittest.TestCase):
             ("has no operationId", "meta.yaml", "      operationId: getDocs\n", ""),
             ("'component' is neither paths nor parameters nor schemas", "meta.yaml", "", "", "component: {}\n"))
 
+    def test_a_write_that_is_not_on_record(self):
+        self.refused(
+            ("POST /api/v1/tasks: has no x-audit", "tasks.yaml", "      x-audit: task.create\n", ""),
+            ("POST /api/v1/tasks: has no x-audit", "tasks.yaml", "x-audit: task.create", "x-audit: made"),
+            ("stands beside `x-audit: none`", "tasks.yaml", "x-audit: task.create", "x-audit: none"),
+            ("stands beside `x-audit: none`", "tasks.yaml", "x-audit: task.create", "x-audit: task.create\n      x-audit-reason: x"),
+            ("GET /docs: a read leaves no line", "meta.yaml", "      operationId: getDocs\n", "      operationId: getDocs\n      x-audit: docs.read\n"))
+
     def test_files_and_tags_that_do_not_fit(self):
         self.refused(
             ("has no file texts.yaml", "api.yaml", "  - {name: meta,", "  - {name: texts, description: T.}\n  - {name: meta,"),
@@ -114,6 +122,12 @@ class Joined(unittest.TestCase):
             named = {"401", "403", "422", "429", "503"} | ({"404"} if parameters else set())
             self.assertLessEqual(named | ({"409", "413", "415"} if method != "get" else set()), errors, f"{method} {path}")
             self.assertEqual("IdempotencyKey" in str(operation.get("parameters")), method != "get", f"{method} {path}")
+
+    def test_every_write_behind_a_token_is_on_record(self):
+        for path, method, operation, _ in self.operations():
+            if method != "get" and "security" not in operation:
+                self.assertNotEqual(operation["x-audit"], "none", f"{method} {path}: give the reason here if it has its own record")
+            self.assertEqual("x-audit" in operation, method != "get", f"{method} {path}")
 
     def test_a_list_has_a_name_and_one_level(self):
         calls = self.document["components"]["schemas"]["CallList"]["properties"]["data"]

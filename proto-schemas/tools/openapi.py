@@ -19,8 +19,8 @@ SCHEMA = set("""type properties required additionalProperties items enum const f
 minItems maxItems minProperties description default examples contentEncoding writeOnly anyOf allOf oneOf not $ref x-list
 x-checked""".split())
 SHORT = {"with", "optional", "columns", "part_of"}  # ours; the document has none of them
-OPERATION = set("""operationId summary description security x-roles parameters takes requestBody list answer responses
-errors""".split())
+OPERATION = set("""operationId summary description security x-roles x-audit x-audit-reason parameters takes requestBody list answer
+responses errors""".split())
 OF_ALL = {"Unauthorized", "Forbidden", "Invalid", "TooMany", "Unavailable"}  # errors of an operation behind a token
 OF_WRITES = {"Conflict", "TooLarge", "UnsupportedType"}
 
@@ -236,6 +236,7 @@ class Contract:
         if missing := {"operationId", "summary", "x-roles"} - set(op):
             raise SystemExit(f"{where}: has no {sorted(missing)[0]}")
         signed_in, writes = "security" not in op, method != "get"
+        self.check_audit(where, writes, op)
         parameters = [self.parameter(p, where) for p in op.get("parameters", [])]
         if "list" in op:
             both = [way + by for by in op["list"]["sort"] for way in ("", "-")]
@@ -243,7 +244,7 @@ class Contract:
             parameters[:0] = [*(ref("parameters", p) for p in ("Limit", "Offset", "Cursor")), sort]
         if signed_in and writes:
             parameters.insert(0, ref("parameters", "IdempotencyKey"))
-        out = {"tags": [tag]} | {k: op[k] for k in ("operationId", "summary", "description", "security", "x-roles") if k in op}
+        out = {"tags": [tag]} | {k: op[k] for k in ("operationId", "summary", "description", "security", "x-roles", "x-audit", "x-audit-reason") if k in op}
         if parameters:
             out["parameters"] = parameters
         if "takes" in op:
@@ -257,6 +258,24 @@ class Contract:
         errors = set(op.get("errors", [])) | (OF_ALL if signed_in else set())
         errors |= ({"NotFound"} if signed_in and "{" in path else set()) | (OF_WRITES if signed_in and writes else set())
         return out | {"responses": dict(sorted((self.successes(op, where) | self.failures(errors, where)).items()))}
+
+    def check_audit(self, where, writes, op):
+        """What a write is called in audit_log, or why it has no line there."""
+        action, reason = op.get("x-audit"), op.get("x-audit-reason")
+        if not writes and (action or reason):
+            raise SystemExit(f"{where}: a read leaves no line in audit_log")
+        if writes and not re.fullmatch("none|[a-z_]+\\.[a-z_]+", action or ""):
+            raise SystemExit(f"{where}: has no x-audit; it is what its line in audit_log is called, as task.create, or none with an x-audit-reason")
+        if writes and (action == "none") != bool(reason):
+            raise SystemExit(f"{where}: an x-audit-reason stands beside `x-audit: none`, and nowhere else")
+
+    def writes(self):
+        """Method and path of each write, and what its line in audit_log is called; "" for one without."""
+        for path, item in self.document["paths"].items():
+            for method in METHODS:
+                if method != "get" and method in item:
+                    action = item[method]["x-audit"]
+                    yield f"{method.upper()} {path}", "" if action == "none" else action
 
     def successes(self, op, where):
         out = {str(status): self.response(r, where) for status, r in op.get("responses", {}).items()}
@@ -363,7 +382,8 @@ std::string_view openapi_schema(std::string_view name) {{
 """
 
 
-def words(enumerations):
+def words(enumerations, writes):
+    routes = "\n".join(f'    {{"{route}", "{action}"}},' for route, action in writes)
     lists, columns = [], []
     for name, values, where in enumerations:
         constant = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
@@ -391,6 +411,15 @@ inline constexpr Column columns[] = {{
 {rows}
 }};
 
+/// What each write's line in audit_log is called (x-audit).
+struct Write {{
+    std::string_view route;   ///< "POST /api/v1/tasks"
+    std::string_view action;  ///< "task.create"; "": it leaves none
+}};
+inline constexpr Write writes[] = {{
+{routes}
+}};
+
 }}  // namespace otto::words
 """
 
@@ -403,7 +432,7 @@ def main():
     args = parser.parse_args()
     contract = Contract(args.folder)
     made = {args.cpp: cpp(contract.document), args.json: json.dumps(contract.document, indent=1) + "\n",
-            args.words: words(list(contract.enumerations()))}
+            args.words: words(list(contract.enumerations()), list(contract.writes()))}
     for path, text in made.items():
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,13 @@ http::Response Commands::change(api::Context& c) const {
     c.tx().write(sql::change, {c.company(), id, start, end, status, outcome, rep, c.who.user, pg::Param::array(in.changed()),
                                in.text("location_address", 500), in.text("service_type", 200), type_of(in),
                                in.text("notes", 4'000), in.integer("deal_size_cents", 0, 100'000'000'000)});
-    return c.changed({"appointment", id.to_string(), "appointment.change", in.changed()}, sql::shown,
+    rt::Changes changes;
+    changes.add("status", row->status, status)
+        .add("outcome", row->outcome, outcome)
+        .add("assigned_rep_id", row->rep, rep)
+        .add("scheduled_start", row->start, start)
+        .add("scheduled_end", row->end, end);
+    return c.changed({"appointment", id.to_string(), "appointment.change", in.changed(), std::move(changes)}, sql::shown,
                      resources::appointment_value, 200, {c.viewer().own()});
 }
 

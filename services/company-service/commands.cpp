@@ -291,14 +291,19 @@ http::Response Commands::update(api::Context& c) const {
     }
     numbers_.consult(c, c.company(), {in.phone("phone_number").value_or(""), in.phone("primary_tracking_number").value_or("")});
     std::optional<std::vector<std::string>> changed;
+    rt::Changes values;
     guarding_fields([&] {
         numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) {
-            tx.each(sql::update_company, params, [&](const pg::Fields& f) { changed = split_list(f.text("names")); });
+            tx.each(sql::update_company, params, [&](const pg::Fields& f) {
+                changed = split_list(f.text("names"));
+                for (std::string field : {"name", "timezone", "phone_number", "primary_tracking_number", "callrail_company_id"})
+                    values.add(field, f.maybe_text("old_" + field), f.maybe_text("new_" + field));
+            });
         });
     });
     if (!changed) api::not_found("company");
     if (!changed->empty()) must_fit_directory(c, c.company(), in.has("workflow_config") ? "workflow_config" : changed->front());
-    if (!changed->empty()) c.audit("company.update", c.company().value(), *changed);
+    if (!changed->empty()) c.audit("company.update", c.company().value(), *changed, std::move(values));
     JsonWriter w;
     w.begin_object().member("company_id", c.company().value()).key("changed").begin_array();
     for (const auto& f : *changed) w.value(f);

@@ -199,7 +199,7 @@ http::Response Numbers::change(api::Context& c) const {
     registering(c, c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     if (row.empty()) api::not_found("number");
-    c.audit("number.change", id.to_string());
+    c.audit("number.change", id.to_string(), in.changed());
     return c.ok(row);
 }
 

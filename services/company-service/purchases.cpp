@@ -222,7 +222,7 @@ http::Response Purchases::answer(const std::string& number, const Uuid& number_i
     return http::Response::json(200, w.end_object().take());
 }
 
-Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, const Listed& n) const {
+Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, const Listed& n, api::Context* asked) const {
     auto locked = tx.one<Purchase>(sql::lock_purchase, {company, p.id});
     if (locked.settled && locked.number_id) return *locked.number_id;  // somebody was faster
     // What the account lists is the company's: claims without proof give way to it.
@@ -236,12 +236,12 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
     // A list that was read meanwhile may lack it, and took it for gone.
     rt::want(tx, kTwilioNumberChecks, company, "", system_clock().now() + kComesWithin);
     JsonWriter detail;
-    detail.begin_object()
-        .member("e164", p.number)
-        .member("provider_sid", n.sid)
-        .member("account_sid", p.account_sid)
-        .end_object();
-    tx.write(sql::purchase_audit, {company, p.asked_by, "number.bought", id.to_string(), detail.take()});
+    detail.begin_object().member("e164", p.number).member("provider_sid", n.sid).member("account_sid", p.account_sid);
+    if (asked)
+        asked->audit("number.buy", id.to_string(), std::move(detail));
+    else  // who asked was answered that it is not known yet
+        rt::put_on_record(tx, company,
+                          {.action = "number.bought", .target = id.to_string(), .detail = detail.member("asked_by", p.asked_by).end_object().take()});
     tx.on_commit([company, p, sid = n.sid] {
         tel::info("a number was bought",
                   {{"company_id", company.value()}, tel::phone("number", p.number), {"provider_sid", sid}});
@@ -251,7 +251,7 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
 
 http::Response Purchases::record_and_answer(api::Context& c, const Purchase& p, const Listed& n) const {
     try {
-        auto id = record(c.tx(), c.company(), p, n);
+        auto id = record(c.tx(), c.company(), p, n, &c);
         rt::unwant(c.tx(), kPurchases, c.company(), p.id.to_string());
         c.tx().flush();
         return answer(p.number, id);
@@ -311,10 +311,6 @@ Purchases::Purchase Purchases::note_asking(api::Context& c, const Account& accou
                     {{"phoneNumber", "is being bought by another company"}});
     }
     rt::want(tx, kPurchases, company, noted->id.to_string(), system_clock().now() + asking_for_);
-    JsonWriter detail;
-    detail.begin_object().member("purchase", noted->id.to_string()).member("account_sid", noted->account_sid);
-    if (c.who.impersonated) detail.member("impersonated", true);
-    tx.write(sql::purchase_audit, {company, c.who.user, "number.buy", number, detail.end_object().take()});
     tx.commit();
     return *noted;
 }
@@ -420,7 +416,7 @@ std::optional<Instant> Purchases::next(rt::Lease& lease) const {
     auto found = look(account, *p, tel::TraceContext::fresh());
     if (auto* listed = std::get_if<Listed>(&found)) try {
             return lease.settle([&](pg::Tx& tx) -> std::optional<Instant> {
-                record(tx, lease.company, *p, *listed);
+                record(tx, lease.company, *p, *listed, nullptr);
                 tx.flush();
                 return std::nullopt;
             });
@@ -503,19 +499,17 @@ http::Response Purchases::configure(api::Context& c) const {
             {{"phoneNumberId", "is in use elsewhere"}});
     {
         // Before it is changed: whatever happens then, what stood there is known.
-        auto tx = pool_.begin(pg::Scope::company(c.company()));
-        JsonWriter detail;
-        detail.begin_object().member("e164", n->number).member("provider_sid", former->sid).key("former").begin_object();
+        JsonWriter stood;
+        stood.begin_object();
         for (const auto& [name, value] : {std::pair{"voice_url", former->voice_url},
                                           {"voice_method", former->voice_method},
                                           {"sms_url", former->sms_url},
                                           {"sms_method", former->sms_method},
                                           {"status_callback", former->status_callback},
                                           {"status_callback_method", former->status_callback_method}})
-            detail.member(name, clip_utf8(mend_utf8(value), 2'000));
-        detail.end_object();
-        if (c.who.impersonated) detail.member("impersonated", true);
-        tx.write(sql::purchase_audit, {c.company(), c.who.user, "number.webhooks", id->to_string(), detail.end_object().take()});
+            stood.member(name, clip_utf8(mend_utf8(value), 2'000));
+        auto tx = pool_.begin(pg::Scope::company(c.company()));
+        tx.write(sql::note_former_webhooks, {c.company(), *id, stood.end_object().take(), webhooks_.leads_elsewhere(*former)});
         tx.commit();
     }
     auto changed = asking_.point(account, former->sid, webhooks_.ours(), c.request.trace);
@@ -526,7 +520,11 @@ http::Response Purchases::configure(api::Context& c) const {
                 "Twilio does not set the addresses: " + error->why + ". Send the same again, or set them in Twilio's console.");
         refuse_for(*error, in_deployment, "Perhaps nothing was changed.");
     }
+    JsonWriter detail;
+    detail.begin_object().member("e164", n->number).member("provider_sid", former->sid).key("former");
+    detail.raw(c.tx().value<std::string>(sql::former_webhooks, {c.company(), *id}).value_or("{}"));
     c.tx().write(sql::number_configured, {c.company(), *id, former->sid});
+    c.audit("number.webhooks", id->to_string(), std::move(detail));
     return answer(n->number, *id);
 }
 

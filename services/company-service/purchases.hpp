@@ -76,7 +76,8 @@ private:
     std::optional<Account> account_of(pg::Tx&, const CompanyId&, const Purchase&) const;
     Found look(const std::optional<Account>&, const Purchase&, const tel::TraceContext&) const;
     /// Registers what was bought, once; answers its row in company_numbers.
-    Uuid record(pg::Tx&, const CompanyId&, const Purchase&, const Listed&) const;
+    /// `asked`: the request that is answered with it; null where the job found it.
+    Uuid record(pg::Tx&, const CompanyId&, const Purchase&, const Listed&, api::Context* asked) const;
     http::Response answer(const std::string& number, const Uuid& number_id) const;
     http::Response record_and_answer(api::Context&, const Purchase&, const Listed&) const;
     /// Commits that Twilio is about to be asked; 409 if something stands against it.

@@ -70,13 +70,15 @@ http::Response Commands::correct(api::Context& c) const {
     auto machine = parsed ? read_analysis(parsed->root()) : Analysis{};
     auto former = corrected(machine, all);
     std::vector<std::string> fields;
+    rt::Changes changes;
     for (const auto& [field, value] : given) {
+        if (field != "summary" && field != "address") changes.add(field, value_of(former, field), value);
         tx.write(sql::add_correction, {c.company(), id, field, value, value_of(former, field), c.who.user});
         tx.on_commit([field = field] { kCorrections({field}).inc(); });
         all[field] = value;
         fields.push_back(field);
     }
-    c.audit("analysis.correct", std::to_string(id.value()), fields);
+    c.audit("analysis.correct", std::to_string(id.value()), fields, std::move(changes));
     std::vector<Outgoing> events;
     call->publish_analysis(tx, machine, raw, stored ? stored->provider : "person", stored ? stored->received_at : call->now, all,
                            events);

@@ -19,8 +19,6 @@ constexpr pg::Query kNow{"api.now", "SELECT now() AS now"};
 constexpr std::chrono::seconds kJoiningTakes{4};  // for as long the identity provider is waited for
 constexpr pg::Query kMember{"api.member",
                             "SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status <> 'removed'"};
-constexpr pg::Query kAudit{"api.audit",
-                           "INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)"};
 
 }  // namespace
 
@@ -100,11 +98,12 @@ std::int64_t Context::write_row(JsonWriter& w, const std::string& id, const pg::
 http::Response Context::row(const std::string& id, const pg::Query& query, Show show, int status, pg::Params more) {
     JsonWriter w;
     write_row(w, id, query, show, std::move(more));
+    shown_ = id;
     return ok(w.take(), status);
 }
 
 http::Response Context::changed(const Action& action, const pg::Query& query, Show show, int status, pg::Params more) {
-    audit(action.name, action.id, action.fields);
+    audit(action.name, action.id, action.fields, action.changes);
     JsonWriter w;
     auto version = write_row(w, action.id, query, show, std::move(more));
     if (service_.empty()) throw std::logic_error("a command of no service tells of a row that changed");
@@ -118,18 +117,41 @@ http::Response Context::changed(const Action& action, const pg::Query& query, Sh
     return ok(w.take(), status);
 }
 
-void Context::audit(std::string_view action, const std::string& target, const std::vector<std::string>& fields) {
+void Context::audit(std::string_view action, const std::string& target, const std::vector<std::string>& fields,
+                    rt::Changes changes) {
     JsonWriter detail;
     detail.begin_object().key("fields").begin_array();
     for (const auto& f : fields) detail.value(f);
     detail.end_array();
-    audit(action, target, std::move(detail));
+    audit(action, target, std::move(detail), std::move(changes));
 }
 
-void Context::audit(std::string_view action, const std::string& target, JsonWriter detail) {
+void Context::audit(std::string_view action, const std::string& target, JsonWriter detail, rt::Changes changes) {
+    if (on_record_) throw std::logic_error("a request leaves one line in audit_log; " + std::string(action) + " is its second");
+    on_record_ = true;
     if (who.impersonated) detail.member("impersonated", true);
+    const auto text = detail.end_object().take();
     auto& transaction = tx_ ? *tx_ : tx();
-    transaction.write(kAudit, {scope_, who.user, std::string(action), target, detail.end_object().take()});
+    rt::put_on_record(transaction, scope_,
+                      {.actor = who.role == identity::Role::operator_ ? rt::Actor::operator_ : rt::Actor::user,
+                       .user = who.user.value(),
+                       .action = action,
+                       .target = target,
+                       .detail = text,
+                       .changes = std::move(changes),
+                       .client_address = request.client_address,
+                       .request_id = request.request_id});
+}
+
+void Context::audit_unsaid(std::string_view action) {
+    if (!tx_ && !who.company) return;  // of no company, and nothing was written
+    JsonWriter detail;
+    detail.begin_object();
+    if (shown_) detail.member("unchanged", true);
+    auto target = shown_                        ? *shown_
+                  : request.path_params.empty() ? (tx_ ? scope_ : company()).value()
+                                                : request.path_params.back().second;
+    audit(action, target, std::move(detail));
 }
 
 }  // namespace otto::api

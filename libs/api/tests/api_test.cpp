@@ -58,12 +58,14 @@ struct World {
                            (company.empty() ? "" : R"(,"v":2,"o":{"id":")" + company + R"(","rol":")" + role + "\"}") + "}");
     }
     std::string op() { return operators.token(R"({"iss":"https://operators","sub":"op_1","exp":9999999999})"); }
-    http::Response ask(http::Method method, const std::string& path, const std::string& token) {
+    http::Response ask(http::Method method, const std::string& path, const std::string& token,
+                       const std::string& key = "") {
         http::ClientOptions o;
         o.private_addresses = {"127.0.0.1:" + std::to_string(server->port())};
         o.retries = 0;
         http::ClientRequest r{method, "http://127.0.0.1:" + std::to_string(server->port()) + path, {}, "", {}};
         r.headers.add("Authorization", "Bearer " + token);
+        if (!key.empty()) r.headers.add("Idempotency-Key", key);
         return http::Client(o).send(r).value();
     }
     void sql(const std::string& text) { db.owner.execute(text); }
@@ -111,7 +113,7 @@ TEST_CASE("a suspended company's people are kept out, but for its manager's look
         CHECK(w.ask(Method::post, "/company", w.user("org_a")).status == 403);
         CHECK(w.handled == 0);
         CHECK(w.ask(Method::get, "/company/org_a", w.user("org_a")).status == 200);
-        CHECK(w.ask(Method::post, "/tasks", w.user("org_b")).status == 200);
+        CHECK(w.ask(Method::get, "/tasks", w.user("org_b")).status == 200);
         CHECK(w.ask(Method::post, "/company", w.user("")).status == 200);
         if (role != std::string("otto_company_service")) continue;
         w.sql("UPDATE companies SET status = 'active' WHERE id = 'org_a'");
@@ -180,4 +182,46 @@ TEST_CASE("the statement of a client that is gone is ended", "[integration]") {
     CHECK_FALSE(gone.get());
     REQUIRE(until(0));
     CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(4'000));  // it would have gone on for longer
+}
+
+TEST_CASE("a write that was answered 2xx has one line on record, whatever its command says; nothing else has one",
+          "[integration]") {
+    World w;
+    auto says = [](Context& c) {
+        c.audit("number.add", "one");
+        return c.ok("{}", 201);
+    };
+    auto refuses = [](Context& c) -> http::Response {
+        c.audit("number.add", "two");
+        refuse(409, "Taken", "It is taken.");
+    };
+    w.api->write(http::Method::post, "/says", {Role::manager}, says);
+    w.api->write(http::Method::post, "/refuses", {Role::manager}, refuses);
+    w.api->write(http::Method::post, "/answers/{id}", {Role::manager}, [](Context& c) { return c.ok("{}"); });
+    w.api->write(http::Method::post, "/fails", {Role::manager}, [](Context& c) -> http::Response {
+        c.audit("number.add", "three");
+        return c.ok("{}", 409);
+    });
+    w.api->write(http::Method::patch, "/api/v1/numbers/{id}", {Role::manager}, [](Context& c) { return c.ok("{}"); });
+    w.start();
+    auto lines = [&] {
+        return w.db.value("SELECT coalesce(string_agg(concat_ws(' ', actor, user_id, action, target, client_address), ', ' ORDER "
+                          "BY id), '') AS v FROM audit_log");
+    };
+    const auto token = w.user("org_a");
+    using http::Method;
+    CHECK(w.ask(Method::post, "/refuses", token).status == 409);
+    CHECK(w.ask(Method::post, "/fails", token).status == 409);
+    CHECK(w.ask(Method::post, "/says", w.user("org_a", "csr")).status == 403);
+    CHECK(w.ask(Method::get, "/tasks", token).status == 200);
+    CHECK(lines() == "");
+    for (int n = 0; n < 2; ++n) CHECK(w.ask(Method::post, "/says", token, "key").status == 201);
+    CHECK(lines() == "user user_1 number.add one 127.0.0.1");
+    CHECK(w.ask(Method::post, "/says", token, "key-2").status == 201);
+    w.sql("DELETE FROM audit_log");
+    // A command that says nothing: what the contract calls its route, else the route itself.
+    for (int n = 0; n < 2; ++n) CHECK(w.ask(Method::post, "/answers/7", token, "key").status == 200);
+    CHECK(w.ask(Method::patch, "/api/v1/numbers/8", token).status == 200);
+    CHECK(w.ask(Method::post, "/company", w.user("")).status == 200);  // of no company, and it has made none
+    CHECK(lines() == "user user_1 POST /answers/{id} 7 127.0.0.1, user user_1 number.change 8 127.0.0.1");
 }

@@ -154,6 +154,51 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
                 "AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)") == 0);
 }
 
+TEST_CASE("audit_log is added to: no service changes a line or takes one back, and nobody in between", "[integration]") {
+    pg::Connection db(migrated(), "test");
+    auto tx = db.begin(pg::Scope::none());
+    auto may = tx.many<Text>({"may", R"sql(
+        SELECT r.rolname || ' ' || p AS v FROM pg_roles r, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) p
+         WHERE r.rolname LIKE 'otto\_%' AND r.rolname <> 'otto_maintenance' AND NOT r.rolsuper
+           AND (has_table_privilege(r.oid, 'audit_log', p) OR (p = 'UPDATE' AND has_any_column_privilege(r.oid, 'audit_log', p))) ORDER BY 1)sql"});
+    for (const auto& m : may) FAIL_CHECK("can do to audit_log what only its owner may: " << m.value);
+    for (const char* role : {"otto_company_service", "otto_tenant_router", "otto_lead_pipeline", "otto_query_service",
+                             "otto_shunya_orchestrator", "otto_appointment_service", "otto_workflow_service"})
+        for (const char* statement : {"UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"}) {
+            INFO(role << ": " << statement);
+            auto service = as(role);
+            auto own = service.begin(pg::Scope::company(CompanyId{"org_a"}));
+            own.write({statement, statement});
+            try {
+                own.commit();
+                FAIL_CHECK("was let in");
+            } catch (const pg::SqlFailure& e) {
+                CHECK(e.sqlstate() == "42501");
+            }
+        }
+}
+
+TEST_CASE("what operators do to a company is on its record", "[integration]") {
+    pg::Connection owner(migrated(), "test");
+    auto tx = owner.begin(pg::Scope::none());
+    tx.write({"acts", R"sql(
+        INSERT INTO operator_actions (operator, action, target, company_id, reason, detail) VALUES
+          ('ann', 'dead_letter.discard', '0191e0b8-0000-7000-8000-00000000c001', 'org_op', 'a test', '{"value": "private"}'),
+          ('ann', 'held.release', '0191e0b8-0000-7000-8000-00000000c002', '', '', '{}'))sql"});
+    tx.write({"made", "INSERT INTO companies (id, name) VALUES ('org_op', 'x')"});
+    tx.write({"suspended", "UPDATE companies SET status = 'suspended' WHERE id = 'org_op'"});
+    tx.write({"named", "UPDATE companies SET name = 'y' WHERE id = 'org_op'"});
+    std::string lines;
+    tx.each({"lines",
+             "SELECT concat_ws(' ', actor, action, target, detail, before, after) AS v FROM audit_log WHERE company_id = "
+             "'org_op' ORDER BY id"},
+            {}, [&](const pg::Fields& f) { lines += f.text("v") + "\n"; });
+    CHECK(lines ==
+          "operator dead_letter.discard 0191e0b8-0000-7000-8000-00000000c001 {\"reason\": \"a test\"}\n"
+          "operator company.suspend org_op {} {\"status\": \"active\"} {\"status\": \"suspended\"}\n");
+    tx.rollback();
+}
+
 TEST_CASE("a look-up by key is one by its whole key, also of a company that statistics do not know", "[integration]") {
     auto db = as("otto_lead_pipeline");
     {

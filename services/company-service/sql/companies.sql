@@ -11,7 +11,7 @@ SELECT name FROM companies WHERE id = $1
 SELECT is_time_zone($1) AS good
 
 -- name: update_company
--- What $11 names is cleared, what is null besides stays. Answers what is another value than before; if nothing is, nothing is written.
+-- What $11 names is cleared, what is null besides stays. Answers what is another value than before, and short values as they were and are; if nothing is, nothing is written.
 WITH old AS (SELECT * FROM companies WHERE id = $1 FOR UPDATE),
 fresh AS (
   SELECT coalesce($2, name) AS name, coalesce($6, timezone) AS timezone,
@@ -34,7 +34,8 @@ written AS (
   UPDATE companies c SET name = f.name, timezone = f.timezone, phone_number = f.phone_number, primary_tracking_number = f.primary_tracking_number, address = f.address,
          callrail_company_id = f.callrail_company_id, service_area = f.service_area, call_flow = f.call_flow, workflow_config = f.workflow_config
     FROM fresh f, changed WHERE c.id = $1 AND cardinality(changed.names) > 0)
-SELECT array_to_string(names, ',') AS names FROM changed
+SELECT array_to_string(names, ',') AS names, o.name AS old_name, f.name AS new_name, o.timezone AS old_timezone, f.timezone AS new_timezone, o.phone_number AS old_phone_number, f.phone_number AS new_phone_number, o.primary_tracking_number AS old_primary_tracking_number, f.primary_tracking_number AS new_primary_tracking_number, o.callrail_company_id AS old_callrail_company_id, f.callrail_company_id AS new_callrail_company_id
+  FROM changed, old o, fresh f
 
 -- name: connect_callrail
 UPDATE companies SET callrail_api_key = coalesce($2, callrail_api_key), callrail_api_key_last4 = coalesce($3, callrail_api_key_last4), callrail_account_id = coalesce($4, callrail_account_id),

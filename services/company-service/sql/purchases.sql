@@ -53,13 +53,17 @@ VALUES ($1, $2, CASE WHEN $4::boolean AND $5::boolean THEN '{voice,text}'::text[
 -- name: forget_listed
 DELETE FROM listed_numbers WHERE company_id = $1 AND e164 = $2 AND provider = 'twilio'
 
--- name: purchase_audit
-INSERT INTO audit_log (company_id, user_id, action, target, detail) VALUES ($1, $2, $3, $4, $5)
-
 -- name: number_to_configure
 SELECT e164, provider, standing, is_active AND (valid_to IS NULL OR valid_to > now()) AS live,
        EXISTS (SELECT FROM number_purchases p WHERE p.company_id = n.company_id AND p.e164 = n.e164 AND p.shared AND p.state = 'bought') AS bought_shared
   FROM company_numbers n WHERE company_id = $1 AND id = $2
+
+-- name: note_former_webhooks
+-- What stood at Twilio before Otto set it ($4: it was another's address): kept over a try whose answer was lost, after which Twilio already has ours.
+UPDATE company_numbers SET webhooks_former = $3 WHERE company_id = $1 AND id = $2 AND ($4::boolean OR webhooks_former IS NULL)
+
+-- name: former_webhooks
+SELECT webhooks_former FROM company_numbers WHERE company_id = $1 AND id = $2
 
 -- name: number_configured
 UPDATE company_numbers SET provider_sid = $3, webhooks_problem = NULL, webhooks_problem_cure = NULL

@@ -82,7 +82,7 @@ std::string waits(const std::string& of) {
                        {of});
 }
 std::string audit(const std::string& of) {
-    return rig().value("SELECT coalesce(string_agg(action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1",
+    return rig().value("SELECT coalesce(string_agg(actor || ' ' || action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1",
                        {of});
 }
 /// A purchase that a process noted before it died.
@@ -126,7 +126,7 @@ TEST_CASE("a number is bought, registered for good and led here by one request, 
                                     number.substr(1) + " {voice,text}");
     CHECK(purchases("org_p_buy", number) == "bought 1");
     CHECK(waits("org_p_buy") == "0");
-    CHECK(audit("org_p_buy") == "number.buy, number.bought");
+    CHECK(audit("org_p_buy") == "user number.buy");
     auto again = buy("org_p_buy", number);
     CHECK(again.status == 200);
     CHECK(again.body == bought.body);
@@ -259,7 +259,7 @@ TEST_CASE("a process that died left a purchase that is found out, wherever it di
         CHECK(purchases("org_p_died2", number) == "bought 1");
         CHECK(rig().standing("org_p_died2", number) == "final");
         CHECK(waits("org_p_died2") == "0");
-        CHECK(audit("org_p_died2") == "number.bought");
+        CHECK(audit("org_p_died2") == "system number.bought");
         CHECK(buy("org_p_died2", number).status == 200);
         CHECK(twilio().sold(number) == 0);
     }

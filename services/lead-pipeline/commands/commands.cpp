@@ -82,6 +82,24 @@ Task lock_task(Context& c, const Uuid& id) {
     return *task;
 }
 
+/// What else than a task's text became another value.
+rt::Changes changes(const Task& former, const Task& task) {
+    rt::Changes out;
+    out.add("status", former.status, task.status)
+        .add("assigned_to", former.assigned_to, task.assigned_to)
+        .add("assignee_id", former.assignee_id, task.assignee_id)
+        .add("action_type", former.action_type, task.action_type)
+        .add("due_at", former.due_at, task.due_at)
+        .add("priority", former.priority, task.priority);
+    return out;
+}
+
+rt::Changes changes(const LeadRow& former, const LeadRow& lead) {
+    rt::Changes out;
+    out.add("status", former.status, lead.status).add("assigned_rep_id", former.rep, lead.rep);
+    return out;
+}
+
 void save_task(Context& c, const Uuid& id, const Task& t) {
     c.tx().write(sql::change_task, {c.company(), id, t.description, t.assigned_to, t.assignee_id, t.action_type, t.due_at,
                                     t.priority, t.status, c.who.user});
@@ -165,33 +183,35 @@ http::Response Commands::change_task(Context& c) const {
     if (status) task.status = *status;
     may_become(c, former, task);
     save_task(c, id, task);
-    return c.changed({"task", id.to_string(), "task.change", in.changed()}, sql::task, resources::task_value);
+    return c.changed({"task", id.to_string(), "task.change", in.changed(), changes(former, task)}, sql::task, resources::task_value);
 }
 
 http::Response Commands::complete_task(Context& c) const {
     auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
-    auto task = lock_task(c, id);
+    const auto former = lock_task(c, id);
+    auto task = former;
     if (task.status == "cancelled")
         api::refuse(409, "Task cancelled", "This task is cancelled; open it again first: PATCH with status open.",
                     {{"status", "is cancelled"}});
     if (task.status == "completed") return c.row(id.to_string(), sql::task, resources::task_value);
     task.status = "completed";
     save_task(c, id, task);
-    return c.changed({"task", id.to_string(), "task.complete"}, sql::task, resources::task_value);
+    return c.changed({"task", id.to_string(), "task.complete", {}, changes(former, task)}, sql::task, resources::task_value);
 }
 
 http::Response Commands::cancel_task(Context& c) const {
     auto id = c.id("task_id", "task");
     Inputs::of(c.request, {});
-    auto task = lock_task(c, id);
+    const auto former = lock_task(c, id);
+    auto task = former;
     if (task.status == "completed")
         api::refuse(409, "Task completed", "This task is completed; open it again first: PATCH with status open.",
                     {{"status", "is completed"}});
     if (task.status == "cancelled") return c.row(id.to_string(), sql::task, resources::task_value);
     task.status = "cancelled";
     save_task(c, id, task);
-    return c.changed({"task", id.to_string(), "task.cancel"}, sql::task, resources::task_value);
+    return c.changed({"task", id.to_string(), "task.cancel", {}, changes(former, task)}, sql::task, resources::task_value);
 }
 
 http::Response Commands::change_lead(Context& c) const {
@@ -202,7 +222,8 @@ http::Response Commands::change_lead(Context& c) const {
     auto status = in.one_of("status", words::lead_status);
     auto rep = in.text("assigned_rep_id", 100);
 
-    auto lead = lock_lead(c, id);
+    const auto former = lock_lead(c, id);
+    auto lead = former;
     if (status) {
         try {
             c.tx().write_counted(sql::edit_lead_status, {c.company(), id, *status, c.who.user});
@@ -217,13 +238,14 @@ http::Response Commands::change_lead(Context& c) const {
     if (rep && rep != lead.rep) c.must_be_member("assigned_rep_id", *rep);
     lead.rep = in.change("assigned_rep_id", rep).after(lead.rep);
     assign_leads(c.tx(), std::vector{lead});
-    return c.changed({"lead", id.to_string(), "lead.change", in.changed()}, sql::lead, resources::lead_value);
+    return c.changed({"lead", id.to_string(), "lead.change", in.changed(), changes(former, lead)}, sql::lead, resources::lead_value);
 }
 
 http::Response Commands::claim_lead(Context& c) const {
     auto id = c.id("lead_id", "lead");
     Inputs::of(c.request, {});
-    auto lead = lock_lead(c, id);
+    const auto former = lock_lead(c, id);
+    auto lead = former;
     const auto& self = c.who.user.value();
     if (lead.rep && *lead.rep != self)
         api::refuse(409, "Lead taken", "Somebody else has claimed this lead; take another one from the pool.",
@@ -234,7 +256,7 @@ http::Response Commands::claim_lead(Context& c) const {
     if (lead.rep) return c.row(id.to_string(), sql::lead, resources::lead_value);
     lead.rep = self;
     assign_leads(c.tx(), std::vector{lead});
-    return c.changed({"lead", id.to_string(), "lead.claim"}, sql::lead, resources::lead_value);
+    return c.changed({"lead", id.to_string(), "lead.claim", {}, changes(former, lead)}, sql::lead, resources::lead_value);
 }
 
 }  // namespace otto::lead_pipeline

@@ -11,6 +11,7 @@
 #include "http/server.hpp"
 #include "identity/token.hpp"
 #include "pg/connection.hpp"
+#include "runtime/audit.hpp"
 
 namespace otto::api {
 
@@ -20,6 +21,7 @@ struct Action {
     std::string id;
     std::string_view name;                 ///< "task.change", as audit_log keeps it
     std::vector<std::string> fields = {};  ///< the names that were given, never a value
+    rt::Changes changes = {};              ///< what was another value before
 };
 
 /// One authenticated request on its way through a handler. The tenant is the token's and nothing else's.
@@ -58,11 +60,15 @@ public:
     /// The end of a command that changed a row: its line in audit_log, what dashboards are told of it (RowChanged, with the row's
     /// `version`), and the row as its GET shows it.
     http::Response changed(const Action&, const pg::Query& query, Show, int status = 200, pg::Params more = {});
-    /// What a person did stands in audit_log, in the transaction that does it: who, what, to what, and the names of the fields
-    /// that were given. For services whose role may insert there; a command that ends with `changed` has it.
-    void audit(std::string_view action, const std::string& target, const std::vector<std::string>& fields = {});
+    /// What a person did stands in audit_log, in the transaction that does it: who, from where, what, to what, the names of the
+    /// fields that were given, and what was another value before. One line a request: a command that ends with `changed` has it,
+    /// and for one that says nothing Api does. For services whose role may insert there.
+    void audit(std::string_view action, const std::string& target, const std::vector<std::string>& fields = {},
+               rt::Changes changes = {});
     /// The same with a detail of its own: an object that is still open.
-    void audit(std::string_view action, const std::string& target, JsonWriter detail);
+    void audit(std::string_view action, const std::string& target, JsonWriter detail, rt::Changes changes = {});
+    /// Its line is there already.
+    bool on_record() const { return on_record_; }
 
     /// `service`: as what it publishes. What only `reads` ends after kReadsLast, and when its client goes.
     Context(const http::Request& r, const identity::Principal& w, pg::Pool& pool, std::string_view service = {},
@@ -74,10 +80,14 @@ private:
     friend class Answers;
     /// The row's version.
     std::int64_t write_row(JsonWriter&, const std::string& id, const pg::Query&, Show, pg::Params more);
+    /// The line of a command that has said nothing: that it was answered, and if its end was `row`, that nothing was to be changed.
+    void audit_unsaid(std::string_view action);
     pg::Pool& pool_;
     const std::string service_;
     const bool reads_;
     CompanyId scope_;  ///< of tx_
+    bool on_record_ = false;
+    std::optional<std::string> shown_;  ///< the row that `row` ended with
     std::unique_ptr<pg::Tx> tx_;
 };
 
