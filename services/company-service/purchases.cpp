@@ -241,7 +241,9 @@ Uuid Purchases::record(pg::Tx& tx, const CompanyId& company, const Purchase& p, 
         asked->audit("number.buy", id.to_string(), std::move(detail));
     else  // who asked was answered that it is not known yet
         rt::put_on_record(tx, company,
-                          {.action = "number.bought", .target = id.to_string(), .detail = detail.member("asked_by", p.asked_by).end_object().take()});
+                          {.action = "number.bought",
+                           .target = id.to_string(),
+                           .detail = detail.member("asked_by", p.asked_by).end_object().take()});
     tx.on_commit([company, p, sid = n.sid] {
         tel::info("a number was bought",
                   {{"company_id", company.value()}, tel::phone("number", p.number), {"provider_sid", sid}});

@@ -58,8 +58,7 @@ struct World {
                            (company.empty() ? "" : R"(,"v":2,"o":{"id":")" + company + R"(","rol":")" + role + "\"}") + "}");
     }
     std::string op() { return operators.token(R"({"iss":"https://operators","sub":"op_1","exp":9999999999})"); }
-    http::Response ask(http::Method method, const std::string& path, const std::string& token,
-                       const std::string& key = "") {
+    http::Response ask(http::Method method, const std::string& path, const std::string& token, const std::string& key = "") {
         http::ClientOptions o;
         o.private_addresses = {"127.0.0.1:" + std::to_string(server->port())};
         o.retries = 0;
@@ -205,8 +204,9 @@ TEST_CASE("a write that was answered 2xx has one line on record, whatever its co
     w.api->write(http::Method::patch, "/api/v1/numbers/{id}", {Role::manager}, [](Context& c) { return c.ok("{}"); });
     w.start();
     auto lines = [&] {
-        return w.db.value("SELECT coalesce(string_agg(concat_ws(' ', actor, user_id, action, target, client_address), ', ' ORDER "
-                          "BY id), '') AS v FROM audit_log");
+        return w.db.value(
+            "SELECT coalesce(string_agg(concat_ws(' ', actor, user_id, action, target, client_address), ', ' ORDER "
+            "BY id), '') AS v FROM audit_log");
     };
     const auto token = w.user("org_a");
     using http::Method;

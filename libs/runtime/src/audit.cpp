@@ -25,10 +25,14 @@ std::string json_of(const auto& value) {
 
 std::string_view to_text(Actor actor) {
     switch (actor) {
-        case Actor::user: return "user";
-        case Actor::operator_: return "operator";
-        case Actor::system: return "system";
-        case Actor::clerk: return "clerk";
+        case Actor::user:
+            return "user";
+        case Actor::operator_:
+            return "operator";
+        case Actor::system:
+            return "system";
+        case Actor::clerk:
+            return "clerk";
     }
     return "system";
 }

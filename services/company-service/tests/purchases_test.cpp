@@ -82,8 +82,9 @@ std::string waits(const std::string& of) {
                        {of});
 }
 std::string audit(const std::string& of) {
-    return rig().value("SELECT coalesce(string_agg(actor || ' ' || action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1",
-                       {of});
+    return rig().value(
+        "SELECT coalesce(string_agg(actor || ' ' || action, ', ' ORDER BY id), 'none') AS v FROM audit_log WHERE company_id = $1",
+        {of});
 }
 /// A purchase that a process noted before it died.
 void died_after_asking(const std::string& of, const std::string& account, const std::string& number, bool asking = false) {

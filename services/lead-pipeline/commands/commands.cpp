@@ -183,7 +183,8 @@ http::Response Commands::change_task(Context& c) const {
     if (status) task.status = *status;
     may_become(c, former, task);
     save_task(c, id, task);
-    return c.changed({"task", id.to_string(), "task.change", in.changed(), changes(former, task)}, sql::task, resources::task_value);
+    return c.changed({"task", id.to_string(), "task.change", in.changed(), changes(former, task)}, sql::task,
+                     resources::task_value);
 }
 
 http::Response Commands::complete_task(Context& c) const {
@@ -238,7 +239,8 @@ http::Response Commands::change_lead(Context& c) const {
     if (rep && rep != lead.rep) c.must_be_member("assigned_rep_id", *rep);
     lead.rep = in.change("assigned_rep_id", rep).after(lead.rep);
     assign_leads(c.tx(), std::vector{lead});
-    return c.changed({"lead", id.to_string(), "lead.change", in.changed(), changes(former, lead)}, sql::lead, resources::lead_value);
+    return c.changed({"lead", id.to_string(), "lead.change", in.changed(), changes(former, lead)}, sql::lead,
+                     resources::lead_value);
 }
 
 http::Response Commands::claim_lead(Context& c) const {

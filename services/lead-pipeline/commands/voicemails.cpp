@@ -18,7 +18,8 @@ http::Response VoicemailCommands::change(api::Context& c) const {
     if (!former) api::not_found("voicemail");
     if (*former == *status) return c.row(id.to_string(), sql::voicemail, resources::voicemail_value);
     c.tx().write(sql::change_voicemail, {c.company(), id, *status});
-    return c.changed({"voicemail", id.to_string(), "voicemail.change", in.changed(), rt::Changes().add("status", former, status)}, sql::voicemail, resources::voicemail_value);
+    return c.changed({"voicemail", id.to_string(), "voicemail.change", in.changed(), rt::Changes().add("status", former, status)},
+                     sql::voicemail, resources::voicemail_value);
 }
 
 }  // namespace otto::lead_pipeline

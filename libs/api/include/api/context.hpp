@@ -80,7 +80,8 @@ private:
     friend class Answers;
     /// The row's version.
     std::int64_t write_row(JsonWriter&, const std::string& id, const pg::Query&, Show, pg::Params more);
-    /// The line of a command that has said nothing: that it was answered, and if its end was `row`, that nothing was to be changed.
+    /// The line of a command that has said nothing: that it was answered, and if its end was `row`, that nothing was to be
+    /// changed.
     void audit_unsaid(std::string_view action);
     pg::Pool& pool_;
     const std::string service_;

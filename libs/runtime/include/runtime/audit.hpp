@@ -9,8 +9,8 @@
 #include "pg/tx.hpp"
 
 /// Who did what, on record: lines of `audit_log`, which are added and never changed. What a request does has its line from
-/// api::Context, which knows who asks; whoever acts otherwise (a webhook, a job, a consumer) adds it here, in the transaction that
-/// acts:
+/// api::Context, which knows who asks; whoever acts otherwise (a webhook, a job, a consumer) adds it here, in the transaction
+/// that acts:
 ///
 ///     rt::put_on_record(tx, company, {.actor = rt::Actor::clerk, .action = "user.remove", .target = user,
 ///                                     .changes = rt::Changes().add("status", "active", "removed")});
@@ -57,9 +57,9 @@ private:
 /// One line of audit_log.
 struct Act {
     Actor actor = Actor::system;
-    std::string_view user = {};  ///< who, at the issuer; "": nobody in person, which a user's act never is
-    std::string_view action;     ///< noun.verb, as the contract's x-audit: "user.remove"
-    std::string_view target;     ///< the id of what it was done to
+    std::string_view user = {};      ///< who, at the issuer; "": nobody in person, which a user's act never is
+    std::string_view action;         ///< noun.verb, as the contract's x-audit: "user.remove"
+    std::string_view target;         ///< the id of what it was done to
     std::string_view detail = "{}";  ///< an object of what else is to be known; never a secret, nor what people wrote
     Changes changes = {};
     std::string_view client_address = {}, request_id = {};
