@@ -264,6 +264,45 @@ REVOKE EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purpose
 GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_company_service;
 GRANT EXECUTE ON FUNCTION claim_number(of_company text, number text, of_purposes text[], of_row uuid, since timestamp with time zone, until timestamp with time zone) TO otto_maintenance;
 
+CREATE OR REPLACE FUNCTION public.clerk_user_changed(of_user text, new_email text, new_name text, at_ms bigint, is_gone boolean)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO clerk_users AS k (id, email, name, updated_at, gone) VALUES (of_user, CASE WHEN NOT is_gone THEN new_email END, CASE WHEN NOT is_gone THEN new_name END, at_ms, is_gone)
+  ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, updated_at = excluded.updated_at, gone = excluded.gone
+   WHERE NOT k.gone AND (excluded.gone OR excluded.updated_at > k.updated_at);
+  IF NOT FOUND THEN RETURN; END IF;
+  IF is_gone THEN
+    RETURN QUERY UPDATE company_users u SET status = 'removed', changing = NULL WHERE u.id = of_user AND u.status <> 'removed' RETURNING u.company_id;
+  ELSE
+    RETURN QUERY UPDATE company_users u SET email = new_email, name = new_name, profile_updated_at = at_ms
+     WHERE u.id = of_user AND u.profile_updated_at < at_ms AND (u.email, u.name, u.profile_updated_at) IS DISTINCT FROM (new_email, new_name, at_ms) RETURNING u.company_id;
+  END IF;
+END $function$;
+ALTER FUNCTION clerk_user_changed(of_user text, new_email text, new_name text, at_ms bigint, is_gone boolean) OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION clerk_user_changed(of_user text, new_email text, new_name text, at_ms bigint, is_gone boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk_user_changed(of_user text, new_email text, new_name text, at_ms bigint, is_gone boolean) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION clerk_user_changed(of_user text, new_email text, new_name text, at_ms bigint, is_gone boolean) TO otto_maintenance;
+
+CREATE OR REPLACE FUNCTION public.clerk_users_known(of_users text[])
+ RETURNS TABLE(id text, email text, name text, updated_at bigint, gone boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+BEGIN
+  -- Whom nobody has told of yet gets a row too, so that a word of him that comes meanwhile waits for it, and finds the membership.
+  INSERT INTO clerk_users (id, updated_at) SELECT DISTINCT u, -1 FROM unnest(of_users) u ORDER BY 1 ON CONFLICT DO NOTHING;
+  RETURN QUERY SELECT k.id, k.email, k.name, k.updated_at, k.gone FROM clerk_users k WHERE k.id = ANY (of_users) ORDER BY k.id FOR UPDATE;
+END $function$;
+ALTER FUNCTION clerk_users_known(of_users text[]) OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION clerk_users_known(of_users text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk_users_known(of_users text[]) TO otto_company_service;
+GRANT EXECUTE ON FUNCTION clerk_users_known(of_users text[]) TO otto_maintenance;
+
 CREATE OR REPLACE FUNCTION public.companies_check()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -375,6 +414,20 @@ BEGIN
   NEW.ended_note := NULL;
   -- A former owner may have been ended just now. What the company itself said stays, and the constraint on owners judges it.
   IF TG_OP = 'INSERT' AND NOT NEW.from_given THEN NEW.valid_from := greatest(NEW.valid_from, number_free_since(NEW.e164)); END IF;
+  RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.company_users_version()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (NEW.role, NEW.role_unknown, NEW.status) IS NOT DISTINCT FROM (OLD.role, OLD.role_unknown, OLD.status) THEN RETURN NEW; END IF;
+    NEW.version := OLD.version + 1;
+  END IF;
+  NEW.changed_at := CASE WHEN NEW.clerk_updated_at > 0 AND (TG_OP = 'INSERT' OR NEW.clerk_updated_at > OLD.clerk_updated_at) THEN to_timestamp(NEW.clerk_updated_at / 1000.0) ELSE clock_timestamp() END;
+  NEW.removed_at := CASE WHEN NEW.status = 'removed' THEN coalesce(NEW.removed_at, clock_timestamp()) END;
   RETURN NEW;
 END $function$;
 
@@ -518,6 +571,17 @@ AS $function$
   ON CONFLICT (company_id) DO UPDATE SET version = greatest(directory_state.version + 1, excluded.version), dirty = true;
   SELECT pg_notify('otto_directory', '');
 $function$;
+
+CREATE OR REPLACE FUNCTION public.members_untold()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  -- An update of what is there already holds off who takes it until this is committed.
+  INSERT INTO members_untold SELECT DISTINCT company_id FROM changed WHERE version > told_version ORDER BY 1 ON CONFLICT (company_id) DO UPDATE SET company_id = excluded.company_id;
+  IF FOUND THEN PERFORM pg_notify('otto_members', ''); END IF;
+  RETURN NULL;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.members_wanted(since timestamp with time zone)
  RETURNS boolean
@@ -1537,6 +1601,40 @@ CREATE TRIGGER call_facts_removed AFTER DELETE ON calls REFERENCING OLD TABLE AS
 CREATE TRIGGER list_totals_added AFTER INSERT ON calls REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION list_totals_changed();
 CREATE TRIGGER list_totals_removed AFTER DELETE ON calls REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION list_totals_changed();
 
+CREATE TABLE clerk_events (
+  svix_id text NOT NULL,
+  type text NOT NULL,
+  taken_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT clerk_events_pkey PRIMARY KEY (svix_id)
+);
+CREATE INDEX clerk_events_taken_at ON clerk_events USING btree (taken_at);
+GRANT DELETE, INSERT, SELECT ON clerk_events TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON clerk_events TO otto_maintenance;
+
+CREATE TABLE clerk_tombstones (
+  kind text NOT NULL,
+  id text NOT NULL,
+  at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT clerk_tombstones_pkey PRIMARY KEY (kind, id),
+  CONSTRAINT clerk_tombstones_kind_check CHECK (kind = ANY (ARRAY['organization'::text, 'invitation'::text]))
+);
+CREATE INDEX clerk_tombstones_at ON clerk_tombstones USING btree (at);
+GRANT DELETE, INSERT, SELECT ON clerk_tombstones TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON clerk_tombstones TO otto_maintenance;
+
+CREATE TABLE clerk_users (
+  id text NOT NULL,
+  email text,
+  name text,
+  updated_at bigint NOT NULL,
+  gone boolean DEFAULT false NOT NULL,
+  CONSTRAINT clerk_users_pkey PRIMARY KEY (id)
+);
+ALTER TABLE clerk_users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY judged ON clerk_users TO otto_numbers USING (true);
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON clerk_users TO otto_maintenance;
+GRANT INSERT, SELECT, UPDATE ON clerk_users TO otto_numbers;
+
 CREATE TABLE companies (
   id text NOT NULL,
   name text NOT NULL,
@@ -1573,6 +1671,8 @@ CREATE TABLE companies (
   twilio_auth_token_former_until timestamp with time zone,
   twilio_problem text,
   twilio_problem_cure text,
+  clerk_name text,
+  clerk_updated_at bigint DEFAULT 0 NOT NULL,
   CONSTRAINT companies_pkey PRIMARY KEY (id),
   CONSTRAINT companies_call_provider_check CHECK (call_provider = ANY (ARRAY['callrail'::text, 'twilio'::text])),
   CONSTRAINT companies_callrail_account_id CHECK (callrail_account_id ~ '^[A-Za-z0-9_-]+$'::text),
@@ -1665,25 +1765,43 @@ CREATE TABLE company_users (
   id text NOT NULL,
   email text,
   name text,
-  role text NOT NULL,
+  role text,
   status text DEFAULT 'active'::text NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   at_clerk boolean DEFAULT false NOT NULL,
+  role_unknown text,
+  clerk_updated_at bigint DEFAULT 0 NOT NULL,
+  profile_updated_at bigint DEFAULT 0 NOT NULL,
+  removed_at timestamp with time zone,
+  changed_at timestamp with time zone DEFAULT now() NOT NULL,
+  version bigint DEFAULT 1 NOT NULL,
+  told_version bigint DEFAULT 0 NOT NULL,
+  invitation_id text,
+  changing jsonb,
   CONSTRAINT company_users_pkey PRIMARY KEY (company_id, id),
   CONSTRAINT company_users_role_check CHECK (role = ANY (ARRAY['csr'::text, 'sales_rep'::text, 'manager'::text, 'executive'::text])),
+  CONSTRAINT company_users_role_or_word CHECK (role IS NOT NULL OR role_unknown IS NOT NULL) NOT VALID,
+  CONSTRAINT company_users_role_unknown_check CHECK (length(role_unknown) <= 200),
   CONSTRAINT company_users_status_check CHECK (status = ANY (ARRAY['active'::text, 'invited'::text, 'removed'::text]))
 );
+CREATE INDEX company_users_untold ON company_users USING btree (company_id) WHERE version > told_version;
+CREATE INDEX company_users_user ON company_users USING btree (id);
 ALTER TABLE company_users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY appointment_reps ON company_users FOR SELECT TO otto_appointment_service USING ((company_id = otto_request_company()));
 CREATE POLICY batch_companies ON company_users FOR SELECT TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+CREATE POLICY judged ON company_users TO otto_numbers USING (true);
 CREATE POLICY one_company ON company_users TO otto_company_service, otto_query_service USING ((company_id = otto_request_company()));
 GRANT SELECT (company_id, id, status) ON company_users TO otto_appointment_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON company_users TO otto_company_service;
 GRANT SELECT (company_id, id, email, status) ON company_users TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON company_users TO otto_maintenance;
+GRANT SELECT, UPDATE ON company_users TO otto_numbers;
 GRANT SELECT ON company_users TO otto_query_service;
 CREATE TRIGGER company_users_touch BEFORE UPDATE ON company_users FOR EACH ROW EXECUTE FUNCTION otto_touch();
+CREATE TRIGGER company_users_version BEFORE INSERT OR UPDATE ON company_users FOR EACH ROW EXECUTE FUNCTION company_users_version();
+CREATE TRIGGER members_untold_changed AFTER UPDATE ON company_users REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION members_untold();
+CREATE TRIGGER members_untold_new AFTER INSERT ON company_users REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION members_untold();
 
 CREATE TABLE contact_cards (
   company_id text NOT NULL,
@@ -2024,6 +2142,14 @@ ALTER TABLE members_asked ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY batch_companies ON members_asked TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 GRANT DELETE, INSERT, SELECT, UPDATE ON members_asked TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON members_asked TO otto_maintenance;
+
+CREATE TABLE members_untold (
+  company_id text NOT NULL,
+  CONSTRAINT members_untold_pkey PRIMARY KEY (company_id)
+);
+GRANT DELETE, INSERT, SELECT, UPDATE ON members_untold TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON members_untold TO otto_maintenance;
+GRANT DELETE, INSERT, SELECT, UPDATE ON members_untold TO otto_numbers;
 
 CREATE TABLE messages (
   company_id text NOT NULL,

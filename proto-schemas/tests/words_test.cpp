@@ -39,6 +39,7 @@ SELECT c.conrelid::regclass || '.' || a.attname AS "column",
 
 /// Words that no answer shows: the reason why the contract does not name them.
 const std::map<std::string, std::string> kOwn{
+    {"clerk_tombstones.kind", "what is over at the identity provider, for the order of its words alone"},
     {"analysis_corrections.field", "the names of AnalysisCorrection"},
     {"folded_rows.kind", "whose rows became one, for other services"},
     {"intents.state", "the runtime's own"},

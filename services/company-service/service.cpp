@@ -4,8 +4,10 @@
 #include "callrail_calls.hpp"
 #include "callrail_numbers.hpp"
 #include "checks.hpp"
+#include "clerk_webhook.hpp"
 #include "commands.hpp"
 #include "directory.hpp"
+#include "member_book.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
 #include "onboarding.hpp"
@@ -73,6 +75,7 @@ void wire(app::Service& service) {
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
     auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
+    auto& told_members = service.own<MemberPublisher>();                                   // tables -> otto.members
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
     auto& members = service.own<Members>(clerk);                                           // who works there, from Clerk
     auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery),
@@ -88,6 +91,7 @@ void wire(app::Service& service) {
     auto& text_sweep = service.own<Sweep>(settings, texts, companies);  // and texts
     auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
+    service.own<ClerkWebhook>(settings, api.pool()).add_routes(service.routes());  // who belongs where, as Clerk tells it
     add_routes(api, commands, numbers, onboarding, purchases);
 
     rt::Policy patient;
@@ -101,6 +105,8 @@ void wire(app::Service& service) {
         .work<&SigningKeyReader::next>(std::string(kSigningKeys), signing_keys, {.threads = 2})
         .periodic(
             "directory", Millis{1'000}, [&directory](pg::Connection& db) { directory.publish(db); }, "otto_directory")
+        .periodic(
+            "members", Millis{1'000}, [&told_members](pg::Connection& db) { told_members.publish(db); }, "otto_members")
         .work<&Sweep::next>(std::string(kSweeps), sweep, {.threads = 2})
         .periodic(
             "sweep", settings.get(kSweepEvery), [&sweep](pg::Connection& db) { sweep.plan(db); }, "otto_sweep")
@@ -113,6 +119,8 @@ void wire(app::Service& service) {
         .work<&Purchases::next>(std::string(kPurchases), purchases, {.threads = 1})
         .trim("company_creations", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
+        .trim("clerk_events", "taken_at", std::chrono::hours(24 * 60))
+        .trim("clerk_tombstones", "at", std::chrono::hours(24 * 60))
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
     service.on_stop("the sweeps", [&sweep, &text_sweep](Millis) {
         sweep.stop();
@@ -123,7 +131,7 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, providers::kCallRailApi.row,
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kClerkWebhookSecret.row, providers::kCallRailApi.row,
                     kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
                     kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row,
                     kMembersEvery.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row})

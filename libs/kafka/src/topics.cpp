@@ -194,6 +194,7 @@ const std::vector<TopicSpec>& otto_topics() {
         kept("otto.inbound", 36 * kMiB, 7), kept("otto.routed", 36 * kMiB, 7),
         kept("otto.calls", kMiB, 7),        kept("otto.analysis", 36 * kMiB, 7),
         kept("otto.changes", kMiB, 3),      topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
+        topic("otto.members", kMiB, {{"cleanup.policy", "compact"}}),
     };
     return topics;
 }

@@ -61,7 +61,7 @@ kafka::SourceOptions from(const std::string& topic, const std::string& group) {
 
 }  // namespace
 
-TEST_CASE("Otto's topics are the six of the plan") {
+TEST_CASE("Otto's topics are the seven of the plan") {
     std::vector<std::string> names;
     for (const auto& t : kafka::otto_topics()) {
         names.push_back(t.name);
@@ -72,7 +72,7 @@ TEST_CASE("Otto's topics are the six of the plan") {
               1);
     }
     CHECK(names == std::vector<std::string>{"otto.inbound", "otto.routed", "otto.calls", "otto.analysis", "otto.changes",
-                                            "otto.directory"});
+                                            "otto.directory", "otto.members"});
 }
 
 TEST_CASE("a cluster that is not there is an error with its cure, not a wait for ever") {

@@ -182,16 +182,6 @@ INSERT INTO listed_numbers (company_id, provider, e164) SELECT DISTINCT $1, $3, 
 -- name: listed_are_final
 UPDATE company_numbers SET standing = 'final' WHERE company_id = $1 AND e164 = ANY ($2::text[]) AND standing <> 'final' AND is_active AND (valid_to IS NULL OR valid_to > now())
 
--- name: keep_members
-INSERT INTO company_users AS u (company_id, id, email, name, role, at_clerk)
-SELECT DISTINCT ON (i.id) $1, i.id, i.email, i.name, i.role, true FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS i (id, email, name, role) ORDER BY i.id
-ON CONFLICT (company_id, id) DO UPDATE SET email = excluded.email, name = excluded.name, role = excluded.role, status = 'active', at_clerk = true
- WHERE (u.email, u.name, u.role, u.status, u.at_clerk) IS DISTINCT FROM (excluded.email, excluded.name, excluded.role, 'active', true)
-
--- name: remove_members
--- Whom Clerk never told of (a person with SQL put them in) its silence does not remove.
-UPDATE company_users SET status = 'removed' WHERE company_id = $1 AND at_clerk AND status <> 'removed' AND id <> ALL ($2::text[])
-
 -- name: creations
 SELECT count(*) AS n, coalesce(ceil(extract(epoch FROM min(at) + interval '1 hour' - now())), 0)::bigint AS seconds_left FROM company_creations WHERE user_id = $1 AND at > now() - interval '1 hour'
 

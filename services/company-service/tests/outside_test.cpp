@@ -403,21 +403,32 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     CHECK(due("org_people", "members") == "true");  // at once when a company is made
     CHECK(look() == "");                            // Clerk has no such organisation
     auto member = [](const char* user, const char* role, const char* name) {
-        return std::string(R"({"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" +
+        return std::string(R"({"updated_at":1700000000000,"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" +
                user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
     };
     peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," +
                                                               member("user_j", "janitor", "Jo") + "," +
                                                               member("user_r", "sales_rep", "Rob") + "],\"total_count\":3}");
     CHECK(look() == "");
-    CHECK(people() ==
-          "user_by_sql csr active; user_m manager active Ann user_m@example.com; user_r sales_rep active Rob user_r@example.com");
+    const std::string first =
+        "user_by_sql csr active; user_j active Jo user_j@example.com; user_m manager active Ann user_m@example.com; user_r "
+        "sales_rep active Rob user_r@example.com";
+    CHECK(people() == first);
+    // What would remove more than half of those whom Clerk told of is not believed, nor an empty list.
+    for (auto list : {"{\"data\":[" + member("user_m", "admin", "Ann") + "],\"total_count\":1}", std::string(R"({"data":[],"total_count":0})")}) {
+        peer().on("/v1/organizations/org_people/memberships", list);
+        CHECK(look() == "");
+        CHECK(people() == first);
+    }
+    // What is no newer than what is known changes no role; who is not on the list is gone.
+    auto newer = member("user_j", "executive", "Jo");
+    newer.replace(newer.find("1700000000000"), 13, "1700000000001");
     peer().on("/v1/organizations/org_people/memberships",
-              "{\"data\":[" + member("user_m", "executive", "Ann") + "],\"total_count\":1}");
+              "{\"data\":[" + member("user_m", "executive", "Ann") + "," + newer + "],\"total_count\":2}");
     CHECK(look() == "");
     CHECK(people() ==
-          "user_by_sql csr active; user_m executive active Ann user_m@example.com; user_r sales_rep removed Rob "
-          "user_r@example.com");
+          "user_by_sql csr active; user_j executive active Jo user_j@example.com; user_m manager active Ann user_m@example.com; "
+          "user_r sales_rep removed Rob user_r@example.com");
     peer().on("/v1/organizations/org_people/memberships", "{}", 500);
     CHECK(look() != "");
 }

@@ -1,0 +1,89 @@
+#include "member_book.hpp"
+
+#include "company-service/sql.hpp"
+#include "identity/token.hpp"
+#include "telemetry/log.hpp"
+
+namespace otto::company_service {
+namespace {
+
+struct Id {
+    std::string id;
+    static Id from(const pg::Fields& f) { return {f.text("company_id")}; }
+};
+
+constexpr std::size_t kLongestWord = 200;
+
+}  // namespace
+
+std::vector<MemberChange> MemberBook::take(pg::Tx& tx, const CompanyId& company, std::span<const MemberFact> facts) {
+    std::vector<MemberChange> changes;
+    if (facts.empty()) return changes;
+    pg::Columns rows(8);
+    for (const auto& fact : facts) {
+        auto role = identity::role_from(fact.clerk_role);
+        rows.row({fact.user, role ? pg::Param(std::string(identity::to_text(*role))) : pg::Param(nullptr),
+                  role ? pg::Param(nullptr) : pg::Param(fact.clerk_role.substr(0, kLongestWord)), fact.email, fact.name,
+                  fact.removed, fact.clerk_updated_at, fact.profile_at});
+    }
+    auto params = rows.params();
+    // A statement of its own, so that the next one sees what others told before they let go.
+    tx.each(sql::clerk_users_known, {params.front()}, [](const pg::Fields&) {});
+    params.insert(params.begin(), pg::Param(company));
+    tx.each(sql::take_members, std::move(params), [&](const pg::Fields& f) {
+        changes.push_back({UserId{f.text("id")}, f.text("was"), f.text("is")});
+    });
+    return changes;
+}
+
+bool MemberBook::invited(pg::Tx& tx, const CompanyId& company, const InvitationFact& fact) {
+    auto role = identity::role_from(fact.clerk_role);
+    return tx.write_counted(sql::keep_invitation,
+                            {company, fact.id, fact.email, fact.name,
+                             role ? pg::Param(std::string(identity::to_text(*role))) : pg::Param(nullptr),
+                             role ? pg::Param(nullptr) : pg::Param(fact.clerk_role.substr(0, kLongestWord)),
+                             fact.clerk_updated_at}) > 0;
+}
+
+bool MemberBook::invitation_over(pg::Tx& tx, const CompanyId& company, const std::string& id, bool revoked) {
+    tx.write(sql::note_tombstone, {"invitation", id});
+    return tx.write_counted(revoked ? sql::revoke_invitation : sql::drop_invitation, {company, id}) > 0;
+}
+
+std::string MemberBook::clerk_role(std::string_view role) { return role == "manager" ? "org:admin" : "org:" + std::string(role); }
+
+void MemberPublisher::publish_one(pg::Connection& db, const CompanyId& company) const {
+    auto tx = db.begin(pg::Scope::company(company));
+    tx.write(sql::take_untold, {company});
+    std::vector<members::v1::Member> told;
+    tx.each(sql::tell_members, {company}, [&](const pg::Fields& f) {
+        if (f.text("status") == "invited") return;  // no member yet: there is no token to refuse
+        members::v1::Member m;
+        m.set_company_id(company.value());
+        m.set_user_id(f.text("id"));
+        m.set_status(f.text("status") == "removed" ? members::v1::STATUS_REMOVED : members::v1::STATUS_ACTIVE);
+        m.set_role(f.text("role"));
+        m.set_role_unknown(f.text("role_unknown"));
+        m.set_version(f.integer("version"));
+        if (auto at = f.time("removed_at")) m.set_removed_at_us(to_micros(*at));
+        m.set_changed_at_us(to_micros(*f.time("changed_at")));
+        told.push_back(std::move(m));
+    });
+    for (const auto& m : told) emitter_.emit(tx, m, tel::TraceContext::fresh());
+    tx.commit();
+}
+
+void MemberPublisher::publish(pg::Connection& db) const {
+    while (true) {
+        std::vector<Id> untold;
+        {
+            auto tx = db.begin(pg::Scope::none());
+            untold = tx.many<Id>(sql::untold_companies);
+            tx.commit();
+        }
+        for (const auto& [id] : untold) publish_one(db, CompanyId{id});
+        if (untold.size() < 500) return;
+    }
+}
+
+}  // namespace otto::company_service
