@@ -120,9 +120,8 @@ const char* take_invitation(pg::Tx& tx, const CompanyId& company, const Event& e
         return outcome(MemberBook::invitation_over(tx, company, id, true));
     auto email = clean(event.data["email_address"].string(), kLongestEmail);
     if (!email) throw Malformed{"the invitation has no email_address"};
-    return outcome(
-        MemberBook::invited(tx, company,
-                            {id, *email, mend_utf8(event.data["role"].string().value_or("")), {}, moment_of(event.data)}));
+    return outcome(MemberBook::invited(
+        tx, company, {id, *email, mend_utf8(event.data["role"].string().value_or("")), {}, moment_of(event.data)}));
 }
 
 const char* take_organisation(pg::Tx& tx, const CompanyId& company, const Event& event) {
@@ -189,7 +188,8 @@ void ClerkWebhook::add_routes(http::Router& routes) const {
     limits.body = kMostBytes;
     limits.admit = [this](const http::Request& r, bool) { return admit(r); };
     for (auto path : {"/api/v1/clerk/webhook", "/user/clerk-webhook"})
-        routes.add(http::Method::post, path, [this](const http::Request& r) { return answer(r); }, limits);
+        routes.add(
+            http::Method::post, path, [this](const http::Request& r) { return answer(r); }, limits);
 }
 
 /// What is wrong with the head costs no body.
@@ -213,7 +213,8 @@ http::Response ClerkWebhook::answer(const http::Request& request) const {
     } catch (const pg::SqlFailure& e) {
         if (e.kind() != pg::FailureClass::transient && e.kind() != pg::FailureClass::contention) throw;
         tel::warn("a webhook of Clerk's waits for the database", {{"why", e.what()}, {"request_id", request.request_id}});
-        auto r = http::problem({503, "Database unavailable", "The database cannot be reached at the moment; send it again."}, request);
+        auto r =
+            http::problem({503, "Database unavailable", "The database cannot be reached at the moment; send it again."}, request);
         r.headers.add("Retry-After", "5");
         return r;
     }

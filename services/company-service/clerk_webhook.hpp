@@ -11,8 +11,9 @@
 
 namespace otto::company_service {
 
-/// Clerk's webhooks, signed by Svix: users, organisations, memberships, invitations. Each is proven before anything is read of it,
-/// and written in one transaction with its id; while the database is away it is answered 503, and Svix repeats it for 28 hours.
+/// Clerk's webhooks, signed by Svix: users, organisations, memberships, invitations. Each is proven before anything is read of
+/// it, and written in one transaction with its id; while the database is away it is answered 503, and Svix repeats it for 28
+/// hours.
 class ClerkWebhook {
 public:
     ClerkWebhook(const app::Settings&, pg::Pool&);

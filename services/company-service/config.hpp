@@ -14,13 +14,12 @@ using providers::kTwilioAuthToken;
 inline const app::Setting<std::string> kClerkApi = app::text("clerk-api", "https://api.clerk.com", "base URL of Clerk's API");
 inline const app::Setting<Secret> kClerkSecretKey =
     app::secret("clerk-secret-key", "key of Clerk's API (sk_…); organisations are made with it");
-inline const app::Setting<Secret> kClerkWebhookSecret =
-    app::secret("clerk-webhook-secret",
-                "what Svix signs Clerk's webhooks with (whsec_…); a comma list while it rotates, newest first",
-                "secrets of endpoints in Clerk's dashboard, whsec_ and base64, with commas between", [](const std::string& text) {
-                    auto keys = providers::svix::keys_of(Secret(text));
-                    return keys ? std::nullopt : std::optional(keys.error().message);
-                });
+inline const app::Setting<Secret> kClerkWebhookSecret = app::secret(
+    "clerk-webhook-secret", "what Svix signs Clerk's webhooks with (whsec_…); a comma list while it rotates, newest first",
+    "secrets of endpoints in Clerk's dashboard, whsec_ and base64, with commas between", [](const std::string& text) {
+        auto keys = providers::svix::keys_of(Secret(text));
+        return keys ? std::nullopt : std::optional(keys.error().message);
+    });
 inline const app::Setting<Millis> kSweepEvery = app::duration(
     "sweep-every", "10m",
     "how often CallRail's list of calls and Twilio's of texts are held against ours, because neither repeats a webhook");

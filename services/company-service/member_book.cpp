@@ -38,11 +38,10 @@ std::vector<MemberChange> MemberBook::take(pg::Tx& tx, const CompanyId& company,
 
 bool MemberBook::invited(pg::Tx& tx, const CompanyId& company, const InvitationFact& fact) {
     auto role = identity::role_from(fact.clerk_role);
-    return tx.write_counted(sql::keep_invitation,
-                            {company, fact.id, fact.email, fact.name,
-                             role ? pg::Param(std::string(identity::to_text(*role))) : pg::Param(nullptr),
-                             role ? pg::Param(nullptr) : pg::Param(fact.clerk_role.substr(0, kLongestWord)),
-                             fact.clerk_updated_at}) > 0;
+    return tx.write_counted(sql::keep_invitation, {company, fact.id, fact.email, fact.name,
+                                                   role ? pg::Param(std::string(identity::to_text(*role))) : pg::Param(nullptr),
+                                                   role ? pg::Param(nullptr) : pg::Param(fact.clerk_role.substr(0, kLongestWord)),
+                                                   fact.clerk_updated_at}) > 0;
 }
 
 bool MemberBook::invitation_over(pg::Tx& tx, const CompanyId& company, const std::string& id, bool revoked) {

@@ -19,7 +19,8 @@ struct MemberFact {
     std::optional<std::string> email, name;
     bool removed = false;
     std::int64_t clerk_updated_at = 0;  ///< ms, Clerk's: what is older than what is known has no effect
-    /// ms: when e-mail and name were so; 0: beside a membership in a webhook, which may be older than what is known of the person.
+    /// ms: when e-mail and name were so; 0: beside a membership in a webhook, which may be older than what is known of the
+    /// person.
     std::int64_t profile_at = 0;
 };
 

@@ -15,8 +15,9 @@ namespace {
 const tel::Counters kRepaired{"otto_members_repaired_total",
                               "Members whose webhooks never came, found by a look at Clerk's list, by what was repaired.",
                               {"what"}};
-const tel::Counters kUnlikely{"otto_members_unlikely_lists_total",
-                              "Lists of members at Clerk that would have removed more than half of a company, and changed nothing."};
+const tel::Counters kUnlikely{
+    "otto_members_unlikely_lists_total",
+    "Lists of members at Clerk that would have removed more than half of a company, and changed nothing."};
 
 constexpr std::size_t kMost = 10'000;
 /// Who became a member so long before Clerk was asked may be missing from its answer.
@@ -68,11 +69,13 @@ CheckResult Members::check(pg::Pool& db, const CompanyId& company) const {
     std::map<std::string, bool> on_list;
     for (const auto& m : listing.members) on_list[m.user.value()] = true;
     tx.each(sql::members_of, {company}, [&](const pg::Fields& f) {
-        Known row{f.text("email"), f.text("name"), f.text("role"), f.text("role_unknown"), f.text("status"), f.integer("clerk_updated_at")};
+        Known row{f.text("email"),        f.text("name"),   f.text("role"),
+                  f.text("role_unknown"), f.text("status"), f.integer("clerk_updated_at")};
         auto id = f.text("id");
         active += row.status == "active" && f.boolean("at_clerk");
         // Whom Clerk never told of (a person with SQL put them in) its silence does not remove.
-        if (row.status == "active" && f.boolean("at_clerk") && !on_list.contains(id) && row.clerk_updated_at < listing.asked_at - kSettled)
+        if (row.status == "active" && f.boolean("at_clerk") && !on_list.contains(id) &&
+            row.clerk_updated_at < listing.asked_at - kSettled)
             missing.insert(id);
         rows.emplace(std::move(id), std::move(row));
     });

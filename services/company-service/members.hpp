@@ -17,7 +17,7 @@ private:
     /// All memberships, as Clerk has them at one time.
     struct Listing {
         std::vector<MemberFact> members;
-        bool whole = true;  ///< false: whoever is not on it may be a member all the same
+        bool whole = true;          ///< false: whoever is not on it may be a member all the same
         std::int64_t asked_at = 0;  ///< ms
     };
     /// None: Clerk has no such organisation.

@@ -131,10 +131,10 @@ void wire(app::Service& service) {
 app::Rows rows() {
     auto all = rt::runtime_rows();
     for (auto& r : identity::identity_rows()) all.push_back(r);
-    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kClerkWebhookSecret.row, providers::kCallRailApi.row,
-                    kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row, kTwilioApiSecret.row,
-                    kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row, kNumbersEvery.row,
-                    kMembersEvery.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row})
+    for (auto& r : {app::kSecretKeys.row, app::kPublicUrl.row, kClerkApi.row, kClerkSecretKey.row, kClerkWebhookSecret.row,
+                    providers::kCallRailApi.row, kTwilioApi.row, kTwilioAccountSid.row, kTwilioAuthToken.row, kTwilioApiKey.row,
+                    kTwilioApiSecret.row, kKeyGrace.row, kSweepEvery.row, kSweepRequests.row, kUnprovenNumbers.row,
+                    kNumbersEvery.row, kMembersEvery.row, kCompaniesAnHour.row, kTwilioSharedPurchases.row})
         all.push_back(r);
     return all;
 }

@@ -191,9 +191,12 @@ const std::vector<TopicSpec>& otto_topics() {
     // read of them); a company's profile holds all its numbers and its settings; of calls and changes only names and moments go
     // around.
     static const std::vector<TopicSpec> topics{
-        kept("otto.inbound", 36 * kMiB, 7), kept("otto.routed", 36 * kMiB, 7),
-        kept("otto.calls", kMiB, 7),        kept("otto.analysis", 36 * kMiB, 7),
-        kept("otto.changes", kMiB, 3),      topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
+        kept("otto.inbound", 36 * kMiB, 7),
+        kept("otto.routed", 36 * kMiB, 7),
+        kept("otto.calls", kMiB, 7),
+        kept("otto.analysis", 36 * kMiB, 7),
+        kept("otto.changes", kMiB, 3),
+        topic("otto.directory", 4 * kMiB, {{"cleanup.policy", "compact"}}),
         topic("otto.members", kMiB, {{"cleanup.policy", "compact"}}),
     };
     return topics;

@@ -48,7 +48,8 @@ TEST_CASE("any v1 entry may match, others count for nothing") {
 }
 
 TEST_CASE("each secret of a list may have signed") {
-    CHECK(check(headers(), kBody, kThen, Secret("whsec_" + base64_encode(std::string(24, 'x')) + "," + kWritten.reveal())).empty());
+    CHECK(
+        check(headers(), kBody, kThen, Secret("whsec_" + base64_encode(std::string(24, 'x')) + "," + kWritten.reveal())).empty());
     CHECK_FALSE(check(headers(), kBody, kThen, Secret("whsec_" + base64_encode(std::string(24, 'x')))).empty());
     CHECK_FALSE(svix::keys_of(Secret("whsec_???")));
     CHECK_FALSE(svix::keys_of(Secret("whsec_QUFB")));

@@ -141,7 +141,8 @@ TEST_CASE("a tombstone is not undone by what is older, and is by a newer members
     CHECK(take(membership("updated", "org_tomb", "user_t", "org:admin", 250, ann)) == "older");
     CHECK(take(membership("created", "org_tomb", "user_t", "org:admin", 251, ann)) == "taken");
     CHECK(people("org_tomb") == "user_t manager active ann@example.com Ann");
-    CHECK(rig().value("SELECT (removed_at IS NULL)::text || ' ' || version AS v FROM company_users WHERE id = 'user_t'") == "true 2");
+    CHECK(rig().value("SELECT (removed_at IS NULL)::text || ' ' || version AS v FROM company_users WHERE id = 'user_t'") ==
+          "true 2");
 }
 
 TEST_CASE("a user who is deleted at Clerk is out of all companies, also of those told of later", "[integration]") {
@@ -192,10 +193,11 @@ TEST_CASE("an invitation is a row until it is taken or revoked, in any order", "
 }
 
 TEST_CASE("what is proven and cannot be understood is answered 200 and changes nothing", "[integration]") {
-    for (std::string bad : {"", "[]", "{}", R"({"type":1})", R"({"type":"user.created","data":7})",
-                            R"({"type":"organizationMembership.created","data":{"organization":{"id":"org,x"}}})",
-                            R"({"type":"organizationMembership.created","data":{"organization":{"id":"org_bad"}}})",
-                            R"({"type":"organizationInvitation.created","data":{"organization_id":"org_bad","id":"orginv_9"}})"}) {
+    for (std::string bad :
+         {"", "[]", "{}", R"({"type":1})", R"({"type":"user.created","data":7})",
+          R"({"type":"organizationMembership.created","data":{"organization":{"id":"org,x"}}})",
+          R"({"type":"organizationMembership.created","data":{"organization":{"id":"org_bad"}}})",
+          R"({"type":"organizationInvitation.created","data":{"organization_id":"org_bad","id":"orginv_9"}})"}) {
         INFO(bad);
         CHECK(take(bad) == "malformed");
     }
@@ -274,7 +276,8 @@ TEST_CASE("ten thousand events, shuffled and repeated, end in the same rows as i
     }
     rig().each(
         "SELECT company_id || ' ' || u.id AS k, concat_ws(' ', coalesce(role, role_unknown || '?'), status, CASE WHEN NOT gone "
-        "THEN u.email END, CASE WHEN NOT gone THEN u.name END) AS v FROM company_users u JOIN clerk_users k USING (id) WHERE company_id LIKE 'org\\_s%' AND u.id LIKE 'user\\_s%'",
+        "THEN u.email END, CASE WHEN NOT gone THEN u.name END) AS v FROM company_users u JOIN clerk_users k USING (id) WHERE "
+        "company_id LIKE 'org\\_s%' AND u.id LIKE 'user\\_s%'",
         [&](const pg::Fields& f) { found[f.text("k")] = f.text("v"); });
     CHECK(found.size() == expected.size());
     int shown = 0;
@@ -302,6 +305,5 @@ TEST_CASE("each change of a member is told once, in order", "[integration]") {
         told += f.text("key") + " " + std::to_string(m.version()) + " " + m.role() + " " + members::v1::Status_Name(m.status()) +
                 " " + std::to_string(m.changed_at_us() / 1'000'000) + "; ";
     });
-    CHECK(told ==
-          "org_told:user_1 1 csr STATUS_ACTIVE 1700000000; org_told:user_1 3 manager STATUS_REMOVED 1700000002; ");
+    CHECK(told == "org_told:user_1 1 csr STATUS_ACTIVE 1700000000; org_told:user_1 3 manager STATUS_REMOVED 1700000002; ");
 }

@@ -403,8 +403,8 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
     CHECK(due("org_people", "members") == "true");  // at once when a company is made
     CHECK(look() == "");                            // Clerk has no such organisation
     auto member = [](const char* user, const char* role, const char* name) {
-        return std::string(R"({"updated_at":1700000000000,"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user + R"(","identifier":")" +
-               user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
+        return std::string(R"({"updated_at":1700000000000,"role":"org:)") + role + R"(","public_user_data":{"user_id":")" + user +
+               R"(","identifier":")" + user + R"(@example.com","first_name":")" + name + R"(","last_name":""}})";
     };
     peer().on("/v1/organizations/org_people/memberships", "{\"data\":[" + member("user_m", "admin", "Ann") + "," +
                                                               member("user_j", "janitor", "Jo") + "," +
@@ -415,7 +415,8 @@ TEST_CASE("company_users follows Clerk's memberships", "[integration]") {
         "sales_rep active Rob user_r@example.com";
     CHECK(people() == first);
     // What would remove more than half of those whom Clerk told of is not believed, nor an empty list.
-    for (auto list : {"{\"data\":[" + member("user_m", "admin", "Ann") + "],\"total_count\":1}", std::string(R"({"data":[],"total_count":0})")}) {
+    for (auto list : {"{\"data\":[" + member("user_m", "admin", "Ann") + "],\"total_count\":1}",
+                      std::string(R"({"data":[],"total_count":0})")}) {
         peer().on("/v1/organizations/org_people/memberships", list);
         CHECK(look() == "");
         CHECK(people() == first);
