@@ -509,7 +509,7 @@ http::Response Purchases::configure(api::Context& c) const {
                                           {"sms_method", former->sms_method},
                                           {"status_callback", former->status_callback},
                                           {"status_callback_method", former->status_callback_method}})
-            stood.member(name, clip_utf8(mend_utf8(value), 2'000));
+            stood.member(name, clip_utf8(mend_utf8(value), 1'000));
         auto tx = pool_.begin(pg::Scope::company(c.company()));
         tx.write(sql::note_former_webhooks, {c.company(), *id, stood.end_object().take(), webhooks_.leads_elsewhere(*former)});
         tx.commit();

@@ -3,6 +3,7 @@
 #include "app/common.hpp"
 #include "app/process.hpp"
 #include "appointments.hpp"
+#include "audit.hpp"
 #include "calls.hpp"
 #include "company.hpp"
 #include "contacts.hpp"
@@ -41,6 +42,7 @@ void wire(app::Service& service) {
     service.own<Messages>(lists, links).routes(api);
     service.own<Voicemails>(lists).routes(api);
     service.own<Company>().routes(api);
+    service.own<Audit>().routes(api);
     service.own<CsrFigures>().routes(api);
     service.own<SalesFigures>().routes(api);
     service.own<ExecFigures>().routes(api);

@@ -252,3 +252,19 @@ SELECT n.*
         SELECT s.e164, NULL, s.company_id, s.e164, to_json(s.purposes), s.provider, NULL, false, false, s.first_seen_at, NULL, s.first_seen_at, s.last_seen_at, 'seen', NULL, NULL, NULL
           FROM seen_numbers s WHERE NOT EXISTS (SELECT FROM company_numbers o WHERE o.company_id = s.company_id AND o.e164 = s.e164)) n
  WHERE n.company_id = :company
+
+-- list: audit
+-- id: id bigint
+-- sorts: at = a.at
+-- weighs: user_id, action, target
+-- asks: user_id, action, target, actor=audit_actor, date_from, date_to
+SELECT a.id, a.at, a.actor, a.user_id, a.action, a.target, a.detail, a.before, a.after, a.client_address, a.request_id, n.names
+  FROM audit_log a
+  LEFT JOIN LATERAL (SELECT json_object_agg(u.id, left(coalesce(u.name, u.email), 200)) AS names FROM company_users u WHERE u.company_id = a.company_id AND u.id = ANY (ARRAY[a.user_id, a.target, a.before ->> 'assigned_rep_id', a.after ->> 'assigned_rep_id', a.before ->> 'assignee_id', a.after ->> 'assignee_id'])) n ON true
+ WHERE a.company_id = :company
+   AND a.user_id = :user_id::text
+   AND a.action = ANY (:action::text[])
+   AND a.target = :target::text
+   AND a.actor = ANY (:actor::text[])
+   AND a.at >= :since::timestamptz
+   AND a.at < :till::timestamptz

@@ -4,6 +4,7 @@
 #include "aloha.hpp"
 #include "analyses.hpp"
 #include "appointments.hpp"
+#include "audit.hpp"
 #include "calls.hpp"
 #include "company.hpp"
 #include "contacts.hpp"
@@ -31,6 +32,7 @@ struct Nouns {
     Messages messages{lists, links};
     Voicemails voicemails{lists};
     Company company;
+    Audit audit;
     CsrFigures csr_figures;
     SalesFigures sales_figures;
     ExecFigures exec_figures;
@@ -57,6 +59,8 @@ struct Nouns {
             return voicemails;
         else if constexpr (std::is_same_v<Noun, Company>)
             return company;
+        else if constexpr (std::is_same_v<Noun, Audit>)
+            return audit;
         else if constexpr (std::is_same_v<Noun, CsrFigures>)
             return csr_figures;
         else if constexpr (std::is_same_v<Noun, SalesFigures>)
