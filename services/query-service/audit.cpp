@@ -125,7 +125,8 @@ bool tells_values(std::string_view did) { return did == "changed" || did == "cor
 std::string told(const Deed& d, const Words& w) {
     const auto target = target_of(d, w);
     if (tells_values(w.did)) {
-        if (d.action == "user.change" && d.after["status"].string() == "removed") return "removed " + target + " from the company";
+        if (d.action == "user.change" && d.after["status"].string() == "removed")
+            return "removed " + target + " from the company";
         if (auto values = changes(d, target); !values.empty()) return std::string(w.did) + " " + values;
         if (auto names = fields(d); !names.empty()) return std::string(w.did) + " " + names + " of " + target;
     }

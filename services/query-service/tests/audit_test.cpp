@@ -87,7 +87,8 @@ TEST_CASE("the record is narrowed by who, what, to what, by whose hand and when"
 TEST_CASE("a sentence says what changed of what, and what it does not know by the names it has") {
     CHECK(said("task.change", "{}", R"({"status":"open","assignee_id":null,"due_at":"x"})",
                R"({"status":"done","assignee_id":"u2","due_at":null})") ==
-          "Ann Bell changed the status of the task 7 from open to done, its assignee from none to Bo Day and its due time from x to "
+          "Ann Bell changed the status of the task 7 from open to done, its assignee from none to Bo Day and its due time from x "
+          "to "
           "none");
     CHECK(said("task.change", R"({"fields":["description"]})") == "Ann Bell changed description of the task 7");
     CHECK(said("task.complete", R"({"unchanged":true})") == "Ann Bell completed the task 7; nothing had to be changed");
