@@ -21,6 +21,9 @@ const tel::Counters kWebhooks{
     "(the same id); other (a type that concerns nobody here); malformed (proven, but not understood); unproven.",
     {"type", "outcome"}};
 
+/// What concerns no one company is then said of each.
+constexpr pg::Query kWithin{"clerk.within", "SELECT set_config('otto.company_ids', $1, true)"};
+
 constexpr std::size_t kMostBytes = 2u << 20, kLongestName = 200, kLongestEmail = 320;
 constexpr std::array kTypes{"user.created",
                             "user.updated",
@@ -103,6 +106,7 @@ const char* outcome(bool changed) { return changed ? "taken" : "older"; }
 
 const char* take_membership(pg::Tx& tx, const CompanyId& company, const Event& event) {
     auto changes = MemberBook::take(tx, company, member_of(event));
+    MemberBook::on_record(tx, company, changes, rt::Actor::clerk);
     for (const auto& change : changes) {
         tel::info("a membership changed at Clerk",
                   {{"company_id", company.value()}, {"user_id", change.user.value()}, {"was", change.was}, {"is", change.is}});
@@ -112,16 +116,22 @@ const char* take_membership(pg::Tx& tx, const CompanyId& company, const Event& e
     return outcome(!changes.empty());
 }
 
+const char* on_record(pg::Tx& tx, const CompanyId& company, const char* action, const std::string& target, bool changed) {
+    if (changed) rt::put_on_record(tx, company, {.actor = rt::Actor::clerk, .action = action, .target = target});
+    return outcome(changed);
+}
+
 const char* take_invitation(pg::Tx& tx, const CompanyId& company, const Event& event) {
     auto id = id_of(event.data, "id", "the invitation");
     auto status = event.data["status"].string().value_or("");
     if (event.is(".accepted") || status == "accepted") return outcome(MemberBook::invitation_over(tx, company, id, false));
     if (event.is(".revoked") || event.is(".deleted") || status == "revoked" || status == "expired")
-        return outcome(MemberBook::invitation_over(tx, company, id, true));
+        return on_record(tx, company, "user.revoke", id, MemberBook::invitation_over(tx, company, id, true));
     auto email = clean(event.data["email_address"].string(), kLongestEmail);
     if (!email) throw Malformed{"the invitation has no email_address"};
-    return outcome(MemberBook::invited(
-        tx, company, {id, *email, mend_utf8(event.data["role"].string().value_or("")), {}, moment_of(event.data)}));
+    bool changed = MemberBook::invited(
+        tx, company, {id, *email, mend_utf8(event.data["role"].string().value_or("")), {}, moment_of(event.data)});
+    return on_record(tx, company, "user.invite", id, changed);
 }
 
 const char* take_organisation(pg::Tx& tx, const CompanyId& company, const Event& event) {
@@ -131,7 +141,7 @@ const char* take_organisation(pg::Tx& tx, const CompanyId& company, const Event&
         if (was_active)
             tel::warn("an organisation was deleted at Clerk: its company is suspended, its webhooks are held",
                       {{"company_id", company.value()}});
-        return outcome(was_active);
+        return on_record(tx, company, "company.suspend", company.value(), was_active);
     }
     auto name = clean(event.data["name"].string(), kLongestName);
     if (!name) throw Malformed{"the organisation has no name"};
@@ -146,6 +156,11 @@ const char* take_user(pg::Tx& tx, const Event& event) {
             {id, gone ? std::nullopt : email_of(event.data), gone ? std::nullopt : name_of(event.data),
              gone ? std::max(event.at, moment_of(event.data)) : moment_of(event.data), gone},
             [&](const pg::Fields& f) { companies.push_back(f.text("company_id")); });
+    if (gone)
+        for (const auto& company : companies) {
+            tx.write(kWithin, {company});
+            on_record(tx, CompanyId{company}, "user.remove", id, true);
+        }
     if (gone) tel::info("a user was deleted at Clerk", {{"user_id", id}, {"companies", companies.size()}});
     return outcome(!companies.empty());
 }

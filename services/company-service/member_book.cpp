@@ -14,6 +14,17 @@ struct Id {
 
 constexpr std::size_t kLongestWord = 200;
 
+/// "csr removed" as its role and status; no row is neither.
+struct Standing {
+    std::optional<std::string> role, status;
+    explicit Standing(std::string_view text) {
+        if (text.empty()) return;
+        auto space = text.find(' ');
+        role = std::string(text.substr(0, space));
+        status = space == std::string_view::npos ? "active" : std::string(text.substr(space + 1));
+    }
+};
+
 }  // namespace
 
 std::vector<MemberChange> MemberBook::take(pg::Tx& tx, const CompanyId& company, std::span<const MemberFact> facts) {
@@ -34,6 +45,21 @@ std::vector<MemberChange> MemberBook::take(pg::Tx& tx, const CompanyId& company,
         changes.push_back({UserId{f.text("id")}, f.text("was"), f.text("is")});
     });
     return changes;
+}
+
+void MemberBook::on_record(pg::Tx& tx, const CompanyId& company, std::span<const MemberChange> changes, rt::Actor actor) {
+    for (const auto& change : changes) {
+        const Standing was(change.was), is(change.is);
+        const bool gone = is.status != "active", came = was.status != "active";
+        if (gone && change.was.empty()) continue;  // who was never seen here
+        rt::put_on_record(tx, company,
+                          {.actor = actor,
+                           .action = gone   ? "user.remove"
+                                     : came ? "user.add"
+                                            : "user.change",
+                           .target = change.user.value(),
+                           .changes = rt::Changes().add("role", was.role, is.role).add("status", was.status, is.status)});
+    }
 }
 
 bool MemberBook::invited(pg::Tx& tx, const CompanyId& company, const InvitationFact& fact) {

@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "otto/members/v1/members.pb.h"
 #include "pg/connection.hpp"
+#include "runtime/audit.hpp"
 #include "runtime/runtime.hpp"
 
 namespace otto::company_service {
@@ -45,6 +46,9 @@ public:
     static std::vector<MemberChange> take(pg::Tx& tx, const CompanyId& company, const MemberFact& fact) {
         return take(tx, company, std::span(&fact, 1));
     }
+    /// Changes that nobody asked for here, on the company's record: as Clerk told them, or Otto found them. What a request asks
+    /// for is on record as its own.
+    static void on_record(pg::Tx&, const CompanyId&, std::span<const MemberChange>, rt::Actor);
     /// Somebody is invited: a row under the invitation's id, unless that is over, or one with this e-mail address is a member.
     /// False: nothing changed.
     static bool invited(pg::Tx&, const CompanyId&, const InvitationFact&);

@@ -92,6 +92,7 @@ CheckResult Members::check(pg::Pool& db, const CompanyId& company) const {
         for (const auto& id : missing) facts.push_back({UserId{id}, "", {}, {}, true, rows[id].clerk_updated_at, 0});
     }
     auto changes = MemberBook::take(tx, company, facts);
+    MemberBook::on_record(tx, company, changes, rt::Actor::system);
     tx.commit();
     for (const auto& change : changes) {
         kRepaired({change.is.ends_with(" removed") ? "removed" : change.was.empty() ? "missing" : "changed"}).inc();

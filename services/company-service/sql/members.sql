@@ -4,13 +4,14 @@ SELECT id FROM clerk_users_known($1::text[])
 
 -- name: take_members
 -- People as columns: id, role, Clerk's word where that is none of ours, e-mail, name, removed, when (ms), e-mail and name as of (ms). What is older than what is known has no effect; at the same moment
--- who is removed stays so. Who is gone from Clerk altogether is removed whatever a membership says.
+-- who is removed stays so. Who is gone from Clerk altogether is removed whatever a membership says. `former` locks nothing: a row that this statement has changed already would be passed over; who tells of a person
+-- waits at clerk_users_known.
 WITH said AS MATERIALIZED (
   SELECT DISTINCT ON (i.id) i.id, i.role, i.word, i.email, i.name, i.removed, i.at, i.profile_at
     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::bigint[], $9::bigint[]) AS i (id, role, word, email, name, removed, at, profile_at)
    ORDER BY i.id, i.at DESC, i.removed DESC),
 person AS MATERIALIZED (SELECT k.* FROM clerk_users_known(ARRAY(SELECT id FROM said)) k WHERE k.updated_at >= 0),
-former AS MATERIALIZED (SELECT u.id, u.role, u.role_unknown, u.status FROM company_users u WHERE u.company_id = $1 AND u.id IN (SELECT id FROM said) FOR UPDATE),
+former AS MATERIALIZED (SELECT u.id, u.role, u.role_unknown, u.status FROM company_users u WHERE u.company_id = $1 AND u.id IN (SELECT id FROM said)),
 taken AS (
   INSERT INTO company_users AS u (company_id, id, email, name, role, role_unknown, status, clerk_updated_at, profile_updated_at, at_clerk)
   SELECT $1, s.id, CASE WHEN p.updated_at >= s.profile_at THEN p.email ELSE s.email END, CASE WHEN p.updated_at >= s.profile_at THEN p.name ELSE s.name END, s.role, s.word,

@@ -157,6 +157,36 @@ TEST_CASE("a user who is deleted at Clerk is out of all companies, also of those
     for (auto org : {"org_u1", "org_u2", "org_u3"}) CHECK(people(org).find("removed") != std::string::npos);
 }
 
+TEST_CASE("what Clerk changes of a company is on its record as Clerk's deed, once", "[integration]") {
+    rig().company("org_rec");
+    rig().company("org_rec2");
+    Person eve{"eve@example.com", "Eve"};
+    for (auto org : {"org_rec", "org_rec2"}) take(membership("created", org, "user_rec", "org:csr", 100, eve));
+    for (int n = 0; n < 2; ++n) take(membership("updated", "org_rec", "user_rec", "org:admin", 110, eve));
+    take(membership("deleted", "org_rec", "user_rec", "org:admin", 120, eve));
+    take(membership("deleted", "org_rec", "user_never", "org:admin", 120, eve));
+    take(membership("created", "org_rec", "user_rec", "org:csr", 130, eve));
+    take(invitation("created", "org_rec", "orginv_rec", "rec@example.com", 100));
+    take(invitation("revoked", "org_rec", "orginv_rec", "rec@example.com", 110));
+    take(user_event("updated", "user_rec", 150, {"eva@example.com", "Eva"}));
+    take(user_event("deleted", "user_rec", 200, {}));
+    take(organisation("deleted", "org_rec", "", 0));
+    auto record = [](const std::string& org) {
+        return rig().value(
+            "SELECT coalesce(string_agg(concat_ws(' ', actor, user_id, action, target, before, after), '; ' ORDER BY id), '') AS "
+            "v FROM audit_log WHERE company_id = $1",
+            {org});
+    };
+    const std::string added = R"(user.add user_rec {"role": null, "status": null} {"role": "csr", "status": "active"}; )";
+    CHECK(record("org_rec") == "clerk " + added +
+                                   R"(clerk user.change user_rec {"role": "csr"} {"role": "manager"}; )"
+                                   R"(clerk user.remove user_rec {"status": "active"} {"status": "removed"}; )"
+                                   R"(clerk user.add user_rec {"role": "manager", "status": "removed"} {"role": "csr", "status": "active"}; )"
+                                   "clerk user.invite orginv_rec; clerk user.revoke orginv_rec; clerk user.remove user_rec; "
+                                   "clerk company.suspend org_rec");
+    CHECK(record("org_rec2") == "clerk " + added + "clerk user.remove user_rec");
+}
+
 TEST_CASE("what Clerk calls a role may be none of ours, and is told", "[integration]") {
     Person jo{"jo@example.com", "Jo"};
     take(membership("created", "org_roles", "user_x", "org:janitor", 100, jo));
