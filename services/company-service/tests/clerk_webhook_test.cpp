@@ -178,12 +178,13 @@ TEST_CASE("what Clerk changes of a company is on its record as Clerk's deed, onc
             {org});
     };
     const std::string added = R"(user.add user_rec {"role": null, "status": null} {"role": "csr", "status": "active"}; )";
-    CHECK(record("org_rec") == "clerk " + added +
-                                   R"(clerk user.change user_rec {"role": "csr"} {"role": "manager"}; )"
-                                   R"(clerk user.remove user_rec {"status": "active"} {"status": "removed"}; )"
-                                   R"(clerk user.add user_rec {"role": "manager", "status": "removed"} {"role": "csr", "status": "active"}; )"
-                                   "clerk user.invite orginv_rec; clerk user.revoke orginv_rec; clerk user.remove user_rec; "
-                                   "clerk company.suspend org_rec");
+    CHECK(record("org_rec") ==
+          "clerk " + added +
+              R"(clerk user.change user_rec {"role": "csr"} {"role": "manager"}; )"
+              R"(clerk user.remove user_rec {"status": "active"} {"status": "removed"}; )"
+              R"(clerk user.add user_rec {"role": "manager", "status": "removed"} {"role": "csr", "status": "active"}; )"
+              "clerk user.invite orginv_rec; clerk user.revoke orginv_rec; clerk user.remove user_rec; "
+              "clerk company.suspend org_rec");
     CHECK(record("org_rec2") == "clerk " + added + "clerk user.remove user_rec");
 }
 
