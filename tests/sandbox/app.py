@@ -19,7 +19,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Provider s
 <p>Stands in for {names} at {base}, and as other hosts at {elsewhere} and {private}. Commands take and answer JSON:</p>
 <dl>
 {commands}<dt>POST, GET, DELETE /sandbox/faults</dt>
-<dd>provider ({names}), path? (part of the path), status?, retry_after?, delay_ms?, reset?, after? (true: carried out, then the answer is lost), rate? (0 to 1), times?</dd>
+<dd>provider ({names}), path? (part of the path), method?, status?, retry_after?, delay_ms?, reset?, after? (true: carried out, then the answer is lost), rate? (0 to 1), times?</dd>
 <dt>GET, DELETE /sandbox/requests?provider=&amp;path=&amp;host=</dt><dd>All that was received and sent, oldest first.</dd>
 </dl>
 <p>Stand-ins: {apis}.</p></html>

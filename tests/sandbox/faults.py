@@ -62,9 +62,9 @@ class Faults:
     def __init__(self, providers: list[str]) -> None:
         self.providers, self.active = providers, typing.cast(list[Json], [])
 
-    def take(self, provider: str, path: str) -> Json | None:
+    def take(self, provider: str, method: str, path: str) -> Json | None:
         for fault in self.active:
-            if fault["provider"] != provider or fault.get("path", "") not in path or fault.get("times") == 0:
+            if fault["provider"] != provider or fault.get("path", "") not in path or fault.get("method", method) != method or fault.get("times") == 0:
                 continue
             if random.random() >= fault.get("rate", 1):
                 continue
@@ -85,8 +85,10 @@ class Faults:
 
 
 async def read_fault(request: Request, providers: list[str]) -> Json:
-    fault = await read_command(request, {"provider"}, {"path", "status", "retry_after", "delay_ms", "reset", "after", "rate", "times"})
+    fault = await read_command(request, {"provider"}, {"path", "method", "status", "retry_after", "delay_ms", "reset", "after", "rate", "times"})
     one_of(fault, "provider", providers)
+    if "method" in fault:
+        one_of(fault, "method", ("GET", "POST", "PUT", "PATCH", "DELETE"))
     if not isinstance(fault.get("path", ""), str):
         refuse("path must be a text that the request's path contains")
     if "status" in fault and not 200 <= whole_number(fault, "status", 0) <= 599:
@@ -148,7 +150,7 @@ class Gate:
         async def lose(_: Message) -> None:
             pass
 
-        fault = self.faults.take(provider.name, scope["path"]) or {}
+        fault = self.faults.take(provider.name, scope["method"], scope["path"]) or {}
         try:
             if fault.get("delay_ms"):
                 await asyncio.sleep(fault["delay_ms"] / 1000)

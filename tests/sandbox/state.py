@@ -60,7 +60,9 @@ class State:
         self.data: Json = {"organizations": {}, "users": {}, "memberships": [], "accounts": {}, "next_call": int(time.time()) - 1_000_000_000}
         if (folder / "state.json").exists():
             self.data.update(json.loads((folder / "state.json").read_text()))
-        self.keys = {name: self._key(name) for name in ("clerk", "operator", "stranger")}
+        self.keys: dict[str, rsa.RSAPrivateKey] = {}
+        for name in ("clerk", "operator", "stranger"):
+            self.key(name)
 
     def save(self) -> None:
         """Whole or not at all: a kill in between leaves the former state."""
@@ -96,6 +98,12 @@ class State:
         with self.lock:
             self.requests.append({"at": time.time(), "direction": direction, "provider": provider, "method": method, "url": url, "host": urllib.parse.urlsplit(url).netloc, "headers": dict(headers),
                                   "body": body[:KEPT_BYTES].decode("utf-8", "replace"), "body_bytes": len(body), "status": status, "answer": answer[:KEPT_BYTES].decode("utf-8", "replace")})
+
+    def key(self, name: str) -> rsa.RSAPrivateKey:
+        """The key of that name, made when it is first asked for."""
+        if name not in self.keys:
+            self.keys[name] = self._key(name)
+        return self.keys[name]
 
     def _key(self, name: str) -> rsa.RSAPrivateKey:
         path = self.folder / f"{name}.pem"
