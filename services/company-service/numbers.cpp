@@ -205,6 +205,7 @@ http::Response Numbers::change(api::Context& c) const {
 
 http::Response Numbers::end(api::Context& c) const {
     auto id = c.id("id", "number");
+    Inputs::of(c.request, {});
     std::string row;
     c.tx().each(sql::end_number, {c.company(), id}, [&](const pg::Fields& f) { row = number_json(c, f); });
     if (row.empty()) api::not_found("number");
