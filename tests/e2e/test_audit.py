@@ -69,6 +69,9 @@ def number(w):
 
 # By operationId, in an order in which each can be asked. A new write needs a line here.
 ASKED = {
+    "retryAnalysis": Asked(),  # before other credentials have it tried anyhow
+    "cancelMessage": Asked(None, new_text),
+    "sendMessage": Asked(lambda w: {"to": new_number(), "body": "Hello."}),
     "changeCompany": Asked(lambda w: {"address": f"{uuid.uuid4()} Main St"}, own),
     "setCallRailApiKey": Asked(lambda w: {"api_key": "a key"}, own),
     "setCallRailSigningKey": Asked(lambda w: {"signing_key": f"{uuid.uuid4()}"}, own),
@@ -91,9 +94,6 @@ ASKED = {
     "createAppointment": Asked(lambda w: {"lead_id": w["lead_id"], "scheduled_start": "2035-01-01T10:00:00-07:00"}, keeps=("appointment_id", "id")),
     "changeAppointment": Asked(lambda w: {"scheduled_start": "2035-01-01T12:00:00-07:00"}),
     "correctAnalysis": Asked(lambda w: {"lead_quality": "warm"}),
-    "retryAnalysis": Asked(),
-    "sendMessage": Asked(lambda w: {"to": new_number(), "body": "Hello."}),
-    "cancelMessage": Asked(None, new_text),
     "optOut": Asked(lambda w: {"phone": new_number(), "reason": "said so"}, keeps=("opt_out_id", "id")),
     "revokeOptOut": Asked(lambda w: {"reason": "a mistake"}),
     "changeVoicemail": Asked(lambda w: {"status": "listened"}),

@@ -58,8 +58,9 @@ def test_a_task_from_beginning_to_end(stack, office):
     assert csr("DELETE", path).json()["data"]["status"] == "cancelled"
     assert csr("DELETE", path).status_code == 200 and csr("POST", path + "/complete").status_code == 409
     actions = [a for (a,) in stack.sql("SELECT action FROM audit_log WHERE target = %s ORDER BY id", task["id"])]
-    assert actions == ["task.create", "task.change", "task.complete", "task.change", "task.cancel"]
-    assert stack.sql("SELECT DISTINCT user_id FROM audit_log WHERE target = %s", task["id"]) == [(office["csr_id"],)]
+    assert actions == ["task.create", "task.change", "task.complete", "task.complete", "task.change", "task.cancel", "task.cancel"]
+    assert stack.sql("SELECT user_id, action FROM audit_log WHERE target = %s AND detail ->> 'unchanged' = 'true' ORDER BY id", task["id"]) == [(office["manager_id"], "task.complete"), (office["csr_id"], "task.cancel")]
+    assert stack.sql("SELECT count(*) FROM audit_log WHERE target = %s AND user_id = %s", task["id"], office["csr_id"]) == [(6,)]
 
 
 def test_a_change_is_answered_as_its_row_is_then_read(stack, office):
