@@ -14,6 +14,7 @@ SECRETS = {
     "OTTO_SECRET_KEYS": ("otto-keys", "secret-keys"),
     "OTTO_LOG_HASH_KEY": ("otto-keys", "log-hash-key"),
     "OTTO_CLERK_SECRET_KEY": ("otto-clerk", "secret-key"),
+    "OTTO_CLERK_WEBHOOK_SECRET": ("otto-clerk", "webhook-secret"),
     "OTTO_SHUNYA_WEBHOOK_SECRET": ("otto-shunya", "webhook-secret"),
     "OTTO_SHUNYA_TOKEN_SECRET": ("otto-shunya", "token-secret"),
 }

@@ -84,7 +84,7 @@ class World:
         if not hasattr(self, "secrets"):
             self.secrets = {
                 "otto-keys": {"secret-keys": "k1:" + subprocess.run(["openssl", "rand", "-base64", "32"], capture_output=True, text=True, check=True).stdout.strip(), "log-hash-key": secrets.token_hex(16)},
-                "otto-clerk": {"secret-key": "sk_test_sandbox"}, "otto-shunya": stores.shunya,
+                "otto-clerk": stores.clerk, "otto-shunya": stores.shunya,
                 **{f"otto-pg-{name}": {"password": password} for name, password in stores.passwords.items()},
             }
         edge = [{"op": "add", "path": "/spec/ports/0/nodePort", "value": EDGE}]

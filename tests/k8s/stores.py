@@ -1,5 +1,6 @@
 """What Otto runs on, on the node beside the cluster: Kafka, Postgres, the provider sandbox. To tests it is a stack (conftest), whose services are pods."""
 
+import base64
 import contextlib
 import json
 import os
@@ -35,6 +36,7 @@ class Stores(Stack):
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.brokers = f"{NODE_IP}:{KAFKA}"
         self.passwords = {name: secrets.token_hex(16) for name in (*(s.name for s in manifest.services().values() if "database" in s.needs), "maintenance", "owner", "admin")}
+        self.clerk = {"secret-key": "sk_test_sandbox", "webhook-secret": "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()}
         self.shunya = {"webhook-secret": secrets.token_hex(16), "token-secret": secrets.token_hex(16)}  # the sandbox signs with the one and checks the other
         self.pg_data = self.folder / "postgres"
 
@@ -100,7 +102,7 @@ class Stores(Stack):
 
     def start_sandbox(self) -> Part:
         part = self.cluster.launch("sandbox", pathlib.Path(os.environ["OTTO_VENV"]) / "bin/python", "-m", "sandbox", "--hosts", "172.30.0.1,172.30.0.2,172.30.0.3", "--port", str(SANDBOX), "--state-dir", self.folder / "sandbox",
-                                   env={f"OTTO_SHUNYA_{name.replace('-', '_').upper()}": value for name, value in self.shunya.items()})
+                                   env={"OTTO_CLERK_WEBHOOK_SECRET": self.clerk["webhook-secret"], **{f"OTTO_SHUNYA_{name.replace('-', '_').upper()}": value for name, value in self.shunya.items()}})
         self.cluster.await_("sandbox", lambda: answers(f"{self.sandbox}/healthz"))
         return part
 
