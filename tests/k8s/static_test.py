@@ -395,7 +395,7 @@ class Readme(unittest.TestCase):
 
 
 class Secrets(unittest.TestCase):
-    GIVEN = {"PG_ADMIN_PASSWORD": "a", "PG_OWNER_PASSWORD": "b", "OTTO_CLERK_SECRET_KEY": "c", "OTTO_SHUNYA_WEBHOOK_SECRET": "d", "OTTO_SHUNYA_TOKEN_SECRET": "e",
+    GIVEN = {"PG_ADMIN_PASSWORD": "a", "PG_OWNER_PASSWORD": "b", "OTTO_CLERK_SECRET_KEY": "c", "OTTO_CLERK_WEBHOOK_SECRET": "whsec_c29tZSBzZWNyZXQgb2YgQ2xlcms=", "OTTO_SHUNYA_WEBHOOK_SECRET": "d", "OTTO_SHUNYA_TOKEN_SECRET": "e",
              "OTTO_KAFKA_USERNAME": "u", "OTTO_KAFKA_PASSWORD": "f", "OTTO_KAFKA_CA_FILE": str(K8S / "README.md")}
 
     def printed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
