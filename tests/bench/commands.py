@@ -4,10 +4,12 @@ import collections
 import hmac
 import json
 import pathlib
+import statistics
 import time
 import typing
 
 import httpx
+import psycopg
 
 from .harness import Bench, Company, Row, median, say
 
@@ -53,6 +55,44 @@ def members(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
         say(f"members, round {n + 1}: {done[-1]['all_ms']:.1f} ms of CPU a body, {done[-1]['io_ms']:.1f} of them on an I/O thread")
     return [Row("1 MiB of JSON, 100,000 members: CPU on an I/O thread", median(done, "io_ms"), "ms", None, 10, 5, "less", "company-service", done),
             Row("1 MiB of JSON, 100,000 members: CPU in all", median(done, "all_ms"), "ms", None, 50, 25, "less", "company-service", done)]
+
+
+WRITES = 50  # in a row, with and without
+
+
+def audited(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
+    """A person's command over one connection: a task is given another priority. What it takes beside the same while a rule drops the lines of audit_log: row, indexes and log of the one, not the other."""
+    bench.keep_only()
+    bench.all_up()
+    company = companies[0]
+    head = {"Authorization": f"Bearer {company.manager}"}
+    with httpx.Client(base_url=bench.url, timeout=60, headers=head) as client, psycopg.connect(bench.owner_url(), autocommit=True) as owner:
+        task = client.post("/api/v1/tasks", json={"description": "Call back"}).json()["data"]["id"]
+
+        def took(n: int) -> list[float]:
+            out = []
+            for i in range(n):
+                began = time.perf_counter()
+                answer = client.patch(f"/api/v1/tasks/{task}", json={"priority": ("high", "low")[i % 2]})
+                out.append((time.perf_counter() - began) * 1e3)
+                if answer.status_code != 200:
+                    raise RuntimeError(f"the answer was {answer.status_code}: {answer.text}")
+            return out[5:]  # the first ones plan anew
+
+        done = []
+        took(WRITES)
+        try:
+            for n in range(rounds):
+                both: dict[str, list[float]] = {"with": [], "without": []}
+                for _ in range(12):
+                    for which in ("with", "without"):
+                        owner.execute("CREATE OR REPLACE RULE bench_no_audit AS ON INSERT TO audit_log DO INSTEAD NOTHING" if which == "without" else "DROP RULE IF EXISTS bench_no_audit ON audit_log")
+                        both[which] += took(WRITES)
+                done.append({f"{which}_ms": statistics.median(ms) for which, ms in both.items()})
+                say(f"audited, round {n + 1}: {done[-1]['with_ms']:.3f} ms a command, {done[-1]['without_ms']:.3f} without its line in audit_log")
+        finally:
+            owner.execute("DROP RULE IF EXISTS bench_no_audit ON audit_log")
+    return [Row("a command beside one without its line in audit_log", median(done, "with_ms"), "ms", median(done, "without_ms"), 1.05, 1.02, "less", "lead-pipeline", done)]
 
 
 def digest_ms(body: bytes) -> float:
