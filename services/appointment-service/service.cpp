@@ -2,6 +2,7 @@
 #include "app/process.hpp"
 #include "bookings.hpp"
 #include "commands.hpp"
+#include "leavers.hpp"
 #include "moves.hpp"
 
 namespace otto::appointment_service {
@@ -18,13 +19,15 @@ void wire(app::Service& service) {
     auto& commands = service.own<Commands>(companies);          // what people do
     auto& bookings = service.own<Bookings>(companies);          // analysis -> appointment
     auto& moves = service.own<Moves>(bookings);                 // leads that go elsewhere, with their appointments
+    auto& leavers = service.own<Leavers>();                     // appointments of who was removed
 
     api.write(http::Method::post, "/api/v1/appointments", Roles{Role::csr, Role::manager}, commands, &Commands::create);
     api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager},
               commands, &Commands::change);
 
-    service.own<rt::Runtime>(service).add(
-        rt::Consumer{"appointment-service"}.on<&Bookings::analysed>(bookings).on<&Moves::moved>(moves));
+    service.own<rt::Runtime>(service)
+        .add(rt::Consumer{"appointment-service"}.on<&Bookings::analysed>(bookings).on<&Moves::moved>(moves))
+        .add(rt::Consumer{"appointment-service/members"}.on<&Leavers::give_back>(leavers));
 }
 
 app::Rows rows() {

@@ -10,6 +10,7 @@
 #include "handlers/calls.hpp"
 #include "handlers/doubts.hpp"
 #include "handlers/due.hpp"
+#include "handlers/leavers.hpp"
 #include "handlers/media.hpp"
 #include "handlers/messages.hpp"
 #include "handlers/renumber.hpp"
@@ -70,6 +71,7 @@ void wire(app::Service& service) {
     auto& analyses = service.own<Analyses>();                          // what they said: status, contact, tasks
     auto& doubts = service.own<Doubts>();                              // what calls say against appointments that people planned
     auto& transcripts = service.own<Voicemails>();                     // what voicemails say, once they are transcribed
+    auto& leavers = service.own<Leavers>();                            // what was a removed person's to work on
     auto& companies = service.own<directory::Companies>(service, "");  // who has what at Twilio
     auto& store = *service.own<Store>(settings.get(providers::kObjectStore)).it;
     auto& attachments = service.own<providers::Attachments>(attachments_of(settings), store);  // of texts, from whoever has them
@@ -128,6 +130,7 @@ void wire(app::Service& service) {
         .add(rt::Consumer{"lead-pipeline/voicemails"}
                  .on<&Voicemails::transcribed>(transcripts, {.once = false})
                  .linger(Millis{500}))
+        .add(rt::Consumer{"lead-pipeline/members"}.on<&Leavers::give_back>(leavers))
         .work<&DueWork::call_back>(std::string(kMissedCalls), due)
         .work<&DueWork::make_overdue>(std::string(kOverdueTasks), due)
         .work<&TextBacks::next>(std::string(kTextBacks), text_backs, {.threads = 2})

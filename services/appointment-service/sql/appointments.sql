@@ -165,3 +165,13 @@ UPDATE appointments a SET lead_id = l.id, contact_card_id = l.contact_card_id, v
  WHERE l.company_id = $1 AND l.id = coalesce((SELECT o.id FROM leads o WHERE o.company_id = $1 AND o.id = $3), (SELECT f.into_id FROM folded_rows f WHERE f.company_id = $1 AND f.kind = 'lead' AND f.from_id = $3))
    AND a.company_id = $1 AND a.lead_id = $2 AND (a.lead_id, a.contact_card_id) IS DISTINCT FROM (l.id, l.contact_card_id)
 RETURNING a.id, a.version
+
+-- name: is_removed
+SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status = 'removed'
+
+-- name: leave_appointments
+-- What has no time yet is ahead, too. That nobody has them is no word of a person's on when they are: touched_by stays.
+UPDATE appointments a SET assigned_rep_id = NULL, version = a.version + 1, updated_at = now()
+  FROM (SELECT id FROM appointments WHERE company_id = $1 AND assigned_rep_id = $2 AND status IN ('scheduled', 'confirmed') AND (scheduled_start IS NULL OR scheduled_start > now()) ORDER BY id FOR UPDATE) o
+ WHERE a.company_id = $1 AND a.id = o.id
+RETURNING a.id, a.version

@@ -15,6 +15,19 @@ std::optional<LeadRow> LeadBook::hold(const LeadKey& key) {
     return rows.empty() ? std::nullopt : std::optional(std::move(rows.front()));
 }
 
+std::set<LeadKey> LeadBook::release(const std::set<LeadKey>& keys, const std::string& rep) {
+    std::vector<LeadRow> released;
+    std::set<LeadKey> which;
+    for (auto& row : lock_leads(tx_, keys)) {
+        if (row.rep != rep || !is_open(row.status)) continue;
+        row.rep.reset();
+        which.insert(row.key());
+        released.push_back(std::move(row));
+    }
+    if (!released.empty()) assign_leads(tx_, released);
+    return which;
+}
+
 void LeadBook::find(const std::set<ContactKey>& contacts, const std::set<LeadKey>& leads) {
     for (auto& row : find_leads(tx_, contacts, leads)) {
         auto key = row.key();

@@ -22,6 +22,8 @@ public:
     /// One lead for a person's command, its contact held first; nullopt: there is none. What the command makes of it is written
     /// with the statements of LeadRow.
     std::optional<LeadRow> hold(const LeadKey&);
+    /// Of these leads the open ones that are still this person's are nobody's from now on; which they are.
+    std::set<LeadKey> release(const std::set<LeadKey>&, const std::string& rep);
 
     /// The open leads of these contacts, and these leads: for what calls are to say of them.
     void find(const std::set<ContactKey>& contacts, const std::set<LeadKey>& leads);
