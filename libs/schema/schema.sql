@@ -359,6 +359,20 @@ BEGIN
   RETURN NEW;
 END $function$;
 
+CREATE OR REPLACE FUNCTION public.companies_without_manager()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  SELECT count(*) FROM companies c WHERE c.status = 'active'
+     AND NOT EXISTS (SELECT FROM company_users u WHERE u.company_id = c.id AND u.role = 'manager' AND u.status = 'active')
+$function$;
+ALTER FUNCTION companies_without_manager() OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION companies_without_manager() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION companies_without_manager() TO otto_company_service;
+GRANT EXECUTE ON FUNCTION companies_without_manager() TO otto_maintenance;
+
 CREATE OR REPLACE FUNCTION public.company_numbers_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1788,7 +1802,7 @@ CREATE TABLE company_users (
 CREATE INDEX company_users_untold ON company_users USING btree (company_id) WHERE version > told_version;
 CREATE INDEX company_users_user ON company_users USING btree (id);
 ALTER TABLE company_users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY appointment_reps ON company_users FOR SELECT TO otto_appointment_service USING ((company_id = otto_request_company()));
+CREATE POLICY appointment_reps ON company_users FOR SELECT TO otto_appointment_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY batch_companies ON company_users FOR SELECT TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY judged ON company_users TO otto_numbers USING (true);
 CREATE POLICY one_company ON company_users TO otto_company_service, otto_query_service USING ((company_id = otto_request_company()));
@@ -2027,6 +2041,21 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON intents T
 GRANT DELETE, INSERT, SELECT, UPDATE ON intents TO otto_shunya_orchestrator;
 GRANT DELETE, INSERT, SELECT, UPDATE ON intents TO otto_tenant_router;
 GRANT DELETE, INSERT, SELECT, UPDATE ON intents TO otto_workflow_service;
+
+CREATE TABLE invitations_asked (
+  company_id text NOT NULL,
+  email text NOT NULL,
+  role text NOT NULL,
+  name text,
+  asked_by text NOT NULL,
+  asked_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT invitations_asked_pkey PRIMARY KEY (company_id, email),
+  CONSTRAINT invitations_asked_email_check CHECK (email = lower(email) AND email ~~ '%@%'::text)
+);
+ALTER TABLE invitations_asked ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY batch_companies ON invitations_asked TO otto_company_service USING (((company_id || ''::text) = ANY (otto_batch_companies())));
+GRANT DELETE, INSERT, SELECT, UPDATE ON invitations_asked TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON invitations_asked TO otto_maintenance;
 
 CREATE TABLE lanes (
   consumer text NOT NULL,

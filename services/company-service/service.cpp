@@ -11,6 +11,7 @@
 #include "members.hpp"
 #include "numbers.hpp"
 #include "onboarding.hpp"
+#include "people.hpp"
 #include "purchases.hpp"
 #include "signing_key.hpp"
 #include "sweep.hpp"
@@ -26,7 +27,7 @@ using identity::Roles;
 
 /// What people command.
 void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers, const Onboarding& onboarding,
-                const Purchases& purchases) {
+                const Purchases& purchases, const People& people) {
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles,
                      http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
@@ -48,6 +49,9 @@ void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers,
     number_route(Method::post, "/api/v1/numbers", &Numbers::add);
     number_route(Method::patch, "/api/v1/numbers/{id}", &Numbers::change);
     number_route(Method::del, "/api/v1/numbers/{id}", &Numbers::end);
+    api.write(Method::post, "/api/v1/users/invite", managers, people, &People::invite);
+    api.write(Method::patch, "/api/v1/users/{id}", managers, people, &People::change);
+    api.write(Method::del, "/api/v1/users/{id}", managers, people, &People::remove);
     api.get("/api/telephony/twilio/available-numbers", managers, purchases, &Purchases::available);
     api.write(Method::post, "/api/telephony/twilio/purchase-number", managers, purchases, &Purchases::buy);
     api.write(Method::post, "/api/aloha/configure-webhooks", managers, purchases, &Purchases::configure);
@@ -74,6 +78,7 @@ void wire(app::Service& service) {
     auto& onboarding =
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
     auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
+    auto& people = service.own<People>(settings, api.pool());                              // invited, given a role, removed
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
     auto& told_members = service.own<MemberPublisher>();                                   // tables -> otto.members
     auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
@@ -92,7 +97,7 @@ void wire(app::Service& service) {
     auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
     service.own<ClerkWebhook>(settings, api.pool()).add_routes(service.routes());  // who belongs where, as Clerk tells it
-    add_routes(api, commands, numbers, onboarding, purchases);
+    add_routes(api, commands, numbers, onboarding, purchases, people);
 
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
@@ -117,6 +122,8 @@ void wire(app::Service& service) {
         .work<&Checks::next>(std::string(kTwilioNumberChecks), twilio_number_checks, {.threads = 1})
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .work<&Purchases::next>(std::string(kPurchases), purchases, {.threads = 1})
+        .work<&People::next>(std::string(kPeopleChanges), people, {.threads = 2})
+        .periodic("managers", Millis{60'000}, [](pg::Connection& db, tel::Shares& gauges) { People::count(db, gauges); })
         .trim("company_creations", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
         .trim("clerk_events", "taken_at", std::chrono::hours(24 * 60))

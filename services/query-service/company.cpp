@@ -31,13 +31,6 @@ void company_value(JsonWriter& w, const Fields& f) {
     w.end_object();
 }
 
-void user_value(JsonWriter& w, const Fields& f, const api::Viewer&, api::Texts) {
-    w.begin_object();
-    pg::texts(w, f, {"id", "email", "name", "role", "status"});
-    pg::times(w, f, {"created_at", "updated_at"});
-    w.end_object();
-}
-
 }  // namespace
 
 void Company::routes(api::Api& api) const {
@@ -56,7 +49,13 @@ http::Response Company::one(Context& c) const {
     return c.ok(w.take());
 }
 
-http::Response Company::users(Context& c) const { return answer_list(c, users_, user_value); }
+http::Response Company::users(Context& c) const {
+    const api::Asked asked(c.request, sql::lists::Users::asks);
+    const auto page = users_.page_of(asked);
+    auto filters = sql::lists::Users::asked(asked);
+    if (auto part = asked.search()) filters.part = *part;
+    return users_.answer(c, page, filters, resources::user_value);
+}
 
 http::Response Company::numbers(Context& c) const { return answer_list(c, numbers_, resources::company_number_value); }
 

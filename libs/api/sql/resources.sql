@@ -63,3 +63,9 @@ SELECT v.id, v.company_id, v.call_id, v.recording_sid, /*voicemail_recording*/, 
   JOIN contact_cards k ON k.company_id = c.company_id AND k.id = c.contact_card_id
   JOIN leads l ON l.company_id = c.company_id AND l.id = c.lead_id
  WHERE v.company_id = :company AND v.id = :id
+
+-- part: user_columns
+u.id, u.email, u.name, u.role, u.role_unknown, u.status, u.changing, u.removed_at, u.created_at, u.updated_at
+
+-- part: one_user
+SELECT /*user_columns*/, u.version FROM company_users u WHERE u.company_id = $1 AND u.id = $2

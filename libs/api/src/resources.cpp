@@ -237,6 +237,14 @@ void company_number_value(JsonWriter& w, const Fields& f, const Viewer&, Texts) 
     w.end_object();
 }
 
+void user_value(JsonWriter& w, const Fields& f, const Viewer&, Texts) {
+    w.begin_object();
+    texts(w, f, {"id", "email", "name", "role", "role_unknown", "status"});
+    json_value(w.key("changing"), f, "changing");
+    times(w, f, {"removed_at", "created_at", "updated_at"});
+    w.end_object();
+}
+
 void customer_name(JsonWriter& w, const Fields& f) {
     auto name = f.text("contact_first_name");
     if (auto last = f.text("contact_last_name"); !last.empty()) name += (name.empty() ? "" : " ") + last;

@@ -8,6 +8,7 @@ SELECT json_build_object('id', id, 'name', name, 'status', status, 'timezone', t
          'service_area', CASE WHEN service_area IS NULL THEN 'not set' ELSE 'set' END, 'call_flow', CASE WHEN call_flow IS NULL THEN 'not set' ELSE 'set' END,
          'workflow_config', CASE WHEN workflow_config IS NULL THEN 'not set' ELSE 'set' END, 'directory_version', (SELECT version FROM directory_state d WHERE d.company_id = c.id),
          'directory_behind', (SELECT dirty FROM directory_state d WHERE d.company_id = c.id), 'users', (SELECT count(*) FROM company_users u WHERE u.company_id = c.id),
+         'no_manager', NOT EXISTS (SELECT FROM company_users u WHERE u.company_id = c.id AND u.role = 'manager' AND u.status = 'active'),
          'created_at', created_at, 'updated_at', updated_at) AS j
   FROM companies c WHERE id = $1
 

@@ -235,11 +235,16 @@ SELECT f.call_id, f.lead_id, l.contact_card_id, /*contact*/, f.happened_at, f.le
    AND f.happened_at < :till::timestamptz
 
 -- list: users
+-- Of a company's people all are looked through: they are some hundreds at the most.
 -- id: id text
 -- sorts: created_at = u.created_at
-SELECT u.id, u.email, u.name, u.role, u.status, u.created_at, u.updated_at
+-- asks: status=user_status, role=user_role, search
+SELECT /*user_columns*/
   FROM company_users u
  WHERE u.company_id = :company
+   AND u.status = ANY (:status::text[])
+   AND u.role = ANY (:role::text[])
+   AND position(lower(:part::text) IN lower(concat_ws(' ', u.name, u.email, u.id))) > 0
 
 -- list: numbers
 -- Registered ones, and those that proven webhooks showed but nobody registered.

@@ -29,6 +29,8 @@ void opt_out_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 void voicemail_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 /// A telephone number of a company, registered or only seen.
 void company_number_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
+/// One of a company's people.
+void user_value(JsonWriter&, const pg::Fields&, const Viewer&, Texts);
 
 /// Columns of a row, into an object that is open.
 /// A call's own columns and booking_status; our own address for its recording (the provider's may carry a key). Of tags a list

@@ -195,11 +195,16 @@ Reply<Member> Client::set_role(const std::string& organization, const std::strin
     return read_member(ask(http::Method::patch, membership_path(organization, user), w.take(), trace));
 }
 
-Reply<Done> Client::remove_member(const std::string& organization, const std::string& user,
-                                  const tel::TraceContext& trace) const {
-    auto reply = done(ask(http::Method::del, membership_path(organization, user), "", trace));
-    if (const auto* error = std::get_if<ApiError>(&reply); error && error->kind == ApiError::Kind::not_found) return Done{};
-    return reply;
+Reply<std::optional<Member>> Client::remove_member(const std::string& organization, const std::string& user,
+                                                   const tel::TraceContext& trace) const {
+    auto reply = ask(http::Method::del, membership_path(organization, user), "", trace);
+    if (auto* error = std::get_if<ApiError>(&reply)) {
+        if (error->kind == ApiError::Kind::not_found) return std::optional<Member>{};
+        return std::move(*error);
+    }
+    // That it is gone is known without what was there.
+    auto parsed = JsonDocument::parse(std::get<std::string>(reply));
+    return parsed ? member_of(parsed->root()) : std::nullopt;
 }
 
 Reply<Invitation> Client::invite(const std::string& organization, const std::string& email, const std::string& role,
