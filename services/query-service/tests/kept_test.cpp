@@ -310,5 +310,5 @@ ANALYZE)sql");
             ++explained;
         }
     }
-    CHECK(explained == 26);
+    CHECK(explained == 28);
 }
