@@ -133,7 +133,8 @@ struct People::Asked {
     bool invited() const { return person.status == "invited"; }
     bool returns() const { return person.status == "removed"; }
     bool satisfied_by(const Found& found) const {
-        if (const auto* i = std::get_if<clerk::Invitation>(&found)) return leaves && i->status != "pending" && i->status != "accepted";
+        if (const auto* i = std::get_if<clerk::Invitation>(&found))
+            return leaves && i->status != "pending" && i->status != "accepted";
         if (const auto* m = std::get_if<clerk::Member>(&found)) {
             auto has = identity::role_from(m->role);
             return !leaves && (!role || (has && identity::to_text(*has) == *role));
@@ -149,8 +150,8 @@ struct People::Invited {
     Instant asked_at;
     bool asking;
     static Invited from(const pg::Fields& f) {
-        return {f.text("email"),      f.text("role"),    f.text("asked_by"), f.maybe_text("name"),
-                *f.time("asked_at"), f.boolean("asking")};
+        return {f.text("email"),      f.text("role"),      f.text("asked_by"),
+                f.maybe_text("name"), *f.time("asked_at"), f.boolean("asking")};
     }
 };
 
@@ -161,10 +162,7 @@ rt::Changes People::changes_of(const Asked& a) {
 }
 
 People::People(const app::Settings& s, pg::Pool& pool, Millis patience)
-    : pool_(pool),
-      asking_for_(3 * patience),
-      http_(once(s, patience)),
-      clerk_(s.get(kClerkApi), s.get(kClerkSecretKey), http_) {}
+    : pool_(pool), asking_for_(3 * patience), http_(once(s, patience)), clerk_(s.get(kClerkApi), s.get(kClerkSecretKey), http_) {}
 
 void People::count(pg::Connection& db, tel::Shares& gauges) {
     auto tx = db.begin(pg::Scope::none());
@@ -178,10 +176,9 @@ http::Response People::shown(api::Context& c, const std::string& id, int status)
 
 http::Response People::change(api::Context& c) const {
     auto in = api::Inputs::change(
-        c.request,
-        {.lasting = {"role", "status"},
-         .fixed = {{{"email", "name"}, "is the person's own to change, in the account at the identity provider"},
-                   {{"id"}, "stays what it is"}}});
+        c.request, {.lasting = {"role", "status"},
+                    .fixed = {{{"email", "name"}, "is the person's own to change, in the account at the identity provider"},
+                              {{"id"}, "stays what it is"}}});
     return carry_out(c, {"user.change", std::string(c.request.param("id")), in.one_of("role", words::user_role),
                          in.one_of("status", words::user_status_change), in.changed()});
 }
@@ -193,13 +190,13 @@ http::Response People::remove(api::Context& c) const {
 
 http::Response People::carry_out(api::Context& c, const Wish& wish) const {
     if (wish.id == c.who.user.value())
-        api::refuse(409, "Nobody changes himself",
-                    "Nobody changes the own role or status. Ask another manager of your company.",
+        api::refuse(409, "Nobody changes himself", "Nobody changes the own role or status. Ask another manager of your company.",
                     {{wish.role ? "role" : "status", "is your own"}});
     auto asked = note(c, wish);
     if (!asked) return shown(c, wish.id);
     auto found = ask(*asked, c.company(), c.request.trace);
-    if (const auto* error = std::get_if<ApiError>(&found); error && (error->in_doubt() || error->kind == ApiError::Kind::already)) {
+    if (const auto* error = std::get_if<ApiError>(&found);
+        error && (error->in_doubt() || error->kind == ApiError::Kind::already)) {
         // What came of it only Clerk knows.
         auto now = look(*asked, c.company(), c.request.trace);
         if (asked->satisfied_by(now)) found = std::move(now);
@@ -226,16 +223,18 @@ std::optional<People::Asked> People::note(api::Context& c, const Wish& wish) con
     auto person = tx.maybe<Person>(sql::person, {company, wish.id, static_cast<std::int64_t>(asking_for_.count())});
     if (!person) api::not_found("user");
     if (person->asking || (person->changing() && (person->to_role != wish.role || person->to_status != wish.status)))
-        refuse_for_now("Being changed",
-                       "The identity provider is being asked to change this person already. Look in a moment what came of it: GET "
-                       "/api/v1/users.");
+        refuse_for_now(
+            "Being changed",
+            "The identity provider is being asked to change this person already. Look in a moment what came of it: GET "
+            "/api/v1/users.");
     const bool leaves = wish.status == "removed";
     if (person->status == "invited" && !leaves)
-        api::refuse(409, "Only invited",
-                    "Who is only invited has the role of the invitation and becomes active by accepting it. Revoke the invitation "
-                    "(DELETE " +
-                        people_route(wish.id) + ") and invite anew: POST /api/v1/users/invite.",
-                    {{wish.role ? "role" : "status", "cannot be changed while the person is only invited"}});
+        api::refuse(
+            409, "Only invited",
+            "Who is only invited has the role of the invitation and becomes active by accepting it. Revoke the invitation "
+            "(DELETE " +
+                people_route(wish.id) + ") and invite anew: POST /api/v1/users/invite.",
+            {{wish.role ? "role" : "status", "cannot be changed while the person is only invited"}});
     if (person->status == "removed" && leaves) return std::nullopt;
     if (person->status == "removed" && wish.status != "active")
         api::refuse(409, "Removed", "This person was removed. To have the person back send status active with the role.",
@@ -297,13 +296,15 @@ People::Found People::look(const Asked& a, const CompanyId& company, const tel::
 
 void People::refuse(const api::Context& c, const Asked& a, const ApiError& error) const {
     using Kind = ApiError::Kind;
-    tel::warn("Clerk did not change a person", {{"company_id", c.company().value()}, {"user_id", a.person.id}, {"why", error.why}});
+    tel::warn("Clerk did not change a person",
+              {{"company_id", c.company().value()}, {"user_id", a.person.id}, {"why", error.why}});
     if (error.in_doubt())
-        refuse_for_now("Not known yet whether it was changed",
-                       error.why +
-                           ". Whether the person was changed is found out within a minute, and done if it was not; until then GET "
-                           "/api/v1/users shows what is asked as changing. Send the same again to learn what came of it.",
-                       asking_for_);
+        refuse_for_now(
+            "Not known yet whether it was changed",
+            error.why +
+                ". Whether the person was changed is found out within a minute, and done if it was not; until then GET "
+                "/api/v1/users shows what is asked as changing. Send the same again to learn what came of it.",
+            asking_for_);
     forget(c.company(), a);
     refuse_if_away(error, "Nothing was changed.");
     if (error.kind == Kind::no_role) no_role(*a.role);
@@ -325,7 +326,9 @@ void People::forget(const CompanyId& company, const Asked& a) const {
 std::optional<Instant> People::next(rt::Lease& lease) const {
     const auto patience = static_cast<std::int64_t>(asking_for_.count());
     if (lease.key.find('@') != std::string::npos) {
-        auto invited = lease.read([&](pg::Tx& tx) { return tx.maybe<Invited>(sql::invitation_asked, {lease.company, lease.key, patience}); });
+        auto invited = lease.read([&](pg::Tx& tx) {
+            return tx.maybe<Invited>(sql::invitation_asked, {lease.company, lease.key, patience});
+        });
         if (!invited) return lease.settle([](pg::Tx&) { return std::nullopt; });
         return next_invitation(lease, *invited);
     }
@@ -334,8 +337,11 @@ std::optional<Instant> People::next(rt::Lease& lease) const {
     if (person->asking) return lease.settle([&](pg::Tx&) { return *person->asked_at + asking_for_; });
     const auto trace = tel::TraceContext::fresh();
     const bool leaves = person->to_status == "removed";
-    const Asked a{*person, leaves ? std::nullopt : person->to_role ? person->to_role : person->role, leaves,
-                  person->asked_by.value_or("")};
+    const Asked a{*person,
+                  leaves            ? std::nullopt
+                  : person->to_role ? person->to_role
+                                    : person->role,
+                  leaves, person->asked_by.value_or("")};
     auto found = look(a, lease.company, trace);
     if (const auto* error = std::get_if<ApiError>(&found)) return lease.again(kForEver, error->why);
     if (!a.satisfied_by(found) && lease.now - *person->asked_at < kWantedFor) {
@@ -345,7 +351,8 @@ std::optional<Instant> People::next(rt::Lease& lease) const {
         if (error && (error->in_doubt() || error->kind == Kind::unsent || error->kind == Kind::busy))
             return lease.again(kForEver, error->why);
         if (error)
-            tel::warn("Clerk did not change a person", {{"company_id", lease.company.value()}, {"user_id", lease.key}, {"why", error->why}});
+            tel::warn("Clerk did not change a person",
+                      {{"company_id", lease.company.value()}, {"user_id", lease.key}, {"why", error->why}});
         else
             found = std::move(done);
     }
@@ -372,8 +379,9 @@ void People::take(pg::Tx& tx, const CompanyId& company, const Person& person, co
         if (person.status == "invited")
             MemberBook::invitation_over(tx, company, person.id, true);
         else
-            MemberBook::take(tx, company,
-                             MemberFact{UserId{person.id}, {}, {}, {}, true, std::max(gone->updated_at, person.clerk_updated_at)});
+            MemberBook::take(
+                tx, company,
+                MemberFact{UserId{person.id}, {}, {}, {}, true, std::max(gone->updated_at, person.clerk_updated_at)});
     }
 }
 
@@ -397,16 +405,16 @@ http::Response People::invite(api::Context& c) const {
         auto tx = pool_.begin(pg::Scope::company(company));
         known = tx.maybe<Known>(sql::person_of_address, {company, email});
         if (!known) {
-            asked = tx.maybe<Invited>(sql::ask_invitation, {company, email, *role, name, c.who.user,
-                                                            static_cast<std::int64_t>(asking_for_.count())});
+            asked = tx.maybe<Invited>(sql::ask_invitation,
+                                      {company, email, *role, name, c.who.user, static_cast<std::int64_t>(asking_for_.count())});
             if (asked) rt::want(tx, kPeopleChanges, company, email, system_clock().now() + asking_for_);
         }
         tx.commit();
     }
     if (known && known->status == "active")
         api::refuse(409, "Works here already",
-                    "A person with this address works in your company already. To change the role: PATCH " + people_route(known->id) +
-                        ".",
+                    "A person with this address works in your company already. To change the role: PATCH " +
+                        people_route(known->id) + ".",
                     {{"email", "is that of one of your people"}});
     if (known && known->role != role)
         api::refuse(409, "Invited already",
@@ -416,7 +424,8 @@ http::Response People::invite(api::Context& c) const {
     if (known) return shown(c, known->id);
     if (!asked) refuse_for_now("Being invited", "Another request of your company invites this address. Send the same again.");
     auto reply = clerk_.invite(company.value(), email, MemberBook::clerk_role(*role), c.who.user.value(), c.request.trace);
-    if (const auto* error = std::get_if<ApiError>(&reply); error && (error->in_doubt() || error->kind == ApiError::Kind::already)) {
+    if (const auto* error = std::get_if<ApiError>(&reply);
+        error && (error->in_doubt() || error->kind == ApiError::Kind::already)) {
         auto pending = clerk_.pending_invitation(company.value(), email, c.request.trace);
         if (auto* there = std::get_if<std::optional<clerk::Invitation>>(&pending); there && *there) reply = std::move(**there);
     }
@@ -452,14 +461,15 @@ void People::refuse(const api::Context& c, const Invited& i, const ApiError& err
     refuse_if_away(error, "Nobody was invited.");
     if (error.kind == Kind::no_role) no_role(i.role);
     if (error.kind == Kind::already)
-        api::refuse(409, "Works here already",
-                    "A person with this address is a member at the identity provider already, and shows in GET /api/v1/users in a "
-                    "moment.",
-                    {{"email", "is that of one of your people"}});
+        api::refuse(
+            409, "Works here already",
+            "A person with this address is a member at the identity provider already, and shows in GET /api/v1/users in a "
+            "moment.",
+            {{"email", "is that of one of your people"}});
     if (error.kind == Kind::not_found)
-        api::refuse(409, "No organisation",
-                    "Clerk has no organisation of your company, so nobody was invited (" + error.why +
-                        "). Tell whoever runs this Otto.");
+        api::refuse(
+            409, "No organisation",
+            "Clerk has no organisation of your company, so nobody was invited (" + error.why + "). Tell whoever runs this Otto.");
     api::refuse(409, "Refused by the identity provider", error.why + ". Nobody was invited.",
                 {{"email", "is refused by the identity provider"}});
 }
@@ -476,7 +486,8 @@ std::optional<Instant> People::next_invitation(rt::Lease& lease, const Invited& 
         auto made = clerk_.invite(lease.company.value(), asked.email, MemberBook::clerk_role(asked.role), asked.by, trace);
         using Kind = ApiError::Kind;
         if (const auto* error = std::get_if<ApiError>(&made)) {
-            if (error->in_doubt() || error->kind == Kind::unsent || error->kind == Kind::busy) return lease.again(kForEver, error->why);
+            if (error->in_doubt() || error->kind == Kind::unsent || error->kind == Kind::busy)
+                return lease.again(kForEver, error->why);
             tel::warn("Clerk did not invite a person", {{"company_id", lease.company.value()}, {"why", error->why}});
         } else {
             there = std::get<clerk::Invitation>(std::move(made));

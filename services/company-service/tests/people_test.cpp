@@ -93,8 +93,8 @@ public:
 
 private:
     std::string member(const std::string& who, const std::string& role) {
-        return R"({"role":")" + role + R"(","updated_at":)" + std::to_string(++now_) + R"(,"public_user_data":{"user_id":")" + who +
-               R"(","identifier":")" + who + R"(@example.com"}})";
+        return R"({"role":")" + role + R"(","updated_at":)" + std::to_string(++now_) + R"(,"public_user_data":{"user_id":")" +
+               who + R"(","identifier":")" + who + R"(@example.com"}})";
     }
     std::string invitation(const std::string& id) {
         const auto& i = invitations[id];
@@ -137,8 +137,9 @@ struct World {
     /// The work on what is not known, as if the time had come.
     void work() {
         rig().sql("UPDATE work SET due_at = now() - interval '1 second' WHERE queue = 'company-service/people'");
-        rig().sql("UPDATE company_users SET changing = changing || jsonb_build_object('since', (now() - interval '20 seconds')::text) "
-                  "WHERE changing IS NOT NULL");
+        rig().sql(
+            "UPDATE company_users SET changing = changing || jsonb_build_object('since', (now() - interval '20 seconds')::text) "
+            "WHERE changing IS NOT NULL");
         rig().sql("UPDATE invitations_asked SET asked_at = now() - interval '20 seconds'");
         rt::WorkQueue queue(rt::work_of<&People::next>(std::string(kPeopleChanges), people), 1);
         while (queue.run_one(rig().pool())) {
@@ -146,13 +147,15 @@ struct World {
     }
     std::string rows() {
         return rig().value(
-            "SELECT string_agg(concat_ws(' ', id, role, status, CASE WHEN changing IS NOT NULL THEN 'changing' END), '; ' ORDER BY "
+            "SELECT string_agg(concat_ws(' ', id, role, status, CASE WHEN changing IS NOT NULL THEN 'changing' END), '; ' ORDER "
+            "BY "
             "id) AS v FROM company_users WHERE company_id = $1",
             {company});
     }
     std::string audit() {
         return rig().value(
-            "SELECT coalesce(string_agg(concat_ws(' ', user_id, action, target), '; ' ORDER BY id), '') AS v FROM audit_log WHERE "
+            "SELECT coalesce(string_agg(concat_ws(' ', user_id, action, target), '; ' ORDER BY id), '') AS v FROM audit_log "
+            "WHERE "
             "company_id = $1",
             {company});
     }
@@ -202,8 +205,9 @@ TEST_CASE("a company keeps a manager, also when two remove one another at once",
     auto other = std::async(std::launch::async, [&] { return w.change("user_m", R"({"role":"csr"})", "user_n").status; });
     std::set<int> came{one.get(), other.get()};
     CHECK(came == std::set<int>{200, 409});
-    CHECK(rig().value("SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_last' AND role = 'manager' AND status = "
-                      "'active'") == "1");
+    CHECK(rig().value(
+              "SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_last' AND role = 'manager' AND status = "
+              "'active'") == "1");
     auto last = w.rows().find("user_m manager active") != std::string::npos ? "user_m" : "user_n";
     CHECK(w.remove(last, "user_c").status == 409);
     CHECK(w.change(last, R"({"role":"csr"})", "user_c").field == "role");

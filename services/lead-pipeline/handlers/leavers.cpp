@@ -25,8 +25,7 @@ rt::Outcome Leavers::give_back(rt::In<members::v1::Member> in, pg::Tx& tx, rt::O
     contacts.hold(cards);
     LeadBook leads(tx);
     auto changed = leads.release(own, e.user_id());
-    for (const auto& [whose, lead] : changed)
-        out.emit(events::row_changed(company, "lead", lead.value().to_string(), 0));
+    for (const auto& [whose, lead] : changed) out.emit(events::row_changed(company, "lead", lead.value().to_string(), 0));
     auto tasks = tx.many<ChangedTask>(sql::tasks_to_their_role, {company, e.user_id()});
     for (const auto& t : tasks) out.emit(events::row_changed(company, "task", t.id.to_string(), t.version));
     return changed.empty() && tasks.empty() ? rt::Outcome::ignored("had nothing to work on") : rt::Outcome::done();

@@ -28,7 +28,8 @@ std::size_t told(const std::string& company, const std::string& user, const std:
 
 std::string rows(const std::string& company) {
     return lines(
-        "SELECT concat_ws(' ', 'lead', status, pool_status, coalesce(assigned_rep_id, 'nobody')) AS v FROM leads WHERE company_id "
+        "SELECT concat_ws(' ', 'lead', status, pool_status, coalesce(assigned_rep_id, 'nobody')) AS v FROM leads WHERE "
+        "company_id "
         "= $1 UNION ALL SELECT concat_ws(' ', 'task', description, assigned_to, status, coalesce(assignee_id, 'nobody')) FROM "
         "tasks WHERE company_id = $1 ORDER BY 1",
         company);
@@ -45,10 +46,13 @@ TEST_CASE("a removed rep's open leads return to the pool, and open tasks to thei
         "UPDATE leads SET assigned_rep_id = 'user_r', pool_status = 'assigned' WHERE company_id = 'org_leavers' AND id IN ('" +
         open.lead + "', '" + closed.lead + "'); UPDATE leads SET status = 'closed_won' WHERE id = '" + closed.lead +
         "'; UPDATE leads SET assigned_rep_id = 'user_o', pool_status = 'assigned' WHERE id = '" + others.lead + "'");
-    for (auto [name, status, whose] : {std::tuple{"ring", "open", "user_r"}, {"late", "overdue", "user_r"},
-                                       {"done", "completed", "user_r"}, {"other", "open", "user_o"}})
+    for (auto [name, status, whose] : {std::tuple{"ring", "open", "user_r"},
+                                       {"late", "overdue", "user_r"},
+                                       {"done", "completed", "user_r"},
+                                       {"other", "open", "user_o"}})
         as_owner(
-            "INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, status, contact_card_id, "
+            "INSERT INTO tasks (company_id, id, description, assigned_to, assignee_id, source, action_type, status, "
+            "contact_card_id, "
             "lead_id, unique_key) VALUES ('org_leavers', gen_random_uuid(), '" +
             std::string(name) + "', 'rep', '" + whose + "', 'manual', 'other', '" + status + "', '" + open.contact + "', '" +
             open.lead + "', '" + name + "')");

@@ -87,7 +87,8 @@ public:
     Reply<Member> set_role(const std::string& organization, const std::string& user, const std::string& role,
                            const tel::TraceContext&) const;
     /// What was ended; nullopt, and well, if there is no such membership (any more).
-    Reply<std::optional<Member>> remove_member(const std::string& organization, const std::string& user, const tel::TraceContext&) const;
+    Reply<std::optional<Member>> remove_member(const std::string& organization, const std::string& user,
+                                               const tel::TraceContext&) const;
     Reply<Invitation> invite(const std::string& organization, const std::string& email, const std::string& role,
                              const std::string& inviter, const tel::TraceContext&) const;
     /// The pending one of an e-mail address, whatever its case; nullopt: none is.
