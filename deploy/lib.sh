@@ -139,7 +139,7 @@ purge_data() { # what `up` made, and nothing else that may lie in the folder
   local data
   data=$(readlink -f "$run/postgres" 2>/dev/null || true)
   case "$data" in /var/lib/postgresql/otto-*|"$run"/pgdata) rm -rf "$data" ;; esac
-  rm -rf "$run"/{prometheus,grafana,postgres,kafka,spool,objects,sandbox,nginx,nginx.conf,pids,logs,version} "$run"/*.log
+  rm -rf "$run"/{prometheus,grafana,postgres,kafka,spool,objects,sandbox,nginx,nginx.conf,pids,logs,version} "$run"/members.snapshot* "$run"/*.log
 }
 lock_stack() { # lock_stack SECONDS: one `up` or `down` at a time; held through file 8, which no child may inherit
   exec 8> "$run/.lock"

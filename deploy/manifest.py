@@ -17,7 +17,7 @@ import sys
 import typing
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
-NEEDS = ("database", "directory", "objects", "spool")
+NEEDS = ("database", "directory", "members", "objects", "spool")
 KEYS = {"needs", "consumes", "produces", "routes", "peers", "sessions"}
 PEER = re.compile(r"\*|OTTO_[A-Z0-9_]+|([a-z0-9-]+\.)+[a-z]{2,}")  # any public host; the host of a setting; this one
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -180,6 +180,8 @@ def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[
             yield f"services/{name}/service.json: it has other sessions just if it needs the database"
         if ("directory" in s.needs) != ("directory::Companies>(" in code):
             yield f"services/{name}/service.json: needs the directory just if service.cpp owns a directory::Companies"
+        if ("members" in s.needs) != ("identity::Authenticator>(" in code):
+            yield f"services/{name}/service.json: needs the members just if service.cpp owns an identity::Authenticator"
         if "database" in s.needs and f"otto_{s.variable}'" not in migrations:
             yield f"services/{name}: no migration makes its role otto_{s.variable}"
         if s.consumes and "database" not in s.needs:

@@ -33,7 +33,7 @@ HIDDEN = {
     "taglib/": {"providers"}, "mimalloc.h": {"base"},
     "google/protobuf/": {"events", "runtime", "directory", "ingress"},  # services too
 }
-EVENTS = {"events", "runtime", "directory", "providers", "ingress", "api"}  # and services: who may know generated messages, *.pb.h
+EVENTS = {"events", "runtime", "directory", "identity", "providers", "ingress", "api"}  # and services: who may know generated messages, *.pb.h
 
 STD = set("""algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits clocale cmath codecvt compare complex concepts
 condition_variable coroutine csetjmp csignal cstdarg cstddef cstdint cstdio cstdlib cstring ctime cuchar cwchar cwctype deque exception execution filesystem format forward_list fstream
@@ -106,7 +106,7 @@ def judge(owner, area, public, services, quote, header, local):
             return None
         return "is another service's; services do not include one another"
     if header in ("openapi.hpp", "words.hpp") and quote == '"' and not local:
-        return None if area != "libs" else "is the HTTP contract, which services serve"
+        return None if area != "libs" or owner == "api" else "is the HTTP contract, which services serve, by api"
     if quote == '"' and local:
         return "is a private header in a public one" if public else None
     return "is neither std, nor ours, nor a third-party header that a lib hides (HIDDEN in check_layers.py)"

@@ -14,7 +14,7 @@ using identity::Roles;
 void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");  // time zones, how long an appointment lasts
     companies.hold_start(service);  // a zone that is not known yet would be another hour of the day
-    auto& authenticator = service.own<identity::Authenticator>(service.settings());  // who asks
+    auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);  // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>(companies);          // what people do
     auto& bookings = service.own<Bookings>(companies);          // analysis -> appointment

@@ -67,7 +67,7 @@ void wire(app::Service& service) {
                                                         client);  // organisations, who works there
     auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi),
                                                               client);     // accounts: calls, numbers, signing keys
-    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
+    auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);             // routes with roles, tenant scope, Idempotency-Key
     auto& twilio = service.own<providers::twilio::Client>(settings.get(kTwilioApi), client);  // accounts: numbers, messages
     auto& listed = service.own<CallRailNumbers>(settings, callrail);  // what CallRail lists as a company's

@@ -23,7 +23,7 @@ namespace {
 
 void wire(app::Service& service) {
     const auto& settings = service.settings();
-    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
+    auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
     auto& api = service.own<api::Api>(
         service, authenticator, static_cast<std::size_t>(settings.get(app::kHttpWorkers)));  // routes with roles, tenant scope
     auto& lists = service.own<Lists>();                                                      // of what they may see

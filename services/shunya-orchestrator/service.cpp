@@ -114,7 +114,7 @@ void wire(app::Service& service) {
     auto& calls = service.own<Calls>(failing);                             // calls with a recording
     auto& reports = service.own<Reports>(rules);                           // what Shunya reports
     auto& folds = service.own<Folds>(rules);                               // rows that proved to be one call
-    auto& authenticator = service.own<identity::Authenticator>(settings);  // who asks
+    auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);
     auto& commands = service.own<Commands>();  // what people correct, and have tried again
 

@@ -62,7 +62,10 @@ struct Api::Impl {
     Standing standing;
 
     http::Admit admit(Roles);
-    http::Response answer(const http::Request&, const std::string& route, bool write, Suspended, const Handler&);
+    /// What the token's company must be: there and active, there, or not even there (for who makes one).
+    enum class Company { active, may_be_suspended, may_be_none };
+    http::Response answer(const http::Request&, const std::string& route, bool write, Company, const Handler&);
+    std::optional<http::Response> refuse_company(const http::Request&, const Principal&, Company);
     http::Response run(Context&, const Handler&);
 };
 
@@ -81,10 +84,13 @@ pg::Pool& Api::pool() { return impl_->pool; }
 void Api::get(const std::string& path, Roles roles, Handler handler, Suspended suspended) {
     http::RouteLimits limits;
     limits.admit = impl_->admit(roles);
+    auto company = roles.anybody()                  ? Impl::Company::may_be_none
+                   : suspended == Suspended::let_in ? Impl::Company::may_be_suspended
+                                                    : Impl::Company::active;
     impl_->routes.add(
         http::Method::get, path,
-        [impl = impl_, path, suspended, handler = std::move(handler)](const http::Request& r) {
-            return impl->answer(r, path, false, suspended, handler);
+        [impl = impl_, path, company, handler = std::move(handler)](const http::Request& r) {
+            return impl->answer(r, path, false, company, handler);
         },
         std::move(limits));
 }
@@ -99,10 +105,11 @@ void Api::write(http::Method method, const std::string& path, Roles roles, Handl
     };
     if (limits.content_types.empty()) limits.content_types = {"application/json", "application/x-www-form-urlencoded"};
     limits.admit = impl_->admit(roles);
+    auto company = roles.anybody() ? Impl::Company::may_be_none : Impl::Company::active;
     impl_->routes.add(
         method, path,
-        [impl = impl_, route, handler = Handler(std::move(recorded))](const http::Request& r) {
-            return impl->answer(r, route, true, Suspended::kept_out, handler);
+        [impl = impl_, route, company, handler = Handler(std::move(recorded))](const http::Request& r) {
+            return impl->answer(r, route, true, company, handler);
         },
         std::move(limits));
 }
@@ -130,12 +137,23 @@ http::Admit Api::Impl::admit(Roles roles) {
             r.headers.add("WWW-Authenticate", "Bearer");
             return refuse_with(std::move(r));
         }
+        if (who->membership == identity::Membership::not_known_yet) {
+            auto r = http::problem({503, "Members unknown", "Who is a member is not known yet after a start; try again shortly."}, request);
+            r.headers.add("Retry-After", "2");
+            return refuse_with(std::move(r));
+        }
+        if (who->membership == identity::Membership::removed)
+            return refuse_with(http::problem({403, "Not a member",
+                                              "You were removed from this organisation; ask one of its managers to invite you again."},
+                                             request));
         bool may = who->role ? roles.has(*who->role) : roles.anybody();
         if (!may)
             return refuse_with(
                 http::problem({403, "Not allowed",
-                               who->company || who->role ? "This role may not do this."
-                                                         : "This token belongs to no organisation; sign in to one."},
+                               who->role      ? "This role may not do this."
+                               : who->company ? "What the identity provider calls your role is none that is known here; a manager gives "
+                                                "you one: PATCH /api/v1/users/{id} with csr, sales_rep, manager or executive."
+                                              : "This token belongs to no organisation; sign in to one."},
                               request));
         http::Admission out;
         out.share = {who->company ? who->company->value() : std::string{}, who->user.value()};
@@ -144,7 +162,7 @@ http::Admit Api::Impl::admit(Roles roles) {
     };
 }
 
-http::Response Api::Impl::answer(const http::Request& request, const std::string& route, bool write, Suspended suspended,
+http::Response Api::Impl::answer(const http::Request& request, const std::string& route, bool write, Company company,
                                  const Handler& handler) {
     tel::ServiceScope scope(service);
     const auto& who = *static_cast<const Principal*>(request.known.get());
@@ -162,12 +180,7 @@ http::Response Api::Impl::answer(const http::Request& request, const std::string
     }
     Context context(request, who, pool, service, !write);
     try {
-        if (who.company && suspended == Suspended::kept_out && standing.suspended(*who.company))
-            return http::problem({403, "Company suspended",
-                                  "This company is suspended: nothing of it can be read or changed, and its calls are kept, "
-                                  "until its status is active again. Ask the "
-                                  "operators of this Otto; GET /api/v1/company/{id} tells the status to its managers."},
-                                 request);
+        if (auto kept_out = refuse_company(request, who, company)) return std::move(*kept_out);
         return key.empty() ? run(context, handler) : Answers(pool, service).once(context, route, key, handler);
     } catch (const Refusal& refusal) {
         return refused(refusal, request);
@@ -185,6 +198,27 @@ http::Response Api::Impl::answer(const http::Request& request, const std::string
         }
         throw;
     }
+}
+
+/// What a token's company must be for the route.
+std::optional<http::Response> Api::Impl::refuse_company(const http::Request& request, const Principal& who, Company wanted) {
+    if (!who.company) return std::nullopt;
+    auto is = standing.of(*who.company);
+    if (is == Standing::Is::none && wanted != Company::may_be_none)
+        return http::problem({403,
+                              "No company",
+                              "The organisation of this token has no company here yet: one of its managers makes it, POST "
+                              "/api/v1/company/.",
+                              {},
+                              "/problems/no-company"},
+                             request);
+    if (is == Standing::Is::suspended && wanted != Company::may_be_suspended)
+        return http::problem({403, "Company suspended",
+                              "This company is suspended: nothing of it can be read or changed, and its calls are kept, "
+                              "until its status is active again. Ask the "
+                              "operators of this Otto; GET /api/v1/company/{id} tells the status to its managers."},
+                             request);
+    return std::nullopt;
 }
 
 http::Response Api::Impl::run(Context& context, const Handler& handler) {

@@ -8,17 +8,18 @@
 
 namespace otto::api {
 
-/// Which companies are suspended. Each is looked up at most every few seconds, so a suspension counts that much later.
-/// Thread-safe.
+/// How companies stand. Each that there is is looked up at most every few seconds, so a suspension counts that much later; one
+/// that is not there yet is looked for each time. Thread-safe.
 class Standing {
 public:
     explicit Standing(pg::Pool& pool) : pool_(pool) {}
-    /// A company that is not there yet is not suspended. Throws SqlFailure if the database cannot tell.
-    bool suspended(const CompanyId&);
+    enum class Is { active, suspended, none };
+    /// Throws SqlFailure if the database cannot tell.
+    Is of(const CompanyId&);
 
 private:
     struct Known {
-        bool suspended;
+        Is is;
         Instant at;
     };
     pg::Pool& pool_;

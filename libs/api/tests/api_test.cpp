@@ -1,6 +1,7 @@
 // Authenticated routes over HTTP, against the migrated schema and as a service's own role.
 #include "api/api.hpp"
 
+#include <fstream>
 #include <future>
 
 #include "http/client.hpp"
@@ -82,6 +83,44 @@ TEST_CASE("token and role are settled before a handler, or a byte of a body, is 
     CHECK(w.handled == 0);
     CHECK(w.ask(Method::post, "/tasks", w.user("org_a")).status == 200);
     CHECK(w.ask(Method::post, "/company", w.user("")).status == 200);
+}
+
+TEST_CASE("an organisation without a company is told whose move it is; only who makes the company needs none", "[integration]") {
+    World w;
+    w.start();
+    using http::Method;
+    auto refused = w.ask(Method::get, "/tasks", w.user("org_none"));
+    CHECK(refused.status == 403);
+    CHECK(refused.body.find("/problems/no-company") != std::string::npos);
+    CHECK(refused.body.find("POST /api/v1/company/") != std::string::npos);
+    CHECK(w.ask(Method::post, "/company", w.user("org_none")).status == 200);
+    // At once when there is one.
+    w.sql("INSERT INTO companies (id, name) VALUES ('org_none', 'New')");
+    CHECK(w.ask(Method::get, "/tasks", w.user("org_none")).status == 200);
+    auto unknown = w.ask(Method::get, "/tasks", w.user("org_a", "janitor"));
+    CHECK(unknown.status == 403);
+    CHECK(unknown.body.find("PATCH /api/v1/users/{id}") != std::string::npos);
+}
+
+TEST_CASE("a member who was removed is refused on every route, whatever his token says", "[integration]") {
+    World w;
+    char folder[] = "/tmp/otto-members-XXXXXX";
+    auto file = std::string(::mkdtemp(folder)) + "/members.snapshot";
+    std::ofstream(file) << R"({"id":"org_a:user_out","value":"GAI="})" << "\n";  // STATUS_REMOVED
+    auto members = std::make_shared<identity::Members>(identity::Members::Options{"127.0.0.1:1", "t", file});
+    members->start();
+    w.authenticator.mind(members);
+    w.start();
+    using http::Method;
+    for (const auto& [method, path] : std::vector<std::pair<Method, std::string>>{
+             {Method::post, "/company"}, {Method::post, "/tasks"}, {Method::get, "/tasks"}, {Method::get, "/company/org_a"}}) {
+        INFO(path);
+        auto refused = w.ask(method, path, w.user("org_a", "admin", "user_out"));
+        CHECK(refused.status == 403);
+        CHECK(refused.body.find("removed from this organisation") != std::string::npos);
+    }
+    CHECK(w.ask(Method::get, "/tasks", w.user("org_a", "admin", "user_in")).status == 200);
+    CHECK(w.ask(Method::get, "/tasks", w.user("org_b", "admin", "user_out")).status == 200);  // in another company he may be one
 }
 
 TEST_CASE("an operator is nobody's tenant: 403 on every route of theirs, before anything is done", "[integration]") {

@@ -1,16 +1,8 @@
 #include "directory/companies.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <fstream>
-#include <sstream>
-
 #include "app/common.hpp"
 #include "base/json.hpp"
 #include "events/event.hpp"
-#include "kafka/source.hpp"
 #include "otto/directory/v1/directory.pb.h"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
@@ -98,12 +90,11 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
 
 }  // namespace
 
-namespace {
-// Whether Kafka answers: it is waited for so long, and asked again so long after.
-constexpr Millis kAnswersWithin{1'000}, kAskWell{5'000}, kAskAway{500};
-}  // namespace
-
-Companies::Companies(Options options) : options_(std::move(options)), kafka_(Error("it has not been asked yet")) {}
+Companies::Companies(Options options)
+    : options_(std::move(options)),
+      table_({options_.brokers, options_.client_id, "otto.directory", options_.snapshot, "the companies"},
+             [this](const std::string& id, std::string_view value) { apply(id, value); },
+             [this](const auto& take) { dump(take); }) {}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
     : Companies(Options{
@@ -125,10 +116,7 @@ Companies::Companies(app::Service& service, const std::string& snapshot_folder)
 
 Companies::~Companies() { stop(); }
 
-bool Companies::caught_up(Millis wait) const {
-    std::unique_lock guard(known_lock_);
-    return known_.wait_for(guard, wait, [&] { return caught_up_ || stop_; }) && caught_up_;
-}
+bool Companies::caught_up(Millis wait) const { return table_.caught_up(wait); }
 
 void Companies::hold_start(app::Service& service) {
     service.wait_for("directory", [this] { return awaited(); });
@@ -140,54 +128,11 @@ std::optional<app::Awaited> Companies::awaited() const {
     return app::Awaited{"directory", "the topic otto.directory is being read, or Kafka does not have it (ottoctl topics apply)"};
 }
 
-Result<void> Companies::kafka_answers() const {
-    std::lock_guard guard(known_lock_);
-    if (kafka_) return *kafka_;
-    return {};
-}
+Result<void> Companies::kafka_answers() const { return table_.answers(); }
 
-void Companies::start() {
-    load_snapshot();
-    reader_ = std::make_unique<kafka::Reader>(options_.brokers, options_.client_id, std::vector<std::string>{"otto.directory"});
-    thread_ = std::thread([this] { loop(); });
-}
+void Companies::start() { table_.start(); }
 
-void Companies::stop() {
-    {
-        std::lock_guard guard(known_lock_);
-        stop_ = true;
-    }
-    known_.notify_all();
-    if (thread_.joinable()) thread_.join();
-}
-
-void Companies::loop() {
-    auto& reader = *reader_;
-    auto saved = std::chrono::steady_clock::now(), ask_at = saved;
-    while (!stop_) {
-        if (std::chrono::steady_clock::now() >= ask_at) {
-            auto there = reader.answers(kAnswersWithin);
-            ask_at = std::chrono::steady_clock::now() + (there ? kAskWell : kAskAway);
-            std::lock_guard guard(known_lock_);
-            kafka_ = there ? std::nullopt : std::optional(there.error());
-        }
-        for (const auto& r : reader.poll(1'000, Millis{100}))
-            apply(r.key, r.tombstone ? std::string_view{} : std::string_view(r.value));
-        if (!caught_up_ && reader.caught_up()) {
-            {
-                std::lock_guard guard(known_lock_);
-                caught_up_ = true;
-            }
-            known_.notify_all();
-            tel::info("the companies are known", {{"companies", size()}});
-        }
-        if (caught_up_ && dirty_ && std::chrono::steady_clock::now() - saved > std::chrono::seconds(1)) {
-            save_snapshot();
-            saved = std::chrono::steady_clock::now();
-        }
-    }
-    if (dirty_) save_snapshot();
-}
+void Companies::stop() { table_.stop(); }
 
 void Companies::drop_locked(const std::string& id) {
     auto former = profiles_.find(id);
@@ -232,7 +177,6 @@ void Companies::apply(const std::string& company_id, std::string_view value) {
         profiles_[company_id] = std::move(profile);
         raw_[company_id] = std::string(value);
     }
-    dirty_ = true;
 }
 
 ProfilePtr Companies::find(const CompanyId& id) const {
@@ -253,56 +197,14 @@ std::map<std::string, std::int64_t> Companies::versions() const {
     return out;
 }
 
-// The snapshot: one JSON line a company, `{"id","value"}` with the record in base64; written whole, renamed into place. Secrets
-// in it are sealed.
-
-void Companies::load_snapshot() {
-    if (options_.snapshot.empty()) return;
-    std::ifstream in(options_.snapshot);
-    bool unsaved = dirty_;
-    std::string line;
-    std::size_t n = 0;
-    while (std::getline(in, line)) {
-        auto parsed = JsonDocument::parse(line);
-        if (!parsed) continue;
-        auto id = parsed->root()["id"].string();
-        auto value = base64_decode(parsed->root()["value"].string().value_or(""));
-        if (!id || !value) continue;
-        apply(std::string(*id), *value);
-        ++n;
-    }
-    if (n > 0) {
-        from_snapshot_ = true;
-        tel::info("the companies are known from the snapshot", {{"companies", n}});
-    }
-    dirty_ = unsaved;
-}
-
-void Companies::save_snapshot() {
-    if (options_.snapshot.empty()) return;
+/// Secrets in what is handed over are sealed.
+void Companies::dump(const std::function<void(const std::string&, std::string_view)>& take) const {
     std::map<std::string, std::string, std::less<>> copy;
     {
-        std::unique_lock guard(lock_);
+        std::shared_lock guard(lock_);
         copy = raw_;
-        dirty_ = false;
     }
-    auto temporary = options_.snapshot + ".new";
-    std::FILE* f = std::fopen(temporary.c_str(), "w");
-    if (!f) {
-        tel::warn("the directory's snapshot cannot be written", {{"file", temporary}});
-        return;
-    }
-    ::fchmod(::fileno(f), 0600);
-    bool good = true;
-    for (const auto& [id, value] : copy) {
-        JsonWriter w;
-        w.begin_object().member("id", id).member("value", base64_encode(value)).end_object();
-        good = good && std::fprintf(f, "%s\n", w.text().c_str()) > 0;
-    }
-    good = good && std::fflush(f) == 0 && ::fsync(::fileno(f)) == 0;
-    good = std::fclose(f) == 0 && good;
-    if (!good || std::rename(temporary.c_str(), options_.snapshot.c_str()) != 0)
-        tel::warn("the directory's snapshot cannot be written", {{"file", options_.snapshot}});
+    for (const auto& [id, value] : copy) take(id, value);
 }
 
 }  // namespace otto::directory

@@ -1,6 +1,7 @@
 #include "identity/authenticator.hpp"
 
 #include "app/common.hpp"
+#include "app/process.hpp"
 #include "base/text.hpp"
 
 namespace otto::identity {
@@ -22,8 +23,21 @@ std::string keys_url(const std::string& given, const std::string& issuer) {
 }  // namespace
 
 app::Rows identity_rows() {
-    return {kClerkIssuer.row,    kClerkJwksUrl.row,    kClerkParties.row,
-            kOperatorIssuer.row, kOperatorJwksUrl.row, app::kPrivateAddresses.row};
+    auto rows = app::kafka_rows();
+    for (const auto& r : {kClerkIssuer.row, kClerkJwksUrl.row, kClerkParties.row, kOperatorIssuer.row, kOperatorJwksUrl.row,
+                          kMembersSnapshot.row, app::kPrivateAddresses.row})
+        rows.push_back(r);
+    return rows;
+}
+
+Authenticator::Authenticator(app::Service& service) : Authenticator(service.settings()) {
+    members_ = Members::of_process(service.settings());
+    service.on_start("members", [this] { members_->start(); });
+    service.ready_after("members", [this]() -> std::optional<app::Awaited> {
+        if (auto known = members_->whether_known(); !known) return app::Awaited{"members", known.error().describe()};
+        return std::nullopt;
+    });
+    service.ready_when("members", [this] { return members_->whether_known(); });
 }
 
 Authenticator::Authenticator(const app::Settings& s)
@@ -58,10 +72,29 @@ Result<Principal> Authenticator::authenticate(const http::Request& request, bool
     auto issuer = claimed_issuer(token);
     if (!issuer) return Error("the token is malformed");
     for (const auto& known : issuers_)
-        if (known.rules.issuer == *issuer)
-            return verify_token(
+        if (known.rules.issuer == *issuer) {
+            auto who = verify_token(
                 token, [&](std::string_view kid) { return known.keys->find(kid, may_wait); }, known.rules, clock_->now());
+            if (who && who->company && members_) stand(*who);
+            return who;
+        }
     return Error("the token comes from another issuer");
+}
+
+/// What is known of the member beyond the token: a removal counts at once, and whoever issued a token after a role changed knew
+/// the role.
+void Authenticator::stand(Principal& who) const {
+    if (!members_->known()) {
+        who.membership = Membership::not_known_yet;
+        return;
+    }
+    auto member = members_->find(who.company->value(), who.user.value());
+    if (!member) return;
+    if (member->removed) {
+        who.membership = Membership::removed;
+    } else if (!who.issued_at || *who.issued_at < member->changed_at) {
+        who.role = member->role;
+    }
 }
 
 Result<void> Authenticator::keys_can_be_had() const {

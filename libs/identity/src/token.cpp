@@ -146,11 +146,13 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     auto exp = moment(p["exp"]);
     if (!exp) return Error("the token has no expiry");
     if (*exp <= now - rules.leeway) return Error("the token has expired");
+    std::optional<Instant> issued_at;
     for (const char* claim : {"nbf", "iat"}) {
         if (!p[claim].exists()) continue;
         auto at = moment(p[claim]);
         if (!at) return Error(std::string("the token's ") + claim + " is not a time");
         if (*at > now + rules.leeway) return Error("the token is not valid yet");
+        issued_at = at;  // iat, the last; a token without one is as old as it can be
     }
     auto azp = optional_text(p, "azp");
     if (!azp) return azp.error();
@@ -174,6 +176,7 @@ Result<Principal> verify_token(std::string_view jwt, const KeyLookup& keys, cons
     who.issuer = rules.issuer;
     who.session = std::string(session->value_or(""));
     who.impersonated = impersonated;
+    if (p["iat"].exists()) who.issued_at = issued_at;
     if (rules.operators) {
         who.role = Role::operator_;  // of no company, whatever else the token says
         return who;

@@ -1,6 +1,5 @@
 #pragma once
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -10,7 +9,6 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "app/process.hpp"
@@ -18,12 +16,10 @@
 #include "base/crypto.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "kafka/topic_table.hpp"
 
 namespace otto::inbound::v1 {
 class Addressee;
-}
-namespace otto::kafka {
-class Reader;
 }
 
 namespace otto::directory {
@@ -118,7 +114,7 @@ public:
 
     void start();
     void stop();
-    bool ready() const { return caught_up_ || from_snapshot_; }
+    bool ready() const { return caught_up() || table_.snapshot_of(); }
     /// The topic has been read to its end; a snapshot is not enough. Waits for that so long.
     bool caught_up(Millis wait = Millis{0}) const;
     /// Whatever of the service starts after this finds the companies known, and its routes wait too: a time zone or an owner that
@@ -159,9 +155,7 @@ public:
     void apply(const std::string& company_id, std::string_view value);
 
 private:
-    void loop();
-    void load_snapshot();
-    void save_snapshot();
+    void dump(const std::function<void(const std::string&, std::string_view)>&) const;
     void drop_locked(const std::string& id);
     void note_changes_locked(const Profile* former, const Profile* fresh);
     const std::set<std::string>* with_id_locked(std::string_view provider, std::string_view id) const;
@@ -174,16 +168,10 @@ private:
     using Index = std::map<std::string, std::set<std::string>, std::less<>>;
     Index by_number_;
     std::map<std::string, Index, std::less<>> by_provider_;  ///< then by account, or company, there
-    std::atomic<bool> caught_up_{false}, from_snapshot_{false}, stop_{false};
     std::atomic<std::uint64_t> generation_{0};
     std::deque<std::pair<std::uint64_t, std::string>> changes_;  ///< generation and name of what changed, the latest ones
     std::uint64_t changes_from_ = 0;                             ///< all changes after this generation are among them
-    mutable std::mutex known_lock_;
-    mutable std::condition_variable known_;  ///< caught_up_ or stop_
-    std::optional<Error> kafka_;             ///< under known_lock_: why Kafka does not answer
-    std::unique_ptr<kafka::Reader> reader_;
-    std::thread thread_;
-    bool dirty_ = false;
+    kafka::TopicTable table_;                                    ///< the last: its thread calls the others
 };
 
 }  // namespace otto::directory

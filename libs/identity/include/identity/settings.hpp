@@ -17,7 +17,10 @@ inline const app::Setting<std::string> kOperatorIssuer =
     app::text("operator-issuer", "", "issuer of operators' tokens; empty: there are no operators");
 inline const app::Setting<std::string> kOperatorJwksUrl = app::text(
     "operator-jwks-url", "", "where that issuer's public keys are; empty: OTTO_OPERATOR_ISSUER + /.well-known/jwks.json");
-/// These and the addresses that may be private, which the fetching of keys minds.
+inline const app::Setting<std::string> kMembersSnapshot =
+    app::text("members-snapshot", "",
+              "file in which who is a member is kept for a start without Kafka, at most an hour old; empty: such a start waits");
+/// These, Kafka's, and the addresses that may be private, which the fetching of keys minds.
 app::Rows identity_rows();
 
 }  // namespace otto::identity

@@ -41,6 +41,9 @@ private:
     unsigned bits_ = 0;
 };
 
+/// What is known of a token's member beside the token.
+enum class Membership { good, removed, not_known_yet };
+
 /// Who asks.
 struct Principal {
     UserId user;
@@ -48,6 +51,8 @@ struct Principal {
     std::optional<Role> role;
     std::string issuer, session;
     bool impersonated = false;  ///< an operator of the identity provider acts as this user
+    std::optional<Instant> issued_at = {};
+    Membership membership = Membership::good;
 };
 
 struct TokenRules {
