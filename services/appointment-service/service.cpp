@@ -15,11 +15,11 @@ void wire(app::Service& service) {
     auto& companies = service.own<directory::Companies>(service, "");  // time zones, how long an appointment lasts
     companies.hold_start(service);  // a zone that is not known yet would be another hour of the day
     auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
-    auto& api = service.own<api::Api>(service, authenticator);  // routes with roles, tenant scope, Idempotency-Key
-    auto& commands = service.own<Commands>(companies);          // what people do
-    auto& bookings = service.own<Bookings>(companies);          // analysis -> appointment
-    auto& moves = service.own<Moves>(bookings);                 // leads that go elsewhere, with their appointments
-    auto& leavers = service.own<Leavers>();                     // appointments of who was removed
+    auto& api = service.own<api::Api>(service, authenticator);            // routes with roles, tenant scope, Idempotency-Key
+    auto& commands = service.own<Commands>(companies);                    // what people do
+    auto& bookings = service.own<Bookings>(companies);                    // analysis -> appointment
+    auto& moves = service.own<Moves>(bookings);                           // leads that go elsewhere, with their appointments
+    auto& leavers = service.own<Leavers>();                               // appointments of who was removed
 
     api.write(http::Method::post, "/api/v1/appointments", Roles{Role::csr, Role::manager}, commands, &Commands::create);
     api.write(http::Method::patch, "/api/v1/appointments/{appointment_id}", Roles{Role::csr, Role::sales_rep, Role::manager},

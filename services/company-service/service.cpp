@@ -66,9 +66,9 @@ void wire(app::Service& service) {
     auto& clerk = service.own<providers::clerk::Client>(settings.get(kClerkApi), settings.get(kClerkSecretKey),
                                                         client);  // organisations, who works there
     auto& callrail = service.own<providers::callrail::Client>(settings.get(providers::kCallRailApi),
-                                                              client);     // accounts: calls, numbers, signing keys
+                                                              client);    // accounts: calls, numbers, signing keys
     auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
-    auto& api = service.own<api::Api>(service, authenticator);             // routes with roles, tenant scope, Idempotency-Key
+    auto& api = service.own<api::Api>(service, authenticator);            // routes with roles, tenant scope, Idempotency-Key
     auto& twilio = service.own<providers::twilio::Client>(settings.get(kTwilioApi), client);  // accounts: numbers, messages
     auto& listed = service.own<CallRailNumbers>(settings, callrail);  // what CallRail lists as a company's
     auto& listed_at_twilio = service.own<TwilioNumbers>(settings, twilio);

@@ -100,7 +100,7 @@ void wire(app::Service& service) {
     auto& sender = service.own<Sender>(outside.texts(terms, unwanted));      // a text leaves
     auto& statuses = service.own<Statuses>(outside.statuses(terms));         // how it stands, where nobody says
     auto& renumber = service.own<Renumber>(settings.get(kMissedCallGrace));  // what is on record, as the present rules have it
-    auto& authenticator = service.own<identity::Authenticator>(service);    // who asks
+    auto& authenticator = service.own<identity::Authenticator>(service);     // who asks
     auto& api = service.own<api::Api>(service, authenticator);               // routes with roles, tenant scope, Idempotency-Key
     auto& commands = service.own<Commands>();                                // what people command
     auto& opt_outs = service.own<OptOuts>();                                 // the same of the opt-out ledger

@@ -110,10 +110,10 @@ void wire(app::Service& service) {
                                       const std::function<bool()>& stopping) { return recordings.fetch(s, t, stopping); },
                         [&companies, deployment](const KeyOwner& who) { return credentials_of(companies, deployment, who); },
                         store, links, failing},
-        options_of(settings));                                             // a call's next step
-    auto& calls = service.own<Calls>(failing);                             // calls with a recording
-    auto& reports = service.own<Reports>(rules);                           // what Shunya reports
-    auto& folds = service.own<Folds>(rules);                               // rows that proved to be one call
+        options_of(settings));                                            // a call's next step
+    auto& calls = service.own<Calls>(failing);                            // calls with a recording
+    auto& reports = service.own<Reports>(rules);                          // what Shunya reports
+    auto& folds = service.own<Folds>(rules);                              // rows that proved to be one call
     auto& authenticator = service.own<identity::Authenticator>(service);  // who asks
     auto& api = service.own<api::Api>(service, authenticator);
     auto& commands = service.own<Commands>();  // what people correct, and have tried again

@@ -138,23 +138,24 @@ http::Admit Api::Impl::admit(Roles roles) {
             return refuse_with(std::move(r));
         }
         if (who->membership == identity::Membership::not_known_yet) {
-            auto r = http::problem({503, "Members unknown", "Who is a member is not known yet after a start; try again shortly."}, request);
+            auto r = http::problem({503, "Members unknown", "Who is a member is not known yet after a start; try again shortly."},
+                                   request);
             r.headers.add("Retry-After", "2");
             return refuse_with(std::move(r));
         }
         if (who->membership == identity::Membership::removed)
-            return refuse_with(http::problem({403, "Not a member",
-                                              "You were removed from this organisation; ask one of its managers to invite you again."},
-                                             request));
+            return refuse_with(http::problem(
+                {403, "Not a member", "You were removed from this organisation; ask one of its managers to invite you again."},
+                request));
         bool may = who->role ? roles.has(*who->role) : roles.anybody();
         if (!may)
-            return refuse_with(
-                http::problem({403, "Not allowed",
-                               who->role      ? "This role may not do this."
-                               : who->company ? "What the identity provider calls your role is none that is known here; a manager gives "
-                                                "you one: PATCH /api/v1/users/{id} with csr, sales_rep, manager or executive."
-                                              : "This token belongs to no organisation; sign in to one."},
-                              request));
+            return refuse_with(http::problem(
+                {403, "Not allowed",
+                 who->role      ? "This role may not do this."
+                 : who->company ? "What the identity provider calls your role is none that is known here; a manager gives "
+                                  "you one: PATCH /api/v1/users/{id} with csr, sales_rep, manager or executive."
+                                : "This token belongs to no organisation; sign in to one."},
+                request));
         http::Admission out;
         out.share = {who->company ? who->company->value() : std::string{}, who->user.value()};
         out.known = std::make_shared<const Principal>(std::move(*who));

@@ -19,7 +19,8 @@ Standing::Is Standing::of(const CompanyId& company) {
     }
     auto is = Is::none;
     auto tx = pool_.begin(pg::Scope::company(company));
-    tx.each(kStatusOf, {company}, [&](const pg::Fields& row) { is = row.text("status") == "suspended" ? Is::suspended : Is::active; });
+    tx.each(kStatusOf, {company},
+            [&](const pg::Fields& row) { is = row.text("status") == "suspended" ? Is::suspended : Is::active; });
     tx.commit();
     if (is == Is::none) return is;
     std::lock_guard guard(lock_);

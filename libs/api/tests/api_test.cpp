@@ -106,7 +106,8 @@ TEST_CASE("a member who was removed is refused on every route, whatever his toke
     World w;
     char folder[] = "/tmp/otto-members-XXXXXX";
     auto file = std::string(::mkdtemp(folder)) + "/members.snapshot";
-    std::ofstream(file) << R"({"id":"org_a:user_out","value":"GAI="})" << "\n";  // STATUS_REMOVED
+    std::ofstream(file) << R"({"id":"org_a:user_out","value":"GAI="})"
+                        << "\n";  // STATUS_REMOVED
     auto members = std::make_shared<identity::Members>(identity::Members::Options{"127.0.0.1:1", "t", file});
     members->start();
     w.authenticator.mind(members);

@@ -92,9 +92,10 @@ std::optional<Profile> profile_from(std::string_view value, const KeyRing& keys)
 
 Companies::Companies(Options options)
     : options_(std::move(options)),
-      table_({options_.brokers, options_.client_id, "otto.directory", options_.snapshot, "the companies"},
-             [this](const std::string& id, std::string_view value) { apply(id, value); },
-             [this](const auto& take) { dump(take); }) {}
+      table_(
+          {options_.brokers, options_.client_id, "otto.directory", options_.snapshot, "the companies"},
+          [this](const std::string& id, std::string_view value) { apply(id, value); }, [this](const auto& take) { dump(take); }) {
+}
 
 Companies::Companies(app::Service& service, const std::string& snapshot_folder)
     : Companies(Options{

@@ -24,8 +24,10 @@ std::string key_of(std::string_view company, std::string_view user) {
 
 Members::Members(Options options, const Clock& clock)
     : clock_(clock),
-      table_({options.brokers, options.client_id, "otto.members", options.snapshot, "the members"},
-             [this](const std::string& key, std::string_view value) { apply(key, value); }, [this](const auto& take) { dump(take); }) {}
+      table_(
+          {options.brokers, options.client_id, "otto.members", options.snapshot, "the members"},
+          [this](const std::string& key, std::string_view value) { apply(key, value); },
+          [this](const auto& take) { dump(take); }) {}
 
 std::shared_ptr<Members> Members::of_process(const app::Settings& settings) {
     static std::mutex lock;
@@ -33,8 +35,8 @@ std::shared_ptr<Members> Members::of_process(const app::Settings& settings) {
     std::lock_guard guard(lock);
     auto members = made.lock();
     if (!members) {
-        members = std::make_shared<Members>(
-            Options{settings.get(app::kKafkaBrokers), "otto-members", settings.get(kMembersSnapshot)});
+        members =
+            std::make_shared<Members>(Options{settings.get(app::kKafkaBrokers), "otto-members", settings.get(kMembersSnapshot)});
         made = members;
     }
     return members;
@@ -84,7 +86,8 @@ std::optional<Members::Standing> Members::find(std::string_view company, std::st
     auto found = entries_.find(key);
     if (found == entries_.end()) return std::nullopt;
     const auto& e = found->second;
-    return Standing{e.removed, e.role < 0 ? std::nullopt : std::optional(static_cast<Role>(e.role)), from_micros(e.changed_at_us)};
+    return Standing{e.removed, e.role < 0 ? std::nullopt : std::optional(static_cast<Role>(e.role)),
+                    from_micros(e.changed_at_us)};
 }
 
 std::int64_t Members::version_of(std::string_view company, std::string_view user) const {

@@ -76,8 +76,8 @@ struct Asked {
         authenticator.mind(known.members);
     }
     std::string token(const std::string& user, const char* role, std::int64_t issued) const {
-        return users.token(R"({"v":2,"iss":"https://users","sub":")" + user + R"(","iat":)" + std::to_string(issued) + R"(,"exp":)" +
-                           std::to_string(kNow + 60) + R"(,"o":{"id":"org_a","rol":")" + role + R"("}})");
+        return users.token(R"({"v":2,"iss":"https://users","sub":")" + user + R"(","iat":)" + std::to_string(issued) +
+                           R"(,"exp":)" + std::to_string(kNow + 60) + R"(,"o":{"id":"org_a","rol":")" + role + R"("}})");
     }
     Principal ask(const std::string& user, const char* role, std::int64_t issued) const {
         http::Request r;
@@ -136,8 +136,9 @@ TEST_CASE("a hundred thousand members are under 40 MB") {
     Known known;
     auto before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
     for (int i = 0; i < 100'000; ++i)
-        known.members->apply("org_" + std::string(27, 'x') + std::to_string(i / 50) + ":user_" + std::string(27, 'y') + std::to_string(i),
-                             member(1, "csr"));
+        known.members->apply(
+            "org_" + std::string(27, 'x') + std::to_string(i / 50) + ":user_" + std::string(27, 'y') + std::to_string(i),
+            member(1, "csr"));
     auto bytes = ::mallinfo2().uordblks + ::mallinfo2().hblkhd - before;
     CHECK(known.members->size() == 100'001);
     CHECK(bytes < 40u << 20);

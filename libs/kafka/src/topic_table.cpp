@@ -22,7 +22,10 @@ constexpr std::chrono::minutes kSaveUnchanged{1};
 }  // namespace
 
 TopicTable::TopicTable(Options options, Apply apply, Dump dump)
-    : options_(std::move(options)), apply_(std::move(apply)), dump_(std::move(dump)), kafka_(Error("it has not been asked yet")) {}
+    : options_(std::move(options)),
+      apply_(std::move(apply)),
+      dump_(std::move(dump)),
+      kafka_(Error("it has not been asked yet")) {}
 
 TopicTable::~TopicTable() { stop(); }
 
