@@ -41,6 +41,11 @@ struct Creations {
 /// Companies that may claim one id at CallRail on their word alone.
 constexpr std::int64_t kMostClaimants = 16;
 
+/// In the place of an organisation's id: one was asked for, and its id is not known (yet).
+const std::string kAskedFor = "?";
+/// By so much Clerk's clock may be behind ours.
+constexpr Millis kClocksDiffer{60'000};
+
 struct Keys {
     std::optional<std::string> signing_key, api_key, account_id;
     bool is_explicit;
@@ -131,9 +136,15 @@ Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk
 }
 
 /// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as
-/// unused until its company is committed, whatever fails in between, the commit included.
+/// unused until its company is committed, whatever fails in between, the commit included; and that one is being asked for is on
+/// record before it is, so that one of which the answer was lost is found, and no second one made.
 std::string Commands::organisation_for(const api::Context& c, const std::string& name) const {
     while (auto left = unused_organisation(c.who.user)) {
+        if (*left == kAskedFor) {
+            if (auto found = lost_organisation(c)) keep_organisation(c, *found);
+            forget_organisation(c.who.user, kAskedFor);
+            continue;
+        }
         auto renamed = clerk_.rename_organization(*left, name, c.request.trace);
         const auto* error = std::get_if<providers::clerk::ApiError>(&renamed);
         if (!error) return *left;
@@ -141,18 +152,51 @@ std::string Commands::organisation_for(const api::Context& c, const std::string&
         forget_organisation(c.who.user, *left);
     }
     count_creation(c.who.user);
+    keep_organisation(c, kAskedFor);
     auto made = clerk_.create_organization(name, c.who.user.value(), c.request.trace);
-    if (const auto* error = std::get_if<providers::clerk::ApiError>(&made)) no_clerk(c, *error);
+    if (const auto* error = std::get_if<providers::clerk::ApiError>(&made)) {
+        auto found = error->in_doubt() ? lost_organisation(c) : std::nullopt;
+        if (!error->in_doubt()) forget_organisation(c.who.user, kAskedFor);
+        if (!found) no_clerk(c, *error);
+        made = *found;
+    }
     const auto& id = std::get<std::string>(made);
     try {
-        auto tx = pool_.begin(pg::Scope::none());
-        tx.write(sql::note_organisation, {c.who.user, id});
-        tx.commit();
+        keep_organisation(c, id);
+        forget_organisation(c.who.user, kAskedFor);
     } catch (const pg::SqlFailure&) {
         drop_organisation(c, id);
         throw;
     }
     return id;
+}
+
+void Commands::keep_organisation(const api::Context& c, const std::string& id) const {
+    auto tx = pool_.begin(pg::Scope::none());
+    tx.write(sql::note_organisation, {c.who.user, id});
+    tx.commit();
+}
+
+/// One that this user was made the creator of since one was asked for, and that no company has.
+std::optional<std::string> Commands::lost_organisation(const api::Context& c) const {
+    std::optional<Instant> asked;
+    {
+        auto tx = pool_.begin(pg::Scope::none());
+        tx.each(sql::organisation_asked, {c.who.user, kAskedFor}, [&](const pg::Fields& f) { asked = f.time("at"); });
+        tx.commit();
+    }
+    if (!asked) return std::nullopt;
+    auto reply = clerk_.organizations_of(c.who.user.value(), c.request.trace);
+    if (const auto* error = std::get_if<providers::clerk::ApiError>(&reply)) no_clerk(c, *error);
+    const auto since = (to_micros(*asked) / 1'000) - kClocksDiffer.count();
+    for (const auto& o : std::get<std::vector<providers::clerk::Organization>>(reply)) {
+        if (o.created_by != c.who.user.value() || o.created_at < since) continue;
+        auto tx = pool_.begin(pg::Scope::company(CompanyId{o.id}));
+        const bool taken = tx.maybe<Name>(sql::company_exists, {o.id}).has_value();
+        tx.commit();
+        if (!taken) return o.id;
+    }
+    return std::nullopt;
 }
 
 std::optional<std::string> Commands::unused_organisation(const UserId& user) const {

@@ -34,6 +34,8 @@ private:
     [[noreturn]] void no_clerk(const api::Context&, const providers::clerk::ApiError&) const;
     std::string organisation_for(const api::Context&, const std::string& name) const;
     std::optional<std::string> unused_organisation(const UserId&) const;
+    void keep_organisation(const api::Context&, const std::string& id) const;
+    std::optional<std::string> lost_organisation(const api::Context&) const;
     void forget_organisation(const UserId&, const std::string& id) const;
     void drop_organisation(const api::Context&, const std::string& id) const;
 

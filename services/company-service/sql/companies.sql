@@ -192,6 +192,9 @@ INSERT INTO company_creations (user_id) VALUES ($1)
 -- One that a try of the user made at Clerk and that no company has; none that another request is just using.
 SELECT organisation_id FROM unused_organisations WHERE user_id = $1 ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED
 
+-- name: organisation_asked
+SELECT at FROM unused_organisations WHERE user_id = $1 AND organisation_id = $2
+
 -- name: note_organisation
 INSERT INTO unused_organisations (user_id, organisation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 

@@ -261,6 +261,39 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
     rig().sql("DELETE FROM unused_organisations");
 }
 
+TEST_CASE("an organisation of which Clerk's answer was lost is found by its creator, and no second one is made", "[integration]") {
+    const std::string path = "/v1/users/user_lost/organization_memberships";
+    auto list = [&](const std::string& id, const std::string& by, Instant at) {
+        peer().on(path, R"({"data":[{"organization":{"id":")" + id + R"(","name":"Lost","created_by":")" + by +
+                            R"(","created_at":)" + std::to_string(to_micros(at) / 1'000) + "}}]}");
+    };
+    auto companies = [] { return rig().value("SELECT count(*)::text AS v FROM companies WHERE name = 'Lost'"); };
+    auto unused = [] {
+        return rig().value("SELECT coalesce(string_agg(organisation_id, ','), '') AS v FROM unused_organisations WHERE user_id = "
+                           "'user_lost'");
+    };
+    const auto now = system_clock().now();
+    peer().on("/v1/organizations", "{}", 500);
+    auto made = peer().asked("POST /v1/organizations");
+    list("org_before", "user_lost", now - std::chrono::hours(1));  // of before
+    CHECK(create("user_lost", R"({"name":"Lost"})").status == 502);
+    CHECK(unused() == "?");
+    list("org_of_another", "user_x", now);
+    CHECK(create("user_lost", R"({"name":"Lost"})").status == 502);
+    CHECK(peer().asked("POST /v1/organizations") == made + 2);  // nothing was made by the first
+    // The answer is lost, and so is the look that follows: the next try finds it.
+    peer().on(path, "{}", 500);
+    CHECK(create("user_lost", R"({"name":"Lost"})").status == 502);
+    CHECK(peer().asked("POST /v1/organizations") == made + 2);  // not before it is known
+    list("org_lost_once", "user_lost", system_clock().now());
+    peer().on("/v1/organizations/org_lost_once", R"({"id":"org_lost_once"})");
+    CHECK(create("user_lost", R"({"name":"Lost"})").status == 200);
+    CHECK(peer().asked("POST /v1/organizations") == made + 2);
+    CHECK(rig().value("SELECT id AS v FROM companies WHERE name = 'Lost'") == "org_lost_once");
+    CHECK(companies() == "1");
+    CHECK(unused() == "");
+}
+
 TEST_CASE("a zone that is none cannot be stored, by whomever", "[integration]") {
     rig().company("org_zone");
     for (std::string zone : {"Nowhere/Bad", "Foo5", "Nowhere/Bad5", "PDT", "america/phoenix", "", "localtime", "posixrules",

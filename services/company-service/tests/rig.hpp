@@ -51,6 +51,7 @@ public:
               "/2010-04-01/Accounts/{account}/Messages.json", "/2010-04-01/Accounts/{account}/Messages/{sid}/Media.json"})
             router->add(http::Method::get, path, answer);
         router->add(http::Method::post, "/v1/organizations", answer);
+        router->add(http::Method::get, "/v1/users/{user}/organization_memberships", answer);
         router->add(http::Method::del, "/v1/organizations/{id}", answer);
         router->add(http::Method::patch, "/v1/organizations/{id}", answer);
         server_ = std::make_unique<http::Server>(http::ServerOptions{}, router);
