@@ -261,7 +261,8 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
     rig().sql("DELETE FROM unused_organisations");
 }
 
-TEST_CASE("an organisation of which Clerk's answer was lost is found by its creator, and no second one is made", "[integration]") {
+TEST_CASE("an organisation of which Clerk's answer was lost is found by its creator, and no second one is made",
+          "[integration]") {
     const std::string path = "/v1/users/user_lost/organization_memberships";
     auto list = [&](const std::string& id, const std::string& by, Instant at) {
         peer().on(path, R"({"data":[{"organization":{"id":")" + id + R"(","name":"Lost","created_by":")" + by +
@@ -269,8 +270,9 @@ TEST_CASE("an organisation of which Clerk's answer was lost is found by its crea
     };
     auto companies = [] { return rig().value("SELECT count(*)::text AS v FROM companies WHERE name = 'Lost'"); };
     auto unused = [] {
-        return rig().value("SELECT coalesce(string_agg(organisation_id, ','), '') AS v FROM unused_organisations WHERE user_id = "
-                           "'user_lost'");
+        return rig().value(
+            "SELECT coalesce(string_agg(organisation_id, ','), '') AS v FROM unused_organisations WHERE user_id = "
+            "'user_lost'");
     };
     const auto now = system_clock().now();
     peer().on("/v1/organizations", "{}", 500);
