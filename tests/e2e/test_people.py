@@ -1,8 +1,10 @@
 """Who works in a company is what Clerk says: by webhooks in any order, by its list where they never came, and as managers command it. The sandbox keeps what comes about to itself until a test has it told."""
 
+import concurrent.futures
 import datetime
 import json
 import random
+import time
 import uuid
 
 import httpx
@@ -225,3 +227,71 @@ def test_clerks_deeds_are_on_the_record_in_order(clerk, firm):
     lines = list(reversed(answer.json()["data"]["items"]))
     assert [(line["action"], line["actor"]) for line in lines] == [("user.add", "clerk"), ("user.change", "clerk"), ("user.remove", "clerk")]
     assert all("Maria Lopez" in line["sentence"] and line["sentence"].startswith("Clerk") for line in lines) and "csr" in lines[1]["sentence"] and "executive" in lines[1]["sentence"]
+
+
+# -- removed means out ------------------------------------------------------------------------------------------------
+
+
+def probes(firm):
+    """A request to each service that people talk to; none of them would change anything."""
+    return [("GET", "/api/v1/calls"), ("POST", "/api/v1/messages"), ("POST", "/api/v1/appointments"), ("PUT", f"/api/v1/company/{firm.id}"), ("POST", "/api/v1/numbers"), ("POST", "/api/v1/calls/1/analysis/retry")]
+
+
+def asked(firm, token, method, path):
+    return firm.stack.http.request(method, path, headers={"Authorization": f"Bearer {token}"}, **({} if method == "GET" else {"json": {}}))
+
+
+def refused_everywhere(firm, token):
+    return all(asked(firm, token, *probe).status_code == 403 for probe in probes(firm))
+
+
+def test_a_removed_member_is_out_within_five_seconds_in_every_service(stack, clerk, firm):
+    took = []
+    for turn in range(10):
+        user = someone()
+        token = stack.token("manager", firm.id, user=user)
+        clerk.deliver(firm.id, user=user)
+        assert asked(firm, token, "GET", "/api/v1/calls").status_code == 200
+        clerk.member(firm.id, user, None)
+        clerk.deliver(firm.id, user=user, type="organizationMembership.deleted")
+        told = time.monotonic()
+        eventually(lambda: refused_everywhere(firm, token), within=5, what="the refusal in every service")
+        took.append(time.monotonic() - told)
+        assert stack.token("manager", firm.id, user=user, joins=False) and refused_everywhere(firm, stack.token("manager", firm.id, user=user, joins=False))  # nor does a newer token help
+    print("known after", sorted(round(t, 2) for t in took))
+    clerk.member(firm.id, user, "org:csr")  # a newer membership does
+    clerk.deliver(firm.id, user=user)
+    eventually(lambda: asked(firm, token, "GET", "/api/v1/calls").status_code == 200, what="the way back")
+
+
+def test_a_role_that_was_changed_after_the_token_counts_up_and_down(stack, clerk, firm):
+    user = someone()
+    token = stack.token("csr", firm.id, user=user)
+    clerk.deliver(firm.id, user=user)
+    for role, status in (("org:admin", 200), ("org:csr", 403), ("org:janitor", 403)):
+        clerk.member(firm.id, user, role)
+        clerk.deliver(firm.id, user=user)
+        eventually(lambda: asked(firm, token, "GET", "/api/v1/numbers").status_code == status, within=5, what=f"what {role} may")
+    refused = asked(firm, token, "GET", "/api/v1/calls")
+    assert refused.status_code == 403 and "csr, sales_rep, manager or executive" in refused.json()["detail"], refused.text
+
+
+def test_who_is_not_known_yet_and_what_company_is_none(stack, clerk, firm):
+    assert asked(firm, stack.token("csr", firm.id, user=someone()), "GET", "/api/v1/calls").status_code == 200  # Clerk signed it, nobody has told of him
+    none = asked(firm, stack.token("manager", f"org_{uuid.uuid4().hex}"), "GET", "/api/v1/calls")
+    assert none.status_code == 403 and none.json()["type"].endswith("/no-company") and "/api/v1/company" in none.json()["detail"], none.text
+
+
+def test_another_signing_key_interrupts_nobody(stack, clerk, firm):
+    """A token of the former key is let in all the time, one of the new key as soon as the keys may be asked for again (10 s after the last time)."""
+    former = stack.token("csr", firm.id, user=someone())
+    clerk.command("rotate")
+    tokens = [former, stack.token("csr", firm.id, user=someone())]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        def turn():
+            seen = list(pool.map(lambda n: asked(firm, tokens[n % 2], "GET", "/api/v1/calls").status_code, range(32)))
+            assert set(seen[::2]) == {200} and set(seen[1::2]) <= {200, 401}, seen
+            return set(seen) == {200}
+
+        eventually(turn, within=15, what="the new key's way")
+        assert turn()
