@@ -19,6 +19,7 @@ from . import faults, resources, texts
 from .analyses import Analyses
 from .checker import check
 from .cluster import Cluster, NotRun
+from .leaver import Leaver
 from .load import Load
 from .reader import Reader
 
@@ -110,7 +111,9 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
             if time.monotonic() - began > limit:
                 row |= {"verdict": "not run", "why": f"the scenario's time ({limit:.0f} s) was over"}
                 continue
+            leaver = Leaver(cluster, companies[-1])
             since = time.time()
+            leaver.start()
             try:
                 row["seen"] = act(world)
                 row["verdict"] = "ok"
@@ -134,6 +137,7 @@ def play(name: str, acts: list[tuple[str, Fault]], seed: int, rate: float, limit
             if not recover(cluster):
                 report["broken"].append(f"{title}: the stack did not come back")
                 break
+            report["broken"] += [f"{title}: {broken}" for broken in leaver.broken("Kafka" in title)]
         load.stop()
         reads.stop()
         if analyses:
