@@ -64,7 +64,7 @@ public:
             return http::Response::json(200, "{\"data\":[" + list + "]}");
         });
         on(Method::post, "/invitations", [this, org, field](const http::Request& r) {
-            auto id = "orginv_" + std::to_string(invitations.size() + 1);
+            auto id = "orginv_of_people_" + std::to_string(invitations.size() + 1);
             invitations[id] = {org(r), field(r, "email_address"), field(r, "role"), "pending"};
             return http::Response::json(200, invitation(id));
         });
@@ -200,13 +200,13 @@ TEST_CASE("a role and a removal go to Clerk and then to the row", "[integration]
 }
 
 TEST_CASE("a company keeps a manager, also when two remove one another at once", "[integration]") {
-    World w("org_last");
+    World w("org_people_last");
     auto one = std::async(std::launch::async, [&] { return w.remove("user_n", "user_m").status; });
     auto other = std::async(std::launch::async, [&] { return w.change("user_m", R"({"role":"csr"})", "user_n").status; });
     std::set<int> came{one.get(), other.get()};
     CHECK(came == std::set<int>{200, 409});
     CHECK(rig().value(
-              "SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_last' AND role = 'manager' AND status = "
+              "SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_people_last' AND role = 'manager' AND status = "
               "'active'") == "1");
     auto last = w.rows().find("user_m manager active") != std::string::npos ? "user_m" : "user_n";
     CHECK(w.remove(last, "user_c").status == 409);
@@ -224,7 +224,7 @@ TEST_CASE("a company keeps a manager, also when two remove one another at once",
 
 TEST_CASE("Clerk's answer is lost: the row says so, and the work settles it", "[integration]") {
     static int n = 0;
-    World w("org_lost_" + std::to_string(++n));
+    World w("org_people_lost_" + std::to_string(++n));
     SECTION("done, and seen at once") {
         w.clerk.next = Fault::lost;
         CHECK(w.change("user_c", R"({"role":"sales_rep"})").status == 200);
@@ -264,7 +264,7 @@ TEST_CASE("Clerk's answer is lost: the row says so, and the work settles it", "[
 }
 
 TEST_CASE("somebody is invited once, whatever becomes of Clerk's answer", "[integration]") {
-    World w("org_invite");
+    World w("org_people_invite");
     auto pending = [&] {
         return std::count_if(w.clerk.invitations.begin(), w.clerk.invitations.end(),
                              [](const auto& i) { return i.second.status == "pending"; });
