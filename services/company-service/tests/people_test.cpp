@@ -205,9 +205,9 @@ TEST_CASE("a company keeps a manager, also when two remove one another at once",
     auto other = std::async(std::launch::async, [&] { return w.change("user_m", R"({"role":"csr"})", "user_n").status; });
     std::set<int> came{one.get(), other.get()};
     CHECK(came == std::set<int>{200, 409});
-    CHECK(rig().value(
-              "SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_people_last' AND role = 'manager' AND status = "
-              "'active'") == "1");
+    CHECK(rig().value("SELECT count(*)::text AS v FROM company_users WHERE company_id = 'org_people_last' AND role = 'manager' "
+                      "AND status = "
+                      "'active'") == "1");
     auto last = w.rows().find("user_m manager active") != std::string::npos ? "user_m" : "user_n";
     CHECK(w.remove(last, "user_c").status == 409);
     CHECK(w.change(last, R"({"role":"csr"})", "user_c").field == "role");
