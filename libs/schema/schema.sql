@@ -591,8 +591,7 @@ CREATE OR REPLACE FUNCTION public.members_untold()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  -- An update of what is there already holds off who takes it until this is committed.
-  INSERT INTO members_untold SELECT DISTINCT company_id FROM changed WHERE version > told_version ORDER BY 1 ON CONFLICT (company_id) DO UPDATE SET company_id = excluded.company_id;
+  INSERT INTO members_untold AS m (company_id) SELECT DISTINCT company_id FROM changed WHERE version > told_version ORDER BY 1 ON CONFLICT (company_id) DO UPDATE SET changes = m.changes + 1;
   IF FOUND THEN PERFORM pg_notify('otto_members', ''); END IF;
   RETURN NULL;
 END $function$;
@@ -2174,6 +2173,7 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON members_a
 
 CREATE TABLE members_untold (
   company_id text NOT NULL,
+  changes bigint DEFAULT 1 NOT NULL,
   CONSTRAINT members_untold_pkey PRIMARY KEY (company_id)
 );
 GRANT DELETE, INSERT, SELECT, UPDATE ON members_untold TO otto_company_service;

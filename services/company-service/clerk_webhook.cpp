@@ -24,6 +24,7 @@ const tel::Counters kWebhooks{
 /// What concerns no one company is then said of each.
 constexpr pg::Query kWithin{"clerk.within", "SELECT set_config('otto.company_ids', $1, true)"};
 
+constexpr int kAttempts = 3;
 constexpr std::size_t kMostBytes = 2u << 20, kLongestName = 200, kLongestEmail = 320;
 constexpr std::array kTypes{"user.created",
                             "user.updated",
@@ -223,9 +224,10 @@ http::Response ClerkWebhook::answer(const http::Request& request) const {
     auto head = svix::read_head(request.headers, request.received_at);
     if (!head) return refused(request, head.error().message);
     if (auto proven = svix::verify(*head, request.body, *keys_.now()); !proven) return refused(request, proven.error().message);
-    try {
+    for (int attempt = 1;; ++attempt) try {
         return take(std::string(head->id), request);
     } catch (const pg::SqlFailure& e) {
+        if (e.kind() == pg::FailureClass::contention && attempt < kAttempts) continue;  // nothing of it stays
         if (e.kind() != pg::FailureClass::transient && e.kind() != pg::FailureClass::contention) throw;
         tel::warn("a webhook of Clerk's waits for the database", {{"why", e.what()}, {"request_id", request.request_id}});
         auto r =

@@ -7,9 +7,10 @@
 namespace otto::company_service {
 namespace {
 
-struct Id {
-    std::string id;
-    static Id from(const pg::Fields& f) { return {f.text("company_id")}; }
+struct Untold {
+    std::string company;
+    std::int64_t changes;
+    static Untold from(const pg::Fields& f) { return {f.text("company_id"), f.integer("changes")}; }
 };
 
 constexpr std::size_t kLongestWord = 200;
@@ -77,9 +78,8 @@ bool MemberBook::invitation_over(pg::Tx& tx, const CompanyId& company, const std
 
 std::string MemberBook::clerk_role(std::string_view role) { return role == "manager" ? "org:admin" : "org:" + std::string(role); }
 
-void MemberPublisher::publish_one(pg::Connection& db, const CompanyId& company) const {
+void MemberPublisher::publish_one(pg::Connection& db, const CompanyId& company, std::int64_t changes) const {
     auto tx = db.begin(pg::Scope::company(company));
-    tx.write(sql::take_untold, {company});
     std::vector<members::v1::Member> told;
     tx.each(sql::tell_members, {company}, [&](const pg::Fields& f) {
         if (f.text("status") == "invited") return;  // no member yet: there is no token to refuse
@@ -95,18 +95,19 @@ void MemberPublisher::publish_one(pg::Connection& db, const CompanyId& company) 
         told.push_back(std::move(m));
     });
     for (const auto& m : told) emitter_.emit(tx, m, tel::TraceContext::fresh());
+    tx.write(sql::told, {company, changes});
     tx.commit();
 }
 
 void MemberPublisher::publish(pg::Connection& db) const {
     while (true) {
-        std::vector<Id> untold;
+        std::vector<Untold> untold;
         {
             auto tx = db.begin(pg::Scope::none());
-            untold = tx.many<Id>(sql::untold_companies);
+            untold = tx.many<Untold>(sql::untold_companies);
             tx.commit();
         }
-        for (const auto& [id] : untold) publish_one(db, CompanyId{id});
+        for (const auto& [company, changes] : untold) publish_one(db, CompanyId{company}, changes);
         if (untold.size() < 500) return;
     }
 }

@@ -64,7 +64,7 @@ public:
     void publish(pg::Connection&) const;
 
 private:
-    void publish_one(pg::Connection&, const CompanyId&) const;
+    void publish_one(pg::Connection&, const CompanyId&, std::int64_t changes) const;
     rt::Emitter<members::v1::Member> emitter_{"company-service"};
 };
 

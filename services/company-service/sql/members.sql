@@ -39,10 +39,11 @@ SELECT t.id, CASE WHEN f.id IS NULL THEN '' ELSE coalesce(f.role, f.role_unknown
  WHERE (f.role, f.role_unknown, f.status) IS DISTINCT FROM (t.role, t.role_unknown, t.status) ORDER BY t.id
 
 -- name: untold_companies
-SELECT company_id FROM members_untold ORDER BY company_id LIMIT 500
+SELECT company_id, changes FROM members_untold ORDER BY company_id LIMIT 500
 
--- name: take_untold
-DELETE FROM members_untold WHERE company_id = $1
+-- name: told
+-- After the members, whose rows who changes them holds first. What came meanwhile leaves the mark.
+DELETE FROM members_untold WHERE company_id = $1 AND changes = $2::bigint
 
 -- name: tell_members
 UPDATE company_users SET told_version = version WHERE company_id = $1 AND version > told_version
