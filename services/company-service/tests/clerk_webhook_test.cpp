@@ -211,16 +211,16 @@ TEST_CASE("an organisation that is deleted suspends its company, once and for ev
 }
 
 TEST_CASE("an invitation is a row until it is taken or revoked, in any order", "[integration]") {
-    CHECK(take(invitation("created", "org_inv", "orginv_1", "new@example.com", 100)) == "taken");
-    CHECK(people("org_inv") == "orginv_1 csr invited new@example.com");
+    CHECK(take(invitation("created", "org_inv", "orginv_hook1", "new@example.com", 100)) == "taken");
+    CHECK(people("org_inv") == "orginv_hook1 csr invited new@example.com");
     take(membership("created", "org_inv", "user_new", "org:csr", 200, {"New@example.com", "New"}));
     CHECK(people("org_inv") == "user_new csr active New@example.com New");
-    CHECK(take(invitation("created", "org_inv", "orginv_1", "new@example.com", 100)) == "older");
-    CHECK(take(invitation("accepted", "org_inv", "orginv_2", "second@example.com", 300)) == "older");
-    CHECK(take(invitation("created", "org_inv", "orginv_2", "second@example.com", 250)) == "older");
-    take(invitation("created", "org_inv", "orginv_3", "third@example.com", 100));
-    CHECK(take(invitation("revoked", "org_inv", "orginv_3", "third@example.com", 110)) == "taken");
-    CHECK(people("org_inv") == "orginv_3 csr removed third@example.com; user_new csr active New@example.com New");
+    CHECK(take(invitation("created", "org_inv", "orginv_hook1", "new@example.com", 100)) == "older");
+    CHECK(take(invitation("accepted", "org_inv", "orginv_hook2", "second@example.com", 300)) == "older");
+    CHECK(take(invitation("created", "org_inv", "orginv_hook2", "second@example.com", 250)) == "older");
+    take(invitation("created", "org_inv", "orginv_hook3", "third@example.com", 100));
+    CHECK(take(invitation("revoked", "org_inv", "orginv_hook3", "third@example.com", 110)) == "taken");
+    CHECK(people("org_inv") == "orginv_hook3 csr removed third@example.com; user_new csr active New@example.com New");
 }
 
 TEST_CASE("what is proven and cannot be understood is answered 200 and changes nothing", "[integration]") {
@@ -228,7 +228,7 @@ TEST_CASE("what is proven and cannot be understood is answered 200 and changes n
          {"", "[]", "{}", R"({"type":1})", R"({"type":"user.created","data":7})",
           R"({"type":"organizationMembership.created","data":{"organization":{"id":"org,x"}}})",
           R"({"type":"organizationMembership.created","data":{"organization":{"id":"org_bad"}}})",
-          R"({"type":"organizationInvitation.created","data":{"organization_id":"org_bad","id":"orginv_9"}})"}) {
+          R"({"type":"organizationInvitation.created","data":{"organization_id":"org_bad","id":"orginv_hook9"}})"}) {
         INFO(bad);
         CHECK(take(bad) == "malformed");
     }
