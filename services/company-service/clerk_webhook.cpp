@@ -225,16 +225,16 @@ http::Response ClerkWebhook::answer(const http::Request& request) const {
     if (!head) return refused(request, head.error().message);
     if (auto proven = svix::verify(*head, request.body, *keys_.now()); !proven) return refused(request, proven.error().message);
     for (int attempt = 1;; ++attempt) try {
-        return take(std::string(head->id), request);
-    } catch (const pg::SqlFailure& e) {
-        if (e.kind() == pg::FailureClass::contention && attempt < kAttempts) continue;  // nothing of it stays
-        if (e.kind() != pg::FailureClass::transient && e.kind() != pg::FailureClass::contention) throw;
-        tel::warn("a webhook of Clerk's waits for the database", {{"why", e.what()}, {"request_id", request.request_id}});
-        auto r =
-            http::problem({503, "Database unavailable", "The database cannot be reached at the moment; send it again."}, request);
-        r.headers.add("Retry-After", "5");
-        return r;
-    }
+            return take(std::string(head->id), request);
+        } catch (const pg::SqlFailure& e) {
+            if (e.kind() == pg::FailureClass::contention && attempt < kAttempts) continue;  // nothing of it stays
+            if (e.kind() != pg::FailureClass::transient && e.kind() != pg::FailureClass::contention) throw;
+            tel::warn("a webhook of Clerk's waits for the database", {{"why", e.what()}, {"request_id", request.request_id}});
+            auto r = http::problem({503, "Database unavailable", "The database cannot be reached at the moment; send it again."},
+                                   request);
+            r.headers.add("Retry-After", "5");
+            return r;
+        }
 }
 
 http::Response ClerkWebhook::take(const std::string& svix_id, const http::Request& request) const {
