@@ -2,6 +2,7 @@
 
 #include "appointment-service/sql.hpp"
 #include "events/changes.hpp"
+#include "runtime/audit.hpp"
 
 namespace otto::appointment_service {
 namespace {
@@ -22,7 +23,14 @@ rt::Outcome Leavers::give_back(rt::In<members::v1::Member> in, pg::Tx& tx, rt::O
     // Whoever gives the person an appointment at this moment is done with it first.
     tx.each(sql::lock_rep, {company, e.user_id()}, [](const pg::Fields&) {});
     auto changed = tx.many<Changed>(sql::leave_appointments, {company, e.user_id()});
-    for (const auto& a : changed) out.emit(events::row_changed(company, "appointment", a.id.to_string(), a.version));
+    for (const auto& a : changed) {
+        auto id = a.id.to_string();
+        rt::put_on_record(tx, company,
+                          {.action = "appointment.release",
+                           .target = id,
+                           .changes = rt::Changes().add("assigned_rep_id", e.user_id(), std::nullopt)});
+        out.emit(events::row_changed(company, "appointment", id, a.version));
+    }
     return changed.empty() ? rt::Outcome::ignored("had no appointment ahead") : rt::Outcome::done();
 }
 

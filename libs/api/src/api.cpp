@@ -147,7 +147,8 @@ http::Admit Api::Impl::admit(Roles roles) {
             return refuse_with(http::problem(
                 {403, "Not a member", "You were removed from this organisation; ask one of its managers to invite you again."},
                 request));
-        bool may = who->role ? roles.has(*who->role) : roles.anybody();
+        // A role that is none of ours opens nothing; who has no organisation yet may do what needs none.
+        bool may = who->role ? roles.has(*who->role) : !who->company && roles.anybody();
         if (!may)
             return refuse_with(http::problem(
                 {403, "Not allowed",

@@ -55,4 +55,6 @@ TEST_CASE("a removed rep's appointments that are still ahead lose the rep, once"
         "ahead nobody user_m\ncancelled user_r user_m\nof another user_o user_m\nover user_r user_m\nwithout a time nobody "
         "user_m\n");
     CHECK(told("removed") == 0);
+    CHECK(db.lines("SELECT action || ' ' || actor || ' ' || (before ->> 'assigned_rep_id') AS v FROM audit_log ORDER BY id") ==
+          "appointment.release system user_r\nappointment.release system user_r\n");
 }

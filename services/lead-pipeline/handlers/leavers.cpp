@@ -7,6 +7,7 @@
 #include "events/changes.hpp"
 #include "lead-pipeline/sql.hpp"
 #include "rows/task_row.hpp"
+#include "runtime/audit.hpp"
 
 namespace otto::lead_pipeline {
 
@@ -25,9 +26,21 @@ rt::Outcome Leavers::give_back(rt::In<members::v1::Member> in, pg::Tx& tx, rt::O
     contacts.hold(cards);
     LeadBook leads(tx);
     auto changed = leads.release(own, e.user_id());
-    for (const auto& [whose, lead] : changed) out.emit(events::row_changed(company, "lead", lead.value().to_string(), 0));
+    for (const auto& [whose, lead] : changed) {
+        auto id = lead.value().to_string();
+        rt::put_on_record(
+            tx, company,
+            {.action = "lead.release", .target = id, .changes = rt::Changes().add("assigned_rep_id", e.user_id(), std::nullopt)});
+        out.emit(events::row_changed(company, "lead", id, 0));
+    }
     auto tasks = tx.many<ChangedTask>(sql::tasks_to_their_role, {company, e.user_id()});
-    for (const auto& t : tasks) out.emit(events::row_changed(company, "task", t.id.to_string(), t.version));
+    for (const auto& t : tasks) {
+        auto id = t.id.to_string();
+        rt::put_on_record(
+            tx, company,
+            {.action = "task.release", .target = id, .changes = rt::Changes().add("assignee_id", e.user_id(), std::nullopt)});
+        out.emit(events::row_changed(company, "task", id, t.version));
+    }
     return changed.empty() && tasks.empty() ? rt::Outcome::ignored("had nothing to work on") : rt::Outcome::done();
 }
 

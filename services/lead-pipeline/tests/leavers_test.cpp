@@ -66,4 +66,7 @@ TEST_CASE("a removed rep's open leads return to the pool, and open tasks to thei
           "lead closed_won assigned user_r\nlead new assigned user_o\nlead new in_pool nobody\ntask done rep completed "
           "user_r\ntask late rep overdue nobody\ntask other rep open user_o\ntask ring rep open nobody\n");
     CHECK(told(company, "user_r", "removed") == 0);
+    CHECK(lines("SELECT action || ' ' || actor || ' ' || (before ->> 'assigned_rep_id' IS NOT NULL) AS v FROM audit_log WHERE "
+                "company_id = $1 ORDER BY action, id",
+                company) == "lead.release system true\ntask.release system false\ntask.release system false\n");
 }

@@ -33,7 +33,7 @@ public:
     static std::shared_ptr<Members> of_process(const app::Settings&);
 
     void start();
-    /// Once: the topic has been read, or a snapshot that is young enough was.
+    /// The topic has been read, or as long as it has not, a snapshot that is young enough still.
     bool known() const;
     /// What is missing for that.
     Result<void> whether_known() const;
