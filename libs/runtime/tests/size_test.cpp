@@ -6,6 +6,7 @@
 #include "otto/changes/v1/changes.pb.h"
 #include "otto/directory/v1/directory.pb.h"
 #include "otto/inbound/v1/inbound.pb.h"
+#include "otto/members/v1/members.pb.h"
 #include "otto/routed/v1/routed.pb.h"
 #include "runtime/handler.hpp"
 #include "testing/catch.hpp"
@@ -45,5 +46,6 @@ TEST_CASE("an event as large as it may be is emitted, a larger one is refused wh
     holds_at<changes::v1::SignaturesRefused>("otto.changes", [](auto& m, std::string text) { m.set_why(std::move(text)); });
     holds_at<directory::v1::CompanyProfile>("otto.directory",
                                             [](auto& m, std::string text) { m.set_workflow_config_json(std::move(text)); });
-    CHECK(kafka::otto_topics().size() == 6);
+    holds_at<members::v1::Member>("otto.members", [](auto& m, std::string text) { m.set_role_unknown(std::move(text)); });
+    CHECK(kafka::otto_topics().size() == 7);
 }
