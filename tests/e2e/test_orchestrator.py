@@ -136,7 +136,7 @@ def test_a_person_corrects_what_the_machine_said(stack, roofers):
     httpx.post(stack.sandbox + "/sandbox/shunya/webhook", json={"company": roofers.id, "call_id": call["call_id"], "step": "analysis", "outcome": "cold"})
     later = eventually(lambda: (r := data(stack.get(path, roofers.csr)))["version"] > version and r, what="the newer analysis")
     assert later["booking_status"] == "booked" and later["lead_quality"] == "cold"
-    assert stack.sql("SELECT action, target FROM audit_log WHERE company_id = %s AND action = 'analysis.correct'", roofers.id)[-1] == ("analysis.correct", str(call["call_id"]))
+    assert stack.sql("SELECT action, target FROM audit_log WHERE company_id = %s AND action = 'analysis.correct' ORDER BY id", roofers.id)[-1] == ("analysis.correct", str(call["call_id"]))
 
 
 def test_what_is_kept_is_what_callrail_has(stack, roofers):

@@ -9,7 +9,7 @@ namespace {
 const tel::Gauges kWaiting{"otto_start_waiting",
                            "1 while a start waits for it: secret (the file of one), postgres, schema (ottoctl migrate), kafka, "
                            "directory (the companies' "
-                           "profiles, from Kafka).",
+                           "profiles) and members (who was removed), both from Kafka.",
                            {"for"}};
 
 using Steady = std::chrono::steady_clock;

@@ -32,10 +32,13 @@ app::Rows identity_rows() {
 
 Authenticator::Authenticator(app::Service& service) : Authenticator(service.settings()) {
     members_ = Members::of_process(service.settings());
-    service.on_start("members", [this] { members_->start(); });
+    // No start of its own: those that wait on either side of one wait one after another.
     service.ready_after("members", [this]() -> std::optional<app::Awaited> {
-        if (auto known = members_->whether_known(); !known) return app::Awaited{"members", known.error().describe()};
-        return std::nullopt;
+        members_->start();
+        auto known = members_->whether_known();
+        if (known) return std::nullopt;
+        if (auto kafka = members_->kafka_answers(); !kafka) return app::Awaited{"kafka", kafka.error().describe()};
+        return app::Awaited{"members", known.error().describe()};
     });
     service.ready_when("members", [this] { return members_->whether_known(); });
 }

@@ -32,11 +32,14 @@ public:
     /// The one of this process.
     static std::shared_ptr<Members> of_process(const app::Settings&);
 
+    /// Begins to read; once, whoever calls first.
     void start();
     /// The topic has been read, or as long as it has not, a snapshot that is young enough still.
     bool known() const;
     /// What is missing for that.
     Result<void> whether_known() const;
+    /// Whether Kafka answered when it was asked last, some seconds ago at most.
+    Result<void> kafka_answers() const { return table_.answers(); }
     /// Takes one record of the topic (also for tests); an empty value removes it.
     void apply(std::string_view key, std::string_view value);
     std::size_t size() const;
