@@ -1,6 +1,5 @@
 """Every route of the contract, called; status, headers and body against the contract."""
 
-import itertools
 import json
 import uuid
 
@@ -211,8 +210,8 @@ def service_of(method, path):
 
 def fits(template, path):
     """Whether the path, itself a template, is one that the template takes."""
-    pairs = list(itertools.zip_longest(template.split("/"), path.split("/")))
-    return all(ours is not None and (ours == theirs or ours.startswith("{")) for ours, theirs in pairs)
+    ours, theirs = template.split("/"), path.split("/")
+    return len(ours) == len(theirs) and all(a == b or a.startswith("{") for a, b in zip(ours, theirs))
 
 
 def test_nothing_is_served_that_the_contract_does_not_know(stack, document, world):
