@@ -25,16 +25,11 @@ struct World {
     std::unique_ptr<http::Server> server;
     std::atomic<int> handled{0};
 
-    static TokenRules rules(const char* issuer, bool operators) {
-        TokenRules r;
-        r.issuer = issuer;
-        r.operators = operators;
-        return r;
-    }
     explicit World(const char* role = "otto_company_service")
         : db(role),
           authenticator(
-              rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+              testing::rules("https://users", false), testing::rules("https://operators", true), "https://users/keys",
+              "https://operators/keys",
               [this](const std::string& url) -> Result<std::string> {
                   return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}";
               },

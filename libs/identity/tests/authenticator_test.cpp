@@ -22,15 +22,10 @@ struct World {
     std::map<std::string, int> fetched;
     Authenticator authenticator;
 
-    static TokenRules rules(const char* issuer, bool operators) {
-        TokenRules r;
-        r.issuer = issuer;
-        r.operators = operators;
-        return r;
-    }
     World()
         : authenticator(
-              rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+              testing::rules("https://users", false), testing::rules("https://operators", true), "https://users/keys",
+              "https://operators/keys",
               [this](const std::string& url) -> Result<std::string> {
                   ++fetched[url];
                   return "{\"keys\":[" + (url == "https://users/keys" ? users : operators).jwk("k1") + "]}";

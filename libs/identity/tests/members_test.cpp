@@ -59,16 +59,11 @@ struct Asked {
     testing::IssuerKey users, operators;
     Known known;
     Authenticator authenticator;
-    static TokenRules rules(const char* issuer, bool operators) {
-        TokenRules r;
-        r.issuer = issuer;
-        r.operators = operators;
-        return r;
-    }
     explicit Asked(std::chrono::seconds age = std::chrono::seconds(0))
         : known(age),
           authenticator(
-              rules("https://users", false), rules("https://operators", true), "https://users/keys", "https://operators/keys",
+              testing::rules("https://users", false), testing::rules("https://operators", true), "https://users/keys",
+              "https://operators/keys",
               [this](const std::string& url) -> Result<std::string> {
                   return R"({"keys":[)" + (url.find("operators") == std::string::npos ? users : operators).jwk("k1") + "]}";
               },

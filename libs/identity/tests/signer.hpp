@@ -8,8 +8,17 @@
 #include <string>
 
 #include "base/crypto.hpp"
+#include "identity/token.hpp"
 
 namespace otto::identity::testing {
+
+/// Of an issuer without parties or audience.
+inline TokenRules rules(const char* issuer, bool operators) {
+    TokenRules r;
+    r.issuer = issuer;
+    r.operators = operators;
+    return r;
+}
 
 /// An issuer's private key; the lib itself only verifies.
 class IssuerKey {
