@@ -435,10 +435,14 @@ CREATE OR REPLACE FUNCTION public.company_users_version()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+DECLARE
+  now_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     IF (NEW.role, NEW.role_unknown, NEW.status) IS NOT DISTINCT FROM (OLD.role, OLD.role_unknown, OLD.status) THEN RETURN NEW; END IF;
-    NEW.version := OLD.version + 1;
+    NEW.version := greatest(OLD.version + 1, now_ms);
+  ELSE
+    NEW.version := greatest(NEW.version, now_ms);
   END IF;
   NEW.changed_at := CASE WHEN NEW.clerk_updated_at > 0 AND (TG_OP = 'INSERT' OR NEW.clerk_updated_at > OLD.clerk_updated_at) THEN to_timestamp(NEW.clerk_updated_at / 1000.0) ELSE clock_timestamp() END;
   NEW.removed_at := CASE WHEN NEW.status = 'removed' THEN coalesce(NEW.removed_at, clock_timestamp()) END;
@@ -585,6 +589,20 @@ AS $function$
   ON CONFLICT (company_id) DO UPDATE SET version = greatest(directory_state.version + 1, excluded.version), dirty = true;
   SELECT pg_notify('otto_directory', '');
 $function$;
+
+CREATE OR REPLACE FUNCTION public.member_sums()
+ RETURNS TABLE(company_id text, members bigint, versions bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  SELECT u.company_id, count(*), bit_xor(u.version) FROM company_users u
+   WHERE u.status <> 'invited' AND NOT EXISTS (SELECT FROM members_untold m WHERE m.company_id = u.company_id) GROUP BY u.company_id
+$function$;
+ALTER FUNCTION member_sums() OWNER TO otto_numbers;
+REVOKE EXECUTE ON FUNCTION member_sums() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION member_sums() TO otto_company_service;
+GRANT EXECUTE ON FUNCTION member_sums() TO otto_maintenance;
 
 CREATE OR REPLACE FUNCTION public.members_untold()
  RETURNS trigger

@@ -98,8 +98,9 @@ MemberFact member_of(const Event& event) {
     auto identifier = person["identifier"].string();
     if (identifier && identifier->find('@') != std::string_view::npos) fact.email = clean(identifier, kLongestEmail);
     fact.clerk_updated_at = moment_of(event.data);
-    // A deletion is not older than itself: what was said of the membership before does not undo it.
-    if (fact.removed) fact.clerk_updated_at = std::max(fact.clerk_updated_at, event.at);
+    // A deletion carries the membership as it was last, and at the same moment counts; when it was told is later than the next
+    // membership of a person who comes back at once.
+    if (fact.clerk_updated_at == 0) fact.clerk_updated_at = event.at;
     return fact;
 }
 

@@ -264,6 +264,12 @@ http::Response Commands::create(api::Context& c) const {
             api::refuse(409, "Company exists",
                         "This organisation has its company already; change it with PUT /api/v1/company/{id}.",
                         {{"company", "exists already"}});
+        if (c.who.company && tx.value<std::string>(sql::organisation_is_over, {*c.who.company}))
+            api::refuse(
+                409, "Organisation deleted",
+                "This organisation was deleted at the identity provider, so no company can be made for it. Sign in to another "
+                "one, or to none: then the company gets a new one.",
+                {{"company", "is of an organisation that was deleted"}});
         for (const auto& [field, number] : {std::pair{"phone_number", phone}, std::pair{"primary_tracking_number", tracking}})
             if (number) Numbers::must_be_free(tx, c.who.company ? c.who.company->value() : "", field, *number);
         tx.commit();

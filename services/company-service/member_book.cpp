@@ -112,4 +112,38 @@ void MemberPublisher::publish(pg::Connection& db) const {
     }
 }
 
+void MemberPublisher::reconcile(pg::Connection& db) const {
+    if (published_->caught_up() && published_->kafka_answers()) reconcile(db, *published_);
+}
+
+void MemberPublisher::reconcile(pg::Connection& db, const identity::Members& topic) {
+    std::vector<CompanyId> differing;
+    {
+        const auto there = topic.sums();
+        auto tx = db.begin(pg::Scope::none());
+        tx.each(sql::member_sums, {}, [&](const pg::Fields& f) {
+            auto found = there.find(f.text("company_id"));
+            const identity::Members::Sum rows{f.integer("members"), f.integer("versions")};
+            if (found == there.end() || found->second != rows) differing.emplace_back(f.text("company_id"));
+        });
+        tx.commit();
+    }
+    for (const auto& company : differing) {
+        auto tx = db.begin(pg::Scope::company(company));
+        pg::Columns otherwise(2);
+        tx.each(sql::told_members, {company}, [&](const pg::Fields& f) {
+            auto there = topic.version_of(company.value(), f.text("id"));
+            if (there != f.integer("version")) otherwise.row({f.text("id"), there});
+        });
+        if (otherwise.rows() == 0) continue;
+        auto params = otherwise.params();
+        params.insert(params.begin(), pg::Param(company));
+        tx.write(sql::tell_members_again, std::move(params));
+        tx.each(sql::look_at_members, {company}, [](const pg::Fields&) {});
+        tx.commit();
+        tel::warn("otto.members has members otherwise than the tables, and they are told again",
+                  {{"company_id", company.value()}, {"members", otherwise.rows()}});
+    }
+}
+
 }  // namespace otto::company_service

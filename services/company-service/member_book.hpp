@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "identity/members.hpp"
 #include "otto/members/v1/members.pb.h"
 #include "pg/connection.hpp"
 #include "runtime/audit.hpp"
@@ -58,13 +60,22 @@ public:
     static std::string clerk_role(std::string_view role);
 };
 
-/// otto.members: each change of a member's role or status, from the rows, in the order of their versions.
+/// Keeps otto.members true to the rows: each change of a member's role or status is told, in the order of versions, and again
+/// whatever the topic turns out to have otherwise.
 class MemberPublisher {
 public:
+    /// `published`: the topic, read back.
+    explicit MemberPublisher(std::shared_ptr<const identity::Members> published) : published_(std::move(published)) {}
     void publish(pg::Connection&) const;
+    /// While Kafka answers and the topic has been read: who stands there in another version than in the rows is told again, and
+    /// Clerk is asked anew who is a member, for one of both may have been taken back to an earlier moment.
+    void reconcile(pg::Connection&) const;
+    /// The same, whatever Kafka says.
+    static void reconcile(pg::Connection&, const identity::Members& topic);
 
 private:
     void publish_one(pg::Connection&, const CompanyId&, std::int64_t changes) const;
+    std::shared_ptr<const identity::Members> published_;
     rt::Emitter<members::v1::Member> emitter_{"company-service"};
 };
 

@@ -80,9 +80,9 @@ void wire(app::Service& service) {
     auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
     auto& people = service.own<People>(settings, api.pool());                              // invited, given a role, removed
     auto& directory = service.own<DirectoryPublisher>(companies);                          // tables -> otto.directory
-    auto& told_members = service.own<MemberPublisher>();                                   // tables -> otto.members
-    auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                // the webhook key, from CallRail
-    auto& members = service.own<Members>(clerk);                                           // who works there, from Clerk
+    auto& told_members = service.own<MemberPublisher>(identity::Members::of_process(settings));  // tables -> otto.members
+    auto& signing_keys = service.own<SigningKeyReader>(settings, callrail);                      // the webhook key, from CallRail
+    auto& members = service.own<Members>(clerk);                                                 // who works there, from Clerk
     auto& number_checks = service.own<Checks>(settings.get(kNumbersEvery),
                                               [&listed, &api](const CompanyId& id) { return listed.check(api.pool(), id); });
     auto& twilio_number_checks = service.own<Checks>(settings.get(kNumbersEvery), [&listed_at_twilio, &api](const CompanyId& id) {
@@ -127,7 +127,8 @@ void wire(app::Service& service) {
         .trim("company_creations", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
         .trim("clerk_events", "taken_at", std::chrono::hours(24 * 60))
-        .trim("clerk_tombstones", "at", std::chrono::hours(24 * 60))
+        .trim("clerk_tombstones", "at", std::chrono::hours(24 * 60), "kind = 'invitation'")
+        .periodic("members-check", Millis{30'000}, [&told_members](pg::Connection& db) { told_members.reconcile(db); })
         .periodic("directory-check", Millis{30'000}, [&directory](pg::Connection& db) { directory.reconcile(db); });
     service.on_stop("the sweeps", [&sweep, &text_sweep](Millis) {
         sweep.stop();

@@ -97,6 +97,19 @@ std::int64_t Members::version_of(std::string_view company, std::string_view user
     return found == entries_.end() ? 0 : found->second.version;
 }
 
+std::map<std::string, Members::Sum, std::less<>> Members::sums() const {
+    std::map<std::string, Sum, std::less<>> all;
+    std::shared_lock guard(lock_);
+    for (const auto& [key, e] : entries_) {
+        auto company = std::string_view(key).substr(0, key.find(':'));
+        auto found = all.find(company);
+        auto& sum = found != all.end() ? found->second : all[std::string(company)];
+        ++sum.members;
+        sum.versions ^= e.version;
+    }
+    return all;
+}
+
 std::size_t Members::size() const {
     std::shared_lock guard(lock_);
     return entries_.size();

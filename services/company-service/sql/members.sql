@@ -20,7 +20,7 @@ taken AS (
   ON CONFLICT (company_id, id) DO UPDATE SET
     role = CASE WHEN excluded.clerk_updated_at > u.clerk_updated_at AND coalesce(excluded.role, excluded.role_unknown) <> '' THEN excluded.role ELSE u.role END,
     role_unknown = CASE WHEN excluded.clerk_updated_at > u.clerk_updated_at AND coalesce(excluded.role, excluded.role_unknown) <> '' THEN excluded.role_unknown ELSE u.role_unknown END,
-    status = CASE WHEN excluded.clerk_updated_at > u.clerk_updated_at OR excluded.status = 'removed' THEN excluded.status ELSE u.status END,
+    status = CASE WHEN excluded.clerk_updated_at > u.clerk_updated_at OR (excluded.status = 'removed' AND excluded.clerk_updated_at = u.clerk_updated_at) THEN excluded.status ELSE u.status END,
     email = CASE WHEN excluded.profile_updated_at > u.profile_updated_at OR (excluded.profile_updated_at = u.profile_updated_at AND excluded.clerk_updated_at > u.clerk_updated_at) THEN excluded.email ELSE u.email END,
     name = CASE WHEN excluded.profile_updated_at > u.profile_updated_at OR (excluded.profile_updated_at = u.profile_updated_at AND excluded.clerk_updated_at > u.clerk_updated_at) THEN excluded.name ELSE u.name END,
     profile_updated_at = greatest(excluded.profile_updated_at, u.profile_updated_at),
@@ -85,3 +85,18 @@ SELECT check_company($1, 'members') WHERE EXISTS (SELECT FROM companies WHERE id
 
 -- name: members_of
 SELECT id, email, name, role, role_unknown, status, clerk_updated_at, at_clerk FROM company_users WHERE company_id = $1 AND status <> 'invited'
+
+-- name: member_sums
+SELECT company_id, members, versions FROM member_sums()
+
+-- name: told_members
+-- What changed a moment ago may be on its way still.
+SELECT id, version FROM company_users WHERE company_id = $1 AND status <> 'invited' AND told_version = version AND updated_at < now() - interval '30 seconds'
+
+-- name: tell_members_again
+-- Above what the topic has and above what the table has.
+UPDATE company_users u SET version = greatest(u.version, i.there) + 1 FROM unnest($2::text[], $3::bigint[]) AS i (id, there)
+ WHERE u.company_id = $1 AND u.id = i.id AND u.told_version = u.version
+
+-- name: organisation_is_over
+SELECT id FROM clerk_tombstones WHERE kind = 'organization' AND id = $1

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,8 +52,16 @@ public:
     };
     /// None: nobody has told of him. He is let in on his token: it is short, and who signed it knows who is a member.
     std::optional<Standing> find(std::string_view company, std::string_view user) const;
+    /// The topic has been read to its end; a snapshot is not enough.
+    bool caught_up() const { return table_.caught_up(); }
     /// The version on the topic; 0: none.
     std::int64_t version_of(std::string_view company, std::string_view user) const;
+    /// What the topic has of a company: how many members, and their versions in one number.
+    struct Sum {
+        std::int64_t members = 0, versions = 0;
+        bool operator==(const Sum&) const = default;
+    };
+    std::map<std::string, Sum, std::less<>> sums() const;
 
 private:
     struct Entry {
