@@ -1907,6 +1907,17 @@ GRANT INSERT, SELECT, UPDATE ON directory_state TO otto_company_service;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON directory_state TO otto_maintenance;
 GRANT INSERT, SELECT, UPDATE ON directory_state TO otto_numbers;
 
+CREATE TABLE finished_companies (
+  user_id text NOT NULL,
+  company_id text NOT NULL,
+  name text NOT NULL,
+  at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT finished_companies_pkey PRIMARY KEY (user_id, company_id)
+);
+CREATE INDEX finished_companies_at ON finished_companies USING btree (at);
+GRANT DELETE, INSERT, SELECT ON finished_companies TO otto_company_service;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON finished_companies TO otto_maintenance;
+
 CREATE TABLE folded_calls (
   company_id text NOT NULL,
   from_id bigint NOT NULL,
@@ -2772,6 +2783,7 @@ CREATE TABLE unused_organisations (
   user_id text NOT NULL,
   organisation_id text NOT NULL,
   at timestamp with time zone DEFAULT now() NOT NULL,
+  asked jsonb,
   CONSTRAINT unused_organisations_pkey PRIMARY KEY (user_id, organisation_id)
 );
 GRANT DELETE, INSERT, SELECT, UPDATE ON unused_organisations TO otto_company_service;

@@ -18,33 +18,13 @@ namespace {
 
 using api::Inputs;
 
-struct Name {
-    std::string name;
-    static Name from(const pg::Fields& f) { return {f.text("name")}; }
-};
-
-struct Truth {
-    bool good;
-    static Truth from(const pg::Fields& f) { return {f.boolean("good")}; }
-};
-
 struct Count {
     std::int64_t n;
     static Count from(const pg::Fields& f) { return {f.integer("n")}; }
 };
 
-struct Creations {
-    std::int64_t n, seconds_left;
-    static Creations from(const pg::Fields& f) { return {f.integer("n"), f.integer("seconds_left")}; }
-};
-
 /// Companies that may claim one id at CallRail on their word alone.
 constexpr std::int64_t kMostClaimants = 16;
-
-/// In the place of an organisation's id: one was asked for, and its id is not known (yet).
-const std::string kAskedFor = "?";
-/// By so much Clerk's clock may be behind ours.
-constexpr Millis kClocksDiffer{60'000};
 
 struct Keys {
     std::optional<std::string> signing_key, api_key, account_id;
@@ -65,8 +45,6 @@ std::vector<std::string> number_fields(const Inputs& in) {
 void must_be_own(api::Context& c) {
     if (c.request.param("id") != c.company().value()) api::not_found("company");
 }
-
-constexpr const char* kNoTimezone = "is none of IANA's places; write it as America/Phoenix";
 
 /// An id at CallRail: it becomes part of addresses there.
 std::optional<std::string> callrail_id(const Inputs& in, std::string_view name) {
@@ -122,191 +100,14 @@ void guarding_fields(F&& f) {
 
 }  // namespace
 
-Commands::Commands(const app::Settings& s, const providers::clerk::Client& clerk, pg::Pool& pool, const Numbers& numbers,
-                   const CallRailNumbers& callrail)
+Commands::Commands(const app::Settings& s, pg::Pool& pool, const Numbers& numbers, const CallRailNumbers& callrail)
     : keys_(s),
       key_grace_(s.get(kKeyGrace)),
       public_url_(s.get(app::kPublicUrl)),
-      clerk_(clerk),
       pool_(pool),
       numbers_(numbers),
-      callrail_(callrail),
-      companies_an_hour_(s.get(kCompaniesAnHour)) {
+      callrail_(callrail) {
     while (public_url_.ends_with('/')) public_url_.pop_back();
-}
-
-/// An organisation for a company that is to be made: one that a try of this user left behind, else a new one. It is on record as
-/// unused until its company is committed, whatever fails in between, the commit included; and that one is being asked for is on
-/// record before it is, so that one of which the answer was lost is found, and no second one made.
-std::string Commands::organisation_for(const api::Context& c, const std::string& name) const {
-    while (auto left = unused_organisation(c.who.user)) {
-        if (*left == kAskedFor) {
-            if (auto found = lost_organisation(c)) keep_organisation(c, *found);
-            forget_organisation(c.who.user, kAskedFor);
-            continue;
-        }
-        auto renamed = clerk_.rename_organization(*left, name, c.request.trace);
-        const auto* error = std::get_if<providers::clerk::ApiError>(&renamed);
-        if (!error) return *left;
-        if (error->status != 404) no_clerk(c, *error);
-        forget_organisation(c.who.user, *left);
-    }
-    count_creation(c.who.user);
-    keep_organisation(c, kAskedFor);
-    auto made = clerk_.create_organization(name, c.who.user.value(), c.request.trace);
-    if (const auto* error = std::get_if<providers::clerk::ApiError>(&made)) {
-        auto found = error->in_doubt() ? lost_organisation(c) : std::nullopt;
-        if (!error->in_doubt()) forget_organisation(c.who.user, kAskedFor);
-        if (!found) no_clerk(c, *error);
-        made = *found;
-    }
-    const auto& id = std::get<std::string>(made);
-    try {
-        keep_organisation(c, id);
-        forget_organisation(c.who.user, kAskedFor);
-    } catch (const pg::SqlFailure&) {
-        drop_organisation(c, id);
-        throw;
-    }
-    return id;
-}
-
-void Commands::keep_organisation(const api::Context& c, const std::string& id) const {
-    auto tx = pool_.begin(pg::Scope::none());
-    tx.write(sql::note_organisation, {c.who.user, id});
-    tx.commit();
-}
-
-/// One that this user was made the creator of since one was asked for, and that no company has.
-std::optional<std::string> Commands::lost_organisation(const api::Context& c) const {
-    std::optional<Instant> asked;
-    {
-        auto tx = pool_.begin(pg::Scope::none());
-        tx.each(sql::organisation_asked, {c.who.user, kAskedFor}, [&](const pg::Fields& f) { asked = f.time("at"); });
-        tx.commit();
-    }
-    if (!asked) return std::nullopt;
-    auto reply = clerk_.organizations_of(c.who.user.value(), c.request.trace);
-    if (const auto* error = std::get_if<providers::clerk::ApiError>(&reply)) no_clerk(c, *error);
-    const auto since = (to_micros(*asked) / 1'000) - kClocksDiffer.count();
-    for (const auto& o : std::get<std::vector<providers::clerk::Organization>>(reply)) {
-        if (o.created_by != c.who.user.value() || o.created_at < since) continue;
-        auto tx = pool_.begin(pg::Scope::company(CompanyId{o.id}));
-        const bool taken = tx.maybe<Name>(sql::company_exists, {o.id}).has_value();
-        tx.commit();
-        if (!taken) return o.id;
-    }
-    return std::nullopt;
-}
-
-std::optional<std::string> Commands::unused_organisation(const UserId& user) const {
-    std::optional<std::string> id;
-    auto tx = pool_.begin(pg::Scope::none());
-    tx.each(sql::unused_organisation, {user}, [&](const pg::Fields& f) { id = f.text("organisation_id"); });
-    tx.commit();
-    return id;
-}
-
-void Commands::forget_organisation(const UserId& user, const std::string& id) const {
-    auto tx = pool_.begin(pg::Scope::none());
-    tx.write(sql::use_organisation, {user, id});
-    tx.commit();
-}
-
-void Commands::no_clerk(const api::Context& c, const providers::clerk::ApiError& error) const {
-    tel::error("an organisation could not be made at Clerk", {{"user_id", c.who.user.value()}, {"why", error.why}});
-    api::refuse(502, "Identity provider unavailable", "The organisation could not be made at the identity provider; try again.");
-}
-
-/// An organisation whose company could not be made must not stay behind; if it does, the user's next try takes it.
-void Commands::drop_organisation(const api::Context& c, const std::string& id) const {
-    auto dropped = clerk_.delete_organization(id, c.request.trace);
-    const auto* error = std::get_if<providers::clerk::ApiError>(&dropped);
-    if (!error || error->status == 404)
-        forget_organisation(c.who.user, id);
-    else
-        tel::error("an organisation without a company stays behind at Clerk until its user tries again",
-                   {{"organisation", id}, {"user_id", c.who.user.value()}, {"why", error->why}});
-}
-
-/// Each costs an organisation at the identity provider, also if it is dropped again. Of requests at the same moment a few too
-/// many may pass; a user has few at once.
-void Commands::count_creation(const UserId& user) const {
-    auto tx = pool_.begin(pg::Scope::none());
-    auto made = tx.one<Creations>(sql::creations, {user});
-    if (made.n >= companies_an_hour_)
-        throw api::Refusal{
-            {429,
-             "Too many companies",
-             "A user may make " + std::to_string(companies_an_hour_) + " companies in an hour; make this one later.",
-             {}},
-            static_cast<int>(std::max<std::int64_t>(1, made.seconds_left))};
-    tx.write(sql::note_creation, {user});
-    tx.commit();
-}
-
-http::Response Commands::create(api::Context& c) const {
-    if (c.who.company && c.who.role != identity::Role::manager)
-        api::refuse(403, "Not allowed", "Only a manager may create the organisation's company.");
-    auto in = Inputs::of(c.request, {"name", "phone_number", "primary_tracking_number", "address", "timezone"});
-    auto name = in.required("name", 200);
-    auto phone = in.phone("phone_number"), tracking = in.phone("primary_tracking_number");
-    auto address = in.text("address");
-    auto timezone = in.text("timezone", 100);
-    std::string id;
-    bool made = false;
-    if (c.who.company) numbers_.consult(c, *c.who.company, {phone.value_or(""), tracking.value_or("")});
-    // What can be known to fail fails before an organisation is made for it.
-    {
-        auto tx = pool_.begin(c.who.company ? pg::Scope::company(*c.who.company) : pg::Scope::none());
-        if (timezone && !tx.one<Truth>(sql::is_time_zone, {*timezone}).good) api::refuse_field("timezone", kNoTimezone);
-        if (c.who.company && tx.maybe<Name>(sql::company_exists, {*c.who.company}))
-            api::refuse(409, "Company exists",
-                        "This organisation has its company already; change it with PUT /api/v1/company/{id}.",
-                        {{"company", "exists already"}});
-        if (c.who.company && tx.value<std::string>(sql::organisation_is_over, {*c.who.company}))
-            api::refuse(
-                409, "Organisation deleted",
-                "This organisation was deleted at the identity provider, so no company can be made for it. Sign in to another "
-                "one, or to none: then the company gets a new one.",
-                {{"company", "is of an organisation that was deleted"}});
-        for (const auto& [field, number] : {std::pair{"phone_number", phone}, std::pair{"primary_tracking_number", tracking}})
-            if (number) Numbers::must_be_free(tx, c.who.company ? c.who.company->value() : "", field, *number);
-        tx.commit();
-    }
-    if (c.who.company) {
-        id = c.who.company->value();
-    } else {
-        id = organisation_for(c, name);
-        made = true;
-        if (c.tx_as(CompanyId{id}).write_counted(sql::use_organisation, {c.who.user, id}) == 0)
-            api::refuse(409, "Company being made", "Another request of yours makes this company at the moment.");
-    }
-    // Its row is locked by this transaction, which must be over before it is dropped.
-    auto drop = [&] {
-        c.tx_as(CompanyId{id}).rollback();
-        drop_organisation(c, id);
-    };
-    try {
-        numbers_.registering(c, CompanyId{id}, number_fields(in), [&](pg::Tx& tx) {
-            tx.write(sql::create_company, {id, name, phone, tracking, address, timezone.value_or("America/New_York")});
-            tx.write(sql::add_user, {id, c.who.user, "manager"});
-        });
-        c.audit("company.create", id);
-        c.tx_as(CompanyId{id}).flush();
-    } catch (const pg::SqlFailure& e) {
-        if (made) drop();
-        if (e.constraint() == "companies_pkey")
-            api::refuse(409, "Company exists", "This organisation has its company already.", {{"company", "exists already"}});
-        throw;
-    } catch (const api::Refusal&) {
-        if (made) drop();
-        throw;
-    }
-    tel::info("a company was created", {{"company_id", id}, {"user_id", c.who.user.value()}});
-    JsonWriter w;
-    w.begin_object().member("status", "success").member("company_id", id).member("clerk_org_id", id).end_object();
-    return http::Response::json(200, w.take());
 }
 
 http::Response Commands::update(api::Context& c) const {
@@ -343,7 +144,7 @@ http::Response Commands::update(api::Context& c) const {
     std::optional<std::vector<std::string>> changed;
     rt::Changes values;
     guarding_fields([&] {
-        numbers_.registering(c, c.company(), number_fields(in), [&](pg::Tx& tx) {
+        numbers_.registering(c.tx(), c.company(), number_fields(in), [&](pg::Tx& tx) {
             tx.each(sql::update_company, params, [&](const pg::Fields& f) {
                 changed = split_list(f.text("names"));
                 for (std::string field : {"name", "timezone", "phone_number", "primary_tracking_number", "callrail_company_id"})
@@ -405,7 +206,7 @@ void Commands::store(api::Context& c, const Credentials& given, bool connects) c
     };
     std::vector<std::string> naming;
     if (given.tracking_number) naming.emplace_back("primary_tracking_number");
-    numbers_.registering(c, c.company(), naming, [&](pg::Tx& t) {
+    numbers_.registering(c.tx(), c.company(), naming, [&](pg::Tx& t) {
         if (listing) callrail_.keep(t, c.company(), *listing);  // first: it may be what proves the number
         if (given.tracking_number) t.write(sql::keep_other_providers, {c.company(), "callrail"});
         auto n =

@@ -48,6 +48,10 @@ std::vector<MemberChange> MemberBook::take(pg::Tx& tx, const CompanyId& company,
     return changes;
 }
 
+void MemberBook::founded(pg::Tx& tx, const CompanyId& company, const UserId& user) {
+    take(tx, company, MemberFact{user, clerk_role("manager"), {}, {}, false, 0, 0});
+}
+
 void MemberBook::on_record(pg::Tx& tx, const CompanyId& company, std::span<const MemberChange> changes, rt::Actor actor) {
     for (const auto& change : changes) {
         const Standing was(change.was), is(change.is);

@@ -21,7 +21,7 @@ struct MemberFact {
     std::string clerk_role;  ///< Clerk's word: "org:admin"; not looked at of who is removed
     std::optional<std::string> email, name;
     bool removed = false;
-    std::int64_t clerk_updated_at = 0;  ///< ms, Clerk's: what is older than what is known has no effect
+    std::int64_t clerk_updated_at = 0;  ///< ms, Clerk's: what is older than what is known has no effect; 0: not Clerk's word
     /// ms: when e-mail and name were so; 0: beside a membership in a webhook, which may be older than what is known of the
     /// person.
     std::int64_t profile_at = 0;
@@ -48,6 +48,8 @@ public:
     static std::vector<MemberChange> take(pg::Tx& tx, const CompanyId& company, const MemberFact& fact) {
         return take(tx, company, std::span(&fact, 1));
     }
+    /// Who makes a company is its first manager; Clerk's word of the person, which may have come before, stands above it.
+    static void founded(pg::Tx&, const CompanyId&, const UserId&);
     /// Changes that nobody asked for here, on the company's record: as Clerk told them, or Otto found them. What a request asks
     /// for is on record as its own.
     static void on_record(pg::Tx&, const CompanyId&, std::span<const MemberChange>, rt::Actor);

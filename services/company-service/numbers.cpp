@@ -110,9 +110,8 @@ void Numbers::must_be_free(pg::Tx& tx, const std::string& company, const std::st
     });
 }
 
-void Numbers::registering(api::Context& c, const CompanyId& company, const std::vector<std::string>& fields,
+void Numbers::registering(pg::Tx& tx, const CompanyId& company, const std::vector<std::string>& fields,
                           const std::function<void(pg::Tx&)>& write) const {
-    auto& tx = c.tx_as(company);
     try {
         write(tx);
         tx.flush();
@@ -163,7 +162,7 @@ http::Response Numbers::add(api::Context& c) const {
         if (auto own = c.tx().maybe<Id>(sql::own_number, {c.company(), *number, purposes, from, to}))
             refuse_own(claimed, own->id);
     std::string row;
-    registering(c, c.company(), claimed,
+    registering(c.tx(), c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::add_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     must_fit_directory(c, c.company(), field);
     c.audit("number.add", *number);
@@ -196,7 +195,7 @@ http::Response Numbers::change(api::Context& c) const {
                       to,
                       in.clears("valid_to")};
     std::string row;
-    registering(c, c.company(), claimed,
+    registering(c.tx(), c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     if (row.empty()) api::not_found("number");
     c.audit("number.change", id.to_string(), in.changed());

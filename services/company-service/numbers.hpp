@@ -24,9 +24,9 @@ public:
     /// Before the request writes: if another company stands against one of these numbers and a provider's list may settle it, the
     /// lists are read. "" is none.
     void consult(api::Context&, const CompanyId&, const std::vector<std::string>& numbers) const;
-    /// Runs what registers numbers. What stands against it becomes a 409 that names these fields and the cure, never whose the
-    /// number is; so does one unproven number too many.
-    void registering(api::Context&, const CompanyId&, const std::vector<std::string>& fields,
+    /// Runs what registers numbers, in the company's scope. What stands against it becomes a 409 that names these fields and the
+    /// cure, never whose the number is; so does one unproven number too many.
+    void registering(pg::Tx&, const CompanyId&, const std::vector<std::string>& fields,
                      const std::function<void(pg::Tx&)>&) const;
     /// A webhook that the company's key signed came for a number: its row, if there is one, stands firmer.
     rt::Outcome note_proof(rt::Intent<changes::v1::NumberProven>, rt::Out<>&) const;

@@ -89,7 +89,7 @@ http::Response Onboarding::connect_twilio(api::Context& c) const {
     const auto& company = c.company().value();
     const auto place = seal_place(company, "twilio_auth_token");
     numbers_.registering(
-        c, c.company(), number ? std::vector<std::string>{"primary_tracking_number"} : std::vector<std::string>{},
+        c.tx(), c.company(), number ? std::vector<std::string>{"primary_tracking_number"} : std::vector<std::string>{},
         [&](pg::Tx& tx) {
             auto now = tx.maybe<Token>(sql::twilio_token, {c.company()});
             if (!now) api::not_found("company");

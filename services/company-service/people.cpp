@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 
 #include "api/inputs.hpp"
 #include "api/resources.hpp"
@@ -26,7 +25,6 @@ const tel::SharedGauges kWithoutManager{
 constexpr std::size_t kLongestAddress = 320;
 /// For so long what Clerk did not do is asked for again; then it is as if nobody had asked.
 constexpr auto kWantedFor = 10min;
-const rt::Retry kForEver{std::numeric_limits<int>::max(), Backoff{Millis{5'000}, Millis{45'000}, 3, 0}};
 
 http::ClientOptions once(const app::Settings& s, Millis within) {
     auto o = hasty(s);
@@ -343,13 +341,13 @@ std::optional<Instant> People::next(rt::Lease& lease) const {
                                     : person->role,
                   leaves, person->asked_by.value_or("")};
     auto found = look(a, lease.company, trace);
-    if (const auto* error = std::get_if<ApiError>(&found)) return lease.again(kForEver, error->why);
+    if (const auto* error = std::get_if<ApiError>(&found)) return lease.again(kUntilClerkAnswers, error->why);
     if (!a.satisfied_by(found) && lease.now - *person->asked_at < kWantedFor) {
         auto done = ask(a, lease.company, trace);
         const auto* error = std::get_if<ApiError>(&done);
         using Kind = ApiError::Kind;
         if (error && (error->in_doubt() || error->kind == Kind::unsent || error->kind == Kind::busy))
-            return lease.again(kForEver, error->why);
+            return lease.again(kUntilClerkAnswers, error->why);
         if (error)
             tel::warn("Clerk did not change a person",
                       {{"company_id", lease.company.value()}, {"user_id", lease.key}, {"why", error->why}});
@@ -479,7 +477,7 @@ std::optional<Instant> People::next_invitation(rt::Lease& lease, const Invited& 
     const auto trace = tel::TraceContext::fresh();
     auto pending = clerk_.pending_invitation(lease.company.value(), asked.email, trace);
     if (const auto* error = std::get_if<ApiError>(&pending); error && error->kind != ApiError::Kind::not_found)
-        return lease.again(kForEver, error->why);
+        return lease.again(kUntilClerkAnswers, error->why);
     std::optional<clerk::Invitation> there;
     if (auto* found = std::get_if<std::optional<clerk::Invitation>>(&pending)) there = std::move(*found);
     if (!there && lease.now - asked.asked_at < kWantedFor) {
@@ -487,7 +485,7 @@ std::optional<Instant> People::next_invitation(rt::Lease& lease, const Invited& 
         using Kind = ApiError::Kind;
         if (const auto* error = std::get_if<ApiError>(&made)) {
             if (error->in_doubt() || error->kind == Kind::unsent || error->kind == Kind::busy)
-                return lease.again(kForEver, error->why);
+                return lease.again(kUntilClerkAnswers, error->why);
             tel::warn("Clerk did not invite a person", {{"company_id", lease.company.value()}, {"why", error->why}});
         } else {
             there = std::get<clerk::Invitation>(std::move(made));

@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,6 +18,9 @@ namespace otto::company_service {
 /// People of whom Clerk was asked something and who knows what came of it; key: the user or invitation, or for an invitation
 /// that has no id yet the e-mail address.
 inline constexpr std::string_view kPeopleChanges = "company-service/people";
+
+/// Of what is to be at Clerk, however long that is away.
+inline const rt::Retry kUntilClerkAnswers{std::numeric_limits<int>::max(), Backoff{Millis{5'000}, Millis{45'000}, 3, 0}};
 
 /// Who works in a company, as its manager commands it: invited, given another role, removed.
 ///

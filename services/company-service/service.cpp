@@ -6,6 +6,7 @@
 #include "checks.hpp"
 #include "clerk_webhook.hpp"
 #include "commands.hpp"
+#include "creations.hpp"
 #include "directory.hpp"
 #include "member_book.hpp"
 #include "members.hpp"
@@ -27,7 +28,7 @@ using identity::Roles;
 
 /// What people command.
 void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers, const Onboarding& onboarding,
-                const Purchases& purchases, const People& people) {
+                const Purchases& purchases, const People& people, const Creations& creations) {
     constexpr Roles managers{Role::manager};
     auto route = [&](http::Method method, const std::string& path, Roles roles,
                      http::Response (Commands::*command)(Context&) const) { api.write(method, path, roles, commands, command); };
@@ -36,7 +37,8 @@ void add_routes(api::Api& api, const Commands& commands, const Numbers& numbers,
     };
     using http::Method;
     for (std::string family : {"/api/v1/company", "/company"}) {
-        for (std::string end : {"", "/"}) route(Method::post, family + end, Roles::any_signed_in(), &Commands::create);
+        for (std::string end : {"", "/"})
+            api.write(Method::post, family + end, Roles::any_signed_in(), creations, &Creations::create);
         route(Method::put, family + "/{id}", managers, &Commands::update);
         route(Method::post, family + "/set-callrail-api-key/{id}", managers, &Commands::set_api_key);
         route(Method::post, family + "/set-callrail-account-id/{id}", managers, &Commands::set_account_id);
@@ -74,7 +76,8 @@ void wire(app::Service& service) {
     auto& listed_at_twilio = service.own<TwilioNumbers>(settings, twilio);
     auto& numbers = service.own<Numbers>(settings, api.pool(),
                                          std::vector<const NumberList*>{&listed, &listed_at_twilio});  // whose number it is
-    auto& commands = service.own<Commands>(settings, clerk, api.pool(), numbers, listed);              // what people command
+    auto& commands = service.own<Commands>(settings, api.pool(), numbers, listed);                     // what people command
+    auto& creations = service.own<Creations>(settings, clerk, api.pool(), numbers);  // companies, made at Clerk and here
     auto& onboarding =
         service.own<Onboarding>(settings, api.pool(), numbers, listed, listed_at_twilio);  // Twilio connected, accounts tested
     auto& purchases = service.own<Purchases>(settings, api.pool(), listed_at_twilio);      // numbers bought, and led here
@@ -97,7 +100,7 @@ void wire(app::Service& service) {
     auto& refusals = service.own<Refusals>();                           // webhooks that no key proved
 
     service.own<ClerkWebhook>(settings, api.pool()).add_routes(service.routes());  // who belongs where, as Clerk tells it
-    add_routes(api, commands, numbers, onboarding, purchases, people);
+    add_routes(api, commands, numbers, onboarding, purchases, people, creations);
 
     rt::Policy patient;
     patient.retry = {20, Backoff{Millis{500}, Millis{300'000}, 3, 0.2}};
@@ -123,8 +126,10 @@ void wire(app::Service& service) {
         .work<&Checks::next>(std::string(kMemberChecks), member_checks, {.threads = 1})
         .work<&Purchases::next>(std::string(kPurchases), purchases, {.threads = 1})
         .work<&People::next>(std::string(kPeopleChanges), people, {.threads = 2})
+        .work<&Creations::next>(std::string(kCreations), creations, {.threads = 1})
         .periodic("managers", Millis{60'000}, [](pg::Connection& db, tel::Shares& gauges) { People::count(db, gauges); })
         .trim("company_creations", "at", std::chrono::hours(1))
+        .trim("finished_companies", "at", std::chrono::hours(1))
         .trim("provider_tests", "at", std::chrono::hours(1))
         .trim("clerk_events", "taken_at", std::chrono::hours(24 * 60))
         .trim("clerk_tombstones", "at", std::chrono::hours(24 * 60), "kind = 'invitation'")

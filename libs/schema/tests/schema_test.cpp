@@ -89,6 +89,7 @@ TEST_CASE("every table is walled by company, or a listed exception", "[integrati
         {"schema_migrations", "what was migrated"},
         {"background_steps", "how far large changes are"},
         {"unused_organisations", "what was made at the identity provider for companies that are not there yet"},
+        {"finished_companies", "what a user asked for and was not told of yet, whichever company it is"},
         {"company_creations", "how many companies a user has made in the last hour, whichever they are"},
         {"directory_state", "versions of what is published of a company; its owner alone reads it"},
         {"members_untold", "companies of which otto.members is behind"},

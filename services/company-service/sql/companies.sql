@@ -1,9 +1,6 @@
 -- name: create_company
 INSERT INTO companies (id, name, phone_number, primary_tracking_number, address, timezone) VALUES ($1, $2, $3, $4, $5, $6)
 
--- name: add_user
-INSERT INTO company_users (company_id, id, role) VALUES ($1, $2, $3) ON CONFLICT (company_id, id) DO UPDATE SET role = excluded.role, status = 'active'
-
 -- name: company_exists
 SELECT name FROM companies WHERE id = $1
 
@@ -190,13 +187,23 @@ INSERT INTO company_creations (user_id) VALUES ($1)
 
 -- name: unused_organisation
 -- One that a try of the user made at Clerk and that no company has; none that another request is just using.
-SELECT organisation_id FROM unused_organisations WHERE user_id = $1 ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED
-
--- name: organisation_asked
-SELECT at FROM unused_organisations WHERE user_id = $1 AND organisation_id = $2
+SELECT organisation_id, asked, at FROM unused_organisations WHERE user_id = $1 ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: note_organisation
-INSERT INTO unused_organisations (user_id, organisation_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+INSERT INTO unused_organisations (user_id, organisation_id, asked) VALUES ($1, $2, $3::jsonb) ON CONFLICT (user_id, organisation_id) DO UPDATE SET asked = excluded.asked
 
 -- name: use_organisation
 DELETE FROM unused_organisations WHERE user_id = $1 AND organisation_id = $2
+
+-- name: finished_company
+SELECT company_id, name FROM finished_companies WHERE user_id = $1 AND at > now() - interval '1 hour' ORDER BY at LIMIT 1
+
+-- name: take_finished_company
+DELETE FROM finished_companies WHERE user_id = $1 AND company_id = $2
+
+-- name: note_finished_company
+INSERT INTO finished_companies (user_id, company_id, name) SELECT $1, id, name FROM companies WHERE id = $2
+
+-- name: founder_unseen
+-- Whom Clerk has not told of yet, and nobody removed.
+SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status = 'active' AND NOT at_clerk

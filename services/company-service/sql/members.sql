@@ -15,7 +15,7 @@ former AS MATERIALIZED (SELECT u.id, u.role, u.role_unknown, u.status FROM compa
 taken AS (
   INSERT INTO company_users AS u (company_id, id, email, name, role, role_unknown, status, clerk_updated_at, profile_updated_at, at_clerk)
   SELECT $1, s.id, CASE WHEN p.updated_at >= s.profile_at THEN p.email ELSE s.email END, CASE WHEN p.updated_at >= s.profile_at THEN p.name ELSE s.name END, s.role, s.word,
-         CASE WHEN s.removed OR p.gone THEN 'removed' ELSE 'active' END, s.at, greatest(p.updated_at, s.profile_at), true
+         CASE WHEN s.removed OR p.gone THEN 'removed' ELSE 'active' END, s.at, greatest(p.updated_at, s.profile_at), s.at > 0
     FROM said s LEFT JOIN person p ON p.id = s.id ORDER BY s.id
   ON CONFLICT (company_id, id) DO UPDATE SET
     role = CASE WHEN excluded.clerk_updated_at > u.clerk_updated_at AND coalesce(excluded.role, excluded.role_unknown) <> '' THEN excluded.role ELSE u.role END,
@@ -25,7 +25,7 @@ taken AS (
     name = CASE WHEN excluded.profile_updated_at > u.profile_updated_at OR (excluded.profile_updated_at = u.profile_updated_at AND excluded.clerk_updated_at > u.clerk_updated_at) THEN excluded.name ELSE u.name END,
     profile_updated_at = greatest(excluded.profile_updated_at, u.profile_updated_at),
     clerk_updated_at = greatest(excluded.clerk_updated_at, u.clerk_updated_at),
-    at_clerk = true
+    at_clerk = u.at_clerk OR excluded.at_clerk
    WHERE excluded.clerk_updated_at > u.clerk_updated_at OR (excluded.status = 'removed' AND u.status <> 'removed' AND excluded.clerk_updated_at = u.clerk_updated_at)
       OR excluded.profile_updated_at > u.profile_updated_at
   RETURNING u.id, u.role, u.role_unknown, u.status, u.email),

@@ -218,7 +218,7 @@ TEST_CASE("an organisation that is deleted suspends its company, once and for ev
     // Nor is a company made for one that is over.
     take(organisation("deleted", "org_over", "", 0));
     auto refused = rig().ask(
-        "org_over", [](auto& c) { return rig().commands.create(c); }, R"({"name":"Too late"})");
+        "org_over", [](auto& c) { return rig().creations.create(c); }, R"({"name":"Too late"})");
     CHECK(refused.status == 409);
     CHECK(refused.body.find("deleted at the identity provider") != std::string::npos);
 }

@@ -30,7 +30,7 @@ Answer connect(const std::string& company, const std::string& account, const std
 }
 Answer create(const std::string& user, const std::string& body) {
     return rig().ask(
-        "", [](auto& c) { return rig().commands.create(c); }, body, "", user);
+        "", [](auto& c) { return rig().creations.create(c); }, body, "", user);
 }
 std::string problem_of(const std::string& company) {
     return rig().value(
@@ -218,7 +218,7 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
         pg::Pool pool(rig().service_url(), "test", 4);
         api::Context context(request, who, pool);
         try {
-            auto answer = rig().commands.create(context);
+            auto answer = rig().creations.create(context);
             context.tx_as(CompanyId{"org_left"}).commit();
             return std::to_string(answer.status);
         } catch (const pg::SqlFailure&) {
@@ -248,15 +248,26 @@ TEST_CASE("an organisation whose company was not committed is what the user's ne
     CHECK(rig().value("SELECT name AS v FROM companies WHERE id = 'org_left'") == "In time");
 
     // One that could not be dropped waits likewise; one that is gone at Clerk is made anew.
-    peer().on("/v1/organizations/org_left", "{}", 500);
-    CHECK(create_as("user_left", "Second") == "409");  // Clerk gives the same id again
-    CHECK(unused() == "user_left org_left");
+    rig().sql(
+        "CREATE FUNCTION refuse_early() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'Early' THEN RAISE EXCEPTION "
+        "'at once'; END IF; RETURN NEW; END $$");
+    rig().sql("CREATE TRIGGER refuse_early BEFORE INSERT ON companies FOR EACH ROW EXECUTE FUNCTION refuse_early()");
+    peer().on("/v1/organizations", R"({"id":"org_dropped"})");
+    peer().on("/v1/organizations/org_dropped", "{}", 500);
+    CHECK(create_as("user_left", "Early") == "not committed");
+    CHECK(unused() == "user_left org_dropped");
     CHECK(create_as("user_left", "Second") == "502");
-    CHECK(create_as("user_another", "Second") == "409");
-    peer().on("/v1/organizations/org_left", "{}", 404);
+    peer().on("/v1/organizations/org_dropped", "{}", 404);
     peer().on("/v1/organizations", R"({"id":"org_right"})");
     CHECK(create_as("user_left", "Second") == "200");
-    CHECK(unused() == "user_another org_left");
+    CHECK(unused() == "");
+    // One that has a company by now is nobody's to drop.
+    auto dropped = peer().asked("DELETE /v1/organizations/org_left");
+    peer().on("/v1/organizations", R"({"id":"org_left"})");
+    CHECK(create_as("user_another", "Second") == "409");
+    CHECK(unused() == "");
+    CHECK(peer().asked("DELETE /v1/organizations/org_left") == dropped);
+    rig().sql("DROP TRIGGER refuse_early ON companies");
     rig().sql("DROP TRIGGER refuse_late ON companies");
     rig().sql("DELETE FROM unused_organisations");
 }

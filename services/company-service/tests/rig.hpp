@@ -10,6 +10,7 @@
 #include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "commands.hpp"
+#include "creations.hpp"
 #include "http/server.hpp"
 #include "members.hpp"
 #include "numbers.hpp"
@@ -256,7 +257,8 @@ public:
     CallRailNumbers callrail{settings(), callrail_};
     TwilioNumbers twilio{settings(), twilio_client_};
     Numbers numbers{settings(), pool_, {&callrail, &twilio}};
-    Commands commands{settings(), clerk_, pool_, numbers, callrail};
+    Commands commands{settings(), pool_, numbers, callrail};
+    Creations creations{settings(), clerk_, pool_, numbers};
     Onboarding onboarding{settings(), pool_, numbers, callrail, twilio};
     Members members{clerk_};
     pg::Connection connection() const { return {service_url(), "test"}; }
