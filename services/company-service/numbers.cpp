@@ -86,6 +86,30 @@ void refuse_for(std::string_view obstacle, const std::vector<std::string>& field
                     std::move(named));
 }
 
+/// What a change may make of a number.
+struct Values {
+    std::string purposes;
+    std::optional<std::string> provider, provider_sid;
+    bool is_active, voicemail_enabled;
+    std::optional<Instant> valid_from, valid_to;
+    static Values from(const pg::Fields& f) {
+        return {f.text("purposes"),     f.maybe_text("provider"),       f.maybe_text("provider_sid"),
+                f.boolean("is_active"), f.boolean("voicemail_enabled"), f.time("valid_from"),
+                f.time("valid_to")};
+    }
+};
+
+rt::Changes changes_of(const Values& was, const Values& is) {
+    return rt::Changes()
+        .add("purposes", was.purposes, is.purposes)
+        .add("provider", was.provider, is.provider)
+        .add("provider_sid", was.provider_sid, is.provider_sid)
+        .add("is_active", was.is_active, is.is_active)
+        .add("voicemail_enabled", was.voicemail_enabled, is.voicemail_enabled)
+        .add("valid_from", was.valid_from, is.valid_from)
+        .add("valid_to", was.valid_to, is.valid_to);
+}
+
 }  // namespace
 
 Numbers::Numbers(const app::Settings& s, pg::Pool& pool, std::vector<const NumberList*> lists)
@@ -194,11 +218,13 @@ http::Response Numbers::change(api::Context& c) const {
                       from,
                       to,
                       in.clears("valid_to")};
+    const auto former = c.tx().maybe<Values>(sql::number_values, {c.company(), id});
     std::string row;
     registering(c.tx(), c.company(), claimed,
                 [&](pg::Tx& tx) { tx.each(sql::change_number, params, [&](const pg::Fields& f) { row = number_json(c, f); }); });
     if (row.empty()) api::not_found("number");
-    c.audit("number.change", id.to_string(), in.changed());
+    c.audit("number.change", id.to_string(), in.changed(),
+            changes_of(*former, c.tx().one<Values>(sql::number_values, {c.company(), id})));
     return c.ok(row);
 }
 

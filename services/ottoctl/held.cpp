@@ -149,6 +149,7 @@ int held_release(const Invocation& call) {
     }
     auto tx = db.begin(pg::Scope::none());
     auto outcomes = records(tx, sql::held_outcomes, {pg::Param::array(ids)});
+    tx.write(sql::note_released, {operator_name(call.settings()), pg::Param::array(ids)});
     tx.commit();
     std::size_t went = 0, stays = 0;
     for (const auto& r : outcomes) {

@@ -38,7 +38,10 @@ Jwks::~Jwks() {
 }
 
 // A clock that was set back must not keep keys, or the pause between fetches, for as long as it was set back.
-bool Jwks::may_fetch(Instant now) const { return !fetching_ && (!tried_ || now < *tried_ || now - *tried_ >= pause_); }
+bool Jwks::may_fetch(Instant now) const {
+    if (fetching_) return false;
+    return !tried_ || now < *tried_ || now - *tried_ >= pause_ || (spare_ && failures_ == 0);
+}
 bool Jwks::old(Instant now) const { return now < fetched_ || now - fetched_ > options_.max_age; }
 
 Result<Jwks::Keys> Jwks::fetch_keys() const try {
@@ -76,6 +79,8 @@ void Jwks::refresh(std::unique_lock<std::mutex>& guard) {
     pause_ = pause;
     failures_ = keys ? 0 : failures_ + 1;
     if (keys) {
+        // One that brought keys has another to spare, at once: the issuer may have just begun to rotate.
+        spare_ = !std::ranges::equal(keys_, *keys, {}, &Keys::value_type::first, &Keys::value_type::first);
         keys_ = std::move(*keys);
         fetched_ = clock_.now();
     }
@@ -110,6 +115,7 @@ Result<RsaPublicKey> Jwks::find(std::string_view kid, bool may_wait) {
     if (!may_wait && (fetching_ || may_fetch(now))) return Error(std::string(kMustWait));
     if (may_fetch(now)) {
         fetching_ = true;
+        if (tried_ && now - *tried_ < pause_) spare_ = false;
         tried_ = now;
         refresh(guard);
     } else if (fetching_) {

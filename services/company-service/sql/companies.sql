@@ -79,6 +79,9 @@ UPDATE company_numbers SET purposes = CASE WHEN $3::jsonb IS NULL THEN purposes 
  WHERE company_id = $1 AND id = $2 AND (valid_to IS NULL OR valid_to > greatest(now(), valid_from))
 RETURNING /*number_columns*/
 
+-- name: number_values
+SELECT array_to_string(purposes, ', ') AS purposes, provider, provider_sid, is_active, voicemail_enabled, valid_from, valid_to FROM company_numbers WHERE company_id = $1 AND id = $2 FOR UPDATE
+
 -- name: end_number
 UPDATE company_numbers SET valid_to = greatest(now(), valid_from) WHERE company_id = $1 AND id = $2 AND (valid_to IS NULL OR valid_to > greatest(now(), valid_from))
 RETURNING /*number_columns*/

@@ -73,6 +73,7 @@ private:
     void write_voicemails();
     std::vector<Filled> fill_tasks();
     void settle_times(std::vector<Filled>&);
+    void leave_to_role(std::vector<Filled>&);
     void write_tasks();
     void tell(const rt::Envelope& cause, const char* kind, const CompanyId& company, const Uuid& id, std::int64_t version);
 
@@ -227,6 +228,20 @@ void Batch::settle_times(std::vector<Filled>& filled) {
     for (auto& f : filled) f.row.wanted.due.at = credible(f.row.wanted.due.at, from_micros(f.in->event.received_at_us()));
 }
 
+/// What would be the task of who was removed meanwhile is anybody's of that role.
+void Batch::leave_to_role(std::vector<Filled>& filled) {
+    std::set<std::pair<CompanyId, std::string>> people, removed;
+    for (const auto& f : filled)
+        if (f.row.assignee) people.emplace(f.row.company, *f.row.assignee);
+    if (people.empty()) return;
+    pg::Columns asked(2);
+    for (const auto& [company, user] : people) asked.row({company, user});
+    tx_.each(sql::removed_among, asked.params(),
+             [&](const pg::Fields& f) { removed.emplace(CompanyId{f.text("company_id")}, f.text("id")); });
+    for (auto& f : filled)
+        if (f.row.assignee && removed.contains({f.row.company, *f.row.assignee})) f.row.assignee.reset();
+}
+
 void Batch::write_tasks() {
     if (with_actions_.empty()) return;
     auto filled = fill_tasks();
@@ -243,6 +258,7 @@ void Batch::write_tasks() {
         (f.is_new ? added : changed).push_back(&row);
         causes[{row.company, row.kept.id}] = &f.in->meta;
     }
+    leave_to_role(filled);
     auto told = [&](const pg::Fields& f) {
         const CompanyId company{f.text("company_id")};
         tell(*causes.at({company, f.uuid("id")}), "task", company, f.uuid("id"), f.integer("version"));

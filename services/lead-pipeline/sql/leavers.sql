@@ -1,6 +1,9 @@
 -- name: is_removed
 SELECT id FROM company_users WHERE company_id = $1 AND id = $2 AND status = 'removed'
 
+-- name: removed_among
+SELECT u.company_id, u.id FROM unnest($1::text[], $2::text[]) AS i (company_id, id) JOIN company_users u ON u.company_id = i.company_id AND u.id = i.id WHERE u.status = 'removed'
+
 -- name: open_leads_of_rep
 SELECT id, contact_card_id FROM leads WHERE company_id = $1 AND assigned_rep_id = $2 AND status NOT IN ('closed_won', 'closed_lost', 'abandoned')
 

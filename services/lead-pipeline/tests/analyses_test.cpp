@@ -73,6 +73,23 @@ TEST_CASE("a booked call: lead, contact, tasks, and whoever wants to know is tol
           "booked 1\n");
 }
 
+TEST_CASE("a task of who was removed is anybody's of that role", "[integration]") {
+    company("org_an_gone", "America/Phoenix");
+    for (std::string user : {"user_gone", "user_here"})
+        as_owner("INSERT INTO company_users (company_id, id, role, status) VALUES ('org_an_gone', '" + user + "', 'csr', '" +
+                 (user == "user_gone" ? "removed" : "active") + "')");
+    for (std::string user : {"user_gone", "user_here"}) {
+        auto c = call("org_an_gone", user, 0);
+        auto e = said("org_an_gone", c, 0, "not_booked", "hot");
+        e.set_owner_id(user);
+        const auto description = "quote of " + user;
+        add_action(e, "send_quote", description.c_str(), "2026-11-24T10:00:00");
+        analyse({e});
+    }
+    CHECK(Db::shared().lines("SELECT description || ' ' || coalesce(assignee_id, 'csr') AS v FROM tasks WHERE company_id = "
+                             "'org_an_gone' ORDER BY 1") == "quote of user_gone csr\nquote of user_here user_here\n");
+}
+
 TEST_CASE("any order, any batches and repeats of analyses and a person's edit: the same lead, contact and tasks",
           "[integration]") {
     std::mt19937 dice(17);

@@ -48,6 +48,11 @@ UPDATE held_events SET asked_at = now() WHERE event_id = ANY ($1::uuid[]) AND re
 INSERT INTO operator_actions (operator, action, target, event_id, reason, detail)
 SELECT $1, 'held.release', event_id, event_id, '', json_build_object('was', reason) FROM held_events WHERE event_id = ANY ($2::uuid[])
 
+-- name: note_released
+-- Whose it turned out to be is known now: so that it is on that company's record.
+INSERT INTO operator_actions (operator, action, target, event_id, company_id, reason)
+SELECT $1, 'held.release', event_id, event_id, released_to, '' FROM held_events WHERE event_id = ANY ($2::uuid[]) AND released_to <> ''
+
 -- name: held_untried
 SELECT count(*) AS n FROM held_events WHERE event_id = ANY ($1::uuid[]) AND released_at IS NULL AND asked_at IS NOT NULL
 

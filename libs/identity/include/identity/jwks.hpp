@@ -29,7 +29,8 @@ inline constexpr std::string_view kMustWait = "the issuer must be asked for its 
 /// An issuer's public keys by URL. A known key never waits for the network: past its age the set is fetched again in the
 /// background while all go on with the former one, which stays until a fetch succeeds. An unknown key is fetched for by one
 /// caller, others wait for that fetch at most `wait`. There is at most one fetch in `least_pause`, so that tokens with made-up
-/// key ids do not become a storm; after failures the pauses double up to `longest_pause`. Failures count in
+/// key ids do not become a storm, and one more at once after a fetch that brought other keys than before, so that a rotation
+/// keeps nobody waiting; after failures the pauses double up to `longest_pause`. Failures count in
 /// `otto_jwks_fetch_failures_total` and are logged. Thread-safe.
 class Jwks {
 public:
@@ -64,6 +65,7 @@ private:
     Millis pause_;      ///< until the next fetch, from tried_
     int failures_ = 0;  ///< in a row
     bool fetching_ = false;
+    bool spare_ = false;  ///< a fetch need not wait for the pause
     std::thread background_;
 };
 
