@@ -19,7 +19,7 @@ MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {
                                                                          "growth": reads.growth, "reads": reads.reads, "search": reads.search, "searches": reads.searches, "results": analyses.results,
                                                                          "recordings": analyses.recordings, "members": commands.members, "strangers": commands.strangers, "audited": commands.audited, "refused": publishing.refused,
                                                                          "away": publishing.away, "texts": texts.webhooks, "threads": texts.pipeline, "messages": texts.reads, "drain": sending.drain, "asked": sending.asked, "slowed": sending.slowed,
-                                                                         "queued": sending.queued, "twiml": voice.twiml, "ends": voice.ends, "aloha": voice.aloha, "clerk": people.webhooks, "removals": people.removals, "memory": flow.memory}
+                                                                         "queued": sending.queued, "twiml": voice.twiml, "ends": voice.ends, "aloha": voice.aloha, "clerk": people.webhooks, "removals": people.removals, "tokens": people.tokens, "memory": flow.memory}
 COMPANIES = 8
 
 

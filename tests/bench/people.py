@@ -94,3 +94,10 @@ def removals(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     took.sort()
     say(f"removals: p50 {took[len(took) // 2]:.0f} ms, p99 {took[int(len(took) * 0.99) - 1]:.0f}, the latest {took[-1]:.0f}")
     return [Row("removed → refused by every process: p99 of 200", took[int(len(took) * 0.99) - 1], "ms", None, 1000, 500, "less", f"the latest after {took[-1]:.0f} ms", [{"ms": took}])]
+
+
+def tokens(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
+    """A session token proven and looked up among 100,000 members, in one thread."""
+    done = [bench.report("tokens") for _ in range(rounds)]
+    say(f"tokens: {', '.join(f'{d["us"]:.1f}' for d in done)} µs a check")
+    return [Row("who asks: token and membership", median(done, "us"), "µs", None, 30, 25, "less", "RSA: a signature's proof", done)]

@@ -39,8 +39,8 @@ struct World {
             users, operators, "users", "operators",
             [set = "{\"keys\":[" + key.jwk("k1") + "]}"](const std::string&) -> Result<std::string> { return set; }, clock);
     }
-    Result<RsaPublicKey> find(std::string_view kid) const {
-        if (kid == "k1") return public_key;
+    Result<SigningKey> find(std::string_view kid) const {
+        if (kid == "k1") return SigningKey(public_key);
         return Error("unknown key");
     }
 };

@@ -104,7 +104,7 @@ void Jwks::refresh_in_background() {
     }
 }
 
-Result<RsaPublicKey> Jwks::find(std::string_view kid, bool may_wait) {
+Result<SigningKey> Jwks::find(std::string_view kid, bool may_wait) {
     std::unique_lock guard(lock_);
     auto now = clock_.now();
     if (auto known = keys_.find(kid); known != keys_.end()) {

@@ -34,7 +34,7 @@ std::string token(const std::string& more, const std::string& without = "") {
 
 Result<Principal> verified(const std::string& jwt, const TokenRules& r = rules(), Instant now = at(kNow)) {
     return verify_token(
-        jwt, [](std::string_view) -> Result<RsaPublicKey> { return issuer_key().public_key(); }, r, now);
+        jwt, [](std::string_view) -> Result<SigningKey> { return SigningKey(issuer_key().public_key()); }, r, now);
 }
 
 std::string why_refused(const std::string& jwt, const TokenRules& r = rules(), Instant now = at(kNow)) {

@@ -11,6 +11,7 @@
 #include "base/json.hpp"
 #include "identity/authenticator.hpp"
 #include "identity/jwks.hpp"
+#include "signer.hpp"
 #include "testing/catch.hpp"
 
 using namespace otto;
@@ -88,8 +89,8 @@ TokenRules rules() {
 Result<Principal> verified(const std::string& token, const TokenRules& r = rules()) {
     return verify_token(
         token,
-        [](std::string_view kid) -> Result<RsaPublicKey> {
-            if (kid == "k1") return signer().key();
+        [](std::string_view kid) -> Result<SigningKey> {
+            if (kid == "k1") return SigningKey(signer().key());
             return Error("the token's key is not one of its issuer's");
         },
         r, at(kNow));
@@ -117,8 +118,8 @@ TEST_CASE("Clerk's published tokens: the good one, the expired one, the one with
     TokenRules r;
     r.issuer = std::string(*vector.root()["issuer"].string());
     r.authorized_parties = {std::string(*vector.root()["azp"].string())};
-    auto keys = [&](std::string_view kid) -> Result<RsaPublicKey> {
-        if (kid == jwk["kid"].string()) return key;
+    auto keys = [&](std::string_view kid) -> Result<SigningKey> {
+        if (kid == jwk["kid"].string()) return SigningKey(key);
         return Error("unknown");
     };
     auto now = at(*vector.root()["now"].integer());
@@ -261,4 +262,28 @@ TEST_CASE("the Authorization header: one, Bearer, of a known issuer") {
     CHECK(with({"Bearer abc"}) == "the token is malformed");
     CHECK(with({"Bearer " + signer().token(R"({"iss":"https://evil","sub":"u","exp":9999999999})")}) ==
           "the token comes from another issuer");
+}
+
+TEST_CASE("a key remembers what it has proven, and nothing else is proven by that") {
+    testing::IssuerKey issuer, other;
+    auto key_of = [](const testing::IssuerKey& k) {
+        auto jwk = JsonDocument::parse(k.jwk("k1")).value();
+        return SigningKey(RsaPublicKey::from_components(*base64url_decode(jwk.root()["n"].string().value()),
+                                                        *base64url_decode(jwk.root()["e"].string().value()))
+                              .value());
+    };
+    const auto token = issuer.token(R"({"sub":"a"})");
+    const auto dot = token.rfind('.');
+    const auto message = token.substr(0, dot), signature = *base64url_decode(token.substr(dot + 1));
+    const auto key = key_of(issuer);
+    for (int n = 0; n < 3; ++n) CHECK(key.verify(message, signature));
+    CHECK(SigningKey(key).verify(message, signature));
+    CHECK_FALSE(key.verify(message + "a", signature));
+    CHECK_FALSE(key.verify(message.substr(1), signature + message.substr(0, 1)));
+    CHECK_FALSE(key.verify("", ""));
+    auto changed = signature;
+    changed.back() = static_cast<char>(changed.back() ^ 1);
+    CHECK_FALSE(key.verify(message, changed));
+    CHECK_FALSE(key_of(other).verify(message, signature));
+    CHECK(key_of(issuer).verify(message, signature));
 }

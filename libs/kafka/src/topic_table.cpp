@@ -30,6 +30,7 @@ TopicTable::TopicTable(Options options, Apply apply, Dump dump)
 TopicTable::~TopicTable() { stop(); }
 
 bool TopicTable::caught_up(Millis wait) const {
+    if (caught_up_ || wait <= Millis{0}) return caught_up_;  // asked for each request: a wait costs a turn of the scheduler
     std::unique_lock guard(lock_);
     return known_.wait_for(guard, wait, [&] { return caught_up_ || stop_; }) && caught_up_;
 }

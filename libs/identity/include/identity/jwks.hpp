@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "http/client.hpp"
+#include "identity/token.hpp"
 
 namespace otto::identity {
 
@@ -42,12 +43,12 @@ public:
     Jwks(Options, Fetch, const Clock& = system_clock());
     ~Jwks();  ///< waits for a fetch in the background
     /// The error tells a key that the issuer does not have from keys that cannot be had at the moment.
-    Result<RsaPublicKey> find(std::string_view kid, bool may_wait = true);
+    Result<SigningKey> find(std::string_view kid, bool may_wait = true);
     /// Whether the last fetch succeeded; asks nobody. So does one that was never wanted.
     Result<void> fetched() const;
 
 private:
-    using Keys = std::map<std::string, RsaPublicKey, std::less<>>;
+    using Keys = std::map<std::string, SigningKey, std::less<>>;
     Result<Keys> fetch_keys() const;
     bool may_fetch(Instant now) const;            ///< under lock_
     bool old(Instant now) const;                  ///< under lock_

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,7 +64,21 @@ struct TokenRules {
     bool operators = false;  ///< tokens of this issuer are operators'
 };
 
-using KeyLookup = std::function<Result<RsaPublicKey>(std::string_view kid)>;
+/// A public key of an issuer's, which remembers the newest signatures that it has proven: a session's token comes with each
+/// request of a minute. Only the proof is remembered, whatever else a token says is looked at each time; another key of the same
+/// name knows nothing of it. Copies share what they remember. Thread-safe.
+class SigningKey {
+public:
+    SigningKey(RsaPublicKey key);  // NOLINT(google-explicit-constructor): it is that key
+    bool verify(std::string_view message, std::string_view signature) const;
+
+private:
+    struct Proven;
+    RsaPublicKey key_;
+    std::shared_ptr<Proven> proven_;
+};
+
+using KeyLookup = std::function<Result<SigningKey>(std::string_view kid)>;
 
 /// A session token: RS256 and nothing else, by a key that the issuer publishes, for now. Errors say which check failed, in words
 /// that the caller may see. Source: providers.md §3.1, §3.2.
