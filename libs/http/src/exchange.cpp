@@ -472,6 +472,7 @@ Task<bool> Server::Impl::exchange(Loop& loop, Connection& c) {
     x.in.body_limit(boost::none);
     bool received = co_await receive(loop, c, x);
     if (!received) co_return false;
+    c.chunks = x.in.version >= 11;
     auto& request = x.in.request;
     if (!x.answer) {
         c.within(options.answer_timeout);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 
+#include "stream.hpp"
 #include "telemetry/log.hpp"
 
 namespace otto::http {
@@ -27,8 +28,10 @@ bool Connection::client_is_gone() {
 }
 
 void Loop::close() {
-    for (auto* c : open)
+    for (auto* c : open) {
         if (c->answer) c->answer->drop();
+        if (c->stream) c->stream->impl_->drop();
+    }
     std::unique_ptr<net::io_context> ended;
     {
         std::lock_guard guard(gate_);
@@ -56,6 +59,13 @@ void Loop::hand_over() {
     }
 }
 
+void Loop::end_streams(Millis within) {
+    std::vector<Connection*> streams;
+    std::copy_if(open.begin(), open.end(), std::back_inserter(streams), [](const auto* c) { return c->stream != nullptr; });
+    const auto now = Steady::now();
+    for (std::size_t i = 0; i < streams.size(); ++i) streams[i]->farewell = now + within * i / streams.size();
+}
+
 Task<void> Loop::watch_deadlines() {
     Timer timer(*io);
     for (;;) {
@@ -68,6 +78,10 @@ Task<void> Loop::watch_deadlines() {
         std::vector<std::shared_ptr<Answer>> unwanted;
         for (auto* c : open) {
             bool late = c->deadline <= now;
+            if (c->stream && c->farewell <= now) {
+                c->farewell = Steady::time_point::max();
+                c->stream->impl_->say_farewell();
+            }
             if (c->asker && !late) c->gone = c->client_is_gone();
             if (c->answer && (late || c->gone)) {
                 unwanted.push_back(c->answer);

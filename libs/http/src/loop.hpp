@@ -28,12 +28,15 @@ struct Connection {
     beast::flat_buffer buffer;
     std::shared_ptr<Answer> answer;  // of the request that a handler has now
     std::shared_ptr<Asker> asker;    // likewise, if it wants to know when the client goes
+    std::shared_ptr<StreamBody> stream;  // its answer, if that goes on
+    Steady::time_point farewell = Steady::time_point::max();  // when the stream says it
     Steady::time_point deadline = Steady::time_point::max();
     bool idle = true;
     bool heard = false;    // its first request has begun
     bool brief = false;    // its client has many others: one request, and soon
     bool probed = false;   // the client said that it sends no more, and was asked whether it is there
     bool gone = false;     // it is not
+    bool chunks = true;    // it understands them: no HTTP/1.0
     std::string peer;      // the address at the other end
     tel::SpanId caller{};  // the step that the request follows from, where steps are told
     Connection(Socket s, std::size_t most, std::string from) : socket(std::move(s)), buffer(most), peer(std::move(from)) {}
@@ -78,6 +81,8 @@ public:
     Task<void> watch_deadlines();
     /// Gives it to the handler, with all others that come before this turn of the loop ends.
     void collect(const std::shared_ptr<const AsyncHandler>&, PendingRequest);
+    /// Ends all streams within that time, one after another.
+    void end_streams(Millis within);
 
     std::unique_ptr<net::io_context> io;   // null once it has ended
     std::unordered_set<Connection*> open;  // of the loop's thread, as all below

@@ -144,6 +144,15 @@ Response Response::empty(int status) {
     return r;
 }
 
+Response Response::events(std::shared_ptr<StreamBody> body) {
+    Response r;
+    r.headers.add("Content-Type", "text/event-stream; charset=utf-8");
+    r.headers.add("Cache-Control", "no-store");
+    r.headers.add("X-Accel-Buffering", "no");
+    r.stream_body = std::move(body);
+    return r;
+}
+
 FileBody::~FileBody() { ::close(descriptor_); }
 
 Response Response::file(const Request& request, const std::string& path, std::string content_type, std::string etag) {

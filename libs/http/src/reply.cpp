@@ -91,7 +91,10 @@ bool is_ours(std::string_view name) {
     return std::any_of(std::begin(ours), std::end(ours), [&](auto own) { return iequals(name, own); });
 }
 
-std::string head_of(const Response& response, const Request& request, std::uint64_t size, bool bodiless, bool keep_alive) {
+/// How the client knows where the body ends: `size` bytes, or as Framing says.
+enum class Framing { length, chunks, connection, none };
+
+std::string head_of(const Response& response, const Request& request, std::uint64_t size, Framing framing, bool keep_alive) {
     std::string head;
     head.reserve(512 + (response.body.size() <= kTogether ? response.body.size() : 0));
     auto reason = wire::obsolete_reason(wire::int_to_status(static_cast<unsigned>(response.status)));
@@ -105,7 +108,8 @@ std::string head_of(const Response& response, const Request& request, std::uint6
     add_field(head, "X-Request-Id", request.request_id);
     add_field(head, "traceparent", request.trace.traceparent());
     if (!keep_alive) head.append("Connection: close\r\n");
-    if (!bodiless) head.append("Content-Length: ").append(std::to_string(size)).append("\r\n");
+    if (framing == Framing::chunks) head.append("Transfer-Encoding: chunked\r\n");
+    if (framing == Framing::length) head.append("Content-Length: ").append(std::to_string(size)).append("\r\n");
     return head.append("\r\n");
 }
 
@@ -113,15 +117,21 @@ std::string head_of(const Response& response, const Request& request, std::uint6
 
 Task<bool> Server::Impl::reply(Loop& loop, Connection& c, const Request& request, std::string_view route, Response response,
                                bool keep_alive) {
-    keep_alive = keep_alive && !draining;
+    auto stream = std::move(response.stream_body);
+    keep_alive = keep_alive && !draining && !stream;
     bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
     bool head_only = request.method == Method::head || bodiless;
     auto file = std::move(response.file_body);
-    auto head = head_of(response, request, file ? file->length() : response.body.size(), bodiless, keep_alive);
+    const auto framing = bodiless ? Framing::none : !stream ? Framing::length : c.chunks ? Framing::chunks : Framing::connection;
+    auto head = head_of(response, request, file ? file->length() : response.body.size(), framing, keep_alive);
     measure(c, request, route, response.status);
 
     error_code error;
     c.within(options.taking_timeout);
+    if (stream && !head_only) {
+        co_await send_stream(loop, c, request, head, std::move(stream));
+        co_return false;
+    }
     if (!head_only && !file && response.body.size() > kTogether) {
         bool sent = co_await send_text(loop, c, request, head, response.body);
         co_return sent&& keep_alive;
@@ -145,7 +155,7 @@ Task<bool> Server::Impl::send_text(Loop& loop, Connection& c, const Request& req
     if (!room) {
         auto full = problem({503, "Busy", "Too many answers wait for clients that do not take them; try again."}, request);
         full.headers.add("Retry-After", "1");
-        head = head_of(full, request, full.body.size(), false, false) + full.body;
+        head = head_of(full, request, full.body.size(), Framing::length, false) + full.body;
         co_await net::async_write(c.socket, net::buffer(head), net::redirect_error(use_task, error));
         co_return false;
     }

@@ -225,6 +225,8 @@ bool Server::drain(Millis deadline) {
         close_all(false);
         accepted->set_value();
     });
+    const auto farewells = std::min(s.options.farewells, deadline / 2);
+    for (auto& loop : s.loops) loop->post([&loop, farewells] { loop->end_streams(farewells); });
     if (s.workers) accepted->get_future().wait_until(until);
     while ((s.busy > 0 || s.unheard > 0) && Steady::now() < patience) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     close_all(true);

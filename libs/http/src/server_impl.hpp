@@ -90,6 +90,7 @@ struct Server::Impl {
     bool find_route(Loop&, Exchange&);
     Task<bool> reply(Loop&, Connection&, const Request&, std::string_view route, Response, bool keep_alive);
     Task<bool> send_text(Loop&, Connection&, const Request&, std::string& head, const std::string& body);
+    Task<void> send_stream(Loop&, Connection&, const Request&, std::string& head, std::shared_ptr<StreamBody>);
     Task<bool> send_file(Loop&, Connection&, const Request&, std::shared_ptr<const FileBody>);
     std::shared_ptr<Answer> ask(Loop&, Connection&, const Route&, Request&);
     void measure(const Connection&, const Request&, std::string_view route, int status);

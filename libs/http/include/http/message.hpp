@@ -102,15 +102,51 @@ private:
     std::uint64_t offset_, length_;
 };
 
+/// The body of an answer that goes on: what is written leaves as it comes, until somebody ends it or the client goes. No worker is
+/// held, and whoever writes waits for nobody: what a client has not taken waits here, up to `room`. Any thread.
+///
+/// The server owns it from the answer on; whoever writes keeps a weak_ptr, and once that has expired nobody is there any more.
+class StreamBody {
+public:
+    struct Options {
+        std::size_t room = 64u << 10;  ///< bytes that may wait for the client
+        Millis still{20'000};          ///< a client that takes nothing of what waits for so long is ended
+        std::string farewell = {};     ///< said last when the server drains
+    };
+    using Piece = std::shared_ptr<const std::string>;  ///< many streams may share one; it is never cut by replace()
+    explicit StreamBody(Options);
+    ~StreamBody();
+    StreamBody(const StreamBody&) = delete;
+    StreamBody& operator=(const StreamBody&) = delete;
+    /// False: there is no room, or it has ended; nothing of it is taken.
+    bool write(Piece);
+    /// Takes the place of all that has not begun to leave; has room always. False: it has ended.
+    bool replace(Piece);
+    /// Nothing is taken after this; what waits still leaves, and `last` behind it.
+    void end(Piece last = {});
+    bool ended() const;
+    /// Bytes that the client has not taken; of what is on its way all counts until all has gone.
+    std::size_t waiting() const;
+
+private:
+    friend class Server;
+    friend class Loop;
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
 struct Response {
     int status = 200;
     Headers headers;
     std::string body;
     std::shared_ptr<const FileBody> file_body;  ///< sent instead of `body`, in constant memory, if it is set
+    std::shared_ptr<StreamBody> stream_body;    ///< likewise; the connection ends with it
 
     static Response json(int status, std::string body);
     static Response text(int status, std::string body, std::string content_type = "text/plain; charset=utf-8");
     static Response empty(int status);
+    /// text/event-stream: no proxy keeps or gathers it.
+    static Response events(std::shared_ptr<StreamBody>);
     /// A file as the request asks for it: whole, or one range (206; 416 if the file ends before it; several ranges are answered
     /// with the whole), and 304 for an If-None-Match that names `etag`. If-Range is minded. `etag` is opaque text without quotes
     /// that changes with the content; "" = none is said. Opens the file, so it belongs on a worker; one that is not there is a
