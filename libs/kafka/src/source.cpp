@@ -344,12 +344,17 @@ std::int64_t Source::end_of(const TopicPartition& tp) const {
     return high;
 }
 
+std::int32_t partition_of(std::string_view key, std::int32_t partitions) {
+    return rd_kafka_msg_partitioner_murmur2(nullptr, key.data(), key.size(), partitions, nullptr, nullptr);
+}
+
 struct Reader::Impl {
     rd_kafka_t* client = nullptr;
     Doorbell bell;
     std::vector<std::string> topics;
     std::map<TopicPartition, std::int64_t> next, wanted;  // wanted: the end as it was when reading began
     std::map<TopicPartition, std::int64_t> from;
+    std::optional<std::int64_t> before_end;
     bool assigned = false;
 
     /// Takes all partitions of the topics; false while the cluster does not answer.
@@ -368,6 +373,7 @@ struct Reader::Impl {
                 std::int64_t low = 0, high = 0;
                 if (rd_kafka_query_watermark_offsets(client, topic.c_str(), i, &low, &high, 1'000) != RD_KAFKA_RESP_ERR_NO_ERROR)
                     return false;
+                if (before_end) low = std::max(low, high - *before_end);
                 auto start = from.contains(p) && from[p] >= low && from[p] <= high ? from[p] : low;
                 rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), i)->offset = start;
                 next[p] = start;
@@ -430,6 +436,8 @@ bool Reader::caught_up() const {
 void Reader::start_at(const std::vector<std::pair<TopicPartition, std::int64_t>>& positions) {
     for (const auto& [p, offset] : positions) impl_->from[p] = offset;
 }
+
+void Reader::start_near_end(std::int64_t records) { impl_->before_end = records; }
 
 std::vector<std::pair<TopicPartition, std::int64_t>> Reader::positions() const {
     return {impl_->next.begin(), impl_->next.end()};

@@ -282,6 +282,26 @@ TEST_CASE("a reader has caught up when it has read what was there", "[integratio
     CHECK(fresh[0].key == "d");
 }
 
+TEST_CASE("a reader starts shortly before the ends, and a key's partition is known without asking", "[integration]") {
+    auto topic = TestKafka::shared().fresh_topic(3);
+    kafka::Producer producer(to(TestKafka::shared().brokers()));
+    std::vector<kafka::Record> records;
+    for (int i = 0; i < 60; ++i) records.push_back(record(topic, "company " + std::to_string(i % 6), std::to_string(i)));
+    REQUIRE(send_all(producer, std::move(records)) == 60);
+    kafka::Reader reader(TestKafka::shared().brokers(), "late", {topic});
+    reader.start_near_end(2);
+    CHECK(reader.positions().empty());
+    std::map<std::int32_t, int> of;
+    for (auto deadline = Steady::now() + std::chrono::seconds(60); !reader.caught_up() && Steady::now() < deadline;)
+        for (const auto& r : reader.poll(100, Millis{100})) {
+            ++of[r.partition];
+            CHECK(kafka::partition_of(r.key, 3) == r.partition);
+        }
+    CHECK(reader.caught_up());
+    for (const auto& [partition, count] : of) CHECK(count == 2);
+    CHECK(reader.positions().size() == 3);
+}
+
 TEST_CASE("topics are planned, applied, applied again without effect; partitions never change in place", "[integration]") {
     auto& kafka = TestKafka::shared();
     std::vector<kafka::TopicSpec> specs{{kafka.fresh_topic(2) + ".declared", 3, {{"retention.ms", "1000000"}}}};

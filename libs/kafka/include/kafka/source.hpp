@@ -63,7 +63,11 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-/// Reads whole topics without a group, from the beginning and on: for compacted topics held in memory.
+/// The partition of a key, as the producer chooses it.
+std::int32_t partition_of(std::string_view key, std::int32_t partitions);
+
+/// Reads whole topics without a group, from the beginning and on: for compacted topics held in memory; or from shortly before
+/// their ends, for who wants to know what happens.
 class Reader {
 public:
     Reader(std::string brokers, std::string client_id, std::vector<std::string> topics);
@@ -75,6 +79,9 @@ public:
     Result<void> answers(Millis within) const;
     /// Starts here instead of at the beginning (a snapshot's positions).
     void start_at(const std::vector<std::pair<TopicPartition, std::int64_t>>&);
+    /// Starts so many offsets before the end of each partition. Before the first poll().
+    void start_near_end(std::int64_t records);
+    /// The next offset of each partition; none before the cluster has answered.
     std::vector<std::pair<TopicPartition, std::int64_t>> positions() const;
 
 private:
