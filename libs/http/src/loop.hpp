@@ -26,9 +26,9 @@ class Answer;
 struct Connection {
     Socket socket;
     beast::flat_buffer buffer;
-    std::shared_ptr<Answer> answer;  // of the request that a handler has now
-    std::shared_ptr<Asker> asker;    // likewise, if it wants to know when the client goes
-    std::shared_ptr<StreamBody> stream;  // its answer, if that goes on
+    std::shared_ptr<Answer> answer;                           // of the request that a handler has now
+    std::shared_ptr<Asker> asker;                             // likewise, if it wants to know when the client goes
+    std::shared_ptr<StreamBody> stream;                       // its answer, if that goes on
     Steady::time_point farewell = Steady::time_point::max();  // when the stream says it
     Steady::time_point deadline = Steady::time_point::max();
     bool idle = true;

@@ -191,10 +191,9 @@ Task<void> Server::Impl::send_stream(Loop& loop, Connection& c, const Request& r
         error = co_await send_all(c, parts, stream.options.still);
     }
     if (error == net::error::operation_aborted && !stream.gone) {
-        tel::info("a stream was not taken", {{"path", request.route},
-                                             {"request_id", request.request_id},
-                                             {"client", c.peer},
-                                             {"why", "the client stood still"}});
+        tel::info(
+            "a stream was not taken",
+            {{"path", request.route}, {"request_id", request.request_id}, {"client", c.peer}, {"why", "the client stood still"}});
     } else if (!error && !stream.gone && c.chunks) {
         parts.assign(1, net::buffer("0\r\n\r\n", 5));
         error = co_await send_all(c, parts, stream.options.still);

@@ -102,8 +102,8 @@ private:
     std::uint64_t offset_, length_;
 };
 
-/// The body of an answer that goes on: what is written leaves as it comes, until somebody ends it or the client goes. No worker is
-/// held, and whoever writes waits for nobody: what a client has not taken waits here, up to `room`. Any thread.
+/// The body of an answer that goes on: what is written leaves as it comes, until somebody ends it or the client goes. No worker
+/// is held, and whoever writes waits for nobody: what a client has not taken waits here, up to `room`. Any thread.
 ///
 /// The server owns it from the answer on; whoever writes keeps a weak_ptr, and once that has expired nobody is there any more.
 class StreamBody {

@@ -94,7 +94,8 @@ struct ServerOptions {
     Millis still_timeout{5'000};  ///< a body that stands still for so long is 408
     Millis taking_timeout{
         15'000};  ///< a client that takes nothing of its answer for so long is ended; after 2 s if over 1 MiB of it waits
-    Millis farewells{5'000};  ///< a drain ends streams one after another within so long, so that they do not come back all at once
+    Millis farewells{
+        5'000};  ///< a drain ends streams one after another within so long, so that they do not come back all at once
     std::vector<std::string>
         trusted_proxies;  ///< addresses and ranges (10.0.0.0/8) whose X-Forwarded-For, -Proto and -Host are believed
     std::function<void(const std::string&)> untrusted_proxy =
@@ -120,8 +121,8 @@ public:
     /// For how long the stillest of its I/O threads has not turned. They turn four times a second and more, whether anything
     /// comes or not: one that does not is held up, and with it all of its connections. Any thread.
     Millis still_for() const;
-    /// Stops accepting, lets what is under way finish until `deadline`, streams with their farewell, then closes; a connection on which nothing has come yet
-    /// may send its first request for another second. False if something had to be cut off.
+    /// Stops accepting, lets what is under way finish until `deadline`, streams with their farewell, then closes; a connection on
+    /// which nothing has come yet may send its first request for another second. False if something had to be cut off.
     bool drain(Millis deadline);
 
 private:
