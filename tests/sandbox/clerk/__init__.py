@@ -4,7 +4,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..provider import Provider
 from ..state import Json, State
-from . import api, commands
+from . import api, commands, sign_in
 from .directory import Directory
 from .webhooks import Webhooks
 
@@ -22,6 +22,6 @@ def fault(status: int, asked: Json) -> Response:
 def provider(state: State) -> Provider:
     webhooks = Webhooks(state)
     directory = Directory(state, webhooks.tell)
-    return Provider(name="clerk", serves=lambda path: path.startswith("/v1/") or path.endswith("/.well-known/jwks.json"), routes=[*commands.routes(state, directory, webhooks), *api.routes(state, directory)],
+    return Provider(name="clerk", serves=lambda path: path.startswith("/v1/") or path.endswith("/.well-known/jwks.json"), routes=[*commands.routes(state, directory, webhooks), *api.routes(state, directory), *sign_in.routes(state, directory, webhooks)],
                     refusal=refusal, fault=fault, commands=commands.HELP, stop=webhooks.stop,
-                    api="Clerk's under /v1/ (organizations, memberships, invitations, users, jwks) and /.well-known/jwks.json; operators' keys at /operator/.well-known/jwks.json")
+                    api="Clerk's under /v1/ (organizations, memberships, invitations, users, jwks) and /.well-known/jwks.json; operators' keys at /operator/.well-known/jwks.json; and /sign-in, a button a person, where its hosted page would be")
