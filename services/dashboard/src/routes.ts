@@ -1,0 +1,31 @@
+import type { FunctionComponent } from "preact";
+import type { IconName } from "./ui/icon";
+
+export type RoleName = "csr" | "sales_rep" | "manager" | "executive";
+
+/** A page: where, what it is called, who may, and how it is got. The file of each screen is a chunk of its own. */
+export interface Page {
+  path: string;
+  /** In the rail; none: reached from elsewhere. */
+  icon?: IconName;
+  key?: string;
+  name: { en: string; es: string };
+  roles: RoleName[];
+  load: () => Promise<{ default: FunctionComponent<any> }>;
+}
+
+const OFFICE: RoleName[] = ["csr", "manager", "executive"];
+const ALL: RoleName[] = ["csr", "sales_rep", "manager", "executive"];
+
+export const PAGES: Page[] = [
+  { path: "/calls", icon: "call", key: "c", name: { en: "Calls", es: "Llamadas" }, roles: ALL, load: () => import("./screens/calls/list") },
+  { path: "/calls/:id", name: { en: "Call", es: "Llamada" }, roles: ALL, load: () => import("./screens/calls/call") },
+];
+
+/** Where /app/ leads. */
+export function home(role: string): string {
+  const wanted = role === "executive" ? "/figures" : role === "sales_rep" ? "/today" : "/work";
+  return PAGES.some((p) => p.path === wanted) ? wanted : "/calls";
+}
+
+export { OFFICE };
