@@ -114,7 +114,8 @@ BEGIN
   PERFORM FROM call_facts WHERE company_id = of_company AND call_id = of_call FOR UPDATE;
   UPDATE call_facts f
      SET analysed = a.call_id IS NOT NULL, booking_status = a.booking_status, lead_quality = a.lead_quality, sop_compliance_score = a.sop_compliance_score, sentiment_score = a.sentiment_score,
-         objections = objections_line(a.objections), objection_count = CASE jsonb_typeof(a.objections) WHEN 'array' THEN least(jsonb_array_length(a.objections), 32767) ELSE 0 END
+         objections = objections_line(a.objections), objection_count = CASE jsonb_typeof(a.objections) WHEN 'array' THEN least(jsonb_array_length(a.objections), 32767) ELSE 0 END,
+         outcome = a.call_outcome_category
     FROM (SELECT) one LEFT JOIN analyses_as_corrected a ON a.company_id = of_company AND a.call_id = of_call
    WHERE f.company_id = of_company AND f.call_id = of_call;
 END $function$;
@@ -170,10 +171,10 @@ BEGIN
   LOCK TABLE calls, leads, call_analyses, analysis_corrections IN SHARE ROW EXCLUSIVE MODE;
   DELETE FROM call_facts;
   INSERT INTO call_facts (company_id, call_id, happened_at, lead_id, owner_id, inbound, missed, answered, unanswered, analysed, booking_status, lead_quality, sop_compliance_score, sentiment_score, objections,
-                          objection_count, lead_state)
+                          objection_count, outcome, lead_state)
   SELECT c.company_id, c.call_id, c.happened_at, c.lead_id, c.owner_id, c.direction = 'inbound', c.missed_call, c.answered, call_unanswered(c.status), a.call_id IS NOT NULL, a.booking_status, a.lead_quality,
          a.sop_compliance_score, a.sentiment_score, objections_line(a.objections), CASE jsonb_typeof(a.objections) WHEN 'array' THEN least(jsonb_array_length(a.objections), 32767) ELSE 0 END,
-         CASE WHEN c.missed_call THEN (SELECT lead_state(l.status) FROM leads l WHERE l.company_id = c.company_id AND l.id = c.lead_id) ELSE 0 END
+         a.call_outcome_category, CASE WHEN c.missed_call THEN (SELECT lead_state(l.status) FROM leads l WHERE l.company_id = c.company_id AND l.id = c.lead_id) ELSE 0 END
     FROM calls c LEFT JOIN analyses_as_corrected a ON a.company_id = c.company_id AND a.call_id = c.call_id
    ORDER BY c.company_id, c.happened_at;
 END $function$;
@@ -706,6 +707,12 @@ CREATE OR REPLACE FUNCTION public.number_state(standing text, valid_to timestamp
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$ SELECT CASE WHEN valid_to IS NOT NULL THEN 'past' WHEN standing = 'unproven' THEN 'unproven' ELSE 'registered' END $function$;
+
+CREATE OR REPLACE FUNCTION public.objection_pattern(key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ SELECT E'%\x1e' || replace(replace(replace(translate(key, E'\x1e\x1f', ''), '\', '\\'), '%', '\%'), '_', '\_') || E'\x1f%' $function$;
 
 CREATE OR REPLACE FUNCTION public.objections_line(objections jsonb)
  RETURNS text
@@ -1480,6 +1487,7 @@ END) STORED,
   booking_status text,
   lead_quality text,
   unanswered text,
+  outcome text,
   CONSTRAINT call_facts_pkey PRIMARY KEY (company_id, call_id)
 );
 ALTER TABLE call_facts SET (fillfactor=80);
@@ -1823,9 +1831,9 @@ CREATE POLICY appointment_reps ON company_users FOR SELECT TO otto_appointment_s
 CREATE POLICY batch_companies ON company_users FOR SELECT TO otto_lead_pipeline USING (((company_id || ''::text) = ANY (otto_batch_companies())));
 CREATE POLICY judged ON company_users TO otto_numbers USING (true);
 CREATE POLICY one_company ON company_users TO otto_company_service, otto_query_service USING ((company_id = otto_request_company()));
-GRANT SELECT (company_id, id, status) ON company_users TO otto_appointment_service;
+GRANT SELECT (company_id, id, email, name, status) ON company_users TO otto_appointment_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON company_users TO otto_company_service;
-GRANT SELECT (company_id, id, email, status) ON company_users TO otto_lead_pipeline;
+GRANT SELECT (company_id, id, email, name, status) ON company_users TO otto_lead_pipeline;
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON company_users TO otto_maintenance;
 GRANT SELECT, UPDATE ON company_users TO otto_numbers;
 GRANT SELECT ON company_users TO otto_query_service;
@@ -2860,7 +2868,11 @@ CREATE VIEW analyses_as_corrected AS
         END AS lead_quality,
     a.objections,
     a.sop_compliance_score,
-    a.sentiment_score
+    a.sentiment_score,
+        CASE
+            WHEN o.id IS NULL THEN a.call_outcome_category
+            ELSE o.value
+        END AS call_outcome_category
    FROM call_analyses a
      LEFT JOIN LATERAL ( SELECT analysis_corrections.id,
             analysis_corrections.value
@@ -2873,7 +2885,13 @@ CREATE VIEW analyses_as_corrected AS
            FROM analysis_corrections
           WHERE analysis_corrections.company_id = a.company_id AND analysis_corrections.call_id = a.call_id AND analysis_corrections.field = 'lead_quality'::text
           ORDER BY analysis_corrections.id DESC
-         LIMIT 1) q ON true;
+         LIMIT 1) q ON true
+     LEFT JOIN LATERAL ( SELECT analysis_corrections.id,
+            analysis_corrections.value
+           FROM analysis_corrections
+          WHERE analysis_corrections.company_id = a.company_id AND analysis_corrections.call_id = a.call_id AND analysis_corrections.field = 'call_outcome_category'::text
+          ORDER BY analysis_corrections.id DESC
+         LIMIT 1) o ON true;
 ALTER VIEW analyses_as_corrected SET (security_invoker=true);
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON analyses_as_corrected TO otto_maintenance;
 GRANT SELECT ON analyses_as_corrected TO otto_query_service;

@@ -202,9 +202,9 @@ class Contract:
         where = f"{where}, {p['name']}"
         if "any_of" not in p:
             return {k: self.schema(v, where) if k == "schema" else v for k, v in p.items()}
-        item = {"type": "string"} if p["any_of"] == "string" else self.refer(p["any_of"], where)
+        item = {"type": p["any_of"]} if p["any_of"] in ("string", "integer") else self.refer(p["any_of"], where)
         return {"name": p["name"], "in": "query", "description": p.get("description", "Any of these."),
-                "style": "form", "explode": False, "schema": {"type": "array", "minItems": 1, "maxItems": 50, "items": item}}
+                "style": "form", "explode": False, "schema": {"type": "array", "minItems": 1, "maxItems": p.get("most", 50), "items": item}}
 
     def response(self, r, where):
         if unknown := set(r) - {"description", "headers", "content", "of", "schema"}:

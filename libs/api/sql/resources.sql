@@ -6,23 +6,36 @@ k.primary_phone AS contact_phone, k.first_name AS contact_first_name, k.last_nam
 -- part: lead
 l.status AS lead_state, l.assigned_rep_id AS lead_rep
 
+-- part: owner
+-- What people are called beside their ids, those who left included.
+(SELECT left(coalesce(u.name, u.email), 200) FROM company_users u WHERE u.company_id = c.company_id AND u.id = c.owner_id) AS owner_name
+
+-- part: rep_of_lead
+(SELECT left(coalesce(u.name, u.email), 200) FROM company_users u WHERE u.company_id = l.company_id AND u.id = l.assigned_rep_id) AS assigned_rep_name
+
+-- part: rep_of_appointment
+(SELECT left(coalesce(u.name, u.email), 200) FROM company_users u WHERE u.company_id = a.company_id AND u.id = a.assigned_rep_id) AS assigned_rep_name
+
+-- part: assignee
+(SELECT left(coalesce(u.name, u.email), 200) FROM company_users u WHERE u.company_id = t.company_id AND u.id = t.assignee_id) AS assignee_name
+
 -- part: one_task
 -- GET of a task, and the answer to what changes one.
-SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/
+SELECT t.*, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/, /*assignee*/
   FROM tasks t
   LEFT JOIN contact_cards k ON k.company_id = t.company_id AND k.id = t.contact_card_id
   LEFT JOIN leads l ON l.company_id = t.company_id AND l.id = t.lead_id
  WHERE t.company_id = $1 AND t.id = $2
 
 -- part: one_lead
-SELECT l.*, /*contact*/
+SELECT l.*, /*contact*/, /*rep_of_lead*/
   FROM leads l
   JOIN LATERAL (SELECT primary_phone, first_name, last_name FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = $1 AND l.id = $2
 
 -- part: one_appointment
 -- Of its lead's tasks a rep ($3) counts own ones, and all of an own lead.
-SELECT a.*, /*contact*/, /*lead*/,
+SELECT a.*, /*contact*/, /*lead*/, /*rep_of_appointment*/,
        (SELECT count(*) FROM tasks t WHERE t.company_id = a.company_id AND t.lead_id = a.lead_id AND t.status IN ('open', 'overdue')
            AND ($3::text IS NULL OR t.assignee_id = $3 OR l.assigned_rep_id = $3)) AS pending_tasks
   FROM appointments a

@@ -20,7 +20,7 @@ Asked::Asked(const http::Request& request, std::span<const std::string_view> fil
             refuse_field(valid_utf8(name) ? clip_utf8(name, 100) : "query",
                          paged == Paged::yes ? "is no filter of this list" : "is nothing that this takes");
         if (!valid_utf8(value) || value.find('\0') != std::string::npos) refuse_field(name, "is no valid text");
-        if (value.size() > 1'000) refuse_field(name, "is too long");
+        if (value.size() > (name == "ids" ? kMostIds * 40 : 1'000)) refuse_field(name, "is too long");
         if (values_.contains(name)) refuse_field(name, "stands twice");
         if (!trim(value).empty()) values_.emplace(name, value);
     }
@@ -39,6 +39,35 @@ pg::Param Asked::any_of(std::string_view name, Words words) const {
     for (const auto& item : items)
         if (!words.empty() && !words.has(item)) refuse_field(std::string(name), "takes " + words.listed());
     return pg::Param::array(items);
+}
+
+namespace {
+
+/// The items of a comma list of ids, each of which `is_one`.
+pg::Param ids_of(std::string_view name, const std::optional<std::string>& value, bool (*is_one)(const std::string&), const char* one) {
+    if (!value) return nullptr;
+    auto items = split_list(*value);
+    if (items.empty() || items.size() > Asked::kMostIds || !std::all_of(items.begin(), items.end(), is_one))
+        refuse_field(std::string(name), "takes a comma list of 1 to " + std::to_string(Asked::kMostIds) + " " + one);
+    return pg::Param::array(items);
+}
+
+}  // namespace
+
+pg::Param Asked::uuids(std::string_view name) const {
+    return ids_of(name, text(name), [](const std::string& item) { return Uuid::parse(item).has_value(); }, "UUIDs");
+}
+
+pg::Param Asked::numbers(std::string_view name) const {
+    return ids_of(name, text(name), [](const std::string& item) { return whole_number(item).has_value(); }, "whole numbers");
+}
+
+std::optional<std::int64_t> Asked::number(std::string_view name) const {
+    auto value = text(name);
+    if (!value) return std::nullopt;
+    auto n = whole_number(*value);
+    if (!n || *n < 0) refuse_field(std::string(name), "takes a whole number from 0 on");
+    return n;
 }
 
 std::optional<std::string> Asked::one_of(std::string_view name, Words words) const {

@@ -73,6 +73,16 @@ void media_items(JsonWriter& w, const Fields& f) {
     w.end_array();
 }
 
+/// Member "owner" from owner_id and owner_name; null if it is nobody's, and no name for an id that is none of the company's people.
+void person(JsonWriter& w, const Fields& f, std::string_view member) {
+    w.key(member);
+    const auto id = f.view(std::string(member) + "_id");
+    if (id)
+        w.begin_object().member("id", *id).member("name", f.view(std::string(member) + "_name")).end_object();
+    else
+        w.null();
+}
+
 }  // namespace
 
 std::string brief(std::string_view text) { return clip_utf8(text, kBrief); }
@@ -88,6 +98,7 @@ void call_columns(JsonWriter& w, const Fields& f, Texts length) {
     recording_address(w, f);
     times(w, f, {"started_at", "ended_at"});
     texts(w, f, {"contact_card_id", "lead_id", "owner_id"});
+    person(w, f, "owner");
     words(w, f, {"source", "campaign", "keywords"}, length);
     w.key("tags");
     if (auto tags = f.view("tags_json"); length == Texts::cut && tags && tags->size() > kBrief)
@@ -133,6 +144,7 @@ void lead_columns(JsonWriter& w, const Fields& f, Texts length) {
     texts(w, f, {"id", "company_id", "contact_card_id", "status"});
     words(w, f, {"source"}, length);
     texts(w, f, {"pool_status", "assigned_rep_id"});
+    person(w, f, "assigned_rep");
     times(w, f, {"last_qualified_at", "last_contacted_at", "closed_at", "created_at", "updated_at"});
 }
 
@@ -262,6 +274,7 @@ void appointment_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Tex
     texts(w, f, {"status", "outcome"});
     words(w, f, {"location_address", "service_type", "appointment_type"}, length);
     texts(w, f, {"assigned_rep_id"});
+    person(w, f, "assigned_rep");
     w.member("needs_time", f.boolean("needs_time"));
     times(w, f, {"moved_from", "moved_at"});
     w.member("moved_by_call_id", f.maybe_integer("moved_by_call")).member("deal_size_cents", f.maybe_integer("deal_size_cents"));
@@ -280,7 +293,9 @@ void task_value(JsonWriter& w, const Fields& f, const Viewer& viewer, Texts leng
     w.begin_object();
     texts(w, f, {"id", "company_id"});
     words(w, f, {"description"}, length);
-    texts(w, f, {"assigned_to", "assignee_id", "source", "action_type"});
+    texts(w, f, {"assigned_to", "assignee_id"});
+    person(w, f, "assignee");
+    texts(w, f, {"source", "action_type"});
     times(w, f, {"due_at"});
     texts(w, f, {"status", "priority", "contact_card_id", "lead_id"});
     w.member("call_id", f.maybe_integer("call_id"));

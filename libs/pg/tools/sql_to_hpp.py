@@ -28,7 +28,7 @@ import sys
 
 TYPES = {"uuid": "uuid", "bigint": "number", "text": "text"}
 STANDARD = ["company", "own", "after", "after_id", "offset"]  # pg::ListText::Parameter
-READ_AS = {"text[]": "any_of", "boolean": "truth", "uuid": "uuid", "text": "text"}  # members of api::Asked; a telephone number is text and stands in a filter of that name
+READ_AS = {"text[]": "any_of", "boolean": "truth", "uuid": "uuid", "text": "text", "uuid[]": "uuids", "bigint[]": "numbers", "bigint": "number"}  # members of api::Asked; a telephone number is text and stands in a filter of that name
 PARAMETER = re.compile(r"(?<![\w:']):([a-z_]+)")
 
 

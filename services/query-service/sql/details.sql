@@ -1,6 +1,6 @@
 -- name: one_call
 SELECT c.*, to_jsonb(c.tags) AS tags_json, /*contact*/, k.created_at AS contact_created_at,
-       /*lead*/, l.created_at AS lead_created_at, f.booking_status,
+       /*lead*/, /*owner*/, l.created_at AS lead_created_at, f.booking_status,
        EXISTS (SELECT FROM call_transcripts t WHERE t.company_id = c.company_id AND t.call_id = c.call_id) AS has_transcript, s.state AS analysis_state, s.since AS analysis_since, s.why AS analysis_why,
        s.cure AS analysis_cure
   FROM calls c

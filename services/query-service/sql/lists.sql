@@ -9,16 +9,16 @@
 -- id: call_id bigint
 -- sorts: created_at = c.created_at; started_at = c.happened_at
 -- total: calls
--- asks: status=call_status, missed_call, direction=call_direction, provider=call_provider, date_from, date_to, phone, lead_id, contact_card_id, owner_id
--- asks: booking_status=booking_status, lead_quality=lead_quality, answered, analysed, search
+-- asks: ids, status=call_status, missed_call, direction=call_direction, provider=call_provider, date_from, date_to, phone, lead_id, contact_card_id, owner_id
+-- asks: booking_status=booking_status, lead_quality=lead_quality, qualified, call_outcome_category=call_outcome, objection, answered, analysed, source, campaign, tag, duration_min, search
 SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, c.tracking_number, c.direction, c.status, c.missed_call, c.answered, c.duration, c.recording_url, c.started_at, c.ended_at,
        c.contact_card_id, c.lead_id, c.owner_id, left(c.source, 1024) AS source, left(c.campaign, 1024) AS campaign, left(c.keywords, 1024) AS keywords,
        CASE WHEN c.tags = '{}' THEN '[]' ELSE (SELECT jsonb_agg(left(tag, 1024)) FROM unnest(c.tags[1:50]) AS tag) END AS tags_json, left(c.note, 1024) AS note, left(c.value, 1024) AS value,
-       left(c.lead_status, 1024) AS lead_status, c.first_call, c.created_at, c.updated_at, /*contact*/, /*lead*/, f.booking_status
+       left(c.lead_status, 1024) AS lead_status, c.first_call, c.created_at, c.updated_at, /*contact*/, /*lead*/, /*owner*/, f.booking_status
   FROM calls c
   JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = c.company_id AND id = c.contact_card_id LIMIT 1) k ON true
   JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = c.company_id AND id = c.lead_id LIMIT 1) l ON true
-  LEFT JOIN LATERAL (SELECT booking_status, lead_quality, analysed FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
+  LEFT JOIN LATERAL (SELECT booking_status, lead_quality, analysed, kind, outcome, objections FROM call_facts WHERE company_id = c.company_id AND call_id = c.call_id LIMIT 1) f ON true
   /*to count*/ JOIN call_facts f ON f.company_id = c.company_id AND f.call_id = c.call_id
  WHERE c.company_id = :company
    AND l.assigned_rep_id = :own::text
@@ -38,6 +38,14 @@ SELECT c.call_id, c.company_id, c.provider, c.provider_call_id, c.phone_number, 
    AND f.lead_quality = ANY (:lead_quality::text[])
    AND c.answered = :answered::boolean
    AND f.analysed = :analysed::boolean
+   AND c.call_id = ANY (:ids::bigint[])
+   AND (f.kind & 8 > 0) = :qualified::boolean
+   AND f.outcome = ANY (:call_outcome_category::text[])
+   AND (E'\x1e' || f.objections) LIKE ANY (ARRAY(SELECT objection_pattern(key) FROM unnest(:objection::text[]) key))
+   AND c.source = ANY (:source::text[])
+   AND c.campaign = ANY (:campaign::text[])
+   AND c.tags && :tag::text[]
+   AND c.duration >= :duration_min::bigint
 
 -- part: brief_name
 left(first_name, 1024) AS first_name, left(last_name, 1024) AS last_name
@@ -86,9 +94,9 @@ c.call_id, c.phone_number, c.happened_at, c.duration, c.status, k.first_name AS 
 -- id: id uuid
 -- sorts: created_at = l.created_at
 -- total: leads
--- asks: status=lead_status, pool_status=pool_status, rep_id, source, date_from, date_to, qualified, search
+-- asks: ids, status=lead_status, pool_status=pool_status, rep_id, source, date_from, date_to, qualified, search
 SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS source, l.pool_status, l.assigned_rep_id, l.last_qualified_at, l.last_contacted_at, l.closed_at, l.created_at, l.updated_at,
-       /*contact*/
+       /*contact*/, /*rep_of_lead*/
   FROM leads l
   JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = l.company_id AND id = l.contact_card_id LIMIT 1) k ON true
  WHERE l.company_id = :company
@@ -103,13 +111,14 @@ SELECT l.id, l.company_id, l.contact_card_id, l.status, left(l.source, 1024) AS 
    AND (l.search_text || k.search_text) LIKE ALL (:words::text[])
    AND l.contact_card_id = :contact_card_id::uuid
    AND (l.last_qualified_at IS NOT NULL) = :qualified::boolean
+   AND l.id = ANY (:ids::uuid[])
 
 -- list: contacts
 -- A rep's own: whose lead it is, and whom a rep is to visit or has a task about.
 -- id: id uuid
 -- sorts: created_at = k.created_at
 -- total: contact_cards
--- asks: phone, search
+-- asks: ids, phone, search
 SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_name, left(k.last_name, 1024) AS last_name, left(k.address, 1024) AS address, left(k.city, 1024) AS city, left(k.state, 1024) AS state,
        k.created_at, k.updated_at
   FROM contact_cards k
@@ -118,6 +127,7 @@ SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_na
    AND k.id = ANY (:found::uuid[])
    AND k.search_text LIKE ALL (:words::text[])
    AND k.primary_phone = :phone::text
+   AND k.id = ANY (:ids::uuid[])
 
 -- part: card_is_own
 (EXISTS (SELECT FROM leads l WHERE l.company_id = k.company_id AND l.contact_card_id = k.id AND l.assigned_rep_id = :own::text)
@@ -127,10 +137,10 @@ SELECT k.id, k.company_id, k.primary_phone, left(k.first_name, 1024) AS first_na
 -- list: appointments
 -- id: id uuid
 -- sorts: created_at = a.created_at; scheduled_start = coalesce(a.scheduled_start,a.created_at)
--- asks: date, date_from, date_to, lead_id, contact_card_id, status=appointment_status, outcome=appointment_outcome, rep_id, search
+-- asks: ids, date, date_from, date_to, lead_id, contact_card_id, status=appointment_status, outcome=appointment_outcome, rep_id, search
 SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_start, a.scheduled_end, a.status, a.outcome, left(a.location_address, 1024) AS location_address, left(a.service_type, 1024) AS service_type,
        a.appointment_type, a.assigned_rep_id, a.needs_time, a.moved_from, a.moved_at, a.moved_by_call, a.deal_size_cents, left(a.notes, 1024) AS notes, a.touched_by, a.touched_at, a.created_at, a.updated_at,
-       /*contact*/, /*lead*/, t.pending AS pending_tasks
+       /*contact*/, /*lead*/, /*rep_of_appointment*/, t.pending AS pending_tasks
   FROM appointments a
   LEFT JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = a.company_id AND id = a.contact_card_id LIMIT 1) k ON true
   LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = a.company_id AND id = a.lead_id LIMIT 1) l ON true
@@ -144,6 +154,7 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
    AND a.outcome = ANY (:outcome::text[])
    AND coalesce(a.assigned_rep_id, 'none') = ANY (:rep_id::text[])
    AND a.contact_card_id = :contact_card_id::uuid
+   AND a.id = ANY (:ids::uuid[])
    AND a.id = ANY (:found::uuid[])
    AND (a.search_text || coalesce(k.search_text, '')) LIKE ALL (:words::text[])
 
@@ -151,20 +162,22 @@ SELECT a.id, a.company_id, a.lead_id, a.contact_card_id, a.call_id, a.scheduled_
 -- A rep's own: given to them, or about a lead of theirs.
 -- id: id uuid
 -- sorts: created_at = t.created_at; due_at = coalesce(t.due_at,t.created_at)
--- asks: status=task_status, assigned_to=task_role, assignee_id, overdue, lead_id, contact_card_id, search
+-- asks: ids, status=task_status, source=task_source, assigned_to=task_role, assignee_id, overdue, lead_id, contact_card_id, search
 SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_to, t.assignee_id, t.source, t.action_type, t.due_at, t.status, t.priority, t.contact_card_id, t.lead_id, t.call_id, t.appointment_id,
-       left(t.raw_text, 1024) AS raw_text, t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/
+       left(t.raw_text, 1024) AS raw_text, t.contact_method, t.completed_at, t.completed_by, t.created_by, t.created_at, t.updated_at, task_is_overdue(t.status, t.due_at) AS overdue, /*contact*/, /*lead*/, /*assignee*/
   FROM tasks t
   LEFT JOIN LATERAL (SELECT primary_phone, /*brief_name*/, search_text FROM contact_cards WHERE company_id = t.company_id AND id = t.contact_card_id LIMIT 1) k ON true
   LEFT JOIN LATERAL (SELECT status, assigned_rep_id FROM leads WHERE company_id = t.company_id AND id = t.lead_id LIMIT 1) l ON true
  WHERE t.company_id = :company
    AND (t.assignee_id = :own::text OR l.assigned_rep_id = :own)
    AND t.status = ANY (:status::text[])
+   AND t.source = ANY (:source::text[])
    AND t.assigned_to = ANY (:assigned_to::text[])
    AND coalesce(t.assignee_id, 'none') = ANY (:assignee_id::text[])
    AND task_is_overdue(t.status, t.due_at) = :overdue::boolean
    AND t.lead_id = :lead_id::uuid
    AND t.contact_card_id = :contact_card_id::uuid
+   AND t.id = ANY (:ids::uuid[])
    AND t.id = ANY (:found::uuid[])
    AND (t.search_text || coalesce(k.search_text, '')) LIKE ALL (:words::text[])
 
@@ -173,7 +186,7 @@ SELECT t.id, t.company_id, left(t.description, 1024) AS description, t.assigned_
 -- id: id uuid
 -- sorts: sent_at = m.sent_at
 -- weighs: status
--- asks: contact_card_id, direction=message_direction, status=message_status, date_from, date_to
+-- asks: ids, contact_card_id, direction=message_direction, status=message_status, date_from, date_to
 SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.from_number, m.to_number, left(m.body, 1024) AS body, m.media, m.segments, m.status, m.error_code, left(m.error_message, 1024) AS error_message,
        m.contact_card_id, m.lead_id, m.sent_by, m.automatic, left(m.reason, 1024) AS reason, m.scheduled_at, m.asked_at, m.status_unknown, /*paused_why*/, m.sent_at, m.created_at, m.updated_at, /*contact*/,
        /*lead*/
@@ -187,6 +200,7 @@ SELECT m.id, m.company_id, m.provider, m.provider_message_id, m.direction, m.fro
    AND m.status = ANY (:status::text[])
    AND m.sent_at >= :since::timestamptz
    AND m.sent_at < :till::timestamptz
+   AND m.id = ANY (:ids::uuid[])
 
 -- part: message_is_own
 EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card_id = m.contact_card_id AND o.assigned_rep_id = :own::text)
@@ -196,7 +210,7 @@ EXISTS (SELECT FROM leads o WHERE o.company_id = m.company_id AND o.contact_card
 -- looks back at the voicemail is asked for each of the company's.
 -- id: id uuid
 -- sorts: created_at = v.created_at
--- asks: status=voicemail_status, contact_card_id, date_from, date_to
+-- asks: ids, status=voicemail_status, contact_card_id, date_from, date_to
 SELECT v.id, v.company_id, v.call_id, v.recording_sid, /*voicemail_recording*/, v.duration, left(v.transcript, 1024) AS transcript, left(v.summary, 1024) AS summary, v.status, v.created_at, v.updated_at,
        c.contact_card_id, c.lead_id, /*contact*/, /*lead*/
   FROM voicemail_messages v
@@ -209,6 +223,7 @@ SELECT v.id, v.company_id, v.call_id, v.recording_sid, /*voicemail_recording*/, 
    AND v.call_id = ANY (ARRAY(SELECT o.call_id FROM calls o WHERE o.company_id = otto_request_company() AND o.contact_card_id = :contact_card_id::uuid))
    AND v.created_at >= :since::timestamptz
    AND v.created_at < :till::timestamptz
+   AND v.id = ANY (:ids::uuid[])
 
 -- list: opt_outs
 -- id: id uuid

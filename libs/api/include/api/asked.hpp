@@ -29,6 +29,11 @@ public:
     std::optional<std::string> text(std::string_view name) const;
     /// "any of" a comma list, as an array parameter; each must be one of the words unless there are none.
     pg::Param any_of(std::string_view name, Words = {}) const;
+    /// A comma list of ids, as an array parameter; as many as a page may hold.
+    pg::Param uuids(std::string_view name) const;
+    pg::Param numbers(std::string_view name) const;
+    /// A whole number from 0 on.
+    std::optional<std::int64_t> number(std::string_view name) const;
     std::optional<std::string> one_of(std::string_view name, Words) const;
     std::int64_t whole(std::string_view name, std::int64_t fallback, std::int64_t least, std::int64_t most,
                        const char* beyond = "") const;
@@ -40,6 +45,7 @@ public:
     /// As it was typed, a space in front included. At most kLongestSearch letters: each more costs every row that is looked at.
     std::optional<std::string> search() const;
     static constexpr std::size_t kLongestSearch = 100;
+    static constexpr std::size_t kMostIds = 100;
 
 private:
     std::map<std::string, std::string, std::less<>> values_;
