@@ -44,7 +44,8 @@ pg::Param Asked::any_of(std::string_view name, Words words) const {
 namespace {
 
 /// The items of a comma list of ids, each of which `is_one`.
-pg::Param ids_of(std::string_view name, const std::optional<std::string>& value, bool (*is_one)(const std::string&), const char* one) {
+pg::Param ids_of(std::string_view name, const std::optional<std::string>& value, bool (*is_one)(const std::string&),
+                 const char* one) {
     if (!value) return nullptr;
     auto items = split_list(*value);
     if (items.empty() || items.size() > Asked::kMostIds || !std::all_of(items.begin(), items.end(), is_one))
@@ -55,11 +56,13 @@ pg::Param ids_of(std::string_view name, const std::optional<std::string>& value,
 }  // namespace
 
 pg::Param Asked::uuids(std::string_view name) const {
-    return ids_of(name, text(name), [](const std::string& item) { return Uuid::parse(item).has_value(); }, "UUIDs");
+    return ids_of(
+        name, text(name), [](const std::string& item) { return Uuid::parse(item).has_value(); }, "UUIDs");
 }
 
 pg::Param Asked::numbers(std::string_view name) const {
-    return ids_of(name, text(name), [](const std::string& item) { return whole_number(item).has_value(); }, "whole numbers");
+    return ids_of(
+        name, text(name), [](const std::string& item) { return whole_number(item).has_value(); }, "whole numbers");
 }
 
 std::optional<std::int64_t> Asked::number(std::string_view name) const {

@@ -73,7 +73,8 @@ void media_items(JsonWriter& w, const Fields& f) {
     w.end_array();
 }
 
-/// Member "owner" from owner_id and owner_name; null if it is nobody's, and no name for an id that is none of the company's people.
+/// Member "owner" from owner_id and owner_name; null if it is nobody's, and no name for an id that is none of the company's
+/// people.
 void person(JsonWriter& w, const Fields& f, std::string_view member) {
     w.key(member);
     const auto id = f.view(std::string(member) + "_id");

@@ -74,8 +74,9 @@ TEST_CASE("a filter of calls leaves what plain SQL says", "[integration]") {
         {"objection=price_later", "objections @> '[{\"key\": \"price_later\"}]'"},
         {"objection=100%25", "objections @> '[{\"key\": \"100%\"}]'"},
         {"objection=back%5Cslash", "objections @> '[{\"key\": \"back\\\\slash\"}]'"},
-        {"objection=price,price_later&source=Google", "(objections @> '[{\"key\": \"price\"}]' OR objections @> '[{\"key\": "
-                                                      "\"price_later\"}]') AND source = 'Google'"},
+        {"objection=price,price_later&source=Google",
+         "(objections @> '[{\"key\": \"price\"}]' OR objections @> '[{\"key\": "
+         "\"price_later\"}]') AND source = 'Google'"},
         {"objection=trust", "false"},
         {"analysed=false", "a.call_id IS NULL"},
         {"source=Google", "source = 'Google'"},
@@ -87,8 +88,10 @@ TEST_CASE("a filter of calls leaves what plain SQL says", "[integration]") {
         INFO(query);
         auto rows = plain(
             "SELECT c.call_id::text AS id FROM calls c LEFT JOIN call_analyses a ON a.call_id = c.call_id "
-            "CROSS JOIN LATERAL (SELECT CASE WHEN a.call_id IS NULL THEN NULL WHEN c.call_id % 9 = 0 THEN 'hot' ELSE a.lead_quality END AS v) q "
-            "CROSS JOIN LATERAL (SELECT CASE WHEN a.call_id IS NULL THEN NULL WHEN c.call_id % 9 = 0 THEN 'qualified_and_booked' ELSE "
+            "CROSS JOIN LATERAL (SELECT CASE WHEN a.call_id IS NULL THEN NULL WHEN c.call_id % 9 = 0 THEN 'hot' ELSE "
+            "a.lead_quality END AS v) q "
+            "CROSS JOIN LATERAL (SELECT CASE WHEN a.call_id IS NULL THEN NULL WHEN c.call_id % 9 = 0 THEN 'qualified_and_booked' "
+            "ELSE "
             "a.call_outcome_category END AS v) o WHERE " +
             std::string(condition));
         CHECK(rows.size() < 200);
@@ -101,8 +104,7 @@ TEST_CASE("any list is asked for the rows with some ids", "[integration]") {
     const auto some = plain("SELECT id::text FROM leads ORDER BY id LIMIT 3");
     std::string ids;
     for (const auto& id : some) ids += (ids.empty() ? "" : ",") + id;
-    for (auto read :
-         {reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>})
+    for (auto read : {reading<&Leads::list>, reading<&Contacts::list>, reading<&Appointments::list>, reading<&Tasks::list>})
         CHECK(listed(read, "ids=" + ids + ",00000000-0000-0000-0000-000000000000", "id") == some);
     CHECK(listed(reading<&Messages::list>, "ids=" + ids, "id").empty());
     CHECK(listed(reading<&Voicemails::list>, "ids=" + ids, "id").empty());
@@ -112,9 +114,12 @@ TEST_CASE("any list is asked for the rows with some ids", "[integration]") {
 TEST_CASE("an id that is none, and more than a page may hold, are 422", "[integration]") {
     std::string many;
     for (int n = 0; n < 101; ++n) many += (n ? "," : "") + std::to_string(n);
-    for (auto [query, field] :
-         {std::pair<std::string, const char*>{"ids=abc", "ids"}, {"ids=,", "ids"}, {"ids=" + many, "ids"}, {"duration_min=-1", "duration_min"},
-          {"call_outcome_category=good", "call_outcome_category"}, {"qualified=perhaps", "qualified"}}) {
+    for (auto [query, field] : {std::pair<std::string, const char*>{"ids=abc", "ids"},
+                                {"ids=,", "ids"},
+                                {"ids=" + many, "ids"},
+                                {"duration_min=-1", "duration_min"},
+                                {"call_outcome_category=good", "call_outcome_category"},
+                                {"qualified=perhaps", "qualified"}}) {
         auto answer = world().ask(reading<&Calls::list>, query);
         CHECK(answer.status == 422);
         CHECK(answer.body == field);
@@ -132,7 +137,7 @@ TEST_CASE("people are called by their names, in lists and details", "[integratio
     CHECK(call("1") == R"({"id":"user_gone","name":null})");  // whom the company does not know
     CHECK(call("2") == "null");
     const std::set<std::string> reps{R"({"id":"user_ben","name":"ben@a.example"})",  // removed, and without a name
-                                     R"({"id":"user_cleo","name":null})",           // another company's
+                                     R"({"id":"user_cleo","name":null})",            // another company's
                                      "null"};
     for (auto [read, member] : {std::pair{reading<&Leads::list>, "assigned_rep"},
                                 {reading<&Appointments::list>, "assigned_rep"},
