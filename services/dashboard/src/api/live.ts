@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from "preact/compat";
 import { session } from "../auth/session";
 import { serverSays } from "../lib/time";
+import { frames } from "./frames";
 import { queries } from "./queries";
 
 // One stream a browser: the tab that holds a Web Lock reads it and tells the others. A frame never becomes a row: what is on
@@ -68,7 +69,7 @@ function flush(): void {
 /** The first at once, what follows within a second together. */
 function old(kinds: Iterable<string>): void {
   for (const k of kinds) pending.add(k);
-  timer ??= setTimeout(flush, Math.max(30, lastFlush + 1000 - Date.now()));
+  if (timer === undefined) timer = setTimeout(flush, Math.max(30, lastFlush + 1000 - Date.now()));
 }
 
 function take(told: Told): void {
@@ -83,44 +84,6 @@ function take(told: Told): void {
 function tell(told: Told): void {
   channel?.postMessage(told);
   take(told);
-}
-
-/** Frames of a stream: event, id, data; comments only say that it lives. */
-export async function* frames(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event: string; id: string; data: string }> {
-  const reader = body.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>).getReader();
-  let rest = "";
-  let event = "";
-  let id = "";
-  let data: string[] = [];
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      rest += value;
-      let end = rest.indexOf("\n");
-      while (end >= 0) {
-        const line = rest.slice(0, end).replace(/\r$/, "");
-        rest = rest.slice(end + 1);
-        end = rest.indexOf("\n");
-        if (line === "") {
-          if (event || data.length > 0) yield { event: event || "message", id, data: data.join("\n") };
-          event = "";
-          data = [];
-        } else if (line.startsWith(":")) {
-          yield { event: "", id, data: "" };
-        } else {
-          const colon = line.indexOf(":");
-          const name = colon < 0 ? line : line.slice(0, colon);
-          const text = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-          if (name === "event") event = text;
-          else if (name === "id") id = text;
-          else if (name === "data") data.push(text);
-        }
-      }
-    }
-  } finally {
-    reader.releaseLock();
-  }
 }
 
 let after = "";
