@@ -99,5 +99,5 @@ def removals(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
 def tokens(bench: Bench, companies: list[Company], rounds: int) -> list[Row]:
     """A session token proven and looked up among 100,000 members, in one thread."""
     done = [bench.report("tokens") for _ in range(rounds)]
-    say(f"tokens: {', '.join(f'{d["us"]:.1f}' for d in done)} µs a check")
+    say("tokens: " + ", ".join(f"{d['us']:.1f}" for d in done) + " µs a check")
     return [Row("who asks: token and membership", median(done, "us"), "µs", None, 30, 25, "less", "RSA: a signature's proof", done)]
