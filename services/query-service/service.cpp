@@ -12,6 +12,7 @@
 #include "leads.hpp"
 #include "messages.hpp"
 #include "openapi.hpp"
+#include "people.hpp"
 #include "providers/settings.hpp"
 #include "sales_figures.hpp"
 #include "tasks.hpp"
@@ -42,6 +43,7 @@ void wire(app::Service& service) {
     service.own<Messages>(lists, links).routes(api);
     service.own<Voicemails>(lists).routes(api);
     service.own<Company>().routes(api);
+    service.own<People>().routes(api);
     service.own<Audit>().routes(api);
     service.own<CsrFigures>().routes(api);
     service.own<SalesFigures>().routes(api);

@@ -49,6 +49,19 @@ SELECT id, name, phone_number, primary_tracking_number, address, timezone, call_
        (SELECT json_build_object('events', h -> 'events', 'bytes', h -> 'bytes', 'oldest_at', h -> 'oldest_at', 'limited', held_limited, 'reasons', h -> 'reasons') FROM held_on_account() h WHERE h IS NOT NULL)::text AS held, created_at, updated_at
   FROM companies WHERE id = $1
 
+-- name: me
+-- What each page needs to know of whoever looks at it. Hours of the company's clocks go before those of its telephone.
+SELECT c.id, c.name, c.timezone, u.name AS user_name, u.email,
+       coalesce(CASE jsonb_typeof(c.workflow_config::jsonb #> '{clocks,hours}') WHEN 'object' THEN c.workflow_config::jsonb #> '{clocks,hours}' END, c.call_flow::jsonb -> 'hours')::text AS hours,
+       coalesce((SELECT json_agg(n.e164 ORDER BY n.valid_from, n.e164) FROM company_numbers n
+                  WHERE n.company_id = c.id AND n.is_active AND 'text' = ANY (n.purposes) AND n.valid_from <= now() AND coalesce(n.valid_to > now(), true)), '[]')::text AS texting_numbers
+  FROM companies c
+  LEFT JOIN company_users u ON u.company_id = c.id AND u.id = $2
+ WHERE c.id = $1
+
+-- name: people
+SELECT u.id, left(coalesce(u.name, u.email), 200) AS name, u.role, u.status FROM company_users u WHERE u.company_id = $1 ORDER BY lower(coalesce(u.name, u.email, u.id)), u.id
+
 -- name: one_appointment
 /*one_appointment*/ AND ($3::text IS NULL OR a.assigned_rep_id = $3)
 

@@ -12,6 +12,7 @@
 #include "exec_figures.hpp"
 #include "leads.hpp"
 #include "messages.hpp"
+#include "people.hpp"
 #include "sales_figures.hpp"
 #include "tasks.hpp"
 #include "voicemails.hpp"
@@ -32,6 +33,7 @@ struct Nouns {
     Messages messages{lists, links};
     Voicemails voicemails{lists};
     Company company;
+    People people;
     Audit audit;
     CsrFigures csr_figures;
     SalesFigures sales_figures;
@@ -59,6 +61,8 @@ struct Nouns {
             return voicemails;
         else if constexpr (std::is_same_v<Noun, Company>)
             return company;
+        else if constexpr (std::is_same_v<Noun, People>)
+            return people;
         else if constexpr (std::is_same_v<Noun, Audit>)
             return audit;
         else if constexpr (std::is_same_v<Noun, CsrFigures>)
