@@ -36,8 +36,9 @@ TEST_CASE("me: the same for every role, but for the role", "[integration]") {
         auto me = Asking::data(world().ask(reading<&People::me>, "", "user_m", role));
         CHECK(me.root()["user"].dump() == R"({"id":"user_m","name":"Dana Ortiz","email":"dana@roof.example","role":")" +
                                               std::string(to_text(role)) + R"("})");
-        CHECK(me.root()["company"].dump() ==
-              R"({"id":"org_a","name":"Desert Roofing","timezone":"America/Phoenix","hours":{"mon":[["08:00","17:00"]]},"texting_numbers":["+16025550101","+16025550102"]})");
+        CHECK(
+            me.root()["company"].dump() ==
+            R"({"id":"org_a","name":"Desert Roofing","timezone":"America/Phoenix","hours":{"mon":[["08:00","17:00"]]},"texting_numbers":["+16025550101","+16025550102"]})");
         CHECK(me.root()["features"].dump() == "{}");
     }
 }
@@ -66,9 +67,10 @@ TEST_CASE("me: somebody without an organisation", "[integration]") {
 TEST_CASE("people: names and roles of one's own company, for every role", "[integration]") {
     for (auto role : {Role::csr, Role::sales_rep, Role::manager, Role::executive}) {
         auto people = Asking::data(world().ask(reading<&People::list>, "", "user_m", role));
-        CHECK(people.root()["items"].dump() ==
-              R"([{"id":"user_n","name":"ann@roof.example","role":"csr","status":"invited"},{"id":"user_r","name":"bob Stone","role":"sales_rep","status":"removed"},)"
-              R"({"id":"user_m","name":"Dana Ortiz","role":"manager","status":"active"},{"id":"user_u","name":null,"role":null,"status":"active"}])");
+        CHECK(
+            people.root()["items"].dump() ==
+            R"([{"id":"user_n","name":"ann@roof.example","role":"csr","status":"invited"},{"id":"user_r","name":"bob Stone","role":"sales_rep","status":"removed"},)"
+            R"({"id":"user_m","name":"Dana Ortiz","role":"manager","status":"active"},{"id":"user_u","name":null,"role":null,"status":"active"}])");
     }
     CHECK(world().ask(reading<&People::me>, "colour=red").body == "colour");
     CHECK(world().ask(reading<&People::list>, "limit=1").body == "limit");
