@@ -17,7 +17,7 @@ import sys
 import typing
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
-NEEDS = ("database", "directory", "members", "objects", "spool")
+NEEDS = ("changes", "database", "directory", "members", "objects", "spool")
 KEYS = {"needs", "consumes", "produces", "routes", "peers", "sessions"}
 PEER = re.compile(r"\*|OTTO_[A-Z0-9_]+|([a-z0-9-]+\.)+[a-z]{2,}")  # any public host; the host of a setting; this one
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -178,6 +178,8 @@ def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[
             yield f"services/{name}/service.json: a lane of each of its {len(s.consumes)} consumers has a session: each_lane"
         if (s.sessions["others"] > 0) != ("database" in s.needs):
             yield f"services/{name}/service.json: it has other sessions just if it needs the database"
+        if ("changes" in s.needs) != ("own<Stream>(" in code):
+            yield f"services/{name}/service.json: needs the changes just if service.cpp owns a Stream"
         if ("directory" in s.needs) != ("directory::Companies>(" in code):
             yield f"services/{name}/service.json: needs the directory just if service.cpp owns a directory::Companies"
         if ("members" in s.needs) != ("identity::Authenticator>(" in code):

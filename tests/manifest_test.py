@@ -125,6 +125,7 @@ class Found(unittest.TestCase):
             (says(["database"], {}, peers=["b.example", "a.example"]), "", "peers stand in order"),
             (says(["database"], {}, sessions={"each_lane": 1, "others": 1}), "", "each of its 0 consumers"),
             (says(["database"], {}, sessions={"each_lane": 0, "others": 0}), "", "just if it needs the database"),
+            (says(["changes", "database"], {}), "", "just if service.cpp owns a Stream"),
             (says(["database", "directory"], {}), "", "just if service.cpp owns a directory::Companies"),
             (says(["database", "members"], {}), "", "just if service.cpp owns an identity::Authenticator"),
             (says(["database"], {}, "POST /api/v1/calls"), "", "both take POST /api/v1/calls"),

@@ -36,7 +36,7 @@ def faults(rules: list[dict]) -> list[str]:
         must(f"{name} to another port of DNS", False, pod, DNS, 8080)
         if not job:
             must(f"{name} to Postgres", "database" in service.needs if service else name == "ottoctl", pod, PRIVATE, 5432)
-            must(f"{name} to Kafka", bool(service.consumes or service.produces or {"spool", "members"} & set(service.needs)) if service else name == "ottoctl", pod, PRIVATE, 9092)
+            must(f"{name} to Kafka", bool(service.consumes or service.produces or {"changes", "members", "spool"} & set(service.needs)) if service else name == "ottoctl", pod, PRIVATE, 9092)
         must(f"{name} to the internet", bool(service and service.peers), pod, PUBLIC, 443)
         must(f"{name} to the internet by IPv6", bool(service and service.peers), pod, PUBLIC6, 443)
         for port in (22, 25, 80, 6443, 8080):

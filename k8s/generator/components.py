@@ -237,7 +237,7 @@ def strimzi(said: Stanzas, known: dict[str, Program]) -> dict[str, list[dict]]:
         p = known[s.name]
         if "OTTO_KAFKA_BROKERS" not in p.settings:
             continue
-        reads = {t for c in p.consumers for t in c["topics"]} | {topic for need, topic in (("directory", "otto.directory"), ("members", "otto.members")) if p.needs(need)}
+        reads = {t for c in p.consumers for t in c["topics"]} | {topic for need, topic in (("changes", "otto.changes"), ("directory", "otto.directory"), ("members", "otto.members")) if p.needs(need)}
         writes = {t for one in p.services for t in one["produces"]}
         acls = [acl("topic", t, *(["Describe", "Read"] if t in reads else []), *((["Write"] if t in reads else ["Describe", "Write"]) if t in writes else []))
                 for t in sorted(reads | writes)]

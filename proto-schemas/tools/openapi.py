@@ -16,7 +16,7 @@ import yaml
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SCHEMA = set("""type properties required additionalProperties items enum const format pattern minLength maxLength minimum maximum
-minItems maxItems minProperties description default examples contentEncoding writeOnly anyOf allOf oneOf not $ref x-list
+minItems maxItems minProperties maxProperties description default examples contentEncoding writeOnly anyOf allOf oneOf not $ref x-list
 x-checked""".split())
 SHORT = {"with", "optional", "columns", "part_of"}  # ours; the document has none of them
 OPERATION = set("""operationId summary description security x-roles x-audit x-audit-reason parameters takes requestBody list answer

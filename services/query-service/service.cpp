@@ -15,6 +15,7 @@
 #include "people.hpp"
 #include "providers/settings.hpp"
 #include "sales_figures.hpp"
+#include "stream.hpp"
 #include "tasks.hpp"
 #include "telemetry/log.hpp"
 #include "voicemails.hpp"
@@ -48,6 +49,11 @@ void wire(app::Service& service) {
     service.own<CsrFigures>().routes(api);
     service.own<SalesFigures>().routes(api);
     service.own<ExecFigures>().routes(api);
+
+    auto& stream = service.own<Stream>(settings.get(app::kKafkaBrokers), identity::Members::of_process(settings));  // what changes
+    stream.routes(api);
+    service.on_start("stream", [&stream] { stream.start(); });
+    service.on_stop("stream", [&stream](Millis) { stream.stop(); });
 
     auto& open = service.routes();  // for everybody
     open.add(http::Method::get, "/openapi.json",

@@ -76,7 +76,10 @@ def call(stack, path, method, token, where, **kwargs):
     for name, value in where.items():
         filled = filled.replace("{" + name + "}", str(value))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return stack.http.request(method.upper(), filled, headers=headers, **kwargs)
+    with stack.http.stream(method.upper(), filled, headers=headers, **kwargs) as answer:
+        if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):  # which has no end
+            answer.read()
+    return answer
 
 
 def places(path, company, ids):

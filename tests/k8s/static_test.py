@@ -240,7 +240,7 @@ class Stores(unittest.TestCase):
             service, acls = KNOWN[name].service, users.get(f"otto-kafka-{name}", [])
             may = {(a["resource"]["type"], a["resource"]["name"], o) for a in acls for o in a["operations"] if o != "Describe"}
             does = {("topic", t, "Read") for c in service["consumers"] for t in c["topics"]} | {("group", c["group"], "Read") for c in service["consumers"]}
-            does |= {("topic", t, "Write") for t in service["produces"]} | {("topic", topic, "Read") for need, topic in (("directory", "otto.directory"), ("members", "otto.members")) if need in service["needs"]}
+            does |= {("topic", t, "Write") for t in service["produces"]} | {("topic", topic, "Read") for need, topic in (("changes", "otto.changes"), ("directory", "otto.directory"), ("members", "otto.members")) if need in service["needs"]}
             self.assertEqual(may, does, name)
 
     def test_a_renewed_certificate_lies_there_for_months_before_the_former_ends(self):
