@@ -12,10 +12,11 @@ namespace {
 
 const tel::Gauges kStreams{"otto_streams", "Live streams of dashboards that are open."};
 const tel::Histograms kLag{"otto_stream_lag_seconds", "From when a row was written to when its change was told to who watches."};
-const tel::Counters kResets{"otto_stream_resets_total",
-                            "Streams that were told to ask for everything anew: slow, for more waited than one may have; forgotten, "
-                            "of who came back too late.",
-                            {"why"}};
+const tel::Counters kResets{
+    "otto_stream_resets_total",
+    "Streams that were told to ask for everything anew: slow, for more waited than one may have; forgotten, "
+    "of who came back too late.",
+    {"why"}};
 const tel::Counters kEnds{"otto_stream_ends_total", "Streams that were ended, by what they were told.", {"why"}};
 
 /// How often streams are looked at one by one: a removed member's ends within 2 s.

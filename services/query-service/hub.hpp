@@ -24,15 +24,15 @@ using Steady = std::chrono::steady_clock;
 class Hub {
 public:
     struct Limits {
-        std::size_t of_user = 10, in_all = 5'000;   ///< streams
-        std::size_t kept = 2'000;                   ///< changes of a company, for who comes back
-        std::size_t kept_in_all = 60'000;           ///< of all of them: the oldest go
-        std::chrono::minutes kept_for{15};          ///< since they were taken
-        std::size_t room = 64u << 10;               ///< bytes that may wait for one watcher
-        Millis gathered{100};                       ///< a company's changes go out at most so often, each row once
-        Millis heartbeat{15'000};                   ///< that much silence is broken
-        std::chrono::minutes least{8}, most{12};    ///< so long a stream lasts
-        std::int64_t ahead = 1'000;                 ///< another process may have read so much more
+        std::size_t of_user = 10, in_all = 5'000;  ///< streams
+        std::size_t kept = 2'000;                  ///< changes of a company, for who comes back
+        std::size_t kept_in_all = 60'000;          ///< of all of them: the oldest go
+        std::chrono::minutes kept_for{15};         ///< since they were taken
+        std::size_t room = 64u << 10;              ///< bytes that may wait for one watcher
+        Millis gathered{100};                      ///< a company's changes go out at most so often, each row once
+        Millis heartbeat{15'000};                  ///< that much silence is broken
+        std::chrono::minutes least{8}, most{12};   ///< so long a stream lasts
+        std::int64_t ahead = 1'000;                ///< another process may have read so much more
     };
     explicit Hub(std::shared_ptr<const identity::Members>);
     Hub(std::shared_ptr<const identity::Members>, Limits);
@@ -68,7 +68,7 @@ private:
     };
     struct Company {
         std::int32_t partition = -1;
-        std::int64_t gone = -1;   ///< offset of the newest change that is no longer kept
+        std::int64_t gone = -1;  ///< offset of the newest change that is no longer kept
         std::deque<Kept> kept;
         std::size_t fresh = 0;    ///< so many of them, the last ones, have not been told yet
         bool lost = false;        ///< and others of them are gone already

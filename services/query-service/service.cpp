@@ -50,7 +50,8 @@ void wire(app::Service& service) {
     service.own<SalesFigures>().routes(api);
     service.own<ExecFigures>().routes(api);
 
-    auto& stream = service.own<Stream>(settings.get(app::kKafkaBrokers), identity::Members::of_process(settings));  // what changes
+    auto& stream =
+        service.own<Stream>(settings.get(app::kKafkaBrokers), identity::Members::of_process(settings));  // what changes
     stream.routes(api);
     service.on_start("stream", [&stream] { stream.start(); });
     service.on_stop("stream", [&stream](Millis) { stream.stop(); });

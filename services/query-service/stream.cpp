@@ -54,7 +54,8 @@ http::Response Stream::open(api::Context& c) const {
         case Hub::Let::not_yet:
             throw api::Refusal{{503, "Changes unknown", "What changes is not known at the moment; try again shortly."}, 2};
         case Hub::Let::too_many_of_user:
-            throw api::Refusal{{429, "Too many streams", "You have ten streams open; close one, or share one among your tabs."}, 5};
+            throw api::Refusal{{429, "Too many streams", "You have ten streams open; close one, or share one among your tabs."},
+                               5};
         default:
             throw api::Refusal{{429, "Too many streams", "As many streams are open as this process holds; try again."}, 5};
     }

@@ -35,10 +35,9 @@ struct Live {
         router->add(http::Method::get, "/stream", [this](const http::Request& r) {
             std::map<std::string, std::string> asked;
             for (const auto& [name, value] : r.query_fields()) asked[name] = value;
-            Watcher who{CompanyId{asked.count("company") ? asked["company"] : "org_a"},
-                        asked.count("user") ? asked["user"] : "user_m",
-                        asked.count("role") ? *identity::role_from(asked["role"]) : Role::manager,
-                        Instant{} + std::chrono::seconds(100)};
+            Watcher who{
+                CompanyId{asked.count("company") ? asked["company"] : "org_a"}, asked.count("user") ? asked["user"] : "user_m",
+                asked.count("role") ? *identity::role_from(asked["role"]) : Role::manager, Instant{} + std::chrono::seconds(100)};
             auto opened = hub.open(who, asked.count("after") ? std::optional(asked["after"]) : std::nullopt, now);
             if (opened.let == Hub::Let::in) return http::Response::events(opened.body);
             return http::Response::empty(opened.let == Hub::Let::not_yet ? 503 : 429);
@@ -80,7 +79,8 @@ struct Live {
 std::string told(const std::vector<Watching::Frame>& frames) {
     std::string out;
     for (const auto& f : frames)
-        out += (out.empty() ? "" : ", ") + f.event + (f.event == "change" ? " " + f.at("op") + " " + f.at("kind") + " " + f.at("id") : "");
+        out += (out.empty() ? "" : ", ") + f.event +
+               (f.event == "change" ? " " + f.at("op") + " " + f.at("kind") + " " + f.at("id") : "");
     return out;
 }
 
@@ -103,7 +103,8 @@ TEST_CASE("a change is told with what it hangs on, and where the stream is", "[s
     live.turn();
     auto change = w.next();
     CHECK(change.id == id);
-    CHECK(change.data == R"({"kind":"call","id":"7","version":3,"op":"changed","contact_card_id":null,"lead_id":"a lead","call_id":7})");
+    CHECK(change.data ==
+          R"({"kind":"call","id":"7","version":3,"op":"changed","contact_card_id":null,"lead_id":"a lead","call_id":7})");
     live.turn(Millis{15'001});
     auto beat = w.next();
     CHECK(beat.event == ":");
@@ -131,10 +132,12 @@ TEST_CASE("each row is told once in a while, as it became last", "[stream]") {
 TEST_CASE("who sees what in the lists is told of that", "[stream]") {
     Live live;
     std::map<std::string, std::string> expected{
-        {"user=user_m&role=manager", "change changed lead 1, change changed lead 2, change changed task 3, change changed user 4, "
-                                     "change changed waiting 5, change changed opt_out 6, bye"},
-        {"user=user_c&role=csr", "change changed lead 1, change changed lead 2, change changed task 3, change changed waiting 5, "
-                                 "change changed opt_out 6, bye"},
+        {"user=user_m&role=manager",
+         "change changed lead 1, change changed lead 2, change changed task 3, change changed user 4, "
+         "change changed waiting 5, change changed opt_out 6, bye"},
+        {"user=user_c&role=csr",
+         "change changed lead 1, change changed lead 2, change changed task 3, change changed waiting 5, "
+         "change changed opt_out 6, bye"},
         {"user=user_e&role=executive",
          "change changed lead 1, change changed lead 2, change changed task 3, change changed waiting 5, bye"},
         {"user=user_r&role=sales_rep", "change changed lead 1, change changed task 3, bye"},
@@ -367,10 +370,11 @@ struct Telling {
 
 }  // namespace
 
-TEST_CASE("what a writer emits is told, by each process, and by the next one from where the former was", "[integration][stream]") {
+TEST_CASE("what a writer emits is told, by each process, and by the next one from where the former was",
+          "[integration][stream]") {
     const auto& brokers = testkit::TestKafka::shared().brokers();
-    REQUIRE(kafka::apply_topics(brokers, {{"otto.changes", kPartitions, {}}, {"otto.members", 3, {{"cleanup.policy", "compact"}}}}, 1,
-                                Millis{60'000}));
+    REQUIRE(kafka::apply_topics(
+        brokers, {{"otto.changes", kPartitions, {}}, {"otto.members", 3, {{"cleanup.policy", "compact"}}}}, 1, Millis{60'000}));
     kafka::ProducerOptions to;
     to.brokers = brokers;
     to.client_id = "stream-test";
