@@ -15,11 +15,24 @@ export interface Page {
 }
 
 const OFFICE: RoleName[] = ["csr", "manager", "executive"];
+const LEADS: RoleName[] = ["manager", "executive"];
 const ALL: RoleName[] = ["csr", "sales_rep", "manager", "executive"];
 
 export const PAGES: Page[] = [
   { path: "/calls", icon: "call", key: "c", name: { en: "Calls", es: "Llamadas" }, roles: ALL, load: () => import("./screens/calls/list") },
   { path: "/calls/:id", name: { en: "Call", es: "Llamada" }, roles: ALL, load: () => import("./screens/calls/call") },
+  {
+    path: "/figures",
+    icon: "figures",
+    key: "f",
+    name: { en: "Figures", es: "Cifras" },
+    roles: OFFICE,
+    load: () => import("./screens/figures/company"),
+  },
+  { path: "/figures/calls", name: { en: "Calls", es: "Llamadas" }, roles: OFFICE, load: () => import("./screens/figures/calls") },
+  { path: "/figures/visits", name: { en: "Visits", es: "Visitas" }, roles: LEADS, load: () => import("./screens/figures/visits") },
+  { path: "/figures/people", name: { en: "People", es: "Personas" }, roles: LEADS, load: () => import("./screens/figures/people") },
+  { path: "/figures/:key", name: { en: "Figure", es: "Cifra" }, roles: OFFICE, load: () => import("./screens/figures/figure") },
 ];
 
 /** Where /app/ leads. */
