@@ -23,8 +23,8 @@ type Told = { type: "change"; change: Change } | { type: "reset" } | { type: "st
 /** Which questions a change makes old: the first word of their keys. */
 const CONCERNS: Record<string, string[]> = {
   call: ["call", "contact", "figures", "counts"],
-  recording: ["call"],
-  transcript: ["call"],
+  recording: ["call", "recording"],
+  transcript: ["call", "transcript"],
   analysis: ["call", "contact", "lead", "figures", "counts"],
   lead: ["lead", "contact", "waiting", "figures"],
   contact: ["contact", "call"],

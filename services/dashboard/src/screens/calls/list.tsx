@@ -11,6 +11,7 @@ import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import { WordTag } from "../../ui/words";
 import s from "./calls.module.css";
+import { nameOf } from "./names";
 import { words } from "./words";
 
 type CallRow = ItemOf<"/api/v1/calls">;
@@ -26,10 +27,6 @@ const fields = {
   date_from: day(),
   date_to: day(),
 };
-
-export function nameOf(contact: { first_name?: string | null; last_name?: string | null } | null | undefined): string {
-  return [contact?.first_name, contact?.last_name].filter(Boolean).join(" ");
-}
 
 function Row({ call }: { call: CallRow }) {
   const w = say(words);
