@@ -22,6 +22,15 @@ export const PAGES: Page[] = [
   { path: "/calls", icon: "call", key: "c", name: { en: "Calls", es: "Llamadas" }, roles: ALL, load: () => import("./screens/calls/list") },
   { path: "/calls/:id", name: { en: "Call", es: "Llamada" }, roles: ALL, load: () => import("./screens/calls/call") },
   {
+    path: "/people",
+    icon: "people",
+    key: "p",
+    name: { en: "People", es: "Personas" },
+    roles: ALL,
+    load: () => import("./screens/people/list"),
+  },
+  { path: "/people/:contact", name: { en: "Person", es: "Persona" }, roles: ALL, load: () => import("./screens/people/card") },
+  {
     path: "/figures",
     icon: "figures",
     key: "f",

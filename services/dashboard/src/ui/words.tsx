@@ -20,6 +20,10 @@ const TONES: Record<string, Tone> = {
   no_show: "bad",
   ringing: "blue",
   in_progress: "blue",
+  qualified_booked: "good",
+  qualified_unbooked: "warn",
+  closed_won: "good",
+  closed_lost: "bad",
 };
 
 /** A word of the contract in people's words; one that is not known stays as it came. */
