@@ -128,7 +128,7 @@ function Day({ day }: { day: string }) {
     day: "numeric",
     ...(day.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" }),
   });
-  return <h3 class={s["day"]}>{day === today ? w.today : day === addDays(today, -1) ? w.yesterday : full}</h3>;
+  return <h2 class={s["day"]}>{day === today ? w.today : day === addDays(today, -1) ? w.yesterday : full}</h2>;
 }
 
 /** So near to the end that what is new may move the view. */
