@@ -6,6 +6,7 @@
 #include <boost/beast/http/error.hpp>
 
 #include "base/uuid.hpp"
+#include "http/encoding.hpp"
 #include "server_impl.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/span.hpp"
@@ -148,7 +149,9 @@ std::shared_ptr<Answer> Server::Impl::ask(Loop& loop, Connection& c, const Route
         bool reads = given.method == Method::get || given.method == Method::head;
         if (reads && given.asker && given.asker->gone()) return;
         try {
-            (*shared)(route.handler(given));
+            auto response = route.handler(given);
+            pack(given, response);
+            (*shared)(std::move(response));
         } catch (const std::exception& e) {
             tel::error("handler failed", {{"path", given.route}, {"request_id", given.request_id}, {"why", e.what()}});
             (*shared)(

@@ -21,14 +21,27 @@ std::vector<std::string> segments_of(std::string_view path) {
     }
 }
 
+constexpr std::string_view kRest = "...}";
+
 bool is_param(const std::string& s) { return s.size() > 2 && s.front() == '{' && s.back() == '}'; }
+bool is_rest(const std::string& s) { return is_param(s) && s.ends_with(kRest); }
+bool takes_rest(const Route& route) { return is_rest(route.segments.back()); }
+
+/// What is left of a path from its segment `from` on.
+std::string rest_of(const std::vector<std::string>& path, std::size_t from) {
+    std::string out;
+    for (auto i = from; i < path.size(); ++i) out.append(i == from ? "" : "/").append(path[i]);
+    return out;
+}
 
 bool fits(const Route& route, const std::vector<std::string>& path, std::vector<std::pair<std::string, std::string>>& params) {
-    if (route.segments.size() != path.size()) return false;
+    if (takes_rest(route) ? route.segments.size() > path.size() : route.segments.size() != path.size()) return false;
     params.clear();
-    for (std::size_t i = 0; i < path.size(); ++i) {
+    for (std::size_t i = 0; i < route.segments.size(); ++i) {
         const auto& want = route.segments[i];
-        if (is_param(want)) {
+        if (is_rest(want)) {
+            params.emplace_back(want.substr(1, want.size() - 1 - kRest.size()), rest_of(path, i));
+        } else if (is_param(want)) {
             if (path[i].empty()) return false;
             params.emplace_back(want.substr(1, want.size() - 2), path[i]);
         } else if (want != path[i]) {
@@ -80,6 +93,8 @@ Router::~Router() = default;
 
 void Router::Impl::add(Route route) {
     route.segments = segments_of(route.path);
+    if (std::any_of(route.segments.begin(), route.segments.end() - 1, is_rest))
+        throw std::logic_error(route.path + ": what takes the rest of a path stands at its end");
     for (const auto& other : routes)
         if (other.method == route.method && other.path == route.path)
             throw std::logic_error(std::string(to_text(route.method)) + " " + route.path + " is in the route table twice");
@@ -150,8 +165,9 @@ Match Router::Impl::match(Method method, std::string_view raw_path) const {
     for (const auto& route : routes) {
         if (!fits(route, path, params)) continue;
         bool wanted = route.method == method || (method == Method::head && route.method == Method::get);
-        // A route spelled out goes before one with a parameter in its place ("/calls/unbooked" before "/calls/{call_id}").
-        if (wanted && (!out.route || (!exact && params.empty()))) {
+        // A route spelled out goes before one with a parameter in its place ("/calls/unbooked" before "/calls/{call_id}"), and
+        // any before one that takes all the rest.
+        if (wanted && (!out.route || (!exact && params.empty()) || (takes_rest(*out.route) && !takes_rest(route)))) {
             out.route = &route;
             out.params = params;
             exact = params.empty();

@@ -8,7 +8,7 @@ namespace otto::http {
 struct Route {
     Method method;
     std::string path;
-    std::vector<std::string> segments;  // "{name}" = any one segment
+    std::vector<std::string> segments;  // "{name}" = any one segment; "{name...}" at the end = one and more, also an empty one
     Handler handler;
     std::shared_ptr<const AsyncHandler> async;
     RouteLimits limits;

@@ -108,6 +108,33 @@ TEST_CASE("routes: parameters, the exact path first, 404, 405 with Allow, HEAD",
     CHECK(head.ends_with("\r\n\r\n"));
 }
 
+TEST_CASE("routes: one that takes the rest of a path", "[integration]") {
+    auto router = std::make_shared<http::Router>();
+    router->add(Method::get, "/app/{path...}",
+                [](const http::Request& r) { return http::Response::text(200, "rest [" + std::string(r.param("path")) + "]"); });
+    router->add(Method::get, "/app/own/{id}",
+                [](const http::Request& r) { return http::Response::text(200, "own [" + std::string(r.param("id")) + "]"); });
+    router->add(Method::get, "/app/own/file", [](const http::Request&) { return http::Response::text(200, "spelled out"); });
+    CHECK_THROWS_AS(router->add(Method::get, "/all/{path...}/more", http::Handler{}), std::logic_error);
+    http::Server server({}, router);
+    REQUIRE(server.start());
+    auto get = [&](const std::string& path, const std::string& method = "GET") {
+        return Raw(server.port()).say(method + " " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").to_end();
+    };
+    CHECK(has(get("/app/"), "rest []"));
+    CHECK(has(get("/app/calls"), "rest [calls]"));
+    CHECK(has(get("/app/calls/1/?x=2"), "rest [calls/1/]"));
+    CHECK(has(get("/app/a%2Fb//..%2f.."), "rest [a/b//../..]"));
+    CHECK(has(get("/app/own/1"), "own [1]"));
+    CHECK(has(get("/app/own/file"), "spelled out"));
+    CHECK(has(get("/app/own/1/2"), "rest [own/1/2]"));
+    CHECK(get("/app").starts_with("HTTP/1.1 404"));
+    CHECK(get("/ap/x").starts_with("HTTP/1.1 404"));
+    auto wrong = get("/app/x/y", "DELETE");
+    CHECK(wrong.starts_with("HTTP/1.1 405"));
+    CHECK(has(wrong, "Allow: GET, HEAD\r\n"));
+}
+
 TEST_CASE("every answer carries a request id and the trace goes on", "[integration]") {
     Fixture f;
     CHECK(has(f.get("/hello/a", "X-Request-Id: mine-1\r\n"), "X-Request-Id: mine-1\r\n"));

@@ -55,7 +55,9 @@ private:
 
 /// One table of method, path ("/api/v1/calls/{call_id}"), handler. Fixed before the server starts. HEAD is served by GET. A path
 /// that is there with other methods answers 405 with Allow; an unknown one 404, which names the one that was probably meant; a
-/// trailing slash counts only if the table has it. Bodies of one entry share a room of their own: see ServerOptions.
+/// trailing slash counts only if the table has it. A last segment {path...} takes all the rest, also an empty one; what is
+/// spelled out goes before it, and a slash that came encoded looks like any other there. Bodies of one entry share a room of
+/// their own: see ServerOptions.
 class Router {
 public:
     void add(Method, std::string path, Handler, RouteLimits = {});
