@@ -8,6 +8,7 @@
 #include "company.hpp"
 #include "contacts.hpp"
 #include "csr_figures.hpp"
+#include "dashboard.hpp"
 #include "exec_figures.hpp"
 #include "leads.hpp"
 #include "messages.hpp"
@@ -57,6 +58,9 @@ void wire(app::Service& service) {
     service.on_stop("stream", [&stream](Millis) { stream.stop(); });
 
     auto& open = service.routes();  // for everybody
+    const DashboardConfig surroundings{settings.get(identity::kClerkIssuer), settings.get(kSignInUrl),
+                                       settings.get(kClerkPublishableKey)};
+    service.own<Dashboard>(settings.get(kDashboardDir), surroundings).routes(open);
     open.add(http::Method::get, "/openapi.json",
              [](const http::Request&) { return http::Response::json(200, std::string(openapi_json())); });
     open.add(http::Method::get, "/docs", [](const http::Request&) {
@@ -66,7 +70,8 @@ void wire(app::Service& service) {
 
 app::Rows rows() {
     auto all = identity::identity_rows();
-    for (const auto& r : {app::kPgUrl.row, app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row})
+    for (const auto& r : {app::kPgUrl.row, app::kPublicUrl.row, app::kSecretKeys.row, providers::kMediaKeys.row,
+                          kDashboardDir.row, kSignInUrl.row, kClerkPublishableKey.row})
         all.push_back(r);
     return all;
 }
