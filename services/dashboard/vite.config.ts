@@ -19,5 +19,5 @@ export default defineConfig({
   },
   css: { transformer: "lightningcss" },
   server: { port: 5173, strictPort: true, proxy: { "/api": otto, "/media": otto } },
-  test: { include: ["src/**/*.test.ts"] },
+  test: { include: ["src/**/*.test.ts"], testTimeout: 30_000 },
 });

@@ -31,6 +31,26 @@ export const PAGES: Page[] = [
   },
   { path: "/people/:contact", name: { en: "Person", es: "Persona" }, roles: ALL, load: () => import("./screens/people/card") },
   {
+    path: "/calendar",
+    icon: "calendar",
+    key: "k",
+    name: { en: "Calendar", es: "Calendario" },
+    roles: ALL,
+    load: () => import("./screens/calendar/page"),
+  },
+  {
+    path: "/calendar/day/:date",
+    name: { en: "Calendar", es: "Calendario" },
+    roles: ALL,
+    load: () => import("./screens/calendar/page").then((m) => ({ default: m.Day })),
+  },
+  {
+    path: "/calendar/week/:date",
+    name: { en: "Calendar", es: "Calendario" },
+    roles: ALL,
+    load: () => import("./screens/calendar/page").then((m) => ({ default: m.Week })),
+  },
+  {
     path: "/figures",
     icon: "figures",
     key: "f",
