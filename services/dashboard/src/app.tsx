@@ -109,7 +109,7 @@ function Rail({ role }: { role: string }) {
   const themes = ["system", "light", "dark"] as const;
   const [, redraw] = useState(0);
   return (
-    <div class={s["rail"]}>
+    <aside class={s["rail"]} aria-label="Otto">
       <div class={s["org"]}>
         <i aria-hidden="true">{(me.company?.name ?? "O").slice(0, 1).toUpperCase()}</i>
         <b>
@@ -152,7 +152,7 @@ function Rail({ role }: { role: string }) {
           <Icon name="more" />
         </Menu>
       </div>
-    </div>
+    </aside>
   );
 }
 

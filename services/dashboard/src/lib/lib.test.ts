@@ -3,7 +3,7 @@ import { safeHref } from "./href";
 import { money, percent } from "./money";
 import { phone } from "./phone";
 import { initials, shown } from "./text";
-import { day, flag, oneOf, read, seconds, text, write } from "./url";
+import { anyOf, day, flag, oneOf, read, seconds, text, write } from "./url";
 
 describe("what people wrote", () => {
   it("drops what is not seen, and keeps every letter", () => {
@@ -49,5 +49,14 @@ describe("the address", () => {
   it("drops what is no value, and what it does not know", () => {
     expect(read(fields, "?q=toolong&status=c&from=2026-13-40&mine=yes&t=-1&evil=1")).toEqual({});
     expect(read(fields, "?from=9999-12-31&t=1e9")).toEqual({});
+  });
+  it("takes any of some words, or none", () => {
+    const quality = { quality: anyOf(["hot", "warm"]) };
+    expect(["hot", "hot,warm", "hot,evil", ""].map((v) => read(quality, `?quality=${v}`).quality)).toEqual([
+      "hot",
+      "hot,warm",
+      undefined,
+      undefined,
+    ]);
   });
 });

@@ -15,6 +15,11 @@ export const oneOf = <const V extends readonly string[]>(values: V): Field<V[num
   read: (t) => (values.includes(t) ? (t as V[number]) : undefined),
   write: (v) => v,
 });
+/** Any of some words, with commas between; one that is none of them makes it no value. */
+export const anyOf = <const V extends readonly string[]>(values: V): Field<string> => ({
+  read: (t) => (t.split(",").every((v) => values.includes(v)) ? t : undefined),
+  write: (v) => v,
+});
 export const day = (): Field<string> => ({
   read: (t) => (/^\d{4}-\d{2}-\d{2}$/.test(t) && t > "1999-12-31" && t < "2100-01-01" && !Number.isNaN(Date.parse(t)) ? t : undefined),
   write: (v) => v,

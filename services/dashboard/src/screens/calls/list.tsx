@@ -1,12 +1,12 @@
 import { useRef } from "preact/hooks";
 import { Link } from "wouter";
-import { type ItemOf, useList } from "../../api/queries";
+import { type ItemOf, useAnswer, useList } from "../../api/queries";
 import { count, say } from "../../i18n";
 import { phone } from "../../lib/phone";
 import { duration, when, whenInFull } from "../../lib/time";
-import { day, oneOf, text, useUrl } from "../../lib/url";
+import { anyOf, day, flag, oneOf, text, useUrl } from "../../lib/url";
 import { useMe, useZone } from "../../me";
-import { Button, Empty, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
+import { Button, Empty, Icon, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
 import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import { WordTag } from "../../ui/words";
@@ -26,7 +26,48 @@ const fields = {
   search: text(100),
   date_from: day(),
   date_to: day(),
+  direction: oneOf(["inbound", "outbound"]),
+  missed_call: flag(),
+  answered: flag(),
+  analysed: flag(),
+  qualified: flag(),
+  lead_quality: anyOf(["hot", "warm", "cold", "unqualified"]),
+  objection: text(),
 };
+/** Filters without a control of their own: figures lead here with them, a chip each says so and takes it away. */
+const TOLD = ["direction", "missed_call", "answered", "analysed", "qualified", "lead_quality", "objection", "owner_id"] as const;
+
+function Told({ filter, set }: { filter: Record<string, unknown>; set: (part: never, how: "push") => void }) {
+  const w = say(words);
+  const me = useMe();
+  const people = useAnswer<{ items: { id: string; name: string | null }[] }>("user", "/api/v1/people", {}, Boolean(filter["owner_id"]));
+  const text = (name: (typeof TOLD)[number], value: unknown) => {
+    if (typeof value === "boolean") return w[`${name as "answered"}_${value}`] as string;
+    const named = (v: string) =>
+      name !== "owner_id"
+        ? typeof w[v as "hot"] === "string"
+          ? (w[v as "hot"] as string)
+          : v.replaceAll("_", " ")
+        : v === "none"
+          ? w.nobody
+          : v === me.user.id
+            ? w.mine
+            : (people.data?.items.find((p) => p.id === v)?.name ?? v);
+    const all = String(value).split(",").map(named).join(", ");
+    return name === "objection" ? w.objected(all) : name === "owner_id" ? w.whose(all) : all;
+  };
+  return (
+    <>
+      {TOLD.filter((name) => filter[name] !== undefined).map((name) => (
+        <button key={name} type="button" class={s["chip"]} onClick={() => set({ [name]: undefined } as never, "push")}>
+          <Words>{text(name, filter[name])}</Words>
+          <span class="sr">{w.takeAway}</span>
+          <Icon name="close" size={12} />
+        </button>
+      ))}
+    </>
+  );
+}
 
 function Row({ call }: { call: CallRow }) {
   const w = say(words);
@@ -113,6 +154,7 @@ export default function Calls() {
           value={filter.date_to ?? ""}
           onChange={(e) => set({ date_to: e.currentTarget.value || undefined } as never, "push")}
         />
+        <Told filter={filter} set={set as never} />
         {filtered && (
           <Button look="plain" onClick={() => set(Object.fromEntries(Object.keys(fields).map((k) => [k, undefined])) as never, "push")}>
             {w.clear}

@@ -8,7 +8,7 @@ import { useZone } from "../../me";
 import { Words } from "../../ui";
 import { WordTag } from "../../ui/words";
 import s from "./figures.module.css";
-import { figure } from "./model";
+import { figure, listOf } from "./model";
 import { Objections, Recovery, Trend } from "./panels";
 import { daysOf, Frame, Panel, Tiles, useOwn, usePeriod } from "./parts";
 import { words } from "./words";
@@ -18,16 +18,55 @@ const TO_DO = ["qualified_but_unbooked_calls", "missed_call_recovery", "open_fol
   (k) => figure(k)!,
 );
 
+interface Short {
+  id: number;
+  name: string;
+  said: string | null;
+  at: string;
+  quality?: string;
+}
+
+/** The newest of them: the company's with what they objected; a csr's own as the list of calls has them. */
+function useUnbooked() {
+  const own = useOwn();
+  const { period } = usePeriod();
+  const list = listOf(figure("qualified_but_unbooked_calls")!.parts[0]!.list, period, own);
+  const all = useAnswer<{ items: Schemas["UnbookedCall"][]; total?: number }>(
+    "figures",
+    "/api/v1/metrics/csr/unbooked-appointments",
+    { ...daysOf(period), limit: 6 },
+    !own,
+  );
+  const mine = useAnswer<{ items: Schemas["CallItem"][]; total?: number }>(
+    "figures",
+    "/api/v1/calls",
+    { ...list.query, sort: "-started_at", limit: 6 },
+    Boolean(own),
+  );
+  const asked = own ? mine : all;
+  const items: Short[] = own
+    ? (mine.data?.items ?? []).map((c) => ({
+        id: c.call_id,
+        name: [c.contact.first_name, c.contact.last_name].filter(Boolean).join(" ") || phone(c.phone_number),
+        said: c.note ?? c.source,
+        at: c.started_at ?? "",
+      }))
+    : (all.data?.items ?? []).map((c) => ({
+        id: c.call_id,
+        name: c.customer_name || phone(c.phone),
+        said: c.primary_objection,
+        at: c.created_at,
+        quality: c.qualification_status,
+      }));
+  return { ...asked, data: asked.data && { items, total: asked.data.total } };
+}
+
 function Unbooked() {
   const w = say(words);
   const zone = useZone();
-  const { period, along } = usePeriod();
-  const asked = useAnswer<{ items: Schemas["UnbookedCall"][]; total?: number }>("figures", "/api/v1/metrics/csr/unbooked-appointments", {
-    ...daysOf(period),
-    limit: 6,
-  });
+  const { along } = usePeriod();
   return (
-    <Panel asked={asked}>
+    <Panel asked={useUnbooked()}>
       {({ items, total }) => (
         <>
           <div class={s["head"]}>
@@ -39,17 +78,19 @@ function Unbooked() {
           {items.length === 0 && <p class={s["none"]}>{w.unbookedNone}</p>}
           <ul class={s["short"]}>
             {items.map((c) => (
-              <li key={c.call_id}>
-                <Link href={`/calls/${c.call_id}`}>
+              <li key={c.id}>
+                <Link href={`/calls/${c.id}`}>
                   <b>
-                    <Words>{c.customer_name || phone(c.phone) || w.unknown}</Words>
+                    <Words>{c.name || w.unknown}</Words>
                   </b>
                   <span class="soft">
-                    <Words>{c.primary_objection}</Words>
+                    <Words>{c.said}</Words>
                   </span>
-                  <WordTag word={c.qualification_status} names={w} />
-                  <time class="quiet" dateTime={c.created_at} title={whenInFull(c.created_at, zone)}>
-                    {when(c.created_at, zone)}
+                  <span>
+                    <WordTag word={c.quality} names={w} />
+                  </span>
+                  <time class="quiet" dateTime={c.at} title={whenInFull(c.at, zone)}>
+                    {when(c.at, zone)}
                   </time>
                 </Link>
               </li>

@@ -55,9 +55,12 @@ describe("change", () => {
       change(1, null, "count"),
     ]).toEqual([5, -3, 0.3, null, null]);
   });
+  it("of steps that are no part of the one before is none", () => {
+    expect(worstStep([100, 60, 1, 1], [1, 3])).toBe(1);
+  });
   it("is most where the least is kept", () => {
-    expect(worstStep([100, 60, 42, 35, 4])).toBe(4);
-    expect(worstStep([0, 0, 0])).toBeUndefined();
-    expect(worstStep([3, 3])).toBeUndefined();
+    expect(worstStep([100, 60, 42, 35, 4], [1, 3, 4])).toBe(4);
+    expect(worstStep([0, 0, 0], [1, 2])).toBeUndefined();
+    expect(worstStep([3, 3], [1])).toBeUndefined();
   });
 });

@@ -331,11 +331,11 @@ export function change(now: number | null, before: number | null, unit: Unit): n
   return unit === "score" ? Math.round(by * 10) / 10 : by;
 }
 
-/** Between which two steps the most are lost. */
-export function worstStep(values: readonly number[]): number | undefined {
+/** Of some steps, each of which is a part of the one before it, the one that the fewest reach. */
+export function worstStep(values: readonly number[], steps: readonly number[]): number | undefined {
   let at: number | undefined;
   let least = 1;
-  for (let i = 1; i < values.length; i += 1) {
+  for (const i of steps) {
     const kept = values[i - 1]! > 0 ? values[i]! / values[i - 1]! : 1;
     if (kept < least) {
       least = kept;

@@ -1,4 +1,3 @@
-import type { UseQueryResult } from "@tanstack/react-query";
 import type { ComponentChildren } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter";
@@ -237,7 +236,7 @@ export function Panel<T>({
   wide,
   children,
 }: {
-  asked: Pick<UseQueryResult<T>, "data" | "isError" | "error" | "isPlaceholderData" | "refetch">;
+  asked: { data: T | undefined; isError: boolean; error: unknown; isPlaceholderData: boolean; refetch: () => unknown };
   rows?: number;
   wide?: boolean;
   children: (data: T) => ComponentChildren;

@@ -82,7 +82,7 @@ function Answering({ people }: { people: Person[] }) {
                   </span>
                 </th>
                 {[r.calls, r.qualified, r.booked].map((n, i) => (
-                  <td key={i}>
+                  <td key={i} data-label={[w.calls, w.qualified, w.booked][i]}>
                     <Link href={callsAt(r.lists[i]!)}>{count(n ?? 0)}</Link>
                   </td>
                 ))}
@@ -97,6 +97,13 @@ function Answering({ people }: { people: Person[] }) {
     </div>
   );
 }
+
+const NAMES = {
+  total_appointments: "appointments",
+  completed_appointments: "visited",
+  won_appointments: "wonVisits",
+  lost_appointments: "lostVisits",
+} as const;
 
 /** Reps by what became of their appointments. */
 export function Reps() {
@@ -122,7 +129,7 @@ export function Reps() {
                 <caption class="sr">{w.sellsSaid(reps.length)}</caption>
                 <thead>
                   <tr>
-                    {[w.person, w.appointments, w.visited, w.wonVisits, w.lostVisits, w.winRate].map((h) => (
+                    {[w.person, ...Object.values(NAMES).map((k) => w[k] as string), w.winRate].map((h) => (
                       <th key={h} scope="col">
                         {h}
                       </th>
@@ -143,8 +150,8 @@ export function Reps() {
                               <Words>{r.rep_name ?? r.rep_id}</Words>
                             </span>
                           </th>
-                          {(["total_appointments", "completed_appointments", "won_appointments", "lost_appointments"] as const).map((k) => (
-                            <td key={k}>
+                          {(Object.keys(NAMES) as (keyof typeof NAMES)[]).map((k) => (
+                            <td key={k} data-label={w[NAMES[k]] as string}>
                               <Link href={rep(k, r.rep_id)}>{count(r[k])}</Link>
                             </td>
                           ))}
