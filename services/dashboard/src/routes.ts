@@ -22,6 +22,15 @@ export const PAGES: Page[] = [
   { path: "/calls", icon: "call", key: "c", name: { en: "Calls", es: "Llamadas" }, roles: ALL, load: () => import("./screens/calls/list") },
   { path: "/calls/:id", name: { en: "Call", es: "Llamada" }, roles: ALL, load: () => import("./screens/calls/call") },
   {
+    path: "/texts",
+    icon: "text",
+    key: "t",
+    name: { en: "Texts", es: "Mensajes" },
+    roles: ALL,
+    load: () => import("./screens/texts/texts"),
+  },
+  { path: "/texts/:contact", name: { en: "Texts", es: "Mensajes" }, roles: ALL, load: () => import("./screens/texts/texts") },
+  {
     path: "/people",
     icon: "people",
     key: "p",
@@ -30,6 +39,7 @@ export const PAGES: Page[] = [
     load: () => import("./screens/people/list"),
   },
   { path: "/people/:contact", name: { en: "Person", es: "Persona" }, roles: ALL, load: () => import("./screens/people/card") },
+  { path: "/tasks", icon: "tasks", key: "k", name: { en: "Tasks", es: "Tareas" }, roles: ALL, load: () => import("./screens/tasks/list") },
   {
     path: "/calendar",
     icon: "calendar",

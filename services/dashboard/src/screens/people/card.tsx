@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useCallback, useMemo, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter";
 import { Problem, type Schemas } from "../../api/client";
 import { queries, useOne } from "../../api/queries";
@@ -139,6 +139,7 @@ function Card({ d }: { d: Detail }) {
   });
   const mine = optOuts.active && mayTakeBack(optOuts.active, me.user.role);
   const close = () => show(undefined);
+  const rest = useCallback((t: number) => set({ at: chosen, t: Math.floor(t) || undefined } as never), [set, chosen]);
   const capped = [d.calls, d.messages, d.voicemails, d.appointments, d.tasks].some((x) => x.length >= NEWEST);
   const hrefOf = (id: number) => (narrow ? `/calls/${id}` : path + written(fields, { ...asked, at: id, t: undefined } as never));
   const facts = <Facts d={d} call={factsCall.data} optOuts={optOuts.all} known={optOuts.known} />;
@@ -196,6 +197,7 @@ function Card({ d }: { d: Detail }) {
               error={chosenCall.error}
               retry={() => void chosenCall.refetch()}
               at={asked.t}
+              rest={rest}
               close={path + written(fields, { ...asked, at: undefined, t: undefined } as never)}
             />
           )}

@@ -1,10 +1,14 @@
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { Link } from "wouter";
 import type { Schemas } from "../../api/client";
 import { locale, say } from "../../i18n";
+import { lineAt } from "../../lib/lines";
 import { shown } from "../../lib/text";
 import { duration, when } from "../../lib/time";
 import { useZone } from "../../me";
 import { Icon, ProblemNote, Skeleton, Words } from "../../ui";
+import { Player, type PlayerHandle, useLines } from "../../ui/player";
+import { Transcript } from "../../ui/transcript";
 import { WordTag } from "../../ui/words";
 import s from "./people.module.css";
 import { words } from "./words";
@@ -69,18 +73,70 @@ function Meaning({ call }: { call: CallDetail }) {
   );
 }
 
+/** The sound, and what was said, which follows it. */
+function Heard({ call, at, rest }: { call: CallDetail; at: number | undefined; rest: (t: number) => void }) {
+  const w = say(words);
+  const inbound = call.direction !== "outbound";
+  const { told, lines } = useLines(call.call_id, inbound, call.duration, call.has_transcript);
+  const [current, setCurrent] = useState(-1);
+  const [playing, setPlaying] = useState(false);
+  const handle = useRef<PlayerHandle | null>(null);
+  const names = useMemo(
+    () => ({ customer: call.contact?.first_name || undefined, agent: call.owner?.name?.split(" ")[0] || undefined }),
+    [call.contact, call.owner],
+  );
+  const onTime = useCallback(
+    (t: number, sounds: boolean) => {
+      setCurrent(lineAt(lines, t));
+      setPlaying(sounds);
+    },
+    [lines],
+  );
+  const play = useCallback((t: number) => handle.current?.seek(t, true), []);
+  const first = current < 0 && at !== undefined ? lineAt(lines, at) : current;
+  return (
+    <>
+      {call.recording_url !== null ? (
+        <div class={s["sound"]}>
+          <Player
+            callId={call.call_id}
+            t={at}
+            onTime={onTime}
+            onRest={rest}
+            names={names}
+            inbound={inbound}
+            lasts={call.duration}
+            handle={handle}
+            lazy
+          />
+        </div>
+      ) : (
+        <p class="quiet">{w.noRecording}</p>
+      )}
+      {told.data && (
+        <div class={s["transcript"]}>
+          <Transcript lines={lines} text={told.data.transcript_text} names={names} current={first} follow={playing} play={play} />
+        </div>
+      )}
+    </>
+  );
+}
+
 /** The chosen call beside the timeline. */
 export function Side({
   call,
   error,
   retry,
   at,
+  rest,
   close,
 }: {
   call: CallDetail | undefined;
   error: unknown;
   retry: () => void;
   at: number | undefined;
+  /** Where the sound came to rest. */
+  rest: (t: number) => void;
   close: string;
 }) {
   const w = say(words);
@@ -106,6 +162,7 @@ export function Side({
           {w.takenBy} <Words>{call.owner.name ?? call.owner.id}</Words>
         </p>
       )}
+      <Heard key={call.call_id} call={call} at={at} rest={rest} />
       <h2 class={s["second"]}>{w.meaning}</h2>
       <Meaning call={call} />
       {call.note && (
