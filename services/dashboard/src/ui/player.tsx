@@ -205,6 +205,7 @@ export function Player({
   const [sound, setSound] = useState<number>();
   const [broken, setBroken] = useState(false);
   const src = useRef("");
+  const srcUntil = useRef(0);
   const due = useRef<{ at: number; play: boolean } | undefined>(t ? { at: t, play: false } : undefined);
   const mended = useRef(0);
   const total = Math.max(sound ?? link.data?.duration ?? lasts ?? 0, lengthOf(lines), 1);
@@ -223,9 +224,14 @@ export function Player({
     if (resume?.play) void a.play().catch(() => {});
     due.current = undefined;
   }, []);
+  const until = link.data?.expires_at;
   useEffect(() => {
-    if (path && path !== src.current && !(src.current && audio.current && isWhole(audio.current))) load(path);
-  }, [path, load]);
+    if (!path || path === src.current) return;
+    const lasts = srcUntil.current - now() > EARLY_MS + 5_000;
+    if (src.current && (lasts || (audio.current && isWhole(audio.current)))) return;
+    srcUntil.current = Date.parse(until ?? "") || 0;
+    load(path);
+  }, [path, until, load]);
   useEffect(() => () => audio.current?.pause(), []);
 
   const told = useRef<number | undefined>(t);

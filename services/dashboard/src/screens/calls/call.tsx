@@ -129,7 +129,7 @@ function Heard({ call }: { call: Detail }) {
       <div class={s["stage"]}>
         <div class={s["title"]}>
           <b>
-            <Words>{w.callOf(nameOf(call.contact) || phone(call.phone_number))}</Words>
+            <Words>{(inbound ? w.theyCalled : w.weCalled)(nameOf(call.contact) || phone(call.phone_number) || w.unknown)}</Words>
           </b>
           <WordTag word={call.status} names={w} />
           <WordTag word={call.booking_status} names={w} />

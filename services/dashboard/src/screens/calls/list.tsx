@@ -1,73 +1,25 @@
-import { useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter";
-import { type ItemOf, useAnswer, useList } from "../../api/queries";
+import { saveCsv } from "../../api/csv";
+import { usePeople } from "../../api/people";
+import { type ItemOf, useList } from "../../api/queries";
 import { count, say } from "../../i18n";
 import { phone } from "../../lib/phone";
-import { duration, when, whenInFull } from "../../lib/time";
-import { anyOf, day, flag, oneOf, text, useUrl } from "../../lib/url";
+import { dayOf, duration, now, sayDay, when, whenInFull } from "../../lib/time";
+import { useUrl, write } from "../../lib/url";
 import { useMe, useZone } from "../../me";
-import { Button, Empty, Icon, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
+import { Button, cx, Empty, Icon, notice, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
 import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import { WordTag } from "../../ui/words";
 import s from "./calls.module.css";
+import { BOOKINGS, type Filter, fields, PRESETS, presetOf, STATUSES, spanOf } from "./filters";
 import { nameOf } from "./names";
 import { words } from "./words";
 
 type CallRow = ItemOf<"/api/v1/calls">;
-
-const STATUSES = ["ringing", "in_progress", "completed", "missed", "voicemail", "failed"] as const;
-const BOOKINGS = ["booked", "not_booked", "service_not_offered"] as const;
-const fields = {
-  status: oneOf(STATUSES),
-  booking_status: oneOf(BOOKINGS),
-  owner_id: text(),
-  contact_card_id: text(),
-  search: text(100),
-  date_from: day(),
-  date_to: day(),
-  direction: oneOf(["inbound", "outbound"]),
-  missed_call: flag(),
-  answered: flag(),
-  analysed: flag(),
-  qualified: flag(),
-  lead_quality: anyOf(["hot", "warm", "cold", "unqualified"]),
-  objection: text(),
-};
-/** Filters without a control of their own: figures lead here with them, a chip each says so and takes it away. */
-const TOLD = ["direction", "missed_call", "answered", "analysed", "qualified", "lead_quality", "objection", "owner_id"] as const;
-
-function Told({ filter, set }: { filter: Record<string, unknown>; set: (part: never, how: "push") => void }) {
-  const w = say(words);
-  const me = useMe();
-  const people = useAnswer<{ items: { id: string; name: string | null }[] }>("user", "/api/v1/people", {}, Boolean(filter["owner_id"]));
-  const text = (name: (typeof TOLD)[number], value: unknown) => {
-    if (typeof value === "boolean") return w[`${name as "answered"}_${value}`] as string;
-    const named = (v: string) =>
-      name !== "owner_id"
-        ? typeof w[v as "hot"] === "string"
-          ? (w[v as "hot"] as string)
-          : v.replaceAll("_", " ")
-        : v === "none"
-          ? w.nobody
-          : v === me.user.id
-            ? w.mine
-            : (people.data?.items.find((p) => p.id === v)?.name ?? v);
-    const all = String(value).split(",").map(named).join(", ");
-    return name === "objection" ? w.objected(all) : name === "owner_id" ? w.whose(all) : all;
-  };
-  return (
-    <>
-      {TOLD.filter((name) => filter[name] !== undefined).map((name) => (
-        <button key={name} type="button" class={s["chip"]} onClick={() => set({ [name]: undefined } as never, "push")}>
-          <Words>{text(name, filter[name])}</Words>
-          <span class="sr">{w.takeAway}</span>
-          <Icon name="close" size={12} />
-        </button>
-      ))}
-    </>
-  );
-}
+type Set = (part: Filter, how?: "push") => void;
+const CSV_MOST = 100_000;
 
 function Row({ call }: { call: CallRow }) {
   const w = say(words);
@@ -98,82 +50,255 @@ function Row({ call }: { call: CallRow }) {
   );
 }
 
-export default function Calls() {
+/** A filter that stands in the address and has no control of its own, with a way out of it. */
+function Chips({ filter, set }: { filter: Filter; set: Set }) {
   const w = say(words);
   const me = useMe();
-  const [filter, set] = useUrl(fields);
+  const person = usePeople();
+  const one = (v: string) => {
+    const said = (w as Record<string, unknown>)[v];
+    return typeof said === "string" ? said : v.replaceAll("_", " ");
+  };
+  const list = (v: string) => v.split(",").map(one).join(", ");
+  const said: Partial<Record<keyof Filter, string>> = {
+    ...(filter.status?.includes(",") ? { status: list(filter.status) } : {}),
+    ...(filter.booking_status?.includes(",") ? { booking_status: list(filter.booking_status) } : {}),
+    ...(filter.direction ? { direction: one(filter.direction) } : {}),
+    ...(filter.answered === undefined ? {} : { answered: w[`answered_${filter.answered}`] }),
+    ...(filter.missed_call === undefined ? {} : { missed_call: w[`missed_call_${filter.missed_call}`] }),
+    ...(filter.analysed === undefined ? {} : { analysed: w[`analysed_${filter.analysed}`] }),
+    ...(filter.qualified === undefined ? {} : { qualified: w[`qualified_${filter.qualified}`] }),
+    ...(filter.lead_quality ? { lead_quality: list(filter.lead_quality) } : {}),
+    ...(filter.call_outcome_category ? { call_outcome_category: list(filter.call_outcome_category) } : {}),
+    ...(filter.objection ? { objection: w.objected(list(filter.objection)) } : {}),
+    ...(filter.owner_id
+      ? {
+          owner_id: w.whose(
+            filter.owner_id
+              .split(",")
+              .map((id) => (id === "none" ? w.nobody : id === me.user.id ? w.mine : (person(id) ?? w.somebody)))
+              .join(", "),
+          ),
+        }
+      : {}),
+    ...(filter.source ? { source: `${w.source}: ${filter.source}` } : {}),
+    ...(filter.campaign ? { campaign: `${w.campaign}: ${filter.campaign}` } : {}),
+    ...(filter.tag ? { tag: `${w.tags}: ${filter.tag}` } : {}),
+    ...(filter.duration_min === undefined ? {} : { duration_min: w.atLeastLong(duration(filter.duration_min)) }),
+    ...(filter.contact_card_id ? { contact_card_id: w.onePerson } : {}),
+    ...(filter.lead_id ? { lead_id: w.oneLead } : {}),
+    ...(filter.phone ? { phone: phone(filter.phone) } : {}),
+    ...(filter.ids ? { ids: w.chosen(filter.ids.split(",").length) } : {}),
+  };
+  const all = Object.entries(said) as [keyof Filter, string][];
+  if (all.length === 0) return null;
+  return (
+    <ul class={s["chips"]} aria-label={w.filters}>
+      {all.map(([name, text]) => (
+        <li key={name}>
+          <button type="button" class={s["chip"]} onClick={() => set({ [name]: undefined } as Filter, "push")}>
+            <Words>{text}</Words>
+            <span class="sr">{w.takeAway}</span>
+            <Icon name="close" size={12} />
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What is typed stands at once; what is asked for follows when the fingers rest. */
+function Find({ value, set }: { value: string; set: (v: string | undefined) => void }) {
+  const w = say(words);
+  const [typed, setTyped] = useState(value);
+  const wait = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const asked = useRef(value);
+  useEffect(() => {
+    if (value !== asked.current) setTyped(value);
+    asked.current = value;
+  }, [value]);
+  useEffect(() => () => clearTimeout(wait.current), []);
+  return (
+    <input
+      class={s["find"]}
+      type="search"
+      data-find
+      placeholder={w.search}
+      aria-label={w.search}
+      value={typed}
+      maxLength={100}
+      onInput={(e) => {
+        const next = e.currentTarget.value;
+        setTyped(next);
+        clearTimeout(wait.current);
+        wait.current = setTimeout(() => {
+          asked.current = next.trim();
+          set(next.trim() || undefined);
+        }, 200);
+      }}
+    />
+  );
+}
+
+function Presets({ filter, set }: { filter: Filter; set: Set }) {
+  const w = say(words);
+  const zone = useZone();
+  const today = dayOf(now(), zone);
+  const chosen = presetOf(filter, today);
+  return (
+    <fieldset class={s["presets"]} aria-label={w.when}>
+      {PRESETS.map((p) => (
+        <button
+          key={p}
+          type="button"
+          aria-pressed={p === chosen}
+          onClick={() => set(p === chosen ? { date_from: undefined as never, date_to: undefined as never } : spanOf(p, today), "push")}
+        >
+          {w[p]}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+function Controls({ filter, set }: { filter: Filter; set: Set }) {
+  const w = say(words);
+  return (
+    <>
+      <Select
+        label={w.status}
+        value={(filter.status ?? "") as (typeof STATUSES)[number]}
+        options={[{ value: "", label: w.any }, ...STATUSES.map((v) => ({ value: v, label: w[v] }))]}
+        onChange={(v) => set({ status: v as string }, "push")}
+      />
+      <Select
+        label={w.booking}
+        value={(filter.booking_status ?? "") as (typeof BOOKINGS)[number]}
+        options={[{ value: "", label: w.anyBooking }, ...BOOKINGS.map((v) => ({ value: v, label: w[v] }))]}
+        onChange={(v) => set({ booking_status: v as string }, "push")}
+      />
+      <input
+        class={s["date"]}
+        type="date"
+        aria-label={w.from}
+        value={filter.date_from ?? ""}
+        max={filter.date_to}
+        onChange={(e) => set({ date_from: e.currentTarget.value || (undefined as never) }, "push")}
+      />
+      <input
+        class={s["date"]}
+        type="date"
+        aria-label={w.to}
+        value={filter.date_to ?? ""}
+        min={filter.date_from}
+        onChange={(e) => set({ date_to: e.currentTarget.value || (undefined as never) }, "push")}
+      />
+    </>
+  );
+}
+
+function Csv({ filter, total }: { filter: Filter; total: number | undefined }) {
+  const w = say(words);
+  const zone = useZone();
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      const how = await saveCsv("/api/v1/calls", filter, `calls-${dayOf(now(), zone)}.csv`);
+      if (how === "unknown") notice(w.noCsv);
+      else if ((total ?? 0) > CSV_MOST) notice(w.csvMost(count(CSV_MOST)));
+    } catch (e) {
+      notice(e instanceof Error ? e.message : String(e));
+    }
+    setBusy(false);
+  };
+  return (
+    <Button disabled={busy || total === 0} onClick={() => void save()}>
+      {w.csv}
+    </Button>
+  );
+}
+
+/** Why there are no rows, and what next. */
+function None({ filter, clear }: { filter: Filter; clear: () => void }) {
+  const w = say(words);
+  const me = useMe();
+  const zone = useZone();
+  if (Object.keys(filter).length === 0) return <Empty title={w.none}>{w.noneHow(phone(me.company?.texting_numbers[0]))}</Empty>;
+  const preset = presetOf(filter, dayOf(now(), zone));
+  const only = Object.keys(filter).length === 2;
+  return (
+    <Empty title={preset && only ? w[`none_${preset}`] : w.noFit}>
+      <Button onClick={clear}>{w.clear}</Button>
+    </Empty>
+  );
+}
+
+export default function Calls() {
+  const w = say(words);
+  const zone = useZone();
+  const [filter, set] = useUrl(fields) as [Filter, Set];
   const found = useList("call", "/api/v1/calls", filter);
-  const typing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const filtered = Object.keys(filter).length > 0;
   const narrow = useNarrow();
+  const [open, setOpen] = useState(false);
+  const filtered = Object.keys(filter).length > 0;
+  const clear = () => set(Object.fromEntries(Object.keys(fields).map((k) => [k, undefined])) as Filter, "push");
+  const range = presetOf(filter, dayOf(now(), zone)) ? "" : [filter.date_from, filter.date_to].map((d) => (d ? sayDay(d) : "")).join(" – ");
   return (
     <>
       <PageHead title={w.title}>
-        <span class="quiet">{found.total !== undefined && `${w.total(count(found.total), found.atLeast)} ${w.calls(found.total)}`}</span>
+        <span class="quiet" role="status">
+          {found.total !== undefined && `${w.total(count(found.total), found.atLeast)} ${w.calls(found.total)}`}
+          {range.length > 3 && `, ${range}`}
+        </span>
+        <Csv filter={filter} total={found.total} />
       </PageHead>
       <search class={s["bar"] ?? ""}>
-        <input
-          class={s["find"]}
-          type="search"
-          data-find
-          placeholder={w.search}
-          aria-label={w.search}
-          value={filter.search ?? ""}
-          maxLength={100}
-          onInput={(e) => {
-            const value = e.currentTarget.value.trim();
-            clearTimeout(typing.current);
-            typing.current = setTimeout(() => set({ search: value || undefined } as never), 200);
-          }}
-        />
-        <Select
-          label={w.status}
-          value={filter.status ?? ""}
-          options={[{ value: "", label: w.any }, ...STATUSES.map((v) => ({ value: v, label: w[v] }))]}
-          onChange={(v) => set({ status: v } as never, "push")}
-        />
-        <Select
-          label={w.booking}
-          value={filter.booking_status ?? ""}
-          options={[{ value: "", label: w.anyBooking }, ...BOOKINGS.map((v) => ({ value: v, label: w[v] }))]}
-          onChange={(v) => set({ booking_status: v } as never, "push")}
-        />
-        <input
-          class={s["find"]}
-          style={{ width: "150px" }}
-          type="date"
-          aria-label={w.from}
-          value={filter.date_from ?? ""}
-          onChange={(e) => set({ date_from: e.currentTarget.value || undefined } as never, "push")}
-        />
-        <input
-          class={s["find"]}
-          style={{ width: "150px" }}
-          type="date"
-          aria-label={w.to}
-          value={filter.date_to ?? ""}
-          onChange={(e) => set({ date_to: e.currentTarget.value || undefined } as never, "push")}
-        />
-        <Told filter={filter} set={set as never} />
+        <Find value={filter.search ?? ""} set={(search) => set({ search: search as string })} />
+        <Presets filter={filter} set={set} />
+        {narrow ? (
+          <Button aria-expanded={open} onClick={() => setOpen(!open)}>
+            {w.filters}
+          </Button>
+        ) : (
+          <Controls filter={filter} set={set} />
+        )}
+        {narrow && open && (
+          <div class={s["more"]}>
+            <Controls filter={filter} set={set} />
+          </div>
+        )}
+        <Chips filter={filter} set={set} />
         {filtered && (
-          <Button look="plain" onClick={() => set(Object.fromEntries(Object.keys(fields).map((k) => [k, undefined])) as never, "push")}>
+          <Button look="plain" onClick={clear}>
             {w.clear}
           </Button>
         )}
       </search>
+      {!narrow && (
+        <div class={cx(s["row"], s["heads"])} aria-hidden="true">
+          <span>{w.began}</span>
+          <span>{w.customer}</span>
+          <span>{w.status}</span>
+          <span>{w.note}</span>
+          <span>{w.booking}</span>
+          <span class={s["end"]}>{w.duration}</span>
+        </div>
+      )}
       <div class={s["list"]}>
-        {found.isError ? (
+        {found.isError && found.items.length === 0 ? (
           <ProblemNote error={found.error} retry={() => void found.refetch()} />
         ) : found.isPending ? (
           <Skeleton />
         ) : found.items.length === 0 ? (
-          <Empty title={filtered ? w.noFit : w.none}>{!filtered && w.noneHow(phone(me.company?.texting_numbers[0]))}</Empty>
+          <None filter={filter} clear={clear} />
         ) : (
           <Rows
             items={found.items}
             height={narrow ? 76 : 44}
             total={found.total}
             label={w.title}
+            list={`calls${write(fields, filter)}`}
             old={found.isPlaceholderData}
             more={found.hasNextPage && !found.isFetchingNextPage ? () => void found.fetchNextPage() : undefined}
             row={(call) => <Row call={call} />}
