@@ -7,9 +7,9 @@ import { say } from "../../i18n";
 import { safeHref } from "../../lib/href";
 import { nameOf } from "../../lib/person";
 import { phone } from "../../lib/phone";
-import { now } from "../../lib/time";
+import { addDays, dayOf, now } from "../../lib/time";
 import { type Field, oneOf, seconds, useUrl, write as written } from "../../lib/url";
-import { useMe } from "../../me";
+import { useMe, zoneOf } from "../../me";
 import { Avatar, Button, Empty, Icon, Menu, notice, ProblemNote, Skeleton, Tag, Words } from "../../ui";
 import { useKeys } from "../../ui/keys";
 import { PageHead } from "../../ui/page";
@@ -46,6 +46,7 @@ function Head({ d, optedOut, known, dialogs }: { d: Detail; optedOut: boolean; k
   const name = nameOf(d);
   const number = phone(d.primary_phone);
   const lead = d.leads[0];
+  const book = lead && !lead.closed_at ? `/calendar/day/${addDays(dayOf(now(), zoneOf(me)), 1)}?lead=${lead.id}` : undefined;
   const office = role === "csr" || role === "manager";
   const tel = safeHref(d.primary_phone ? `tel:${d.primary_phone}` : undefined);
   const claim = async () => {
@@ -83,6 +84,12 @@ function Head({ d, optedOut, known, dialogs }: { d: Detail; optedOut: boolean; k
               <Icon name="text" />
               {w.text}
             </Button>
+            {office && book && (
+              <Link class={s["book"] ?? ""} id="card-book" href={book}>
+                <Icon name="book" />
+                {w.book}
+              </Link>
+            )}
             <Button big onClick={dialogs.task}>
               <Icon name="tasks" />
               {w.task}
@@ -132,6 +139,7 @@ function Card({ d }: { d: Detail }) {
   const writes = me.user.role !== "executive";
   useKeys({
     c: () => document.getElementById("card-call")?.click(),
+    b: () => document.getElementById("card-book")?.click(),
     t: (e) => {
       e.preventDefault();
       document.getElementById(INPUT)?.focus();

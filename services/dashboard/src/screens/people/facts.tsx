@@ -5,7 +5,7 @@ import { locale, say } from "../../i18n";
 import { nameOf, placeOf } from "../../lib/person";
 import { phone } from "../../lib/phone";
 import { shown } from "../../lib/text";
-import { when, whenInFull } from "../../lib/time";
+import { dayOf, when, whenInFull } from "../../lib/time";
 import { useMe, useZone } from "../../me";
 import { Words } from "../../ui";
 import type { OptOut } from "../../ui/texting/optouts";
@@ -204,9 +204,11 @@ function AppointmentsPart({ d }: { d: Detail }) {
             <li key={a.id} class={s["visit"]}>
               <b>
                 {a.scheduled_start ? (
-                  <time dateTime={a.scheduled_start} title={whenInFull(a.scheduled_start, zone, locale())}>
-                    {when(a.scheduled_start, zone, locale())}
-                  </time>
+                  <Link class="link" href={`/calendar/day/${dayOf(Date.parse(a.scheduled_start), zone)}?at=${a.id}`}>
+                    <time dateTime={a.scheduled_start} title={whenInFull(a.scheduled_start, zone, locale())}>
+                      {when(a.scheduled_start, zone, locale())}
+                    </time>
+                  </Link>
                 ) : (
                   w.needsTime
                 )}

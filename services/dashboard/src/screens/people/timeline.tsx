@@ -102,7 +102,7 @@ function Line({ m }: { m: Moment }) {
           : m.what === "taskDone"
             ? ["check", "good", w.taskDone(m.task.description)]
             : m.what === "lead"
-              ? ["work", undefined, w.leadMade(m.lead.source ?? "")]
+              ? ["user", undefined, w.leadMade(m.lead.source ?? "")]
               : m.what === "leadClosed"
                 ? ["work", m.lead.status === "closed_won" ? "good" : undefined, w.leadClosed(said(w, m.lead.status))]
                 : m.what === "optOut"

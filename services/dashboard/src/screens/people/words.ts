@@ -18,6 +18,7 @@ export const words = define({
 
     callBack: "Call",
     text: "Text",
+    book: "Book",
     task: "Task",
     more: "More",
     claim: "Make it mine",
@@ -58,7 +59,7 @@ export const words = define({
     notTold: "The office keeps the list; a text to who asked for none is refused.",
     askedStop: (how: string, t: string) => `Asked for no texts ${how}, ${t}`,
     tookBack: (t: string) => `taken back ${t}`,
-    how_keyword: "by text",
+    how_keyword: "with STOP",
     how_provider: "at the provider",
     how_csr: "through us",
     how_spoken: "in a call",
@@ -160,6 +161,7 @@ export const words = define({
 
     callBack: "Llamar",
     text: "Escribir",
+    book: "Agendar",
     task: "Tarea",
     more: "Más",
     claim: "Tomarlo yo",
@@ -200,7 +202,7 @@ export const words = define({
     notTold: "La oficina lleva la lista; un mensaje a quien no los quiere se rechaza.",
     askedStop: (how: string, t: string) => `Pidió no recibir mensajes ${how}, ${t}`,
     tookBack: (t: string) => `retirado ${t}`,
-    how_keyword: "por mensaje",
+    how_keyword: "con STOP",
     how_provider: "en el proveedor",
     how_csr: "por nosotros",
     how_spoken: "en una llamada",
