@@ -5,6 +5,7 @@ from .stanzas import Stanza, Stanzas, mebibytes
 
 USER = 65532
 SPOOL, OBJECTS = "/var/lib/otto/spool", "/var/lib/otto/objects"
+DASHBOARD = "/usr/share/otto/dashboard"  # where the image has the web app (deploy/Dockerfile)
 SPOOL_SHARE = 0.8  # of the volume; the rest is SQLite's log, the directory's snapshot, the file system
 OUTLIVES = 30      # seconds after which a pod of a lost node is made anew elsewhere
 
@@ -36,7 +37,7 @@ KAFKA_PASSWORD = {
 }
 # Settings that follow from the manifests and that nobody may set in config.env.
 OURS = {"OTTO_PORT", "OTTO_ADDRESS", "OTTO_ADMIN_PORT", "OTTO_ADMIN_ADDRESS", "OTTO_DRAIN", "OTTO_LANES", "OTTO_STRICT", "OTTO_SPOOL_DIR",
-        "OTTO_SPOOL_MEGABYTES", "OTTO_OPEN_PER_SECOND", "OTTO_OPEN_EVENTS", "OTTO_OPEN_MEGABYTES", "OTTO_OBJECT_STORE", "OTTO_REPLICATION"}
+        "OTTO_SPOOL_MEGABYTES", "OTTO_OPEN_PER_SECOND", "OTTO_OPEN_EVENTS", "OTTO_OPEN_MEGABYTES", "OTTO_OBJECT_STORE", "OTTO_DASHBOARD_DIR", "OTTO_REPLICATION"}
 # Parts of Postgres's address, for the manifests to put together; not settings of Otto's.
 PLACES = ("PG_HOST", "PG_DATABASE", "PG_OPTIONS", "PG_OWNER", "PG_ADMIN")
 
@@ -126,6 +127,8 @@ def env(all_: dict, s: Stanza, p: Program) -> list[dict]:
     ours |= open_limits(all_, p, s.replicas)
     if p.needs("objects"):
         ours["OTTO_OBJECT_STORE"] = f"file:{OBJECTS}"
+    if "OTTO_DASHBOARD_DIR" in p.settings:
+        ours["OTTO_DASHBOARD_DIR"] = DASHBOARD
     out = [{"name": n, "value": v} for n, v in ours.items()]
     out += [from_config(n) for n, setting in sorted(p.settings.items()) if is_configured(setting)]
     if p.needs("database"):
@@ -339,7 +342,7 @@ def all_in_one(stanzas: Stanzas, p: Program) -> list[dict]:
     secrets += [(f"otto-pg-{n}", "password", "OTTO_PG_PASSWORD_" + n.upper().replace("-", "_")) for n in logins]
     volumes, mounts = secret_volumes(secrets)
     ours = {"OTTO_STRICT": "1", "OTTO_ADDRESS": "::", "OTTO_ADMIN_ADDRESS": "::", "OTTO_DRAIN": f"{stanzas.all['drain']}s", "OTTO_LANES": str(of["lanes"]),
-            "OTTO_SPOOL_DIR": SPOOL, "OTTO_SPOOL_MEGABYTES": str(int(mebibytes(of["volume"]) * 0.1)), **open_limits(stanzas.all, p, 1), "OTTO_OBJECT_STORE": f"file:{OBJECTS}"}
+            "OTTO_SPOOL_DIR": SPOOL, "OTTO_SPOOL_MEGABYTES": str(int(mebibytes(of["volume"]) * 0.1)), **open_limits(stanzas.all, p, 1), "OTTO_OBJECT_STORE": f"file:{OBJECTS}", "OTTO_DASHBOARD_DIR": DASHBOARD}
     urls = [{"name": "OTTO_PG_URL_" + n.upper().replace("-", "_"), "value": f"postgresql://{role(n)}@$(PG_HOST)/$(PG_DATABASE)?$(PG_OPTIONS)"} for n in logins]
     env_ = [*({"name": n, "value": v} for n, v in ours.items()), *(from_config(n) for n, s in sorted(p.settings.items()) if is_configured(s)), *pg_env("")[:3], *urls, *secret_env(secrets)]
     container = {"name": name, "image": "otto", "command": [f"/usr/lib/otto/{name}"], "ports": [{"name": "http", "containerPort": 8080}, {"name": "admin", "containerPort": 9080}],
