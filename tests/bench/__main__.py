@@ -12,14 +12,14 @@ import tempfile
 import time
 import typing
 
-from . import analyses, commands, flow, people, publishing, reads, sending, texts, voice
+from . import analyses, commands, flow, people, publishing, reads, sending, streams, texts, voice
 from .harness import SEED, Bench, Company, Row, say
 
 MEASURES: dict[str, typing.Callable[[Bench, list[Company], int], list[Row]]] = {"ingress": flow.ingress, "router": flow.router, "pipeline": flow.pipeline, "visible": flow.visible,
                                                                          "growth": reads.growth, "reads": reads.reads, "search": reads.search, "searches": reads.searches, "results": analyses.results,
                                                                          "recordings": analyses.recordings, "members": commands.members, "strangers": commands.strangers, "audited": commands.audited, "refused": publishing.refused,
                                                                          "away": publishing.away, "texts": texts.webhooks, "threads": texts.pipeline, "messages": texts.reads, "drain": sending.drain, "asked": sending.asked, "slowed": sending.slowed,
-                                                                         "queued": sending.queued, "twiml": voice.twiml, "ends": voice.ends, "aloha": voice.aloha, "clerk": people.webhooks, "removals": people.removals, "tokens": people.tokens, "memory": flow.memory}
+                                                                         "queued": sending.queued, "twiml": voice.twiml, "ends": voice.ends, "aloha": voice.aloha, "clerk": people.webhooks, "removals": people.removals, "tokens": people.tokens, "told": streams.told, "idle": streams.idle, "memory": flow.memory}
 COMPANIES = 8
 
 
