@@ -22,6 +22,7 @@ KEYS = {"needs", "consumes", "produces", "routes", "peers", "sessions"}
 PEER = re.compile(r"\*|OTTO_[A-Z0-9_]+|([a-z0-9-]+\.)+[a-z]{2,}")  # any public host; the host of a setting; this one
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PROGRAMS = ("all-in-one", "ottoctl")  # folders beside the services
+NO_PROGRAM = ("dashboard",)  # what browsers run
 HEAD = """\
 # Which service answers what, for nginx on one machine and for Kubernetes: methods (*: all; !…: all but these), a literal prefix
 # that ends where a segment of the path ends, service. The first line that fits counts; a longer prefix stands before a shorter
@@ -141,7 +142,7 @@ def faults(repo: pathlib.Path, contract: dict | None = None) -> typing.Iterator[
     migrations = "\n".join(p.read_text() for part in ("libs", "services") for p in (repo / part).glob("*/migrations/*.sql"))
     readme = (repo / "services" / "README.md").read_text()
     for folder in sorted(p.name for p in (repo / "services").iterdir() if p.is_dir()):
-        if folder not in all_services and folder not in PROGRAMS:
+        if folder not in all_services and folder not in (*PROGRAMS, *NO_PROGRAM):
             yield f"services/{folder}: has no service.json"
         if f"| [`{folder}`]({folder}/README.md) |" not in readme:
             yield f"services/README.md: has no line for {folder}"
