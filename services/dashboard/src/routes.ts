@@ -19,6 +19,7 @@ const LEADS: RoleName[] = ["manager", "executive"];
 const ALL: RoleName[] = ["csr", "sales_rep", "manager", "executive"];
 
 export const PAGES: Page[] = [
+  { path: "/work", icon: "work", key: "w", name: { en: "Work", es: "Trabajo" }, roles: OFFICE, load: () => import("./screens/work/page") },
   { path: "/calls", icon: "call", key: "c", name: { en: "Calls", es: "Llamadas" }, roles: ALL, load: () => import("./screens/calls/list") },
   { path: "/calls/:id", name: { en: "Call", es: "Llamada" }, roles: ALL, load: () => import("./screens/calls/call") },
   {
