@@ -8,6 +8,7 @@ import { when, whenInFull } from "../../lib/time";
 import { text, useUrl } from "../../lib/url";
 import { useMe, useZone } from "../../me";
 import { Avatar, Button, Empty, ProblemNote, Rows, Skeleton, Words } from "../../ui";
+import { Csv } from "../../ui/csv";
 import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import s from "./people.module.css";
@@ -84,6 +85,9 @@ export default function People() {
             {w.clear}
           </Button>
         )}
+        <span class={s["end"]}>
+          <Csv path="/api/v1/contacts" filter={filter} name="people" total={found.total} />
+        </span>
       </search>
       <div class={s["list"]}>
         {found.isError ? (

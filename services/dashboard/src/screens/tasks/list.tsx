@@ -7,6 +7,7 @@ import { phone } from "../../lib/phone";
 import { useUrl } from "../../lib/url";
 import { useMe } from "../../me";
 import { Button, Empty, Icon, Menu, ProblemNote, Rows, Segments, Select, Skeleton, Tag, Words } from "../../ui";
+import { Csv } from "../../ui/csv";
 import { useKeys } from "../../ui/keys";
 import { PageHead } from "../../ui/page";
 import { callOff, complete, Due, isOver, reopen, sourceOf, type Task, TaskDialog, Tick, useAhead } from "../../ui/todo";
@@ -75,7 +76,8 @@ export default function Tasks() {
   const w = say(words);
   const me = useMe();
   const [asked, set] = useUrl(fields);
-  const found = useList("task", "/api/v1/tasks", queryOf(asked, me.user.id));
+  const query = queryOf(asked, me.user.id);
+  const found = useList("task", "/api/v1/tasks", query);
   const [dialog, show] = useState<Task | "new" | undefined>();
   const typing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const input = useRef<HTMLInputElement>(null);
@@ -144,8 +146,11 @@ export default function Tasks() {
             {w.clear}
           </Button>
         )}
+        <span class={s["end"]}>
+          <Csv path="/api/v1/tasks" filter={query} name="tasks" total={found.total} />
+        </span>
         {writes && (
-          <Button look="primary" class={s["new"]} aria-keyshortcuts="n" onClick={() => show("new")}>
+          <Button look="primary" aria-keyshortcuts="n" onClick={() => show("new")}>
             {w.newTask}
           </Button>
         )}
