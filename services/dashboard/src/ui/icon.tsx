@@ -1,5 +1,5 @@
 // Own signs, 16 px, lines of 1.5 px.
-const PATHS = {
+export const PATHS = {
   work: "M2.5 8.5 6 12l7.5-8",
   call: "M3.5 2.5h2.5l1.2 3-1.6 1.2a8 8 0 0 0 3.7 3.7l1.2-1.6 3 1.2v2.5c0 .6-.4 1-1 1C7 13.5 2.5 9 2.5 3.5c0-.6.4-1 1-1Z",
   missed: "m3 5 4 4 4-4M11 5h2.5v2.5M13.5 5 8 10.5",

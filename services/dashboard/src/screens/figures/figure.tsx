@@ -5,11 +5,13 @@ import type { Schemas } from "../../api/client";
 import { useAnswer, useList } from "../../api/queries";
 import { count, locale, say } from "../../i18n";
 import { money } from "../../lib/money";
+import { nameOf } from "../../lib/person";
 import { phone } from "../../lib/phone";
 import { duration, when, whenInFull } from "../../lib/time";
 import { useZone } from "../../me";
 import { PAGES } from "../../routes";
 import { Empty, Icon, ProblemNote, Rows, Segments, Skeleton, Words } from "../../ui";
+import { Csv } from "../../ui/csv";
 import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import { WordTag } from "../../ui/words";
@@ -24,13 +26,6 @@ const KIND: Record<ListPath, string> = {
   "/api/v1/appointments": "appointment",
   "/api/v1/tasks": "task",
 };
-
-interface Contact {
-  first_name?: string | null;
-  last_name?: string | null;
-  primary_phone?: string | null;
-}
-const nameOf = (c: Contact | null | undefined) => [c?.first_name, c?.last_name].filter(Boolean).join(" ");
 
 /** A page that is there; else the row leads nowhere. */
 const there = (pattern: string, address: string) => (PAGES.some((p) => p.path === pattern) ? address : undefined);
@@ -202,6 +197,7 @@ function Listed({
             height={narrow ? 76 : 44}
             total={found.total}
             label={label}
+            list={`${list.path}?${JSON.stringify(list.query)}`}
             old={found.isPlaceholderData}
             more={found.hasNextPage && !found.isFetchingNextPage ? () => void found.fetchNextPage() : undefined}
             row={(item) => <Row path={list.path} item={item} />}
@@ -307,6 +303,9 @@ function One({ f }: { f: Figure }) {
                   busy={found.fetching || here.fetching}
                   again={() => Promise.all([here.refetch(), found.refetch()])}
                 />
+                <span class={s["end"]}>
+                  <Csv path={list.path} filter={list.query} name={f.key} total={found.total} />
+                </span>
               </div>
             </div>
           )}

@@ -119,7 +119,7 @@ export function Reps() {
         <>
           <div class={s["head"]}>
             <h2>{w.whoSells}</h2>
-            <small class="quiet">{w.whoNote}</small>
+            <small class="quiet">{w.sellNote}</small>
           </div>
           {reps.length === 0 ? (
             <p class={s["none"]}>{w.peopleNone}</p>
