@@ -1,7 +1,7 @@
 import { api, Problem } from "./client";
 
-/** A list as a file: same filters, same order. It comes through the client, since a link could carry no token. */
-export async function saveCsv(path: string, query: Record<string, unknown>, name: string): Promise<"saved" | "unknown"> {
+/** A list as a file, with whether it was too long to have all of it: same filters, same order. It comes through the client, since a link could carry no token. */
+export async function saveCsv(path: string, query: Record<string, unknown>, name: string): Promise<"saved" | "more" | "unknown"> {
   const { data, error, response } = (await (api.GET as any)(path, {
     params: { query },
     headers: { Accept: "text/csv" },
@@ -15,5 +15,5 @@ export async function saveCsv(path: string, query: Record<string, unknown>, name
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  return "saved";
+  return response.headers.get("X-More-Rows") === "true" ? "more" : "saved";
 }

@@ -65,24 +65,35 @@ export function Correct({
   const choices = CHOICES[field];
   const fields = problem instanceof Problem ? problem.fields : {};
   const known = ["reason", field].some((f) => fields[f]);
-  const save = async (e: Event) => {
-    e.preventDefault();
-    const body = { [field]: value.trim() === "" ? null : value.trim(), ...(reason.trim() ? { reason: reason.trim() } : {}) };
+  const send = async (body: Record<string, string | null>) => {
     const told = JSON.stringify(body);
     if (sent.current.body && sent.current.body !== told) sent.current.key = idempotencyKey();
     sent.current.body = told;
+    const asked = { params: { path: { call_id: id } }, headers: { "Idempotency-Key": sent.current.key }, body };
+    return ((await of(api.PATCH("/api/v1/calls/{call_id}/analysis", asked as never))) as { data: Analysis }).data;
+  };
+  const save = async (e: Event) => {
+    e.preventDefault();
+    const body = { [field]: value.trim() === "" ? null : value.trim() };
     setBusy(true);
     setProblem(undefined);
     try {
-      const answer = (await of(
-        api.PATCH("/api/v1/calls/{call_id}/analysis", {
-          params: { path: { call_id: id } },
-          headers: { "Idempotency-Key": sent.current.key },
-          body,
-        } as never),
-      )) as { data: Analysis };
-      done(answer.data);
-      notice(w.saved);
+      let kept = true;
+      const answer = await send(reason.trim() ? { ...body, reason: reason.trim() } : body).catch((error) => {
+        // A server that keeps no reasons yet says that it does not know the field.
+        if (
+          !(
+            error instanceof Problem &&
+            Object.keys(error.fields).join() === "reason" &&
+            /nothing that this takes/.test(error.fields["reason"] ?? "")
+          )
+        )
+          throw error;
+        kept = false;
+        return send(body);
+      });
+      done(answer);
+      notice(kept ? w.saved : w.savedWithoutReason);
       close();
     } catch (error) {
       setProblem(error);

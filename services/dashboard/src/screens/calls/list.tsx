@@ -206,7 +206,7 @@ function Csv({ filter, total }: { filter: Filter; total: number | undefined }) {
     try {
       const how = await saveCsv("/api/v1/calls", filter, `calls-${dayOf(now(), zone)}.csv`);
       if (how === "unknown") notice(w.noCsv);
-      else if ((total ?? 0) > CSV_MOST) notice(w.csvMost(count(CSV_MOST)));
+      else if (how === "more") notice(w.csvMost(count(CSV_MOST)));
     } catch (e) {
       notice(e instanceof Error ? e.message : String(e));
     }
