@@ -44,5 +44,5 @@ test("spans of days and chips say what the address says; the list is a file", as
   await page.getByRole("button", { name: "CSV" }).click();
   if (csv.headers()["content-type"]?.startsWith("text/csv"))
     expect((await saved)?.suggestedFilename()).toMatch(/^calls-\d{4}-\d\d-\d\d\.csv$/);
-  else await expect(page.getByText("This list cannot be had as a file yet.")).toBeVisible();
+  else await expect(page.getByText("This list cannot be saved as a table yet.")).toBeVisible();
 });

@@ -40,7 +40,7 @@ export function Csv({
     try {
       const how = await saveCsv(path, filter, `${name}-${dayOf(now(), zone)}.csv`);
       if (how === "unknown") notice(w.not);
-      else if ((total ?? 0) > MOST) notice(w.most(count(MOST)));
+      else if (how === "more") notice(w.most(count(MOST)));
     } catch (e) {
       notice(e instanceof Error ? e.message : String(e));
     }

@@ -1,6 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter";
-import { saveCsv } from "../../api/csv";
 import { usePeople } from "../../api/people";
 import { type ItemOf, useList } from "../../api/queries";
 import { count, say } from "../../i18n";
@@ -8,7 +7,8 @@ import { phone } from "../../lib/phone";
 import { dayOf, duration, now, sayDay, when, whenInFull } from "../../lib/time";
 import { useUrl, write } from "../../lib/url";
 import { useMe, useZone } from "../../me";
-import { Button, cx, Empty, Icon, notice, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
+import { Button, cx, Empty, Icon, ProblemNote, Rows, Select, Skeleton, Words } from "../../ui";
+import { Csv } from "../../ui/csv";
 import { PageHead } from "../../ui/page";
 import { useNarrow } from "../../ui/width";
 import { WordTag } from "../../ui/words";
@@ -19,7 +19,6 @@ import { words } from "./words";
 
 type CallRow = ItemOf<"/api/v1/calls">;
 type Set = (part: Filter, how?: "push") => void;
-const CSV_MOST = 100_000;
 
 function Row({ call }: { call: CallRow }) {
   const w = say(words);
@@ -197,28 +196,6 @@ function Controls({ filter, set }: { filter: Filter; set: Set }) {
   );
 }
 
-function Csv({ filter, total }: { filter: Filter; total: number | undefined }) {
-  const w = say(words);
-  const zone = useZone();
-  const [busy, setBusy] = useState(false);
-  const save = async () => {
-    setBusy(true);
-    try {
-      const how = await saveCsv("/api/v1/calls", filter, `calls-${dayOf(now(), zone)}.csv`);
-      if (how === "unknown") notice(w.noCsv);
-      else if (how === "more") notice(w.csvMost(count(CSV_MOST)));
-    } catch (e) {
-      notice(e instanceof Error ? e.message : String(e));
-    }
-    setBusy(false);
-  };
-  return (
-    <Button disabled={busy || total === 0} onClick={() => void save()}>
-      {w.csv}
-    </Button>
-  );
-}
-
 /** Why there are no rows, and what next. */
 function None({ filter, clear }: { filter: Filter; clear: () => void }) {
   const w = say(words);
@@ -251,7 +228,7 @@ export default function Calls() {
           {found.total !== undefined && `${w.total(count(found.total), found.atLeast)} ${w.calls(found.total)}`}
           {range.length > 3 && `, ${range}`}
         </span>
-        <Csv filter={filter} total={found.total} />
+        <Csv path="/api/v1/calls" filter={filter} name="calls" total={found.total} />
       </PageHead>
       <search class={s["bar"] ?? ""}>
         <Find value={filter.search ?? ""} set={(search) => set({ search: search as string })} />
