@@ -74,7 +74,7 @@ TEST_CASE("dashboard: its page at every path without a dot, with the settings in
     DashboardConfig hostile{"https://clerk.example", "http://127.0.0.1:8090", "pk_\"'<&>"};
     Dashboard app(build.folder, hostile);
     std::string body;
-    for (const auto* path : {"", "index.html", "calls", "calls/100036", "calendar/day/2026-12-01/", "a/b/c"}) {
+    for (const auto* path : {"", "index.html", "calls", "calls/100036", "calendar/day/2026-12-01/", "a/b/c", "../../etc/passwd"}) {
         INFO(path);
         auto r = app.serve(asking(path));
         CHECK(r.status == 200);
@@ -91,7 +91,7 @@ TEST_CASE("dashboard: its page at every path without a dot, with the settings in
     CHECK(packed.headers.get("content-encoding") == "gzip");
     CHECK(packed.body == http::gzip(body, 9));
     for (const auto* path :
-         {"nothing.js", "assets/gone-2.js", "..", "../../etc/passwd", "assets/main-1.js.br", "assets/main-1.js.map", ".stamp"})
+         {"nothing.js", "assets/gone-2.js", "..", "../../etc/otto.conf", "assets/main-1.js.br", "assets/main-1.js.map", ".stamp"})
         CHECK(app.serve(asking(path)).status == 404);
 }
 
