@@ -74,7 +74,8 @@ TEST_CASE("dashboard: its page at every path without a dot, with the settings in
     DashboardConfig hostile{"https://clerk.example", "http://127.0.0.1:8090", "pk_\"'<&>"};
     Dashboard app(build.folder, hostile);
     std::string body;
-    for (const auto* path : {"", "index.html", "calls", "calls/100036", "calendar/day/2026-12-01/", "a/b/c", "../../etc/passwd"}) {
+    for (const auto* path :
+         {"", "index.html", "calls", "calls/100036", "calendar/day/2026-12-01/", "a/b/c", "../../etc/passwd"}) {
         INFO(path);
         auto r = app.serve(asking(path));
         CHECK(r.status == 200);
