@@ -58,6 +58,7 @@ class Stack:
             self.env[name] = str(free_port())
         # A broker that lives for minutes is best off with the JVM's quick compiler: the thorough one takes half a core away from Otto meanwhile.
         self.env.setdefault("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1")
+        self.env["OTTO_DASHBOARD_DIR"] = str(REPO / "tests/e2e/app")  # Otto's own takes npm, and tests/web/run tries it
         self.env["OTTO_MISSED_CALL_GRACE"] = "3s"  # two minutes are too long for a test
         self.env["OTTO_HELD_EVENTS"] = "25"  # so that what waits on a company's account can be used up
         self.env["OTTO_SHUNYA_POLL_AFTER"] = "4s,4s,10s"  # so are two, five and fifteen

@@ -1,0 +1,1 @@
+console.log("a web app of the tests");
