@@ -30,7 +30,7 @@ SEES["testkit"] = SHIPPED
 HIDDEN = {
     "boost/": {"http"}, "openssl/": {"http", "base"}, "librdkafka/": {"kafka"}, "libpq-fe.h": {"pg"}, "libpq/": {"pg"}, "postgresql/": {"pg"}, "rapidjson/": {"base"}, "unicode/": {"base"},
     "prometheus/": {"telemetry"}, "sqlite3.h": {"ingress"}, "intel-ipsec-mb.h": {"base"},
-    "taglib/": {"providers"}, "mimalloc.h": {"base"},
+    "taglib/": {"providers"}, "mimalloc.h": {"base"}, "zlib.h": {"http"},
     "google/protobuf/": {"events", "runtime", "directory", "ingress"},  # services too
 }
 EVENTS = {"events", "runtime", "directory", "identity", "providers", "ingress", "api"}  # and services: who may know generated messages, *.pb.h
