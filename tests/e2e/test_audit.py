@@ -12,7 +12,7 @@ from test_company import account
 from test_texts_out import standing_still
 
 # What is not asked here: webhooks, whose x-audit is none; and what has a test of its own.
-APART: dict[str, str] = {"reportCall": "", "reportJob": "", "reportMessage": "", "reportIdentity": "", "answerCall": "", "createCompany": "below"}
+APART: dict[str, str] = {"reportCall": "", "reportJob": "", "reportMessage": "", "reportIdentity": "", "answerCall": "", "reportViolation": "", "createCompany": "below"}
 
 
 @pytest.fixture(scope="module")
