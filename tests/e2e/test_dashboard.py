@@ -24,8 +24,9 @@ def test_the_page_and_its_files(stack):
     assert "immutable" in file.headers["Cache-Control"] and file.headers["X-Content-Type-Options"] == "nosniff"
     head = stack.http.head("/app/assets/main-1.js")
     assert head.status_code == 200 and head.content == b"" and head.headers["Content-Length"] == file.headers["Content-Length"]
-    for path in ("/app/assets/main-0.js", "/app/..%2f..%2fconftest.py", "/app/.env"):
+    for path in ("/app/assets/main-0.js", "/app/.env"):
         assert stack.http.get(path).status_code == 404
+    assert stack.http.get("/app/..%2f..%2fconftest.py").status_code in (400, 404)  # nginx itself refuses what leads out of everything
     report = {"csp-report": {"effective-directive": "img-src", "blocked-uri": "https://evil.example/a"}}
     assert stack.http.post("/api/v1/csp-report", content=json.dumps(report), headers={"Content-Type": "application/csp-report"}).status_code == 204
 
