@@ -66,7 +66,7 @@ test("what there is not is said, with its reason", async ({ page, company }) => 
   );
   await signIn(page, company, "csr", `/app/calls/${id}`);
   await expect(page.getByText("There is no recording of this call.")).toBeVisible();
-  await expect(page.getByText("Nothing to analyse")).toBeVisible();
+  await expect(page.getByText("Nothing to analyse", { exact: true })).toBeVisible();
   await page.goto("/app/calls/0");
   await expect(page.getByText("There is no such call.")).toBeVisible();
 });
